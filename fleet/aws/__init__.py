@@ -1,0 +1,1 @@
+"""Edge to AWS: sessions, throttling, reads and writes. The only user of boto3 and botocore."""

@@ -1,0 +1,1 @@
+"""The conductor: observe, decide, perform, record. It prints nothing; observers listen."""

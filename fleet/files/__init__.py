@@ -1,0 +1,1 @@
+"""Edge to the disk: inventory, pins and templates in, values and file:line problems out."""

@@ -1,0 +1,15 @@
+"""Text that came from a host or a server, made safe for a terminal and a log."""
+
+import unicodedata
+
+
+def printable(text: str, *, limit: int = 2000) -> str:
+    """One line of ``text`` without control, format or surrogate characters.
+
+    Line breaks and tabs become spaces; anything else that a terminal could obey is dropped, so
+    that a shop host cannot write escape sequences to the operator's screen. Longer than ``limit``
+    characters is cut, with an ellipsis.
+    """
+    spaced = " ".join(text.split())
+    clean = "".join(c for c in spaced if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co"})
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

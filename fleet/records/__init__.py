@@ -1,0 +1,1 @@
+"""Edge to the database: runs, audit and observations. The only user of SQLAlchemy."""

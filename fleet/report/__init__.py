@@ -1,0 +1,1 @@
+"""Values to people: console, plain lines and JSON. Decides and fetches nothing."""

@@ -1,0 +1,1 @@
+"""The simulated SSM and ECS agents; they know the control plane only by their session."""

@@ -1,0 +1,1 @@
+"""The simulated control plane: ECS and the SSM node operations, in AWS wire terms."""

@@ -1,0 +1,1 @@
+"""Edge to the hosts: SSH connections, facts and the installer. The only user of paramiko."""
