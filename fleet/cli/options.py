@@ -1,0 +1,31 @@
+"""Options that several commands share, and what they have in common about their surroundings.
+
+Imports nothing but typer, so that ``--help`` of any command stays fast.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+InventoryOption = Annotated[
+    Path,
+    typer.Option(
+        "--inventory",
+        envvar="FLEET_INVENTORY",
+        help="Folder of the inventory.",
+        show_default=True,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one versioned JSON document to stdout.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+DEFAULT_INVENTORY = Path("inventory")
+
+
+def state_dir() -> Path:
+    """Where run state lives: ``FLEET_STATE``, else ``.fleet`` in the current folder."""
+    return Path(os.environ.get("FLEET_STATE", ".fleet"))

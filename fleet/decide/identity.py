@@ -1,0 +1,55 @@
+"""The names, tags and attributes by which fleet knows its own in AWS."""
+
+from collections.abc import Mapping
+
+from fleet.model.inventory import Host, Store
+
+#: Tags on clusters, activations (they flow to managed instances) and container instances.
+TAG_FLEET = "fleet:fleet"
+TAG_STORE = "fleet:store"
+TAG_HOST = "fleet:host"
+
+#: Most custom attributes that ECS keeps per resource (PutAttributes, botocore 1.44.5).
+MAX_ATTRIBUTES = 10
+
+
+def cluster_tags(fleet_name: str, store: Store) -> dict[str, str]:
+    """Tags of a store's cluster."""
+    return {TAG_FLEET: fleet_name, TAG_STORE: store.id}
+
+
+def host_tags(fleet_name: str, host: Host) -> dict[str, str]:
+    """Tags of a host's activation, managed instance and container instance."""
+    return {TAG_FLEET: fleet_name, TAG_STORE: host.store, TAG_HOST: host.id}
+
+
+def activation_name(host: Host) -> str:
+    """DefaultInstanceName of a host's activation, which becomes the node's name in SSM.
+
+    It is what joins an activation to its host when its tags are not to hand, so it is the host's
+    id as it is; SSM allows letters, digits and ``_.:/=+-@``.
+    """
+    return host.id
+
+
+def declared_attributes(store: Store, host: Host) -> dict[str, str]:
+    """The custom attributes that a host's container instance must carry.
+
+    Services are placed by ``fleet.variant`` and ``fleet.accelerator``; the rest is for people and
+    for cheap ListAttributes queries. At most six are ours, so that four are left to the inventory.
+    """
+    attributes = {
+        "fleet.store": store.id,
+        "fleet.host": host.name,
+        "fleet.hardware": host.hardware.name,
+        "fleet.variant": host.hardware.variant,
+        "fleet.ring": store.ring,
+    }
+    if host.hardware.accelerator:
+        attributes["fleet.accelerator"] = host.hardware.accelerator
+    return {**host.attributes, **attributes}
+
+
+def differing(wanted: Mapping[str, str], seen: Mapping[str, str]) -> dict[str, str]:
+    """The wanted entries that are missing or have another value in ``seen``."""
+    return {name: value for name, value in wanted.items() if seen.get(name) != value}
