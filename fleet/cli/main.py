@@ -31,7 +31,7 @@ app.add_typer(inventory.app, name="inventory", help="List and show what the inve
 app.add_typer(sandbox.app, name="sandbox", help="A local ECS Anywhere to try things on.")
 
 
-def _print_version(value: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
+def _print_version(value: bool) -> None:
     if value:
         typer.echo(f"fleet {__version__}")
         raise typer.Exit
@@ -81,5 +81,10 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last stop: a bug must not print a traceback
         where = _report_crash()
         typer.echo(f"error: a bug in fleet: {type(error).__name__}", err=True)
-        typer.echo(f"hint: the traceback is in {where}" if where else "hint: rerun with a writable .fleet/", err=True)
+        typer.echo(
+            f"hint: the traceback is in {where}"
+            if where
+            else "hint: rerun with a writable .fleet/",
+            err=True,
+        )
         sys.exit(1)
