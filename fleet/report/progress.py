@@ -1,0 +1,96 @@
+"""How a register run goes on, as lines or as a table that is redrawn in place."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from fleet.model.onboarding import StorePlan
+from fleet.model.progress import Event, HostEvent, HostLine, Note, Phase
+from fleet.report.plan import preflight_words
+from fleet.report.screen import table
+from fleet.report.times import clock, span
+
+COLUMNS = ("HOST", "CLASS", "PREFLIGHT", "STATE", "TIME", "DETAIL")
+
+
+class PlainProgress:
+    """Progress as lines, for pipes, logs and cron."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: Event) -> None:
+        """Print what moved; what hosts print goes to the log files only."""
+        match event:
+            case HostEvent():
+                detail = f": {event.text}" if event.text else ""
+                self._console.print(f"{clock(event.at)} {event.host_id} {event.phase}{detail}")
+            case Note():
+                self._console.print(f"{clock(event.at)} {event.text}")
+            case HostLine():
+                pass
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class LiveProgress:
+    """Progress as a table that is redrawn in place; notes scroll above it."""
+
+    def __init__(self, console: Console, plans: Sequence[StorePlan]) -> None:
+        self._plans = {p.host.id: p for plan in plans for p in plan.hosts}
+        self._state: dict[str, HostEvent] = {}
+        self._began: dict[str, datetime] = {}
+        self._ended: dict[str, datetime] = {}
+        self._latest: datetime | None = None
+        self._console = console
+        self._live = Live(
+            console=console,
+            auto_refresh=True,
+            refresh_per_second=4,
+            transient=True,
+            get_renderable=self._view,
+        )
+        self._live.start()
+
+    def __call__(self, event: Event) -> None:
+        """Take what moved; the next redraw shows it."""
+        self._latest = event.at
+        match event:
+            case HostEvent():
+                self._began.setdefault(event.host_id, event.at)
+                self._state[event.host_id] = event
+                if event.phase is Phase.DONE:
+                    self._ended[event.host_id] = event.at
+            case HostLine():
+                pass
+            case Note():
+                self._console.print(Text(f"{clock(event.at)} {event.text}"))
+
+    def close(self) -> None:
+        """Take the table off the screen; the summary follows in its place."""
+        self._live.stop()
+
+    def _view(self) -> RenderableType:
+        rows = []
+        for host_id, plan in self._plans.items():
+            event = self._state.get(host_id)
+            began = self._began.get(host_id)
+            until = self._ended.get(host_id, self._latest)
+            seconds = (until - began).total_seconds() if began and until else 0.0
+            rows.append(
+                (
+                    host_id
+                    if len({p.host.store for p in self._plans.values()}) > 1
+                    else plan.host.name,
+                    str(plan.classification.host_class),
+                    preflight_words(plan.checks),
+                    str(event.phase) if event else "waiting",
+                    span(seconds),
+                    event.text if event else "",
+                )
+            )
+        return table(COLUMNS, rows, width=self._console.width)
