@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Architecture(StrEnum):
@@ -148,9 +145,9 @@ class Hardware:
     min_disk_free_gb: float = 4.0
     min_memory_mb: int = 1024
     devices: tuple[str, ...] = ()
-    agent_settings: Mapping[str, str] = EMPTY
+    agent_settings: Mapping[str, str] = field(default_factory=dict)
     source: Source = Source("", 0)
-    extras: Mapping[str, Any] = EMPTY
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +169,9 @@ class Host:
     address: str
     hardware: Hardware
     ssh: SshAccess = SshAccess()
-    attributes: Mapping[str, str] = EMPTY
+    attributes: Mapping[str, str] = field(default_factory=dict)
     source: Source = Source("", 0)
-    extras: Mapping[str, Any] = EMPTY
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -215,7 +212,7 @@ class Store:
     link: Link
     hosts: tuple[Host, ...]
     source: Source = Source("", 0)
-    extras: Mapping[str, Any] = EMPTY
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +238,7 @@ class Workload:
     daemon: bool = False
     policy: str = "standard"
     source: Source = Source("", 0)
-    extras: Mapping[str, Any] = EMPTY
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +279,10 @@ class Fleet:
     stores: tuple[Store, ...]
     workloads: tuple[Workload, ...] = ()
     installer: Installer = Installer()
-    policies: Mapping[str, Mapping[str, Any]] = EMPTY
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digest: str = ""
     read_files: tuple[str, ...] = ()
-    extras: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,5 +294,5 @@ class Pins:
         installers: SHA-256 (hex) of every install script that may run -> where it came from.
     """
 
-    machine_ids: Mapping[str, str] = EMPTY
-    installers: Mapping[str, str] = EMPTY
+    machine_ids: Mapping[str, str] = field(default_factory=dict)
+    installers: Mapping[str, str] = field(default_factory=dict)

@@ -1,12 +1,12 @@
 """What was seen: at AWS, with AWS's own time, and on hosts. Never what we believe we did."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from fleet.model.inventory import EMPTY, Architecture
+from fleet.model.inventory import Architecture
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class Activation:
     limit: int
     count: int
     expires_at: datetime
-    tags: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Cluster:
     status: str
     container_instances: int
     running_tasks: int = 0
-    tags: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,8 @@ class ContainerInstance:
     docker_version: str = ""
     running_tasks: int = 0
     pending_tasks: int = 0
-    attributes: Mapping[str, str] = EMPTY
-    tags: Mapping[str, str] = EMPTY
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
 
 
@@ -211,7 +211,7 @@ class EcsAgentFacts:
     enabled: bool
     active: bool
     version: str = ""
-    config: Mapping[str, str] = EMPTY
+    config: Mapping[str, str] = field(default_factory=dict)
     has_state: bool = False
     cluster: str | None = None
     container_instance_arn: str | None = None

@@ -1,10 +1,10 @@
 """What register can find a host to be, and what it can decide to do."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fleet.model.inventory import EMPTY, Host, Store
+from fleet.model.inventory import Host, Store
 from fleet.model.observed import Activation, Cluster, ContainerInstance, ManagedInstance, NodeTier
 
 
@@ -183,7 +183,7 @@ class StorePlan:
     store: Store
     hosts: tuple[HostPlan, ...]
     create_cluster: str = ""
-    tags: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Verified(StrEnum):
