@@ -1,1 +1,1 @@
-"""Edge to the hosts: SSH connections, facts and the installer. The only user of paramiko."""
+"""The edge towards hosts: one verified SSH connection, one exec for facts, one for the install."""
