@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
+
+#: An empty mapping to share; as a default of a field it must come from a factory (Python 3.11).
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Architecture(StrEnum):
@@ -92,7 +96,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class OpenSpan:
-    """One span of opening in store-local time; ``closes`` before ``opens`` runs past midnight."""
+    """One span of opening in store-local time.
+
+    ``closes`` before ``opens`` runs past midnight; both the same is the whole day.
+    """
 
     opens: time
     closes: time
@@ -216,6 +223,19 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A container image that a workload uses.
+
+    Attributes:
+        reference: ``name@sha256:...``; in ECR also ``name:tag``, which is pinned at plan time.
+        platforms: what its index holds, as ``linux/arm64``; empty for ECR, where it can be read.
+    """
+
+    reference: str
+    platforms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """Something that runs in shops; becomes one ECS service per variant and store.
 
@@ -226,6 +246,7 @@ class Workload:
         where: conditions on hosts, all must hold, as ``{"hardware": "xavier-nx"}``. Keys are
             ``hardware``, ``architecture``, ``variant``, ``ring``, ``store``, ``accelerator`` or
             ``label.NAME``.
+        images: by the name that the template uses, as ``images.inference``.
         daemon: one per matching host by DAEMON scheduling instead of REPLICA.
         policy: name of the rollout policy.
         source: where it is written down.
@@ -235,6 +256,7 @@ class Workload:
     template: str
     variables: Mapping[str, Any]
     where: Mapping[str, tuple[str, ...]]
+    images: Mapping[str, Image] = field(default_factory=dict)
     daemon: bool = False
     policy: str = "standard"
     source: Source = Source("", 0)

@@ -1,0 +1,38 @@
+"""``fleet doctor``: can this machine do the job?"""
+
+import typer
+
+from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+
+
+def doctor(
+    json: JsonOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Check this machine, its credentials and AWS for everything a run needs; changes nothing.
+
+    Ends with 1 when a check fails. Every check that is not ok comes with its fix.
+    """
+    import json as json_format
+    import sys
+
+    from fleet.cli.stopping import leaves_at_once
+    from fleet.cli.wiring import open_wiring, pinned_hosts
+    from fleet.engine.doctor import local_checks, remote_checks
+    from fleet.model.onboarding import CheckResult
+    from fleet.report.checks import checks_document, checks_view
+    from fleet.report.screen import console_for
+
+    wiring = open_wiring(inventory, listen=lambda _event: None)
+    with leaves_at_once("interrupted; nothing was changed"):
+        checks = (
+            *local_checks(wiring, pinned_hosts(wiring.fleet, inventory)),
+            *remote_checks(wiring),
+        )
+    if json:
+        typer.echo(json_format.dumps(checks_document(checks), indent=2))
+    else:
+        console = console_for(sys.stdout)
+        console.print(checks_view(checks, console.width))
+    if any(check.result is CheckResult.FAIL for check in checks):
+        raise typer.Exit(1)

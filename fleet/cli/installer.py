@@ -1,0 +1,54 @@
+"""``fleet installer``: read AWS's install script before it runs in every shop, and pin it."""
+
+from typing import Annotated
+
+import typer
+
+from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, state_dir
+
+
+def installer(
+    pin: Annotated[
+        str,
+        typer.Option(
+            "--pin", metavar="SHA256", help="Allow the script with exactly this checksum to run."
+        ),
+    ] = "",
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Fetch the ECS Anywhere install script, keep a copy to read, and say whether it is pinned.
+
+    Ends with 1 when it is not pinned. Hosts are not contacted.
+    """
+    from fleet.aws.installer import fetch_installer
+    from fleet.cli.wiring import open_wiring
+    from fleet.engine.installing import Script
+    from fleet.errors import UsageError
+    from fleet.files import save_installer_pin
+
+    wiring = open_wiring(inventory, listen=lambda _event: None)
+    if not wiring.fleet.stores:
+        raise UsageError("the inventory has no store, so there is no account to fetch with")
+    store, place = wiring.fleet.stores[0], wiring.fleet.installer
+    source = f"s3://{place.bucket}/{place.key}"
+    content = fetch_installer(
+        wiring.shard(store.account, store.region), place.bucket, place.key, place.region
+    )
+    digest = Script(content).sha256
+    copy = state_dir() / "installers" / f"{digest[:12]}.sh"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(content)
+    typer.echo(f"{source}\nsha256 {digest}  {len(content)} bytes\ncopy   {copy}")
+    if pin and pin.lower() != digest:
+        raise UsageError(
+            f"the script's SHA-256 is {digest}, not {pin}: nothing was pinned",
+            hint="it changed since you read it; read it again",
+        )
+    if pin:
+        now = wiring.clock.now()
+        save_installer_pin(inventory, digest, f"{source}, {now:%Y-%m-%d}")
+    known = wiring.load_pins().installers.get(digest)
+    typer.echo(f"pinned {known}" if known else "not pinned: it will not run")
+    if not known:
+        typer.echo(f"next: read the copy, then fleet installer --pin {digest}", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,191 @@
+"""``fleet register``: from boxes with SSH to healthy ECS hosts."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption, YesOption, state_dir
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fleet.cli.run_log import Observers
+    from fleet.engine.register import Prepared
+    from fleet.engine.wiring import Wiring
+    from fleet.model.inventory import Store
+    from fleet.model.progress import RegisterResult
+
+
+def register(
+    stores: Annotated[list[str], typer.Argument(metavar="STORE...", help="Ids of stores.")],
+    host: Annotated[
+        list[str] | None,
+        typer.Option("--host", metavar="HOST", help="Only this host of the store; repeatable."),
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be done, and do nothing.")
+    ] = False,
+    accept_new_host_keys: Annotated[
+        bool,
+        typer.Option(
+            "--accept-new-host-keys",
+            help="Pin the SSH host keys of hosts never contacted before.",
+        ),
+    ] = False,
+    set_runtime: Annotated[
+        bool,
+        typer.Option(
+            "--set-runtime",
+            help="Set docker's default runtime where the hardware needs it; restarts docker.",
+        ),
+    ] = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Register the hosts of stores with SSM and ECS, or finish what was left half done.
+
+    Reads every host and AWS first, says what each host is and what will be done, asks, does it, and
+    verifies it on the host, in SSM and in ECS. Running it again does nothing and says why.
+    """
+    import sys
+    import threading
+
+    from fleet.cli.run_log import Observers
+    from fleet.cli.stopping import leaves_at_once
+    from fleet.cli.wiring import open_wiring, select
+    from fleet.engine.register import Selection, prepare
+    from fleet.report.progress import PlainProgress
+    from fleet.report.screen import console_for
+
+    talk = console_for(sys.stderr)
+    observers = Observers(PlainProgress(talk))
+    wiring = open_wiring(
+        inventory,
+        listen=observers,
+        accept_new_host_keys=accept_new_host_keys,
+        stop=threading.Event(),
+    )
+    chosen = select(wiring.fleet, stores)
+    selection = Selection(chosen, _host_names(chosen, host or []), set_runtime)
+    with leaves_at_once("interrupted while reading; nothing was done"):
+        prepared = prepare(wiring, selection)
+    if plan:
+        _end_with_plan(prepared, as_json=json)
+    _say_who_and_where(prepared, talk)
+    if not yes:
+        _ask(prepared, talk)
+    result = _run(wiring, prepared, observers, talk)
+    _print_result(result, as_json=json)
+    if result.stopped:
+        raise typer.Exit(130)
+    if not result.is_good:
+        raise typer.Exit(1)
+
+
+def _host_names(stores: "tuple[Store, ...]", wanted: list[str]) -> frozenset[str]:
+    """The host names asked for; ``store-042/cam-1`` is taken as ``cam-1`` of that store."""
+    import difflib
+
+    from fleet.errors import UsageError
+
+    known = {h.name for s in stores for h in s.hosts}
+    names = {name.rsplit("/", 1)[-1] for name in wanted}
+    for name in sorted(names - known):
+        near = difflib.get_close_matches(name, known, n=3) or sorted(known)
+        raise UsageError(
+            f"no host {name!r} in {', '.join(s.id for s in stores)}",
+            hint=f"hosts there: {', '.join(near)}",
+        )
+    return frozenset(names)
+
+
+def _end_with_plan(prepared: "Prepared", *, as_json: bool) -> None:
+    import json
+    import sys
+
+    from fleet.engine.register import unchanged
+    from fleet.report.plan import plan_view, plans_document
+    from fleet.report.screen import console_for
+
+    if as_json:
+        typer.echo(json.dumps(plans_document(prepared.plans), indent=2))
+    else:
+        console = console_for(sys.stdout)
+        console.print(plan_view(prepared.plans, console.width))
+    if not unchanged(prepared.plans):
+        raise typer.Exit(3)
+    if any(host.refusal for plan in prepared.plans for host in plan.hosts):
+        raise typer.Exit(1)
+    raise typer.Exit(0)
+
+
+def _say_who_and_where(prepared: "Prepared", talk: "Console") -> None:
+    from fleet.report.plan import caller_line, store_line
+
+    for plan in prepared.plans:
+        talk.print(store_line(plan.store))
+    for view in prepared.shards.values():
+        talk.print(caller_line(view.caller, view.tier))
+
+
+def _ask(prepared: "Prepared", talk: "Console") -> None:
+    import sys
+
+    from fleet.engine.register import unchanged
+    from fleet.errors import Interrupted, UsageError
+    from fleet.report.plan import plan_view
+
+    if unchanged(prepared.plans):
+        return
+    talk.print(plan_view(prepared.plans, talk.width))
+    if not sys.stdin.isatty():
+        raise UsageError("this changes hosts, and there is no terminal to ask on", hint="add --yes")
+    if not typer.confirm("Go on?", err=True):
+        raise Interrupted("nothing was done")
+
+
+def _run(
+    wiring: "Wiring", prepared: "Prepared", observers: "Observers", talk: "Console"
+) -> "RegisterResult":
+    from fleet.cli.stopping import stops_safely
+    from fleet.cli.wiring import command_line
+    from fleet.engine.register import execute
+    from fleet.report.progress import LiveProgress, PlainProgress
+
+    callers = {view.caller.arn for view in prepared.shards.values()}
+    run_id = wiring.records.start_run(
+        "register",
+        caller_arn=", ".join(sorted(callers)),
+        command=command_line(),
+        at=wiring.clock.now(),
+    )
+    observers.log_to(state_dir() / "logs" / run_id)
+    resume = f"fleet register {' '.join(plan.store.id for plan in prepared.plans)}"
+    progress: LiveProgress | PlainProgress = (
+        LiveProgress(talk, prepared.plans) if talk.is_terminal else PlainProgress(talk)
+    )
+    observers.show_with(progress)
+    try:
+        with stops_safely(wiring.stop, resume=resume):
+            result = execute(wiring, prepared, run_id)
+    finally:
+        progress.close()
+    outcome = "stopped" if result.stopped else "done" if result.is_good else "failed"
+    wiring.records.finish_run(run_id, outcome=outcome, at=wiring.clock.now())
+    return result
+
+
+def _print_result(result: "RegisterResult", *, as_json: bool) -> None:
+    import json
+    import sys
+
+    from fleet.report.register import result_document, result_view
+    from fleet.report.screen import console_for
+
+    if as_json:
+        typer.echo(json.dumps(result_document(result), indent=2))
+        return
+    console = console_for(sys.stdout)
+    log = state_dir() / "logs" / result.run_id
+    console.print(result_view(result, console.width, f"{log}/"))

@@ -1,0 +1,41 @@
+"""``fleet status``: stores and hosts, ledger by ledger, each with its age."""
+
+from typing import Annotated
+
+import typer
+
+from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+
+
+def status(
+    stores: Annotated[
+        list[str] | None, typer.Argument(metavar="[STORE...]", help="Ids of stores; all if none.")
+    ] = None,
+    json: JsonOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Show what SSM, ECS and the last visit say about every host, and how old that is.
+
+    Ends with 1 when something could not be read: what is shown for it is what was recorded before.
+    """
+    import json as json_format
+    import sys
+
+    from fleet.cli.stopping import leaves_at_once
+    from fleet.cli.wiring import open_wiring, select
+    from fleet.engine.status import read_status
+    from fleet.report.screen import console_for
+    from fleet.report.status import status_document, status_view
+
+    wiring = open_wiring(inventory, listen=lambda _event: None)
+    chosen = select(wiring.fleet, stores) if stores else wiring.fleet.stores
+    with leaves_at_once("interrupted while reading"):
+        seen = read_status(wiring, chosen)
+    now = wiring.clock.now()
+    if json:
+        typer.echo(json_format.dumps(status_document(seen, now), indent=2))
+    else:
+        console = console_for(sys.stdout)
+        console.print(status_view(seen, now, console.width))
+    if any(s.unread for s in seen):
+        raise typer.Exit(1)

@@ -1,0 +1,115 @@
+"""Points the edges at this fleet: the one place where paths, environment and edges meet.
+
+Imported by commands when they run, never when they are listed.
+"""
+
+import difflib
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from fleet.aws.session import AwsAccess
+from fleet.cli.clock import clock_from_environment
+from fleet.cli.options import state_dir
+from fleet.decide.budget import shard_budget
+from fleet.engine.wiring import Wiring
+from fleet.errors import EmptySelection, UsageError
+from fleet.files import load_fleet, load_pins, save_machine_id
+from fleet.model.inventory import Fleet, Host, Store
+from fleet.model.progress import Event, Note
+from fleet.records import open_records
+from fleet.ssh import Connection, open_connection
+from fleet.ssh.known_hosts import KnownHosts, entry_name
+
+
+def ssh_config_path() -> Path | None:
+    """``FLEET_SSH_CONFIG``, else the user's own OpenSSH configuration if there is one."""
+    given = os.environ.get("FLEET_SSH_CONFIG")
+    if given:
+        path = Path(given)
+        if not path.is_file():
+            raise UsageError(f"FLEET_SSH_CONFIG names {given}, which is not a file")
+        return path
+    path = Path("~/.ssh/config").expanduser()
+    return path if path.is_file() else None
+
+
+def open_wiring(
+    inventory: Path,
+    *,
+    listen: Callable[[Event], None],
+    accept_new_host_keys: bool = False,
+    stop: threading.Event | None = None,
+) -> Wiring:
+    """Load the inventory and connect the edges to it; contacts nobody yet.
+
+    Raises:
+        InventoryError: with every problem of the inventory.
+    """
+    fleet = load_fleet(inventory)
+    clock = clock_from_environment()
+    records = open_records(os.environ.get("FLEET_DATABASE_URL"), state_dir())
+    access = AwsAccess(clock, budget=shard_budget)
+    ssh_config = ssh_config_path()
+
+    def accepted(host_id: str, key_type: str, fingerprint: str) -> None:
+        listen(Note(clock.now(), f"{host_id}: accepted new host key {key_type} {fingerprint}"))
+
+    def connect(host: Host) -> Connection:
+        return open_connection(
+            host,
+            ssh_config=ssh_config,
+            known_hosts=inventory / "known_hosts",
+            accept_new=accept_new_host_keys,
+            on_new_key=accepted,
+        )
+
+    return Wiring(
+        fleet=fleet,
+        clock=clock,
+        shard=access.shard,
+        records=records,
+        connect=connect,
+        load_pins=lambda: load_pins(inventory),
+        pin_machine=lambda host_id, machine_id: save_machine_id(inventory, host_id, machine_id),
+        listen=listen,
+        stop=stop or threading.Event(),
+    )
+
+
+def select(fleet: Fleet, names: list[str]) -> tuple[Store, ...]:
+    """The stores named, in the order given, each once.
+
+    Raises:
+        UsageError: no such store; names the nearest.
+        EmptySelection: nothing was named.
+    """
+    if not names:
+        raise EmptySelection("no store was named", hint="fleet inventory list")
+    known = {s.id: s for s in fleet.stores}
+    missing = [name for name in names if name not in known]
+    if missing:
+        near = difflib.get_close_matches(missing[0], known, n=3)
+        raise UsageError(
+            f"no store {missing[0]!r} in the inventory ({len(known)} stores)",
+            hint=f"did you mean {', '.join(near)}?" if near else "fleet inventory list",
+        )
+    return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def pinned_hosts(fleet: Fleet, inventory: Path) -> frozenset[str]:
+    """Ids of the hosts whose SSH host key is in the inventory's known_hosts."""
+    pins = KnownHosts(inventory / "known_hosts")
+    return frozenset(
+        h.id
+        for s in fleet.stores
+        for h in s.hosts
+        if pins.pinned(entry_name(h.address, h.ssh.port))
+    )
+
+
+def command_line() -> str:
+    """The command as typed, for the run's record."""
+    return " ".join(["fleet", *sys.argv[1:]])

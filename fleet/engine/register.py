@@ -1,0 +1,281 @@
+"""Registers stores: observe, decide, perform, observe again until three ledgers agree.
+
+Nothing is remembered between two runs that AWS or the host does not say: a run that was killed
+anywhere is finished by the next, which looks first at what is really there.
+"""
+
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from fleet.aws import observe, perform
+from fleet.aws.installer import fetch_installer
+from fleet.aws.session import Shard
+from fleet.decide.onboarding import Case, Unread, adds_node, plan_store
+from fleet.decide.preflight import endpoints
+from fleet.engine.installing import HostRun, Script, run_host
+from fleet.engine.ledgers import ShardView, check_caller, read_store
+from fleet.engine.tally import Tally
+from fleet.engine.wiring import Wiring
+from fleet.errors import (
+    AwsError,
+    FleetError,
+    HostKeyChanged,
+    HostKeyUnknown,
+    SshError,
+    UsageError,
+)
+from fleet.model.inventory import Host, Store
+from fleet.model.observed import HostFacts
+from fleet.model.onboarding import HostClass, HostPlan, Install, StoreLedgers, StorePlan
+from fleet.model.progress import HostEvent, HostResult, Outcome, Phase, RegisterResult
+from fleet.ssh import read_facts
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to register.
+
+    Attributes:
+        stores: in the order to work in.
+        hosts: names of hosts to keep to, in every store; empty for all.
+        set_runtime: whether docker's default runtime may be set.
+    """
+
+    stores: tuple[Store, ...]
+    hosts: frozenset[str] = frozenset()
+    set_runtime: bool = False
+
+    def hosts_of(self, store: Store) -> tuple[Host, ...]:
+        """The store's hosts that are meant."""
+        return tuple(h for h in store.hosts if not self.hosts or h.name in self.hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything decided and nothing done: the plans, and what they rest on."""
+
+    plans: tuple[StorePlan, ...]
+    shards: Mapping[tuple[str, str], ShardView]
+    facts: Mapping[str, HostFacts]
+
+
+def prepare(wiring: Wiring, selection: Selection) -> Prepared:
+    """Read hosts and ledgers, decide; touches nothing.
+
+    Raises:
+        AwsError: AWS could not be read; nothing is planned on half a picture.
+        CredentialsError: they belong to another account than the inventory says.
+    """
+    pins = wiring.load_pins()
+    keys = sorted({(s.account.name, s.region) for s in selection.stores})
+    shards = {key: _view(_shard(wiring, key)) for key in keys}
+    hosts = [h for s in selection.stores for h in selection.hosts_of(s)]
+    regions = {s.id: s.region for s in selection.stores}
+    with ThreadPoolExecutor(wiring.workers) as pool:
+        read = dict(
+            zip(
+                [h.id for h in hosts],
+                pool.map(lambda h: _facts(wiring, h, regions[h.store]), hosts),
+                strict=True,
+            )
+        )
+        ledgers = list(
+            pool.map(lambda s: _ledgers(wiring, selection, s, shards, read), selection.stores)
+        )
+    facts = {id_: f for id_, f in read.items() if isinstance(f, HostFacts)}
+    machine_ids = {id_: f.machine_id for id_, f in facts.items() if f.machine_id}
+    plans: list[StorePlan] = []
+    ahead = dict.fromkeys(keys, 0)
+    for store, ledger in zip(selection.stores, ledgers, strict=True):
+        key = (store.account.name, store.region)
+        plan = plan_store(
+            Case(
+                wiring.fleet,
+                store,
+                selection.hosts_of(store),
+                {h.name: read[h.id] for h in selection.hosts_of(store)},
+                ledger,
+                pins,
+                machine_ids,
+                ahead[key],
+                selection.set_runtime,
+            )
+        )
+        ahead[key] += sum(adds_node(p) for p in plan.hosts)
+        plans.append(plan)
+    return Prepared(tuple(plans), shards, facts)
+
+
+def _shard(wiring: Wiring, key: tuple[str, str]) -> Shard:
+    account, region = key
+    return wiring.shard(wiring.fleet.accounts[account], region)
+
+
+def _view(shard: Shard) -> ShardView:
+    caller = check_caller(shard)
+    try:
+        tier = observe.node_tier(shard).value
+    except AwsError:
+        # Room for nodes is a preflight check that warns when it is not known; a caller that may
+        # not read it can still register.
+        tier = None
+    return ShardView(caller, tier)
+
+
+def _facts(wiring: Wiring, host: Host, region: str) -> HostFacts | Unread:
+    wiring.listen(HostEvent(wiring.clock.now(), host.id, Phase.FACTS))
+    again = f"fleet register {host.store} --host {host.name}"
+    try:
+        with wiring.connect(host) as connection:
+            return read_facts(
+                connection,
+                endpoints=endpoints(region),
+                devices=host.hardware.devices,
+                now=wiring.clock.now,
+            )
+    except HostKeyUnknown as error:
+        return Unread(HostClass.STRANGER, str(error), f"{again} --accept-new-host-keys")
+    except HostKeyChanged as error:
+        return Unread(HostClass.STRANGER, str(error), error.hint or "")
+    except SshError as error:
+        return Unread(HostClass.UNREACHABLE, str(error), error.hint or again)
+
+
+def _ledgers(
+    wiring: Wiring,
+    selection: Selection,
+    store: Store,
+    shards: Mapping[tuple[str, str], ShardView],
+    read: Mapping[str, HostFacts | Unread],
+) -> StoreLedgers:
+    hosts = selection.hosts_of(store)
+    vaults = [
+        facts.ssm.instance_id
+        for facts in (read[h.id] for h in hosts)
+        if isinstance(facts, HostFacts) and facts.ssm.instance_id
+    ]
+    key = (store.account.name, store.region)
+    return read_store(_shard(wiring, key), store, hosts, vaults, shards[key].tier)
+
+
+def execute(wiring: Wiring, prepared: Prepared, run_id: str) -> RegisterResult:
+    """Perform the plans, host by host in parallel, and verify every host that was touched.
+
+    One host's failure ends that host only. A run that is asked to stop begins no new step; a host
+    in the middle of installing is waited for.
+
+    Raises:
+        UsageError: the install script is not pinned; nothing was done.
+        AwsError: the install script could not be fetched; nothing was done.
+    """
+    script = _script(wiring, prepared)
+    tally = Tally()
+    clusters = _Clusters(wiring, prepared, run_id)
+    runs = [
+        HostRun(
+            wiring=wiring,
+            shard=_shard(wiring, (plan.store.account.name, plan.store.region)),
+            caller_arn=prepared.shards[plan.store.account.name, plan.store.region].caller.arn,
+            run_id=run_id,
+            store_plan=plan,
+            plan=host_plan,
+            script=script,
+            tally=tally,
+        )
+        for plan in prepared.plans
+        for host_plan in plan.hosts
+    ]
+    with ThreadPoolExecutor(wiring.workers) as pool:
+        results = tuple(pool.map(lambda run: _run(clusters, run), runs))
+    return RegisterResult(
+        run_id,
+        tuple(plan.store for plan in prepared.plans),
+        results,
+        tally.value(),
+        stopped=wiring.stop.is_set(),
+    )
+
+
+def _run(clusters: "_Clusters", run: HostRun) -> HostResult:
+    try:
+        if any(isinstance(step, Install) for step in run.plan.steps) and not run.stopping:
+            clusters.ensure(run.store_plan)
+        return run_host(run)
+    except FleetError as error:
+        result = HostResult(run.plan, Outcome.FAILED, str(error), error.hint or "")
+        run.tell(Phase.DONE, f"{result.outcome}: {result.reason}")
+        return result
+    except Exception as error:  # noqa: BLE001 - a bug met on one host must not lose the others
+        for line in traceback.format_exc().splitlines():
+            run.tell_line(line)
+        reason = f"a bug in fleet: {type(error).__name__}; its traceback is in the host's log"
+        return run.result(Outcome.FAILED, reason)
+
+
+class _Clusters:
+    """Makes each store's cluster once, before the first of its hosts needs it."""
+
+    def __init__(self, wiring: Wiring, prepared: Prepared, run_id: str) -> None:
+        self._wiring = wiring
+        self._prepared = prepared
+        self._run_id = run_id
+        self._locks = {plan.store.id: threading.Lock() for plan in prepared.plans}
+        self._made: set[str] = set()
+
+    def ensure(self, plan: StorePlan) -> None:
+        """Create the store's cluster if its plan says so; repeated calls do nothing."""
+        store = plan.store
+        with self._locks[store.id]:
+            if not plan.create_cluster or store.id in self._made:
+                return
+            key = (store.account.name, store.region)
+            perform.create_cluster(_shard(self._wiring, key), store.cluster, plan.tags)
+            self._wiring.records.audit(
+                self._run_id,
+                at=self._wiring.clock.now(),
+                caller_arn=self._prepared.shards[key].caller.arn,
+                action="ecs:CreateCluster",
+                store=store.id,
+                host="",
+                why=plan.create_cluster,
+                detail={"cluster": store.cluster},
+            )
+            self._made.add(store.id)
+
+
+def _script(wiring: Wiring, prepared: Prepared) -> Script | None:
+    """The install script, fetched once and only if a plan needs it, and only if it is pinned."""
+    needed = [
+        plan.store
+        for plan in prepared.plans
+        for host in plan.hosts
+        if any(isinstance(step, Install) for step in host.steps)
+    ]
+    if not needed:
+        return None
+    installer = wiring.fleet.installer
+    store = needed[0]
+    content = fetch_installer(
+        wiring.shard(store.account, store.region), installer.bucket, installer.key, installer.region
+    )
+    script = Script(content)
+    if script.sha256 not in wiring.load_pins().installers:
+        raise UsageError(
+            f"the install script s3://{installer.bucket}/{installer.key} has SHA-256 "
+            f"{script.sha256}, which inventory/pins.yaml does not hold; it runs as root in every "
+            "shop, so nothing was done",
+            hint="read it with `fleet installer`, then `fleet installer --pin SHA256`",
+        )
+    return script
+
+
+def unchanged(plans: Sequence[StorePlan]) -> bool:
+    """Whether the plans do nothing at all."""
+    return not any(plan.create_cluster or _acts(host) for plan in plans for host in plan.hosts)
+
+
+def _acts(plan: HostPlan) -> bool:
+    return bool(plan.steps)

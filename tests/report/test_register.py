@@ -1,0 +1,107 @@
+"""A run as it is read, at the widths it is read at."""
+
+import io
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from fleet.decide.onboarding import Case, Unread, plan_store
+from fleet.model.inventory import Pins
+from fleet.model.observed import HostFacts
+from fleet.model.onboarding import HostClass, StorePlan
+from fleet.model.progress import ActivationTally, HostResult, Outcome, RegisterResult
+from fleet.report.plan import plan_view, plans_document
+from fleet.report.register import result_document, result_view
+from tests import build
+
+
+def shown(view: RenderableType, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, no_color=True, highlight=False)
+    console.print(view)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def plan_of(**boxes: HostFacts | Unread) -> StorePlan:
+    hosts = [build.host(name.replace("_", "-")) for name in boxes]
+    shop = build.store(*hosts)
+    facts = {name.replace("_", "-"): box for name, box in boxes.items()}
+    return plan_store(
+        Case(build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {})
+    )
+
+
+def one_refused() -> RegisterResult:
+    plan = plan_of(
+        tel_1=build.bare_facts(), tel_2=build.bare_facts(machine_id="m-2", disk_free_mb=3174)
+    )
+    good, bad = plan.hosts
+    return RegisterResult(
+        "reg-7f3a",
+        (plan.store,),
+        (
+            HostResult(good, Outcome.REGISTERED, f"{build.MI}, ACTIVE, connected", "", 161.0),
+            HostResult(bad, Outcome.REFUSED, "preflight: disk", "", 0.0),
+        ),
+        ActivationTally(created=1, deleted=1),
+    )
+
+
+def test_the_summary_has_a_row_per_host_one_cause_and_the_next_command() -> None:
+    text = shown(result_view(one_refused(), 120, ".fleet/logs/reg-7f3a/"), 120)
+
+    assert "tel-1  fresh  15 ok" in text
+    assert "registered  2m41s" in text
+    assert "host unchanged, no activation created" in text
+    assert 'tel-2  FAIL disk  / has 3.1 GB free, hardware "nuc" needs 4 GB' in text
+    assert "    fix  free 0.9 GB on the host" in text
+    assert "Activations: 1 created, 1 deleted, 0 open." in text
+    assert "1 of 2 hosts registered. PARTIAL: store-042." in text
+    assert "fix the above, then `fleet register store-042` (1 healthy left alone)" in text
+
+
+def test_in_a_narrow_terminal_nothing_is_cut() -> None:
+    text = shown(result_view(one_refused(), 40, "log/"), 40)
+
+    assert "…" not in text
+    assert "  result" in text
+    assert max(map(len, text.splitlines())) <= 40
+
+
+def test_an_activation_left_open_is_named() -> None:
+    result = one_refused()
+    left = RegisterResult(
+        result.run_id, result.stores, result.hosts, ActivationTally(1, 0, ("act-5",))
+    )
+
+    assert "Left open: act-5; the next run deletes them." in shown(result_view(left, 120, ""), 120)
+
+
+def test_the_document_says_what_the_screen_says() -> None:
+    document = result_document(one_refused())
+
+    assert (document["version"], document["kind"]) == (1, "register")
+    outcomes = {h["host"]: h["outcome"] for h in document["hosts"]}
+    assert outcomes == {"tel-1": "registered", "tel-2": "refused"}
+    disk: dict[str, Any] = next(c for c in document["hosts"][1]["checks"] if c["name"] == "disk")
+    assert disk["result"] == "fail"
+
+
+def test_a_plan_names_every_step_with_its_reason() -> None:
+    text = shown(plan_view([plan_of(tel_1=build.bare_facts())], 200), 200)
+
+    assert "create cluster store-042 (cluster store-042 does not exist)" in text
+    assert "create an activation: 1 node, short expiry, deleted once used" in text
+    assert "install and register (nothing of ECS Anywhere is installed)" in text
+
+
+def test_a_host_that_cannot_be_reached_is_planned_as_such() -> None:
+    dark = Unread(HostClass.UNREACHABLE, "no answer within 15 s", "is the link up?")
+    plan = plan_of(tel_1=dark)
+
+    text = shown(plan_view([plan], 120), 120)
+
+    assert "unreachable" in text
+    assert "no answer within 15 s" in text
+    assert "is the link up?" in text
+    assert plans_document([plan])["stores"][0]["hosts"][0]["steps"] == []
