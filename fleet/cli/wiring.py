@@ -13,14 +13,14 @@ from pathlib import Path
 from fleet.aws.session import AwsAccess
 from fleet.cli.clock import clock_from_environment
 from fleet.cli.options import state_dir
-from fleet.decide.budget import shard_budget
+from fleet.decide.budget import ShardBudget
 from fleet.engine.wiring import Wiring
 from fleet.errors import EmptySelection, UsageError
 from fleet.files import load_fleet, load_pins, save_machine_id
 from fleet.model.inventory import Fleet, Host, Store
 from fleet.model.progress import Event, Note
 from fleet.records import open_records
-from fleet.ssh import Connection, open_connection
+from fleet.ssh.connection import Connection, open_connection
 from fleet.ssh.known_hosts import KnownHosts, entry_name
 
 
@@ -51,7 +51,7 @@ def open_wiring(
     fleet = load_fleet(inventory)
     clock = clock_from_environment()
     records = open_records(os.environ.get("FLEET_DATABASE_URL"), state_dir())
-    access = AwsAccess(clock, budget=shard_budget)
+    access = AwsAccess(clock, budgets=lambda _account_id, _region: ShardBudget())
     ssh_config = ssh_config_path()
 
     def accepted(host_id: str, key_type: str, fingerprint: str) -> None:

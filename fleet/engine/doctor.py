@@ -141,15 +141,9 @@ def _role(shard: Shard, account: Account, place: str) -> Check:
 def _installer(wiring: Wiring) -> Check:
     installer = wiring.fleet.installer
     place = f"s3://{installer.bucket}/{installer.key}"
-    if not wiring.fleet.stores:
-        return Check("installer", CheckResult.WARN, "no stores", "")
-    store = wiring.fleet.stores[0]
     try:
         content = fetch_installer(
-            wiring.shard(store.account, store.region),
-            installer.bucket,
-            installer.key,
-            installer.region,
+            installer.bucket, installer.key, installer.region, clock=wiring.clock
         )
     except FleetError as error:
         return Check(

@@ -32,7 +32,7 @@ from fleet.model.onboarding import (
 )
 from fleet.model.progress import HostEvent, HostLine, HostResult, Outcome, Phase
 from fleet.model.secret import Secret
-from fleet.ssh import InstallOrder, InstallReport, install
+from fleet.ssh.install import InstallOrder, InstallReport, install
 
 #: How long an activation can be used. Long enough for a slow LTE link to fetch the packages, short
 #: enough that one that leaks is soon worthless.
@@ -278,16 +278,16 @@ def _install(run: HostRun, step: Install) -> None:
         set_runtime=step.set_runtime,
     )
 
-    def on_line(line: str) -> None:
-        run.tell_line(line)
-        if line.startswith("@step "):
-            run.tell(Phase.INSTALLING, line.removeprefix("@step "))
-
     # Audited before, too: whatever happens to the connection, the host may have been changed.
     run.audit("host:Install", step.reason, installer_sha256=run.script.sha256)
     with run.wiring.connect(host) as connection:
         report: InstallReport = install(
-            connection, order, code=run.code, on_line=on_line, timeout_s=INSTALL_TIMEOUT_S
+            connection,
+            order,
+            code=run.code,
+            on_line=run.tell_line,
+            on_step=lambda name: run.tell(Phase.INSTALLING, name),
+            timeout_s=INSTALL_TIMEOUT_S,
         )
     run.vault_id = report.managed_instance_id
     run.audit(

@@ -31,7 +31,7 @@ from fleet.model.inventory import Host, Store
 from fleet.model.observed import HostFacts
 from fleet.model.onboarding import HostClass, HostPlan, Install, StoreLedgers, StorePlan
 from fleet.model.progress import HostEvent, HostResult, Outcome, Phase, RegisterResult
-from fleet.ssh import read_facts
+from fleet.ssh.facts import read_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def execute(wiring: Wiring, prepared: Prepared, run_id: str) -> RegisterResult:
 
 def _run(clusters: "_Clusters", run: HostRun) -> HostResult:
     try:
-        if any(isinstance(step, Install) for step in run.plan.steps) and not run.stopping:
+        if _installs(run.plan) and not run.stopping:
             clusters.ensure(run.store_plan)
         return run_host(run)
     except FleetError as error:
@@ -248,19 +248,10 @@ class _Clusters:
 
 def _script(wiring: Wiring, prepared: Prepared) -> Script | None:
     """The install script, fetched once and only if a plan needs it, and only if it is pinned."""
-    needed = [
-        plan.store
-        for plan in prepared.plans
-        for host in plan.hosts
-        if any(isinstance(step, Install) for step in host.steps)
-    ]
-    if not needed:
+    if not any(_installs(host) for plan in prepared.plans for host in plan.hosts):
         return None
     installer = wiring.fleet.installer
-    store = needed[0]
-    content = fetch_installer(
-        wiring.shard(store.account, store.region), installer.bucket, installer.key, installer.region
-    )
+    content = fetch_installer(installer.bucket, installer.key, installer.region, clock=wiring.clock)
     script = Script(content)
     if script.sha256 not in wiring.load_pins().installers:
         raise UsageError(
@@ -274,8 +265,8 @@ def _script(wiring: Wiring, prepared: Prepared) -> Script | None:
 
 def unchanged(plans: Sequence[StorePlan]) -> bool:
     """Whether the plans do nothing at all."""
-    return not any(plan.create_cluster or _acts(host) for plan in plans for host in plan.hosts)
+    return not any(host.steps for plan in plans for host in plan.hosts)
 
 
-def _acts(plan: HostPlan) -> bool:
-    return bool(plan.steps)
+def _installs(plan: HostPlan) -> bool:
+    return any(isinstance(step, Install) for step in plan.steps)

@@ -9,7 +9,7 @@ from fleet.model.clock import Clock
 from fleet.model.inventory import Account, Fleet, Host, Pins
 from fleet.model.progress import Event
 from fleet.records import Records
-from fleet.ssh import Connection
+from fleet.ssh.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
