@@ -59,7 +59,7 @@ class Schedule:
     def every(
         self, period_s: float, run: Callable[[], None], *, first: float | None = None
     ) -> Timer:
-        """Run every ``period_s`` sandbox seconds, first at ``first`` or else one period from now."""
+        """Run every ``period_s`` sandbox seconds, first at ``first`` or after one period."""
         if period_s <= 0:
             message = f"a timer's period must be positive, not {period_s!r}"
             raise ValueError(message)

@@ -1,1 +1,12 @@
-"""The simulated control plane: ECS and the SSM node operations, in AWS wire terms."""
+"""A control plane of our own: ECS and the SSM node operations as far as registration needs them.
+
+What it does not model it refuses loudly or leaves to moto. Where AWS's own behaviour is not
+published or not confirmed, the simulator had to choose: those choices are in ``liberties``, and no
+rule of the product may rest on them.
+"""
+
+from fleet.sandbox.plane.engine import ControlPlane, access_key_for
+from fleet.sandbox.plane.in_process import InProcessSession
+from fleet.sandbox.plane.keeping import persisted_time
+
+__all__ = ["ControlPlane", "InProcessSession", "access_key_for", "persisted_time"]

@@ -1,0 +1,180 @@
+"""Attributes and tags of ECS resources."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fleet.sandbox.agents.session import AwsFault
+from fleet.sandbox.plane.call import Call, Operation
+from fleet.sandbox.plane.ecs_agents import MOST_CUSTOM
+from fleet.sandbox.plane.ecs_clusters import find_cluster, needed_cluster, own_resource
+from fleet.sandbox.plane.ecs_instances import find_instance
+from fleet.sandbox.plane.realm import Cluster, ContainerInstance, is_custom
+from fleet.sandbox.plane.tags import MOST, read_tags, without, write_tags
+
+_TARGET = "container-instance"
+_MOST_PER_CALL = 10
+_NAME = re.compile(r"[A-Za-z0-9_./\\-]{1,128}")
+_VALUE = re.compile(r"(?! )[A-Za-z0-9_./\\@: -]{1,128}(?<! )")
+
+
+def put_attributes(call: Call) -> dict[str, Any]:
+    """PutAttributes: at most 10 in a call and 10 custom ones on an instance; all or none."""
+    call.fields.only("cluster", "attributes")
+    cluster = needed_cluster(call)
+    asked = [(_target(call, cluster, item), item) for item in _asked(call)]
+    after: dict[str, dict[str, str | None]] = {}
+    for instance, item in asked:
+        name, value = _writable(call, item)
+        after.setdefault(instance.id, dict(instance.attributes))[name] = value
+    for attributes in after.values():
+        if sum(map(is_custom, attributes)) > MOST_CUSTOM:
+            raise AwsFault(
+                "AttributeLimitExceededException",
+                f"You can apply up to {MOST_CUSTOM} custom attributes for each resource.",
+            )
+    for instance, _ in asked:
+        if instance.attributes != after[instance.id]:
+            instance.attributes = after[instance.id]
+            instance.version += 1
+            call.world.save(instance)
+    return {"attributes": [_shown(i, item["name"], item.get("value") or None) for i, item in asked]}
+
+
+def delete_attributes(call: Call) -> dict[str, Any]:
+    """DeleteAttributes: at most 10; one that is not there is no error."""
+    call.fields.only("cluster", "attributes")
+    cluster = needed_cluster(call)
+    asked = [(_target(call, cluster, item), item) for item in _asked(call)]
+    names = [_writable(call, item)[0] for _, item in asked]
+    gone = []
+    for (instance, _), name in zip(asked, names, strict=True):
+        if name in instance.attributes:
+            value = instance.attributes[name]
+            instance.attributes = {
+                other: text for other, text in instance.attributes.items() if other != name
+            }
+            instance.version += 1
+            call.world.save(instance)
+            gone.append(_shown(instance, name, value))
+    return {"attributes": gone}
+
+
+def list_attributes(call: Call) -> dict[str, Any]:
+    """ListAttributes: by name, or by name and value; at most 100 a page; INACTIVE ones left out."""
+    fields = call.fields
+    fields.only(
+        "cluster", "targetType", "attributeName", "attributeValue", "maxResults", "nextToken"
+    )
+    cluster = needed_cluster(call)
+    fields.needed_text("targetType")
+    fields.choice("targetType", (_TARGET,))
+    wanted, value = fields.text("attributeName"), fields.text("attributeValue")
+    if value and not wanted:
+        raise fields.bad("attributeValue needs an attributeName.")
+    rows = {
+        f"{instance.arn} {name}": (instance, name, text)
+        for instance in call.realm.instances_of.get(cluster.name, {}).values()
+        if instance.status != "INACTIVE"
+        for name, text in instance.attributes.items()
+        if (not wanted or name == wanted) and (not value or text == value)
+    }
+    part, after = call.page(sorted(rows), most=100, default=100, style="maxResults")
+    return {"attributes": [_shown(*rows[key]) for key in part], **after}
+
+
+def tag_resource(call: Call) -> dict[str, Any]:
+    """TagResource: adds or replaces; at most 50 on a resource."""
+    call.fields.only("resourceArn", "tags")
+    resource = _resource(call)
+    tags = {**resource.tags, **read_tags(call.fields, "tags")}
+    if len(tags) > MOST:
+        raise call.fields.bad(f"The resource would have {len(tags)} tags; at most {MOST}.")
+    resource.tags = tags
+    call.world.save(resource)
+    return {}
+
+
+def untag_resource(call: Call) -> dict[str, Any]:
+    """UntagResource."""
+    call.fields.only("resourceArn", "tagKeys")
+    resource = _resource(call)
+    resource.tags = without(resource.tags, call.fields.texts("tagKeys"))
+    call.world.save(resource)
+    return {}
+
+
+def list_tags_for_resource(call: Call) -> dict[str, Any]:
+    """ListTagsForResource."""
+    call.fields.only("resourceArn")
+    return {"tags": write_tags(_resource(call).tags)}
+
+
+def _asked(call: Call) -> list[Mapping[str, Any]]:
+    items = call.fields.maps("attributes", most=_MOST_PER_CALL)
+    if not items:
+        raise call.fields.bad("Attributes cannot be empty.")
+    return items
+
+
+def _target(call: Call, cluster: Cluster, item: Mapping[str, Any]) -> ContainerInstance:
+    kind, given = item.get("targetType"), item.get("targetId")
+    if kind not in {None, _TARGET}:
+        raise call.fields.bad(f"targetType {kind!r} is not {_TARGET}.")
+    if not isinstance(given, str) or not given:
+        raise call.fields.bad("an attribute needs the targetId of the instance it is for.")
+    if kind is None and not given.startswith("arn:"):
+        raise call.fields.bad(f"the short targetId {given} needs a targetType.")
+    instance = find_instance(call, cluster, given)
+    if instance is None or instance.status == "INACTIVE":
+        raise AwsFault(
+            "TargetNotFoundException",
+            f"The specified target {given} was not found in cluster {cluster.name}.",
+        )
+    return instance
+
+
+def _writable(call: Call, item: Mapping[str, Any]) -> tuple[str, str | None]:
+    name, value = item.get("name"), item.get("value")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise call.fields.bad(f"the attribute name {name!r} is not valid.")
+    if not is_custom(name):
+        raise call.fields.bad(f"the attribute {name} belongs to ECS and cannot be changed.")
+    if value is None or value == "":
+        return name, None
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        raise call.fields.bad(f"the value of attribute {name} is not valid.")
+    return name, value
+
+
+def _shown(instance: ContainerInstance, name: str, value: str | None) -> dict[str, str]:
+    shown = {"name": name, "targetType": _TARGET, "targetId": instance.arn}
+    return shown if value is None else {**shown, "value": value}
+
+
+def _resource(call: Call) -> Cluster | ContainerInstance:
+    arn = call.fields.needed_text("resourceArn")
+    if ":cluster/" in arn:
+        cluster = find_cluster(call, arn)
+        if cluster is None:
+            raise AwsFault("ClusterNotFoundException", "Cluster not found.")
+        return cluster
+    if ":container-instance/" in arn:
+        key = own_resource(call, arn, _TARGET).rpartition("/")[2]
+        instance = call.realm.instances.get(key)
+        if instance is None or instance.status == "INACTIVE" or instance.arn != arn:
+            raise call.fields.bad(f"The specified resource {arn} is not found or inactive.")
+        return instance
+    raise call.fields.bad(
+        f"the fleet sandbox has tags on clusters and container instances only, not on {arn}."
+    )
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "PutAttributes": put_attributes,
+    "DeleteAttributes": delete_attributes,
+    "ListAttributes": list_attributes,
+    "TagResource": tag_resource,
+    "UntagResource": untag_resource,
+    "ListTagsForResource": list_tags_for_resource,
+}

@@ -1,0 +1,394 @@
+"""The control plane itself: one lock, one clock, every call through one door."""
+
+import logging
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import SandboxError
+from fleet.sandbox.agents.session import AwsFault, LinkDown
+from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.plane import (
+    ecs_agents,
+    ecs_attributes,
+    ecs_clusters,
+    ecs_instances,
+    ssm_activations,
+    ssm_nodes,
+    ssm_settings,
+    sts,
+)
+from fleet.sandbox.plane.call import Call, Caller, Operation
+from fleet.sandbox.plane.channels import Channel, Deliver
+from fleet.sandbox.plane.faults import CONNECTION_RESET, ConnectionDropped, Fault, Faults
+from fleet.sandbox.plane.fields import Fields
+from fleet.sandbox.plane.liberties import ACS_HEARTBEAT_S, FIRST_MESSAGE_AFTER_S
+from fleet.sandbox.plane.realm import ContainerInstance, Realm
+from fleet.sandbox.plane.throttle import Throttle
+from fleet.sandbox.plane.world import World
+from fleet.sandbox.schedule import Schedule, Timer
+from fleet.sandbox.spec import AccountSpec
+
+_LOG = logging.getLogger(__name__)
+_OPERATOR_KEY = "AKIASBX0"
+_OPERATOR_ROLE = "assumed-role/fleet-operator/on-call"
+_OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
+    "ecs": {
+        **ecs_clusters.OPERATIONS,
+        **ecs_instances.OPERATIONS,
+        **ecs_agents.OPERATIONS,
+        **ecs_attributes.OPERATIONS,
+    },
+    "ssm": {**ssm_activations.OPERATIONS, **ssm_nodes.OPERATIONS, **ssm_settings.OPERATIONS},
+    "sts": sts.OPERATIONS,
+}
+_INVALID = {"ecs": "InvalidParameterException", "sts": "ValidationError"}
+# What the policies AmazonSSMManagedInstanceCore and AmazonEC2ContainerServiceforEC2Role let a
+# host do, of the operations above.
+_NODES_MAY = {
+    "DiscoverPollEndpoint",
+    "GetCallerIdentity",
+    "RegisterContainerInstance",
+    "SubmitTaskStateChange",
+    "UpdateInstanceInformation",
+}
+_UNSIGNED = "RegisterManagedInstance"
+_NODE_SIGNED = "RequestManagedInstanceRoleToken"
+
+
+def access_key_for(account_id: str) -> str:
+    """The access key of the sandbox's operator in an account; any secret key goes with it."""
+    return f"{_OPERATOR_KEY}{account_id}"
+
+
+class ControlPlane:
+    """ECS, SSM nodes and STS of several accounts and regions, in memory and on disk.
+
+    Thread-safe; calls are answered one at a time, in well under a millisecond.
+
+    Args:
+        clock: where every time in every answer comes from.
+        accounts: those that exist.
+        throttling: whether the request rates of ``throttle`` apply; may be changed at any time.
+        database: file that everything is kept in, or None to forget at the end. On a file that
+            exists the world is as it was, only that no agent is connected.
+        seed: of the ids; a file keeps the one it began with.
+        public_objects: what S3 gives to everybody: ``bucket/key`` to bytes.
+
+    Raises:
+        SandboxError: the database cannot be used.
+    """
+
+    def __init__(
+        self,
+        clock: SandboxClock,
+        accounts: Sequence[AccountSpec],
+        *,
+        throttling: bool = True,
+        database: Path | None = None,
+        seed: int = 0,
+        public_objects: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self.clock = clock
+        self.accounts = tuple(accounts)
+        self.throttling = throttling
+        self.faults = Faults()
+        self.public_objects = dict(public_objects or {})
+        self.endpoint = ""
+        self._world = World(clock, accounts, database, seed)
+        self._throttle = Throttle()
+        self._lock = threading.Lock()
+        self._calls: Counter[str] = Counter()
+        self._throttled = 0
+        self._schedule: Schedule | None = None
+        self._beat: Timer | None = None
+
+    def call(
+        self,
+        service: str,
+        action: str,
+        body: Mapping[str, Any],
+        *,
+        region: str,
+        account: str = "",
+        access_key: str = "",
+    ) -> dict[str, Any]:
+        """Answer one AWS call.
+
+        Args:
+            service: ``ecs``, ``ssm`` or ``sts``.
+            action: as ``DescribeClusters``.
+            body: in wire form.
+            region: where it acts.
+            account: whose operator calls, when no access key says so.
+            access_key: of the caller; a ``mi-`` id for a node that asks for its token.
+
+        Raises:
+            AwsFault: what AWS answers instead.
+            ConnectionDropped: a fault was asked for that gives no answer.
+        """
+        key = access_key or (access_key_for(account) if account else "")
+        fault = self.faults.take(service, action, self.account_of(key) or account, region)
+        if fault is not None and fault.delay_s:
+            time.sleep(fault.delay_s)
+        return self.perform(service, action, body, region=region, access_key=key, fault=fault)
+
+    def perform(
+        self,
+        service: str,
+        action: str,
+        body: Mapping[str, Any],
+        *,
+        region: str,
+        access_key: str,
+        fault: Fault | None = None,
+    ) -> dict[str, Any]:
+        """Like ``call``, with a fault that was already taken (and its delay waited for)."""
+        if fault is not None and fault.when == "before":
+            _strike(fault)
+        with self._lock:
+            self._calls[f"{service}:{action}"] += 1
+            try:
+                answer = self._answer(service, action, body, region, access_key)
+                self._world.commit()
+            except AwsFault as error:
+                self._throttled += error.code == "ThrottlingException"
+                raise
+            except SandboxError as error:
+                _LOG.exception("a change could not be written")
+                raise AwsFault("InternalServerError", str(error), 500) from error
+        if fault is not None:
+            _strike(fault)
+        return answer
+
+    def models(self, service: str, action: str) -> bool:
+        """Whether this action is answered here."""
+        return action in _OPERATIONS.get(service, {})
+
+    def account_of(self, access_key: str) -> str:
+        """The account an access key belongs to, or "" if it is unknown."""
+        if access_key.startswith(_OPERATOR_KEY):
+            account = access_key.removeprefix(_OPERATOR_KEY)
+            return account if account in self._world.accounts else ""
+        session = self._world.sessions.get(access_key)
+        return session.account if session is not None else ""
+
+    def keep_time(self) -> float:
+        """The sandbox's time now; after a restart it will not be earlier."""
+        with self._lock:
+            return self._world.keep_time()
+
+    def connect(
+        self,
+        access_key: str,
+        *,
+        region: str,
+        cluster: str,
+        container_instance_arn: str,
+        agent_version: str,
+        docker_version: str,
+        deliver: Deliver,
+    ) -> Channel:
+        """Open an agent's ACS session: it is connected from now on, and its versions are known.
+
+        A manifest (of no tasks, under a fresh timeline) and heartbeats follow through ``deliver``,
+        from the thread of the schedule, the first of them a second of sandbox time later.
+
+        Raises:
+            AwsFault: InactiveInstanceException for an instance that is deregistered or unknown;
+                otherwise what is wrong with the credentials.
+        """
+        with self._lock:
+            now = self._world.keep_time()
+            caller = self._caller(access_key, "connect", now)
+            realm = self._world.realm(caller.account, region)
+            instance = realm.instances.get(container_instance_arn.rpartition("/")[2])
+            name = cluster.rpartition("/")[2] or "default"
+            if (
+                instance is None
+                or instance.arn != container_instance_arn
+                or instance.cluster != name
+                or instance.managed_instance_id != caller.managed_instance_id
+                or instance.status == "INACTIVE"
+            ):
+                raise AwsFault(
+                    "InactiveInstanceException",
+                    f"The container instance {container_instance_arn} is inactive.",
+                )
+            instance.agent_version = agent_version
+            instance.docker_version = docker_version.removeprefix("DockerVersion: ")
+            instance.ever_connected = True
+            instance.version += 1
+            instance.timeline += 1
+            manifest = _manifest(instance)
+            self._world.save(instance)
+            self._world.commit()
+            channel = Channel(instance.arn, self.clock.now, deliver)
+            self._world.channels.open(channel)
+        if self._schedule is not None:
+            self._schedule.at(
+                now + FIRST_MESSAGE_AFTER_S,
+                lambda: _deliver(channel, "TaskManifestMessage", manifest),
+            )
+        return channel
+
+    def heartbeat(self) -> int:
+        """Send a heartbeat to every agent that is due one; returns to how many."""
+        now = self.clock.now()
+        due = self._world.channels.due(now, ACS_HEARTBEAT_S)
+        for channel in due:
+            message = {"messageId": str(uuid.uuid4()), "healthy": True}
+            _deliver(channel, "HeartbeatMessage", message)
+        return len(due)
+
+    def run_on(self, schedule: Schedule) -> None:
+        """Let a schedule send the heartbeats and the messages that follow a connection."""
+        self._schedule = schedule
+        # Looking more often than the period spreads the load of agents that came one by one.
+        self._beat = schedule.every(ACS_HEARTBEAT_S / 6, self.heartbeat_turn)
+
+    def heartbeat_turn(self) -> None:
+        """One turn of the schedule."""
+        self.heartbeat()
+
+    def realm_of_activation(self, activation_id: str, region: str = "") -> Realm | None:
+        """Where an activation is: the caller of RegisterManagedInstance does not say."""
+        return self._find(lambda realm: activation_id in realm.activations, region)
+
+    def realm_of_node(self, managed_instance_id: str, region: str = "") -> Realm | None:
+        """Where a managed instance is registered."""
+        return self._find(lambda realm: managed_instance_id in realm.nodes, region)
+
+    def status(self) -> dict[str, Any]:
+        """Counts for people: what exists, who is connected, what was called."""
+        with self._lock:
+            now = self.clock.now()
+            realms = [
+                {
+                    "account": realm.account,
+                    "region": realm.region,
+                    "clusters": sum(c.status == "ACTIVE" for c in realm.clusters.values()),
+                    "container_instances": sum(
+                        i.status != "INACTIVE" for i in realm.instances.values()
+                    ),
+                    "managed_instances": len(realm.nodes),
+                    "activations": len(realm.activations),
+                }
+                for realm in self._world.realms()
+            ]
+            return {
+                "realms": sorted(realms, key=lambda r: (r["account"], r["region"])),
+                "agents_connected": self._world.channels.count(now),
+                "throttling": self.throttling,
+                "calls": dict(sorted(self._calls.items())),
+                "throttled": self._throttled,
+            }
+
+    def close(self) -> None:
+        """Stop the heartbeats and close the database."""
+        if self._beat is not None:
+            self._beat.cancel()
+        with self._lock:
+            self._world.close()
+
+    def _answer(
+        self, service: str, action: str, body: Mapping[str, Any], region: str, access_key: str
+    ) -> dict[str, Any]:
+        now = self._world.keep_time()
+        operation = _OPERATIONS.get(service, {}).get(action)
+        if operation is None:
+            raise not_modelled(service, action)
+        if action == _UNSIGNED:
+            caller, realm = self._unsigned(body, region)
+        elif action == _NODE_SIGNED:
+            caller, realm = self._node(access_key, region)
+        else:
+            caller = self._caller(access_key, f"{service}:{action}", now)
+            realm = self._world.realm(caller.account, region)
+        if self.throttling:
+            self._throttle.spend(service, action, realm.account, realm.region, now)
+        fields = Fields(action, body, _INVALID.get(service, "ValidationException"))
+        return operation(Call(fields, realm, caller, now, self._world, self.endpoint))
+
+    def _caller(self, access_key: str, what: str, now: float) -> Caller:
+        account = self.account_of(access_key)
+        if not account:
+            raise AwsFault(
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+            )
+        session = self._world.sessions.get(access_key)
+        if session is None:
+            return Caller(account, f"arn:aws:sts::{account}:{_OPERATOR_ROLE}")
+        if now >= session.expires_at:
+            raise AwsFault(
+                "ExpiredTokenException", "The security token included in the request is expired"
+            )
+        action = what.rpartition(":")[2]
+        if session.managed_instance_id and action != "connect" and action not in _NODES_MAY:
+            raise AwsFault(
+                "AccessDeniedException",
+                f"User: {session.arn} is not authorized to perform: {what}",
+            )
+        return Caller(account, session.arn, session.managed_instance_id)
+
+    def _unsigned(self, body: Mapping[str, Any], region: str) -> tuple[Caller, Realm]:
+        realm = self.realm_of_activation(str(body.get("ActivationId")), region)
+        if realm is None:
+            raise AwsFault("InvalidActivation", "The activation is not valid: no such id and code.")
+        return Caller("", ""), realm
+
+    def _node(self, managed_instance_id: str, region: str) -> tuple[Caller, Realm]:
+        realm = self.realm_of_node(managed_instance_id, region)
+        if realm is None:
+            raise AwsFault(
+                "AccessDeniedException",
+                f"{managed_instance_id} is not a registered managed instance.",
+            )
+        return Caller(realm.account, "", managed_instance_id), realm
+
+    def _find(self, wanted: Callable[[Realm], bool], region: str) -> Realm | None:
+        for realm in self._world.realms():
+            if (not region or realm.region == region) and wanted(realm):
+                return realm
+        return None
+
+
+def not_modelled(service: str, action: str) -> AwsFault:
+    """The loud refusal of something the sandbox does not do."""
+    return AwsFault(
+        "UnknownOperationException", f"the fleet sandbox does not model {service}:{action}"
+    )
+
+
+def _strike(fault: Fault) -> None:
+    if fault.code == CONNECTION_RESET:
+        raise ConnectionDropped
+    if fault.code:
+        raise AwsFault(fault.code, "this fault was asked for", fault.status)
+
+
+def _manifest(instance: ContainerInstance) -> dict[str, Any]:
+    return {
+        "messageId": str(uuid.uuid4()),
+        "clusterArn": instance.arn.partition(":container-instance/")[0]
+        + f":cluster/{instance.cluster}",
+        "containerInstanceArn": instance.arn,
+        "timeline": instance.timeline,
+        "tasks": [],
+    }
+
+
+def _deliver(channel: Channel, message_type: str, message: Mapping[str, Any]) -> None:
+    if not channel.open:
+        return
+    try:
+        channel.deliver(message_type, message)
+    except LinkDown:
+        return
+    except Exception:  # noqa: BLE001 - one broken agent must not silence the others
+        _LOG.exception("an agent failed over a %s", message_type)

@@ -1,0 +1,110 @@
+"""Errors on demand: what a test or a person wants AWS to do wrong, and how many times."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+CONNECTION_RESET = "ConnectionReset"
+"""The code of a fault that drops the connection instead of answering."""
+
+When = Literal["before", "after"]
+
+
+class ConnectionDropped(Exception):
+    """The caller gets no answer; whether the call had its effect is for it to find out."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One kind of failure.
+
+    Attributes:
+        service: ``ecs``, ``ssm``, ``sts`` or another signing name; ``*`` is any.
+        action: as ``CreateActivation``; ``*`` is any.
+        code: error code to answer, ``ConnectionReset`` to drop the connection, "" to only delay.
+        status: HTTP status of the answer.
+        count: how many more calls it hits.
+        when: ``before`` the effect, or ``after`` it: then it happened and the caller is not told.
+        account: only in this account; None is any.
+        region: only in this region; None is any.
+        delay_s: real seconds the answer is held back, whatever it is.
+    """
+
+    service: str
+    action: str
+    code: str
+    status: int = 500
+    count: int = 1
+    when: When = "before"
+    account: str | None = None
+    region: str | None = None
+    delay_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.when not in {"before", "after"}:
+            message = f'a fault happens "before" or "after" the effect, not {self.when!r}'
+            raise ValueError(message)
+        if self.count < 1 or self.delay_s < 0:
+            message = f"a fault needs count >= 1 and delay_s >= 0: {self.count}, {self.delay_s}"
+            raise ValueError(message)
+        if not 400 <= self.status <= 599:  # noqa: PLR2004 - the two error classes of HTTP
+            message = f"a fault answers with an HTTP error, 400 to 599, not {self.status}"
+            raise ValueError(message)
+
+    def hits(self, service: str, action: str, account: str, region: str) -> bool:
+        """Whether it is meant for this call."""
+        return (
+            self.service in {"*", service}
+            and self.action in {"*", action}
+            and self.account in {None, account}
+            and self.region in {None, region}
+        )
+
+
+class Faults:
+    """The faults that are waiting for their call; the oldest that fits is used up first."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[Fault]:
+        with self._lock:
+            return iter(tuple(self._waiting))
+
+    def add(
+        self,
+        service: str,
+        action: str,
+        code: str,
+        status: int = 500,
+        count: int = 1,
+        *,
+        when: When = "before",
+        account: str | None = None,
+        region: str | None = None,
+        delay_s: float = 0.0,
+    ) -> None:
+        """Let the next ``count`` matching calls fail; see ``Fault`` for what each word means."""
+        fault = Fault(service, action, code, status, count, when, account, region, delay_s)
+        with self._lock:
+            self._waiting.append(fault)
+
+    def clear(self) -> None:
+        """Forget all that were not used up."""
+        with self._lock:
+            self._waiting.clear()
+
+    def take(self, service: str, action: str, account: str, region: str) -> Fault | None:
+        """The fault that hits this call, used up by one; None is the usual case."""
+        if not self._waiting:
+            return None
+        with self._lock:
+            for fault in self._waiting:
+                if fault.hits(service, action, account, region):
+                    fault.count -= 1
+                    if fault.count == 0:
+                        self._waiting.remove(fault)
+                    return fault
+        return None

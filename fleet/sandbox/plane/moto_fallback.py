@@ -1,0 +1,215 @@
+"""Everything that is not ECS, SSM nodes or STS: moto, as a WSGI application, when first needed.
+
+Loading moto takes a second and 180 MB, so a sandbox that only registers hosts never does it. It
+keeps nothing over a restart and lives by the machine's clock. Its ECS and its node operations of
+SSM are wrong for external instances and are never reached.
+"""
+
+import io
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlencode
+
+from fleet.errors import SandboxError
+from fleet.sandbox.spec import AccountSpec
+
+_SSM_GOOD = frozenset(
+    {
+        "AddTagsToResource",
+        "CreateDocument",
+        "DeleteDocument",
+        "DeleteParameter",
+        "DeleteParameters",
+        "DescribeDocument",
+        "DescribeParameters",
+        "GetDocument",
+        "GetParameter",
+        "GetParameterHistory",
+        "GetParameters",
+        "GetParametersByPath",
+        "LabelParameterVersion",
+        "ListDocuments",
+        "ListTagsForResource",
+        "PutParameter",
+        "RemoveTagsFromResource",
+        "UpdateDocument",
+    }
+)
+_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "ssm.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+_NOT_OURS = {"connection", "content-length", "date", "server", "transfer-encoding"}
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def moto_models(service: str, action: str) -> bool:
+    """Whether moto may answer an action of ECS or SSM; other services are all its own."""
+    return service == "ssm" and action in _SSM_GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back over WSGI."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class MotoFallback:
+    """A moto of the sandbox's accounts. Answers one request at a time: moto has no locks.
+
+    Args:
+        accounts: each gets its instance role in IAM, trusted to ssm.amazonaws.com.
+    """
+
+    def __init__(self, accounts: Sequence[AccountSpec]) -> None:
+        self._accounts = tuple(accounts)
+        self._lock = threading.Lock()
+        self._app: WsgiApp | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether moto was needed so far."""
+        return self._app is not None
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, account: str
+    ) -> Answer:
+        """Hand a request to moto.
+
+        Args:
+            method: of HTTP.
+            target: path and query, as on the request line.
+            headers: as sent.
+            body: whole.
+            account: whose resources are meant.
+
+        Raises:
+            SandboxError: moto is not installed.
+        """
+        with self._lock:
+            if self._app is None:
+                self._app = self._load()
+            return _ask(self._app, method, target, headers=headers, body=body, account=account)
+
+    def _load(self) -> WsgiApp:
+        try:
+            from moto.moto_server.werkzeug_app import (
+                DomainDispatcherApplication,
+                create_backend_app,
+            )
+        except ImportError as error:
+            raise SandboxError(
+                f"moto, which answers for the other AWS services, cannot be loaded: {error}",
+                hint='install the extra: pip install "fleet[sandbox]"',
+            ) from error
+        app: WsgiApp = DomainDispatcherApplication(create_backend_app)
+        for spec in self._accounts:
+            self._create_instance_role(app, spec)
+        return app
+
+    def _create_instance_role(self, app: WsgiApp, spec: AccountSpec) -> None:
+        form = {
+            "Action": "CreateRole",
+            "Version": "2010-05-08",
+            "RoleName": spec.instance_role,
+            "AssumeRolePolicyDocument": _TRUST,
+        }
+        headers = {
+            "Host": "127.0.0.1",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Authorization": (
+                "AWS4-HMAC-SHA256 Credential=sandbox/20260101/us-east-1/iam/aws4_request,"
+                " SignedHeaders=host, Signature=0"
+            ),
+        }
+        body = urlencode(form).encode()
+        made = _ask(app, "POST", "/", headers=headers, body=body, account=spec.account_id)
+        if made.status != 200:  # noqa: PLR2004 - HTTP's OK
+            raise SandboxError(
+                f"moto refused the instance role {spec.instance_role!r} of {spec.account_id}:"
+                f" {made.body.decode(errors='replace')}"
+            )
+
+
+def _ask(
+    app: WsgiApp,
+    method: str,
+    target: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes,
+    account: str,
+) -> Answer:
+    environ = _environ(method, target, headers, body, account)
+    begun: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(
+        status: str, answer_headers: list[tuple[str, str]], _: object = None
+    ) -> Callable[[bytes], None]:
+        begun.append((status, answer_headers))
+        return lambda _: None
+
+    parts = app(environ, start_response)
+    try:
+        content = b"".join(parts)
+    finally:
+        close = getattr(parts, "close", None)
+        if close is not None:
+            close()
+    status, answer_headers = begun[-1]
+    kept = tuple(
+        (name, value)
+        for name, value in answer_headers
+        if name.lower() not in _NOT_OURS or (method == "HEAD" and name.lower() == "content-length")
+    )
+    return Answer(int(status.split(maxsplit=1)[0]), kept, content)
+
+
+def _environ(
+    method: str, target: str, headers: Mapping[str, str], body: bytes, account: str
+) -> dict[str, Any]:
+    path, _, query = target.partition("?")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        # PEP 3333: bytes of the path as latin-1 characters.
+        "PATH_INFO": unquote(path, "latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": target,
+        "REQUEST_URI": target,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in headers.items():
+        key = name.upper().replace("-", "_")
+        if key == "CONTENT_TYPE":
+            environ[key] = value
+        elif key not in {"CONTENT_LENGTH", "TRANSFER_ENCODING", "EXPECT"}:
+            environ[f"HTTP_{key}"] = value
+    environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+    return environ
