@@ -1,8 +1,7 @@
 """The sandbox over HTTP: one port of 127.0.0.1 for every AWS service and the sandbox's controls.
 
-AWS calls are told apart as AWS tells them apart: ``X-Amz-Target`` for the JSON services, the
-signature's scope for STS, the path for the public S3 objects; moto gets the rest. Below
-``/_sandbox/`` is the control API, which answers JSON:
+AWS's services answer on every path (``plane.front``) but below ``/_sandbox/``: there is the control
+API, which answers JSON:
 
     GET  clock                 {"now": epoch seconds, "rate": sandbox seconds per second}
     GET  clock?until=T         the same, once T is reached or after 25 real seconds
@@ -16,42 +15,26 @@ and control POSTs without ``X-Fleet-Sandbox: 1`` are refused.
 """
 
 import asyncio
-import hashlib
 import json
 import logging
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from fleet.errors import FleetError, SandboxError, UsageError
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.plane.engine import ControlPlane, not_modelled
-from fleet.sandbox.plane.faults import ConnectionDropped, Fault
-from fleet.sandbox.plane.moto_fallback import MotoFallback, moto_models
-from fleet.sandbox.plane.ssm_nodes import NATIVE_TAG_TYPES
-from fleet.sandbox.plane.wire import (
-    JSON_TYPE,
-    XML_TYPE,
-    Scope,
-    json_body,
-    json_error,
-    query_error,
-    s3_error,
-    scope_of,
-    sts_answer,
-    target_of,
-)
+from fleet.sandbox.plane.engine import ControlPlane
+from fleet.sandbox.plane.faults import ConnectionDropped
+from fleet.sandbox.plane.front import AwsFront
+from fleet.sandbox.plane.wire import json_body
 
 _LOG = logging.getLogger(__name__)
 _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 _CONTROL = "/_sandbox/"
-_PUBLIC_BUCKET = "amazon-ecs-agent"
 _LONGEST_POLL_S = 25.0
 _POLL_S = 0.02
 _LARGEST_BODY = 64 * 1024 * 1024
@@ -83,7 +66,6 @@ class SandboxServer:
     ) -> None:
         self.plane = plane
         self.port = port
-        self._moto = MotoFallback(plane.accounts)
         self._handlers: dict[tuple[str, str], ControlHandler] = {
             ("POST", "clock/advance"): self._advance,
             ("GET", "status"): self._status,
@@ -97,6 +79,7 @@ class SandboxServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
         self._workers = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="sandbox")
+        self._front = AwsFront(plane, self._workers)
 
     @property
     def url(self) -> str:
@@ -172,7 +155,7 @@ class SandboxServer:
         try:
             if request.path.startswith(_CONTROL):
                 return await self._control(request)
-            return await self._aws(request)
+            return await self._front.answer(request)
         except ConnectionDropped:
             if request.transport is not None:
                 request.transport.abort()
@@ -184,121 +167,6 @@ class SandboxServer:
         except Exception:  # noqa: BLE001 - a 500 and a log line, not a dead server
             _LOG.exception("the sandbox failed over a request to %s", request.path)
             return self._plain(500, "the sandbox failed over this request; see its log")
-
-    async def _aws(self, request: web.Request) -> web.Response:
-        path = request.path
-        if path.startswith(("/acs/", "/tacs/")):
-            return self._plain(501, "agents over the wire are not modelled yet")
-        scope = scope_of(
-            request.headers.get("Authorization", ""), request.query.get("X-Amz-Credential", "")
-        )
-        body = await request.read()
-        target = request.headers.get("X-Amz-Target", "")
-        service, action = target_of(target)
-        if service:
-            return await self._json_call(request, service, action, body, scope)
-        if target.startswith("EC2WindowsMessageDeliveryService"):
-            return self._json(*_fault_answer(not_modelled("ec2messages", action)))
-        if scope.service == "sts" and request.method == "POST":
-            return await self._sts_call(body, scope)
-        if request.method in {"GET", "HEAD"} and path.startswith(f"/{_PUBLIC_BUCKET}"):
-            return self._public_object(request)
-        return await self._to_moto(request, body, scope)
-
-    async def _json_call(
-        self, request: web.Request, service: str, action: str, body: bytes, scope: Scope
-    ) -> web.Response:
-        try:
-            values = json_body(body)
-            native = self.plane.models(service, action)
-            if native and action.endswith(
-                ("TagsToResource", "TagsFromResource", "TagsForResource")
-            ):
-                native = service == "ecs" or values.get("ResourceType") in NATIVE_TAG_TYPES
-            if not native and moto_models(service, action):
-                return await self._to_moto(request, body, scope)
-            answer = await self._perform(service, action, values, scope)
-        except AwsFault as fault:
-            return self._json(*_fault_answer(fault))
-        return self._json(200, json.dumps(answer).encode())
-
-    async def _sts_call(self, body: bytes, scope: Scope) -> web.Response:
-        form = dict(parse_qsl(body.decode(errors="replace")))
-        action = form.pop("Action", "")
-        form.pop("Version", None)
-        request_id = str(uuid.uuid4())
-        try:
-            answer = await self._perform("sts", action, form, scope)
-        except AwsFault as fault:
-            status, text = query_error(fault, request_id)
-            return self._answer(status, text, XML_TYPE, request_id)
-        return self._answer(200, sts_answer(action, answer, request_id), XML_TYPE, request_id)
-
-    async def _perform(
-        self, service: str, action: str, values: Mapping[str, Any], scope: Scope
-    ) -> dict[str, Any]:
-        fault = await self._fault(service, action, scope)
-        return self.plane.perform(
-            service, action, values, region=scope.region, access_key=scope.access_key, fault=fault
-        )
-
-    async def _fault(self, service: str, action: str, scope: Scope) -> Fault | None:
-        account = self.plane.account_of(scope.access_key)
-        fault = self.plane.faults.take(service, action, account, scope.region)
-        if fault is not None and fault.delay_s:
-            await asyncio.sleep(fault.delay_s)
-        return fault
-
-    def _public_object(self, request: web.Request) -> web.Response:
-        name = request.path.lstrip("/")
-        data = self.plane.public_objects.get(name)
-        request_id = str(uuid.uuid4())
-        if data is None:
-            key = name.partition("/")[2]
-            text = s3_error("NoSuchKey", "The specified key does not exist.", key, request_id)
-            return self._answer(404, text, "application/xml", request_id)
-        # An ETag of S3 is the MD5 of a whole object.
-        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        answer = self._answer(200, data, "binary/octet-stream", request_id)
-        answer.headers["ETag"] = f'"{etag}"'
-        answer.headers["Accept-Ranges"] = "bytes"
-        answer.headers["Last-Modified"] = formatdate(0, usegmt=True)
-        return answer
-
-    async def _to_moto(self, request: web.Request, body: bytes, scope: Scope) -> web.Response:
-        account = self.plane.account_of(scope.access_key)
-        if not account and scope.access_key:
-            fault = AwsFault(
-                "UnrecognizedClientException",
-                "The security token included in the request is invalid.",
-            )
-            return self._refusal(request, fault)
-        struck = await self._fault(scope.service, _action_of(request, body), scope)
-        if struck is not None and struck.code:
-            fault = AwsFault(struck.code, "this fault was asked for", struck.status)
-            return self._refusal(request, fault)
-        answer = await asyncio.get_running_loop().run_in_executor(
-            self._workers,
-            lambda: self._moto.answer(
-                request.method,
-                request.raw_path,
-                dict(request.headers),
-                body,
-                account or self.plane.accounts[0].account_id,
-            ),
-        )
-        headers = dict(answer.headers)
-        if answer.status == 500 and "html" in headers.get("Content-Type", ""):  # noqa: PLR2004
-            return self._refusal(request, not_modelled(scope.service, _action_of(request, body)))
-        headers["Date"] = self._date()
-        return web.Response(status=answer.status, headers=headers, body=answer.body)
-
-    def _refusal(self, request: web.Request, fault: AwsFault) -> web.Response:
-        if "X-Amz-Target" in request.headers:
-            return self._json(*_fault_answer(fault))
-        request_id = str(uuid.uuid4())
-        status, text = query_error(fault, request_id)
-        return self._answer(status, text, XML_TYPE, request_id)
 
     async def _control(self, request: web.Request) -> web.Response:
         path = request.path.removeprefix(_CONTROL).strip("/")
@@ -350,7 +218,7 @@ class SandboxServer:
 
     def _status(self, _: dict[str, Any]) -> dict[str, Any]:
         clock = {"now": self.plane.keep_time(), "rate": self.plane.clock.rate}
-        return {"clock": clock, "moto": self._moto.loaded, **self.plane.status()}
+        return {"clock": clock, "moto": self._front.moto_loaded, **self.plane.status()}
 
     def _faults(self, body: dict[str, Any]) -> dict[str, Any]:
         if body.get("clear") is True:
@@ -369,35 +237,10 @@ class SandboxServer:
     def _date(self) -> str:
         return formatdate(self.plane.keep_time(), usegmt=True)
 
-    def _answer(self, status: int, body: bytes, kind: str, request_id: str) -> web.Response:
-        headers = {
-            "Content-Type": kind,
-            "Date": self._date(),
-            "x-amzn-RequestId": request_id,
-            "x-amz-request-id": request_id,
-        }
-        return web.Response(status=status, body=body, headers=headers)
-
-    def _json(self, status: int, body: bytes) -> web.Response:
-        return self._answer(status, body, JSON_TYPE, str(uuid.uuid4()))
-
     def _told(self, status: int, values: Mapping[str, Any]) -> web.Response:
         body = json.dumps(values).encode()
-        return self._answer(status, body, "application/json", str(uuid.uuid4()))
+        headers = {"Content-Type": "application/json", "Date": self._date()}
+        return web.Response(status=status, body=body, headers=headers)
 
     def _plain(self, status: int, text: str) -> web.Response:
         return web.Response(status=status, text=f"{text}\n")
-
-
-def _fault_answer(fault: AwsFault) -> tuple[int, bytes]:
-    return fault.status, json_error(fault)
-
-
-def _action_of(request: web.Request, body: bytes) -> str:
-    """Name of a call that moto answers, for faults and messages; the method where there is none."""
-    target = request.headers.get("X-Amz-Target", "")
-    if target:
-        return target.rpartition(".")[2]
-    if request.content_type == "application/x-www-form-urlencoded":
-        return dict(parse_qsl(body.decode(errors="replace"))).get("Action", request.method)
-    return request.method

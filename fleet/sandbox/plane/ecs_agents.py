@@ -56,7 +56,7 @@ def register_container_instance(call: Call) -> dict[str, Any]:
     else:
         instance = _repeated(call, cluster) or _new(call, cluster, attributes)
     instance.resources = resources
-    versions = fields.raw("versionInfo") or {}
+    versions = fields.mapping("versionInfo")
     instance.agent_version = versions.get("agentVersion") or instance.agent_version
     instance.docker_version = versions.get("dockerVersion") or instance.docker_version
     call.world.save(instance)

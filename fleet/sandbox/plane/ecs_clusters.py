@@ -72,7 +72,7 @@ def create_cluster(call: Call) -> dict[str, Any]:
             name,
             tags=tags,
             settings=[dict(setting) for setting in fields.maps("settings")],
-            configuration=fields.raw("configuration") or {},
+            configuration=dict(fields.mapping("configuration")),
         )
         call.world.save(cluster)
     return {"cluster": _describe(cluster, call.realm, frozenset(_INCLUDES))}

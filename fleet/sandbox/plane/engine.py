@@ -5,7 +5,8 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from fleet.sandbox.plane import (
 )
 from fleet.sandbox.plane.call import Call, Caller, Operation
 from fleet.sandbox.plane.channels import Channel, Deliver
-from fleet.sandbox.plane.faults import CONNECTION_RESET, ConnectionDropped, Fault, Faults
+from fleet.sandbox.plane.faults import Fault, Faults, strike
 from fleet.sandbox.plane.fields import Fields
 from fleet.sandbox.plane.liberties import ACS_HEARTBEAT_S, FIRST_MESSAGE_AFTER_S
 from fleet.sandbox.plane.realm import ContainerInstance, Realm
@@ -149,20 +150,12 @@ class ControlPlane:
     ) -> dict[str, Any]:
         """Like ``call``, with a fault that was already taken (and its delay waited for)."""
         if fault is not None and fault.when == "before":
-            _strike(fault)
-        with self._lock:
+            strike(fault)
+        with self._writing():
             self._calls[f"{service}:{action}"] += 1
-            try:
-                answer = self._answer(service, action, body, region, access_key)
-                self._world.commit()
-            except AwsFault as error:
-                self._throttled += error.code == "ThrottlingException"
-                raise
-            except SandboxError as error:
-                _LOG.exception("a change could not be written")
-                raise AwsFault("InternalServerError", str(error), 500) from error
+            answer = self._answer(service, action, body, region, access_key)
         if fault is not None:
-            _strike(fault)
+            strike(fault)
         return answer
 
     def models(self, service: str, action: str) -> bool:
@@ -202,7 +195,7 @@ class ControlPlane:
             AwsFault: InactiveInstanceException for an instance that is deregistered or unknown;
                 otherwise what is wrong with the credentials.
         """
-        with self._lock:
+        with self._writing():
             now = self._world.keep_time()
             caller = self._caller(access_key, "connect", now)
             realm = self._world.realm(caller.account, region)
@@ -226,7 +219,6 @@ class ControlPlane:
             instance.timeline += 1
             manifest = _manifest(instance)
             self._world.save(instance)
-            self._world.commit()
             channel = Channel(instance.arn, self.clock.now, deliver)
             self._world.channels.open(channel)
         if self._schedule is not None:
@@ -236,24 +228,19 @@ class ControlPlane:
             )
         return channel
 
-    def heartbeat(self) -> int:
-        """Send a heartbeat to every agent that is due one; returns to how many."""
+    def heartbeat(self) -> None:
+        """Send a heartbeat to every agent that is due one, and drop those that fell silent."""
         now = self.clock.now()
         due = self._world.channels.due(now, ACS_HEARTBEAT_S)
         for channel in due:
             message = {"messageId": str(uuid.uuid4()), "healthy": True}
             _deliver(channel, "HeartbeatMessage", message)
-        return len(due)
 
     def run_on(self, schedule: Schedule) -> None:
         """Let a schedule send the heartbeats and the messages that follow a connection."""
         self._schedule = schedule
-        # Looking more often than the period spreads the load of agents that came one by one.
-        self._beat = schedule.every(ACS_HEARTBEAT_S / 6, self.heartbeat_turn)
-
-    def heartbeat_turn(self) -> None:
-        """One turn of the schedule."""
-        self.heartbeat()
+        # Two turns in a period: an agent that came between two is not kept waiting for long.
+        self._beat = schedule.every(ACS_HEARTBEAT_S / 2, self.heartbeat)
 
     def realm_of_activation(self, activation_id: str, region: str = "") -> Realm | None:
         """Where an activation is: the caller of RegisterManagedInstance does not say."""
@@ -295,6 +282,20 @@ class ControlPlane:
         with self._lock:
             self._world.close()
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the lock; what was changed is on disk at the end, or the caller gets a 500."""
+        with self._lock:
+            try:
+                yield
+                self._world.commit()
+            except AwsFault as error:
+                self._throttled += error.code == "ThrottlingException"
+                raise
+            except SandboxError as error:
+                _LOG.exception("a change could not be written")
+                raise AwsFault("InternalServerError", str(error), 500) from error
+
     def _answer(
         self, service: str, action: str, body: Mapping[str, Any], region: str, access_key: str
     ) -> dict[str, Any]:
@@ -317,10 +318,7 @@ class ControlPlane:
     def _caller(self, access_key: str, what: str, now: float) -> Caller:
         account = self.account_of(access_key)
         if not account:
-            raise AwsFault(
-                "UnrecognizedClientException",
-                "The security token included in the request is invalid.",
-            )
+            raise unknown_key()
         session = self._world.sessions.get(access_key)
         if session is None:
             return Caller(account, f"arn:aws:sts::{account}:{_OPERATOR_ROLE}")
@@ -365,11 +363,11 @@ def not_modelled(service: str, action: str) -> AwsFault:
     )
 
 
-def _strike(fault: Fault) -> None:
-    if fault.code == CONNECTION_RESET:
-        raise ConnectionDropped
-    if fault.code:
-        raise AwsFault(fault.code, "this fault was asked for", fault.status)
+def unknown_key() -> AwsFault:
+    """The refusal of an access key that nobody has."""
+    return AwsFault(
+        "UnrecognizedClientException", "The security token included in the request is invalid."
+    )
 
 
 def _manifest(instance: ContainerInstance) -> dict[str, Any]:

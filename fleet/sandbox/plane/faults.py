@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from fleet.sandbox.agents.session import AwsFault
+
 CONNECTION_RESET = "ConnectionReset"
 """The code of a fault that drops the connection instead of answering."""
 
@@ -108,3 +110,11 @@ class Faults:
                         self._waiting.remove(fault)
                     return fault
         return None
+
+
+def strike(fault: Fault) -> None:
+    """Let a fault happen: raise what the caller is to see, or nothing if it only delays."""
+    if fault.code == CONNECTION_RESET:
+        raise ConnectionDropped
+    if fault.code:
+        raise AwsFault(fault.code, "this fault was asked for", fault.status)

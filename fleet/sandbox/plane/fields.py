@@ -39,10 +39,6 @@ class Fields:
         """The service's error for a bad value, to be raised."""
         return AwsFault(self._invalid, message)
 
-    def raw(self, name: str) -> Any:
-        """The value as it came, or None."""
-        return self._body.get(name)
-
     def question(self, *without: str) -> dict[str, Any]:
         """What was sent, without the named parts: the same for every page of a listing."""
         return {name: value for name, value in self._body.items() if name not in without}
@@ -115,6 +111,15 @@ class Fields:
             if not isinstance(item, Mapping):
                 raise self.bad(f"{name} holds {item!r}; it must hold objects")
         return list(value)
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """An object; empty when it was not sent."""
+        value = self._body.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            raise self.bad(f"{name} must be an object, not {type(value).__name__}")
+        return value
 
     def includes(self, options: Collection[str]) -> frozenset[str]:
         """The words of ``include``, each one of ``options``."""
