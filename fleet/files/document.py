@@ -1,0 +1,261 @@
+"""YAML text to plain values that still know which line they came from.
+
+Scalars stay text until a shape says what they are. That is what disarms YAML 1.1: ``no`` is the
+word "no" where a word is wanted, ``09:00`` is not a number of seconds, and the account
+``012345678901`` keeps its zero. Only where any value will do (a template's variables, ``x-`` keys)
+are plain scalars read by the core schema of YAML 1.2: ``free``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from fleet.errors import InventoryError, Problem
+from fleet.model.inventory import Source
+
+Path = tuple[str | int, ...]
+
+#: libyaml reads ten times as fast; the pure reader serves where PyYAML was built without it. The
+#: base loaders guess no types.
+_LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+#: How many scalars all aliases of a file may stand for.
+_MOST_ALIASED = 1_000_000
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_TAGS = {
+    yaml.ScalarNode: "tag:yaml.org,2002:str",
+    yaml.SequenceNode: "tag:yaml.org,2002:seq",
+    yaml.MappingNode: "tag:yaml.org,2002:map",
+}
+
+
+class Plain(str):
+    """A scalar written without quotes, so that ``free`` may read it as a number or a boolean."""
+
+    __slots__ = ()
+
+
+class Map(dict[str, Any]):
+    """A mapping as written, without its ``x-`` keys.
+
+    Attributes:
+        line: of the key that it stands under, 1-based.
+        extras: the ``x-`` keys with their values read by ``free``.
+    """
+
+    __slots__ = ("extras", "line")
+
+    def __init__(self, line: int = 0) -> None:
+        super().__init__()
+        self.line = line
+        self.extras: dict[str, Any] = {}
+
+
+def free(value: Any) -> Any:
+    """A value of no declared type: plain scalars by YAML 1.2's core schema, the rest as it is."""
+    if isinstance(value, Plain):
+        return _scalar(str(value))
+    if isinstance(value, Map):
+        return {key: free(item) for key, item in value.items()} | value.extras
+    if isinstance(value, list):
+        return [free(item) for item in value]
+    return value
+
+
+def _scalar(text: str) -> Any:
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def dotted(path: Path) -> str:
+    """A path as people read it: ``containerDefinitions[0].memory``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else str(step)
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's content and where each part of it is written.
+
+    Attributes:
+        file: path as the person gave it.
+        value: Map, list, str or None.
+        root: the composed nodes, or None for a file that is empty or not YAML.
+        rows: line of each entry of ``stores``, for files that are tables.
+    """
+
+    file: str
+    value: Any
+    root: yaml.Node | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    _keys: dict[int, dict[str, tuple[int, yaml.Node]]] = field(default_factory=dict, repr=False)
+
+    def line(self, path: Path) -> int:
+        """The line of the deepest part of ``path`` that is written; 1 when nothing is."""
+        if self.root is None:
+            return self.rows.get(str(path[1]), 1) if len(path) > 1 else 1
+        line, node = 1, self.root
+        for step in path:
+            found = self._step(node, step)
+            if found is None:
+                break
+            line, node = found
+        return line
+
+    def _step(self, node: yaml.Node | None, step: str | int) -> tuple[int, yaml.Node] | None:
+        if isinstance(node, yaml.MappingNode):
+            # Indexed, because thousands of stores may each have a problem.
+            if id(node) not in self._keys:
+                self._keys[id(node)] = {
+                    str(key.value): (key.start_mark.line + 1, value) for key, value in node.value
+                }
+            return self._keys[id(node)].get(str(step))
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            item = node.value[step]
+            return item.start_mark.line + 1, item
+        return None
+
+    def source(self, path: Path) -> Source:
+        """Where ``path`` is written."""
+        return Source(self.file, self.line(path))
+
+    def problem(self, path: Path, message: str, hint: str | None = None) -> Problem:
+        """Something wrong at ``path``."""
+        shown = path[1:] if self.rows else path
+        return Problem(self.file, self.line(path), dotted(shown), message, hint)
+
+
+def read_yaml(text: str, file: str) -> Document:
+    """Read one YAML document.
+
+    Raises:
+        InventoryError: it is not YAML, holds more than one document, writes a key twice, uses a
+            tag or ``<<``, or an alias that contains itself. All of these at once, but for the first
+            two, which end the reading.
+    """
+    try:
+        root = yaml.compose(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 0
+        words = " ".join(filter(None, [error.context, error.problem]))
+        raise InventoryError([Problem(file, line, "", f"is not YAML: {words}")]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"is not YAML: the character {error.character!r} is not allowed"
+        raise InventoryError([Problem(file, line, "", message)]) from None
+    builder = _Builder(file)
+    value = builder.build(root, ()) if root is not None else None
+    if builder.problems:
+        raise InventoryError(builder.problems)
+    return Document(file, value, root)
+
+
+class _Builder:
+    """Turns nodes into values; shared nodes (aliases) are built once."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self._built: dict[int, tuple[Any, int]] = {}
+        self._open: set[int] = set()
+        self._size = 0
+        self._aliased = 0
+
+    def build(self, node: yaml.Node, path: Path) -> Any:
+        if node.tag != _TAGS[type(node)]:
+            self._complain(node, path, f"the tag {node.tag} is not used here", "leave the tag out")
+        if isinstance(node, yaml.ScalarNode):
+            self._size += 1
+            return self._scalar(node)
+        identity = id(node)
+        if identity in self._built:
+            return self._alias(identity, node, path)
+        if identity in self._open:
+            self._complain(node, path, "an alias contains itself", None)
+            return None
+        self._open.add(identity)
+        before = self._size
+        value: Any
+        if isinstance(node, yaml.SequenceNode):
+            value = [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
+        else:
+            value = self._map(node, path)
+        self._open.discard(identity)
+        self._built[identity] = value, self._size - before
+        return value
+
+    def _alias(self, identity: int, node: yaml.Node, path: Path) -> Any:
+        """A second use of a node; a few that nest are enough to fill any memory when read."""
+        value, size = self._built[identity]
+        self._size += size
+        self._aliased += size
+        if self._aliased > _MOST_ALIASED:
+            if self._aliased - size <= _MOST_ALIASED:
+                self._complain(node, path, "the aliases of this file stand for too much", None)
+            return None
+        return value
+
+    def _scalar(self, node: yaml.ScalarNode) -> str | None:
+        text = str(node.value)
+        if node.style:
+            return text
+        return None if text in _NULLS else Plain(text)
+
+    def _map(self, node: yaml.Node, path: Path) -> Map:
+        made = Map(node.start_mark.line + 1)
+        lines: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if not isinstance(key, str):
+                self._complain(key_node, path, "a key must be a word", None)
+                continue
+            below = (*path, key)
+            if key == "<<":
+                hint = "put what is shared in a group of fleet.yaml"
+                self._complain(key_node, below, "merge keys are not used here", hint)
+                continue
+            if key in lines:
+                self._complain(key_node, below, f"is written twice, first in line {lines[key]}")
+                continue
+            lines[key] = line
+            value = self.build(value_node, below)
+            if isinstance(value, Map):
+                value.line = line
+            if key.startswith("x-"):
+                made.extras[key] = free(value)
+            else:
+                made[key] = value
+        return made
+
+    def _complain(self, node: yaml.Node, path: Path, message: str, hint: str | None = None) -> None:
+        line = node.start_mark.line + 1
+        self.problems.append(Problem(self.file, line, dotted(path), message, hint))
+
+
+def nearest(word: str, valid: Sequence[str]) -> str | None:
+    """A hint with the nearest valid spelling, or what is valid when nothing is near and few are."""
+    import difflib
+
+    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    few = 12
+    return f"one of: {', '.join(sorted(valid))}" if 0 < len(valid) <= few else None

@@ -1,0 +1,30 @@
+"""Reads an inventory: every file, every problem at once, then the resolved values."""
+
+from pathlib import Path
+
+from fleet.errors import InventoryError, Problem
+from fleet.files.building import build
+from fleet.files.checking import Problems
+from fleet.files.folder import Folder
+from fleet.files.reading import read_files
+from fleet.model.inventory import Fleet
+
+
+def load_fleet(root: Path) -> Fleet:
+    """Read the inventory in ``root``; its templates lie beside it, in ``templates/``.
+
+    Raises:
+        InventoryError: with every problem found, each with file, line, path and hint.
+    """
+    if not root.is_dir():
+        message = "there is no such folder"
+        hint = "run from the project's folder, or name it: --inventory PATH"
+        raise InventoryError([Problem(str(root), 0, "", message, hint)])
+    problems = Problems()
+    folder = Folder(root, problems)
+    fleet = build(read_files(folder, problems), folder, problems)
+    problems.raise_any()
+    if fleet is None:
+        # Unreachable while every None has a problem; said rather than assumed.
+        raise InventoryError([Problem(str(root), 0, "", "the inventory cannot be read")])
+    return fleet
