@@ -1,0 +1,296 @@
+"""The ECS agent of a simulated host: registers its container instance and keeps its ACS session.
+
+Behaviour and figures are those of amazon-ecs-agent 1.105.1 (agent-protocol.md §2, §3, §5, §8;
+ecs-anywhere.md §1.6). Tasks are not run: a payload is logged and not acknowledged, so that no
+service can seem to be up.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fleet.sandbox.agents import identity
+from fleet.sandbox.agents.machine import Machine, append_log
+from fleet.sandbox.agents.registration import (
+    ConfigInvalid,
+    SavedState,
+    cluster_of,
+    read_config,
+    read_state,
+    register_body,
+    write_state,
+)
+from fleet.sandbox.agents.session import AcsChannel, AwsFault, LinkDown, RoleToken
+
+VERSION = "1.105.1"
+UNIT = "ecs"
+LOG = "/var/log/ecs/ecs-agent.log"
+#: ecs-init loads and starts the agent's container first (simulator's figure).
+START_S = 2.0
+CREDENTIALS_RETRY_S = 10.0
+SILENCE_S = 60.0
+PLANNED_RECONNECT_S = 1800.0
+INACTIVE_RETRY_S = 3600.0
+LONGEST_RECONNECT_S = 120.0
+LONGEST_REGISTER_S = 192.0
+EXIT_ERROR = 1
+EXIT_TERMINAL = 5
+_TERMINAL = {"ClientException", "InvalidParameterException"}
+_TRANSIENT = {"ServerException", "ThrottlingException", "LimitExceededException"}
+
+
+class _Mailbox:
+    """Answers what AWS sends, also what arrives before ``connect`` has returned the channel.
+
+    Its lock is never held while the channel is used: the control plane may be holding its own when
+    it delivers.
+    """
+
+    def __init__(self, agent: "EcsAgent", answer: Mapping[str, str]) -> None:
+        self._agent = agent
+        self._answer = dict(answer)
+        self._lock = threading.Lock()
+        self._channel: AcsChannel | None = None
+        self._early: list[tuple[str, Mapping[str, Any]]] = []
+
+    def deliver(self, message_type: str, message: Mapping[str, Any]) -> None:
+        with self._lock:
+            channel = self._channel
+            if channel is None:
+                self._early.append((message_type, message))
+                return
+        self._respond(channel, message_type, message)
+
+    def open(self, channel: AcsChannel) -> None:
+        with self._lock:
+            self._channel = channel
+            early, self._early = self._early, []
+        for message_type, message in early:
+            self._respond(channel, message_type, message)
+
+    def _respond(self, channel: AcsChannel, message_type: str, message: Mapping[str, Any]) -> None:
+        self._agent.heard()
+        message_id = message.get("messageId", "")
+        try:
+            if message_type == "HeartbeatMessage":
+                channel.send("HeartbeatAckRequest", {"messageId": message_id})
+            elif message_type == "TaskManifestMessage":
+                channel.send("AckRequest", {**self._answer, "messageId": message_id})
+            else:
+                self._agent.log(f"{message_type} is not simulated and was not acknowledged")
+        except LinkDown:
+            # Nothing to do: the silence that follows closes the session.
+            return
+
+
+class EcsAgent:
+    """The running agent. Everything it does is a timer; ``start`` and ``stop`` return at once."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._random = random.Random(f"ecs {machine.id}")  # noqa: S311 - jitter, not a secret
+        self._life = 0
+        self._failures = 0
+        self._channel: AcsChannel | None = None
+        self._session = 0
+        self._heard_at = 0.0
+        self._region = ""
+        self._state: SavedState | None = None
+
+    def start(self) -> None:
+        """Begin; :51678 answers once the instance is registered."""
+        self._life += 1
+        self._failures = 0
+        self._later(START_S, self._register)
+
+    def stop(self) -> None:
+        """End as on SIGTERM: the session is closed, containers and state stay."""
+        self._life += 1
+        self._state = None
+        self._hang_up()
+
+    def metadata(self) -> dict[str, str] | None:
+        """What http://localhost:51678/v1/metadata says; None while nothing listens there."""
+        state = self._state
+        if state is None:
+            return None
+        return {
+            "Cluster": state.cluster,
+            "ContainerInstanceArn": state.container_instance_arn,
+            "Version": f"Amazon ECS Agent - v{VERSION} (*00000000)",
+        }
+
+    def heard(self) -> None:
+        """Note that AWS said something, which keeps the session open."""
+        self._heard_at = self._machine.clock.now()
+
+    def log(self, text: str) -> None:
+        """Add a line to the agent's log on its host."""
+        append_log(self._machine, LOG, text)
+
+    def _later(self, seconds: float, step: Callable[[], None]) -> None:
+        life = self._life
+
+        def run() -> None:
+            if life == self._life:
+                step()
+
+        self._machine.schedule.at(self._machine.clock.now() + seconds, run)
+
+    def _exit(self, code: int, reason: str) -> None:
+        self.log(f"exit {code}: {reason}")
+        self.stop()
+        self._machine.unit_ended(UNIT, code)
+
+    def _register(self) -> None:
+        machine, life = self._machine, self._life
+        facts = machine.facts()
+        if not facts.docker_version:
+            self._exit(EXIT_ERROR, "could not connect to docker")
+            return
+        config = read_config(machine)
+        token = identity.read_credentials(machine, config)
+        if token is None:
+            self.log(f"no credentials found, looking again in {CREDENTIALS_RETRY_S:.0f} s")
+            self._later(CREDENTIALS_RETRY_S, self._register)
+            return
+        saved = read_state(machine)
+        if saved is not None and saved.cluster != cluster_of(config):
+            self._exit(
+                EXIT_TERMINAL,
+                f"data mismatch; saved cluster '{saved.cluster}' does not match configured cluster "
+                f"'{cluster_of(config)}'",
+            )
+            return
+        self._region = config.get("AWS_DEFAULT_REGION", "")
+        try:
+            body = register_body(facts, config, saved)
+            reply = machine.session(self._region).register_container_instance(token, body)
+            arn = self._accepted(body, reply)
+        except ConfigInvalid as error:
+            self._exit(EXIT_ERROR, str(error))
+        except LinkDown as error:
+            self._register_again(error)
+        except AwsFault as error:
+            if error.code in _TRANSIENT:
+                self._register_again(error)
+            else:
+                code = EXIT_TERMINAL if error.code in _TERMINAL else EXIT_ERROR
+                self._exit(code, f"unable to register as a container instance: {error}")
+        else:
+            state = SavedState(cluster_of(config), arn)
+            write_state(machine, state)
+            if life == self._life:
+                self._state = state
+                self._failures = 0
+                self.log(f"registered as {arn} in cluster {state.cluster}")
+                self._connect()
+
+    @staticmethod
+    def _accepted(body: Mapping[str, Any], reply: Mapping[str, Any]) -> str:
+        instance = reply.get("containerInstance", reply)
+        echoed = {(a["name"], a.get("value") or "") for a in instance.get("attributes", ())}
+        missing = [
+            a["name"] for a in body["attributes"] if (a["name"], a.get("value") or "") not in echoed
+        ]
+        if missing:
+            raise AwsFault("ClientException", f"attribute validation failed: {missing[0]}")
+        return str(instance["containerInstanceArn"])
+
+    def _register_again(self, error: Exception) -> None:
+        wait = min(3.0 * 2.0 ** min(self._failures, 6), LONGEST_REGISTER_S)
+        self._failures += 1
+        self.log(f"unable to register, next try in {wait:.0f} s: {error}")
+        self._later(wait, self._register)
+
+    def _connect(self) -> None:
+        machine, life, state = self._machine, self._life, self._state
+        token = identity.read_credentials(machine, read_config(machine))
+        if state is None:
+            return
+        if token is None:
+            self._reconnect_later("no credentials found")
+            return
+        mailbox = _Mailbox(
+            self,
+            {"cluster": state.cluster, "containerInstance": state.container_instance_arn},
+        )
+        try:
+            channel = self._open(token, state, mailbox)
+        except LinkDown as error:
+            self._reconnect_later(str(error))
+            return
+        except AwsFault as error:
+            if error.code == "InactiveInstanceException":
+                self.log(f"instance is inactive, next try in {INACTIVE_RETRY_S:.0f} s")
+                self._later(INACTIVE_RETRY_S, self._connect)
+            else:
+                self._reconnect_later(str(error))
+            return
+        if life != self._life:
+            _close(channel)
+            return
+        self._session += 1
+        self._channel = channel
+        self.heard()
+        mailbox.open(channel)
+        self._failures = 0
+        self._watch(self._session)
+        self._plan_reconnect(self._session)
+
+    def _open(self, token: RoleToken, state: SavedState, mailbox: _Mailbox) -> AcsChannel:
+        return self._machine.session(self._region).connect(
+            token,
+            cluster=state.cluster,
+            container_instance_arn=state.container_instance_arn,
+            agent_version=VERSION,
+            docker_version=f"DockerVersion: {self._machine.facts().docker_version}",
+            deliver=mailbox.deliver,
+        )
+
+    def _reconnect_later(self, reason: str) -> None:
+        wait = min(0.25 * 1.5 ** min(self._failures, 20), LONGEST_RECONNECT_S)
+        wait *= self._random.uniform(1.0, 1.2)
+        self._failures += 1
+        self.log(f"not connected, next try in {wait:.1f} s: {reason}")
+        self._later(wait, self._connect)
+
+    def _watch(self, session: int) -> None:
+        """Close the session after 60 to 120 s in which AWS said nothing."""
+        patience = SILENCE_S + self._random.uniform(0.0, SILENCE_S)
+
+        def look() -> None:
+            if session != self._session or self._channel is None:
+                return
+            left = self._heard_at + patience - self._machine.clock.now()
+            if left > 0:
+                self._later(left, look)
+                return
+            self.log("no message from AWS, closing the session")
+            self._hang_up()
+            self._connect()
+
+        self._later(patience, look)
+
+    def _plan_reconnect(self, session: int) -> None:
+        def renew() -> None:
+            if session == self._session and self._channel is not None:
+                self._hang_up()
+                self._connect()
+
+        self._later(PLANNED_RECONNECT_S + self._random.uniform(0.0, 300.0), renew)
+
+    def _hang_up(self) -> None:
+        channel, self._channel = self._channel, None
+        self._session += 1
+        if channel is not None:
+            _close(channel)
+
+
+def _close(channel: AcsChannel) -> None:
+    try:
+        channel.close()
+    except LinkDown:
+        # The goodbye is lost with the link; AWS finds out by the silence.
+        return

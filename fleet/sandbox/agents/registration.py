@@ -1,0 +1,165 @@
+"""What the ECS agent reads before it registers, and what it then says about its host.
+
+Keys, resources and attributes are those seen from amazon-ecs-agent 1.105.1 on EXTERNAL
+(agent-protocol.md §2.1).
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.sandbox.agents.machine import Machine, MachineFacts, text_of, write_whole
+
+#: The second one wins, as an env-file that is given later does.
+CONFIG_FILES = ("/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config")
+STATE = "/var/lib/ecs/data/agent.db"
+
+_ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
+_ECS_CAPABILITIES = (
+    "external",
+    "full-sync",
+    "container-ordering",
+    "container-restart-policy",
+    "container-health-check",
+    "task-cpu-mem-limit",
+    "execution-role-ecr-pull",
+    "execution-role-awslogs",
+    "secrets.asm.environment-variables",
+    "secrets.ssm.environment-variables",
+    "secrets.asm.bootstrap.log-driver",
+    "secrets.ssm.bootstrap.log-driver",
+    "env-files.s3",
+    "firelens.fluentd",
+    "firelens.fluentbit",
+    "firelens.options.config.file",
+    "firelens.options.config.s3",
+    "private-registry-authentication.secretsmanager",
+    "aws-secrets-retry",
+    "ipv4-only",
+)
+_CAPABILITIES = (
+    "privileged-container",
+    *(f"docker-remote-api.1.{minor}" for minor in (17, 18, 19, 20, 21, 22, 23, 24, 25, 29, 30, 32)),
+    *(f"logging-driver.{name}" for name in ("json-file", "syslog", "awslogs", "fluentd", "none")),
+    "task-iam-role",
+    "task-iam-role-network-host",
+    "ecr-auth",
+)
+
+
+class ConfigInvalid(Exception):
+    """The configuration cannot be used; the message is what the agent logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """What the agent keeps between starts: who it is and to which cluster it belongs."""
+
+    cluster: str
+    container_instance_arn: str
+
+
+def read_config(machine: Machine) -> dict[str, str]:
+    """Both ecs.config files as one environment; lines that are not ``NAME=value`` are skipped."""
+    settings: dict[str, str] = {}
+    for name in CONFIG_FILES:
+        try:
+            text = machine.path(name).read_text(encoding="utf-8")
+        except OSError:
+            continue
+        for line in text.splitlines():
+            key, sign, value = line.strip().partition("=")
+            if sign and key and not key.startswith("#"):
+                settings[key] = value
+    return settings
+
+
+def read_state(machine: Machine) -> SavedState | None:
+    """The saved state; None when there is none."""
+    try:
+        content = json.loads(machine.path(STATE).read_text(encoding="utf-8"))
+        return SavedState(text_of(content["cluster"]), text_of(content["containerInstanceArn"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_state(machine: Machine, state: SavedState) -> None:
+    """Keep the state for the next start."""
+    content = {"cluster": state.cluster, "containerInstanceArn": state.container_instance_arn}
+    write_whole(machine.path(STATE), json.dumps(content))
+
+
+def register_body(
+    facts: MachineFacts, config: Mapping[str, str], saved: SavedState | None
+) -> dict[str, Any]:
+    """The body of RegisterContainerInstance.
+
+    Custom attributes and tags are only sent the first time; the ARN only after it. Raises
+    ConfigInvalid when a setting is not the JSON it must be.
+    """
+    attributes = _own_attributes(facts)
+    body: dict[str, Any] = {
+        "cluster": cluster_of(config),
+        "clientToken": str(uuid.uuid4()),
+        "totalResources": _resources(facts, config),
+        "instanceIdentityDocument": "",
+        "instanceIdentityDocumentSignature": "",
+    }
+    if saved is not None:
+        body["containerInstanceArn"] = saved.container_instance_arn
+    else:
+        custom = _json_map(config, "ECS_INSTANCE_ATTRIBUTES")
+        attributes += [{"name": name, "value": value} for name, value in custom.items()]
+        tags = _json_map(config, "ECS_CONTAINER_INSTANCE_TAGS")
+        if tags:
+            body["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
+    body["attributes"] = attributes
+    return body
+
+
+def cluster_of(config: Mapping[str, str]) -> str:
+    """The cluster to join, exactly as configured."""
+    return config.get("ECS_CLUSTER") or "default"
+
+
+def _own_attributes(facts: MachineFacts) -> list[dict[str, str]]:
+    valued = {
+        "ecs.os-type": "linux",
+        "ecs.os-family": "LINUX",
+        "ecs.os-type-detailed": "LINUX",
+        "ecs.cpu-architecture": _ARCHITECTURES.get(facts.machine, facts.machine),
+    }
+    return [
+        *({"name": name, "value": value} for name, value in valued.items()),
+        *({"name": f"ecs.capability.{name}"} for name in _ECS_CAPABILITIES),
+        *({"name": f"com.amazonaws.ecs.capability.{name}"} for name in _CAPABILITIES),
+    ]
+
+
+def _resources(facts: MachineFacts, config: Mapping[str, str]) -> list[dict[str, Any]]:
+    try:
+        reserved = int(config.get("ECS_RESERVED_MEMORY") or 0)
+    except ValueError as error:
+        raise ConfigInvalid("invalid ECS_RESERVED_MEMORY, expected a number of MiB") from error
+    ports = ["22", "2375", "2376", "51678", "51679"]
+    return [
+        {"name": "CPU", "type": "INTEGER", "integerValue": facts.cpus * 1024},
+        {"name": "MEMORY", "type": "INTEGER", "integerValue": facts.memory_mb - reserved},
+        {"name": "PORTS", "type": "STRINGSET", "stringSetValue": ports},
+        {"name": "PORTS_UDP", "type": "STRINGSET", "stringSetValue": []},
+    ]
+
+
+def _json_map(config: Mapping[str, str], name: str) -> dict[str, str]:
+    text = config.get(name)
+    if not text:
+        return {}
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ConfigInvalid(f"invalid format for {name}, expected a json hash") from error
+    if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
+        raise ConfigInvalid(f"invalid format for {name}, expected a json hash of strings")
+    return content

@@ -1,0 +1,134 @@
+"""The SSM agent of a simulated host: registers, keeps its token fresh, pings.
+
+Figures are those of amazon-ssm-agent 3.3 (agent-protocol.md §6): a ping every 5 minutes, the token
+rotated at half its life, AccessDenied and a wrong fingerprint slept on for 25 to 30 minutes, other
+errors retried after 2^n (AWS's plus 10 to 20) seconds, never later than 30 minutes.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from fleet.sandbox.agents import identity
+from fleet.sandbox.agents.machine import Machine, append_log
+from fleet.sandbox.agents.session import AwsFault, LinkDown, RoleToken
+
+VERSION = "3.3.4108.0"
+UNIT = "amazon-ssm-agent"
+LOG = "/var/log/amazon/ssm/amazon-ssm-agent.log"
+PING_S = 300.0
+LONGEST_WAIT_S = 1800.0
+_HIBERNATE = {"AccessDeniedException", "MachineFingerprintDoesNotMatch"}
+
+
+def register(
+    machine: Machine, *, activation_id: str, activation_code: str, region: str
+) -> identity.Registration:
+    """Spend one use of an activation and fill the vault; raises AwsFault or LinkDown."""
+    instance_id = machine.session(region).register_managed_instance(
+        activation_id=activation_id,
+        activation_code=activation_code,
+        fingerprint=identity.fingerprint(machine),
+        public_key=identity.public_key(machine),
+    )
+    registration = identity.Registration(instance_id, region)
+    identity.write_registration(machine, registration)
+    return registration
+
+
+class SsmAgent:
+    """The running agent. Everything it does is a timer; ``start`` and ``stop`` return at once."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._random = random.Random(f"ssm {machine.id}")  # noqa: S311 - jitter, not a secret
+        self._life = 0
+        self._token: RoleToken | None = None
+        self._failures = 0
+
+    def start(self) -> None:
+        """Begin; without a registration it idles, as the real one does off EC2."""
+        self._life += 1
+        self._failures = 0
+        self._later(0.0, self._renew)
+
+    def stop(self) -> None:
+        """End; AWS sees only that the pings stop."""
+        self._life += 1
+        self._token = None
+
+    def _later(self, seconds: float, step: Callable[[], None]) -> None:
+        """Run a step later, unless the agent was stopped or started anew by then."""
+        life = self._life
+
+        def run() -> None:
+            if life == self._life:
+                step()
+
+        self._machine.schedule.at(self._machine.clock.now() + seconds, run)
+
+    def _renew(self) -> None:
+        machine, life = self._machine, self._life
+        registration = identity.read_registration(machine)
+        if registration is None:
+            append_log(machine, LOG, "agent is not registered, waiting for a registration")
+            return
+        try:
+            token = machine.session(registration.region).request_role_token(
+                instance_id=registration.instance_id, fingerprint=identity.fingerprint(machine)
+            )
+        except (AwsFault, LinkDown) as error:
+            self._failures += 1
+            wait = self._wait_after(error)
+            append_log(machine, LOG, f"cannot get a role token, next try in {wait:.0f} s: {error}")
+            self._later(wait, self._renew)
+            return
+        if life != self._life:
+            return
+        first = self._token is None
+        self._failures = 0
+        self._token = token
+        identity.write_credentials(machine, token)
+        self._later(max(1.0, (token.expires_at - machine.clock.now()) / 2), self._renew)
+        if first:
+            self._report(full=False)
+            self._ping()
+
+    def _wait_after(self, error: Exception) -> float:
+        if isinstance(error, AwsFault) and error.code in _HIBERNATE:
+            return self._random.uniform(1500.0, LONGEST_WAIT_S)
+        wait = 2.0 ** min(self._failures, 11)
+        if isinstance(error, AwsFault):
+            wait += self._random.uniform(10.0, 20.0)
+        return min(wait, LONGEST_WAIT_S)
+
+    def _ping(self) -> None:
+        self._report(full=True)
+        self._later(PING_S, self._ping)
+
+    def _report(self, *, full: bool) -> None:
+        machine, token = self._machine, self._token
+        registration = identity.read_registration(machine)
+        if registration is None or token is None:
+            return
+        body: dict[str, Any] = {
+            "AgentName": "amazon-ssm-agent",
+            "AgentVersion": VERSION,
+            "InstanceId": registration.instance_id,
+            "PlatformType": "Linux",
+        }
+        if full:
+            facts = machine.facts()
+            name, version = facts.platform
+            body |= {
+                "AgentStatus": "Active",
+                "ComputerName": facts.hostname,
+                "IPAddress": "10.0.0.10",
+                "PlatformName": name,
+                "PlatformVersion": version,
+                "SSMConnectionChannel": "",
+            }
+        try:
+            machine.session(registration.region).update_instance_information(token, body)
+        except (AwsFault, LinkDown) as error:
+            append_log(machine, LOG, f"health ping failed, next one in {PING_S:.0f} s: {error}")

@@ -1,0 +1,207 @@
+"""The sandbox as a process: control plane, HTTP server and shop hosts, on a folder of state."""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from fleet.errors import SandboxError, UsageError
+from fleet.sandbox.agents.machine import write_whole
+from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.hosts.installer import OBJECT, installer_bytes
+from fleet.sandbox.plane import ControlPlane, InProcessSession, access_key_for, persisted_time
+from fleet.sandbox.schedule import Schedule
+from fleet.sandbox.server import SandboxServer
+from fleet.sandbox.shops import Shops
+from fleet.sandbox.spec import SandboxSpec
+from fleet.sandbox.statedir import (
+    StateDir,
+    host_from_json,
+    read_json,
+    spec_as_json,
+    spec_from_json,
+)
+
+_LOG = logging.getLogger(__name__)
+_KEEP_TIME_S = 30.0
+
+
+class Daemon:
+    """A running sandbox.
+
+    Args:
+        state: its folder, with a spec in it.
+
+    Raises:
+        SandboxError: there is no spec, or another daemon lives in the folder.
+    """
+
+    def __init__(self, state: StateDir) -> None:
+        content = read_json(state.spec)
+        if content is None:
+            raise SandboxError(f"there is no sandbox in {state.path}", hint="fleet sandbox up")
+        self.state = state
+        self.spec = spec_from_json(content)
+        self._lock = _take_lock(state)
+        begin = persisted_time(state.database) if state.database.exists() else None
+        # Never backwards over a restart, and not behind the wall clock after a long pause.
+        self.clock = SandboxClock(self.spec.clock_rate, max(begin or 0.0, time.time()))
+        self.schedule = Schedule(self.clock)
+        self.plane = ControlPlane(
+            self.clock,
+            self.spec.accounts,
+            throttling=self.spec.throttling,
+            database=state.database,
+            public_objects={OBJECT: installer_bytes()},
+        )
+        self.plane.run_on(self.schedule)
+        self.schedule.every(_KEEP_TIME_S * max(1.0, self.clock.rate), self._keep_time)
+        self.shops = Shops(
+            state,
+            clock=self.clock,
+            schedule=self.schedule,
+            session_for=lambda region: InProcessSession(self.plane, region),
+        )
+        self.server: SandboxServer | None = None
+
+    def start(self) -> None:
+        """Bring everything up; ``sandbox.json`` appears when all of it answers."""
+        self.state.endpoint.unlink(missing_ok=True)
+        write_aws_files(self.state, self.spec)
+        self.server = self._serve()
+        self.shops.start(self.spec.hosts)
+        self.schedule.start()
+        write_whole(self.state.port, str(self.server.port))
+        write_whole(
+            self.state.endpoint,
+            json.dumps({"pid": os.getpid(), "port": self.server.port, "url": self.server.url}),
+            0o644,
+        )
+        _LOG.info("up at %s with %d hosts", self.server.url, len(self.spec.hosts))
+
+    def wait(self) -> None:
+        """Until somebody asks it to stop; a signal's exception passes through."""
+        while self.server is not None and not self.server.wait_for_stop(0.5):
+            continue
+
+    def stop(self) -> None:
+        """Bring everything down in order; the state stays."""
+        self.state.endpoint.unlink(missing_ok=True)
+        self.schedule.stop()
+        self.shops.stop()
+        if self.server is not None:
+            self.server.stop()
+        self._keep_time()
+        self.plane.close()
+        os.close(self._lock)
+
+    def _serve(self) -> SandboxServer:
+        """On the port of last time if it is free, so that exported environments stay true."""
+        extra: dict[tuple[str, str], Callable[[dict[str, Any]], dict[str, Any]]] = {
+            ("GET", "hosts"): lambda _: {"hosts": self.shops.status()},
+            ("POST", "cut"): lambda body: {"hosts": self.shops.cut(_text(body, "target"))},
+            ("POST", "restore"): lambda body: {"hosts": self.shops.restore(_text(body, "target"))},
+            ("POST", "knobs"): self._knobs,
+            ("POST", "reboot"): self._on_host(self.shops.reboot),
+            ("POST", "drop"): self._on_host(self.shops.drop),
+            ("POST", "hosts"): self._grow,
+        }
+        try:
+            wanted = int(self.state.port.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            wanted = 0
+        for port in (wanted, 0):
+            server = SandboxServer(self.plane, port=port, extra=extra)
+            try:
+                server.start()
+            except SandboxError:
+                if port == 0:
+                    raise
+                _LOG.warning("port %d is taken, using another one", port)
+            else:
+                return server
+        message = "port 0 either listens or raises"
+        raise AssertionError(message)
+
+    def _knobs(self, body: dict[str, Any]) -> dict[str, Any]:
+        settings = body.get("settings")
+        if not isinstance(settings, dict):
+            raise UsageError("knobs are set by {'host': 'STORE/HOST', 'settings': {...}}")
+        self.shops.turn(_text(body, "host"), settings)
+        return {}
+
+    @staticmethod
+    def _on_host(act: Callable[[str], None]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        def handle(body: dict[str, Any]) -> dict[str, Any]:
+            act(_text(body, "host"))
+            return {}
+
+        return handle
+
+    def _grow(self, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            specs = [host_from_json(content) for content in body["hosts"]]
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"hosts to add cannot be read: {error}") from error
+        known = {host.id for host in self.spec.hosts}
+        grown = replace(
+            self.spec, hosts=(*self.spec.hosts, *(s for s in specs if s.id not in known))
+        )
+        write_whole(self.state.spec, json.dumps(spec_as_json(grown)))
+        self.spec = grown
+        return {"added": self.shops.add(specs)}
+
+    def _keep_time(self) -> None:
+        self.plane.keep_time()
+
+
+@contextlib.contextmanager
+def running(state: StateDir) -> Iterator[Daemon]:
+    """A daemon that is up inside the block and down after it."""
+    daemon = Daemon(state)
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+def write_aws_files(state: StateDir, spec: SandboxSpec) -> None:
+    """AWS config and credentials with a profile per account; the first is the default too."""
+    config, credentials = [], []
+    for number, account in enumerate(spec.accounts):
+        names = [account.profile, *(["default"] if number == 0 else [])]
+        for name in names:
+            section = "default" if name == "default" else f"profile {name}"
+            config.append(f"[{section}]\nregion = {spec.default_region}\n")
+            credentials.append(
+                f"[{name}]\n"
+                f"aws_access_key_id = {access_key_for(account.account_id)}\n"
+                "aws_secret_access_key = nothing-is-secret-in-the-sandbox\n"
+            )
+    write_whole(state.aws_config, "\n".join(config))
+    write_whole(state.aws_credentials, "\n".join(credentials))
+
+
+def _take_lock(state: StateDir) -> int:
+    descriptor = os.open(state.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise SandboxError(
+            f"another sandbox lives in {state.path}", hint="fleet sandbox status, or down"
+        ) from error
+    return descriptor
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"'{name}' is missing")
+    return value

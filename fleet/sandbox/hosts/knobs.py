@@ -1,0 +1,64 @@
+"""What can be made to go wrong with one host; kept in a file, so that it outlives a restart."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import UsageError
+from fleet.sandbox.agents.machine import write_whole
+
+
+@dataclass(slots=True)
+class Knobs:
+    """The state of a host's surroundings.
+
+    Attributes:
+        cut_by: who cut its link: ``store``, ``host`` or both; empty while it is whole.
+        blocked: host names (or their ends, as ``.s3.amazonaws.com``) that a firewall drops.
+        clock_offset_s: how far the host's clock is ahead of the sandbox's.
+        disk_free_mb: MiB free on /, or None for what the spec says.
+        kill_after_s: end the next SSH connection this many real seconds after its login; once.
+        kill_after_bytes: end the next SSH connection when it has sent this many bytes to a
+            command; once.
+    """
+
+    cut_by: list[str] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
+    clock_offset_s: float = 0.0
+    disk_free_mb: int | None = None
+    kill_after_s: float | None = None
+    kill_after_bytes: int | None = None
+
+    @property
+    def cut(self) -> bool:
+        """Whether nothing gets in or out."""
+        return bool(self.cut_by)
+
+    def blocks(self, name: str) -> bool:
+        """Whether packets to this host name are dropped."""
+        return self.cut or any(name == end or name.endswith(end) for end in self.blocked)
+
+    def turn(self, settings: Mapping[str, Any]) -> None:
+        """Set knobs by name; an unknown name is refused and changes nothing."""
+        known = {each.name for each in fields(self)}
+        if unknown := sorted(set(settings) - known):
+            raise UsageError(
+                f"no such knob: {', '.join(unknown)}", hint=f"there are: {', '.join(sorted(known))}"
+            )
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    def save(self, path: Path) -> None:
+        """Write them down."""
+        write_whole(path, json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, path: Path) -> "Knobs":
+        """Read them; a missing or damaged file is a host with which nothing is wrong."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**content)
+        except (OSError, ValueError, TypeError):
+            return cls()

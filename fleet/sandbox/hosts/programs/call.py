@@ -1,0 +1,48 @@
+"""One run of a program on a host: what it was given and what it answers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a program was started.
+
+    Attributes:
+        program: its name.
+        args: what follows it; may hold an activation code, so it is never logged.
+        cwd: where, as a path of this machine.
+        root: whether by root.
+    """
+
+    program: str
+    args: tuple[str, ...]
+    cwd: Path
+    root: bool
+
+    def __repr__(self) -> str:
+        return f"Call({self.program}, {len(self.args)} arguments)"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How it ended: exit status and what it printed."""
+
+    status: int = 0
+    out: bytes = b""
+    err: bytes = b""
+
+
+def said(text: str) -> Reply:
+    """Success, printing a line."""
+    return Reply(0, f"{text}\n".encode())
+
+
+def failed(status: int, text: str) -> Reply:
+    """Failure, complaining in a line."""
+    return Reply(status, b"", f"{text}\n".encode())
+
+
+def unsupported(call: Call, word: str) -> Reply:
+    """An option or verb that is not simulated: refused loudly instead of half done."""
+    return failed(2, f"{call.program}: the sandbox does not simulate '{word}'")

@@ -1,0 +1,183 @@
+"""``curl``: the host's own agent on :51678, and the outside world as its link lets it through."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from fleet.sandbox.agents import ssm
+from fleet.sandbox.hosts.installer import installer_bytes
+from fleet.sandbox.hosts.packages import CATALOGUE, key_bytes, package_bytes, signature_bytes
+from fleet.sandbox.hosts.paths import inside
+from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
+from fleet.sandbox.hosts.shop_host import ShopHost
+from fleet.sandbox.hosts.waiting import wait
+
+# curl's own exit statuses.
+_USAGE, _NO_NAME, _REFUSED, _HTTP, _WRITE, _TIMEOUT = 2, 6, 7, 22, 23, 28
+_OK, _NOT_FOUND = 200, 404
+_PATIENCE_S = 130.0
+_WITH_VALUE = {"-o", "-w", "-m", "-H", "-X", "-A", "-d"}
+_LONG_WITH_VALUE = {
+    "--output": "-o",
+    "--write-out": "-w",
+    "--max-time": "-m",
+    "--connect-timeout": "-c",
+    "--header": "-H",
+    "--request": "-X",
+    "--user-agent": "-A",
+    "--data": "-d",
+    "--retry": "-r",
+    "--retry-delay": "-r",
+    "--retry-max-time": "-r",
+    "--noproxy": "-n",
+    "--proto": "-n",
+}
+_LONG = {
+    "--fail": "f",
+    "--silent": "s",
+    "--show-error": "S",
+    "--location": "L",
+    "--head": "I",
+    "--ipv4": "4",
+    "--ipv6": "6",
+    "--insecure": "k",
+    "--retry-connrefused": "",
+    "--tlsv1.2": "",
+    "--globoff": "g",
+}
+_PACKAGE = re.compile(r"(amazon-ssm-agent|amazon-ecs-init)[^/]*\.(deb|rpm)(\.sig|\.asc)?$")
+_KNOWN_ENDS = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    "raw.githubusercontent.com",
+    "github.com",
+    "download.docker.com",
+    "archive.ubuntu.com",
+    "deb.debian.org",
+)
+
+
+@dataclass(slots=True)
+class _Request:
+    urls: list[str] = field(default_factory=list)
+    flags: str = ""
+    output: str | None = None
+    write_out: str = ""
+    patience_s: float = _PATIENCE_S
+
+
+def curl(host: ShopHost, call: Call) -> Reply:
+    """Fetch one URL."""
+    request = _parse(call)
+    if isinstance(request, Reply):
+        return request
+    if len(request.urls) != 1:
+        return failed(_USAGE, "curl: the sandbox fetches one URL at a time")
+    parts = urlsplit(request.urls[0] if "//" in request.urls[0] else f"http://{request.urls[0]}")
+    name = parts.hostname or ""
+    if name in {"localhost", "127.0.0.1", "::1"}:
+        metadata = host.ecs_agent.metadata() if parts.port == 51678 else None  # noqa: PLR2004 - the agent's introspection port
+        if metadata is None:
+            return _complain(request, _REFUSED, f"Failed to connect to {name}: refused")
+        found = parts.path == "/v1/metadata"
+        body = json.dumps(metadata).encode() if found else b"404 page not found\n"
+        return _deliver(host, call, request, _OK if found else _NOT_FOUND, body)
+    if not name.endswith(_KNOWN_ENDS):
+        return _complain(request, _NO_NAME, f"Could not resolve host: {name}")
+    if host.knobs.blocks(name):
+        wait(host.clock, request.patience_s)
+        spent = int(request.patience_s * 1000)
+        return _complain(request, _TIMEOUT, f"Connection timed out after {spent} milliseconds")
+    content = content_of(host, name, parts.path)
+    code = _NOT_FOUND if content is None else _OK
+    return _deliver(host, call, request, code, b"not here\n" if content is None else content)
+
+
+def content_of(host: ShopHost, name: str, path: str) -> bytes | None:
+    """What lies at a path of the outside world; None for nothing, as at an API endpoint."""
+    architecture = "arm64" if host.spec.machine == "aarch64" else "amd64"
+    if path.endswith("ecs-anywhere-install-latest.sh"):
+        return installer_bytes()
+    if match := _PACKAGE.search(path):
+        package = CATALOGUE[match[1]]
+        content = package_bytes(package.name, package.version, architecture)
+        signer = "amazon-ssm-agent" if match[1] == "amazon-ssm-agent" else "amazon-ecs-agent"
+        return signature_bytes(signer, content) if match[3] else content
+    if path.endswith(".gpg") or (name == "download.docker.com" and path.endswith("/gpg")):
+        return key_bytes(path.rpartition("/")[2].removesuffix(".gpg"))
+    if "amazon-ssm-agent-binaries" in path:
+        return f"fleet sandbox exec binaries {ssm.VERSION}\n".encode()
+    return None
+
+
+def _parse(call: Call) -> _Request | Reply:
+    request = _Request()
+    rest = iter(call.args)
+    for word in rest:
+        name, value = word, None
+        if word.startswith("--"):
+            name, sign, inline = word.partition("=")
+            if name in _LONG and not sign:
+                request.flags += _LONG[name]
+                continue
+            if name not in _LONG_WITH_VALUE:
+                return unsupported(call, name)
+            value = inline if sign else next(rest, "")
+            name = _LONG_WITH_VALUE[name]
+        elif word.startswith("-") and len(word) > 1:
+            letters = word[1:]
+            at = next((i for i, c in enumerate(letters) if f"-{c}" in _WITH_VALUE), None)
+            request.flags += letters if at is None else letters[:at]
+            if at is None:
+                continue
+            name = f"-{letters[at]}"
+            value = letters[at + 1 :] or next(rest, "")
+        else:
+            request.urls.append(word)
+            continue
+        try:
+            _set(request, name, value)
+        except ValueError:
+            return failed(_USAGE, f"curl: option {word}: expected a proper numerical parameter")
+    return request
+
+
+def _set(request: _Request, name: str, value: str) -> None:
+    if name == "-o":
+        request.output = value
+    elif name == "-w":
+        request.write_out = value
+    elif name in {"-m", "-c"}:
+        request.patience_s = min(request.patience_s, float(value))
+
+
+def _complain(request: _Request, status: int, text: str) -> Reply:
+    silent = "s" in request.flags and "S" not in request.flags
+    err = b"" if silent else f"curl: ({status}) {text}\n".encode()
+    return Reply(status, _written_out(request, 0, 0), err)
+
+
+def _written_out(request: _Request, code: int, size: int) -> bytes:
+    text = request.write_out.replace("\\n", "\n").replace("\\t", "\t")
+    text = text.replace("%{http_code}", f"{code:03d}").replace("%{response_code}", f"{code:03d}")
+    return text.replace("%{size_download}", str(size)).encode()
+
+
+def _deliver(host: ShopHost, call: Call, request: _Request, code: int, body: bytes) -> Reply:
+    if code != _OK and "f" in request.flags:
+        return _complain(request, _HTTP, f"The requested URL returned error: {code}")
+    if "I" in request.flags:
+        body = f"HTTP/1.1 {code}\r\n\r\n".encode()
+    end = _written_out(request, code, len(body))
+    if request.output in {None, "-"}:
+        return Reply(0, body + end)
+    if request.output != "/dev/null":
+        target = inside(host.root, call.cwd, request.output or "")
+        try:
+            if target is None:
+                return _complain(request, _WRITE, "Failure writing output to destination")
+            target.write_bytes(body)
+        except OSError as error:
+            return _complain(request, _WRITE, f"Failure writing output to destination: {error}")
+    return Reply(0, end)

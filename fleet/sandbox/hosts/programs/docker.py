@@ -1,0 +1,159 @@
+"""``docker``, as far as one asks it about itself."""
+
+import json
+import re
+from typing import Any
+
+from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
+from fleet.sandbox.hosts.shop_host import ShopHost
+
+_DOWN = (
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
+    "Is the docker daemon running?"
+)
+_DENIED = "permission denied while trying to connect to the Docker daemon socket"
+_ACTION = re.compile(r"{{\s*(.*?)\s*}}")
+_RANGE = re.compile(r"{{\s*range\s+(.*?)\s*}}(.*?){{\s*end\s*}}", re.DOTALL)
+
+
+class _TemplateError(Exception):
+    pass
+
+
+def docker(host: ShopHost, call: Call) -> Reply:
+    """``version``, ``info``, ``ps``, ``images``, ``system df``, with ``--format``."""
+    words, template = _words(call)
+    verb = " ".join(words[:2]) if words[:1] == ["system"] else (words or [""])[0]
+    if verb in {"--version", "-v"}:
+        return Reply(0, f"Docker version {_version(host)}, build 0000000\n".encode())
+    if verb not in {"version", "info", "ps", "images", "system df", "system info"}:
+        return unsupported(call, verb or "no command")
+    if not host.docker_active():
+        return failed(1, _DOWN)
+    if not call.root:
+        return failed(1, _DENIED)
+    try:
+        if verb in {"version", "info", "system info"}:
+            value = _about(host)["version" if verb == "version" else "info"]
+            return Reply(0, _one(template, value).encode())
+        rows = _rows(host, verb)
+        return Reply(0, "".join(_one(template, row) for row in rows).encode())
+    except _TemplateError as error:
+        return failed(64, f"template parsing error: {error}")
+
+
+def _words(call: Call) -> tuple[list[str], str]:
+    words: list[str] = []
+    template = ""
+    rest = iter(call.args)
+    for word in rest:
+        if word == "--format" or (word == "-f" and words[:1] != ["ps"]):
+            template = next(rest, "")
+        elif word.startswith("--format="):
+            template = word.partition("=")[2]
+        elif word in {"--filter", "-f"}:
+            next(rest, "")
+        elif not word.startswith("-") or not words:
+            words.append(word)
+    return words, template
+
+
+def _version(host: ShopHost) -> str:
+    return str(host.docker.state().get("version", ""))
+
+
+def _about(host: ShopHost) -> dict[str, Any]:
+    state = host.docker.state()
+    engine = {
+        "Version": state["version"],
+        "ApiVersion": "1.44",
+        "Os": "linux",
+        "Arch": "arm64" if host.spec.machine == "aarch64" else "amd64",
+    }
+    info = {
+        "ServerVersion": state["version"],
+        "DefaultRuntime": state["default_runtime"],
+        "Runtimes": {name: {"path": name} for name in state["runtimes"]},
+        "ContainersRunning": len(state["running"]),
+        "DockerRootDir": "/var/lib/docker",
+        "OperatingSystem": host.spec.os_release.get("PRETTY_NAME", ""),
+        "Architecture": host.spec.machine,
+        "NCPU": host.spec.cpus,
+        "MemTotal": host.spec.memory_mb * 1024 * 1024,
+        "Driver": "overlay2",
+        "CgroupVersion": "2",
+    }
+    return {"version": {"Server": engine, "Client": engine}, "info": info}
+
+
+def _rows(host: ShopHost, verb: str) -> list[dict[str, str]]:
+    state = host.docker.state()
+    if verb == "ps":
+        names = list(state["running"])
+        if host.ecs_agent.metadata():
+            names.append("ecs-agent")
+        return [
+            {"Names": name, "ID": f"{i:012x}", "State": "running"} for i, name in enumerate(names)
+        ]
+    unused = int(state.get("unused_image_mb", 0))
+    if verb == "images":
+        return [{"Repository": "unused", "Tag": "old", "Size": f"{unused}MB"}] if unused else []
+    reclaimable = f"{unused}MB (100%)" if unused else "0B"
+    kinds = ("Images", "Containers", "Local Volumes", "Build Cache")
+    return [
+        {
+            "Type": kind,
+            "TotalCount": "1" if kind == "Images" and unused else "0",
+            "Active": "0",
+            "Size": f"{unused}MB" if kind == "Images" and unused else "0B",
+            "Reclaimable": reclaimable if kind == "Images" else "0B",
+        }
+        for kind in kinds
+    ]
+
+
+def _one(template: str, value: dict[str, Any]) -> str:
+    if not template or template.startswith("table "):
+        return " ".join(f"{name}: {value[name]}" for name in value) + "\n"
+    if template == "json":
+        return json.dumps(value) + "\n"
+    return render(template, value) + "\n"
+
+
+def render(template: str, value: dict[str, Any]) -> str:
+    """The few forms of Go's templates that scripts use: fields, ``json``, ``range`` over a map."""
+    template = template.replace("\\t", "\t").replace("\\n", "\n")
+
+    def loop(match: re.Match[str]) -> str:
+        names, _, expression = match[1].rpartition(":=")
+        key, _, item = (part.strip() for part in names.partition(","))
+        content = _look_up(expression.strip(), value)
+        pairs = content.items() if isinstance(content, dict) else enumerate(content)
+        lines = []
+        for name, element in pairs:
+            scope = {".": element, key or "$key": name, item or "$item": element}
+            lines.append(_ACTION.sub(lambda m, s=scope: _text(_look_up(m[1], s)), match[2]))
+        return "".join(lines)
+
+    expanded = _RANGE.sub(loop, template)
+    return _ACTION.sub(lambda m: _text(_look_up(m[1], value)), expanded)
+
+
+def _look_up(expression: str, value: dict[str, Any]) -> Any:
+    expression = expression.strip()
+    if expression.startswith("json "):
+        return json.dumps(_look_up(expression.removeprefix("json "), value))
+    if expression in value:
+        return value[expression]
+    if expression == ".":
+        return value
+    found: Any = value
+    for name in expression.removeprefix(".").split("."):
+        if not expression.startswith(".") or not isinstance(found, dict) or name not in found:
+            raise _TemplateError(f"cannot evaluate {expression}")
+        found = found[name]
+    return found
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,281 @@
+"""The SSH servers of the simulated hosts: one accept loop for all, threads only while connected."""
+
+import contextlib
+import logging
+import os
+import selectors
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paramiko
+import paramiko.common
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from fleet.sandbox.agents.machine import write_whole
+from fleet.sandbox.hosts.shell import Shell
+from fleet.sandbox.hosts.shop_host import ShopHost
+
+_LOG = logging.getLogger(__name__)
+_BACKLOG = 64
+_BANNER = "SSH-2.0-OpenSSH_8.9p1"
+_LOGIN_S = 30.0
+
+
+def make_key(path: Path) -> paramiko.Ed25519Key:
+    """The ed25519 key in this file, made if there is none; mode 0600."""
+    if not path.exists():
+        pem = Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
+        )
+        write_whole(path, pem.decode())
+    return paramiko.Ed25519Key.from_private_key_file(str(path))
+
+
+@dataclass(slots=True)
+class _Door:
+    """A host's SSH port: listening, or only held while its link is cut."""
+
+    host: ShopHost
+    key: paramiko.PKey
+    listener: socket.socket
+    port: int
+    transports: set[paramiko.Transport] = field(default_factory=set)
+
+
+class SshServers:
+    """Lets people and programs in to hosts, with the operator's key.
+
+    Args:
+        operator_key: the only key that any host accepts.
+    """
+
+    def __init__(self, operator_key: paramiko.PKey) -> None:
+        self._operator_key = operator_key
+        self._doors: dict[str, _Door] = {}
+        self._lock = threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def open(self, host: ShopHost) -> int:
+        """Listen for a host, on the port it had before if that is free; returns the port."""
+        kept = host.folder / "ssh_port"
+        key = make_key(host.folder / "ssh_host_ed25519_key")
+        try:
+            wanted = int(kept.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            wanted = 0
+        listener = _bind(wanted)
+        port = int(listener.getsockname()[1])
+        if port != wanted:
+            write_whole(kept, str(port))
+        door = _Door(host, key, listener, port)
+        with self._lock:
+            self._doors[host.id] = door
+        self.follow_link(host)
+        return port
+
+    def port(self, host: ShopHost) -> int:
+        """Its loopback port."""
+        return self._doors[host.id].port
+
+    def follow_link(self, host: ShopHost) -> None:
+        """Open or close the port as the host's link is; closing ends its connections at once."""
+        with self._lock:
+            door = self._doors[host.id]
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(door.listener)
+            if not host.knobs.cut:
+                door.listener.listen(_BACKLOG)
+                self._selector.register(door.listener, selectors.EVENT_READ, door)
+            else:
+                # Bound and not listening: connections are refused and nobody else gets the port.
+                door.listener.close()
+                door.listener = _bind(door.port)
+        if host.knobs.cut:
+            self.drop(host)
+        self._wake()
+
+    def drop(self, host: ShopHost) -> None:
+        """End the host's connections, as when the line goes dead."""
+        door = self._doors[host.id]
+        for transport in list(door.transports):
+            _cut_off(transport)
+
+    def start(self) -> None:
+        """Accept in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop, name="ssh accept", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all connections and close all ports."""
+        self._stopping = True
+        self._wake()
+        if self._thread is not None:
+            self._thread.join()
+        transports = [t for door in self._doors.values() for t in list(door.transports)]
+        for door in self._doors.values():
+            door.listener.close()
+        for transport in transports:
+            _cut_off(transport)
+        for transport in transports:
+            transport.join(2.0)
+        self._selector.close()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            self._wake_write.send(b"x")
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            for ready, _ in self._selector.select():
+                if ready.data is None:
+                    with contextlib.suppress(OSError):
+                        self._wake_read.recv(4096)
+                    continue
+                with contextlib.suppress(OSError):
+                    connection, _address = ready.data.listener.accept()
+                    self._welcome(ready.data, connection)
+
+    def _welcome(self, door: _Door, connection: socket.socket) -> None:
+        transport = paramiko.Transport(connection)
+        transport.local_version = _BANNER
+        transport.add_server_key(door.key)
+        transport.daemon = True
+        door.transports = {t for t in door.transports if t.is_alive()} | {transport}
+        try:
+            # With an event it returns at once; the transport's own thread does the rest.
+            transport.start_server(
+                event=threading.Event(), server=_Login(door.host, self._operator_key, transport)
+            )
+        except (OSError, EOFError, paramiko.SSHException):
+            _LOG.debug("a connection to %s ended before it began", door.host.id)
+            transport.close()
+
+
+class _Login(paramiko.ServerInterface):
+    """What one connection to one host may do: log in with the operator's key, run commands.
+
+    What it does not name (terminals, subsystems, forwarding) paramiko refuses.
+    """
+
+    def __init__(
+        self, host: ShopHost, operator_key: paramiko.PKey, transport: paramiko.Transport
+    ) -> None:
+        self._host = host
+        self._operator_key = operator_key
+        self._transport = transport
+        self._left: int | None = None
+
+    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002 - paramiko's signature
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        if username != self._host.spec.user or key != self._operator_key:
+            return paramiko.common.AUTH_FAILED
+        return paramiko.common.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002 - as above
+        if kind != "session":
+            return paramiko.common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return paramiko.common.OPEN_SUCCEEDED
+
+    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        return self._run(channel, "exec /bin/bash -l")
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        return self._run(channel, command.decode("utf-8", "surrogateescape"))
+
+    def _run(self, channel: paramiko.Channel, command: str) -> bool:
+        self._arm()
+        latency = float(self._host.spec.link.get("latency_ms") or 0) / 1000
+        if latency and self._host.clock.rate:
+            time.sleep(latency / self._host.clock.rate)
+        shell = Shell(channel, self._transport.is_active, self._count)
+        threading.Thread(
+            target=shell.run,
+            args=(command,),
+            kwargs={
+                "environment": environment_of(self._host),
+                "cwd": str(self._host.path(f"/home/{self._host.spec.user}")),
+            },
+            name=f"ssh {self._host.id}",
+            daemon=True,
+        ).start()
+        return True
+
+    def _arm(self) -> None:
+        """Take the knobs that end this connection; they are meant for one connection only."""
+        knobs = self._host.knobs
+        if knobs.kill_after_s is None and knobs.kill_after_bytes is None:
+            return
+        self._left = knobs.kill_after_bytes
+        if knobs.kill_after_s is not None:
+            timer = threading.Timer(knobs.kill_after_s, _cut_off, [self._transport])
+            timer.daemon = True
+            timer.start()
+        self._host.turn({"kill_after_s": None, "kill_after_bytes": None})
+
+    def _count(self, size: int) -> None:
+        if self._left is not None:
+            self._left -= size
+            if self._left <= 0:
+                _cut_off(self._transport)
+
+
+def environment_of(host: ShopHost) -> dict[str, str]:
+    """The environment of a login: the host's own programs first, and nothing of the developer's."""
+    folders = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
+    path = [*(str(host.root / folder) for folder in folders), str(host.toolbox)]
+    user = host.spec.user
+    return {
+        "FLEET_ROOT": str(host.root),
+        "HOME": str(host.path("/root" if user == "root" else f"/home/{user}")),
+        "LANG": "C.UTF-8",
+        "LOGNAME": user,
+        "PATH": os.pathsep.join(path),
+        "SHELL": "/bin/bash",
+        "TMPDIR": str(host.path("/tmp")),  # noqa: S108 - the host's own
+        "USER": user,
+        **({"FLEET_SANDBOX_ROOT": "1"} if user == "root" else {}),
+    }
+
+
+def _bind(port: int) -> socket.socket:
+    """A socket bound to a loopback port, to another one if that is taken."""
+    for candidate in (port, 0):
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind(("127.0.0.1", candidate))
+        except OSError:
+            bound.close()
+            if candidate == 0:
+                raise
+        else:
+            return bound
+    message = "unreachable: port 0 is always free or raises"
+    raise AssertionError(message)
+
+
+def _cut_off(transport: paramiko.Transport) -> None:
+    """End a connection without a goodbye, as a dead line or a crashed host does."""
+    line = transport.sock
+    if isinstance(line, socket.socket):
+        with contextlib.suppress(OSError):
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.close()

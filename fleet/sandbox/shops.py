@@ -1,0 +1,153 @@
+"""All simulated hosts of a sandbox: brought up, cut off, added to, described."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import UsageError
+from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
+from fleet.sandbox.hosts import toolbox
+from fleet.sandbox.hosts.bridge import Bridge
+from fleet.sandbox.hosts.shop_host import SessionFor, ShopHost
+from fleet.sandbox.hosts.ssh import SshServers, make_key
+from fleet.sandbox.spec import HostSpec
+from fleet.sandbox.statedir import StateDir
+
+
+class Shops:
+    """The hosts. Thread-safe: control calls arrive from several threads.
+
+    Args:
+        state: where they are kept.
+        clock: the sandbox's time.
+        schedule: where agents leave their timers.
+        session_for: the way to AWS in a region.
+    """
+
+    def __init__(
+        self, state: StateDir, *, clock: Clock, schedule: Schedule, session_for: SessionFor
+    ) -> None:
+        self._state = state
+        self._clock = clock
+        self._schedule = schedule
+        self._session_for = session_for
+        self._lock = threading.Lock()
+        self._hosts: dict[str, ShopHost] = {}
+        self._bridge = Bridge()
+        key = make_key(state.identity)
+        public = state.identity.with_suffix(".pub")
+        write_whole(public, f"{key.get_name()} {key.get_base64()} fleet-sandbox\n", 0o644)
+        self._ssh = SshServers(key)
+
+    def start(self, specs: Sequence[HostSpec]) -> None:
+        """Bring the hosts up as they were when the sandbox was last there."""
+        toolbox.build(self._state.toolbox)
+        self._bridge.start()
+        self._ssh.start()
+        self.add(specs)
+
+    def stop(self) -> None:
+        """Close connections and ports; what was running will be running next time."""
+        self._ssh.stop()
+        for host in self._hosts.values():
+            host.halt()
+        self._bridge.stop()
+
+    def add(self, specs: Sequence[HostSpec]) -> int:
+        """Bring more hosts up; those that are there stay as they are. Returns how many came."""
+        with self._lock:
+            new = [spec for spec in specs if spec.id not in self._hosts]
+            for spec in new:
+                host = ShopHost(
+                    spec,
+                    self._state.host(spec),
+                    toolbox=self._state.toolbox,
+                    clock=self._clock,
+                    schedule=self._schedule,
+                    session_for=self._session_for,
+                )
+                host.provision()
+                self._bridge.join(host)
+                self._ssh.open(host)
+                self._hosts[spec.id] = host
+                host.resume()
+            self._write_ssh_config()
+            return len(new)
+
+    def host(self, name: str) -> ShopHost:
+        """A host by ``STORE/HOST``; UsageError when there is none."""
+        found = self._hosts.get(name)
+        if found is None:
+            raise UsageError(
+                f"the sandbox has no host {name}", hint="fleet sandbox status lists them"
+            )
+        return found
+
+    def cut(self, target: str) -> list[str]:
+        """Cut the link of a shop, or of one of its hosts; returns the hosts meant."""
+        return self._set_link(target, cut=True)
+
+    def restore(self, target: str) -> list[str]:
+        """Undo ``cut`` of the same target; a host stays cut off while its shop is."""
+        return self._set_link(target, cut=False)
+
+    def turn(self, name: str, settings: dict[str, Any]) -> None:
+        """Set knobs of a host (see ``hosts.knobs.Knobs``)."""
+        host = self.host(name)
+        host.turn(settings)
+        if "cut_by" in settings:
+            self._ssh.follow_link(host)
+
+    def reboot(self, name: str) -> None:
+        """Power a host off and on; its SSH connections die with it."""
+        host = self.host(name)
+        self._ssh.drop(host)
+        host.reboot()
+
+    def drop(self, name: str) -> None:
+        """End a host's SSH connections now."""
+        self._ssh.drop(self.host(name))
+
+    def status(self) -> list[dict[str, Any]]:
+        """Each host, plainly; in order."""
+        return [
+            {**host.status(), "ssh_port": self._ssh.port(host)}
+            for _, host in sorted(self._hosts.items())
+        ]
+
+    def __iter__(self) -> Iterator[ShopHost]:
+        return iter(list(self._hosts.values()))
+
+    def _set_link(self, target: str, *, cut: bool) -> list[str]:
+        one = "/" in target
+        meant = [self.host(target)] if one else [h for h in self if h.spec.store == target]
+        if not meant:
+            raise UsageError(
+                f"the sandbox has no store {target}", hint="fleet sandbox status lists them"
+            )
+        reason = "host" if one else "store"
+        for host in meant:
+            reasons = set(host.knobs.cut_by) - {reason} | ({reason} if cut else set())
+            host.turn({"cut_by": sorted(reasons)})
+            self._ssh.follow_link(host)
+        return [host.id for host in meant]
+
+    def _write_ssh_config(self) -> None:
+        blocks = [
+            f"Host {host.spec.address}\n"
+            "  HostName 127.0.0.1\n"
+            f"  Port {self._ssh.port(host)}\n"
+            f"  User {host.spec.user}\n"
+            f'  IdentityFile "{_absolute(self._state.identity)}"\n'
+            "  IdentitiesOnly yes\n"
+            # Ports are shared out anew for each sandbox, so keys belong to the name, not to them.
+            f"  HostKeyAlias {host.spec.address}\n"
+            for host in self
+        ]
+        head = "# The hosts of fleet's sandbox. Host keys are checked as you are used to.\n"
+        write_whole(self._state.ssh_config, "\n".join([head, *blocks]), 0o644)
+
+
+def _absolute(path: Path) -> Path:
+    return path.resolve()
