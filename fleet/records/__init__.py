@@ -1,1 +1,5 @@
-"""Edge to the database: runs, audit and observations. The only user of SQLAlchemy."""
+"""The edge to the database: runs, audit and observations, in SQLite or PostgreSQL."""
+
+from fleet.records.store import Records, open_records
+
+__all__ = ["Records", "open_records"]

@@ -1,0 +1,204 @@
+"""Opens SQLite on this machine or PostgreSQL for a team, and words what goes wrong there."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
+from sqlalchemy import exc as sql
+from sqlalchemy.pool import QueuePool
+
+from fleet.errors import FleetError, RecordsError
+from fleet.model.printable import printable
+from fleet.records.tables import METADATA, SCHEMA, SCHEMA_VERSION
+
+#: Seconds that a writer waits for another one; a write of ours takes milliseconds.
+BUSY_TIMEOUT_S = 15.0
+#: Any number that nobody else takes for PostgreSQL's advisory lock.
+ADVISORY_LOCK = 0x666C656574
+FILE_NAME = "fleet.db"
+READS = {"fleet_reads": True}
+
+
+class Database:
+    """An open database whose tables are those of this version. Thread-safe.
+
+    Attributes:
+        name: what to call it in messages; a path, or a URL without its password.
+    """
+
+    def __init__(self, engine: Engine, name: str, path: Path | None) -> None:
+        self.name = name
+        self._engine = engine
+        self._path = path
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; kept when the block ends, undone when it raises."""
+        with self._worded(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads and waits for nobody."""
+        with self._worded(), self._engine.connect().execution_options(**READS) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def prepare(self) -> None:
+        """Make the tables if there are none.
+
+        Raises:
+            RecordsError: they were made by another version of fleet, or are not fleet's.
+        """
+        with self.write() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+            METADATA.create_all(connection)
+            versions = set(connection.scalars(select(SCHEMA.c.version)))
+            if not versions:
+                connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
+            elif max(versions) > SCHEMA_VERSION:
+                raise RecordsError(
+                    f"{self.name} has schema {max(versions)}; this fleet knows {SCHEMA_VERSION}",
+                    hint="a newer fleet has written there: upgrade this one",
+                )
+
+    @contextmanager
+    def _worded(self) -> Iterator[None]:
+        try:
+            yield
+        except FleetError:
+            raise
+        except (sql.SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise self._error(error) from error
+
+    def _error(self, error: Exception) -> RecordsError:
+        origin = getattr(error, "orig", None) or error
+        said = printable(str(origin), limit=300)
+        if "database is locked" in said or "database table is locked" in said:
+            holders = _holders(self._path) if self._path else ()
+            who = "; open in " + ", ".join(holders) if holders else ""
+            return RecordsError(
+                f"{self.name} is locked by another process for over {BUSY_TIMEOUT_S:.0f} s{who}",
+                hint="wait for that run to end, then run the same command again",
+            )
+        for sign, hint in _HINTS:
+            if sign in said:
+                return RecordsError(f"{self.name}: {said}", hint=hint)
+        if isinstance(error, sql.OperationalError) and self._path is None:
+            return RecordsError(
+                f"{self.name}: {said}", hint="is the server up, and FLEET_DATABASE_URL right?"
+            )
+        return RecordsError(f"{self.name}: {said}")
+
+
+_HINTS = (
+    ("disk is full", "free some space on the disk; what was recorded before is safe"),
+    ("No space left", "free some space on the disk; what was recorded before is safe"),
+    ("file is not a database", "move that file away; fleet starts a new one"),
+    ("malformed", "restore it from a backup, or move it away; fleet starts a new one"),
+    ("readonly database", "make the file and its folder writable for you"),
+    ("attempt to write a readonly", "make the file and its folder writable for you"),
+    ("unable to open database", "make its folder writable for you"),
+)
+
+
+def open_sqlite(state_dir: Path) -> Database:
+    """``fleet.db`` in the folder, made for this user's eyes only if it is not there."""
+    path = state_dir / FILE_NAME
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise RecordsError(
+            f"{path}: {error.strerror}",
+            hint="run where you can write, or set FLEET_STATE to a folder of yours",
+        ) from error
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        poolclass=QueuePool,
+        max_overflow=64,
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return Database(engine, str(path), path)
+
+
+def open_url(url: str) -> Database:
+    """The database at ``FLEET_DATABASE_URL``; the URL's password is never shown."""
+    try:
+        parsed = make_url(url)
+    except (sql.ArgumentError, ValueError):
+        # Not the text itself: it may hold a password.
+        raise RecordsError(
+            "FLEET_DATABASE_URL is not a database URL",
+            hint="postgresql://user@host/database",
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend not in {"postgresql", "postgres"}:
+        raise RecordsError(
+            f"FLEET_DATABASE_URL is for {backend}; fleet keeps its records in PostgreSQL",
+            hint="postgresql://user@host/database; unset it for SQLite in .fleet/",
+        )
+    parsed = parsed.set(drivername="postgresql+psycopg")
+    name = parsed.render_as_string(hide_password=True).replace("+psycopg", "", 1)
+    try:
+        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise RecordsError(
+            f"{name} needs the PostgreSQL driver, which is not installed",
+            hint="pip install psycopg[binary]",
+        ) from error
+    return Database(engine, name, None)
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # SQLAlchemy's own BEGIN (below) is the only one: the driver's would come late and unlocked.
+    connection.isolation_level = None
+    # WAL lets readers go on while one writes, and a kill -9 loses nothing that was committed.
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Writers queue up at BEGIN, where SQLite waits; a lock taken midway would fail at once."""
+    reads = connection.get_execution_options().get("fleet_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _holders(path: Path) -> tuple[str, ...]:
+    """Processes of this user that have the file open, as ``pid 4711 (fleet register)``."""
+    real = path.resolve()
+    found = []
+    for folder in sorted(Path("/proc").glob("[0-9]*")):
+        if int(folder.name) == os.getpid():
+            continue
+        try:
+            if any(fd.resolve() == real for fd in (folder / "fd").iterdir()):
+                words = (folder / "cmdline").read_text(errors="replace").split("\0")
+                found.append(f"pid {folder.name} ({printable(' '.join(words[:4]), limit=80)})")
+        except OSError:
+            continue  # gone, or another user's
+    return tuple(found)

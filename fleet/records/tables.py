@@ -1,0 +1,145 @@
+"""The tables and what is written in their columns."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+#: Of the tables below; rises when they change so that an older fleet could spoil them.
+SCHEMA_VERSION = 1
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, in UTC in the database and out of it.
+
+    PostgreSQL keeps TIMESTAMP WITH TIME ZONE. SQLite has text of one width, always in UTC and with
+    microseconds, so that comparing texts compares times.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a time without a zone: nobody could say later which moment it was."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError("a time without a time zone is not recorded")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class CanonicalJson(TypeDecorator[Mapping[str, Any]]):
+    """A mapping as JSON text with sorted keys: equal values are equal texts."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """As text; see ``canonical`` for what is refused."""
+        return None if value is None else canonical(value)
+
+    def process_result_value(
+        self,
+        value: str | None,
+        dialect: Dialect,  # noqa: ARG002 - SQLAlchemy's signature
+    ) -> Mapping[str, Any] | None:
+        """As the mapping it was."""
+        return None if value is None else dict(json.loads(value))
+
+
+def canonical(value: Mapping[str, Any]) -> str:
+    """JSON with sorted keys.
+
+    Raises:
+        TypeError: it holds something that is not to be kept, a ``Secret`` above all, or that JSON
+            has no word for.
+    """
+    return json.dumps(
+        dict(value), sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    # Not the value itself: what it is of is enough to find the mistake.
+    raise TypeError(f"a {type(value).__name__} is not to be recorded")
+
+
+# Serial numbers: BIGINT on PostgreSQL; on SQLite only INTEGER is the row's own number.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+METADATA = MetaData()
+
+SCHEMA = Table("fleet_schema", METADATA, Column("version", Integer, primary_key=True))
+
+RUNS = Table(
+    "fleet_runs",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("caller_arn", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("outcome", Text, nullable=False, default=""),
+    Index("fleet_runs_started", "started_at"),
+)
+
+AUDIT = Table(
+    "fleet_audit",
+    METADATA,
+    Column("id", _Serial, Identity(), primary_key=True),
+    Column("run_id", ForeignKey("fleet_runs.id"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("caller_arn", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("store", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("detail", CanonicalJson, nullable=False),
+    Index("fleet_audit_host", "store", "host", "at"),
+)
+
+OBSERVATIONS = Table(
+    "fleet_observations",
+    METADATA,
+    Column("id", _Serial, Identity(), primary_key=True),
+    Column("store", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("ledger", String(20), nullable=False),
+    Column("value", CanonicalJson, nullable=False),
+    Column("first_seen", UtcTime, nullable=False),
+    Column("last_seen", UtcTime, nullable=False),
+    Index("fleet_observations_host", "store", "host", "ledger", "id"),
+)

@@ -1,0 +1,132 @@
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import RecordsError
+from fleet.records import database, open_records
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def test_the_file_is_for_this_user_only(tmp_path: Path) -> None:
+    with open_records(None, tmp_path / "state") as records:
+        records.observe("s", "h", "ssm", {}, at=NOON)
+        modes = {
+            path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").iterdir()
+        }
+    assert modes == {"fleet.db": 0o600, "fleet.db-wal": 0o600, "fleet.db-shm": 0o600}
+
+
+def test_a_reader_is_not_held_up_by_a_writer(tmp_path: Path) -> None:
+    with open_records(None, tmp_path) as records:
+        writer = sqlite3.connect(tmp_path / "fleet.db", isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
+        assert records.runs() == ()
+        writer.close()
+
+
+HOLD = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_lock_that_is_not_given_up_names_who_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_records(None, tmp_path).close()
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "fleet.db")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(RecordsError, match=rf"locked .*pid {holder.pid}\b") as raised:
+            open_records(None, tmp_path)
+    assert raised.value.hint is not None
+    assert "wait" in raised.value.hint
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    path.write_text("shopping list: milk, eggs, nothing that SQLite wrote" * 30)
+    with pytest.raises(RecordsError, match="not a database") as raised:
+        open_records(None, tmp_path)
+    assert raised.value.hint == "move that file away; fleet starts a new one"
+    assert path.read_text().startswith("shopping list")
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    open_records(None, tmp_path).close()
+    newer = sqlite3.connect(tmp_path / "fleet.db")
+    newer.execute("UPDATE fleet_schema SET version = 99")
+    newer.commit()
+    newer.close()
+    with pytest.raises(RecordsError, match="schema 99; this fleet knows 1"):
+        open_records(None, tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(RecordsError, match="Permission denied"):
+        open_records(None, tmp_path / "state")
+
+
+def test_a_file_where_the_folder_should_be_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    with pytest.raises(RecordsError, match="File exists") as raised:
+        open_records(None, tmp_path / "state")
+    assert "FLEET_STATE" in str(raised.value.hint)
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
+    with open_records(None, tmp_path) as records:
+        with records._database.write() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        with pytest.raises(RecordsError, match="full") as raised:
+            records.observe("s", "h", "ssm", {"long": "x" * 1_000_000}, at=NOON)
+        assert "free some space" in str(raised.value.hint)
+        assert records.latest(["s"]) == ()
+
+
+def test_a_url_of_another_kind_of_database_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordsError, match="is for mysql"):
+        open_records("mysql://root:hunter2@db/fleet", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["hunter2", "mysql://me:hunter2@db/fleet", "postgresql://me:hunter2@db:notaport/fleet"],
+)
+def test_the_password_of_a_url_is_never_shown(tmp_path: Path, url: str) -> None:
+    with pytest.raises(RecordsError) as raised:
+        open_records(url, tmp_path)
+    assert "hunter2" not in f"{raised.value} {raised.value.hint} {raised.value.__cause__!r}"
+
+
+def test_a_missing_driver_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(RecordsError, match="driver, which is not installed") as raised:
+        open_records("postgresql://me:hunter2@localhost/fleet", tmp_path)
+    assert "psycopg" in str(raised.value.hint)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_an_empty_url_means_sqlite(tmp_path: Path) -> None:
+    open_records("", tmp_path).close()
+    assert (tmp_path / "fleet.db").is_file()
