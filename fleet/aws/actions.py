@@ -1,0 +1,91 @@
+"""Every AWS action that fleet sends, and whether it may be sent again when a reply was lost."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Repeat(StrEnum):
+    """What sending an action twice does; it decides which failures are retried.
+
+    READ and IDEMPOTENT are retried after throttles, HTTP 5xx, refused and lost connections and
+    timeouts. ONCE only after failures of which it is certain that AWS did not act: a throttle, or
+    a connection that never came to be. Anything else of it is an unknown outcome, and the caller
+    has to look again before deciding anew.
+    """
+
+    READ = "read"
+    IDEMPOTENT = "idempotent"
+    ONCE = "once"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One AWS action.
+
+    Attributes:
+        service: as boto3 and IAM name it, as ``ecs``.
+        name: as in the API reference, as ``PutAttributes``.
+        repeat: what sending it twice does.
+        why: the reason for ``repeat`` where it is not obvious; "" for reads.
+        implies: IAM actions that AWS also checks when fleet sends this one.
+    """
+
+    service: str
+    name: str
+    repeat: Repeat = Repeat.READ
+    why: str = ""
+    implies: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """``ecs:PutAttributes``, as IAM and the call budget name it."""
+        return f"{self.service}:{self.name}"
+
+
+GET_CALLER_IDENTITY = Action("sts", "GetCallerIdentity")
+GET_ROLE = Action("iam", "GetRole")
+GET_OBJECT = Action("s3", "GetObject")
+
+DESCRIBE_CLUSTERS = Action("ecs", "DescribeClusters")
+LIST_CONTAINER_INSTANCES = Action("ecs", "ListContainerInstances")
+DESCRIBE_CONTAINER_INSTANCES = Action("ecs", "DescribeContainerInstances")
+CREATE_CLUSTER = Action(
+    "ecs",
+    "CreateCluster",
+    Repeat.IDEMPOTENT,
+    "the name is the identity: a second call returns the cluster that is there",
+    implies=("ecs:TagResource",),
+)
+PUT_ATTRIBUTES = Action(
+    "ecs", "PutAttributes", Repeat.IDEMPOTENT, "sets values; the same ones again change nothing"
+)
+TAG_RESOURCE = Action(
+    "ecs", "TagResource", Repeat.IDEMPOTENT, "sets values; the same ones again change nothing"
+)
+
+DESCRIBE_ACTIVATIONS = Action("ssm", "DescribeActivations")
+DESCRIBE_INSTANCE_INFORMATION = Action("ssm", "DescribeInstanceInformation")
+GET_SERVICE_SETTING = Action("ssm", "GetServiceSetting")
+SSM_LIST_TAGS = Action("ssm", "ListTagsForResource")
+CREATE_ACTIVATION = Action(
+    "ssm",
+    "CreateActivation",
+    Repeat.ONCE,
+    "takes no client token: each call makes another activation, whose code is shown once",
+    implies=("iam:PassRole", "ssm:AddTagsToResource"),
+)
+DELETE_ACTIVATION = Action(
+    "ssm",
+    "DeleteActivation",
+    Repeat.IDEMPOTENT,
+    "ids are never used again: a second call finds it gone, which is what was wanted",
+)
+DEREGISTER_MANAGED_INSTANCE = Action(
+    "ssm",
+    "DeregisterManagedInstance",
+    Repeat.IDEMPOTENT,
+    "ids are never used again: a second call finds it gone, which is what was wanted",
+)
+ADD_TAGS = Action(
+    "ssm", "AddTagsToResource", Repeat.IDEMPOTENT, "sets values; the same ones change nothing"
+)
