@@ -1,7 +1,6 @@
 """From what ``facts.sh`` printed to HostFacts; pure, and it trusts nothing it reads."""
 
 import base64
-import binascii
 import json
 import math
 import re
@@ -105,7 +104,7 @@ class _Answer:
             raise Garbled("it printed no facts, or not to their end") from None
         try:
             texts = base64.b64decode(block, validate=True).decode("utf-8", "replace").split("\0")
-        except binascii.Error:
+        except ValueError:
             raise Garbled("what it printed as facts is not base64") from None
         answer = cls(tuple(zip(texts[:-1:2], texts[1::2], strict=False)))
         if not answer.has("complete"):

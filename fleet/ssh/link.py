@@ -48,8 +48,9 @@ def dial(host: Host, route: Route) -> Link:
             f"{host.id} at {route.place}: no answer within {host.ssh.connect_timeout_s:g} s",
             hint="is the shop's link up and the box powered?",
         ) from error
-    except OSError as error:
-        why = printable(error.strerror or str(error))
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: a name that cannot be one, as "a..b".
+        why = printable(getattr(error, "strerror", None) or str(error))
         raise HostUnreachable(f"{host.id} at {route.place}: {why}") from error
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # Without it Linux retransmits into a dead link for a quarter of an hour.
