@@ -29,6 +29,8 @@ from fleet.sandbox.statedir import (
 
 _LOG = logging.getLogger(__name__)
 _KEEP_TIME_S = 30.0
+_LOCK_TRIES = 10
+_LOCK_PAUSE_S = 0.05
 
 
 class Daemon:
@@ -48,6 +50,7 @@ class Daemon:
         self.state = state
         self.spec = spec_from_json(content)
         self._lock = _take_lock(state)
+        state.endpoint.unlink(missing_ok=True)
         begin = persisted_time(state.database) if state.database.exists() else None
         # Never backwards over a restart, and not behind the wall clock after a long pause.
         self.clock = SandboxClock(self.spec.clock_rate, max(begin or 0.0, time.time()))
@@ -71,7 +74,6 @@ class Daemon:
 
     def start(self) -> None:
         """Bring everything up; ``sandbox.json`` appears when all of it answers."""
-        self.state.endpoint.unlink(missing_ok=True)
         write_aws_files(self.state, self.spec)
         self.server = self._serve()
         self.shops.start(self.spec.hosts)
@@ -189,15 +191,19 @@ def write_aws_files(state: StateDir, spec: SandboxSpec) -> None:
 
 
 def _take_lock(state: StateDir) -> int:
+    """Hold the folder; tried a few times, because whoever looks whether it is held holds it too."""
     descriptor = os.open(state.lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise SandboxError(
-            f"another sandbox lives in {state.path}", hint="fleet sandbox status, or down"
-        ) from error
-    return descriptor
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(_LOCK_PAUSE_S)
+        else:
+            return descriptor
+    os.close(descriptor)
+    raise SandboxError(
+        f"another sandbox lives in {state.path}", hint="fleet sandbox status, or down"
+    )
 
 
 def _text(body: dict[str, Any], name: str) -> str:

@@ -1,0 +1,284 @@
+"""``fleet sandbox``: a local ECS Anywhere to try things on."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption, state_dir
+
+if TYPE_CHECKING:
+    from fleet.sandbox.client import SandboxClient
+    from fleet.sandbox.spec import SandboxSpec
+    from fleet.sandbox.statedir import StateDir
+
+app = typer.Typer(no_args_is_help=True)
+
+_DEFAULT_RATE = 20.0
+_READY_S = 30.0
+_LOOK_S = 0.05
+
+TargetArgument = Annotated[
+    str, typer.Argument(metavar="STORE|STORE/HOST", help="A store, or one of its hosts.")
+]
+
+
+@app.command()
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once it is up, and leave it running.")
+    ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Sandbox seconds per second; 0 stands still until told. [default: 20]",
+            show_default=False,
+        ),
+    ] = None,
+    throttling: Annotated[
+        bool | None,
+        typer.Option(
+            "--throttling/--no-throttling",
+            help="Refuse calls above AWS's published rates. [default: throttling]",
+            show_default=False,
+        ),
+    ] = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Start the sandbox: AWS's side, and every host of the inventory's stores that are not closed.
+
+    What it holds survives a restart. On one that is up it adds hosts that are new in the inventory.
+    """
+    from fleet.cli.sandbox_spec import sandbox_spec
+    from fleet.files import load_fleet
+    from fleet.sandbox.statedir import read_json, spec_from_json
+
+    client = _client()
+    content = read_json(client.state.spec)
+    before = spec_from_json(content) if content is not None else None
+    spec = sandbox_spec(
+        load_fleet(inventory),
+        rate=rate if rate is not None else before.clock_rate if before else _DEFAULT_RATE,
+        throttling=throttling if throttling is not None else before.throttling if before else True,
+    )
+    if client.pid() is not None and before is not None:
+        _grow(client, before, spec)
+        return
+    _write_spec(client.state, spec)
+    if detach:
+        _start_detached(client)
+        _announce(client, spec, stop="fleet sandbox down")
+    else:
+        _run_here(client, spec)
+
+
+@app.command()
+def env() -> None:
+    """Print the environment that points fleet, aws and boto3 here: eval "$(fleet sandbox env)"."""
+    import shlex
+
+    from fleet.sandbox.client import environment
+
+    client = _client()
+    for name, value in environment(client.state, client.url()).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def status(as_json: JsonOption = False) -> None:
+    """Show its clock and, for each host, what it is to SSM and ECS and whether its link is up."""
+    client = _client()
+    clock, hosts = client.get("clock"), client.get("hosts")["hosts"]
+    if as_json:
+        import json
+
+        document = {
+            "version": 1,
+            "kind": "sandbox-status",
+            "url": client.url(),
+            "clock": clock,
+            "hosts": hosts,
+            "control_plane": client.get("status"),
+        }
+        typer.echo(json.dumps(document, indent=2))
+        return
+    from datetime import UTC, datetime
+
+    now = datetime.fromtimestamp(clock["now"], UTC)
+    pace = f"{clock['rate']:g} times as fast as yours" if clock["rate"] else "standing still"
+    typer.echo(f"sandbox at {client.url()}  clock {now:%Y-%m-%d %H:%M:%S}Z, {pace}")
+    for line in _table(hosts):
+        typer.echo(line)
+
+
+@app.command()
+def cut(target: TargetArgument) -> None:
+    """Cut the link of a store or of one host: SSH dies, agents no longer reach AWS."""
+    hosts = _client().post("cut", {"target": target})["hosts"]
+    typer.echo(f"cut: {', '.join(hosts)}", err=True)
+    typer.echo(f"undo with: fleet sandbox restore {target}", err=True)
+
+
+@app.command()
+def restore(target: TargetArgument) -> None:
+    """Restore the link of a store or of one host, as it was cut."""
+    client = _client()
+    hosts = client.post("restore", {"target": target})["hosts"]
+    still = [
+        f"{host['store']}/{host['name']}"
+        for host in client.get("hosts")["hosts"]
+        if f"{host['store']}/{host['name']}" in hosts and host["link"] == "cut"
+    ]
+    typer.echo(f"restored: {', '.join(h for h in hosts if h not in still) or 'none'}", err=True)
+    if still:
+        typer.echo(
+            f"still cut: {', '.join(still)}, which was cut by itself or with its store", err=True
+        )
+
+
+@app.command()
+def down(
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also forget everything it holds.")
+    ] = False,
+) -> None:
+    """Stop the sandbox; what it holds stays for the next `up`, unless --purge."""
+    import shutil
+
+    client = _client()
+    stopped = client.stop()
+    typer.echo("the sandbox is down" if stopped else "no sandbox was up", err=True)
+    if purge and client.state.spec.exists():
+        shutil.rmtree(client.state.path)
+        typer.echo(f"forgotten: {client.state.path}", err=True)
+
+
+def _client() -> "SandboxClient":
+    from fleet.sandbox.client import SandboxClient
+    from fleet.sandbox.statedir import StateDir
+
+    return SandboxClient(StateDir(state_dir() / "sandbox"))
+
+
+def _write_spec(state: "StateDir", spec: "SandboxSpec") -> None:
+    import json
+
+    from fleet.sandbox.statedir import spec_as_json
+
+    state.path.mkdir(parents=True, exist_ok=True)
+    part = state.spec.with_suffix(".part")
+    part.write_text(json.dumps(spec_as_json(spec)), encoding="utf-8")
+    part.replace(state.spec)
+
+
+def _grow(client: "SandboxClient", before: "SandboxSpec", wanted: "SandboxSpec") -> None:
+    """Add what is new to a sandbox that is up; anything else needs a restart, and says so."""
+    from dataclasses import replace
+
+    from fleet.errors import UsageError
+    from fleet.sandbox.statedir import spec_as_json
+
+    known = {host.id: host for host in before.hosts}
+    new = [host for host in wanted.hosts if host.id not in known]
+    kept = tuple(host for host in wanted.hosts if host.id in known)
+    old = spec_as_json(replace(before, hosts=tuple(known[host.id] for host in kept)))
+    if spec_as_json(replace(wanted, hosts=kept)) != old:
+        raise UsageError(
+            "a sandbox is up and differs from what is asked for; nothing was changed",
+            hint="fleet sandbox down, then fleet sandbox up; what it holds stays",
+        )
+    if new:
+        added = client.post("hosts", {"hosts": spec_as_json(wanted)["hosts"]})["added"]
+        typer.echo(f"already up at {client.url()}; hosts added: {added}", err=True)
+    else:
+        typer.echo(f"already up at {client.url()}, nothing to add", err=True)
+
+
+def _start_detached(client: "SandboxClient") -> None:
+    import subprocess
+    import sys
+    import time
+
+    from fleet.errors import SandboxError
+
+    state = client.state
+    with state.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fleet.sandbox", "--state", str(state.path.resolve())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    give_up = time.monotonic() + _READY_S
+    while client.pid() != process.pid:
+        if process.poll() is not None:
+            lines = state.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            last = lines[-1] if lines else "it said nothing"
+            raise SandboxError(f"the sandbox did not come up: {last}", hint=f"see {state.log}")
+        if time.monotonic() > give_up:
+            process.kill()
+            process.wait()
+            raise SandboxError(
+                f"the sandbox was not ready after {_READY_S:.0f} s", hint=f"see {state.log}"
+            )
+        time.sleep(_LOOK_S)
+    # It lives on; without this the interpreter warns at exit that nobody waited for it.
+    process.returncode = 0
+
+
+def _run_here(client: "SandboxClient", spec: "SandboxSpec") -> None:
+    import logging
+    import signal
+
+    from fleet.sandbox.daemon import running
+
+    logging.basicConfig(
+        filename=client.state.log, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
+    )
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with running(client.state) as daemon:
+            _announce(client, spec, stop="Ctrl-C")
+            daemon.wait()
+    except KeyboardInterrupt:
+        typer.echo("", err=True)
+    typer.echo(f"the sandbox is down; what it holds stays in {client.state.path}", err=True)
+
+
+def _announce(client: "SandboxClient", spec: "SandboxSpec", *, stop: str) -> None:
+    stores = {host.store for host in spec.hosts}
+    pace = (
+        f"{spec.clock_rate:g} times real time" if spec.clock_rate else "a clock that stands still"
+    )
+    lines = [
+        f"sandbox up at {client.url()}: {len(spec.hosts)} hosts in {len(stores)} stores, {pace}, "
+        f"throttling {'on' if spec.throttling else 'off'}",
+        'point this shell at it: eval "$(fleet sandbox env)"',
+        f"stop it: {stop}",
+    ]
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+def _table(hosts: list[dict[str, Any]]) -> list[str]:
+    rows = [("HOST", "LINK", "SSH", "NODE", "CONTAINER INSTANCE")]
+    for host in hosts:
+        arn = host["container_instance_arn"] or ""
+        services = [name for name, state in host["units"].items() if state != "active"]
+        detail = arn.rpartition("/")[2][:12] or (", ".join(f"{s} down" for s in services) or "-")
+        rows.append(
+            (
+                f"{host['store']}/{host['name']}",
+                host["link"],
+                str(host["ssh_port"]),
+                host["managed_instance_id"] or "-",
+                detail,
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
