@@ -17,7 +17,7 @@ from fleet.sandbox.hosts import packages
 from fleet.sandbox.hosts.engine import Docker
 from fleet.sandbox.hosts.knobs import Knobs
 from fleet.sandbox.hosts.link import LinkedSession
-from fleet.sandbox.hosts.toolbox import CALL, machine_program
+from fleet.sandbox.hosts.toolbox import CALL, IN_USR_BIN, machine_program
 from fleet.sandbox.hosts.units import Service, Units
 from fleet.sandbox.spec import HostSpec
 
@@ -150,6 +150,8 @@ class ShopHost:
         """Make the box as the inventory says, once; later only bring its programs up to date."""
         if not self.path("/etc/machine-id").exists():
             self._lay_down()
+        for name in IN_USR_BIN:
+            self._link(self.path(f"/usr/bin/{name}"), self.toolbox / name)
         for name in packages.installed(self):
             self._link_programs(packages.CATALOGUE.get(name))
         lines = {

@@ -130,6 +130,10 @@ _SHELL_PROGRAMS = {
 }
 
 
+#: What a script may look for below /usr/bin of a host; the rest is only on its PATH.
+IN_USR_BIN = (*SERVED, *_SHELL_PROGRAMS, "date")
+
+
 def build(folder: Path) -> None:
     """Lay the shared folder down, anew each time the sandbox starts."""
     folder.mkdir(parents=True, exist_ok=True)
