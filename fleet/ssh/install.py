@@ -16,6 +16,8 @@ from fleet.ssh.lines import shown
 #: What the login shell runs, whichever it is: root's bash reads the rest from its input.
 COMMAND = """sh -c 'if [ "$(id -u)" = 0 ]; then exec bash -s; else exec sudo -n bash -s; fi'"""
 
+#: Seconds that a run waits on the host for another to end.
+LOCK_WAIT_S = 5
 LOCKED_STATUS = 75
 #: Exit status of ``install.sh`` -> (where it stopped, what to do).
 STOPPED: dict[int, tuple[str, str]] = {
@@ -238,6 +240,7 @@ def _script(order: InstallOrder, code: Secret | None) -> bytes:
         "docker_source": order.docker_source,
         "runtime": order.set_runtime or "",
         "wait_s": str(order.wait_s),
+        "lock_wait_s": str(LOCK_WAIT_S),
     }
     for name, content in uploads.items():
         values[f"{name}_size"] = str(len(content))

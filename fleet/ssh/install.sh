@@ -1,11 +1,11 @@
 # Brings a host from what it is to three running services, in one go, as root.
 #
 # Arrives on the standard input of bash, after assignments of: region cluster activation_id
-# docker_source runtime wait_s, and sizes and SHA-256 of the four uploads. Behind the last line of the
-# script the same stream carries the uploads, one after the other, then the activation code on a
-# line of its own if activation_id is set. bash reads a stream byte by byte, so `head -c` and `read`
-# find what follows. The code lives in a variable of this shell: in no file, no environment, and on
-# no argument list but that of the agent's own -register.
+# docker_source runtime wait_s lock_wait_s, and size and SHA-256 of each of the four uploads. Behind
+# the last line of the script the same stream carries the uploads, one after the other, then the
+# activation code on a line of its own if activation_id is set. bash reads a stream byte by byte, so
+# `head -c` and `read` find what follows. The code lives in a variable of this shell: in no file, no
+# environment, and on no argument list but that of the agent's own -register.
 #
 # Prints "@begin", "@step NAME", "@result NAME VALUE", "@fail TEXT" and "@done"; lines of other programs
 # come behind "| ". Exit statuses are in install.py.
@@ -80,7 +80,7 @@ begin() {
   say @begin
   [[ $(id -u) == 0 ]] || fail 65 "not root"
   mkdir -p "$root/run" && exec 9<>"$root/run/fleet-install.lock" || fail 69 "cannot write /run"
-  if ! flock -w 5 9; then
+  if ! flock -w "$lock_wait_s" 9; then
     slurp "$root/run/fleet-install.lock"
     fail 75 "another fleet run is installing on this host${REPLY:+, since ${REPLY%%$'\n'*}}"
   fi
@@ -166,7 +166,7 @@ source_installer() {
 
 install_packages() {
   local -a arguments=(--region "$region" --cluster "$cluster" --docker-install-source "$docker_source" --no-start)
-  local agent=
+  local agent= status
   has amazon-ssm-agent || [[ -x $root/snap/amazon-ssm-agent/current/amazon-ssm-agent ]] && agent=yes
   if vault_id; then
     [[ $agent ]] || fail 72 "the vault holds $REPLY, but the SSM agent is not installed"
@@ -184,7 +184,10 @@ install_packages() {
   if has dpkg && [[ $(dpkg --audit 2>/dev/null) ]]; then
     DEBIAN_FRONTEND=noninteractive dpkg --configure -a 2>&1 | relay
   fi
-  source_installer "${arguments[@]}" || fail 68 "AWS's installer ended with status $?"
+  # Not `source_installer || fail`: bash ignores the installer's own `set -e` behind an ||.
+  source_installer "${arguments[@]}"
+  status=$?
+  ((status == 0)) || fail 68 "AWS's installer ended with status $status"
   code= arguments=()
   vault_id || fail 68 "AWS's installer ended well, but the SSM agent is not registered"
   [[ -e $root/usr/libexec/amazon-ecs-init ]] ||
