@@ -102,8 +102,13 @@ def check_workload(
             problems.add(workload.document.problem(path, f'"{image.image}" {wrong}', hint))
 
 
+def is_in_ecr(reference: str) -> bool:
+    """Whether an image lies in a private ECR registry, where its platforms can be read."""
+    return _ECR.fullmatch(reference) is not None
+
+
 def _image_problem(reference: str, platforms: Sequence[str]) -> tuple[str, str | None]:
-    if _ECR.fullmatch(reference):
+    if is_in_ecr(reference):
         return "", None
     if not _BY_DIGEST.fullmatch(reference):
         return "is outside ECR and not pinned", "write it as name@sha256:<64 hex digits>"

@@ -1,0 +1,64 @@
+"""``fleet inventory``: what the inventory says, after inheritance. Contacts nobody."""
+
+from typing import Annotated
+
+import typer
+
+from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_stores(
+    json: JsonOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """List every store: where it is, how it is connected and what stands in it."""
+    import json as json_format
+    import sys
+
+    from fleet.files import load_fleet
+    from fleet.report.inventory import fleet_document, fleet_view
+    from fleet.report.screen import console_for
+
+    fleet = load_fleet(inventory)
+    if json:
+        typer.echo(json_format.dumps(fleet_document(fleet), indent=2))
+        return
+    console = console_for(sys.stdout)
+    console.print(fleet_view(fleet, console.width))
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(metavar="STORE|STORE/HOST", help="Id of what to show.")],
+    json: JsonOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Show one store or one host with everything it inherits, and where it is written."""
+    import difflib
+    import json as json_format
+    import sys
+
+    from fleet.errors import UsageError
+    from fleet.files import load_fleet
+    from fleet.report.inventory import host_document, host_view, store_document, store_view
+    from fleet.report.screen import console_for
+
+    fleet = load_fleet(inventory)
+    stores = {store.id: store for store in fleet.stores}
+    hosts = {host.id: host for store in fleet.stores for host in store.hosts}
+    store, host = stores.get(name.partition("/")[0]), hosts.get(name)
+    if store is None or (host is None and "/" in name):
+        near = difflib.get_close_matches(name, [*stores, *hosts], n=3)
+        raise UsageError(
+            f'the inventory has no "{name}"',
+            hint=f"did you mean {', '.join(near)}?" if near else "fleet inventory list",
+        )
+    if json:
+        document = host_document(fleet, host) if host else store_document(fleet, store)
+        typer.echo(json_format.dumps(document, indent=2))
+        return
+    console = console_for(sys.stdout)
+    console.print(host_view(store, host) if host else store_view(store, console.width))

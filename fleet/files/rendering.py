@@ -1,0 +1,177 @@
+"""Runs a Jinja2 template in a sandbox and keeps track of which line every line came from.
+
+Jinja knows the line of an expression that fails, but not from which line of a template a line of
+its output came, and that is where a wrong task definition has to be pointed out. So every line of
+template text carries a mark of its origin through the rendering, which is taken out again after.
+"""
+
+import json
+import re
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.exceptions import SecurityError
+from jinja2.ext import Extension
+from jinja2.lexer import Token, TokenStream
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from fleet.errors import InventoryError, Problem
+from fleet.model.printable import printable
+
+#: ECS refuses task definitions beyond 64 KiB; four times that leaves room for comments.
+MOST_CHARACTERS = 256 * 1024
+
+# Private-use characters that no template text may hold; expressions are written out in ASCII.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_MARK = re.compile(f"{_OPEN}([^{_CLOSE}]*):([0-9]+){_CLOSE}")
+_ASCII = re.compile(r"[^\x20-\x7e]")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The text a template gave.
+
+    Attributes:
+        origins: per line of the text, the template and line that it came from.
+    """
+
+    text: str
+    origins: tuple[tuple[str, int], ...]
+
+    def origin(self, line: int) -> tuple[str, int]:
+        """Template and line of a line of the text, both 1-based."""
+        return self.origins[min(max(line, 1), len(self.origins)) - 1]
+
+
+class Names:
+    """A mapping for templates: ``images.items`` is the image called items, not a method."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Mapping[str, Any]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, name: str) -> Any:
+        return self._entries[name]
+
+
+class _Origins(Extension):
+    """Puts the mark of its origin at the start of every line of template text."""
+
+    def filter_stream(self, stream: TokenStream) -> TokenStream | Iterable[Token]:
+        return self._marked(stream)
+
+    def _marked(self, stream: TokenStream) -> Iterator[Token]:
+        name = stream.name or ""
+        for token in stream:
+            if token.type != "data":
+                yield token
+                continue
+            first, *others = token.value.split("\n")
+            lines = [first]
+            lines += [
+                f"{_OPEN}{name}:{token.lineno + number}{_CLOSE}{line}"
+                for number, line in enumerate(others, start=1)
+            ]
+            yield Token(token.lineno, "data", "\n".join(lines))
+
+
+def as_json(value: Any) -> str:
+    """What an expression yields, as JSON in ASCII that YAML reads alike; undefined ones raise."""
+    if isinstance(value, jinja2.Undefined):
+        return str(value)
+    if isinstance(value, str):
+        # Markup and other kinds of text are text; marking some as safe must not change that.
+        value = str.__str__(value)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ASCII.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    # YAML has no surrogate pairs; JSON readers never see this text.
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - end of the BMP
+
+
+def environment(folder: Path) -> jinja2.Environment:
+    """A sandbox over the templates of a folder, in which nothing is random or undefined."""
+    made = ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        finalize=as_json,
+        extensions=[_Origins],
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    del made.globals["lipsum"], made.filters["random"]
+    # Every expression is JSON already; saying so once more must not quote it twice.
+    made.filters["tojson"] = made.filters["safe"] = lambda value: value
+    return made
+
+
+def render_text(
+    engine: jinja2.Environment, folder: Path, template: str, values: Mapping[str, Any]
+) -> Rendered:
+    """Render one template.
+
+    Raises:
+        InventoryError: one problem with template, line and what is wrong.
+    """
+    pieces: list[str] = []
+    size = 0
+    try:
+        for piece in engine.get_template(template).generate(**values):
+            pieces.append(piece)
+            size += len(_MARK.sub("", piece))
+            if size > MOST_CHARACTERS:
+                raise _refusal(folder, template, 0, f"renders to over {MOST_CHARACTERS} characters")
+    except jinja2.TemplateSyntaxError as error:
+        name = error.name or template
+        raise _refusal(folder, name, error.lineno, f"{error.message}") from None
+    except jinja2.TemplateNotFound as error:
+        raise _refusal(folder, template, 0, f'there is no template "{error.name}"') from None
+    except SecurityError as error:
+        raise _refusal(folder, *_place(error, folder, template), str(error)) from None
+    except jinja2.UndefinedError as error:
+        hint = "write it under variables: of the workload, or correct its name"
+        place = _place(error, folder, template)
+        raise _refusal(folder, *place, str(error.message), hint) from None
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        place = _place(error, folder, template)
+        raise _refusal(folder, *place, f"an expression fails: {error}") from None
+    return _without_marks("".join(pieces), template)
+
+
+def _refusal(
+    folder: Path, template: str, line: int, message: str, hint: str | None = None
+) -> InventoryError:
+    problem = Problem(str(folder / template), line, "", printable(message, limit=300), hint)
+    return InventoryError([problem])
+
+
+def _place(error: Exception, folder: Path, template: str) -> tuple[str, int]:
+    """The innermost template line of a traceback; jinja puts template lines there."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(folder) and frame.lineno:
+            return str(path.relative_to(folder)), frame.lineno
+    return template, 0
+
+
+def _without_marks(text: str, template: str) -> Rendered:
+    lines, origins = [], []
+    origin = (template, 1)
+    for line in text.split("\n"):
+        begins = _MARK.match(line)
+        marks = _MARK.findall(line)
+        if begins:
+            origin = (begins[1], int(begins[2]))
+        lines.append(_MARK.sub("", line))
+        origins.append(origin)
+        if marks:
+            origin = (marks[-1][0], int(marks[-1][1]))
+    return Rendered("\n".join(lines), tuple(origins))
