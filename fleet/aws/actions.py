@@ -28,6 +28,8 @@ class Action:
         repeat: what sending it twice does.
         why: the reason for ``repeat`` where it is not obvious; "" for reads.
         implies: IAM actions that AWS also checks when fleet sends this one.
+        answers: what every whole reply holds; one without it was cut off or is not AWS's. botocore
+            takes a body that is no JSON for an empty reply. "" when replies may be empty.
     """
 
     service: str
@@ -35,6 +37,7 @@ class Action:
     repeat: Repeat = Repeat.READ
     why: str = ""
     implies: tuple[str, ...] = ()
+    answers: str = ""
 
     @property
     def id(self) -> str:
@@ -42,19 +45,22 @@ class Action:
         return f"{self.service}:{self.name}"
 
 
-GET_CALLER_IDENTITY = Action("sts", "GetCallerIdentity")
-GET_ROLE = Action("iam", "GetRole")
+GET_CALLER_IDENTITY = Action("sts", "GetCallerIdentity", answers="Account")
+GET_ROLE = Action("iam", "GetRole", answers="Role")
 GET_OBJECT = Action("s3", "GetObject")
 
-DESCRIBE_CLUSTERS = Action("ecs", "DescribeClusters")
-LIST_CONTAINER_INSTANCES = Action("ecs", "ListContainerInstances")
-DESCRIBE_CONTAINER_INSTANCES = Action("ecs", "DescribeContainerInstances")
+DESCRIBE_CLUSTERS = Action("ecs", "DescribeClusters", answers="clusters")
+LIST_CONTAINER_INSTANCES = Action("ecs", "ListContainerInstances", answers="containerInstanceArns")
+DESCRIBE_CONTAINER_INSTANCES = Action(
+    "ecs", "DescribeContainerInstances", answers="containerInstances"
+)
 CREATE_CLUSTER = Action(
     "ecs",
     "CreateCluster",
     Repeat.IDEMPOTENT,
     "the name is the identity: a second call returns the cluster that is there",
     implies=("ecs:TagResource",),
+    answers="cluster",
 )
 PUT_ATTRIBUTES = Action(
     "ecs", "PutAttributes", Repeat.IDEMPOTENT, "sets values; the same ones again change nothing"
@@ -63,9 +69,11 @@ TAG_RESOURCE = Action(
     "ecs", "TagResource", Repeat.IDEMPOTENT, "sets values; the same ones again change nothing"
 )
 
-DESCRIBE_ACTIVATIONS = Action("ssm", "DescribeActivations")
-DESCRIBE_INSTANCE_INFORMATION = Action("ssm", "DescribeInstanceInformation")
-GET_SERVICE_SETTING = Action("ssm", "GetServiceSetting")
+DESCRIBE_ACTIVATIONS = Action("ssm", "DescribeActivations", answers="ActivationList")
+DESCRIBE_INSTANCE_INFORMATION = Action(
+    "ssm", "DescribeInstanceInformation", answers="InstanceInformationList"
+)
+GET_SERVICE_SETTING = Action("ssm", "GetServiceSetting", answers="ServiceSetting")
 SSM_LIST_TAGS = Action("ssm", "ListTagsForResource")
 CREATE_ACTIVATION = Action(
     "ssm",
@@ -73,6 +81,7 @@ CREATE_ACTIVATION = Action(
     Repeat.ONCE,
     "takes no client token: each call makes another activation, whose code is shown once",
     implies=("iam:PassRole", "ssm:AddTagsToResource"),
+    answers="ActivationCode",
 )
 DELETE_ACTIVATION = Action(
     "ssm",

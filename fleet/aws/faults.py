@@ -4,16 +4,24 @@ Bodies of requests and replies never become part of a message: an error is shown
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, TypeVar
 
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from fleet.aws.actions import Action, Repeat
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.inventory import Account
 from fleet.model.printable import printable
+
+
+class Garbled(Exception):
+    """An answer that botocore stumbled over, instead of parsing or refusing it."""
+
 
 #: Longest text of AWS's that is passed on; its messages are one or two sentences.
 MESSAGE_LIMIT = 300
@@ -79,7 +87,35 @@ NOT_SENT = (
     boto.ProxyConnectionError,
     boto.SSLError,
 )
+#: Raised when the request was sent and no whole answer came.
+LOST = (boto.HTTPClientError, boto.IncompleteReadError, ResponseParserError, Garbled)
 SERVER_STATUS = 500
+T = TypeVar("T")
+
+
+def unstumbling(request: Callable[[], T]) -> T:
+    """Make one request of a client; only errors that ``fault_of`` knows come out.
+
+    botocore trusts AWS: a list where a mapping should be, or a body cut short, ends in whatever
+    its parser or urllib3 happens to raise. Those would carry the body, so they are cut off.
+    """
+    try:
+        return request()
+    except (boto.BotoCoreError, boto.ClientError, ResponseParserError):
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, HTTPError) as error:
+        raise Garbled(type(error).__name__) from None
+
+
+def whole(action: Action, reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The reply, if it holds what every reply to the action does.
+
+    Raises:
+        Garbled: it does not.
+    """
+    if action.answers and action.answers not in reply:
+        raise Garbled(action.answers)
+    return reply
 
 
 class Kind(StrEnum):
@@ -145,7 +181,7 @@ def fault_of(error: Exception, action: Action, caller: Caller) -> Fault | None:
     if isinstance(error, boto.ParamValidationError):
         text = f"{action.id}: {_parameters(str(error))}; nothing was sent"
         return Fault(Kind.FINAL, AwsError(text, operation=action.id))
-    if isinstance(error, boto.HTTPClientError | boto.IncompleteReadError | ResponseParserError):
+    if isinstance(error, LOST):
         return Fault(Kind.UNKNOWN, _lost(_reason(error), "", "", action, caller))
     if isinstance(error, boto.BotoCoreError):
         text = f"{action.id} in {caller.place}: {printable(str(error), limit=MESSAGE_LIMIT)}"
@@ -219,13 +255,14 @@ def _denied(said: str, known: dict[str, str], action: Action, caller: Caller) ->
 def _no_credentials(error: Exception, action: Action, caller: Caller) -> CredentialsError:
     profile = caller.account.profile
     if isinstance(error, boto.ProfileNotFound):
+        hint = "AWS_PROFILE names it: set it to one of `aws configure list-profiles`"
+        if profile:
+            hint = f"aws configure --profile {profile}, or correct inventory/fleet.yaml"
         return CredentialsError(
-            f'account {caller.account.name} uses the AWS profile "{profile or ""}", which is not '
-            "in the AWS config of this machine",
+            f"account {caller.account.name} uses an AWS profile that this machine does not have: "
+            + printable(str(error), limit=MESSAGE_LIMIT),
             operation=action.id,
-            hint=f"aws configure --profile {profile}, or change `profile:` in inventory/fleet.yaml"
-            if profile
-            else "AWS_PROFILE names it: set it to one of `aws configure list-profiles`",
+            hint=hint,
         )
     expired = isinstance(error, boto.UnauthorizedSSOTokenError | boto.SSOTokenLoadError)
     what = "the sign-in has expired" if expired else printable(str(error), limit=MESSAGE_LIMIT)
@@ -256,7 +293,7 @@ def _reason(error: Exception) -> str:
         return "connecting took too long"
     if isinstance(error, boto.ReadTimeoutError):
         return "no answer in time"
-    if isinstance(error, ResponseParserError):
+    if isinstance(error, ResponseParserError | Garbled):
         return "the answer was garbled"
     if isinstance(error, boto.SSLError):
         return "TLS failed: " + printable(str(error.kwargs.get("error", "")), limit=120)

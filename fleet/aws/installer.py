@@ -8,7 +8,7 @@ from botocore import UNSIGNED
 
 from fleet.aws.actions import GET_OBJECT
 from fleet.aws.calls import Line, Patience, send
-from fleet.aws.faults import Caller
+from fleet.aws.faults import Caller, unstumbling
 from fleet.aws.session import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, client_config
 from fleet.errors import AwsError
 from fleet.model.clock import Clock, SystemClock
@@ -33,12 +33,7 @@ def fetch_installer(bucket: str, key: str, region: str, *, clock: Clock | None =
     def request() -> dict[str, object]:
         if not clients:
             clients.append(_anonymous_s3(region))
-        reply = clients[0].get_object(Bucket=bucket, Key=key)
-        with closing(reply["Body"]) as body:
-            # One more than allowed, so that an endless body cannot fill the memory; the second
-            # read makes botocore compare what came with the length that was announced.
-            content = body.read(LARGEST + 1) + (body.read(1) or b"")
-        return {"content": content, "ResponseMetadata": reply["ResponseMetadata"]}
+        return unstumbling(lambda: _get(clients[0], bucket, key))
 
     line = Line(
         account=NOBODY.name,
@@ -64,6 +59,15 @@ def fetch_installer(bucket: str, key: str, region: str, *, clock: Clock | None =
             hint="check `installer:` in inventory/fleet.yaml",
         )
     return bytes(content)
+
+
+def _get(client: Any, bucket: str, key: str) -> dict[str, object]:
+    reply = client.get_object(Bucket=bucket, Key=key)
+    with closing(reply["Body"]) as body:
+        # One more than allowed, so that an endless body cannot fill the memory; the second read
+        # makes botocore compare what came with the length that was announced.
+        content = body.read(LARGEST + 1) + body.read(1)
+    return {"content": content, "ResponseMetadata": reply["ResponseMetadata"]}
 
 
 def _anonymous_s3(region: str) -> Any:

@@ -19,7 +19,7 @@ from botocore.credentials import (
 from fleet import __version__
 from fleet.aws.actions import Action
 from fleet.aws.calls import Attempt, Line, Patience, Reply, send
-from fleet.aws.faults import Caller
+from fleet.aws.faults import Caller, unstumbling, whole
 from fleet.model.budget import Budget
 from fleet.model.clock import Clock
 from fleet.model.inventory import Account
@@ -159,8 +159,8 @@ class Shard:
         """Send one action; see ``calls.send`` for what is repeated and what is raised."""
 
         def request() -> Any:
-            client = self._client(action.service)
-            return getattr(client, xform_name(action.name))(**parameters)
+            method = getattr(self._client(action.service), xform_name(action.name))
+            return unstumbling(lambda: whole(action, method(**parameters)))
 
         return send(self._line, action, self._caller, request)
 

@@ -191,8 +191,7 @@ def activation_code_of(body: Mapping[str, Any]) -> tuple[str, Secret]:
     id_, code = body.get("ActivationId"), body.get("ActivationCode")
     if not (isinstance(id_, str) and isinstance(code, str) and id_ and code):
         raise AwsUnreachable(
-            f"{CREATE_ACTIVATION.id}: AWS's answer holds no activation; whether AWS made one is "
-            "unknown",
+            f"{CREATE_ACTIVATION.id}: AWS's answer makes no sense; whether AWS acted is unknown",
             operation=CREATE_ACTIVATION.id,
             hint="it was not sent again; run the same command, which looks first",
         )
