@@ -27,11 +27,13 @@ _SEARCH = "/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin"
 _CALL_SCRIPT = r"""#!/bin/bash
 # Ask the daemon to do what a program of this name does on this host.
 name=${0##*/}
-if ! IFS=' ' read -r port token < "${FLEET_ROOT:?}/run/sandbox/bridge" ||
-   ! exec 3<>"/dev/tcp/127.0.0.1/$port"; then
+if ! {
+  IFS=' ' read -r port token < "${FLEET_ROOT:?}/run/sandbox/bridge" &&
+    exec 3<>"/dev/tcp/127.0.0.1/$port"
+} 2>/dev/null; then
   echo "$name: the sandbox is not running" >&2
   exit 125
-fi 2>/dev/null
+fi
 printf '%s\0' "$token" "$name" "$PWD" "${FLEET_SANDBOX_ROOT:-0}" "$#" "$@" >&3
 if ! IFS=' ' read -r status out err <&3; then
   echo "$name: the sandbox went away" >&2

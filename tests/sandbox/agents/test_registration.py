@@ -1,0 +1,79 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.sandbox.agents.registration import (
+    ConfigInvalid,
+    SavedState,
+    read_config,
+    read_state,
+    register_body,
+)
+from fleet.sandbox.hosts.shop_host import Facts
+from tests.sandbox.shop import Shop
+
+FACTS = Facts("box", "aarch64", ("Ubuntu", "20.04"), 6, 6854, "24.0.7")
+
+
+def attributes(body: dict[str, Any]) -> dict[str, str]:
+    return {a["name"]: a.get("value", "") for a in body["attributes"]}
+
+
+def test_the_later_config_file_wins(shop: Shop) -> None:
+    host = shop.host()
+    shop.configure(host, "AWS_DEFAULT_REGION=us-east-1")
+    assert read_config(host)["AWS_DEFAULT_REGION"] == "eu-west-1"
+    assert read_config(host)["ECS_CLUSTER"] == "store-042"
+
+
+def test_a_first_registration_names_its_attributes_and_tags() -> None:
+    config = {
+        "ECS_CLUSTER": "store-042",
+        "ECS_INSTANCE_ATTRIBUTES": json.dumps({"fleet.variant": "arm64"}),
+        "ECS_CONTAINER_INSTANCE_TAGS": json.dumps({"fleet:store": "store-042"}),
+    }
+    body = register_body(FACTS, config, None)
+    assert attributes(body)["fleet.variant"] == "arm64"
+    assert body["tags"] == [{"key": "fleet:store", "value": "store-042"}]
+    assert "containerInstanceArn" not in body
+
+
+def test_a_later_registration_names_itself_and_none_of_them() -> None:
+    config = {"ECS_CLUSTER": "c", "ECS_INSTANCE_ATTRIBUTES": json.dumps({"fleet.variant": "a"})}
+    body = register_body(FACTS, config, SavedState("c", "arn:x"))
+    assert "fleet.variant" not in attributes(body)
+    assert "tags" not in body
+    assert body["containerInstanceArn"] == "arn:x"
+
+
+def test_a_jetson_calls_itself_arm64_and_external() -> None:
+    own = attributes(register_body(FACTS, {}, None))
+    assert own["ecs.cpu-architecture"] == "arm64"
+    assert "ecs.capability.external" in own
+
+
+def test_reserved_memory_is_taken_off() -> None:
+    body = register_body(FACTS, {"ECS_RESERVED_MEMORY": "512"}, None)
+    memory = next(r for r in body["totalResources"] if r["name"] == "MEMORY")
+    assert memory["integerValue"] == 6854 - 512
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', "a=b"])
+def test_attributes_that_are_no_hash_of_strings_are_invalid(text: str) -> None:
+    with pytest.raises(ConfigInvalid):
+        register_body(FACTS, {"ECS_INSTANCE_ATTRIBUTES": text}, None)
+
+
+@given(st.text(max_size=300))
+def test_no_saved_state_however_damaged_crashes_the_agent(text: str) -> None:
+    class Machine:
+        def path(self, _absolute: str) -> "Machine":
+            return self
+
+        def read_text(self, encoding: str) -> str:
+            return text
+
+    read_state(Machine())  # type: ignore[arg-type]  # only the reading of its file is used

@@ -1,0 +1,51 @@
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.sandbox.hosts.bridge import Bridge
+from fleet.sandbox.hosts.shop_host import ShopHost
+from fleet.sandbox.hosts.ssh import environment_of
+from tests.sandbox.shop import Shop
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Iterator[Shop]:
+    """A shop whose clock runs, so that programs that wait on it come back."""
+    shop = Shop(tmp_path / "quick", rate=500.0)
+    shop.schedule.start()
+    yield shop
+    shop.schedule.stop()
+    shop.plane.close()
+
+
+@pytest.fixture
+def bridge() -> Iterator[Bridge]:
+    bridge = Bridge()
+    bridge.start()
+    yield bridge
+    bridge.stop()
+
+
+@pytest.fixture
+def run(bridge: Bridge) -> Run:
+    """Runs a command on a host in a real shell, as the SSH server would."""
+
+    def run(host: ShopHost, command: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        if host.token not in bridge.hosts:
+            bridge.join(host)
+        return subprocess.run(
+            ["/bin/bash", "-c", command],
+            env=environment_of(host),
+            cwd=host.path(f"/home/{host.spec.user}"),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,252 @@
+"""The programs of a host, run in a real shell over the real bridge."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from fleet.sandbox.hosts.programs.docker import render
+from tests.sandbox.hosts.conftest import Run
+from tests.sandbox.shop import AMAZON_LINUX, Shop
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        ("uname -m", "aarch64"),
+        ("uname -sn", "Linux store-042-tel-1"),
+        ("id -u", "1000"),
+        ("sudo -n id -u", "0"),
+        ("sudo -n sudo -n id -un", "root"),
+        ("nproc", "6"),
+        ("hostname", "store-042-tel-1"),
+        ("echo $HOME", "{root}/home/fleet"),
+        ("sudo -n bash -c 'echo $HOME'", "{root}/root"),
+        ("systemctl is-active docker", "active"),
+        ("systemctl is-enabled docker.service", "enabled"),
+        ("systemctl show -p ActiveState --value docker", "active"),
+        ("systemctl show -p LoadState ecs", "LoadState=not-found"),
+        ("df -Pm / | tail -1 | cut -d' ' -f4", "1234"),
+        ("df -BM --output=avail / | tail -1", "1234"),
+        ("df -h / | tail -1 | cut -d' ' -f4", "1.2G"),
+        ("free -m | sed -n 's/^Mem: \\([0-9]*\\).*/\\1/p'", "6854"),
+        ("sudo docker info --format '{{.DefaultRuntime}}'", "nvidia"),
+        ("sudo docker version --format '{{.Server.Version}}'", "24.0.7"),
+        ("sudo docker ps --format '{{.Names}}'", "cam-legacy"),
+        (
+            "sudo docker system df --format '{{.Type}}={{.Reclaimable}}' | head -1",
+            "Images=6400MB (100%)",
+        ),
+        ("date +%s", "1800000000"),
+        ("date -u -d @0 +%Y", "1970"),
+        ("timedatectl show -p NTPSynchronized --value", "yes"),
+        ("cat nothing | wc -l", "0"),
+        ("dpkg --print-architecture", "arm64"),
+    ],
+)
+def test_a_program_answers_for_its_host(shop: Shop, run: Run, command: str, printed: str) -> None:
+    host = shop.host(machine="aarch64", cpus=6, memory_mb=6854, disk_free_mb=1234)
+    assert run(host, command).stdout.strip() == printed.format(root=host.root)
+
+
+def test_the_clock_of_a_host_can_be_wrong(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    host.turn({"clock_offset_s": -3600.0})
+    assert run(host, "date +%s").stdout.strip() == str(1_800_000_000 - 3600)
+
+
+def test_sudo_needs_its_entry(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    host.path("/etc/sudoers.d/fleet").unlink()
+    refused = run(host, "sudo -n true")
+    assert refused.returncode == 1
+    assert "a password is required" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["systemctl stop docker", "docker ps", "apt-get install -y jq", "dpkg -i x"],
+)
+def test_what_needs_root_is_refused_without(shop: Shop, run: Run, command: str) -> None:
+    host = shop.host()
+    assert run(host, command).returncode != 0
+    assert host.units.active("docker")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["systemctl list-timers", "sudo docker run busybox", "curl --ftp-create-dirs x", "df --total"],
+)
+def test_what_is_not_simulated_is_refused_loudly(shop: Shop, run: Run, command: str) -> None:
+    refused = run(shop.host(), command)
+    assert refused.returncode == 2
+    assert "does not simulate" in refused.stderr
+
+
+def test_docker_answers_to_nobody_while_it_is_stopped(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    host.units.stop("docker")
+    refused = run(host, "sudo docker info --format '{{.DefaultRuntime}}'")
+    assert refused.returncode == 1
+    assert "Cannot connect to the Docker daemon" in refused.stderr
+
+
+def test_a_template_walks_fields_maps_and_json() -> None:
+    value = {"A": {"B": "x"}, "M": {"one": 1, "two": 2}}
+    assert render("{{.A.B}}", value) == "x"
+    assert render("{{json .M}}", value) == json.dumps(value["M"])
+    assert render("{{range $k, $v := .M}}{{$k}} {{end}}", value) == "one two "
+
+
+def test_a_template_that_names_nothing_is_an_error(shop: Shop, run: Run) -> None:
+    refused = run(shop.host(), "sudo docker info --format '{{.Nope}}'")
+    assert refused.returncode == 64
+
+
+def test_sleep_follows_the_sandboxs_clock(quick: Shop, run: Run) -> None:
+    host = quick.host()
+    before = quick.clock.now()
+    assert run(host, "sleep 1m 0.5").returncode == 0
+    assert quick.clock.now() - before >= 60.5
+
+
+def test_a_sleep_on_a_stepped_clock_ends_when_it_is_moved(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    ended: list[int] = []
+    thread = threading.Thread(target=lambda: ended.append(run(host, "sleep 100").returncode))
+    thread.start()
+    time.sleep(0.1)
+    assert thread.is_alive()
+    while thread.is_alive():
+        shop.clock.advance(60)
+        time.sleep(0.02)
+    thread.join()
+    assert ended == [0]
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("https://ssm.eu-west-1.amazonaws.com/", "404"),
+        (
+            "https://raw.githubusercontent.com/aws/amazon-ecs-agent/master/scripts/amazon-ecs-agent.gpg",
+            "200",
+        ),
+    ],
+)
+def test_the_world_answers_over_a_link_that_is_up(
+    shop: Shop, run: Run, url: str, code: str
+) -> None:
+    answer = run(shop.host(), f"curl -sS -o /dev/null -w '%{{http_code}}' {url}")
+    assert (answer.returncode, answer.stdout) == (0, code)
+
+
+def test_a_blocked_endpoint_times_out_and_others_do_not(quick: Shop, run: Run) -> None:
+    host = quick.host()
+    host.turn({"blocked": ["ssm.eu-west-1.amazonaws.com"]})
+    blocked = run(host, "curl -sS --max-time 5 https://ssm.eu-west-1.amazonaws.com/")
+    assert blocked.returncode == 28
+    assert "timed out after 5000 milliseconds" in blocked.stderr
+    assert run(host, "curl -sS -m 5 https://ecs.eu-west-1.amazonaws.com/").returncode == 0
+
+
+def test_a_host_name_that_does_not_exist_is_not_resolved(shop: Shop, run: Run) -> None:
+    assert run(shop.host(), "curl -sS https://nowhere.example/").returncode == 6
+
+
+def test_nothing_listens_on_the_agents_port_before_it_has_registered(shop: Shop, run: Run) -> None:
+    assert run(shop.host(), "curl -s http://localhost:51678/v1/metadata").returncode == 7
+
+
+@pytest.mark.parametrize("target", ["/outside", "../../../../outside", "/etc/passwd"])
+def test_a_download_cannot_leave_its_host(shop: Shop, run: Run, target: str) -> None:
+    url = "https://raw.githubusercontent.com/aws/x/amazon-ecs-agent.gpg"
+    refused = run(shop.host(), f"curl -sS -o {target} {url}")
+    assert refused.returncode == 23
+    assert not (shop.folder / "outside").exists()
+
+
+def test_a_package_of_another_architecture_is_refused(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    refused = run(
+        host,
+        "echo 'fleet sandbox package amazon-ssm-agent 3.3 arm64' > p.deb; sudo dpkg -i p.deb",
+    )
+    assert refused.returncode == 1
+    assert "does not match system (amd64)" in refused.stderr
+
+
+def test_a_changed_download_has_a_bad_signature(shop: Shop, run: Run) -> None:
+    url = "https://s3.eu-west-1.amazonaws.com/amazon-ssm-eu-west-1/latest/debian_amd64"
+    key = "https://raw.githubusercontent.com/aws/x/amazon-ssm-agent.gpg"
+    script = (
+        f"curl -fsSL -o p.deb {url}/amazon-ssm-agent.deb\n"
+        f"curl -fsSL -o p.sig {url}/amazon-ssm-agent.deb.sig\n"
+        f"curl -fsSL -o key {key}\ngpg --import key\n"
+        "gpg --verify p.sig p.deb; echo $?\n"
+        "echo more >> p.deb; gpg --verify p.sig p.deb; echo $?"
+    )
+    assert run(shop.host(), script).stdout.split() == ["0", "1"]
+
+
+def test_a_package_list_needs_the_network(quick: Shop, run: Run) -> None:
+    host = quick.host()
+    host.turn({"blocked": ["archive.ubuntu.com"]})
+    assert run(host, "sudo apt-get update").returncode == 100
+
+
+def test_docker_ce_is_only_on_offer_with_its_repository(shop: Shop, run: Run) -> None:
+    host = shop.host(docker=None)
+    assert "Unable to locate" in run(host, "sudo apt-get install -y docker-ce").stderr
+    repository = "deb [arch=amd64] https://download.docker.com/linux/ubuntu jammy stable"
+    done = run(host, f"sudo add-apt-repository '{repository}' && sudo apt-get install -y docker-ce")
+    assert done.returncode == 0
+    assert host.units.active("docker")
+
+
+def test_an_rpm_host_has_dnf_and_no_apt(shop: Shop, run: Run) -> None:
+    host = shop.host(os_release=AMAZON_LINUX, docker=None)
+    assert run(host, "command -v apt-get").stdout == ""
+    assert run(host, "sudo dnf install -y docker").returncode == 0
+    assert host.units.active("docker")
+
+
+def test_registering_twice_is_refused_without_the_word(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    host.install("amazon-ssm-agent")
+    activation_id, code = shop.activation(RegistrationLimit=2)
+    command = f"sudo amazon-ssm-agent -register -code {code} -id {activation_id} -region eu-west-1"
+    assert "mi-" in run(host, command).stdout
+    again = run(host, command)
+    assert again.returncode == 1
+    assert "already registered" in again.stderr
+    assert len(shop.nodes()) == 1
+
+
+def test_a_mistyped_registration_does_not_repeat_its_code(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    host.install("amazon-ssm-agent")
+    refused = run(host, "sudo amazon-ssm-agent -register -kode SECRETCODE")
+    assert refused.returncode == 2
+    assert "SECRETCODE" not in refused.stderr + refused.stdout
+
+
+def test_a_program_of_an_unknown_host_gets_nothing(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    run(host, "true")
+    host.path("/run/sandbox/bridge").write_text(
+        host.path("/run/sandbox/bridge").read_text().split()[0] + " wrong\n"
+    )
+    refused = run(host, "df /")
+    assert refused.returncode == 126
+    assert refused.stdout == ""
+
+
+def test_a_program_says_so_when_the_sandbox_is_gone(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    run(host, "true")
+    host.path("/run/sandbox/bridge").write_text("1 token\n")
+    refused = run(host, "df /")
+    assert refused.returncode == 125
+    assert "the sandbox is not running" in refused.stderr
