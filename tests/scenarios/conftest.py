@@ -1,0 +1,167 @@
+"""A sandbox per worker, and `fleet` as a person runs it: a process, its exit code, its words."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FLEET = [sys.executable, "-m", "fleet"]
+
+#: Wall seconds after which a command of a test hangs.
+HANGS_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(self.out)
+        return loaded
+
+
+class Started:
+    """A command that runs, and what it said so far on stderr."""
+
+    def __init__(self, process: subprocess.Popen[str], said: Path) -> None:
+        self._process = process
+        self._said = said
+
+    def wait_for(self, words: str) -> None:
+        """Until it says these words on stderr."""
+        deadline = time.monotonic() + HANGS_S
+        while words not in self._said.read_text():
+            ended = self._process.poll() is not None
+            if words in self._said.read_text():
+                return
+            assert not ended, f"ended without saying {words!r}: {self._said.read_text()}"
+            assert time.monotonic() < deadline, f"never said {words!r}: {self._said.read_text()}"
+            time.sleep(0.01)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def end(self) -> Ran:
+        """Wait for its end."""
+        out, _ = self._process.communicate(timeout=HANGS_S)
+        return Ran(self._process.returncode, out, self._said.read_text())
+
+
+class World:
+    """A sandbox, an inventory of its own, and a shell in which ``fleet`` is typed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(ROOT / "inventory", folder / "inventory")
+        shutil.copytree(ROOT / "templates", folder / "templates")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLEET_"))}
+        self.env = {**kept, "HOME": str(folder), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
+        self._count = 0
+
+    def up(self, *options: str) -> None:
+        """Start the sandbox and take its environment."""
+        assert self.fleet("sandbox", "up", "--detach", *options).code == 0
+        for line in self.fleet("sandbox", "env").out.splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            self.env[name] = value.strip("'\"")
+
+    def fleet(self, *words: str, env: dict[str, str] | None = None) -> Ran:
+        """Type a command and wait for its end."""
+        return self.start(*words, env=env).end()
+
+    def start(self, *words: str, env: dict[str, str] | None = None) -> Started:
+        """Type a command and leave it running."""
+        self._count += 1
+        said = self.folder / f"stderr-{self._count}"
+        with said.open("w") as stderr:
+            process = subprocess.Popen(
+                [*FLEET, *words],
+                cwd=self.folder,
+                env={**self.env, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+        return Started(process, said)
+
+    def control(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask something of the sandbox itself."""
+        request = urllib.request.Request(  # noqa: S310 - the sandbox's own loopback address
+            f"{self.env['AWS_ENDPOINT_URL']}/_sandbox/{path}",
+            data=json.dumps(body).encode(),
+            headers={"X-Fleet-Sandbox": "1", "Content-Type": "application/json"},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310
+            answer: dict[str, Any] = json.load(reply)
+        return answer
+
+    def fault(self, action: str, code: str, **more: Any) -> None:
+        """Let the next calls of ``service:Action`` fail."""
+        service, name = action.split(":")
+        self.control("faults", {"service": service, "action": name, "code": code, **more})
+
+    def aws(self, service: str, store: str = "store-042") -> Any:
+        """A boto3 client of the store's account and region: a witness that is not fleet."""
+        shown = self.fleet("inventory", "show", store, "--json").document
+        place = shown.get("store", shown)
+        session = boto3.Session(
+            aws_access_key_id=self._key(place["account"]),
+            aws_secret_access_key="dummy",
+            region_name=place["region"],
+        )
+        return session.client(service, endpoint_url=self.env["AWS_ENDPOINT_URL"])
+
+    def _key(self, account: str) -> str:
+        section = ""
+        for line in Path(self.env["AWS_SHARED_CREDENTIALS_FILE"]).read_text().splitlines():
+            if line.startswith("["):
+                section = line.strip("[] ")
+            elif section == account and line.startswith("aws_access_key_id"):
+                return line.split("=", 1)[1].strip()
+        raise AssertionError(f"no credentials for {account}")
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One sandbox for all scenarios of a worker; each scenario takes a store of its own."""
+    made = World(tmp_path_factory.mktemp("world"))
+    made.up()
+    yield made
+    made.fleet("sandbox", "down")
+
+
+@pytest.fixture(scope="session")
+def stores(world: World) -> list[str]:
+    """Ids of the open stores with hosts that no scenario has taken yet."""
+    listed = world.fleet("inventory", "list", "--json").document["stores"]
+    return [s["id"] for s in listed if s["lifecycle"] == "open" and s["id"] != "store-042"]
+
+
+@pytest.fixture
+def store(world: World, stores: list[str]) -> Callable[[], str]:
+    """Takes a store that nobody has touched."""
+
+    def take() -> str:
+        return stores.pop()
+
+    return take
