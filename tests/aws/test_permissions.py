@@ -1,0 +1,206 @@
+import ast
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fleet.engine
+from fleet.aws import actions, observe, perform
+from fleet.aws.actions import Action, Repeat
+from fleet.aws.permissions import COMMANDS, SENDS, actions_for, policy_for
+from fleet.aws.session import Shard
+from fleet.errors import UsageError
+from tests.aws.canned import Canned, reply
+from tests.aws.conftest import Open
+
+NODE = "mi-" + "0" * 17
+INFORMATION: dict[str, Any] = {"InstanceInformationList": []}
+#: How each function is called so that it sends all that it can.
+CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, Any]]]] = {
+    observe.clusters: (lambda s: observe.clusters(s, ["a"]), [{"clusters": []}]),
+    observe.container_instances: (
+        lambda s: observe.container_instances(s, "a"),
+        [{"containerInstanceArns": ["arn"]}, {"containerInstances": []}],
+    ),
+    observe.managed_instances_of_store: (
+        lambda s: observe.managed_instances_of_store(s, "a"),
+        [INFORMATION],
+    ),
+    observe.managed_instances_tagged: (
+        lambda s: observe.managed_instances_tagged(s, "a", "b"),
+        [INFORMATION],
+    ),
+    observe.managed_instances: (lambda s: observe.managed_instances(s, [NODE]), [INFORMATION]),
+    observe.activations: (lambda s: observe.activations(s, ["a"]), [{"ActivationList": []}]),
+    observe.node_tier: (
+        observe.node_tier,
+        [{"ServiceSetting": {"SettingValue": "standard"}}, INFORMATION],
+    ),
+    observe.managed_instance_tags: (lambda s: observe.managed_instance_tags(s, NODE), [{}]),
+    perform.create_cluster: (
+        lambda s: perform.create_cluster(s, "a", {}),
+        [{"cluster": {"clusterName": "a", "clusterArn": "arn", "status": "ACTIVE"}}],
+    ),
+    perform.create_activation: (
+        lambda s: perform.create_activation(
+            s, role="r", name="n", expires_in_s=60, tags={}, now=s.clock.now()
+        ),
+        [{"ActivationId": "a", "ActivationCode": "c"}],
+    ),
+    perform.delete_activation: (lambda s: perform.delete_activation(s, "a"), [{}]),
+    perform.deregister_managed_instance: (
+        lambda s: perform.deregister_managed_instance(s, NODE),
+        [{}],
+    ),
+    perform.put_attributes: (lambda s: perform.put_attributes(s, "a", "arn", {"n": "v"}), [{}]),
+    perform.tag_resource: (lambda s: perform.tag_resource(s, "arn", {"k": "v"}), [{}]),
+    perform.tag_managed_instance: (
+        lambda s: perform.tag_managed_instance(s, NODE, {"k": "v"}),
+        [{}],
+    ),
+}
+PREFIXES = {"AmazonEC2ContainerServiceV20141113": "ecs", "AmazonSSM": "ssm"}
+
+
+def public_functions(module: Any) -> set[Callable[..., Any]]:
+    return {
+        function
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize("function", CALLS, ids=lambda function: function.__name__)
+def test_a_function_sends_what_the_table_says(
+    canned: Canned, open_shard: Open, function: Callable[..., Any]
+) -> None:
+    call, answers = CALLS[function]
+    canned.answers = [reply(answer) for answer in answers]
+    call(open_shard())
+    sent = []
+    for target in canned.targets:
+        prefix, name = target.split(".")
+        sent.append(f"{PREFIXES[prefix]}:{name}")
+    assert sorted(set(sent)) == sorted(action.id for action in SENDS[function])
+
+
+def test_functions_of_the_query_protocol_send_what_the_table_says(
+    canned: Canned, open_shard: Open
+) -> None:
+    canned.answers = [
+        reply(
+            b"<R><GetCallerIdentityResult><Account>1</Account><Arn>a</Arn>"
+            b"</GetCallerIdentityResult></R>",
+            content_type="text/xml",
+        ),
+        reply(
+            b"<R><GetRoleResult><Role><RoleName>r</RoleName></Role></GetRoleResult></R>",
+            content_type="text/xml",
+        ),
+    ]
+    shard = open_shard()
+    observe.caller(shard)
+    observe.instance_role_exists(shard, "r")
+    assert [body.split(b"&")[0] for body in canned.bodies] == [
+        b"Action=GetCallerIdentity",
+        b"Action=GetRole",
+    ]
+    assert SENDS[observe.caller] == (actions.GET_CALLER_IDENTITY,)
+    assert SENDS[observe.instance_role_exists] == (actions.GET_ROLE,)
+
+
+def test_every_function_that_calls_aws_is_in_the_table() -> None:
+    assert set(SENDS) == public_functions(observe) | public_functions(perform)
+    assert set(CALLS) == set(SENDS) - {observe.caller, observe.instance_role_exists}
+
+
+ENGINE = Path(fleet.engine.__file__).parent
+MODULES = {
+    "register": ("register.py", "installing.py", "ledgers.py"),
+    "doctor": ("doctor.py",),
+}
+
+
+def called_in(*names: str) -> set[str]:
+    """Functions of the AWS edge that these modules of the engine name."""
+    found = set()
+    for name in names:
+        for node in ast.walk(ast.parse((ENGINE / name).read_text())):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in {"observe", "perform"}
+            ):
+                found.add(f"{node.value.id}.{node.attr}")
+    return found
+
+
+def names_of(command: str) -> set[str]:
+    return {
+        f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
+        for function in COMMANDS[command]
+    }
+
+
+@pytest.mark.parametrize("command", MODULES)
+def test_a_command_may_do_what_its_part_of_the_engine_calls_and_no_more(command: str) -> None:
+    assert names_of(command) == called_in(*MODULES[command]) | {"observe.caller"}
+
+
+def test_status_may_do_what_its_part_of_the_engine_calls_and_no_more() -> None:
+    assert names_of("status") == called_in("status.py") | {"observe.caller"}
+
+
+def test_status_and_doctor_change_nothing() -> None:
+    for command in ("status", "doctor"):
+        sent = {action for function in COMMANDS[command] for action in SENDS[function]}
+        assert {action.repeat for action in sent} == {Repeat.READ}
+
+
+def test_actions_that_aws_checks_besides_are_allowed() -> None:
+    assert {"iam:PassRole", "ssm:AddTagsToResource", "ecs:TagResource"} <= set(
+        actions_for("register")
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_policy_allows_each_action_of_the_command_once_and_nothing_else(command: str) -> None:
+    allowed = [a for s in policy_for(command)["Statement"] for a in s["Action"]]
+    assert sorted(allowed) == list(actions_for(command))
+    assert not any("*" in action for action in allowed)
+
+
+def test_the_role_may_be_passed_to_ssm_only() -> None:
+    policy = policy_for("register", account_id="111122223333", instance_role="ecsAnywhereRole")
+    (passing,) = [s for s in policy["Statement"] if "iam:PassRole" in s["Action"]]
+    assert passing == {
+        "Effect": "Allow",
+        "Action": ["iam:PassRole"],
+        "Resource": ["arn:aws:iam::111122223333:role/ecsAnywhereRole"],
+        "Condition": {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}},
+    }
+
+
+def test_a_policy_of_an_account_reaches_no_other() -> None:
+    policy = policy_for("register", account_id="111122223333")
+    resources = {r for s in policy["Statement"] for r in s["Resource"]} - {"*"}
+    assert resources
+    assert all(":111122223333:" in resource for resource in resources)
+
+
+def test_a_command_that_calls_no_aws_has_no_policy() -> None:
+    with pytest.raises(UsageError, match='"validate"'):
+        policy_for("validate")
+
+
+def test_every_write_says_why_it_may_be_repeated_or_not() -> None:
+    known = [value for value in vars(actions).values() if isinstance(value, Action)]
+    assert all(action.why for action in known if action.repeat is not Repeat.READ)
+
+
+def test_creating_an_activation_is_the_one_thing_that_is_never_repeated() -> None:
+    known = [value for value in vars(actions).values() if isinstance(value, Action)]
+    once = [action.id for action in known if action.repeat is Repeat.ONCE]
+    assert once == ["ssm:CreateActivation"]
