@@ -99,12 +99,14 @@ class Document:
         value: Map, list, str or None.
         root: the composed nodes, or None for a file that is empty or not YAML.
         rows: line of each entry of ``stores``, for files that are tables.
+        unreadable: entries of ``stores`` whose row has been complained about.
     """
 
     file: str
     value: Any
     root: yaml.Node | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    unreadable: set[str] = field(default_factory=set)
     _keys: dict[int, dict[str, tuple[int, yaml.Node]]] = field(default_factory=dict, repr=False)
 
     def line(self, path: Path) -> int:

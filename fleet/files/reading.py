@@ -137,9 +137,10 @@ def _stores(folder: Folder, problems: Problems) -> dict[str, Written[StoreShape]
             line = value.line if isinstance(value, Map) else document.line(where)
             places[name] = f"{document.file}:{line}"
             checked = check(StoreShape, value, document, where, problems)
-            found[name] = (
-                None if checked is None else Written(checked, document, where, _extras(value), line)
-            )
+            if checked is None or name in document.unreadable:
+                found[name] = None
+            else:
+                found[name] = Written(checked, document, where, _extras(value), line)
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -116,7 +116,7 @@ def _address(text: str) -> str:
 def _time_zone(text: str) -> str:
     try:
         ZoneInfo(text)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZoneInfoNotFoundError):
         from zoneinfo import available_timezones
 
         hint = nearest(text, sorted(available_timezones()))
@@ -130,7 +130,7 @@ def _hours(value: Any) -> Hours:
     try:
         return parse_hours(value)
     except HoursError as error:
-        context = {"said": str(error), "at": error.day}
+        context = {"said": str(error), "at": error.day if isinstance(value, Mapping) else ""}
         raise PydanticCustomError("hours", "{said}", context) from None
 
 

@@ -110,6 +110,7 @@ def _add(row: Mapping[str, str], line: int, document: Document, problems: Proble
         except _CellError as error:
             where = f"{identity}.{column}"
             problems.add(Problem(document.file, line, where, str(error)))
+            document.unreadable.add(identity)
     for host in (made.get("hosts") or {}).values():
         host.line = line
     stores[identity] = made
