@@ -31,7 +31,7 @@ def read_status(wiring: Wiring, stores: Sequence[Store]) -> tuple[StoreStatus, .
         sweeps = dict(zip(keys, pool.map(lambda k: _sweep(wiring, k, stores), keys), strict=True))
         instances = list(pool.map(lambda s: _instances(wiring, s, sweeps), stores))
     recorded = {
-        (f"{seen.store}/{seen.host}", seen.ledger): Recorded(
+        (f"{seen.store}/{seen.host}", str(seen.ledger)): Recorded(
             str(seen.value.get("state", "seen")), seen.last_seen
         )
         for seen in wiring.records.latest([s.id for s in stores])
