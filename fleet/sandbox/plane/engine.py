@@ -194,7 +194,11 @@ class ControlPlane:
         Raises:
             AwsFault: InactiveInstanceException for an instance that is deregistered or unknown;
                 otherwise what is wrong with the credentials.
+            ConnectionDropped: a fault was asked for that gives no answer.
         """
+        fault = self.faults.take("acs", "Connect", self.account_of(access_key), region)
+        if fault is not None:
+            strike(fault)
         with self._writing():
             now = self._world.keep_time()
             caller = self._caller(access_key, "connect", now)

@@ -22,13 +22,15 @@ class Fault:
     """One kind of failure.
 
     Attributes:
-        service: ``ecs``, ``ssm``, ``sts`` or another signing name; ``*`` is any.
-        action: as ``CreateActivation``; ``*`` is any.
+        service: ``ecs``, ``ssm``, ``sts`` or another signing name, ``acs`` for the agents' session;
+            ``*`` is any.
+        action: as ``CreateActivation``, or ``Connect`` of ``acs``; ``*`` is any.
         code: error code to answer, ``ConnectionReset`` to drop the connection, "" to only delay.
         status: HTTP status of the answer.
         count: how many more calls it hits.
         when: ``before`` the effect, or ``after`` it: then it happened and the caller is not told.
-        account: only in this account; None is any.
+        account: only in this account; None is any. A host that registers in SSM or asks for its
+            token has no account of its own yet, so that only None hits it.
         region: only in this region; None is any.
         delay_s: real seconds the answer is held back, whatever it is.
     """

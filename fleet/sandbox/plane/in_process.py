@@ -77,15 +77,18 @@ class InProcessSession:
         deliver: Callable[[str, Mapping[str, Any]], None],
     ) -> Channel:
         """Open the ACS session; see ``ControlPlane.connect`` for when ``deliver`` is called."""
-        return self._plane.connect(
-            token.access_key_id,
-            region=self._region,
-            cluster=cluster,
-            container_instance_arn=container_instance_arn,
-            agent_version=agent_version,
-            docker_version=docker_version,
-            deliver=deliver,
-        )
+        try:
+            return self._plane.connect(
+                token.access_key_id,
+                region=self._region,
+                cluster=cluster,
+                container_instance_arn=container_instance_arn,
+                agent_version=agent_version,
+                docker_version=docker_version,
+                deliver=deliver,
+            )
+        except ConnectionDropped:
+            raise LinkDown("the connection was lost while the session was opened") from None
 
     def submit_task_state_change(self, token: RoleToken, body: Mapping[str, Any]) -> None:
         """ECS SubmitTaskStateChange."""

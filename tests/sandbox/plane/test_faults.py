@@ -59,6 +59,19 @@ def test_a_dropped_connection_has_no_answer(rig: Rig) -> None:
         rig.ecs("ListClusters")
 
 
+@pytest.mark.parametrize(
+    ("code", "seen"), [("ServerException", AwsFault), ("ConnectionReset", LinkDown)]
+)
+def test_a_fault_can_keep_an_agent_from_connecting(
+    rig: Rig, code: str, seen: type[Exception]
+) -> None:
+    host = rig.host()
+    rig.plane.faults.add("acs", "Connect", code)
+    with pytest.raises(seen):
+        rig.connect(host)
+    rig.connect(host)
+
+
 def test_a_fault_without_a_code_only_delays(rig: Rig) -> None:
     rig.plane.faults.add("ecs", "ListClusters", "", delay_s=0.001)
     assert rig.ecs("ListClusters") == {"clusterArns": []}
