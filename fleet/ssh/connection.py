@@ -53,6 +53,10 @@ class Ended:
     seconds: float
 
 
+class _ListenerFailed(Exception):
+    """Carries an error of the caller's past the handlers for errors of the connection."""
+
+
 class Connection:
     """An open connection, of which the host key has been verified and the login taken.
 
@@ -104,7 +108,11 @@ class Connection:
 
         def hear(line: str) -> None:
             tail.append(shown(line, secret))
-            on_line(line)
+            try:
+                on_line(line)
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                # Not the host's fault: as when the caller prints to a pipe that was closed.
+                raise _ListenerFailed from error
 
         def expire() -> None:
             out_of_time.set()
@@ -115,6 +123,9 @@ class Connection:
         watchdog.start()
         try:
             status = self._exchange(command, stdin, hear=hear, most_output=most_output, tail=tail)
+        except _ListenerFailed as failed:
+            self._transport.close()
+            raise failed.__cause__ or failed from None
         except (paramiko.SSHException, EOFError, OSError) as error:
             if not out_of_time.is_set():
                 raise self._lost(error) from error

@@ -26,7 +26,13 @@ def log_in(transport: paramiko.Transport, route: Route, *, host_id: str) -> None
             kinds = printable(", ".join(error.allowed_types))
             tried.append(f"{name} (the host allows only: {kinds})")
             break
-        except paramiko.AuthenticationException:
+        except paramiko.AuthenticationException as error:
+            if "timeout" in str(error):
+                # paramiko has no type of its own for a host that does not answer.
+                raise HostUnreachable(
+                    f"{host_id} at {route.place}: connected, but no answer to the login in time",
+                    hint="the box may be overloaded, or its user directory unreachable",
+                ) from error
             tried.append(name)
             if not transport.is_active():
                 # OpenSSH hangs up after MaxAuthTries.

@@ -28,6 +28,7 @@ class _Session(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self._server.stall("login")
         taken = username == "fleet" and key.asbytes() == self._server.client_key.asbytes()
         return AUTH_SUCCESSFUL if taken else AUTH_FAILED
 
@@ -35,6 +36,8 @@ class _Session(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if self._server.stall("exec"):
+            return False
         self._server.execute(channel, command.decode())
         return True
 
@@ -54,6 +57,8 @@ class ShopServer:
         self.identity = root.parent / "identity"
         self.client_key.write_private_key_file(str(self.identity))
         self.execs = 0
+        self.stalls_at = ""
+        self._closing = threading.Event()
         self.processes: list[subprocess.Popen[bytes]] = []
         self._transports: list[paramiko.Transport] = []
         self._threads: list[threading.Thread] = []
@@ -97,22 +102,32 @@ class ShopServer:
             },
         )
         self.processes.append(process)
-        self._start(self._upload, channel, process)
-        self._start(self._download, channel, process)
+        # paramiko answers the request only after this returns, and nothing may come before that
+        # answer; the client's first bytes show that it has arrived.
+        answered = threading.Event()
+        self._start(self._upload, channel, process, answered)
+        self._start(self._download, channel, process, answered)
 
     @staticmethod
-    def _upload(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
+    def _upload(
+        channel: paramiko.Channel, process: subprocess.Popen[bytes], answered: threading.Event
+    ) -> None:
         assert process.stdin
         with contextlib.suppress(OSError):
             while chunk := channel.recv(32768):
+                answered.set()
                 process.stdin.write(chunk)
                 process.stdin.flush()
+        answered.set()
         with contextlib.suppress(OSError):
             process.stdin.close()
 
     @staticmethod
-    def _download(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
+    def _download(
+        channel: paramiko.Channel, process: subprocess.Popen[bytes], answered: threading.Event
+    ) -> None:
         assert process.stdout
+        answered.wait()
         with process.stdout as stdout, contextlib.suppress(OSError, EOFError):
             while chunk := os.read(stdout.fileno(), 32768):
                 channel.sendall(chunk)
@@ -121,6 +136,10 @@ class ShopServer:
             if status >= 0:
                 channel.send_exit_status(status)
             channel.close()
+
+    def stall(self, place: str) -> bool:
+        """Where ``stalls_at`` says so the server stands still, as a stopped process does."""
+        return place == self.stalls_at and self._closing.wait(30)
 
     def cut(self) -> None:
         """Lose every connection, as a link that goes down does."""
@@ -135,6 +154,7 @@ class ShopServer:
         self.cut()
 
     def close(self) -> None:
+        self._closing.set()
         # Closing a listener does not wake the thread that waits in accept.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -343,3 +343,40 @@ def test_nothing_of_paramiko_reaches_the_terminal(
 
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
+
+
+def test_a_host_that_stands_still_at_an_exec_is_given_up(
+    server: ShopServer, connect: Connect
+) -> None:
+    server.stalls_at = "exec"
+
+    with connect() as connection, pytest.raises(HostCommandFailed, match=r"within 0\.3 s"):
+        run(connection, "true", timeout_s=0.3)
+
+
+def test_a_host_that_stands_still_at_the_login_is_unreachable(
+    server: ShopServer, known_hosts: Path
+) -> None:
+    server.stalls_at = "login"
+    host = a_host(server.port, timeout_s=1.0, identity=server.identity)
+
+    with pytest.raises(HostUnreachable, match="no answer to the login"):
+        reach(host, known_hosts, accept_new=True)
+
+
+def test_an_error_of_whoever_listens_is_not_taken_for_a_lost_link(connect: Connect) -> None:
+    def on_line(_line: str) -> None:
+        raise BrokenPipeError
+
+    with connect() as connection, pytest.raises(BrokenPipeError):
+        connection.run("echo x", stdin=b"", timeout_s=20, on_line=on_line)
+
+
+def test_another_thread_may_hang_up(connect: Connect) -> None:
+    with connect() as connection:
+
+        def on_line(_line: str) -> None:
+            threading.Thread(target=connection.close).start()
+
+        with pytest.raises(HostUnreachable):
+            connection.run("echo x; exec /bin/sleep 60", stdin=b"", timeout_s=30, on_line=on_line)

@@ -231,11 +231,14 @@ def test_a_registered_ssm_agents_own_credentials_shadow_nothing(
 def test_a_user_with_sudo_reads_as_root(root: Path, connect: Connect) -> None:
     become_user(root, '[[ $1 == -n ]] || exit 1; shift; FAKE_UID=0 AS_ROOT=1 exec "$@"')
     program(root, "uname", 'echo "${AS_ROOT:-0}"')
+    write(root, "etc/ecs/ecs.config", "A=1\nAWS_PROFILE=x\n")
 
     facts = read(connect, endpoints=("https://a.test",))
 
     assert facts.privilege is Privilege.SUDO
     assert facts.machine == "1"
+    assert facts.shadow_credentials == ("/etc/ecs/ecs.config: AWS_PROFILE",)
+    assert facts.ecs.config == {"A": "1", "AWS_PROFILE": "x"}
     assert facts.egress == {"https://a.test": ""}
 
 

@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -78,7 +79,8 @@ def assert_complete(root: Path) -> None:
     assert (root / "etc/ecs/ecs.config").read_text() == CONFIG
     assert (root / "var/lib/ecs/ecs.config").read_text() == VAR_CONFIG
     assert (root / "etc/fleet/store.json").read_text() == ORDER.store_json
-    assert (root / "state/registrations").read_text() == "act-1\n"
+    assert json.loads((root / VAULT).read_text())["activation"] == "act-1"
+    assert not (root / "state/second-node").exists()
     assert json.loads((root / "state/metadata").read_text())["ContainerInstanceArn"] == ARN
     for unit in ("docker", "amazon-ssm-agent", "ecs"):
         assert (root / f"state/{unit}.enabled").exists()
@@ -212,9 +214,26 @@ def test_the_code_is_nowhere_but_in_the_agents_own_registration(
 
 
 def test_the_watch_for_the_code_would_see_it(root: Path) -> None:
-    (root / "state/note").write_text(f"--activation-code {CODE.reveal()}")
+    note = root / "state/note"
+    note.write_text(f"--activation-code {CODE.reveal()}")
+    with subprocess.Popen(
+        ["/bin/bash", "-c", "read -r", "--activation-code", CODE.reveal()], stdin=subprocess.PIPE
+    ) as process:
+        await_arguments(process.pid)
+        seen = code_seen(root)
+        process.communicate(b"go\n")
 
-    assert code_seen(root) == [str(root / "state/note")]
+    assert [place for place in seen if place.startswith(f"/proc/{process.pid}/cmdline")]
+    assert str(note) in seen
+
+
+def await_arguments(pid: int) -> None:
+    """Between fork and exec a process still has the arguments of its parent."""
+    for _ in range(1000):
+        if b"--activation-code" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it did not start")
 
 
 def await_file(path: Path) -> None:

@@ -1,7 +1,7 @@
 """The SSH edge against the sandbox's hosts, which share none of its beliefs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,12 @@ def ask(sandbox: Daemon, service: str, action: str, body: dict[str, Any]) -> dic
     return sandbox.plane.call(service, action, body, region=REGION, account=ACCOUNT)
 
 
-def register(sandbox: Daemon, *, activation: dict[str, Any] | None) -> InstallReport:
+def register(
+    sandbox: Daemon,
+    *,
+    activation: dict[str, Any] | None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> InstallReport:
     order = InstallOrder(
         region=REGION,
         cluster="store-042",
@@ -96,7 +101,9 @@ def register(sandbox: Daemon, *, activation: dict[str, Any] | None) -> InstallRe
     code = Secret(activation["ActivationCode"]) if activation else None
     lines: list[str] = []
     with connect(sandbox) as connection:
-        report = install(connection, order, code=code, on_line=lines.append, timeout_s=60)
+        report = install(
+            connection, order, code=code, on_line=lines.append, timeout_s=60, on_step=on_step
+        )
     assert not code or code.reveal() not in "\n".join(lines)
     return report
 
@@ -162,3 +169,26 @@ def test_a_shop_that_is_cut_off_is_unreachable(sandbox: Daemon) -> None:
 
     with pytest.raises(HostUnreachable):
         connect(sandbox)
+
+
+@pytest.mark.parametrize("step", ["runtime", "installer", "config", "ecs"])
+def test_a_host_whose_link_drops_midway_is_finished_by_the_next_run(
+    sandbox: Daemon, step: str
+) -> None:
+    ask(sandbox, "ecs", "CreateCluster", {"clusterName": "store-042"})
+    activation = ask(sandbox, "ssm", "CreateActivation", {"IamRole": "ecsAnywhereRole"})
+
+    def drop(name: str) -> None:
+        if name == step:
+            sandbox.shops.drop(SPEC.id)
+
+    with pytest.raises(HostUnreachable):
+        register(sandbox, activation=activation, on_step=drop)
+
+    registered = facts(sandbox).ssm.instance_id
+    report = register(sandbox, activation=None if registered else activation)
+
+    listed = ask(sandbox, "ecs", "ListContainerInstances", {"cluster": "store-042"})
+    assert listed["containerInstanceArns"] == [report.container_instance_arn]
+    nodes = ask(sandbox, "ssm", "DescribeInstanceInformation", {})["InstanceInformationList"]
+    assert [node["InstanceId"] for node in nodes] == [report.managed_instance_id]
