@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,8 @@ from fleet.records.tables import METADATA, SCHEMA, SCHEMA_VERSION
 
 #: Seconds that a writer waits for another one; a write of ours takes milliseconds.
 BUSY_TIMEOUT_S = 15.0
-#: Any number that nobody else takes for PostgreSQL's advisory lock.
-ADVISORY_LOCK = 0x666C656574
+#: First half of our keys among PostgreSQL's advisory locks; any number that nobody else takes.
+ADVISORY_LOCK = 0x666C6565
 FILE_NAME = "fleet.db"
 READS = {"fleet_reads": True}
 
@@ -55,6 +56,15 @@ class Database:
         with self._worded(), self._engine.connect().execution_options(**READS) as connection:
             yield connection
 
+    def take_turns(self, connection: Connection, what: str) -> None:
+        """Let nobody else in who says the same ``what``, until the transaction ends.
+
+        SQLite's writers are one at a time anyway.
+        """
+        if connection.dialect.name == "postgresql":
+            number = zlib.crc32(what.encode())
+            connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK, number - 2**31)))
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -66,8 +76,7 @@ class Database:
             RecordsError: they were made by another version of fleet, or are not fleet's.
         """
         with self.write() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+            self.take_turns(connection, "schema")
             METADATA.create_all(connection)
             versions = set(connection.scalars(select(SCHEMA.c.version)))
             if not versions:

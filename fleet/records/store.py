@@ -166,8 +166,8 @@ class Records:
         columns = (OBSERVATIONS.c.id, OBSERVATIONS.c.value, OBSERVATIONS.c.last_seen)
         latest = select(*columns).where(key).order_by(OBSERVATIONS.c.id.desc()).limit(1)
         with self._database.write() as connection:
-            # SQLite's writers are already one at a time; PostgreSQL's need the row.
-            seen = connection.execute(latest.with_for_update()).one_or_none()
+            self._database.take_turns(connection, f"{store}/{host} {ledger}")
+            seen = connection.execute(latest).one_or_none()
             if seen is not None and at < seen.last_seen:
                 return False
             if seen is not None and canonical(seen.value) == text:
