@@ -1,5 +1,6 @@
 """``fleet sandbox``: a local ECS Anywhere to try things on."""
 
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -105,7 +106,7 @@ def status(as_json: JsonOption = False) -> None:
     from datetime import UTC, datetime
 
     now = datetime.fromtimestamp(clock["now"], UTC)
-    pace = f"{clock['rate']:g} times as fast as yours" if clock["rate"] else "standing still"
+    pace = f"{clock['rate']:g}x real time" if clock["rate"] else "standing still"
     typer.echo(f"sandbox at {client.url()}  clock {now:%Y-%m-%d %H:%M:%S}Z, {pace}")
     for line in _table(hosts):
         typer.echo(line)
@@ -253,13 +254,17 @@ def _announce(client: "SandboxClient", spec: "SandboxSpec", *, stop: str) -> Non
         f"{spec.clock_rate:g} times real time" if spec.clock_rate else "a clock that stands still"
     )
     lines = [
-        f"sandbox up at {client.url()}: {len(spec.hosts)} hosts in {len(stores)} stores, {pace}, "
-        f"throttling {'on' if spec.throttling else 'off'}",
+        f"sandbox up at {client.url()}: {_count(spec.hosts, 'host')} in "
+        f"{_count(stores, 'store')}, {pace}, throttling {'on' if spec.throttling else 'off'}",
         'point this shell at it: eval "$(fleet sandbox env)"',
         f"stop it: {stop}",
     ]
     for line in lines:
         typer.echo(line, err=True)
+
+
+def _count(things: Sized, noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def _table(hosts: list[dict[str, Any]]) -> list[str]:

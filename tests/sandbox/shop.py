@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.hosts import toolbox
 from fleet.sandbox.hosts.shop_host import ShopHost
 from fleet.sandbox.plane import ControlPlane, InProcessSession
 from fleet.sandbox.schedule import Schedule
@@ -51,6 +50,7 @@ def host_spec(name: str = "tel-1", store: str = "store-042", **changes: Any) -> 
 @dataclass
 class Shop:
     folder: Path
+    toolbox: Path
     rate: float = 0.0
     clock: SandboxClock = field(init=False)
     schedule: Schedule = field(init=False)
@@ -61,14 +61,13 @@ class Shop:
         self.schedule = Schedule(self.clock)
         self.plane = ControlPlane(self.clock, [AccountSpec(ACCOUNT, "emea-prod")], throttling=False)
         self.plane.run_on(self.schedule)
-        toolbox.build(self.folder / "toolbox")
 
     def host(self, name: str = "tel-1", **changes: Any) -> ShopHost:
         spec = host_spec(name, **changes)
         host = ShopHost(
             spec,
             self.folder / "hosts" / spec.store / spec.name,
-            toolbox=self.folder / "toolbox",
+            toolbox=self.toolbox,
             clock=self.clock,
             schedule=self.schedule,
             session_for=lambda region: InProcessSession(self.plane, region),

@@ -13,9 +13,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def quick(tmp_path: Path) -> Iterator[Shop]:
+def quick(tmp_path: Path, programs: Path) -> Iterator[Shop]:
     """A shop whose clock runs, so that programs that wait on it come back."""
-    shop = Shop(tmp_path / "quick", rate=500.0)
+    shop = Shop(tmp_path / "quick", programs, rate=500.0)
     shop.schedule.start()
     yield shop
     shop.schedule.stop()

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,7 +10,6 @@ import yaml
 from fleet.sandbox.agents import identity
 from fleet.sandbox.hosts.installer import installer_bytes, installer_sha256
 from fleet.sandbox.hosts.shop_host import ShopHost
-from pathlib import Path
 from tests.sandbox.hosts.conftest import Run
 from tests.sandbox.shop import AMAZON_LINUX, REGION, Shop
 

@@ -34,7 +34,7 @@ class Town:
         self, host: ShopHost, user: str = "fleet", key: paramiko.PKey | None = None
     ) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
-        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())  # noqa: S507 - a test's own host
         self.clients.append(client)
         client.connect(
             "127.0.0.1",
@@ -80,6 +80,12 @@ def eventually(true: "object", seconds: float = 5.0) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def send_until_it_breaks(stdin: paramiko.channel.ChannelStdinFile) -> None:
+    for _ in range(500):
+        stdin.write(b"x" * 1000)
+        time.sleep(0.01)
 
 
 def test_a_command_runs_in_a_real_shell_with_its_streams_and_status(town: Town) -> None:
@@ -188,9 +194,7 @@ def test_a_connection_can_be_killed_after_some_bytes_once(town: Town) -> None:
     host.turn({"kill_after_bytes": 1000})
     stdin, stdout, _ = town.login(host).exec_command("cat > got; echo done")
     with pytest.raises(OSError, match="closed"):
-        for _ in range(200):
-            stdin.write(b"x" * 1000)
-            time.sleep(0.01)
+        send_until_it_breaks(stdin)
     assert stdout.read() == b""
     assert host.knobs.kill_after_bytes is None
     assert town.login(host).exec_command("echo fine")[1].read() == b"fine\n"
