@@ -28,6 +28,7 @@ MOST_CHARACTERS = 256 * 1024
 # Private-use characters that no template text may hold; expressions are written out in ASCII.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARK = re.compile(f"{_OPEN}([^{_CLOSE}]*):([0-9]+){_CLOSE}")
+_INDENT = re.compile(rf"(?:\s|{_MARK.pattern})*")
 _ASCII = re.compile(r"[^\x20-\x7e]")
 
 
@@ -67,6 +68,8 @@ class _Origins(Extension):
 
     def _marked(self, stream: TokenStream) -> Iterator[Token]:
         name = stream.name or ""
+        # An included template begins in the middle of a line of another.
+        yield Token(1, "data", f"{_OPEN}{name}:1{_CLOSE}")
         for token in stream:
             if token.type != "data":
                 yield token
@@ -166,12 +169,12 @@ def _without_marks(text: str, template: str) -> Rendered:
     lines, origins = [], []
     origin = (template, 1)
     for line in text.split("\n"):
-        begins = _MARK.match(line)
-        marks = _MARK.findall(line)
-        if begins:
-            origin = (begins[1], int(begins[2]))
+        # What is written first on a line decides; what comes later is for the line after it.
+        indent = _INDENT.match(line)
+        for name, number in _MARK.findall(indent[0] if indent else ""):
+            origin = (name, int(number))
         lines.append(_MARK.sub("", line))
         origins.append(origin)
-        if marks:
-            origin = (marks[-1][0], int(marks[-1][1]))
+        for name, number in _MARK.findall(line):
+            origin = (name, int(number))
     return Rendered("\n".join(lines), tuple(origins))
