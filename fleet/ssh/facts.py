@@ -3,12 +3,12 @@
 import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from importlib import resources
 
 from fleet.errors import HostCommandFailed
 from fleet.model.observed import HostFacts
 from fleet.ssh.answer import Garbled, parse_clock, parse_facts
 from fleet.ssh.connection import Connection
+from fleet.ssh.script import whole_script
 
 #: Seconds for the script; its own limits add up to some 20 where nothing answers.
 TIMEOUT_S = 60.0
@@ -77,7 +77,5 @@ def read_facts(
 
 
 def _script(endpoints: Sequence[str], devices: Sequence[str]) -> bytes:
-    """The script with its arguments before it; a torn upload runs nothing, for main comes last."""
-    body = resources.files("fleet.ssh").joinpath("facts.sh").read_text(encoding="utf-8")
-    head = f"endpoints=({shlex.join(endpoints)})\ndevices=({shlex.join(devices)})\n"
-    return f"{head}{body}main; exit\n".encode()
+    values = f"endpoints=({shlex.join(endpoints)})\ndevices=({shlex.join(devices)})\n"
+    return whole_script("facts.sh", values)

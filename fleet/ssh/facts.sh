@@ -1,34 +1,17 @@
 # Read-only: tells what there is to know of a host before anything is installed on it.
 #
-# Arrives on the standard input of bash, after the arrays `endpoints` and `devices`. Prints one line
-# "@clock SECONDS.NANOSECONDS" at once, and at the end "@facts", a base64 block and "@end". The block
-# holds NUL-terminated texts in pairs: key, value. Everything else that appears is noise of the host
-# (login scripts, sudo) and means nothing.
+# Arrives on the standard input of bash, after the arrays `endpoints` and `devices` and probe.sh.
+# Prints one line "@clock SECONDS.NANOSECONDS" at once, and at the end "@facts", a base64 block and
+# "@end". The block holds NUL-terminated texts in pairs: key, value. Everything else that appears is
+# noise of the host (login scripts, sudo) and means nothing.
 #
-# Each process costs some 10 ms on the smallest boxes, so files are read by bash itself, whatever may
-# wait runs at the same time as the rest, and what can be computed from a text is computed by fleet.
-# Nothing is written, not even a here-document: the disk may be full. bash 4.2 (Amazon Linux 2) is
-# enough.
-
-# Whether the host has this program. Not `command -v`: the seam FLEET_ROOT must hold here too.
-has() {
-  local folder
-  for folder in usr/bin usr/sbin bin sbin usr/local/bin usr/local/sbin snap/bin; do
-    [[ -x ${FLEET_ROOT:-}/$folder/$1 ]] && return
-  done
-  return 1
-}
+# Whatever may wait runs at the same time as the rest, and what can be computed from a text is
+# computed by fleet. Nothing is written, not even a here-document: the disk may be full. bash 4.2
+# (Amazon Linux 2) is enough.
 
 tell() { printf '%s\0%s\0' "$1" "$2"; }
 
-# Sets REPLY to the start of a file; fails when it cannot be read.
-slurp() {
-  REPLY=
-  [[ -f $1 && -r $1 ]] || return 1
-  { IFS= read -r -N 65536 REPLY || :; } 2>/dev/null <"$1"
-}
-
-tell_file() { slurp "${FLEET_ROOT:-}$2" && tell "$1" "$REPLY"; }
+tell_file() { slurp "$root$2" && tell "$1" "$REPLY"; }
 
 # Starts a command whose output is collected later: sets the named variable to a descriptor.
 later() {
@@ -49,7 +32,7 @@ tell_later() {
 # Settings of an agent, one KEY=VALUE a line, without the values that nobody may see.
 tell_settings() {
   local line rest kept=
-  slurp "${FLEET_ROOT:-}$2" || return
+  slurp "$root$2" || return
   rest=$REPLY
   while [[ $rest ]]; do
     line=${rest%%$'\n'*}
@@ -65,7 +48,7 @@ tell_settings() {
 
 # AWS credentials that the agents would take before their own. Names of places only.
 tell_shadows() {
-  local root=${FLEET_ROOT:-} file name pattern
+  local file name pattern
   for file in "$root"/etc/ecs/ecs.config "$root"/var/lib/ecs/ecs.config \
     "$root"/etc/systemd/system.conf "$root"/etc/systemd/system.conf.d/*.conf \
     "$root"/{etc,run,usr/lib,lib}/systemd/system/{ecs,amazon-ssm-agent,snap.amazon-ssm-agent.amazon-ssm-agent}.service.d/*.conf; do
@@ -86,19 +69,13 @@ tell_shadows() {
 }
 
 tell_agents() {
-  local root=${FLEET_ROOT:-} program pattern
-  for program in usr/bin/amazon-ssm-agent snap/amazon-ssm-agent/current/amazon-ssm-agent; do
-    if [[ -x $root/$program ]]; then
-      tell ssm_version "$(timeout 10 "$root/$program" -version 2>&1 </dev/null)"
-      break
-    fi
-  done
-  # The vault also holds the node's private key: only the two values we need leave the host.
-  if slurp "$root/var/lib/amazon/ssm/Vault/Store/RegistrationKey"; then
-    pattern='"instanceID"[[:space:]]*:[[:space:]]*"([^"]*)"'
-    [[ $REPLY =~ $pattern ]] && tell vault_id "${BASH_REMATCH[1]}"
-    pattern='"region"[[:space:]]*:[[:space:]]*"([^"]*)"'
-    [[ $REPLY =~ $pattern ]] && tell vault_region "${BASH_REMATCH[1]}"
+  local vault
+  find_ssm_agent && tell ssm_version "$(timeout 10 "$REPLY" -version 2>&1 </dev/null)"
+  # Only these two values of the vault leave the host.
+  if slurp_vault; then
+    vault=$REPLY
+    json_string "$vault" instanceID && tell vault_id "$REPLY"
+    json_string "$vault" region && tell vault_region "$REPLY"
   fi
   [[ -e $root/usr/libexec/amazon-ecs-init ]] && tell ecs_installed yes
   [[ -e $root/var/lib/ecs/data/agent.db ]] && tell ecs_state yes
@@ -108,7 +85,7 @@ tell_agents() {
 
 # Everything, as root where that is to be had.
 gather() {
-  local root=${FLEET_ROOT:-} metadata= info= names= space= endpoint device name pattern
+  local metadata= info= names= space= endpoint device name
   local -A asked=()
   export LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin
   if has curl; then
@@ -135,9 +112,8 @@ gather() {
   tell_file memory /proc/meminfo
   tell_file l4t /etc/nv_tegra_release
   # Not the whole file: it may hold a proxy's password.
-  pattern='"default-runtime"[[:space:]]*:[[:space:]]*"([^"]*)"'
-  slurp "$root/etc/docker/daemon.json" && [[ $REPLY =~ $pattern ]] &&
-    tell docker_default "${BASH_REMATCH[1]}"
+  slurp "$root/etc/docker/daemon.json" && json_string "$REPLY" default-runtime &&
+    tell docker_default "$REPLY"
   [[ -d $root/run/systemd/system ]] && tell systemd yes
   has gpg && tell gpg yes
   for name in dnf yum apt-get zypper; do
@@ -167,7 +143,7 @@ main() {
   if [[ $(id -u) == 0 ]]; then
     block=$({ tell privilege root; gather; } 2>/dev/null | base64)
   elif sudo -n true 2>/dev/null </dev/null; then
-    program=$(declare -p endpoints devices; declare -f; echo gather)
+    program=$(declare -p root endpoints devices; declare -f; echo gather)
     block=$({ tell privilege sudo; sudo -n bash -s < <(printf '%s\n' "$program"); } 2>/dev/null | base64)
   else
     block=$({ tell privilege none; gather; } 2>/dev/null | base64)

@@ -6,12 +6,12 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import resources
 
 from fleet.errors import FleetError, HostCommandFailed, Locked
 from fleet.model.secret import Secret
 from fleet.ssh.connection import Connection, Ended
 from fleet.ssh.lines import shown
+from fleet.ssh.script import whole_script
 
 #: What the login shell runs, whichever it is: root's bash reads the rest from its input.
 COMMAND = """sh -c 'if [ "$(id -u)" = 0 ]; then exec bash -s; else exec sudo -n bash -s; fi'"""
@@ -246,9 +246,7 @@ def _script(order: InstallOrder, code: Secret | None) -> bytes:
         values[f"{name}_size"] = str(len(content))
         values[f"{name}_sha256"] = hashlib.sha256(content).hexdigest()
     head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
-    body = resources.files("fleet.ssh").joinpath("install.sh").read_text(encoding="utf-8")
-    # "exit" stands on main's line, so that bash never reads an upload as a command.
-    stream = f"{head}{body}main; exit\n".encode() + b"".join(uploads.values())
+    stream = whole_script("install.sh", head) + b"".join(uploads.values())
     if code is None:
         return stream
     line = code.reveal().encode()

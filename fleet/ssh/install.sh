@@ -1,14 +1,14 @@
 # Brings a host from what it is to three running services, in one go, as root.
 #
-# Arrives on the standard input of bash, after assignments of: region cluster activation_id
-# docker_source runtime wait_s lock_wait_s, and size and SHA-256 of each of the four uploads. Behind
-# the last line of the script the same stream carries the uploads, one after the other, then the
-# activation code on a line of its own if activation_id is set. bash reads a stream byte by byte, so
-# `head -c` and `read` find what follows. The code lives in a variable of this shell: in no file, no
-# environment, and on no argument list but that of the agent's own -register.
+# Arrives on the standard input of bash, after probe.sh and assignments of: region cluster
+# activation_id docker_source runtime wait_s lock_wait_s, and size and SHA-256 of each of the four
+# uploads. Behind the last line of the script the same stream carries the uploads, one after the
+# other, then the activation code on a line of its own if activation_id is set. bash reads a stream
+# byte by byte, so `head -c` and `read` find what follows. The code lives in a variable of this shell:
+# in no file, no environment, and on no argument list but that of the agent's own -register.
 #
-# Prints "@begin", "@step NAME", "@result NAME VALUE", "@fail TEXT" and "@done"; lines of other programs
-# come behind "| ". Exit statuses are in install.py.
+# Prints "@begin", "@step NAME", "@result NAME VALUE", "@fail TEXT" and "@done"; lines of other
+# programs come behind "| ". Exit statuses are in install.py.
 #
 # It may be killed anywhere and run again. Each step looks whether it is done; files are replaced
 # whole by a rename. When the SSH link is lost it runs on to its end, since half an install is worse
@@ -25,31 +25,9 @@ relay() {
   while IFS= read -r line || [[ $line ]]; do say "| $line"; done
 }
 
-has() {
-  local folder
-  for folder in usr/bin usr/sbin bin sbin usr/local/bin usr/local/sbin snap/bin; do
-    [[ -x $root/$folder/$1 ]] && return
-  done
-  return 1
-}
-
-slurp() {
-  REPLY=
-  [[ -f $1 && -r $1 ]] || return 1
-  { IFS= read -r -N 65536 REPLY || :; } 2>/dev/null <"$1"
-}
-
-# Sets REPLY to the value of a "name": "value" in a JSON text; fails when there is none.
-json_string() {
-  local pattern="\"$2\"[[:space:]]*:[[:space:]]*\"([^\"]*)\""
-  REPLY=
-  [[ $1 =~ $pattern ]] && REPLY=${BASH_REMATCH[1]}
-  [[ $REPLY ]]
-}
-
 # Sets REPLY to the node's id in the SSM agent's vault; fails while it is not registered.
 vault_id() {
-  slurp "$root/var/lib/amazon/ssm/Vault/Store/RegistrationKey" && json_string "$REPLY" instanceID
+  slurp_vault && json_string "$REPLY" instanceID
 }
 
 # Replaces a file by one of the work folder in one rename; fails, touching nothing, if it is the same.
@@ -71,7 +49,7 @@ take() {
 }
 
 begin() {
-  root=${FLEET_ROOT:-} work= runtime_set=
+  work= runtime_set=
   export LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin
   umask 077
   trap '' HUP PIPE
@@ -166,10 +144,10 @@ source_installer() {
 
 install_packages() {
   local -a arguments=(--region "$region" --cluster "$cluster" --docker-install-source "$docker_source" --no-start)
-  local agent= status
-  has amazon-ssm-agent || [[ -x $root/snap/amazon-ssm-agent/current/amazon-ssm-agent ]] && agent=yes
+  local node status
   if vault_id; then
-    [[ $agent ]] || fail 72 "the vault holds $REPLY, but the SSM agent is not installed"
+    node=$REPLY
+    find_ssm_agent || fail 72 "the vault holds $node, but the SSM agent is not installed"
     # Someone may have registered by hand, or a run before this one did: the vault decides.
     arguments+=(--skip-registration)
     [[ -e $root/usr/libexec/amazon-ecs-init ]] && has docker && return
@@ -246,12 +224,7 @@ explain() {
 
 report() {
   vault_id && say "@result managed_instance_id $REPLY"
-  local program
-  for program in usr/bin/amazon-ssm-agent snap/amazon-ssm-agent/current/amazon-ssm-agent; do
-    [[ -x $root/$program ]] || continue
-    say "@result ssm_agent_version $(timeout 10 "$root/$program" -version 2>/dev/null)"
-    break
-  done
+  find_ssm_agent && say "@result ssm_agent_version $(timeout 10 "$REPLY" -version 2>/dev/null)"
   json_string "$(timeout 15 docker info --format '{{json .}}' 2>/dev/null)" ServerVersion &&
     say "@result docker_version $REPLY"
   say @done
