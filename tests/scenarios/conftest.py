@@ -1,5 +1,6 @@
 """A sandbox per worker, and `fleet` as a person runs it: a process, its exit code, its words."""
 
+import csv
 import json
 import os
 import shutil
@@ -21,6 +22,9 @@ FLEET = [sys.executable, "-m", "fleet"]
 
 #: Wall seconds after which a command of a test hangs.
 HANGS_S = 120
+
+#: Shops that scenarios may take.
+SCENES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,28 @@ class World:
         self.folder = folder
         shutil.copytree(ROOT / "inventory", folder / "inventory")
         shutil.copytree(ROOT / "templates", folder / "templates")
+        self._add_scenes()
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLEET_"))}
         self.env = {**kept, "HOME": str(folder), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
         self._count = 0
+
+    def _add_scenes(self) -> None:
+        """More shops than the example has, so that every scenario gets one of its own."""
+        [example] = (self.folder / "inventory" / "stores").glob("*.csv")
+        with example.open(encoding="utf-8", newline="") as lines:
+            plain = [line for line in lines if not line.startswith("#")]
+        [header, first, *_] = csv.reader(plain)
+        row = dict(zip(header, first, strict=True))
+        with (example.parent / "scenes.csv").open("w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, header)
+            writer.writeheader()
+            for number in range(SCENES):
+                id_ = f"scene-{number:02d}"
+                hosts = ";".join(
+                    f"{name}:{kind}:{name}.{id_}.shops.example"
+                    for name, kind in (("cam-1", "xavier-nx"), ("tel-1", "nuc"))
+                )
+                writer.writerow({**row, "id": id_, "name": f"Scene {number}", "hosts": hosts})
 
     def up(self, *options: str) -> None:
         """Start the sandbox and take its environment."""
@@ -120,12 +143,20 @@ class World:
         service, name = action.split(":")
         self.control("faults", {"service": service, "action": name, "code": code, **more})
 
+    def hosts(self, store: str) -> list[str]:
+        """Ids of a store's hosts."""
+        shown = self.fleet("inventory", "show", store, "--json").document["store"]
+        return [f"{store}/{host['name']}" for host in shown["hosts"]]
+
+    def knobs(self, host: str, **settings: Any) -> None:
+        """Let something be wrong with a host."""
+        self.control("knobs", {"host": host, "settings": settings})
+
     def aws(self, service: str, store: str = "store-042") -> Any:
         """A boto3 client of the store's account and region: a witness that is not fleet."""
-        shown = self.fleet("inventory", "show", store, "--json").document
-        place = shown.get("store", shown)
+        place = self.fleet("inventory", "show", store, "--json").document["store"]
         session = boto3.Session(
-            aws_access_key_id=self._key(place["account"]),
+            aws_access_key_id=self._key(place["account"]["name"]),
             aws_secret_access_key="dummy",
             region_name=place["region"],
         )
@@ -152,9 +183,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def stores(world: World) -> list[str]:
-    """Ids of the open stores with hosts that no scenario has taken yet."""
+    """Ids of the scenes that no scenario has taken yet."""
     listed = world.fleet("inventory", "list", "--json").document["stores"]
-    return [s["id"] for s in listed if s["lifecycle"] == "open" and s["id"] != "store-042"]
+    return [s["id"] for s in listed if s["id"].startswith("scene-")]
 
 
 @pytest.fixture

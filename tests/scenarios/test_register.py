@@ -1,0 +1,248 @@
+"""Registering shops as a person does, with boto3 as the witness of what was really done."""
+
+import json
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.scenarios.conftest import World
+from tests.scenarios.witness import truth
+
+TakeStore = Callable[[], str]
+NEW = ("--accept-new-host-keys", "--yes")
+
+
+def test_a_bare_shop_becomes_healthy_and_aws_agrees(world: World, store: TakeStore) -> None:
+    shop = store()
+
+    ran = world.fleet("register", shop, *NEW)
+
+    assert ran.code == 0, ran.err
+    truth(world, shop).assert_registered_once(world.hosts(shop))
+    status = world.fleet("status", shop, "--json").document
+    assert {h["health"] for h in status["stores"][0]["hosts"]} == {"healthy"}
+
+
+def test_twice_is_a_no_op_that_says_why(world: World, store: TakeStore) -> None:
+    shop = store()
+    world.fleet("register", shop, *NEW)
+    before = truth(world, shop)
+
+    ran = world.fleet("register", shop)
+
+    assert ran.code == 0
+    assert "already here" in ran.out
+    assert "Online, ACTIVE, agent connected" in ran.out
+    assert truth(world, shop).nodes.keys() == before.nodes.keys()
+    truth(world, shop).assert_registered_once(world.hosts(shop))
+
+
+def test_a_plan_changes_nothing_and_ends_with_3(world: World, store: TakeStore) -> None:
+    shop = store()
+
+    ran = world.fleet("register", shop, "--plan", "--accept-new-host-keys")
+
+    assert ran.code == 3
+    assert "create an activation" in ran.out
+    seen = truth(world, shop)
+    assert (seen.nodes, seen.instances, seen.activations) == ({}, {}, [])
+
+
+def test_a_plan_of_a_healthy_shop_has_nothing_pending(world: World, store: TakeStore) -> None:
+    shop = store()
+    world.fleet("register", shop, *NEW)
+
+    ran = world.fleet("register", shop, "--plan", "--json")
+
+    assert ran.code == 0
+    hosts = ran.document["stores"][0]["hosts"]
+    assert {h["class"] for h in hosts} == {"here"}
+    assert all(h["steps"] == [] for h in hosts)
+
+
+def test_an_unknown_host_key_is_refused_and_nothing_is_done(world: World, store: TakeStore) -> None:
+    shop = store()
+
+    ran = world.fleet("register", shop, "--yes")
+
+    assert ran.code == 1
+    assert "--accept-new-host-keys" in ran.out
+    assert truth(world, shop).nodes == {}
+
+
+def test_without_a_terminal_and_without_yes_it_does_not_guess(
+    world: World, store: TakeStore
+) -> None:
+    shop = store()
+
+    ran = world.fleet("register", shop, "--accept-new-host-keys")
+
+    assert ran.code == 2
+    assert "--yes" in ran.err
+    assert truth(world, shop).nodes == {}
+
+
+def test_one_host_that_fails_preflight_is_left_alone_and_the_other_is_registered(
+    world: World, store: TakeStore
+) -> None:
+    shop = store()
+    first, *others = world.hosts(shop)
+    world.knobs(first, disk_free_mb=900)
+
+    ran = world.fleet("register", shop, *NEW)
+
+    assert ran.code == 1
+    assert f"{first.split('/')[1]}  FAIL disk  / has 0.9 GB free" in ran.out
+    assert "host unchanged, no activation created" in ran.out
+    assert sorted(truth(world, shop).nodes) == sorted(others)
+
+    world.knobs(first, disk_free_mb=None)
+    assert world.fleet("register", shop, "--yes").code == 0
+    truth(world, shop).assert_registered_once(world.hosts(shop))
+
+
+def test_only_the_named_host_is_touched(world: World, store: TakeStore) -> None:
+    shop = store()
+    first = world.hosts(shop)[0]
+
+    ran = world.fleet("register", shop, "--host", first.split("/")[1], *NEW)
+
+    assert ran.code == 0
+    assert list(truth(world, shop).nodes) == [first]
+
+
+def test_the_document_of_a_run_is_whole_on_stdout(world: World, store: TakeStore) -> None:
+    shop = store()
+
+    ran = world.fleet("register", shop, *NEW, "--json")
+
+    document = json.loads(ran.out)
+    assert document["kind"] == "register"
+    assert document["activations"]["left_open"] == []
+    assert {h["outcome"] for h in document["hosts"]} == {"registered"}
+
+
+def test_a_dark_shop_is_unreachable_and_its_fix_is_named(world: World, store: TakeStore) -> None:
+    shop = store()
+    world.control("cut", {"target": shop})
+
+    ran = world.fleet("register", shop, *NEW)
+
+    world.control("restore", {"target": shop})
+    assert ran.code == 1
+    assert "unreachable" in ran.out
+    assert f"fleet register {shop}" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("action", "fault"),
+    [
+        ("ecs:CreateCluster", {"code": "ServerException", "when": "after"}),
+        ("ssm:CreateActivation", {"code": "InternalServerError", "when": "after"}),
+        ("ssm:CreateActivation", {"code": "ConnectionReset", "when": "after"}),
+        ("ssm:RegisterManagedInstance", {"code": "ConnectionReset", "when": "after"}),
+        ("ecs:RegisterContainerInstance", {"code": "ServerException", "count": 2}),
+        ("ssm:DescribeInstanceInformation", {"code": "ThrottlingException", "status": 400}),
+        ("ssm:DeleteActivation", {"code": "InternalServerError", "count": 9}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
+)
+def test_whatever_aws_does_wrong_running_again_ends_with_one_of_everything(
+    world: World, store: TakeStore, action: str, fault: dict[str, object]
+) -> None:
+    shop = store()
+    world.fault(action, **fault)  # type: ignore[arg-type]
+
+    world.fleet("register", shop, *NEW)
+    world.control("faults", {"clear": True})
+    ran = world.fleet("register", shop, *NEW)
+    if ran.code:  # a node whose ping is still fresh has to be seen as lost first
+        world.control("clock/advance", {"seconds": 1200})
+        ran = world.fleet("register", shop, *NEW)
+
+    assert ran.code == 0, ran.out + ran.err
+    truth(world, shop).assert_registered_once(world.hosts(shop))
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["reading facts", "activating", "installing: upload", "installing: config", "verifying"],
+)
+def test_killed_anywhere_and_run_again_it_finishes(
+    world: World, store: TakeStore, moment: str
+) -> None:
+    shop = store()
+    started = world.start("register", shop, *NEW)
+    started.wait_for(moment)
+    started.kill()
+    started.end()
+
+    ran = world.fleet("register", shop, *NEW)
+
+    assert ran.code == 0, ran.out + ran.err
+    truth(world, shop).assert_registered_once(world.hosts(shop))
+
+
+def test_ctrl_c_stops_at_a_safe_point_and_names_what_resumes(
+    world: World, store: TakeStore
+) -> None:
+    shop = store()
+    started = world.start("register", shop, *NEW)
+    started.wait_for("installing: upload")
+    started.kill(signal.SIGINT)
+
+    ran = started.end()
+
+    assert ran.code == 130
+    assert "stopping: hosts in the middle of installing finish first" in ran.err
+    assert truth(world, shop).activations == []
+    assert world.fleet("register", shop, *NEW).code == 0
+    truth(world, shop).assert_registered_once(world.hosts(shop))
+
+
+def test_ctrl_c_while_reading_leaves_at_once(world: World, store: TakeStore) -> None:
+    shop = store()
+    started = world.start("register", shop, *NEW)
+    started.wait_for("reading facts")
+    started.kill(signal.SIGINT)
+
+    ran = started.end()
+
+    assert ran.code == 130
+    assert "nothing was done" in ran.err
+    assert truth(world, shop).nodes == {}
+
+
+def test_ssh_lost_in_the_middle_of_an_install_is_resumed(world: World, store: TakeStore) -> None:
+    shop = store()
+    first = world.hosts(shop)[0]
+    started = world.start("register", shop, *NEW)
+    started.wait_for(f"{first} installing: upload")
+    world.control("drop", {"host": first})
+
+    lost = started.end()
+
+    assert lost.code == 1
+    assert "connection was lost" in lost.out
+    assert world.fleet("register", shop, *NEW).code == 0
+    truth(world, shop).assert_registered_once(world.hosts(shop))
+
+
+def test_a_link_cut_in_the_middle_of_an_install_is_resumed_when_it_is_back(
+    world: World, store: TakeStore
+) -> None:
+    shop = store()
+    started = world.start("register", shop, *NEW)
+    started.wait_for("installing: upload")
+    world.control("cut", {"target": shop})
+    assert started.end().code == 1
+    world.control("restore", {"target": shop})
+
+    ran = world.fleet("register", shop, *NEW)
+
+    if ran.code:
+        world.control("clock/advance", {"seconds": 1200})
+        ran = world.fleet("register", shop, *NEW)
+    assert ran.code == 0, ran.out + ran.err
+    truth(world, shop).assert_registered_once(world.hosts(shop))
