@@ -45,6 +45,11 @@ _TYPES = {
     "tuple": "a list",
     "NoneType": "nothing",
 }
+_SCALARS = frozenset({"int", "float", "bool"})
+#: A value that botocore quotes may hold line breaks, so only its own beginnings part sentences.
+_SENTENCES = re.compile(
+    r"\n(?=(?:Missing required|Unknown) parameter in |Invalid [a-z ]+ for parameter |Must set one)"
+)
 _MISSING = re.compile(r'Missing required parameter in (?P<at>.+): "(?P<key>[^"]+)"')
 _UNKNOWN = re.compile(
     r'Unknown parameter in (?P<at>.+): "(?P<key>.*)", must be one of: (?P<all>.*)'
@@ -80,7 +85,7 @@ def shape_problems(body: Mapping[str, Any]) -> list[Complaint]:
     found = list(_words(body, shape, ()))
     if errors.has_errors():
         report = errors.generate_report()
-        found += map(_complaint, re.split(r"\n(?=(?:Missing|Unknown|Invalid|Must) )", report))
+        found += map(_complaint, _SENTENCES.split(report))
     return found
 
 
@@ -96,7 +101,11 @@ def _complaint(line: str) -> Complaint:
         valid = re.findall(r"\w+(?='>)", match["valid"])
         wanted = _TYPES.get(valid[0], valid[0]) if valid else "another type"
         message = f"{wanted} expected, found {_TYPES.get(match['type'], match['type'])}"
-        hint = "quote it, or write {{ x | string }}" if valid == ["str"] else None
+        hint = (
+            "quote it, or write {{ x | string }}"
+            if valid == ["str"] and match["type"] in _SCALARS
+            else None
+        )
         return Complaint(_path(match["at"]), message, hint)
     if match := _OTHER.fullmatch(line):
         return Complaint(_path(match["at"]), printable(match["what"], limit=200))

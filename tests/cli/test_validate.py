@@ -1,0 +1,110 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from fleet.cli.validate import validate
+
+EXAMPLE = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    for name in ("inventory", "templates"):
+        shutil.copytree(EXAMPLE / name, tmp_path / name)
+    return tmp_path / "inventory"
+
+
+def run(*arguments: str) -> Result:
+    app = typer.Typer()
+    app.command()(validate)
+    return CliRunner().invoke(app, arguments)
+
+
+def test_an_inventory_that_is_right_is_one_line(example: Path) -> None:
+    result = run("--inventory", str(example))
+
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "14 stores (12 open, 1 paused, 1 planned), 26 hosts, 2 workloads, "
+        "2 task definitions rendered: no problems\n"
+    )
+    assert result.stderr == ""
+
+
+def test_every_problem_is_one_line_on_stderr_and_the_end_is_2(example: Path) -> None:
+    path = example / "stores" / "uk.yaml"
+    path.write_text(path.read_text().replace("ring: canary", "rnig: canary\n    lifecycle: opne"))
+
+    result = run("--inventory", str(example))
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        f'{path}:6: stores.store-011.rnig unknown key "rnig" (did you mean "ring"?)',
+        f'{path}:7: stores.store-011.lifecycle "opne" is not one of planned, open, paused, closed '
+        '(did you mean "open"?)',
+        f"2 problems in {example}",
+    ]
+
+
+def test_problems_of_pins_and_inventory_come_together(example: Path) -> None:
+    (example / "pins.yaml").write_text("machins: {}\n")
+    (example / "hardware" / "nuc.yaml").write_text("architecture: x86\n")
+
+    result = run("--inventory", str(example))
+
+    assert "pins.yaml:1: machins" in result.stderr
+    assert "nuc.yaml:1: architecture" in result.stderr
+
+
+def test_problems_of_templates_have_file_and_line(example: Path) -> None:
+    template = example.parent / "templates" / "telemetry.yaml.j2"
+    template.write_text(template.read_text().replace("bridge", "awsvpc"))
+
+    result = run("--inventory", str(example))
+
+    assert result.exit_code == 2
+    assert f"{template}:3: networkMode" in result.stderr
+
+
+def test_the_problems_are_also_a_document(example: Path) -> None:
+    (example / "pins.yaml").write_text("machins: {}\n")
+
+    result = run("--inventory", str(example), "--json")
+    document = json.loads(result.stdout)
+
+    assert result.exit_code == 2
+    assert (document["version"], document["kind"], document["valid"]) == (1, "validation", False)
+    assert document["problems"] == [
+        {
+            "file": str(example / "pins.yaml"),
+            "line": 1,
+            "path": "machins",
+            "message": 'unknown key "machins"',
+            "hint": 'did you mean "machines"?',
+        }
+    ]
+
+
+def test_a_right_inventory_is_a_valid_document(example: Path) -> None:
+    document = json.loads(run("--inventory", str(example), "--json").stdout)
+
+    assert (document["valid"], document["problems"]) == (True, [])
+
+
+def test_a_folder_that_is_not_there_ends_with_2(tmp_path: Path) -> None:
+    result = run("--inventory", str(tmp_path / "nowhere"))
+
+    assert result.exit_code == 2
+    assert "there is no such folder" in result.stderr
+
+
+def test_the_schema_is_printed_without_an_inventory(tmp_path: Path) -> None:
+    result = run("--schema", "--inventory", str(tmp_path / "nowhere"))
+
+    assert result.exit_code == 0
+    assert "$defs" in json.loads(result.stdout)
