@@ -190,7 +190,9 @@ class _StoreBuilder:
         lifecycle = resolved.values.get("lifecycle", Lifecycle.OPEN)
         self._require(resolved, entry, "account", "time_zone", "hours")
         hosts = [self._host(identity, name, host, entry) for name, host in resolved.hosts.items()]
-        if not hosts and lifecycle in {Lifecycle.OPEN, Lifecycle.PAUSED}:
+        # A group that is not there has been pointed out, and may be the one that has the hosts.
+        complete = len(layers) == len(entry.shape.groups)
+        if not hosts and complete and lifecycle in {Lifecycle.OPEN, Lifecycle.PAUSED}:
             message = f"the store is {lifecycle.value} but has no hosts"
             hint = "write hosts: {cam-1: {hardware: ...}}, or lifecycle: planned"
             self._problem(entry, entry.path, message, hint)

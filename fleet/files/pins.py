@@ -113,7 +113,9 @@ def _write(
         "installers": dict(sorted(installers.items())),
         **extras,
     }
-    text = _opening_comments(path) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    text = _opening_comments(path) + yaml.safe_dump(
+        content, sort_keys=False, allow_unicode=True, width=1000
+    )
     _refuse_wrong(text, path)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     try:

@@ -5,6 +5,7 @@ its output came, and that is where a wrong task definition has to be pointed out
 template text carries a mark of its origin through the rendering, which is taken out again after.
 """
 
+import difflib
 import json
 import re
 import traceback
@@ -51,13 +52,17 @@ class Rendered:
 class Names:
     """A mapping for templates: ``images.items`` is the image called items, not a method."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "_name")
 
-    def __init__(self, entries: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, entries: Mapping[str, Any]) -> None:
+        self._name = name
         self._entries = entries
 
-    def __getitem__(self, name: str) -> Any:
-        return self._entries[name]
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._entries:
+            known = ", ".join(sorted(self._entries)) or "nothing"
+            raise jinja2.UndefinedError(f"'{self._name}.{key}' is undefined; there is {known}")
+        return self._entries[key]
 
 
 class _Origins(Extension):
@@ -140,13 +145,22 @@ def render_text(
     except SecurityError as error:
         raise _refusal(folder, *_place(error, folder, template), str(error)) from None
     except jinja2.UndefinedError as error:
-        hint = "write it under variables: of the workload, or correct its name"
         place = _place(error, folder, template)
-        raise _refusal(folder, *place, str(error.message), hint) from None
+        message = str(error.message)
+        raise _refusal(folder, *place, message, _known_name(message, values)) from None
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         place = _place(error, folder, template)
         raise _refusal(folder, *place, f"an expression fails: {error}") from None
     return _without_marks("".join(pieces), template)
+
+
+def _known_name(message: str, values: Mapping[str, Any]) -> str:
+    """What to do about a name that is not there."""
+    name = re.match(r"'(\w+)' is undefined", message)
+    close = difflib.get_close_matches(name[1], values, n=1) if name else []
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return "correct the name, or write it down in the workload's file"
 
 
 def _refusal(

@@ -149,7 +149,7 @@ class _Renderer:
             "workload": self._workload.name,
             "variant": variant,
             "architecture": architecture.value,
-            "images": Names(images),
+            "images": Names("images", images),
         }
 
     def _check_names(self) -> None:

@@ -75,6 +75,12 @@ def test_an_open_store_needs_hosts(inventory: Inventory) -> None:
     assert "has no hosts" in inventory.problem().message
 
 
+def test_a_store_in_an_unknown_group_is_not_said_to_have_no_hosts(inventory: Inventory) -> None:
+    inventory.write("stores/all.yaml", "stores: {s: {groups: camera-shop}}")
+
+    assert inventory.problem().message == 'there is no group "camera-shop"'
+
+
 @pytest.mark.parametrize("key", ["time_zone", "hours"])
 def test_what_a_store_must_have_is_named_when_no_layer_says_it(
     inventory: Inventory, key: str

@@ -58,6 +58,7 @@ def test_an_undefined_variable_names_its_line(tmp_path: Path) -> None:
     problem = refused(tmp_path, "a: 1\n\nb: {{ modle }}\n", model="m")
 
     assert (problem.line, problem.message) == (3, "'modle' is undefined")
+    assert problem.hint == 'did you mean "model"?'
 
 
 def test_an_undefined_variable_in_a_condition_names_its_line(tmp_path: Path) -> None:
@@ -65,14 +66,16 @@ def test_an_undefined_variable_in_a_condition_names_its_line(tmp_path: Path) -> 
 
 
 def test_an_undefined_image_names_its_line(tmp_path: Path) -> None:
-    problem = refused(tmp_path, "\na: {{ images.mian }}", images=Names({"main": "x"}))
+    problem = refused(tmp_path, "\na: {{ images.mian }}", images=Names("images", {"main": "x"}))
 
     assert problem.line == 2
-    assert "mian" in problem.message
+    assert problem.message == "'images.mian' is undefined; there is main"
 
 
 def test_a_name_that_is_also_a_method_is_the_name(tmp_path: Path) -> None:
-    assert render(tmp_path, "{{ images.items }}", images=Names({"items": "x"})).text == '"x"'
+    assert (
+        render(tmp_path, "{{ images.items }}", images=Names("images", {"items": "x"})).text == '"x"'
+    )
 
 
 def test_a_syntax_error_names_its_line(tmp_path: Path) -> None:
