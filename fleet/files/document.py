@@ -25,6 +25,11 @@ _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 #: How many scalars all aliases of a file may stand for.
 _MOST_ALIASED = 1_000_000
 
+#: How deep brackets may nest, those in comments and quotes counted too.
+_MOST_NESTED = 100
+_BRACKET = re.compile(r"[\[\]{}]")
+_DEEP_BLOCK = re.compile(r"^[ \t]*(?:[-?:][ \t]+){100}|^ {200}", re.MULTILINE)
+
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -148,10 +153,13 @@ def read_yaml(text: str, file: str) -> Document:
     """Read one YAML document.
 
     Raises:
-        InventoryError: it is not YAML, holds more than one document, writes a key twice, uses a
-            tag or ``<<``, or an alias that contains itself. All of these at once, but for the first
-            two, which end the reading.
+        InventoryError: it nests too deeply, is not YAML or holds more than one document, each of
+            which ends the reading; or it writes a key twice, uses a tag or ``<<``, or an alias that
+            contains itself, all of which come at once.
     """
+    deep = _too_deep(text)
+    if deep:
+        raise InventoryError([Problem(file, deep, "", "is nested too deeply")])
     try:
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
@@ -168,6 +176,19 @@ def read_yaml(text: str, file: str) -> Document:
     if builder.problems:
         raise InventoryError(builder.problems)
     return Document(file, value, root)
+
+
+def _too_deep(text: str) -> int:
+    """The line where nesting goes beyond any sense, or 0: libyaml would take the process down."""
+    blocks = _DEEP_BLOCK.search(text)
+    if blocks:
+        return text.count("\n", 0, blocks.start()) + 1
+    depth = 0
+    for bracket in _BRACKET.finditer(text):
+        depth = depth + 1 if bracket[0] in "[{" else max(0, depth - 1)
+        if depth > _MOST_NESTED:
+            return text.count("\n", 0, bracket.start()) + 1
+    return 0
 
 
 class _Builder:

@@ -131,6 +131,22 @@ def test_what_is_not_one_yaml_document_is_refused_with_its_line(text: str, line:
     assert problem.line == line
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:\n" + "[" * 100_000 + "]" * 100_000,
+        "a:\n" + "{a: " * 200 + "}" * 200,
+        "a:\n" + "- " * 100_000 + "b",
+        "\n" + "\n".join(" " * n + "a:" for n in range(100_000, 99_990, -1)),
+    ],
+    ids=["list", "map", "dashes", "indent"],
+)
+def test_nesting_beyond_any_sense_is_refused(text: str) -> None:
+    (problem,) = problems(text)
+
+    assert (problem.line, problem.message) == (2, "is nested too deeply")
+
+
 def test_keys_must_be_words() -> None:
     (problem,) = problems("? [a, b]\n: 1\n")
 
