@@ -174,13 +174,18 @@ def running(state: StateDir) -> Iterator[Daemon]:
 
 
 def write_aws_files(state: StateDir, spec: SandboxSpec) -> None:
-    """AWS config and credentials with a profile per account; the first is the default too."""
+    """AWS config and credentials with a profile per account; the first is the default too.
+
+    A profile's region is that of the account's first host.
+    """
     config, credentials = [], []
+    regions = {host.account_id: host.region for host in reversed(spec.hosts)}
     for number, account in enumerate(spec.accounts):
+        region = regions.get(account.account_id, spec.default_region)
         names = [account.profile, *(["default"] if number == 0 else [])]
         for name in names:
             section = "default" if name == "default" else f"profile {name}"
-            config.append(f"[{section}]\nregion = {spec.default_region}\n")
+            config.append(f"[{section}]\nregion = {region}\n")
             credentials.append(
                 f"[{name}]\n"
                 f"aws_access_key_id = {access_key_for(account.account_id)}\n"

@@ -1,5 +1,6 @@
 """The daemon as a process: what it writes, what survives its end, what it answers."""
 
+import configparser
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from fleet.errors import SandboxError, UsageError
 from fleet.sandbox.client import SandboxClient
-from fleet.sandbox.daemon import Daemon, running
+from fleet.sandbox.daemon import Daemon, running, write_aws_files
 from fleet.sandbox.spec import AccountSpec, HostSpec, SandboxSpec
 from fleet.sandbox.statedir import StateDir, host_from_json, spec_as_json, spec_from_json
 from tests.sandbox.shop import ACCOUNT, REGION, host_spec
@@ -256,6 +257,16 @@ def test_a_control_call_that_makes_no_sense_is_refused(
 ) -> None:
     with running(rig.state), pytest.raises(UsageError, match=complaint):
         rig.client.post(path, body)
+
+
+def test_a_profile_points_at_the_region_of_its_accounts_hosts(rig: Rig) -> None:
+    far = host_spec("tel-9", account_id="444455556666", region="ap-southeast-1")
+    accounts = (AccountSpec(ACCOUNT, "emea-prod"), AccountSpec("444455556666", "apac-prod"))
+    write_aws_files(rig.state, SandboxSpec(accounts, (*rig.spec.hosts, far), REGION))
+    config = configparser.ConfigParser()
+    config.read(rig.state.aws_config)
+    assert config["profile apac-prod"]["region"] == "ap-southeast-1"
+    assert config["default"]["region"] == REGION
 
 
 def test_nobody_home_is_said_with_the_way_to_change_it(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleet.sandbox.agents import identity
-from fleet.sandbox.agents.machine import Machine, append_log
+from fleet.sandbox.agents.machine import Machine, MachineFacts, append_log
 from fleet.sandbox.agents.registration import (
     ConfigInvalid,
     SavedState,
@@ -146,24 +146,17 @@ class EcsAgent:
     def _register(self) -> None:
         machine, life = self._machine, self._life
         facts = machine.facts()
-        if not facts.docker_version:
-            self._exit(EXIT_ERROR, "could not connect to docker")
-            return
         config = read_config(machine)
+        saved = read_state(machine)
+        if (obstacle := _obstacle(facts, config, saved)) is not None:
+            self._exit(*obstacle)
+            return
         token = identity.read_credentials(machine, config)
         if token is None:
             self.log(f"no credentials found, looking again in {CREDENTIALS_RETRY_S:.0f} s")
             self._later(CREDENTIALS_RETRY_S, self._register)
             return
-        saved = read_state(machine)
-        if saved is not None and saved.cluster != cluster_of(config):
-            self._exit(
-                EXIT_TERMINAL,
-                f"data mismatch; saved cluster '{saved.cluster}' does not match configured cluster "
-                f"'{cluster_of(config)}'",
-            )
-            return
-        self._region = config.get("AWS_DEFAULT_REGION", "")
+        self._region = config["AWS_DEFAULT_REGION"]
         try:
             body = register_body(facts, config, saved)
             reply = machine.session(self._region).register_container_instance(token, body)
@@ -286,6 +279,23 @@ class EcsAgent:
         self._session += 1
         if channel is not None:
             _close(channel)
+
+
+def _obstacle(
+    facts: MachineFacts, config: Mapping[str, str], saved: SavedState | None
+) -> tuple[int, str] | None:
+    """The exit code and reason for which the agent gives up before it calls AWS; else None."""
+    if not facts.docker_version:
+        return EXIT_ERROR, "could not connect to docker"
+    if not config.get("AWS_DEFAULT_REGION"):
+        return EXIT_ERROR, "unable to retrieve a region: AWS_DEFAULT_REGION is not set"
+    if saved is not None and saved.cluster != cluster_of(config):
+        return (
+            EXIT_TERMINAL,
+            f"data mismatch; saved cluster '{saved.cluster}' does not match configured cluster "
+            f"'{cluster_of(config)}'",
+        )
+    return None
 
 
 def _close(channel: AcsChannel) -> None:

@@ -9,6 +9,15 @@ from typing import Any
 from fleet.errors import UsageError
 from fleet.sandbox.agents.machine import write_whole
 
+_KINDS = {
+    "cut_by": "a list of texts",
+    "blocked": "a list of texts",
+    "clock_offset_s": "a number",
+    "disk_free_mb": "a whole number or nothing",
+    "kill_after_s": "a number or nothing",
+    "kill_after_bytes": "a whole number or nothing",
+}
+
 
 @dataclass(slots=True)
 class Knobs:
@@ -19,7 +28,8 @@ class Knobs:
         blocked: host names (or their ends, as ``.s3.amazonaws.com``) that a firewall drops.
         clock_offset_s: how far the host's clock is ahead of the sandbox's.
         disk_free_mb: MiB free on /, or None for what the spec says.
-        kill_after_s: end the next SSH connection this many real seconds after its login; once.
+        kill_after_s: end the next SSH connection this many real seconds after its first command
+            began; once.
         kill_after_bytes: end the next SSH connection when it has sent this many bytes to a
             command; once.
     """
@@ -48,6 +58,9 @@ class Knobs:
                 f"no such knob: {', '.join(unknown)}", hint=f"there are: {', '.join(sorted(known))}"
             )
         for name, value in settings.items():
+            if not _fits(name, value):
+                raise UsageError(f"knob {name} cannot be {value!r}", hint=f"it is {_KINDS[name]}")
+        for name, value in settings.items():
             setattr(self, name, value)
 
     def save(self, path: Path) -> None:
@@ -62,3 +75,14 @@ class Knobs:
             return cls(**content)
         except (OSError, ValueError, TypeError):
             return cls()
+
+
+def _fits(name: str, value: Any) -> bool:
+    kind = _KINDS[name]
+    if value is None:
+        return kind.endswith("or nothing")
+    if kind == "a list of texts":
+        return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (isinstance(value, float) and kind.startswith("a number"))

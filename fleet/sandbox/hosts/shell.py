@@ -14,6 +14,7 @@ _LOOK_S = 0.1
 #: After a hang-up a process has this long before it is killed (a liberty: a real sshd without a
 #: terminal leaves it running until it writes to the closed pipe).
 _GRACE_S = 1.0
+_CANNOT_RUN = 126
 
 
 class Channel(Protocol):
@@ -60,26 +61,31 @@ class Shell:
 
     def run(self, command: str, *, environment: dict[str, str], cwd: str) -> None:
         """Run it to its end; in the caller's thread, with three more for the streams."""
-        process = subprocess.Popen(
-            ["/bin/bash", "-c", command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=cwd,
-            start_new_session=True,
-            bufsize=0,
-        )
-        with process:
-            outputs = [
-                _begin(self._pump_out, process.stdout, self._channel.sendall),
-                _begin(self._pump_out, process.stderr, self._channel.sendall_stderr),
-            ]
-            _begin(self._pump_in, process.stdin)
-            self._await(process, outputs)
-            for thread in outputs:
-                thread.join()
-            self._say_goodbye(process.returncode)
+        try:
+            process = subprocess.Popen(
+                ["/bin/bash", "-c", command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            with contextlib.suppress(OSError, EOFError):
+                self._channel.sendall_stderr(f"the host cannot run anything: {error}\n".encode())
+            self._say_goodbye(_CANNOT_RUN)
+            return
+        # Each stream is closed by the thread that pumps it and by nobody else: closed under a
+        # reader, its number could be given to another connection.
+        outputs = [
+            _begin(self._pump_out, process.stdout, self._channel.sendall),
+            _begin(self._pump_out, process.stderr, self._channel.sendall_stderr),
+        ]
+        _begin(self._pump_in, process.stdin)
+        self._await(process, outputs)
+        self._say_goodbye(process.returncode)
 
     def _await(self, process: "subprocess.Popen[bytes]", outputs: list[threading.Thread]) -> None:
         """Until the process is over and, as sshd does, until nobody holds its output any more."""
@@ -114,7 +120,7 @@ class Shell:
     def _pump_out(self, stream: IO[bytes] | None, send: Callable[[bytes], None]) -> None:
         if stream is None:
             return
-        with contextlib.suppress(OSError, EOFError):
+        with stream, contextlib.suppress(OSError, EOFError):
             while data := os.read(stream.fileno(), _CHUNK):
                 send(data)
 

@@ -152,7 +152,11 @@ class SshServers:
                     self._welcome(ready.data, connection)
 
     def _welcome(self, door: _Door, connection: socket.socket) -> None:
-        transport = paramiko.Transport(connection)
+        try:
+            transport = paramiko.Transport(connection)
+        except (OSError, paramiko.SSHException):
+            connection.close()
+            return
         transport.local_version = _BANNER
         transport.add_server_key(door.key)
         transport.daemon = True

@@ -1,4 +1,5 @@
 import json
+import threading
 
 import pytest
 
@@ -178,6 +179,25 @@ def test_an_aws_that_fails_for_a_while_is_waited_for(shop: Shop, node: ShopHost)
     node.units.start("ecs")
     shop.clock.advance(30)
     assert len(shop.instances()) == 1
+
+
+def test_without_a_region_it_exits_and_its_unit_tries_again(shop: Shop, node: ShopHost) -> None:
+    node.path("/var/lib/ecs/ecs.config").unlink()
+    node.units.start("ecs")
+    shop.clock.advance(5)
+    assert "unable to retrieve a region" in node.path(ecs.LOG).read_text()
+    assert node.units.state("ecs").active == "activating"
+
+
+def test_agents_need_no_threads_of_their_own(shop: Shop) -> None:
+    before = threading.active_count()
+    for number in range(20):
+        host = shop.host(f"h{number}")
+        host.install("amazon-ssm-agent")
+        host.install("amazon-ecs-init")
+        host.units.start("ecs")
+    shop.clock.advance(60)
+    assert threading.active_count() == before
 
 
 def test_stopping_docker_takes_it_along(shop: Shop, member: ShopHost) -> None:

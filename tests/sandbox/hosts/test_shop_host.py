@@ -1,6 +1,7 @@
 import pytest
 
 from fleet.errors import UsageError
+from fleet.sandbox.hosts.knobs import Knobs
 from fleet.sandbox.hosts.shop_host import ShopHost
 from tests.sandbox.hosts.conftest import Run
 from tests.sandbox.shop import DOCKER, Shop
@@ -46,6 +47,19 @@ def test_reading_the_status_of_a_bare_host_says_that_nothing_is_there(shop: Shop
 def test_an_unknown_knob_is_refused_and_named(shop: Shop) -> None:
     with pytest.raises(UsageError, match="wobble"):
         shop.host().turn({"wobble": 1})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"blocked": "ssm"}, {"disk_free_mb": 1.5}, {"clock_offset_s": None}, {"kill_after_s": True}],
+)
+def test_a_knob_of_the_wrong_kind_is_refused_and_changes_nothing(
+    shop: Shop, settings: dict[str, object]
+) -> None:
+    host = shop.host()
+    with pytest.raises(UsageError, match="cannot be"):
+        host.turn({"disk_free_mb": 7, **settings})
+    assert host.knobs == Knobs()
 
 
 def test_knobs_outlive_the_sandbox(shop: Shop) -> None:
