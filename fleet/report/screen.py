@@ -1,7 +1,9 @@
 """The terminal: how wide it is, whether it is one, and tables that stay readable in both cases."""
 
+import io
+import re
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +16,9 @@ NARROW = 72
 UNWRAPPED = 1000
 
 
+_TRAILING = re.compile(r" +$", re.MULTILINE)
+
+
 def console_for(stream: TextIO) -> Console:
     """A console on a stream; colour and width only where there is a terminal.
 
@@ -22,8 +27,27 @@ def console_for(stream: TextIO) -> Console:
     if stream.isatty():
         return Console(file=stream, highlight=False, markup=False, emoji=False)
     return Console(
-        file=stream, highlight=False, markup=False, emoji=False, width=UNWRAPPED, no_color=True
+        file=cast("TextIO", _Trimmed(stream)),
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=UNWRAPPED,
+        no_color=True,
     )
+
+
+class _Trimmed(io.TextIOBase):
+    """Passes text on without the blanks with which tables fill their last column."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(_TRAILING.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def table(
