@@ -200,7 +200,14 @@ def _plan_install(
             for n in evidence.orphans
         ]
         steps.append(Activate("its vault holds no node"))
-    steps.append(Install(activate, _runtime_to_set(case, host, evidence.facts), found.reason))
+    steps.append(
+        Install(
+            activate=activate,
+            set_runtime=_runtime_to_set(case, host, evidence.facts),
+            docker_source="all" if evidence.facts.docker is None else "none",
+            reason=found.reason,
+        )
+    )
     if host.id not in case.pins.machine_ids:
         steps.append(PinMachine(evidence.facts.machine_id, "first registration"))
     return HostPlan(host, found, checks, tuple(steps))

@@ -276,6 +276,7 @@ def _install(run: HostRun, step: Install) -> None:
         ecs_var_config=var_ecs_config(store.region),
         store_json=store_json(store, host),
         set_runtime=step.set_runtime,
+        docker_source=step.docker_source,
     )
 
     # Audited before, too: whatever happens to the connection, the host may have been changed.

@@ -106,11 +106,14 @@ class Install:
     Attributes:
         activate: use a new activation, because the host's vault holds no id.
         set_runtime: docker's default runtime to set first, or None; restarts docker.
+        docker_source: the install script's ``--docker-install-source``: ``none`` where docker is
+            there already, which also keeps RHEL, where the script cannot install it, working.
         reason: why.
     """
 
     activate: bool
     set_runtime: str | None
+    docker_source: str
     reason: str
 
 
