@@ -22,16 +22,17 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+SERVER = os.environ.get("POSTGRESQL_TEST_URL")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if SERVER else ["sqlite"])
 def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
     """On SQLite; and on the server that POSTGRESQL_TEST_URL names, in a schema of its own."""
     if request.param == "sqlite":
         with open_records(None, tmp_path) as opened:
             yield opened
         return
-    server = os.environ.get("POSTGRESQL_TEST_URL")
-    if server is None:
-        pytest.skip("POSTGRESQL_TEST_URL is not set")
+    server = str(SERVER)
     schema = f"fleet_test_{secrets.token_hex(8)}"
     engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
