@@ -15,6 +15,10 @@ _LOOK_S = 0.1
 #: terminal leaves it running until it writes to the closed pipe).
 _GRACE_S = 1.0
 _CANNOT_RUN = 126
+#: paramiko answers the client's request just after the command was begun, from another thread. A
+#: command that ends at once must not close the channel before that answer; the client's first
+#: bytes, or its end of input, show that it is there, and a client that sends neither waits so long.
+_ANSWERED_WITHIN_S = 0.2
 
 
 class Channel(Protocol):
@@ -58,6 +62,7 @@ class Shell:
         self._channel = channel
         self._alive = alive
         self._count = count
+        self._answered = threading.Event()
 
     def run(self, command: str, *, environment: dict[str, str], cwd: str) -> None:
         """Run it to its end; in the caller's thread, with three more for the streams."""
@@ -110,10 +115,12 @@ class Shell:
             return
         with contextlib.suppress(OSError, EOFError):
             while data := self._channel.recv(_CHUNK):
+                self._answered.set()
                 self._count(len(data))
                 view = memoryview(data)
                 while view:
                     view = view[stdin.write(view) :]
+        self._answered.set()
         with contextlib.suppress(OSError):
             stdin.close()
 
@@ -125,6 +132,7 @@ class Shell:
                 send(data)
 
     def _say_goodbye(self, returncode: int) -> None:
+        self._answered.wait(_ANSWERED_WITHIN_S)
         # A process that a signal ended has a negative code; shells report 128 + signal.
         status = returncode if returncode >= 0 else 128 - returncode
         with contextlib.suppress(OSError, EOFError):
