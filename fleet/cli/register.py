@@ -7,10 +7,13 @@ import typer
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption, YesOption, state_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from fleet.cli.run_log import Observers
-    from fleet.engine.register import Prepared
+    from fleet.engine.ledgers import ShardView
+    from fleet.engine.register import Key, Prepared
     from fleet.engine.wiring import Wiring
     from fleet.model.inventory import Store
     from fleet.model.progress import RegisterResult
@@ -54,7 +57,8 @@ def register(
     from fleet.cli.run_log import Observers
     from fleet.cli.stopping import leaves_at_once
     from fleet.cli.wiring import open_wiring, select
-    from fleet.engine.register import Selection, prepare
+    from fleet.engine.register import Selection, arrive, prepare
+    from fleet.errors import FleetError, Interrupted
     from fleet.report.progress import PlainProgress
     from fleet.report.screen import console_for
 
@@ -69,12 +73,22 @@ def register(
     chosen = select(wiring.fleet, stores)
     selection = Selection(chosen, _host_names(chosen, host or []), set_runtime)
     with leaves_at_once("interrupted while reading; nothing was done"):
-        prepared = prepare(wiring, selection)
+        shards = arrive(wiring, selection)
+        _say_who_and_where(chosen, shards, talk)
+        run_id = _begin(wiring, shards)
+        observers.log_to(state_dir() / "logs" / run_id)
+        try:
+            prepared = prepare(wiring, selection, shards, run_id)
+            agreed = plan or yes or _agreed(prepared, talk)
+        except FleetError:
+            wiring.records.finish_run(run_id, outcome="failed", at=wiring.clock.now())
+            raise
+        if not agreed:
+            wiring.records.finish_run(run_id, outcome="declined", at=wiring.clock.now())
+            raise Interrupted("nothing was done")
     if plan:
+        wiring.records.finish_run(run_id, outcome="planned", at=wiring.clock.now())
         _end_with_plan(prepared, as_json=json)
-    _say_who_and_where(prepared, talk)
-    if not yes:
-        _ask(prepared, talk)
     result = _run(wiring, prepared, observers, talk)
     _print_result(result, as_json=json)
     if result.stopped:
@@ -120,47 +134,52 @@ def _end_with_plan(prepared: "Prepared", *, as_json: bool) -> None:
     raise typer.Exit(0)
 
 
-def _say_who_and_where(prepared: "Prepared", talk: "Console") -> None:
+def _say_who_and_where(
+    stores: "tuple[Store, ...]", shards: "Mapping[Key, ShardView]", talk: "Console"
+) -> None:
     from fleet.report.plan import caller_line, store_line
 
-    for plan in prepared.plans:
-        talk.print(store_line(plan.store))
-    for view in prepared.shards.values():
+    for store in stores:
+        talk.print(store_line(store))
+    for view in shards.values():
         talk.print(caller_line(view.caller, view.tier))
 
 
-def _ask(prepared: "Prepared", talk: "Console") -> None:
+def _begin(wiring: "Wiring", shards: "Mapping[Key, ShardView]") -> str:
+    from fleet.cli.wiring import command_line
+
+    callers = {view.caller.arn for view in shards.values()}
+    return wiring.records.start_run(
+        "register",
+        caller_arn=", ".join(sorted(callers)),
+        command=command_line(),
+        at=wiring.clock.now(),
+    )
+
+
+def _agreed(prepared: "Prepared", talk: "Console") -> bool:
+    """Whether a person agrees to the plan; one that does nothing is not asked about."""
     import sys
 
     from fleet.engine.register import unchanged
-    from fleet.errors import Interrupted, UsageError
+    from fleet.errors import UsageError
     from fleet.report.plan import plan_view
 
     if unchanged(prepared.plans):
-        return
+        return True
     talk.print(plan_view(prepared.plans, talk.width))
     if not sys.stdin.isatty():
         raise UsageError("this changes hosts, and there is no terminal to ask on", hint="add --yes")
-    if not typer.confirm("Go on?", err=True):
-        raise Interrupted("nothing was done")
+    return typer.confirm("Go on?", err=True)
 
 
 def _run(
     wiring: "Wiring", prepared: "Prepared", observers: "Observers", talk: "Console"
 ) -> "RegisterResult":
     from fleet.cli.stopping import stops_safely
-    from fleet.cli.wiring import command_line
     from fleet.engine.register import execute
     from fleet.report.progress import LiveProgress, PlainProgress
 
-    callers = {view.caller.arn for view in prepared.shards.values()}
-    run_id = wiring.records.start_run(
-        "register",
-        caller_arn=", ".join(sorted(callers)),
-        command=command_line(),
-        at=wiring.clock.now(),
-    )
-    observers.log_to(state_dir() / "logs" / run_id)
     resume = f"fleet register {' '.join(plan.store.id for plan in prepared.plans)}"
     progress: LiveProgress | PlainProgress = (
         LiveProgress(talk, prepared.plans) if talk.is_terminal else PlainProgress(talk)
@@ -168,11 +187,11 @@ def _run(
     observers.show_with(progress)
     try:
         with stops_safely(wiring.stop, resume=resume):
-            result = execute(wiring, prepared, run_id)
+            result = execute(wiring, prepared)
     finally:
         progress.close()
     outcome = "stopped" if result.stopped else "done" if result.is_good else "failed"
-    wiring.records.finish_run(run_id, outcome=outcome, at=wiring.clock.now())
+    wiring.records.finish_run(prepared.run_id, outcome=outcome, at=wiring.clock.now())
     return result
 
 

@@ -14,11 +14,11 @@ from fleet.aws.session import AwsAccess
 from fleet.cli.clock import clock_from_environment
 from fleet.cli.options import state_dir
 from fleet.decide.budget import ShardBudget
-from fleet.engine.wiring import Wiring
+from fleet.engine.wiring import KeyAccepted, Wiring
 from fleet.errors import EmptySelection, UsageError
 from fleet.files import load_fleet, load_pins, save_machine_id
 from fleet.model.inventory import Fleet, Host, Store
-from fleet.model.progress import Event, Note
+from fleet.model.progress import Event
 from fleet.records import open_records
 from fleet.ssh.connection import Connection, open_connection
 from fleet.ssh.known_hosts import KnownHosts, entry_name
@@ -54,10 +54,7 @@ def open_wiring(
     access = AwsAccess(clock, budgets=lambda _account_id, _region: ShardBudget())
     ssh_config = ssh_config_path()
 
-    def accepted(host_id: str, key_type: str, fingerprint: str) -> None:
-        listen(Note(clock.now(), f"{host_id}: accepted new host key {key_type} {fingerprint}"))
-
-    def connect(host: Host) -> Connection:
+    def connect(host: Host, accepted: KeyAccepted) -> Connection:
         return open_connection(
             host,
             ssh_config=ssh_config,

@@ -7,7 +7,14 @@ from datetime import datetime
 from fleet.decide.classify import best_instance
 from fleet.decide.identity import activation_name
 from fleet.model.inventory import Host, Lifecycle, Store
-from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, Ping, Reading
+from fleet.model.observed import (
+    Cluster,
+    ContainerInstance,
+    HostFacts,
+    ManagedInstance,
+    Ping,
+    Reading,
+)
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
 
 #: What each cell of SSM ping x agentConnected means, and what to do. ECS developer guide and
@@ -61,6 +68,24 @@ class StoreReadings:
     instances: Reading[tuple[ContainerInstance, ...]] | NotRead
     nodes: Reading[tuple[ManagedInstance, ...]] | NotRead
     recorded: Mapping[tuple[str, str], Recorded] = field(default_factory=dict)
+
+
+#: What a host says of itself when everything that registering installs runs.
+ALL_ACTIVE = "docker, ssm, ecs active"
+
+
+def on_host_words(facts: HostFacts) -> str:
+    """What a host said of itself, in few words that change only when it does."""
+    if facts.docker is None and not facts.ssm.instance_id and not facts.ecs.installed:
+        return "nothing installed"
+    active = {
+        "docker": facts.docker is not None and facts.docker.active,
+        "ssm": facts.ssm.active,
+        "ecs": facts.ecs.active,
+    }
+    if all(active.values()):
+        return ALL_ACTIVE
+    return f"{', '.join(name for name, runs in active.items() if not runs)} not active"
 
 
 def store_status(readings: StoreReadings, hosts: Sequence[Host] | None = None) -> StoreStatus:

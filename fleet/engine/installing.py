@@ -9,11 +9,12 @@ from fleet.aws.session import Shard
 from fleet.decide.agent_config import ecs_config, store_json, var_ecs_config
 from fleet.decide.classify import best_instance
 from fleet.decide.identity import activation_name, declared_attributes, differing, host_tags
+from fleet.decide.status import ALL_ACTIVE
 from fleet.decide.verify import verify
 from fleet.engine.ledgers import read_store
 from fleet.engine.tally import Tally
 from fleet.engine.wiring import Wiring
-from fleet.errors import AwsError, AwsUnreachable, FleetError
+from fleet.errors import AwsError, AwsUnreachable, FleetError, HostKeyUnknown
 from fleet.model.onboarding import (
     Activate,
     DeleteActivation,
@@ -281,7 +282,7 @@ def _install(run: HostRun, step: Install) -> None:
 
     # Audited before, too: whatever happens to the connection, the host may have been changed.
     run.audit("host:Install", step.reason, installer_sha256=run.script.sha256)
-    with run.wiring.connect(host) as connection:
+    with run.wiring.connect(host, _refuse_new_key) as connection:
         report: InstallReport = install(
             connection,
             order,
@@ -296,6 +297,13 @@ def _install(run: HostRun, step: Install) -> None:
         step.reason,
         managed_instance_id=report.managed_instance_id,
         container_instance_arn=report.container_instance_arn,
+    )
+
+
+def _refuse_new_key(host_id: str, _key_type: str, _fingerprint: str) -> None:
+    raise HostKeyUnknown(
+        f"{host_id}: its pinned host key has gone since its facts were read",
+        hint="who changes inventory/known_hosts? register it again",
     )
 
 
@@ -331,9 +339,8 @@ def _mend(run: HostRun, ledgers: StoreLedgers, verdict: Verification) -> None:
 
 def _record(run: HostRun, verdict: Verification, ledgers: StoreLedgers) -> None:
     host, records, now = run.plan.host, run.wiring.records, run.wiring.clock.now()
-    records.observe(
-        host.store, host.name, "host", {"state": f"holds {run.vault_id}, agents started"}, at=now
-    )
+    # The install ended well only because all three services ran.
+    records.observe(host.store, host.name, "host", {"state": ALL_ACTIVE}, at=now)
     node = next((n for n in ledgers.managed_instances if n.id == run.vault_id), None)
     if node:
         records.observe(host.store, host.name, "ssm", {"state": str(node.ping)}, at=now)

@@ -15,6 +15,7 @@ from fleet.aws.installer import fetch_installer
 from fleet.aws.session import Shard
 from fleet.decide.onboarding import Case, Unread, adds_node, plan_store
 from fleet.decide.preflight import endpoints
+from fleet.decide.status import on_host_words
 from fleet.engine.installing import HostRun, Script, run_host
 from fleet.engine.ledgers import ShardView, check_caller, read_store
 from fleet.engine.tally import Tally
@@ -30,8 +31,10 @@ from fleet.errors import (
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import HostFacts
 from fleet.model.onboarding import HostClass, HostPlan, Install, StoreLedgers, StorePlan
-from fleet.model.progress import HostEvent, HostResult, Outcome, Phase, RegisterResult
+from fleet.model.progress import HostEvent, HostResult, Note, Outcome, Phase, RegisterResult
 from fleet.ssh.facts import read_facts
+
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +61,43 @@ class Prepared:
     """Everything decided and nothing done: the plans, and what they rest on."""
 
     plans: tuple[StorePlan, ...]
-    shards: Mapping[tuple[str, str], ShardView]
+    shards: Mapping[Key, ShardView]
     facts: Mapping[str, HostFacts]
+    run_id: str
 
 
-def prepare(wiring: Wiring, selection: Selection) -> Prepared:
-    """Read hosts and ledgers, decide; touches nothing.
+def arrive(wiring: Wiring, selection: Selection) -> Mapping[Key, ShardView]:
+    """Who we are in every account and region of the selection, and the room for nodes there.
+
+    Raises:
+        CredentialsError: they belong to another account than the inventory says.
+        AwsError: AWS could not be asked.
+    """
+    keys = sorted({_key(store) for store in selection.stores})
+    return {key: _view(_shard(wiring, key)) for key in keys}
+
+
+def prepare(
+    wiring: Wiring, selection: Selection, shards: Mapping[Key, ShardView], run_id: str
+) -> Prepared:
+    """Read hosts and ledgers, decide. Changes no host and nothing at AWS.
+
+    What it may change is ours: a new host key is pinned and audited where that was asked for, and
+    what each host said is recorded.
 
     Raises:
         AwsError: AWS could not be read; nothing is planned on half a picture.
-        CredentialsError: they belong to another account than the inventory says.
     """
     pins = wiring.load_pins()
-    keys = sorted({(s.account.name, s.region) for s in selection.stores})
-    shards = {key: _view(_shard(wiring, key)) for key in keys}
     hosts = [h for s in selection.stores for h in selection.hosts_of(s)]
-    regions = {s.id: s.region for s in selection.stores}
+    by_id = {store.id: store for store in selection.stores}
     with ThreadPoolExecutor(wiring.workers) as pool:
         read = dict(
             zip(
                 [h.id for h in hosts],
-                pool.map(lambda h: _facts(wiring, h, regions[h.store]), hosts),
+                pool.map(
+                    lambda h: _facts(_Visit(wiring, shards, run_id), h, by_id[h.store]), hosts
+                ),
                 strict=True,
             )
         )
@@ -88,9 +107,9 @@ def prepare(wiring: Wiring, selection: Selection) -> Prepared:
     facts = {id_: f for id_, f in read.items() if isinstance(f, HostFacts)}
     machine_ids = {id_: f.machine_id for id_, f in facts.items() if f.machine_id}
     plans: list[StorePlan] = []
-    ahead = dict.fromkeys(keys, 0)
+    ahead = dict.fromkeys(shards, 0)
     for store, ledger in zip(selection.stores, ledgers, strict=True):
-        key = (store.account.name, store.region)
+        key = _key(store)
         plan = plan_store(
             Case(
                 wiring.fleet,
@@ -106,10 +125,14 @@ def prepare(wiring: Wiring, selection: Selection) -> Prepared:
         )
         ahead[key] += sum(adds_node(p) for p in plan.hosts)
         plans.append(plan)
-    return Prepared(tuple(plans), shards, facts)
+    return Prepared(tuple(plans), shards, facts, run_id)
 
 
-def _shard(wiring: Wiring, key: tuple[str, str]) -> Shard:
+def _key(store: Store) -> Key:
+    return store.account.name, store.region
+
+
+def _shard(wiring: Wiring, key: Key) -> Shard:
     account, region = key
     return wiring.shard(wiring.fleet.accounts[account], region)
 
@@ -125,14 +148,40 @@ def _view(shard: Shard) -> ShardView:
     return ShardView(caller, tier)
 
 
-def _facts(wiring: Wiring, host: Host, region: str) -> HostFacts | Unread:
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """What a visit to a host needs beside the host: on whose behalf, and in which run."""
+
+    wiring: Wiring
+    shards: Mapping[Key, ShardView]
+    run_id: str
+
+    def accepted(self, host: Host, store: Store, key_type: str, fingerprint: str) -> None:
+        now = self.wiring.clock.now()
+        self.wiring.listen(Note(now, f"{host.id}: pinned new host key {key_type} {fingerprint}"))
+        self.wiring.records.audit(
+            self.run_id,
+            at=now,
+            caller_arn=self.shards[_key(store)].caller.arn,
+            action="fleet:PinHostKey",
+            store=store.id,
+            host=host.name,
+            why="first contact, accepting new host keys was asked for",
+            detail={"type": key_type, "fingerprint": fingerprint},
+        )
+
+
+def _facts(visit: _Visit, host: Host, store: Store) -> HostFacts | Unread:
+    wiring = visit.wiring
     wiring.listen(HostEvent(wiring.clock.now(), host.id, Phase.FACTS))
     again = f"fleet register {host.store} --host {host.name}"
     try:
-        with wiring.connect(host) as connection:
-            return read_facts(
+        with wiring.connect(
+            host, lambda _id, kind, print_: visit.accepted(host, store, kind, print_)
+        ) as connection:
+            facts = read_facts(
                 connection,
-                endpoints=endpoints(region),
+                endpoints=endpoints(store.region),
                 devices=host.hardware.devices,
                 now=wiring.clock.now,
             )
@@ -142,13 +191,17 @@ def _facts(wiring: Wiring, host: Host, region: str) -> HostFacts | Unread:
         return Unread(HostClass.STRANGER, str(error), error.hint or "")
     except SshError as error:
         return Unread(HostClass.UNREACHABLE, str(error), error.hint or again)
+    wiring.records.observe(
+        host.store, host.name, "host", {"state": on_host_words(facts)}, at=wiring.clock.now()
+    )
+    return facts
 
 
 def _ledgers(
     wiring: Wiring,
     selection: Selection,
     store: Store,
-    shards: Mapping[tuple[str, str], ShardView],
+    shards: Mapping[Key, ShardView],
     read: Mapping[str, HostFacts | Unread],
 ) -> StoreLedgers:
     hosts = selection.hosts_of(store)
@@ -157,11 +210,11 @@ def _ledgers(
         for facts in (read[h.id] for h in hosts)
         if isinstance(facts, HostFacts) and facts.ssm.instance_id
     ]
-    key = (store.account.name, store.region)
+    key = _key(store)
     return read_store(_shard(wiring, key), store, hosts, vaults, shards[key].tier)
 
 
-def execute(wiring: Wiring, prepared: Prepared, run_id: str) -> RegisterResult:
+def execute(wiring: Wiring, prepared: Prepared) -> RegisterResult:
     """Perform the plans, host by host in parallel, and verify every host that was touched.
 
     One host's failure ends that host only. A run that is asked to stop begins no new step; a host
@@ -173,13 +226,13 @@ def execute(wiring: Wiring, prepared: Prepared, run_id: str) -> RegisterResult:
     """
     script = _script(wiring, prepared)
     tally = Tally()
-    clusters = _Clusters(wiring, prepared, run_id)
+    clusters = _Clusters(wiring, prepared)
     runs = [
         HostRun(
             wiring=wiring,
-            shard=_shard(wiring, (plan.store.account.name, plan.store.region)),
-            caller_arn=prepared.shards[plan.store.account.name, plan.store.region].caller.arn,
-            run_id=run_id,
+            shard=_shard(wiring, _key(plan.store)),
+            caller_arn=prepared.shards[_key(plan.store)].caller.arn,
+            run_id=prepared.run_id,
             store_plan=plan,
             plan=host_plan,
             script=script,
@@ -191,7 +244,7 @@ def execute(wiring: Wiring, prepared: Prepared, run_id: str) -> RegisterResult:
     with ThreadPoolExecutor(wiring.workers) as pool:
         results = tuple(pool.map(lambda run: _run(clusters, run), runs))
     return RegisterResult(
-        run_id,
+        prepared.run_id,
         tuple(plan.store for plan in prepared.plans),
         results,
         tally.value(),
@@ -218,10 +271,9 @@ def _run(clusters: "_Clusters", run: HostRun) -> HostResult:
 class _Clusters:
     """Makes each store's cluster once, before the first of its hosts needs it."""
 
-    def __init__(self, wiring: Wiring, prepared: Prepared, run_id: str) -> None:
+    def __init__(self, wiring: Wiring, prepared: Prepared) -> None:
         self._wiring = wiring
         self._prepared = prepared
-        self._run_id = run_id
         self._locks = {plan.store.id: threading.Lock() for plan in prepared.plans}
         self._made: set[str] = set()
 
@@ -231,10 +283,10 @@ class _Clusters:
         with self._locks[store.id]:
             if not plan.create_cluster or store.id in self._made:
                 return
-            key = (store.account.name, store.region)
+            key = _key(store)
             perform.create_cluster(_shard(self._wiring, key), store.cluster, plan.tags)
             self._wiring.records.audit(
-                self._run_id,
+                self._prepared.run_id,
                 at=self._wiring.clock.now(),
                 caller_arn=self._prepared.shards[key].caller.arn,
                 action="ecs:CreateCluster",

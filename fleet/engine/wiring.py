@@ -11,6 +11,8 @@ from fleet.model.progress import Event
 from fleet.records import Records
 from fleet.ssh.connection import Connection
 
+KeyAccepted = Callable[[str, str, str], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
@@ -21,7 +23,8 @@ class Wiring:
         clock: the run's time.
         shard: an account and region at AWS.
         records: the database.
-        connect: opens a verified SSH connection to a host.
+        connect: opens a verified SSH connection to a host; tells host id, key type and
+            fingerprint of a new host key that was accepted and pinned.
         load_pins: reads machine ids and installer checksums as they are now.
         pin_machine: writes one machine id.
         listen: told of everything that moves; must not raise.
@@ -33,7 +36,7 @@ class Wiring:
     clock: Clock
     shard: Callable[[Account, str], Shard]
     records: Records
-    connect: Callable[[Host], Connection]
+    connect: Callable[[Host, KeyAccepted], Connection]
     load_pins: Callable[[], Pins]
     pin_machine: Callable[[str, str], None]
     listen: Callable[[Event], None]

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from fleet.decide.status import NotRead, Recorded, StoreReadings, store_status
+from fleet.decide.status import NotRead, Recorded, StoreReadings, on_host_words, store_status
 from fleet.model.inventory import Lifecycle
-from fleet.model.observed import Ping, Reading
+from fleet.model.observed import HostFacts, Ping, Reading
 from fleet.model.status import Freshness, Health, HostStatus
 from tests import build
 
@@ -89,6 +89,18 @@ def test_a_planned_store_is_not_nagged_about() -> None:
     )
 
     assert status.fix == ""
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (build.bare_facts(), "nothing installed"),
+        (build.installed_facts(), "docker, ssm, ecs active"),
+        (build.installed_facts(docker=None), "docker not active"),
+    ],
+)
+def test_what_a_host_says_of_itself_in_few_words(facts: HostFacts, words: str) -> None:
+    assert on_host_words(facts) == words
 
 
 def test_twins_are_told() -> None:

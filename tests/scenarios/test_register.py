@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fleet.records import open_records
 from tests.scenarios.conftest import World
 from tests.scenarios.witness import truth
 
@@ -22,6 +23,31 @@ def test_a_bare_shop_becomes_healthy_and_aws_agrees(world: World, store: TakeSto
     truth(world, shop).assert_registered_once(world.hosts(shop))
     status = world.fleet("status", shop, "--json").document
     assert {h["health"] for h in status["stores"][0]["hosts"]} == {"healthy"}
+
+
+def test_everything_that_changed_the_shop_is_audited_with_who_and_why(
+    world: World, store: TakeStore
+) -> None:
+    shop = store()
+    run_id = world.fleet("register", shop, *NEW, "--json").document["run"]
+
+    with open_records(None, world.folder / ".fleet") as records:
+        entries = records.audit_of(run_id)
+        (run,) = [run for run in records.runs() if run.id == run_id]
+
+    host = world.hosts(shop)[0].split("/")[1]
+    mine = [entry.action for entry in entries if entry.host == host]
+    assert mine == [
+        "fleet:PinHostKey",
+        "ssm:CreateActivation",
+        "host:Install",
+        "host:Installed",
+        "ssm:DeleteActivation",
+        "fleet:PinMachine",
+    ]
+    assert all(":assumed-role/fleet-operator/" in entry.caller_arn for entry in entries)
+    assert all(entry.why for entry in entries)
+    assert (run.outcome, run.kind) == ("done", "register")
 
 
 def test_twice_is_a_no_op_that_says_why(world: World, store: TakeStore) -> None:
