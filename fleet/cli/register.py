@@ -74,8 +74,8 @@ def register(
     selection = Selection(chosen, _host_names(chosen, host or []), set_runtime)
     with leaves_at_once("interrupted while reading; nothing was done"):
         shards = arrive(wiring, selection)
-        _say_who_and_where(chosen, shards, talk)
         run_id = _begin(wiring, shards)
+        _say_who_and_where(chosen, shards, run_id, talk)
         observers.log_to(state_dir() / "logs" / run_id)
         try:
             prepared = prepare(wiring, selection, shards, run_id)
@@ -135,14 +135,14 @@ def _end_with_plan(prepared: "Prepared", *, as_json: bool) -> None:
 
 
 def _say_who_and_where(
-    stores: "tuple[Store, ...]", shards: "Mapping[Key, ShardView]", talk: "Console"
+    stores: "tuple[Store, ...]", shards: "Mapping[Key, ShardView]", run_id: str, talk: "Console"
 ) -> None:
     from fleet.report.plan import caller_line, store_line
 
     for store in stores:
-        talk.print(store_line(store))
-    for view in shards.values():
-        talk.print(caller_line(view.caller, view.tier))
+        talk.print(store_line(store, run_id))
+    for (account, region), view in shards.items():
+        talk.print(caller_line(f"{account}/{region}", view.caller, view.tier))
 
 
 def _begin(wiring: "Wiring", shards: "Mapping[Key, ShardView]") -> str:

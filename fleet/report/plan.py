@@ -37,12 +37,13 @@ def store_line(store: Store, run_id: str = "") -> str:
     return " · ".join([*parts, f"run {run_id}"] if run_id else parts)
 
 
-def caller_line(caller: Caller, tier: NodeTier | None) -> str:
-    """Who acts, and the room left for managed nodes."""
+def caller_line(place: str, caller: Caller, tier: NodeTier | None) -> str:
+    """Who acts in an account and region, and the room left there for managed nodes."""
+    who = f"{place} as {caller.arn}"
     if tier is None:
-        return f"as {caller.arn} · managed nodes could not be read"
+        return f"{who} · managed nodes could not be read"
     limit = tier.limit if tier.limit is not None else "no limit"
-    return f"as {caller.arn} · managed nodes {tier.nodes}/{limit} ({tier.tier} tier)"
+    return f"{who} · managed nodes {tier.nodes}/{limit} ({tier.tier} tier)"
 
 
 def preflight_words(checks: Sequence[Check]) -> str:

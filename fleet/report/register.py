@@ -63,7 +63,7 @@ def _row(result: HostResult) -> tuple[str, ...]:
 def _cause_lines(result: HostResult) -> list[str]:
     lines = check_lines(result.plan)
     failed_checks = any(c.result is CheckResult.FAIL for c in result.plan.checks)
-    if not result.outcome.is_good and not failed_checks:
+    if not (result.outcome.is_good or result.outcome is Outcome.STOPPED or failed_checks):
         lines += refusal_lines(result.plan.host.name, result.reason, result.fix)
     return lines
 
@@ -94,12 +94,12 @@ def _verdict(result: RegisterResult) -> str:
 def _next(result: RegisterResult, log: str) -> str:
     if result.is_good:
         ids = " ".join(s.id for s in result.stores[:3])
-        return f"next: fleet status {ids}          log {log}"
+        return f"next  fleet status {ids}\nlog   {log}"
     todo = sorted({r.plan.host.store for r in result.hosts if not r.outcome.is_good})
     alone = sum(r.outcome.is_good for r in result.hosts)
     left = f" ({alone} healthy left alone)" if alone else ""
     first = "" if result.stopped else "fix the above, then "
-    return f"next: {first}`fleet register {' '.join(todo)}`{left}          log {log}"
+    return f"next  {first}fleet register {' '.join(todo)}{left}\nlog   {log}"
 
 
 def result_document(result: RegisterResult) -> dict[str, Any]:

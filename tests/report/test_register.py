@@ -57,7 +57,7 @@ def test_the_summary_has_a_row_per_host_one_cause_and_the_next_command() -> None
     assert "    fix  free 0.9 GB on the host" in text
     assert "Activations: 1 created, 1 deleted, 0 open." in text
     assert "1 of 2 hosts registered. PARTIAL: store-042." in text
-    assert "fix the above, then `fleet register store-042` (1 healthy left alone)" in text
+    assert "next  fix the above, then fleet register store-042 (1 healthy left alone)" in text
 
 
 def test_in_a_narrow_terminal_nothing_is_cut() -> None:
