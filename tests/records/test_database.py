@@ -1,15 +1,18 @@
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from fleet.errors import RecordsError
-from fleet.records import database, open_records
+from fleet.records import Records, database, open_records
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -115,6 +118,74 @@ def test_the_password_of_a_url_is_never_shown(tmp_path: Path, url: str) -> None:
     with pytest.raises(RecordsError) as raised:
         open_records(url, tmp_path)
     assert "hunter2" not in f"{raised.value} {raised.value.hint} {raised.value.__cause__!r}"
+
+
+def test_a_wrong_password_is_said_to_be_so_and_not_shown(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    url = make_url(postgresql_url).set(password="hunter2")
+    with pytest.raises(RecordsError, match="password authentication failed") as raised:
+        open_records(url.render_as_string(hide_password=False), tmp_path)
+    assert "FLEET_DATABASE_URL" in str(raised.value.hint)
+    assert "hunter2" not in f"{raised.value} {raised.value.__cause__!r}"
+
+
+def test_a_server_that_is_down_is_said_to_be_so(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens
+        url = f"postgresql://me:hunter2@127.0.0.1:{taken.getsockname()[1]}/fleet"
+        with pytest.raises(RecordsError, match="refused") as raised:
+            open_records(url, tmp_path)
+    assert raised.value.hint == "is the server up, and FLEET_DATABASE_URL right?"
+    assert "hunter2" not in f"{raised.value} {raised.value.__cause__!r}"
+
+
+def test_a_newer_schema_is_refused_on_a_server(postgresql_url: str, tmp_path: Path) -> None:
+    with open_records(postgresql_url, tmp_path) as records:
+        with records._database.write() as connection:
+            connection.exec_driver_sql("UPDATE fleet_schema SET version = 99")
+        with pytest.raises(RecordsError, match="schema 99; this fleet knows 1"):
+            open_records(postgresql_url, tmp_path)
+
+
+def test_those_who_open_an_empty_server_at_once_all_can(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    """Two that see no table and make it fail at the second; so they take turns."""
+    together = threading.Barrier(6)
+    opened: list[Records] = []
+
+    def open_one() -> None:
+        together.wait(timeout=60)
+        opened.append(open_records(postgresql_url, tmp_path))
+
+    threads = [threading.Thread(target=open_one) for _ in range(together.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for records in opened:
+        records.close()
+    assert len(opened) == together.parties
+
+
+END_NAMED = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ended'
+"""
+
+
+def test_connections_that_the_server_ended_are_made_anew(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    """A run outlives a restart of the server, which ends every connection that lies ready."""
+    named = make_url(postgresql_url).update_query_dict({"application_name": "ended"})
+    with (
+        open_records(named.render_as_string(hide_password=False), tmp_path) as records,
+        open_records(postgresql_url, tmp_path) as other,
+    ):
+        with other._database.read() as connection:
+            assert connection.exec_driver_sql(END_NAMED).all() == [(True,)]
+        assert records.runs() == ()
 
 
 def test_a_missing_driver_says_what_to_install(

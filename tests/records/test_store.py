@@ -1,8 +1,6 @@
 import multiprocessing
-import os
 import secrets
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -11,7 +9,6 @@ from types import MappingProxyType
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, make_url
 
 from fleet.errors import RecordsError
 from fleet.model.history import Ledger
@@ -20,29 +17,6 @@ from fleet.records import Records, open_records
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-SERVER = os.environ.get("POSTGRESQL_TEST_URL")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"] if SERVER else ["sqlite"])
-def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
-    """On SQLite; and on the server that POSTGRESQL_TEST_URL names, in a schema of its own."""
-    if request.param == "sqlite":
-        with open_records(None, tmp_path) as opened:
-            yield opened
-        return
-    server = str(SERVER)
-    schema = f"fleet_test_{secrets.token_hex(8)}"
-    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"))
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-    url = f"{server}?options=-csearch_path%3D{schema}"
-    with open_records(url, tmp_path) as opened:
-        yield opened
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
-    engine.dispose()
 
 
 def start(records: Records, at: datetime = NOON, kind: str = "register") -> str:
@@ -258,44 +232,58 @@ def test_times_of_any_zone_come_back_in_utc_and_in_order(
     assert {at.tzinfo for at in found} == {UTC}
 
 
-def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
-    with open_records(None, tmp_path) as records:
+def test_times_come_back_in_utc_whatever_the_zone_of_the_server(records: Records) -> None:
+    start(records, NOON.astimezone(timezone(timedelta(hours=8))))
+    (run,) = records.runs()
+    assert (run.started_at, run.started_at.tzinfo) == (NOON, UTC)
+
+
+def test_what_was_written_is_there_after_opening_again(
+    database_url: str | None, tmp_path: Path
+) -> None:
+    with open_records(database_url, tmp_path) as records:
         run_id = start(records)
-    with open_records(None, tmp_path) as records:
+    with open_records(database_url, tmp_path) as records:
         assert [run.id for run in records.runs()] == [run_id]
 
 
-def test_threads_that_see_the_same_make_one_observation(records: Records, tmp_path: Path) -> None:
+def test_threads_that_see_the_same_make_one_observation(records: Records) -> None:
     news: list[bool] = []
+    # Together at each host: the first ones also open connections, which spreads them out.
+    together = threading.Barrier(4)
 
     def look() -> None:
-        for _ in range(10):
-            news.append(records.observe("s", "h", "ssm", {"state": "Online"}, at=NOON))  # noqa: PERF401 - one at a time is the point
+        for number in range(20):
+            together.wait(timeout=60)
+            news.append(records.observe("s", f"h-{number}", "ssm", {"state": "Online"}, at=NOON))
 
-    threads = [threading.Thread(target=look) for _ in range(8)]
+    threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (len(news), sum(news)) == (80, 1)
+    assert (len(news), sum(news)) == (80, 20)
 
 
-def _one_process(folder: str) -> None:
-    with open_records(None, Path(folder)) as records:
+def _one_process(url: str | None, folder: str) -> None:
+    with open_records(url, Path(folder)) as records:
         run_id = start(records)
         for number in range(10):
             audit(records, run_id, number=number)
             records.observe("s", "h", "ssm", {"state": "Online"}, at=NOON)
 
 
-def test_processes_that_begin_with_no_database_share_the_one_they_make(tmp_path: Path) -> None:
+def test_processes_that_begin_with_an_empty_database_share_the_one_they_make(
+    database_url: str | None, tmp_path: Path
+) -> None:
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_one_process, args=(str(tmp_path),)) for _ in range(4)]
+    arguments = (database_url, str(tmp_path))
+    processes = [context.Process(target=_one_process, args=arguments) for _ in range(4)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
-    with open_records(None, tmp_path) as records:
+    with open_records(database_url, tmp_path) as records:
         assert [len(records.audit_of(run.id)) for run in records.runs()] == [10, 10, 10, 10]
         assert len(records.latest(["s"])) == 1
