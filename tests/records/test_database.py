@@ -120,11 +120,12 @@ def test_the_password_of_a_url_is_never_shown(tmp_path: Path, url: str) -> None:
     assert "hunter2" not in f"{raised.value} {raised.value.hint} {raised.value.__cause__!r}"
 
 
-def test_a_wrong_password_is_said_to_be_so_and_not_shown(
+def test_a_login_that_fails_is_said_to_be_so_and_its_password_not_shown(
     postgresql_url: str, tmp_path: Path
 ) -> None:
-    url = make_url(postgresql_url).set(password="hunter2")
-    with pytest.raises(RecordsError, match="password authentication failed") as raised:
+    # A server that asks for no password says "role"; the tests' own asks.
+    url = make_url(postgresql_url).set(username="stranger", password="hunter2")
+    with pytest.raises(RecordsError, match='(failed for user|role) "stranger"') as raised:
         open_records(url.render_as_string(hide_password=False), tmp_path)
     assert "FLEET_DATABASE_URL" in str(raised.value.hint)
     assert "hunter2" not in f"{raised.value} {raised.value.__cause__!r}"
