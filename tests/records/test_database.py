@@ -125,7 +125,7 @@ def test_a_login_that_fails_is_said_to_be_so_and_its_password_not_shown(
 ) -> None:
     # A server that asks for no password says "role"; the tests' own asks.
     url = make_url(postgresql_url).set(username="stranger", password="hunter2")
-    with pytest.raises(RecordsError, match='(failed for user|role) "stranger"') as raised:
+    with pytest.raises(RecordsError, match=r'(failed for user|role) "stranger"') as raised:
         open_records(url.render_as_string(hide_password=False), tmp_path)
     assert "FLEET_DATABASE_URL" in str(raised.value.hint)
     assert "hunter2" not in f"{raised.value} {raised.value.__cause__!r}"
