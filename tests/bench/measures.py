@@ -1,0 +1,189 @@
+"""What the product promises about speed, measured; run by ``scripts/bench``.
+
+Figures are ratios within one run, or counts against wall time where the promise is one; this is
+never a test, because machines differ and are noisy.
+"""
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import boto3
+from botocore.config import Config
+
+from fleet.sandbox.agents.session import RoleToken
+from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.plane.engine import ControlPlane, access_key_for
+from fleet.sandbox.plane.in_process import InProcessSession
+from fleet.sandbox.server import SandboxServer
+from fleet.sandbox.spec import AccountSpec
+
+ACCOUNT = AccountSpec("111122223333", "bench")
+REGIONS = ("eu-west-1", "eu-central-1")
+KEY = access_key_for(ACCOUNT.account_id)
+BIN = Path(sys.executable).parent
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def help_against_aws(rounds: int = 7) -> str:
+    """``fleet --help`` beside ``aws --version``, taken in turns."""
+
+    def run(*words: str) -> float:
+        return seconds(lambda: subprocess.run(words, check=True, capture_output=True))
+
+    pairs = [
+        (run(str(BIN / "fleet"), "--help"), run(str(BIN / "aws"), "--version"))
+        for _ in range(rounds)
+    ]
+    ours, theirs = (median(side) for side in zip(*pairs, strict=True))
+    return (
+        f"fleet --help {ours:.3f} s, aws --version {theirs:.3f} s, "
+        f"ratio {ours / theirs:.2f} (at most 0.50), median of {rounds}"
+    )
+
+
+def _hammer(url: str, calls: int, done: "multiprocessing.Queue[float]") -> None:
+    client = boto3.client(
+        "ecs",
+        region_name=REGIONS[0],
+        endpoint_url=url,
+        aws_access_key_id=KEY,
+        aws_secret_access_key="x",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    client.describe_clusters(clusters=["bench"])
+    done.put(seconds(lambda: [client.describe_clusters(clusters=["bench"]) for _ in range(calls)]))
+
+
+def calls_over_http(calls: int = 2000) -> str:
+    """API calls a second over HTTP: one boto3 client in another process, throttling off."""
+    plane = ControlPlane(SandboxClock(rate=1, start=time.time()), [ACCOUNT], throttling=False)
+    server = SandboxServer(plane)
+    server.start()
+    try:
+        spawn = multiprocessing.get_context("spawn")
+        done: multiprocessing.Queue[float] = spawn.Queue()
+        process = spawn.Process(target=_hammer, args=(server.url, calls, done))
+        process.start()
+        took = done.get(timeout=120)
+        process.join()
+    finally:
+        server.stop()
+        plane.close()
+    return (
+        f"{calls / took:.0f} API calls/s over HTTP (at least 400), one boto3 client, {calls} calls"
+    )
+
+
+def hosts_in_process(stores: int = 1000, hosts: int = 2) -> str:
+    """Registers shops through the agents' session and reads every cluster back."""
+    plane = ControlPlane(SandboxClock(rate=1, start=time.time()), [ACCOUNT], throttling=False)
+    # The standard tier holds 1,000 nodes an account and region, so the shops lie in two.
+    sessions = {region: InProcessSession(plane, region) for region in REGIONS}
+
+    def call(region: str, service: str, action: str, **body: object) -> dict[str, object]:
+        return plane.call(
+            service, action, body, account=ACCOUNT.account_id, region=region, access_key=KEY
+        )
+
+    def register(region: str, store: str, host: str) -> None:
+        session = sessions[region]
+        made = call(
+            region,
+            "ssm",
+            "CreateActivation",
+            IamRole="ecsAnywhereRole",
+            DefaultInstanceName=f"{store}/{host}",
+            Tags=[{"Key": "fleet:store", "Value": store}],
+        )
+        node = session.register_managed_instance(
+            activation_id=str(made["ActivationId"]),
+            activation_code=str(made["ActivationCode"]),
+            fingerprint=f"{store}-{host}",
+            public_key="a2V5",
+        )
+        token: RoleToken = session.request_role_token(
+            instance_id=node, fingerprint=f"{store}-{host}"
+        )
+        session.update_instance_information(
+            token,
+            {
+                "InstanceId": node,
+                "AgentName": "amazon-ssm-agent",
+                "AgentVersion": "3.3.0.0",
+                "AgentStatus": "Active",
+                "PlatformType": "Linux",
+            },
+        )
+        instance = session.register_container_instance(
+            token,
+            {
+                "cluster": store,
+                "instanceIdentityDocument": "",
+                "instanceIdentityDocumentSignature": "",
+                "totalResources": [{"name": "CPU", "type": "INTEGER", "integerValue": 4096}],
+                "attributes": [{"name": "fleet.store", "value": store}],
+            },
+        )
+        session.connect(
+            token,
+            cluster=store,
+            container_instance_arn=instance["containerInstanceArn"],
+            agent_version="1.105.1",
+            docker_version="24.0.7",
+            deliver=lambda _kind, _message: None,
+        )
+        call(region, "ssm", "DeleteActivation", ActivationId=made["ActivationId"])
+
+    def everything() -> None:
+        for index in range(stores):
+            store, region = f"store-{index:04d}", REGIONS[index % 2]
+            call(region, "ecs", "CreateCluster", clusterName=store)
+            for host in range(hosts):
+                register(region, store, f"host-{host}")
+
+    took = seconds(everything)
+    count = 0
+    for at in range(0, stores, 100):
+        for parity, region in enumerate(REGIONS):
+            names = [f"store-{index:04d}" for index in range(at + parity, at + 100, 2)]
+            clusters = call(region, "ecs", "DescribeClusters", clusters=names)["clusters"]
+            assert isinstance(clusters, list)
+            count += sum(c["registeredContainerInstancesCount"] for c in clusters)
+    plane.close()
+    return f"{count} hosts of {stores} stores registered in process in {took:.1f} s (under 60)"
+
+
+def quickstart_own_part() -> str:
+    """The quickstart without its installation: from `sandbox up` to a registered shop."""
+    root = Path(__file__).resolve().parents[2]
+    folder = Path(tempfile.mkdtemp())
+    env = {**os.environ, "FLEET_QUICKSTART": str(folder / "state")}
+    try:
+        took = seconds(
+            lambda: subprocess.run(
+                [root / "scripts" / "quickstart"], check=True, capture_output=True, env=env
+            )
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return f"quickstart, environment already there: {took:.1f} s (under 20)"
+
+
+def main() -> None:
+    """Measure and print, a line each."""
+    for measure in (help_against_aws, calls_over_http, hosts_in_process, quickstart_own_part):
+        print(f"{measure.__name__:22} {measure()}", flush=True)  # noqa: T201 - its whole purpose
