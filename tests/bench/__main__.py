@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: apart from the measures, so that they can start processes of theirs."""
+"""Run the measures; they are apart, so that they can start processes of their own."""
 
 from tests.bench.measures import main
 
