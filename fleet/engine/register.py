@@ -43,7 +43,7 @@ class Selection:
 
     Attributes:
         stores: in the order to work in.
-        hosts: names of hosts to keep to, in every store; empty for all.
+        hosts: ids of the hosts to keep to; empty for all of the stores.
         set_runtime: whether docker's default runtime may be set.
     """
 
@@ -53,7 +53,7 @@ class Selection:
 
     def hosts_of(self, store: Store) -> tuple[Host, ...]:
         """The store's hosts that are meant."""
-        return tuple(h for h in store.hosts if not self.hosts or h.name in self.hosts)
+        return tuple(h for h in store.hosts if not self.hosts or h.id in self.hosts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     NOT_VERIFIED = "not verified"
     STOPPED = "stopped"
+    LOCKED = "locked"
 
     @property
     def is_good(self) -> bool:
