@@ -48,6 +48,7 @@ class ManagedInstance:
         agent_version: of the SSM agent.
         computer_name: host name it reports.
         registered_at: when, or None if AWS does not say.
+        tags: None where they were not read: SSM lists nodes without them.
     """
 
     id: str
@@ -58,6 +59,7 @@ class ManagedInstance:
     agent_version: str = ""
     computer_name: str = ""
     registered_at: datetime | None = None
+    tags: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,8 @@ class HostFacts:
         l4t_release: NVIDIA L4T release, as ``R35.4.1``; "" when not a Jetson.
         unused_image_mb: disk that ``docker image prune`` could free, in MiB; None when unknown.
         host_key: fingerprint of the SSH host key we spoke to, ``SHA256:...``.
+        installing: since when an install of fleet's runs on the host and whose it is, in words, as
+            ``since 2026-11-23T02:00:00Z by pid 4711``; "" when none does, or when we may not look.
     """
 
     machine: str
@@ -276,3 +280,4 @@ class HostFacts:
     l4t_release: str = ""
     unused_image_mb: int | None = None
     host_key: str = ""
+    installing: str = ""

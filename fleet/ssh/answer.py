@@ -86,6 +86,7 @@ def parse_facts(lines: Sequence[str], *, clock_offset_s: float, host_key: str) -
         l4t_release=_l4t(answer.text("l4t")),
         unused_image_mb=_unused_image_mb(answer.output("docker_space")),
         host_key=host_key,
+        installing=_installing(answer.all("install_lock")),
     )
 
 
@@ -131,6 +132,13 @@ def _output(text: str) -> tuple[str, int | None]:
     """A command's output and its exit status, which is the last line."""
     output, _, status = text.rpartition("\n")
     return output, int(status) if re.fullmatch(r"\d{1,3}", status, re.ASCII) else None
+
+
+def _installing(texts: Sequence[str]) -> str:
+    """From what the held lock says, newest last; it is empty for a moment after it was taken."""
+    if not texts:
+        return ""
+    return f"since {printable(texts[-1], limit=80).strip() or 'a moment ago'}"
 
 
 def _privilege(text: str) -> Privilege:

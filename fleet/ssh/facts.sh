@@ -83,11 +83,28 @@ tell_agents() {
   tell_settings ecs_var_config /var/lib/ecs/ecs.config
 }
 
+# Whether an install runs: its lock is tried for an instant, shared, so that questions asked at the
+# same time do not see each other and an install that begins meanwhile waits a moment for it. The
+# file is opened for reading alone, which creates nothing.
+tell_install() {
+  local descriptor
+  [[ -f $install_lock && -r $install_lock ]] && exec {descriptor}<"$install_lock" || return
+  flock -sn "$descriptor"
+  # Any other status is flock's own trouble, or there is no flock, and then no install either.
+  if (($? == 1)); then
+    slurp "$install_lock"
+    tell install_lock "${REPLY%%$'\n'*}"
+  fi
+  exec {descriptor}<&-
+}
+
 # Everything, as root where that is to be had.
 gather() {
   local metadata= info= names= space= endpoint device name
   local -A asked=()
   export LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin
+  # First and last: one that ended or began in between has changed what stands between them.
+  tell_install
   if has curl; then
     tell curl yes
     later metadata curl -sS --max-time 3 http://localhost:51678/v1/metadata
@@ -134,6 +151,7 @@ gather() {
   tell_later docker_info "$info"
   tell_later docker_names "$names"
   tell_later docker_space "$space"
+  tell_install
   tell complete yes
 }
 
@@ -143,7 +161,7 @@ main() {
   if [[ $(id -u) == 0 ]]; then
     block=$({ tell privilege root; gather; } 2>/dev/null | base64)
   elif sudo -n true 2>/dev/null </dev/null; then
-    program=$(declare -p root endpoints devices; declare -f; echo gather)
+    program=$(declare -p root install_lock endpoints devices; declare -f; echo gather)
     block=$({ tell privilege sudo; sudo -n bash -s < <(printf '%s\n' "$program"); } 2>/dev/null | base64)
   else
     block=$({ tell privilege none; gather; } 2>/dev/null | base64)

@@ -49,6 +49,7 @@ take() {
 }
 
 begin() {
+  local status
   work= runtime_set=
   export LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin
   umask 077
@@ -57,12 +58,17 @@ begin() {
   trap 'exit 143' INT TERM
   say @begin
   [[ $(id -u) == 0 ]] || fail 65 "not root"
-  mkdir -p "$root/run" && exec 9<>"$root/run/fleet-install.lock" || fail 69 "cannot write /run"
-  if ! flock -w "$lock_wait_s" 9; then
-    slurp "$root/run/fleet-install.lock"
+  mkdir -p "$root/run" && exec 9<>"$install_lock" || fail 69 "cannot write /run"
+  flock -w "$lock_wait_s" 9
+  status=$?
+  if ((status == 1)); then
+    slurp "$install_lock"
     fail 75 "another fleet run is installing on this host${REPLY:+, since ${REPLY%%$'\n'*}}"
   fi
-  date -u +%Y-%m-%dT%H:%M:%SZ >"$root/run/fleet-install.lock"
+  ((status == 0)) || fail 69 "cannot lock /run/fleet-install.lock: flock ended with status $status"
+  # Emptied first: what stands there is of a run that has ended.
+  : >"$install_lock"
+  printf '%s by pid %d\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" $$ >"$install_lock"
   # The lock is ours, so these were left behind by runs that were killed.
   rm -rf -- "$root"/var/tmp/fleet-install.*
   mkdir -p "$root/var/tmp" && work=$(mktemp -d "$root/var/tmp/fleet-install.XXXXXX") ||

@@ -1,6 +1,8 @@
 # What both scripts ask of a host. Sent before them; sets `root`, which is empty on a real host.
 
 root=${FLEET_ROOT:-}
+# Held by an install for as long as it or a child of it lives; says since when and by whom.
+install_lock=$root/run/fleet-install.lock
 
 # Whether the host has this program. Not `command -v`: below another root those of this machine
 # are on the PATH too.

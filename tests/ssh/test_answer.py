@@ -25,7 +25,7 @@ KEYS = [
     "docker", "docker_default", "docker_info", "docker_names", "docker_space", "systemd", "gpg",
     "curl", "package_manager", "device", "units", "shadow", "ssm_version", "vault_id",
     "vault_region", "ecs_installed", "ecs_state", "ecs_config", "ecs_var_config", "egress",
-    "metadata",
+    "metadata", "install_lock",
 ]  # fmt: skip
 
 

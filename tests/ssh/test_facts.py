@@ -1,5 +1,8 @@
 import base64
-from collections.abc import Callable
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -249,6 +252,80 @@ def test_a_user_without_sudo_says_what_it_may(root: Path, connect: Connect) -> N
 
     assert facts.privilege is Privilege.NONE
     assert facts.os_id == "ubuntu"
+
+
+@contextlib.contextmanager
+def locked(
+    root: Path, kind: int, text: str = "2026-11-23T02:00:00Z by pid 4711\n"
+) -> Iterator[Path]:
+    """The lock of an install, held in this way until the block ends."""
+    path = write(root, "run/fleet-install.lock", text)
+    with path.open() as file:
+        fcntl.flock(file, kind)
+        yield path
+
+
+def test_an_install_that_runs_is_told_with_since_when(root: Path, connect: Connect) -> None:
+    with locked(root, fcntl.LOCK_EX):
+        assert read(connect).installing == "since 2026-11-23T02:00:00Z by pid 4711"
+
+    assert read(connect).installing == ""
+
+
+def test_an_install_that_has_said_nothing_of_itself_yet_is_told(
+    root: Path, connect: Connect
+) -> None:
+    with locked(root, fcntl.LOCK_EX, ""):
+        assert read(connect).installing == "since a moment ago"
+
+
+def test_an_install_that_runs_is_told_to_a_user_with_sudo(root: Path, connect: Connect) -> None:
+    become_user(root, '[[ $1 == -n ]] || exit 1; shift; FAKE_UID=0 exec "$@"')
+    with locked(root, fcntl.LOCK_EX):
+        facts = read(connect)
+
+    assert facts.privilege is Privilege.SUDO
+    assert facts.installing.startswith("since 2026-")
+
+
+def test_an_install_that_begins_while_facts_are_read_is_told(root: Path, connect: Connect) -> None:
+    # The host's nproc is asked after the first look at the lock.
+    program(
+        root,
+        "nproc",
+        'exec 7<>"$FLEET_ROOT/run/fleet-install.lock"; flock 7; echo now >&7\n'
+        '(exec >/dev/null 2>&1; read -r <"$FLEET_ROOT/state/go") & echo 4',
+    )
+    os.mkfifo(root / "state/go")
+
+    facts = read(connect)
+    (root / "state/go").write_text("go\n")
+
+    assert facts.installing == "since now"
+
+
+def test_two_who_ask_at_once_do_not_take_each_other_for_an_install(
+    root: Path, connect: Connect
+) -> None:
+    with locked(root, fcntl.LOCK_SH):
+        assert read(connect).installing == ""
+
+
+def test_asking_leaves_the_lock_as_it_was(root: Path, connect: Connect) -> None:
+    read(connect)
+    assert not (root / "run/fleet-install.lock").exists()
+
+    path = write(root, "run/fleet-install.lock", "of an install that ended\n")
+    read(connect)
+    assert path.read_text() == "of an install that ended\n"
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_host_without_flock_runs_no_install(root: Path, connect: Connect) -> None:
+    program(root, "flock", "exit 127")
+    with locked(root, fcntl.LOCK_EX):
+        assert read(connect).installing == ""
 
 
 def test_a_sudo_that_fails_midway_is_no_answer(root: Path, connect: Connect) -> None:

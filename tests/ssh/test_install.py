@@ -1,18 +1,23 @@
 import contextlib
+import fcntl
 import json
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from fleet.errors import FleetError, HostCommandFailed, HostUnreachable, Locked
+from fleet.model.observed import HostFacts
 from fleet.model.secret import Secret
 from fleet.ssh import install as edge
 from fleet.ssh.connection import Connection
+from fleet.ssh.facts import read_facts
 from fleet.ssh.install import COMMAND, InstallOrder, InstallReport, _script, install
 from tests.ssh.conftest import PROGRAMS, ShopServer
 
@@ -321,11 +326,58 @@ def test_a_second_run_beside_the_first_is_refused(
     with held_at(root, 3):
         worker.start()
         await_file(root / "state/waiting")
-        with pytest.raises(Locked, match=r"another fleet run .* since 20\d\d-"):
+        with pytest.raises(Locked, match=r"another fleet run .* since 20\d\d-\S+Z by pid \d+$"):
             run(connect)
     worker.join()
 
     assert_complete(root)
+
+
+def test_a_run_waits_for_the_moment_in_which_another_asks_for_facts(
+    root: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "LOCK_WAIT_S", 30)
+    write_program(root, "flock", ': >"$FLEET_ROOT/state/locking"; exec /usr/bin/flock "$@"')
+    worker = threading.Thread(target=run, args=(connect,))
+    with (root / "run/fleet-install.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        worker.start()
+        await_file(root / "state/locking")
+    worker.join()
+
+    assert_complete(root)
+
+
+def test_a_flock_that_fails_is_not_taken_for_another_run(root: Path, connect: Connect) -> None:
+    write_program(root, "flock", "exit 71")
+
+    with pytest.raises(HostCommandFailed, match=r"cannot lock .* status 71"):
+        run(connect)
+
+
+def test_facts_tell_of_an_install_that_outlived_its_link(
+    server: ShopServer, root: Path, connect: Connect
+) -> None:
+    def attempt() -> None:
+        with contextlib.suppress(HostUnreachable):
+            run(connect)
+
+    worker = threading.Thread(target=attempt)
+    with held_at(root, 3):
+        worker.start()
+        await_file(root / "state/waiting")
+        server.cut()
+        worker.join()
+        during = facts_of(connect)
+    server.processes[0].wait(30)
+
+    assert re.fullmatch(r"since 20\d\d-\S+Z by pid \d+", during.installing)
+    assert facts_of(connect).installing == ""
+
+
+def facts_of(connect: Connect) -> HostFacts:
+    with connect() as connection:
+        return read_facts(connection, endpoints=(), devices=(), now=lambda: datetime.now(UTC))
 
 
 def test_an_upload_that_breaks_off_changes_nothing(root: Path, connect: Connect) -> None:

@@ -1,6 +1,7 @@
 """The SSH edge against the sandbox's hosts, which share none of its beliefs."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,6 +158,21 @@ def test_a_host_is_registered_and_says_so_afterwards(sandbox: Daemon) -> None:
     assert again.container_instance_arn == report.container_instance_arn
     listed = ask(sandbox, "ecs", "ListContainerInstances", {"cluster": "store-042"})
     assert listed["containerInstanceArns"] == [report.container_instance_arn]
+
+
+def test_facts_tell_of_an_install_that_runs(sandbox: Daemon) -> None:
+    ask(sandbox, "ecs", "CreateCluster", {"clusterName": "store-042"})
+    activation = ask(sandbox, "ssm", "CreateActivation", {"IamRole": "ecsAnywhereRole"})
+    told: list[str] = []
+
+    def look(name: str) -> None:
+        if name == "config":
+            told.append(facts(sandbox).installing)
+
+    register(sandbox, activation=activation, on_step=look)
+
+    assert re.fullmatch(r"since 20\d\d-\S+Z by pid \d+", told[0])
+    assert facts(sandbox).installing == ""
 
 
 def test_its_key_is_not_known_before_it_was_accepted(sandbox: Daemon) -> None:
