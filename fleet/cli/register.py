@@ -55,8 +55,9 @@ def register(
     import threading
 
     from fleet.cli.run_log import Observers
+    from fleet.cli.selecting import select, select_hosts
     from fleet.cli.stopping import leaves_at_once
-    from fleet.cli.wiring import open_wiring, select
+    from fleet.cli.wiring import open_wiring
     from fleet.engine.register import Selection, arrive, prepare
     from fleet.errors import FleetError, Interrupted
     from fleet.report.progress import PlainProgress
@@ -70,8 +71,10 @@ def register(
         accept_new_host_keys=accept_new_host_keys,
         stop=threading.Event(),
     )
-    chosen = select(wiring.fleet, stores)
-    selection = Selection(chosen, _host_names(chosen, host or []), set_runtime)
+    named = select(wiring.fleet, stores)
+    ids = select_hosts(named, host or [])
+    chosen = tuple(s for s in named if not ids or any(h.id in ids for h in s.hosts))
+    selection = Selection(chosen, ids, set_runtime)
     with leaves_at_once("interrupted while reading; nothing was done"):
         shards = arrive(wiring, selection)
         run_id = _begin(wiring, shards)
@@ -95,23 +98,6 @@ def register(
         raise typer.Exit(130)
     if not result.is_good:
         raise typer.Exit(1)
-
-
-def _host_names(stores: "tuple[Store, ...]", wanted: list[str]) -> frozenset[str]:
-    """The host names asked for; ``store-042/cam-1`` is taken as ``cam-1`` of that store."""
-    import difflib
-
-    from fleet.errors import UsageError
-
-    known = {h.name for s in stores for h in s.hosts}
-    names = {name.rsplit("/", 1)[-1] for name in wanted}
-    for name in sorted(names - known):
-        near = difflib.get_close_matches(name, known, n=3) or sorted(known)
-        raise UsageError(
-            f"no host {name!r} in {', '.join(s.id for s in stores)}",
-            hint=f"hosts there: {', '.join(near)}",
-        )
-    return frozenset(names)
 
 
 def _end_with_plan(prepared: "Prepared", *, as_json: bool) -> None:

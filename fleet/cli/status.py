@@ -21,8 +21,9 @@ def status(
     import json as json_format
     import sys
 
+    from fleet.cli.selecting import select
     from fleet.cli.stopping import leaves_at_once
-    from fleet.cli.wiring import open_wiring, select
+    from fleet.cli.wiring import open_wiring
     from fleet.engine.status import read_status
     from fleet.report.screen import console_for
     from fleet.report.status import status_document, status_view

@@ -3,7 +3,6 @@
 Imported by commands when they run, never when they are listed.
 """
 
-import difflib
 import os
 import sys
 import threading
@@ -15,9 +14,9 @@ from fleet.cli.clock import clock_from_environment
 from fleet.cli.options import state_dir
 from fleet.decide.budget import ShardBudget
 from fleet.engine.wiring import KeyAccepted, Wiring
-from fleet.errors import EmptySelection, UsageError
+from fleet.errors import UsageError
 from fleet.files import load_fleet, load_pins, save_machine_id
-from fleet.model.inventory import Fleet, Host, Store
+from fleet.model.inventory import Fleet, Host
 from fleet.model.progress import Event
 from fleet.records import open_records
 from fleet.ssh.connection import Connection, open_connection
@@ -74,26 +73,6 @@ def open_wiring(
         listen=listen,
         stop=stop or threading.Event(),
     )
-
-
-def select(fleet: Fleet, names: list[str]) -> tuple[Store, ...]:
-    """The stores named, in the order given, each once.
-
-    Raises:
-        UsageError: no such store; names the nearest.
-        EmptySelection: nothing was named.
-    """
-    if not names:
-        raise EmptySelection("no store was named", hint="fleet inventory list")
-    known = {s.id: s for s in fleet.stores}
-    missing = [name for name in names if name not in known]
-    if missing:
-        near = difflib.get_close_matches(missing[0], known, n=3)
-        raise UsageError(
-            f"no store {missing[0]!r} in the inventory ({len(known)} stores)",
-            hint=f"did you mean {', '.join(near)}?" if near else "fleet inventory list",
-        )
-    return tuple(known[name] for name in dict.fromkeys(names))
 
 
 def pinned_hosts(fleet: Fleet, inventory: Path) -> frozenset[str]:

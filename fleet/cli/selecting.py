@@ -1,0 +1,72 @@
+"""Which stores and hosts a command was asked to act on; nothing that was not named is ever in."""
+
+import difflib
+from collections.abc import Sequence
+
+from fleet.errors import EmptySelection, UsageError
+from fleet.model.inventory import Fleet, Store
+
+
+def select(fleet: Fleet, names: Sequence[str]) -> tuple[Store, ...]:
+    """The stores named, in the order given, each once.
+
+    Raises:
+        UsageError: no such store; names the nearest.
+        EmptySelection: nothing was named.
+    """
+    if not names:
+        raise EmptySelection("no store was named", hint="fleet inventory list")
+    known = {s.id: s for s in fleet.stores}
+    missing = [name for name in names if name not in known]
+    if missing:
+        near = difflib.get_close_matches(missing[0], known, n=3)
+        raise UsageError(
+            f"no store {missing[0]!r} in the inventory ({len(known)} stores)",
+            hint=f"did you mean {', '.join(near)}?" if near else "fleet inventory list",
+        )
+    return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def select_hosts(stores: Sequence[Store], wanted: Sequence[str]) -> frozenset[str]:
+    """Ids of the hosts asked for; empty when none was, which means all hosts of the stores.
+
+    Args:
+        wanted: ``cam-1`` means the host of that name in every one of the stores that has one;
+            ``store-042/cam-1`` means exactly that host.
+
+    Raises:
+        UsageError: none of the stores has the host, or it is of a store that is not among them.
+        EmptySelection: the stores have no hosts at all.
+    """
+    ids = [h.id for s in stores for h in s.hosts]
+    if not ids:
+        raise EmptySelection(
+            f"{_named(stores)}: no hosts in the inventory", hint="fleet inventory list"
+        )
+    chosen: set[str] = set()
+    for word in wanted:
+        found = {id_ for id_ in ids if word in {id_, id_.partition("/")[2]}}
+        if not found:
+            _refuse(stores, ids, word)
+        chosen |= found
+    return frozenset(chosen)
+
+
+def _refuse(stores: Sequence[Store], ids: Sequence[str], word: str) -> None:
+    store, slash, _name = word.rpartition("/")
+    if slash and store not in {s.id for s in stores}:
+        raise UsageError(
+            f"host {word!r} is not of {_named(stores)}: no host was chosen",
+            hint=f"name its store too, as in `fleet register {store} --host {word}`",
+        )
+    known = ids if slash else list(dict.fromkeys(id_.partition("/")[2] for id_ in ids))
+    near = difflib.get_close_matches(word, known, n=3) or known
+    raise UsageError(
+        f"no host {word!r} in {_named(stores)}", hint=f"hosts there: {', '.join(near)}"
+    )
+
+
+def _named(stores: Sequence[Store]) -> str:
+    """``store-042, store-043 and 7 more``."""
+    first = ", ".join(s.id for s in stores[:5])
+    return f"{first} and {len(stores) - 5} more" if len(stores) > 5 else first  # noqa: PLR2004 - as sliced above
