@@ -16,8 +16,8 @@ from fleet.sandbox.agents.registration import (
     ConfigInvalid,
     SavedState,
     cluster_of,
+    open_state,
     read_config,
-    read_state,
     register_body,
     write_state,
 )
@@ -99,7 +99,11 @@ class EcsAgent:
         self._state: SavedState | None = None
 
     def start(self) -> None:
-        """Begin; :51678 answers once the instance is registered."""
+        """Begin.
+
+        First comes the state file; :51678 answers only once the instance is registered
+        (agent/app/agent.go, newAgent and doStart).
+        """
         self._life += 1
         self._failures = 0
         self._later(START_S, self._register)
@@ -147,8 +151,9 @@ class EcsAgent:
         machine, life = self._machine, self._life
         facts = machine.facts()
         config = read_config(machine)
-        saved = read_state(machine)
-        if (obstacle := _obstacle(facts, config, saved)) is not None:
+        obstacle = _obstacle(facts, config)
+        saved = open_state(machine) if obstacle is None else None
+        if (obstacle := obstacle or _mismatch(config, saved)) is not None:
             self._exit(*obstacle)
             return
         token = identity.read_credentials(machine, config)
@@ -281,14 +286,17 @@ class EcsAgent:
             _close(channel)
 
 
-def _obstacle(
-    facts: MachineFacts, config: Mapping[str, str], saved: SavedState | None
-) -> tuple[int, str] | None:
-    """The exit code and reason for which the agent gives up before it calls AWS; else None."""
+def _obstacle(facts: MachineFacts, config: Mapping[str, str]) -> tuple[int, str] | None:
+    """The exit code and reason for which the agent ends before it opens its state; else None."""
     if not facts.docker_version:
         return EXIT_ERROR, "could not connect to docker"
     if not config.get("AWS_DEFAULT_REGION"):
         return EXIT_ERROR, "unable to retrieve a region: AWS_DEFAULT_REGION is not set"
+    return None
+
+
+def _mismatch(config: Mapping[str, str], saved: SavedState | None) -> tuple[int, str] | None:
+    """The exit code and reason for which it gives up on what it saved; else None."""
     if saved is not None and saved.cluster != cluster_of(config):
         return (
             EXIT_TERMINAL,

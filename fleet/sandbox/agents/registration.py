@@ -85,6 +85,17 @@ def read_state(machine: Machine) -> SavedState | None:
         return None
 
 
+def open_state(machine: Machine) -> SavedState | None:
+    """The saved state; an empty one is made where there is none, and read as none.
+
+    The agent opens its database before it registers (agent/app/agent.go, newAgent), so the file
+    alone does not say that it ever did.
+    """
+    if not machine.path(STATE).exists():
+        write_whole(machine.path(STATE), "{}")
+    return read_state(machine)
+
+
 def write_state(machine: Machine, state: SavedState) -> None:
     """Keep the state for the next start."""
     content = {"cluster": state.cluster, "containerInstanceArn": state.container_instance_arn}

@@ -1,10 +1,11 @@
 import json
 import threading
+from itertools import pairwise
 
 import pytest
 
 from fleet.sandbox.agents import ecs, identity
-from fleet.sandbox.agents.registration import STATE
+from fleet.sandbox.agents.registration import STATE, read_state
 from fleet.sandbox.hosts.shop_host import ShopHost
 from tests.sandbox.shop import AMAZON_LINUX, REGION, Shop
 
@@ -122,13 +123,18 @@ def test_the_rpms_unit_stays_down_after_a_terminal_error(shop: Shop) -> None:
     assert host.units.state("ecs").exit_code == ecs.EXIT_TERMINAL
 
 
-def test_a_deregistered_instance_waits_and_never_registers_itself_anew(
-    shop: Shop, member: ShopHost
-) -> None:
-    arn = shop.instances()[0]["containerInstanceArn"]
+def deregister(shop: Shop) -> str:
+    arn = str(shop.instances()[0]["containerInstanceArn"])
     shop.call(
         "ecs", "DeregisterContainerInstance", cluster="store-042", containerInstance=arn, force=True
     )
+    return arn
+
+
+def test_a_deregistered_instance_waits_and_never_registers_itself_anew(
+    shop: Shop, member: ShopHost
+) -> None:
+    deregister(shop)
     shop.clock.advance(2 * 3600)
     assert shop.instances() == []
     assert "instance is inactive" in member.path(ecs.LOG).read_text()
@@ -138,13 +144,93 @@ def test_a_deregistered_instance_waits_and_never_registers_itself_anew(
 def test_a_deregistered_instance_that_restarts_with_old_state_exits(
     shop: Shop, member: ShopHost
 ) -> None:
-    arn = shop.instances()[0]["containerInstanceArn"]
-    shop.call(
-        "ecs", "DeregisterContainerInstance", cluster="store-042", containerInstance=arn, force=True
-    )
+    deregister(shop)
     member.units.restart("ecs")
     shop.clock.advance(5)
     assert "exit 5" in member.path(ecs.LOG).read_text()
+
+
+def test_a_deregistered_instance_asks_again_once_an_hour(shop: Shop, member: ShopHost) -> None:
+    deregister(shop)
+    shop.clock.advance(3 * 3600)
+    asked = [
+        float(line.split()[0])
+        for line in member.path(ecs.LOG).read_text().splitlines()
+        if "instance is inactive" in line
+    ]
+    assert [round(b - a) for a, b in pairwise(asked)] == [3600] * (len(asked) - 1)
+    assert len(asked) == 3
+
+
+def test_a_deregistered_instance_still_names_itself_to_its_host(
+    shop: Shop, member: ShopHost
+) -> None:
+    arn = deregister(shop)
+    shop.clock.advance(2 * 3600)
+    assert (member.ecs_agent.metadata() or {})["ContainerInstanceArn"] == arn
+
+
+def test_a_deregistered_instance_can_be_told_from_a_living_one_at_once(
+    shop: Shop, member: ShopHost
+) -> None:
+    arn = deregister(shop)
+    found = shop.call(
+        "ecs", "DescribeContainerInstances", cluster="store-042", containerInstances=[arn]
+    )["containerInstances"]
+    assert [(i["status"], i["agentConnected"]) for i in found] == [("INACTIVE", False)]
+
+
+def test_a_deregistered_node_keeps_its_container_instance_while_its_token_lives(
+    shop: Shop, member: ShopHost
+) -> None:
+    registration = identity.read_registration(member)
+    assert registration is not None
+    shop.call("ssm", "DeregisterManagedInstance", InstanceId=registration.instance_id)
+    shop.clock.advance(1700)
+    assert shop.instances()[0]["agentConnected"] is True
+    shop.clock.advance(3 * 3600)
+    assert shop.instances()[0]["agentConnected"] is False
+    assert shop.instances()[0]["status"] == "ACTIVE"
+    assert member.units.active("ecs")
+
+
+def test_it_has_state_before_it_is_registered(shop: Shop, node: ShopHost) -> None:
+    shop.plane.faults.add("ecs", "RegisterContainerInstance", "ServerException", 500, count=2)
+    node.units.start("ecs")
+    shop.clock.advance(3)
+    assert node.path(STATE).exists()
+    assert read_state(node) is None
+    assert node.ecs_agent.metadata() is None
+    shop.clock.advance(30)
+    assert read_state(node) is not None
+    assert len(shop.instances()) == 1
+
+
+def test_state_without_a_registration_belongs_to_no_cluster(shop: Shop, node: ShopHost) -> None:
+    shop.configure(node, cluster="store-999")
+    node.units.start("ecs")
+    shop.clock.advance(5)
+    node.units.stop("ecs")
+    shop.configure(node, 'ECS_INSTANCE_ATTRIBUTES={"fleet.ring":"canary"}')
+    node.units.start("ecs")
+    shop.clock.advance(10)
+    attributes = {a["name"]: a.get("value") for a in shop.instances()[0]["attributes"]}
+    assert attributes["fleet.ring"] == "canary"
+
+
+@pytest.mark.parametrize("broken", ["docker", "region"])
+def test_an_agent_that_ends_before_it_opens_its_state_leaves_none(
+    shop: Shop, node: ShopHost, broken: str
+) -> None:
+    if broken == "region":
+        node.path("/var/lib/ecs/ecs.config").unlink()
+    node.units.start("ecs")
+    if broken == "docker":
+        node.units.stop("docker")
+        node.ecs_agent.start()
+    shop.clock.advance(5)
+    assert "exit 1" in node.path(ecs.LOG).read_text()
+    assert not node.path(STATE).exists()
 
 
 def test_without_its_state_it_registers_as_a_new_instance(shop: Shop, member: ShopHost) -> None:
