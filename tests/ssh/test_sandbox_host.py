@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,6 +174,49 @@ def test_facts_tell_of_an_install_that_runs(sandbox: Daemon) -> None:
 
     assert re.fullmatch(r"since 20\d\d-\S+Z by pid \d+", told[0])
     assert facts(sandbox).installing == ""
+
+
+def test_an_agent_that_started_and_never_registered_has_state_and_no_arn(
+    sandbox: Daemon,
+) -> None:
+    activation = ask(sandbox, "ssm", "CreateActivation", {"IamRole": "ecsAnywhereRole"})
+    state = sandbox.state.host(SPEC) / "root/var/lib/ecs/data/agent.db"
+    told: list[HostFacts] = []
+
+    def look(name: str) -> None:
+        if name == "registration":
+            await_file(state)
+            told.append(facts(sandbox))
+            # Until now ECS refused to register it.
+            ask(sandbox, "ecs", "CreateCluster", {"clusterName": "store-042"})
+
+    report = register(sandbox, activation=activation, on_step=look)
+
+    assert told[0].ecs.has_state
+    assert told[0].ecs.container_instance_arn is None
+    assert told[0].ecs.cluster is None
+    assert facts(sandbox).ecs.container_instance_arn == report.container_instance_arn
+
+
+def await_file(path: Path) -> None:
+    for _ in range(1000):
+        if path.exists():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(f"{path.name} did not come")
+
+
+def test_facts_of_a_login_without_sudo_are_those_that_anybody_may_read(sandbox: Daemon) -> None:
+    (sandbox.state.host(SPEC) / "root/etc/sudoers.d/fleet").unlink()
+
+    found = facts(sandbox)
+
+    assert found.privilege is Privilege.NONE
+    assert found.architecture is Architecture.ARM64
+    assert found.docker
+    assert found.docker.active
+    assert found.docker.version == ""
+    assert found.installing == ""
 
 
 def test_its_key_is_not_known_before_it_was_accepted(sandbox: Daemon) -> None:
