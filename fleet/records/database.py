@@ -173,7 +173,7 @@ def open_url(url: str) -> Database:
     except ModuleNotFoundError as error:
         raise RecordsError(
             f"{name} needs the PostgreSQL driver, which is not installed",
-            hint="pip install psycopg[binary]",
+            hint="pip install 'fleet[postgres]'",
         ) from error
     return Database(engine, name, None)
 
