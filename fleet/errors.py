@@ -17,8 +17,6 @@
     │   └── HostCommandFailed     1   a command ran and failed, or ran out of time
     ├── RecordsError              1   the database is locked, full, or of another version
     ├── SandboxError              1   the sandbox is not up, or does not model what was asked
-    ├── NotVerified               1   it was done, but could not be seen to be true in time
-    ├── ChangesPending            3   a plan holds changes
     ├── Locked                    5   another run holds this, since when and who
     └── Interrupted             130   a person stopped it at a safe point
 
@@ -174,16 +172,6 @@ class RecordsError(FleetError):
 
 class SandboxError(FleetError):
     """The sandbox is not up, or does not model what was asked of it."""
-
-
-class NotVerified(FleetError):
-    """It was done, but could not be seen to be true in time; running again resumes."""
-
-
-class ChangesPending(FleetError):
-    """A plan holds changes."""
-
-    exit_code = 3
 
 
 class Locked(FleetError):

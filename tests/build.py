@@ -91,7 +91,7 @@ def bare_facts(**changes: Any) -> HostFacts:
         os_id="ubuntu",
         os_version="22.04",
         os_name="Ubuntu 22.04.4 LTS",
-        machine_id="m-1",
+        machine_id="11111111111111111111111111111111",
         privilege=Privilege.SUDO,
         systemd=True,
         cpus=4,
@@ -138,7 +138,13 @@ def installed_facts(*, vault: str | None = MI, cluster: str = CLUSTER, **changes
 
 
 def node(**changes: Any) -> ManagedInstance:
-    return replace(ManagedInstance(MI, "store-042/tel-1", Ping.ONLINE, NOW, "act-1"), **changes)
+    value = ManagedInstance(MI, "store-042/tel-1", Ping.ONLINE, NOW, "act-1", tags=ours())
+    return replace(value, **changes)
+
+
+def ours() -> dict[str, str]:
+    """The tags of what this fleet made for the store's one host."""
+    return host_tags("emea", host())
 
 
 def instance(**changes: Any) -> ContainerInstance:
@@ -157,7 +163,7 @@ def instance(**changes: Any) -> ContainerInstance:
 
 
 def activation(**changes: Any) -> Activation:
-    return replace(Activation("act-1", "store-042/tel-1", 1, 1, NOW), **changes)
+    return replace(Activation("act-1", "store-042/tel-1", 1, 1, NOW, ours()), **changes)
 
 
 def ledgers(**changes: Any) -> StoreLedgers:

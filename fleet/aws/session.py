@@ -197,7 +197,7 @@ class Shard:
         return boto3.Session(botocore_session=assumed, region_name=self.region)
 
 
-class _AssumedRole(CredentialProvider):
+class _AssumedRole(CredentialProvider):  # type: ignore[misc]  # botocore has no types
     """Credentials of the account's role, taken with the profile's own and renewed in time."""
 
     METHOD = "fleet-assume-role"

@@ -40,9 +40,13 @@ def open_wiring(
     *,
     listen: Callable[[Event], None],
     accept_new_host_keys: bool = False,
+    pinned: Callable[[str], None] = lambda _host_id: None,
     stop: threading.Event | None = None,
 ) -> Wiring:
     """Load the inventory and connect the edges to it; contacts nobody yet.
+
+    Args:
+        pinned: told the id of each host whose new SSH host key was accepted and pinned.
 
     Raises:
         InventoryError: with every problem of the inventory.
@@ -53,13 +57,13 @@ def open_wiring(
     access = AwsAccess(clock, budgets=lambda _account_id, _region: ShardBudget())
     ssh_config = ssh_config_path()
 
-    def connect(host: Host, accepted: KeyAccepted) -> Connection:
+    def connect(host: Host, accepted: KeyAccepted | None) -> Connection:
         return open_connection(
             host,
             ssh_config=ssh_config,
             known_hosts=inventory / "known_hosts",
-            accept_new=accept_new_host_keys,
-            on_new_key=accepted,
+            accept_new=accept_new_host_keys and accepted is not None,
+            on_new_key=on_new_key or _nobody,
         )
 
     return Wiring(
@@ -73,6 +77,10 @@ def open_wiring(
         listen=listen,
         stop=stop or threading.Event(),
     )
+
+
+def _nobody(_host_id: str, _key_type: str, _fingerprint: str) -> None:
+    """Told of no key: where nobody listens none is accepted."""
 
 
 def pinned_hosts(fleet: Fleet, inventory: Path) -> frozenset[str]:

@@ -11,7 +11,9 @@ EnvironmentFile; AWS's external install script for which file holds what.
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from fleet.decide.identity import declared_attributes, host_tags
 from fleet.errors import UsageError
 from fleet.model.inventory import Host, Store
 
@@ -30,6 +32,35 @@ OURS = frozenset(
 )
 #: Shape of ``store.json``; raised when a field changes its meaning or goes away.
 STORE_JSON_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """The files that fleet writes on a host, whole.
+
+    Attributes:
+        ecs: /etc/ecs/ecs.config.
+        var_ecs: /var/lib/ecs/ecs.config.
+        store: /etc/fleet/store.json.
+    """
+
+    ecs: str
+    var_ecs: str
+    store: str
+
+
+def agent_config(fleet_name: str, store: Store, host: Host) -> AgentConfig:
+    """Everything of a host's agents that the inventory decides.
+
+    Raises:
+        UsageError: as for ``ecs_config``.
+    """
+    attributes, tags = declared_attributes(store, host), host_tags(fleet_name, host)
+    return AgentConfig(
+        ecs_config(store, host, attributes, tags),
+        var_ecs_config(store.region),
+        store_json(store, host),
+    )
 
 
 def ecs_config(

@@ -44,8 +44,15 @@ class Evidence:
         )
 
     @property
+    def is_active(self) -> bool:
+        """The host itself says that all three services run."""
+        facts = self.facts
+        docker = facts.docker is not None and facts.docker.active
+        return docker and facts.ssm.active and facts.ecs.active
+
+    @property
     def orphans(self) -> tuple[ManagedInstance, ...]:
-        """Nodes that an activation of ours made for this host and that it does not hold."""
+        """Nodes that carry this host's name and that it does not hold; see ``is_ours``."""
         name = activation_name(self.host)
         return tuple(
             n for n in self.ledgers.managed_instances if n.name == name and n.id != self.vault_id
@@ -154,6 +161,8 @@ def _registered(e: Evidence) -> Classification | None:
     best = best_instance(e.instances)
     connected = "connected" if best.agent_connected else "not connected"
     seen = f"{e.node.id} {e.node.ping}, {best.status}, agent {connected}"
+    if len(e.instances) > 1:
+        seen += f", {len(e.instances)} container instances"
     if best.agent_connected and e.node.ping is Ping.ONLINE:
         return Classification(HostClass.HERE, seen)
     if not e.complete:
@@ -162,8 +171,8 @@ def _registered(e: Evidence) -> Classification | None:
 
 
 def _instance_gone(e: Evidence) -> Classification | None:
-    arn = e.facts.ecs.container_instance_arn
-    if e.node is None or not (arn or e.facts.ecs.has_state):
+    # State without an ARN is no ghost: the agent writes agent.db as it starts, before it registers.
+    if e.node is None or not e.facts.ecs.container_instance_arn:
         return None
     return Classification(
         HostClass.ECS_GHOST,
@@ -178,8 +187,10 @@ def _broken_off(e: Evidence) -> Classification | None:
         return Classification(
             HostClass.HALF, f"SSM holds {e.orphans[0].id} for it, its own vault is empty"
         )
-    if e.facts.ecs.installed or e.facts.ecs.config:
+    if e.facts.ecs.installed:
         return Classification(HostClass.HALF, "the ECS agent is installed, nothing is registered")
+    if e.facts.ecs.config:
+        return Classification(HostClass.HALF, "an ECS configuration is there, but no agent")
     return None
 
 

@@ -23,6 +23,15 @@ def host_tags(fleet_name: str, host: Host) -> dict[str, str]:
     return {TAG_FLEET: fleet_name, TAG_STORE: host.store, TAG_HOST: host.id}
 
 
+def is_ours(tags: Mapping[str, str] | None, fleet_name: str, host: Host) -> bool:
+    """Whether tags prove that this fleet made something for this host.
+
+    A name proves nothing: another fleet in the same account, or a person, may have used it.
+    """
+    wanted = host_tags(fleet_name, host)
+    return tags is not None and not differing(wanted, tags)
+
+
 def activation_name(host: Host) -> str:
     """DefaultInstanceName of a host's activation, which becomes the node's name in SSM.
 

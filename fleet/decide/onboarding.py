@@ -6,6 +6,7 @@ The same value is printed by ``--plan`` and executed without it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fleet.decide.agent_config import agent_config
 from fleet.decide.classify import Evidence, best_instance, classify
 from fleet.decide.identity import (
     activation_name,
@@ -13,12 +14,15 @@ from fleet.decide.identity import (
     declared_attributes,
     differing,
     host_tags,
+    is_ours,
 )
-from fleet.decide.preflight import Preflight, preflight
+from fleet.decide.preflight import Preflight, preflight, root_check
+from fleet.errors import UsageError
 from fleet.model.inventory import Fleet, Host, Lifecycle, Pins, Store
-from fleet.model.observed import HostFacts, Ping
+from fleet.model.observed import HostFacts, Ping, Privilege
 from fleet.model.onboarding import (
     Activate,
+    Await,
     CheckResult,
     Classification,
     DeleteActivation,
@@ -32,6 +36,7 @@ from fleet.model.onboarding import (
     StoreLedgers,
     StorePlan,
     TagContainerInstance,
+    TagNode,
 )
 
 
@@ -75,8 +80,8 @@ class Case:
 REFUSALS: Mapping[HostClass, tuple[str, str]] = {
     HostClass.ASLEEP: (
         "registered, but not connected; nothing is reinstalled",
-        "on the host: systemctl status docker amazon-ssm-agent ecs; "
-        "journalctl -u ecs -n 50; then `fleet status {store}`",
+        "on the host: systemctl status docker amazon-ssm-agent ecs; journalctl -n 50 -u UNIT of "
+        "the one that is down; then `fleet register {store} --host {host}`",
     ),
     HostClass.ECS_GHOST: (
         "its container instance is gone; the agent will not register anew by itself",
@@ -97,6 +102,11 @@ REFUSALS: Mapping[HostClass, tuple[str, str]] = {
         "if the box was replaced, correct the inventory or remove its line from "
         "inventory/pins.yaml, then register again",
     ),
+    HostClass.UNPINNED: (
+        "first contact: its SSH host key is not pinned",
+        "fleet register {store} --host {host} --accept-new-host-keys",
+    ),
+    HostClass.UNREACHABLE: ("its facts could not be read", "fleet status {store}"),
 }
 
 
@@ -127,31 +137,73 @@ def adds_node(plan: HostPlan) -> bool:
 def _plan_host(case: Case, host: Host, nodes_ahead: int) -> HostPlan:
     facts = case.facts[host.name]
     if isinstance(facts, Unread):
-        return HostPlan(
-            host,
-            Classification(facts.host_class, facts.reason),
-            refusal="facts could not be read"
-            if facts.host_class is HostClass.UNREACHABLE
-            else REFUSALS[facts.host_class][0],
-            fix=facts.fix,
-        )
+        found = Classification(facts.host_class, facts.reason)
+        return _refused(host, found, *REFUSALS[facts.host_class], fix=facts.fix)
+    unfit = _unfit(host, facts)
+    if unfit is not None:
+        return unfit
     evidence = Evidence(case.store, host, facts, case.ledgers, case.pins)
     found = classify(evidence)
     if case.store.lifecycle is Lifecycle.CLOSED:
+        fix = f"lifecycle of {case.store.id} in the inventory"
+        return HostPlan(host, found, refusal="the store is closed", fix=fix)
+    if found.host_class is HostClass.ASLEEP and evidence.is_active:
+        # Agents that run may only need a moment: it takes the SSM agent up to 30 minutes to come
+        # back by itself, and a run that was stopped while verifying left just this.
+        return HostPlan(host, found, steps=(Await("all three services run on the host"),))
+    if found.host_class in REFUSALS:
+        return _refused(host, found, *REFUSALS[found.host_class])
+    if found.host_class is HostClass.HERE:
+        return _plan_here(case, host, evidence, found)
+    return _plan_install(case, host, evidence, found, nodes_ahead)
+
+
+def _refused(
+    host: Host, found: Classification, refusal: str, default_fix: str, *, fix: str = ""
+) -> HostPlan:
+    fix = fix or default_fix.format(store=host.store, host=host.name)
+    return HostPlan(host, found, refusal=refusal, fix=fix)
+
+
+def _unfit(host: Host, facts: HostFacts) -> HostPlan | None:
+    """A refusal where facts mean nothing: not read as root, or read while they change."""
+    if facts.privilege is Privilege.NONE:
+        check = root_check(host, facts)
+        found = Classification(HostClass.UNREACHABLE, check.seen)
+        return HostPlan(host, found, (check,), refusal="its facts could not be read as root")
+    if facts.installing:
+        found = Classification(HostClass.HALF, f"an install runs on it {facts.installing}")
         return HostPlan(
             host,
             found,
-            refusal="the store is closed",
-            fix=f"lifecycle of {case.store.id} in the inventory",
+            refusal="another run is at work on it",
+            fix=f"wait for its end, then `fleet register {host.store} --host {host.name}`",
+            locked=True,
         )
-    if found.host_class in REFUSALS:
-        refusal, fix = REFUSALS[found.host_class]
+    return None
+
+
+def _plan_here(case: Case, host: Host, evidence: Evidence, found: Classification) -> HostPlan:
+    best = best_instance(evidence.instances)
+    cluster = case.store.cluster
+    if len(evidence.instances) > 1:
+        dead = [i.arn for i in evidence.instances if i is not best]
         return HostPlan(
-            host, found, refusal=refusal, fix=fix.format(store=host.store, host=host.name)
+            host,
+            found,
+            refusal="its node has more than one container instance",
+            fix=f"aws ecs deregister-container-instance --cluster {cluster} --force "
+            f"--container-instance {' and '.join(dead)}",
         )
-    if found.host_class is HostClass.HERE:
-        return HostPlan(host, found, steps=_repairs(case, host, evidence))
-    return _plan_install(case, host, evidence, found, nodes_ahead)
+    if best.status != "ACTIVE":
+        return HostPlan(
+            host,
+            found,
+            refusal=f"it is {best.status}: no task is placed on it",
+            fix="if that is over: aws ecs update-container-instances-state --status ACTIVE "
+            f"--cluster {cluster} --container-instances {best.arn}",
+        )
+    return HostPlan(host, found, steps=_repairs(case, host, evidence))
 
 
 def _plan_install(
@@ -167,7 +219,7 @@ def _plan_install(
             fix="find the other box (a clone, or the one this replaces); if it is gone, wait until "
             "SSM shows ConnectionLost and register again",
         )
-    kept = {i.managed_instance_id for i in case.ledgers.container_instances}
+    kept = {i.managed_instance_id: i.arn for i in case.ledgers.container_instances}
     held = [n for n in evidence.orphans if n.id in kept]
     if activate and held:
         return HostPlan(
@@ -175,9 +227,24 @@ def _plan_install(
             found,
             refusal=f"{held[0].id} was this host's node and still has a container instance",
             fix="if the box was wiped or replaced, deregister both: aws ecs "
-            f"deregister-container-instance --cluster {case.store.cluster} --force, then aws ssm "
+            f"deregister-container-instance --cluster {case.store.cluster} --force "
+            f"--container-instance {kept[held[0].id]}, then aws ssm "
             f"deregister-managed-instance --instance-id {held[0].id}",
         )
+    foreign = [n for n in evidence.orphans if not is_ours(n.tags, case.fleet.name, host)]
+    if activate and foreign:
+        return HostPlan(
+            host,
+            found,
+            refusal=f"{foreign[0].id} has this host's name, but not the tags of fleet "
+            f"{case.fleet.name}",
+            fix="find out whose it is; if nobody's: aws ssm deregister-managed-instance "
+            f"--instance-id {foreign[0].id}",
+        )
+    try:
+        agent_config(case.fleet.name, case.store, host)
+    except UsageError as error:
+        return HostPlan(host, found, refusal=str(error), fix=error.hint or str(host.source))
     checks = preflight(
         Preflight(
             host=host,
@@ -228,7 +295,7 @@ def _leftovers(case: Case, host: Host) -> tuple[DeleteActivation, ...]:
             "used up" if a.count >= a.limit else "left open by an earlier run, its code is lost",
         )
         for a in case.ledgers.activations
-        if a.name == activation_name(host)
+        if a.name == activation_name(host) and is_ours(a.tags, case.fleet.name, host)
     )
 
 
@@ -240,6 +307,11 @@ def _repairs(case: Case, host: Host, evidence: Evidence) -> tuple[HostStep, ...]
         steps.append(
             PutAttributes(best.arn, attributes, f"missing or different: {', '.join(attributes)}")
         )
+    node = evidence.node
+    if node is not None and node.tags is not None:
+        lacking = differing(host_tags(case.fleet.name, host), node.tags)
+        if lacking:
+            steps.append(TagNode(node.id, lacking, f"missing or different: {', '.join(lacking)}"))
     tags = differing(host_tags(case.fleet.name, host), best.tags)
     if tags:
         steps.append(

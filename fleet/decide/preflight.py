@@ -3,6 +3,7 @@
 All checks run before any activation is spent; one fail refuses the host and leaves it unchanged.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -71,17 +72,21 @@ def endpoints(region: str) -> tuple[str, ...]:
 
 def _running(region: str) -> tuple[str, ...]:
     return tuple(
-        f"https://{service}.{region}.amazonaws.com"
+        f"https://{service}.{region}.{_domain(region)}"
         for service in ("ecs", "ssm", "ec2messages", "ssmmessages")
     )
 
 
 def _installing(region: str) -> tuple[str, ...]:
     return (
-        f"https://amazon-ecs-agent-{region}.s3.{region}.amazonaws.com",
-        f"https://s3.{region}.amazonaws.com",
+        f"https://amazon-ecs-agent-{region}.s3.{region}.{_domain(region)}",
+        f"https://s3.{region}.{_domain(region)}",
         "https://raw.githubusercontent.com",
     )
+
+
+def _domain(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
 def preflight(case: Preflight) -> tuple[Check, ...]:
@@ -101,15 +106,16 @@ def _fail(name: str, seen: str, fix: str) -> Check:
     return Check(name, CheckResult.FAIL, seen, fix)
 
 
-def _root(case: Preflight) -> Check:
-    if case.facts.privilege is Privilege.NONE:
-        user = case.host.ssh.user
+def root_check(host: Host, facts: HostFacts) -> Check:
+    """Whether we can be root; without it nothing else that was read means anything."""
+    if facts.privilege is Privilege.NONE:
+        user = host.ssh.user
         return _fail(
             "root",
             f'user "{user}" is not root and may not sudo without a password',
             f'allow it on the host: "{user} ALL=(ALL) NOPASSWD: ALL" in /etc/sudoers.d/fleet',
         )
-    return _ok("root", f"by {case.facts.privilege}")
+    return _ok("root", f"by {facts.privilege}")
 
 
 def _systemd(case: Preflight) -> Check:
@@ -215,6 +221,8 @@ def _runtime(case: Preflight) -> Check:
         return _ok("runtime", f'default-runtime is "{wanted}"')
     l4t = f" (L4T {case.facts.l4t_release} found)" if case.facts.l4t_release else ""
     told = f'docker default-runtime is "{seen}", must be "{wanted}"{l4t}'
+    if docker is not None and not docker.active:
+        return _fail("runtime", "docker is installed but does not run", "systemctl start docker")
     if docker is None or wanted not in docker.runtimes:
         return _fail("runtime", told, f"install the {wanted} container runtime on the host first")
     stops = f'stops {len(docker.running)} running container(s) "{", ".join(docker.running)}"'
@@ -252,12 +260,15 @@ def _devices(case: Preflight) -> Check:
     return _ok("devices", f"{count} of {count} there" if count else "none asked for")
 
 
+#: machine-id(5): 32 lower-case hex digits; golden images hold "uninitialized" until first boot.
+_MACHINE_ID = re.compile(r"[0-9a-f]{32}")
+
+
 def _clones(case: Preflight) -> Check:
     machine_id = case.facts.machine_id
-    if not machine_id:
-        return _fail(
-            "machine-id", "/etc/machine-id is empty", "systemd-machine-id-setup, then reboot"
-        )
+    if not _MACHINE_ID.fullmatch(machine_id):
+        seen = f'/etc/machine-id is "{machine_id}", not 32 hex digits'
+        return _fail("machine-id", seen, "systemd-machine-id-setup, then reboot")
     twins = sorted(host for host, seen in case.clones.items() if seen == machine_id)
     if twins:
         return _fail(
@@ -298,7 +309,7 @@ def _tier(case: Preflight) -> Check:
 
 
 _CHECKS: tuple[Callable[[Preflight], Check], ...] = (
-    _root,
+    lambda case: root_check(case.host, case.facts),
     _systemd,
     _os,
     _disk,

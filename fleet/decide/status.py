@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fleet.decide.classify import best_instance
 from fleet.decide.identity import activation_name
@@ -39,6 +39,14 @@ CELLS: Mapping[tuple[bool, bool], tuple[Health, str, str]] = {
 }
 
 
+#: SSM agents ping every 5 minutes, and when SSM calls a node lost is not documented; two pings
+#: missed and a minute is the age beyond which "Online" is no news of the node any more.
+PING_STALE = timedelta(minutes=11)
+
+#: A ping that is due, but not yet stale.
+PING_DUE = timedelta(minutes=5, seconds=30)
+
+
 @dataclass(frozen=True, slots=True)
 class NotRead:
     """A ledger that could not be read: why, in words for a person."""
@@ -61,12 +69,14 @@ class StoreReadings:
     Attributes:
         nodes: SSM's nodes of the account and region; those of other stores do not matter.
         recorded: (host id, ledger) -> what an earlier run saw; ledger is host, ssm or ecs.
+        now: for the ages.
     """
 
     store: Store
     cluster: Reading[Cluster | None] | NotRead
     instances: Reading[tuple[ContainerInstance, ...]] | NotRead
     nodes: Reading[tuple[ManagedInstance, ...]] | NotRead
+    now: datetime
     recorded: Mapping[tuple[str, str], Recorded] = field(default_factory=dict)
 
 
@@ -175,9 +185,14 @@ def _ecs_view(
         return _recorded(readings, host, "ecs", readings.instances.why)
     if not instances:
         return LedgerView("absent", readings.instances.at, Freshness.LIVE)
-    best = best_instance(tuple(instances))
-    connected = "connected" if best.agent_connected else "not connected"
-    return LedgerView(f"{best.status}, {connected}", readings.instances.at, Freshness.LIVE)
+    words = ecs_words(best_instance(tuple(instances)))
+    return LedgerView(words, readings.instances.at, Freshness.LIVE)
+
+
+def ecs_words(instance: ContainerInstance) -> str:
+    """What ECS says of a host, in few words that change only when it does."""
+    connected = "connected" if instance.agent_connected else "not connected"
+    return f"{instance.status}, {connected}"
 
 
 def _recorded(readings: StoreReadings, host: Host, ledger: str, why: str) -> LedgerView:
@@ -199,7 +214,7 @@ def _health(
     if len(instances) > 1:
         return (
             Health.TWINS,
-            f"{len(instances)} container instances of one node",
+            f"{len(instances)} container instances for this host",
             f"aws ecs list-container-instances --cluster {readings.store.cluster}",
         )
     if node is None and not instances:
@@ -210,4 +225,25 @@ def _health(
         return Health.PARTIAL, "ECS knows it, SSM does not: its node was deregistered", register
     if not instances:
         return Health.PARTIAL, f"SSM knows {node.id}, ECS does not", register
-    return CELLS[node.ping is Ping.ONLINE, instances[0].agent_connected]
+    if instances[0].status != "ACTIVE":
+        return (
+            Health.DRAINING,
+            f"{instances[0].status}: no task is placed on it",
+            f"if that is over: fleet register {host.store} --host {host.name} says how",
+        )
+    return _cell(readings, node, instances[0])
+
+
+def _cell(
+    readings: StoreReadings, node: ManagedInstance, instance: ContainerInstance
+) -> tuple[Health, str, str]:
+    pinged = readings.now - node.last_ping_at if node.last_ping_at else None
+    online = node.ping is Ping.ONLINE and (pinged is None or pinged <= PING_STALE)
+    health, reason, fix = CELLS[online, instance.agent_connected]
+    if health is Health.ECS_DOWN and pinged is not None and pinged > PING_DUE:
+        minutes = int(pinged.total_seconds() // 60)
+        reason = (
+            f"the ECS agent is gone and SSM's ping of {minutes} min ago is overdue: going dark?"
+        )
+        fix = f"fleet status {readings.store.id} in a few minutes; is the store's link up?"
+    return health, reason, fix

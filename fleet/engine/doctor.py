@@ -96,10 +96,9 @@ def _attempt(name: str, look: Callable[[], list[Check]]) -> list[Check]:
 
 
 def _caller(wiring: Wiring, shard: Shard, place: str) -> list[Check]:
-    arn = check_caller(shard).arn
-    reading = observe.caller(shard)
+    reading = check_caller(shard)
     offset = (wiring.clock.now() - reading.at).total_seconds()
-    return [Check(f"{place} caller", CheckResult.OK, arn), _clock(place, offset)]
+    return [Check(f"{place} caller", CheckResult.OK, reading.value.arn), _clock(place, offset)]
 
 
 def _clock(place: str, offset: float) -> Check:

@@ -1,22 +1,30 @@
 """One host, from its plan to a verdict: each step performed, audited, and then looked at again."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from fleet.aws import perform
+from fleet.aws import observe, perform
 from fleet.aws.session import Shard
-from fleet.decide.agent_config import ecs_config, store_json, var_ecs_config
+from fleet.decide.agent_config import agent_config
 from fleet.decide.classify import best_instance
-from fleet.decide.identity import activation_name, declared_attributes, differing, host_tags
-from fleet.decide.status import ALL_ACTIVE
+from fleet.decide.identity import (
+    activation_name,
+    declared_attributes,
+    differing,
+    host_tags,
+    is_ours,
+)
+from fleet.decide.status import ALL_ACTIVE, ecs_words
 from fleet.decide.verify import verify
 from fleet.engine.ledgers import read_store
 from fleet.engine.tally import Tally
 from fleet.engine.wiring import Wiring
-from fleet.errors import AwsError, AwsUnreachable, FleetError, HostKeyUnknown
+from fleet.errors import AwsError, AwsUnreachable, FleetError
 from fleet.model.onboarding import (
     Activate,
+    Await,
     DeleteActivation,
     DeregisterOrphan,
     HostClass,
@@ -28,6 +36,7 @@ from fleet.model.onboarding import (
     StoreLedgers,
     StorePlan,
     TagContainerInstance,
+    TagNode,
     Verification,
     Verified,
 )
@@ -69,6 +78,7 @@ class HostRun:
     plan: HostPlan
     script: Script | None
     tally: Tally
+    look_again: Callable[[], HostPlan]
     began: datetime = field(init=False)
     activation_id: str = ""
     code: Secret | None = None
@@ -76,6 +86,11 @@ class HostRun:
 
     def __post_init__(self) -> None:
         self.began = self.wiring.clock.now()
+
+    @property
+    def again(self) -> str:
+        """The command that works on this host alone."""
+        return f"fleet register {self.plan.host.store} --host {self.plan.host.name}"
 
     @property
     def stopping(self) -> bool:
@@ -119,20 +134,22 @@ def run_host(run: HostRun) -> HostResult:
     run.began = run.wiring.clock.now()
     plan = run.plan
     if plan.refusal:
-        return run.result(Outcome.REFUSED, _refusal_reason(plan), plan.fix)
-    installs = any(isinstance(step, Install) for step in plan.steps)
+        outcome = Outcome.LOCKED if plan.locked else Outcome.REFUSED
+        return run.result(outcome, _refusal_reason(plan), plan.fix)
     if not plan.steps:
         return run.result(Outcome.ALREADY, plan.classification.reason)
-    again = f"fleet register {plan.host.store} --host {plan.host.name}"
+    if _has(plan, DeleteActivation, DeregisterOrphan):
+        changed = _changed(plan, run.look_again())
+        if changed:
+            return run.result(Outcome.FAILED, f"changed since it was planned: {changed}", run.again)
+    if not _has(plan, Install, Await):
+        return _take_steps(run, plan.steps) or run.result(Outcome.REPAIRED, _repaired(plan))
+    # A machine is pinned once it was seen to be registered.
+    pins = tuple(step for step in plan.steps if isinstance(step, PinMachine))
     try:
-        for step in plan.steps:
-            if isinstance(step, PinMachine) and installs:
-                continue  # a machine is pinned once it was seen to be registered
-            if run.stopping:
-                return run.result(Outcome.STOPPED, f"stopped before: {_name(step)}", again)
-            _perform(run, step)
-        if not installs:
-            return run.result(Outcome.REPAIRED, _repaired(plan))
+        stopped = _take_steps(run, tuple(step for step in plan.steps if step not in pins))
+        if stopped:
+            return stopped
         verdict = _await_verified(run)
     finally:
         _discard_activation(run)
@@ -140,17 +157,41 @@ def run_host(run: HostRun) -> HostResult:
         return run.result(
             Outcome.NOT_VERIFIED,
             f"{verdict.verified}: {verdict.reason}",
-            f"{again}, which resumes from there",
+            f"{run.again}, which resumes from there",
             verdict.container_instance_arn,
         )
-    for step in plan.steps:
-        if isinstance(step, PinMachine):
-            _perform(run, step)
-    return run.result(Outcome.REGISTERED, verdict.reason, arn=verdict.container_instance_arn)
+    outcome = Outcome.REGISTERED if _has(plan, Install) else Outcome.REPAIRED
+    return _take_steps(run, pins) or run.result(
+        outcome, verdict.reason, arn=verdict.container_instance_arn
+    )
+
+
+def _has(plan: HostPlan, *kinds: type) -> bool:
+    return any(isinstance(step, kinds) for step in plan.steps)
+
+
+def _take_steps(run: HostRun, steps: Sequence[HostStep]) -> HostResult | None:
+    """Take steps in order; a result only where a person stopped the run before one of them."""
+    for step in steps:
+        if run.stopping and not isinstance(step, PinMachine):
+            return run.result(Outcome.STOPPED, f"stopped before {_name(step)}", run.again)
+        _perform(run, step)
+    return None
+
+
+def _changed(planned: HostPlan, now: HostPlan) -> str:
+    """What differs between two plans of a host; "" if the same would be done.
+
+    Deleting an activation or deregistering a node must not rest on a picture that is minutes old:
+    a person took their time at the prompt, or an earlier run is at work on the host after all.
+    """
+    if now.steps == planned.steps:
+        return ""
+    return now.refusal or f"it is {now.classification.host_class}: {now.classification.reason}"
 
 
 def _refusal_reason(plan: HostPlan) -> str:
-    if plan.classification.host_class is HostClass.UNREACHABLE:
+    if plan.classification.host_class in {HostClass.UNREACHABLE, HostClass.UNPINNED}:
         return plan.classification.reason
     return f"{plan.refusal}: {plan.classification.reason}"
 
@@ -163,6 +204,8 @@ def _name(step: HostStep) -> str:
         Install: "installing",
         PutAttributes: "putting attributes",
         TagContainerInstance: "tagging",
+        TagNode: "tagging the node",
+        Await: "verifying",
         PinMachine: "pinning",
     }[type(step)]
 
@@ -174,32 +217,38 @@ def _repaired(plan: HostPlan) -> str:
 def _perform(run: HostRun, step: HostStep) -> None:
     match step:
         case DeleteActivation():
+            run.audit("ssm:DeleteActivation", step.reason, activation_id=step.activation_id)
             perform.delete_activation(run.shard, step.activation_id)
             run.tally.deleted(step.activation_id)
-            run.audit("ssm:DeleteActivation", step.reason, activation_id=step.activation_id)
         case DeregisterOrphan():
-            perform.deregister_managed_instance(run.shard, step.managed_instance_id)
             run.audit(
                 "ssm:DeregisterManagedInstance",
                 step.reason,
                 managed_instance_id=step.managed_instance_id,
             )
+            perform.deregister_managed_instance(run.shard, step.managed_instance_id)
         case Activate():
             _activate(run, step)
         case Install():
             _install(run, step)
         case PutAttributes():
             run.tell(Phase.REPAIRING, "attributes")
+            run.audit("ecs:PutAttributes", step.reason, **step.attributes)
             cluster = run.store_plan.store.cluster
             perform.put_attributes(run.shard, cluster, step.container_instance_arn, step.attributes)
-            run.audit("ecs:PutAttributes", step.reason, **step.attributes)
         case TagContainerInstance():
             run.tell(Phase.REPAIRING, "tags")
-            perform.tag_resource(run.shard, step.container_instance_arn, step.tags)
             run.audit("ecs:TagResource", step.reason, **step.tags)
+            perform.tag_resource(run.shard, step.container_instance_arn, step.tags)
+        case TagNode():
+            run.tell(Phase.REPAIRING, "tags of the node")
+            run.audit("ssm:AddTagsToResource", step.reason, **step.tags)
+            perform.tag_managed_instance(run.shard, step.managed_instance_id, step.tags)
+        case Await():
+            pass  # done after all steps, as for an install
         case PinMachine():
-            run.wiring.pin_machine(run.plan.host.id, step.machine_id)
             run.audit("fleet:PinMachine", step.reason, machine_id=step.machine_id)
+            run.wiring.pin_machine(run.plan.host.id, step.machine_id)
 
 
 def _activate(run: HostRun, step: Activate) -> None:
@@ -213,7 +262,11 @@ def _activate(run: HostRun, step: Activate) -> None:
         _create_activation(run)
     except AwsUnreachable:
         _sweep(run)
-        _create_activation(run)
+        try:
+            _create_activation(run)
+        except AwsUnreachable:
+            _sweep(run)
+            raise
     run.audit("ssm:CreateActivation", step.reason, activation_id=run.activation_id)
 
 
@@ -232,16 +285,20 @@ def _create_activation(run: HostRun) -> None:
 
 
 def _sweep(run: HostRun) -> None:
-    host = run.plan.host
-    seen = read_store(run.shard, run.store_plan.store, [host], (), None)
-    for activation in seen.activations:
+    """Delete what CreateActivation may have made before its answer was lost.
+
+    SSM may not list it yet; then there may be one that is open for an hour, and the tally says so.
+    """
+    host, fleet_name = run.plan.host, run.wiring.fleet.name
+    seen = observe.activations(run.shard, [activation_name(host)]).value
+    mine = [a for a in seen if is_ours(a.tags, fleet_name, host)]
+    if not mine:
+        run.tally.unsure()
+    for activation in mine:
+        reason = "AWS's answer, and so its code, was lost"
+        run.audit("ssm:DeleteActivation", reason, activation_id=activation.id)
         perform.delete_activation(run.shard, activation.id)
         run.tally.deleted(activation.id)
-        run.audit(
-            "ssm:DeleteActivation",
-            "its answer, and so its code, was lost",
-            activation_id=activation.id,
-        )
 
 
 def _discard_activation(run: HostRun) -> None:
@@ -267,22 +324,22 @@ def _install(run: HostRun, step: Install) -> None:
         raise FleetError(message)
     run.tell(Phase.INSTALLING)
     store, host = run.store_plan.store, run.plan.host
-    tags = host_tags(run.wiring.fleet.name, host)
+    config = agent_config(run.wiring.fleet.name, store, host)
     order = InstallOrder(
         region=store.region,
         cluster=store.cluster,
         activation_id=run.activation_id or None,
         installer=run.script.content,
-        ecs_config=ecs_config(store, host, declared_attributes(store, host), tags),
-        ecs_var_config=var_ecs_config(store.region),
-        store_json=store_json(store, host),
+        ecs_config=config.ecs,
+        ecs_var_config=config.var_ecs,
+        store_json=config.store,
         set_runtime=step.set_runtime,
         docker_source=step.docker_source,
     )
 
     # Audited before, too: whatever happens to the connection, the host may have been changed.
     run.audit("host:Install", step.reason, installer_sha256=run.script.sha256)
-    with run.wiring.connect(host, _refuse_new_key) as connection:
+    with run.wiring.connect(host, None) as connection:
         report: InstallReport = install(
             connection,
             order,
@@ -300,13 +357,6 @@ def _install(run: HostRun, step: Install) -> None:
     )
 
 
-def _refuse_new_key(host_id: str, _key_type: str, _fingerprint: str) -> None:
-    raise HostKeyUnknown(
-        f"{host_id}: its pinned host key has gone since its facts were read",
-        hint="who changes inventory/known_hosts? register it again",
-    )
-
-
 def _await_verified(run: HostRun) -> Verification:
     """Read the ledgers until they agree or time is up; mends attributes on the way.
 
@@ -318,7 +368,7 @@ def _await_verified(run: HostRun) -> Verification:
     clock = run.wiring.clock
     deadline = clock.now().timestamp() + VERIFY_TIMEOUT_S
     while True:
-        ledgers = read_store(run.shard, store, [host], [run.vault_id], None)
+        ledgers = read_store(run.shard, store, (), [run.vault_id], None)
         verdict = verify(store, host, run.vault_id, ledgers)
         if verdict.verified is Verified.ATTRIBUTES_DIFFER:
             _mend(run, ledgers, verdict)
@@ -344,5 +394,6 @@ def _record(run: HostRun, verdict: Verification, ledgers: StoreLedgers) -> None:
     node = next((n for n in ledgers.managed_instances if n.id == run.vault_id), None)
     if node:
         records.observe(host.store, host.name, "ssm", {"state": str(node.ping)}, at=now)
-    if verdict.container_instance_arn:
-        records.observe(host.store, host.name, "ecs", {"state": verdict.reason}, at=now)
+    for instance in ledgers.container_instances:
+        if instance.arn == verdict.container_instance_arn:
+            records.observe(host.store, host.name, "ecs", {"state": ecs_words(instance)}, at=now)

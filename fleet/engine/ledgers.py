@@ -1,33 +1,39 @@
 """Reads AWS's ledgers of one store: who we are there, ECS, SSM, and the room for more nodes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleet.aws import observe
 from fleet.aws.session import Shard
 from fleet.decide.identity import activation_name
 from fleet.errors import CredentialsError
 from fleet.model.inventory import Host, Store
-from fleet.model.observed import Caller, NodeTier
+from fleet.model.observed import Caller, NodeTier, Reading
 from fleet.model.onboarding import StoreLedgers
 
 
 @dataclass(frozen=True, slots=True)
 class ShardView:
-    """What holds for a whole account and region: the caller and the room for nodes."""
+    """What holds for a whole account and region.
+
+    Attributes:
+        caller: who we are there.
+        tier: the room for nodes; None where it was not needed or could not be read.
+    """
 
     caller: Caller
-    tier: NodeTier | None
+    tier: NodeTier | None = None
 
 
-def check_caller(shard: Shard) -> Caller:
-    """Who we are there.
+def check_caller(shard: Shard) -> Reading[Caller]:
+    """Who we are there, by AWS's clock.
 
     Raises:
         CredentialsError: the credentials belong to another account than the inventory says.
             Everything after this would have happened to somebody else's shops.
     """
-    caller = observe.caller(shard).value
+    reading = observe.caller(shard)
+    caller = reading.value
     account = shard.account
     if caller.account_id != account.account_id:
         raise CredentialsError(
@@ -36,7 +42,7 @@ def check_caller(shard: Shard) -> Caller:
             operation="sts:GetCallerIdentity",
             hint=f"check AWS_PROFILE, or `profile:` of {account.name} in inventory/fleet.yaml",
         )
-    return caller
+    return reading
 
 
 def read_store(
@@ -49,7 +55,8 @@ def read_store(
     """What ECS and SSM say about one store now.
 
     Args:
-        hosts: whose activations to look for.
+        hosts: whose activations to look for, and whose nodes they do not hold; none to read only
+            what verifying needs.
         vault_ids: node ids that the hosts themselves hold; those that carry no tag of ours are
             asked for by id, so that a foreign node is seen for what it is.
         tier: read once for the account and region, by the caller.
@@ -57,18 +64,22 @@ def read_store(
     cluster = observe.clusters(shard, [store.cluster]).value.get(store.cluster)
     instances = observe.container_instances(shard, store.cluster).value if cluster else ()
     nodes = {n.id: n for n in observe.managed_instances_of_store(shard, store.id).value}
-    missing = sorted(set(vault_ids) - nodes.keys())
-    unknown: tuple[str, ...] = ()
+    held = set(vault_ids)
+    missing = sorted(held - nodes.keys())
     if missing:
-        lookup = observe.managed_instances(shard, missing).value
-        nodes.update({n.id: n for n in lookup.known})
-        unknown = lookup.unknown
+        nodes.update({n.id: n for n in observe.managed_instances(shard, missing).value.known})
     names = [activation_name(host) for host in hosts]
+    # Tags prove whose a node is. They cost a call a node, so they are read only where the store's
+    # own tag is missing, or where a node may have to be deregistered.
+    doubtful = [n for n in nodes.values() if n.id in missing or n.id not in held]
+    for node in doubtful:
+        if node.name in names:
+            tags = observe.managed_instance_tags(shard, node.id).value
+            nodes[node.id] = replace(node, tags=tags)
     return StoreLedgers(
         cluster=cluster,
         container_instances=instances,
         managed_instances=tuple(nodes[id_] for id_ in sorted(nodes)),
         activations=observe.activations(shard, names).value,
         tier=tier,
-        foreign_nodes=unknown,
     )

@@ -4,11 +4,13 @@ Nothing is remembered between two runs that AWS or the host does not say: a run 
 anywhere is finished by the next, which looks first at what is really there.
 """
 
+import contextlib
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from fleet.aws import observe, perform
 from fleet.aws.installer import fetch_installer
@@ -23,15 +25,25 @@ from fleet.engine.wiring import Wiring
 from fleet.errors import (
     AwsError,
     FleetError,
+    HostCommandFailed,
     HostKeyChanged,
     HostKeyUnknown,
-    SshError,
+    Locked,
+    RecordsError,
     UsageError,
 )
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import HostFacts
 from fleet.model.onboarding import HostClass, HostPlan, Install, StoreLedgers, StorePlan
-from fleet.model.progress import HostEvent, HostResult, Note, Outcome, Phase, RegisterResult
+from fleet.model.progress import (
+    HostEvent,
+    HostLine,
+    HostResult,
+    Note,
+    Outcome,
+    Phase,
+    RegisterResult,
+)
 from fleet.ssh.facts import read_facts
 
 Key = tuple[str, str]
@@ -62,19 +74,20 @@ class Prepared:
 
     plans: tuple[StorePlan, ...]
     shards: Mapping[Key, ShardView]
+    selection: Selection
     facts: Mapping[str, HostFacts]
     run_id: str
 
 
 def arrive(wiring: Wiring, selection: Selection) -> Mapping[Key, ShardView]:
-    """Who we are in every account and region of the selection, and the room for nodes there.
+    """Who we are in every account and region of the selection.
 
     Raises:
         CredentialsError: they belong to another account than the inventory says.
         AwsError: AWS could not be asked.
     """
     keys = sorted({_key(store) for store in selection.stores})
-    return {key: _view(_shard(wiring, key)) for key in keys}
+    return {key: ShardView(check_caller(_shard(wiring, key)).value) for key in keys}
 
 
 def prepare(
@@ -101,6 +114,7 @@ def prepare(
                 strict=True,
             )
         )
+        shards = _with_room(wiring, shards, selection.stores, read)
         ledgers = list(
             pool.map(lambda s: _ledgers(wiring, selection, s, shards, read), selection.stores)
         )
@@ -125,7 +139,7 @@ def prepare(
         )
         ahead[key] += sum(adds_node(p) for p in plan.hosts)
         plans.append(plan)
-    return Prepared(tuple(plans), shards, facts, run_id)
+    return Prepared(tuple(plans), shards, selection, facts, run_id)
 
 
 def _key(store: Store) -> Key:
@@ -137,15 +151,29 @@ def _shard(wiring: Wiring, key: Key) -> Shard:
     return wiring.shard(wiring.fleet.accounts[account], region)
 
 
-def _view(shard: Shard) -> ShardView:
-    caller = check_caller(shard)
-    try:
-        tier = observe.node_tier(shard).value
-    except AwsError:
-        # Room for nodes is a preflight check that warns when it is not known; a caller that may
-        # not read it can still register.
-        tier = None
-    return ShardView(caller, tier)
+def _with_room(
+    wiring: Wiring,
+    shards: Mapping[Key, ShardView],
+    stores: Sequence[Store],
+    read: Mapping[str, HostFacts | Unread],
+) -> Mapping[Key, ShardView]:
+    """The views, with the room for nodes where a host may need it: a call per 50 nodes there are.
+
+    Room is a preflight check that warns when it is not known, so a caller that may not read it can
+    still register.
+    """
+    wanted = {
+        _key(store)
+        for store in stores
+        for host in store.hosts
+        if isinstance(facts := read.get(host.id), HostFacts) and not facts.ssm.instance_id
+    }
+    views = dict(shards)
+    for key in wanted:
+        with contextlib.suppress(AwsError):
+            tier = observe.node_tier(_shard(wiring, key)).value
+            views[key] = replace(views[key], tier=tier)
+    return views
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +183,11 @@ class _Visit:
     wiring: Wiring
     shards: Mapping[Key, ShardView]
     run_id: str
+
+    def keep(self, host: Host, text: str) -> None:
+        """Put lines into the host's log."""
+        for line in text.splitlines():
+            self.wiring.listen(HostLine(self.wiring.clock.now(), host.id, line))
 
     def accepted(self, host: Host, store: Store, key_type: str, fingerprint: str) -> None:
         now = self.wiring.clock.now()
@@ -172,12 +205,12 @@ class _Visit:
 
 
 def _facts(visit: _Visit, host: Host, store: Store) -> HostFacts | Unread:
+    """What a host says of itself; whatever goes wrong with one host concerns that host only."""
     wiring = visit.wiring
     wiring.listen(HostEvent(wiring.clock.now(), host.id, Phase.FACTS))
-    again = f"fleet register {host.store} --host {host.name}"
     try:
         with wiring.connect(
-            host, lambda _id, kind, print_: visit.accepted(host, store, kind, print_)
+            host, lambda _id, kind, fingerprint: visit.accepted(host, store, kind, fingerprint)
         ) as connection:
             facts = read_facts(
                 connection,
@@ -186,11 +219,19 @@ def _facts(visit: _Visit, host: Host, store: Store) -> HostFacts | Unread:
                 now=wiring.clock.now,
             )
     except HostKeyUnknown as error:
-        return Unread(HostClass.STRANGER, str(error), f"{again} --accept-new-host-keys")
+        return Unread(HostClass.UNPINNED, str(error), "")
     except HostKeyChanged as error:
         return Unread(HostClass.STRANGER, str(error), error.hint or "")
-    except SshError as error:
-        return Unread(HostClass.UNREACHABLE, str(error), error.hint or again)
+    except RecordsError:
+        raise  # what changes shops must be written down, so nothing goes on without the database
+    except FleetError as error:
+        if isinstance(error, HostCommandFailed):
+            visit.keep(host, error.output)
+        return Unread(HostClass.UNREACHABLE, str(error), error.hint or "")
+    except Exception as error:  # noqa: BLE001 - a hostile answer must not end the run for all
+        visit.keep(host, traceback.format_exc())
+        reason = f"a bug in fleet: {type(error).__name__}; its traceback is in the host's log"
+        return Unread(HostClass.UNREACHABLE, reason, "")
     wiring.records.observe(
         host.store, host.name, "host", {"state": on_host_words(facts)}, at=wiring.clock.now()
     )
@@ -217,8 +258,9 @@ def _ledgers(
 def execute(wiring: Wiring, prepared: Prepared) -> RegisterResult:
     """Perform the plans, host by host in parallel, and verify every host that was touched.
 
-    One host's failure ends that host only. A run that is asked to stop begins no new step; a host
-    in the middle of installing is waited for.
+    One host's failure ends that host only. What is deleted or deregistered rests on a second look
+    at the host and AWS just before. A run that is asked to stop begins no new step; a host in the
+    middle of installing is waited for.
 
     Raises:
         UsageError: the install script is not pinned; nothing was done.
@@ -237,6 +279,8 @@ def execute(wiring: Wiring, prepared: Prepared) -> RegisterResult:
             plan=host_plan,
             script=script,
             tally=tally,
+            look_again=partial(_look_again, wiring, prepared, plan.store, host_plan.host),
+            vault_id=_vault_id(prepared.facts.get(host_plan.host.id)),
         )
         for plan in prepared.plans
         for host_plan in plan.hosts
@@ -252,15 +296,37 @@ def execute(wiring: Wiring, prepared: Prepared) -> RegisterResult:
     )
 
 
+def _vault_id(facts: HostFacts | None) -> str:
+    return (facts.ssm.instance_id or "") if facts else ""
+
+
+def _look_again(wiring: Wiring, prepared: Prepared, store: Store, host: Host) -> HostPlan:
+    """The plan of one host by what it and AWS say now."""
+    facts = _facts(_Visit(wiring, prepared.shards, prepared.run_id), host, store)
+    selection = Selection((store,), frozenset({host.id}), prepared.selection.set_runtime)
+    known = {id_: f.machine_id for id_, f in prepared.facts.items() if f.machine_id}
+    case = Case(
+        wiring.fleet,
+        store,
+        (host,),
+        {host.name: facts},
+        _ledgers(wiring, selection, store, prepared.shards, {host.id: facts}),
+        wiring.load_pins(),
+        known,
+        set_runtime=selection.set_runtime,
+    )
+    return plan_store(case).hosts[0]
+
+
 def _run(clusters: "_Clusters", run: HostRun) -> HostResult:
     try:
         if _installs(run.plan) and not run.stopping:
             clusters.ensure(run.store_plan)
         return run_host(run)
+    except Locked as error:
+        return run.result(Outcome.LOCKED, str(error), error.hint or "")
     except FleetError as error:
-        result = HostResult(run.plan, Outcome.FAILED, str(error), error.hint or "")
-        run.tell(Phase.DONE, f"{result.outcome}: {result.reason}")
-        return result
+        return run.result(Outcome.FAILED, str(error), error.hint or "")
     except Exception as error:  # noqa: BLE001 - a bug met on one host must not lose the others
         for line in traceback.format_exc().splitlines():
             run.tell_line(line)
@@ -284,7 +350,6 @@ class _Clusters:
             if not plan.create_cluster or store.id in self._made:
                 return
             key = _key(store)
-            perform.create_cluster(_shard(self._wiring, key), store.cluster, plan.tags)
             self._wiring.records.audit(
                 self._prepared.run_id,
                 at=self._wiring.clock.now(),
@@ -295,6 +360,7 @@ class _Clusters:
                 why=plan.create_cluster,
                 detail={"cluster": store.cluster},
             )
+            perform.create_cluster(_shard(self._wiring, key), store.cluster, plan.tags)
             self._made.add(store.id)
 
 

@@ -12,6 +12,7 @@ class Tally:
         self._lock = threading.Lock()
         self._created: list[str] = []
         self._deleted: set[str] = set()
+        self._unsure = 0
 
     def created(self, activation_id: str) -> None:
         """One was made."""
@@ -23,8 +24,13 @@ class Tally:
         with self._lock:
             self._deleted.add(activation_id)
 
+    def unsure(self) -> None:
+        """There may be one that nobody can name."""
+        with self._lock:
+            self._unsure += 1
+
     def value(self) -> ActivationTally:
         """The counts now."""
         with self._lock:
             left = tuple(a for a in self._created if a not in self._deleted)
-            return ActivationTally(len(self._created), len(self._deleted), left)
+            return ActivationTally(len(self._created), len(self._deleted), left, self._unsure)

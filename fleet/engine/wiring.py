@@ -23,8 +23,9 @@ class Wiring:
         clock: the run's time.
         shard: an account and region at AWS.
         records: the database.
-        connect: opens a verified SSH connection to a host; tells host id, key type and
-            fingerprint of a new host key that was accepted and pinned.
+        connect: opens a verified SSH connection to a host. A new host key is accepted only where
+            the run was asked to and the caller gives somebody to tell: host id, key type and
+            fingerprint.
         load_pins: reads machine ids and installer checksums as they are now.
         pin_machine: writes one machine id.
         listen: told of everything that moves; must not raise.
@@ -36,7 +37,7 @@ class Wiring:
     clock: Clock
     shard: Callable[[Account, str], Shard]
     records: Records
-    connect: Callable[[Host, KeyAccepted], Connection]
+    connect: Callable[[Host, KeyAccepted | None], Connection]
     load_pins: Callable[[], Pins]
     pin_machine: Callable[[str, str], None]
     listen: Callable[[Event], None]

@@ -19,6 +19,7 @@ class HostClass(StrEnum):
     ELSEWHERE = "elsewhere"
     HALF = "half"
     STRANGER = "stranger"
+    UNPINNED = "unpinned"
     UNREACHABLE = "unreachable"
 
 
@@ -65,7 +66,6 @@ class StoreLedgers:
         managed_instances: SSM nodes tagged for the store or named by a host's vault.
         activations: of this store's hosts, used up and expired ones included.
         tier: room for nodes in the account and region.
-        foreign_nodes: vault ids that SSM of this account and region does not know.
     """
 
     cluster: Cluster | None
@@ -73,7 +73,6 @@ class StoreLedgers:
     managed_instances: tuple[ManagedInstance, ...]
     activations: tuple[Activation, ...]
     tier: NodeTier | None
-    foreign_nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +135,22 @@ class TagContainerInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class TagNode:
+    """Set tags of a managed instance that are missing or differ."""
+
+    managed_instance_id: str
+    tags: Mapping[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait until the ledgers agree: everything runs on the host, AWS does not show it yet."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PinMachine:
     """Remember the machine id of a host that was verified."""
 
@@ -150,6 +165,8 @@ HostStep = (
     | Install
     | PutAttributes
     | TagContainerInstance
+    | TagNode
+    | Await
     | PinMachine
 )
 
@@ -165,6 +182,7 @@ class HostPlan:
         steps: in order; empty for a no-op or a refusal.
         refusal: why nothing is done although something should be; "" otherwise.
         fix: what to type or do about a refusal.
+        locked: whether the refusal is that another run is at work on the host.
     """
 
     host: Host
@@ -173,6 +191,7 @@ class HostPlan:
     steps: tuple[HostStep, ...] = ()
     refusal: str = ""
     fix: str = ""
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

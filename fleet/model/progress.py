@@ -101,11 +101,18 @@ class HostResult:
 
 @dataclass(frozen=True, slots=True)
 class ActivationTally:
-    """What became of the activations of a run; ``left_open`` names those not deleted."""
+    """What became of the activations of a run.
+
+    Attributes:
+        left_open: ids of those that could not be deleted.
+        unsure: how often AWS's answer was lost and no activation was found afterwards: there may be
+            one that is open, whose code nobody has.
+    """
 
     created: int = 0
     deleted: int = 0
     left_open: tuple[str, ...] = ()
+    unsure: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Health(StrEnum):
     PARTIAL = "partial"
     ABSENT = "absent"
     TWINS = "twins"
+    DRAINING = "draining"
     UNKNOWN = "unknown"
 
 

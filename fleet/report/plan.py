@@ -10,6 +10,7 @@ from fleet.model.inventory import Store
 from fleet.model.observed import Caller, NodeTier
 from fleet.model.onboarding import (
     Activate,
+    Await,
     Check,
     CheckResult,
     DeleteActivation,
@@ -21,6 +22,7 @@ from fleet.model.onboarding import (
     PutAttributes,
     StorePlan,
     TagContainerInstance,
+    TagNode,
 )
 from fleet.report.screen import table
 
@@ -80,6 +82,10 @@ def step_words(step: HostStep) -> str:
             return f"put attributes ({step.reason})"
         case TagContainerInstance():
             return f"tag the container instance ({step.reason})"
+        case TagNode():
+            return f"tag the node in SSM ({step.reason})"
+        case Await():
+            return f"wait until SSM and ECS agree ({step.reason})"
         case PinMachine():
             return f"pin machine id ({step.reason})"
 

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+#: Seconds by which AWS's clock and ours may differ without anything being wrong.
+CLOCKS_DIFFER_S = 60.0
+
 
 def span(seconds: float) -> str:
     """``4s``, ``2m41s``, ``26h48m``, ``3d4h``: two units at most, rounded down."""
@@ -19,9 +22,15 @@ def span(seconds: float) -> str:
 
 
 def age(moment: datetime | None, now: datetime) -> str:
-    """How long ago, as ``4s ago``; ``never`` for None."""
+    """How long ago, as ``4s ago``; ``never`` for None.
+
+    A moment ahead of ``now`` by more than clocks differ is said to be so: two clocks were mixed.
+    """
     if moment is None:
         return "never"
+    ahead = (moment - now).total_seconds()
+    if ahead > CLOCKS_DIFFER_S:
+        return f"{span(ahead)} in the future"
     return f"{span((now - moment).total_seconds())} ago"
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from fleet.decide.onboarding import Case, plan_store
 from fleet.model.inventory import Architecture, Lifecycle, Pins
-from fleet.model.observed import EcsAgentFacts, HostFacts, NodeTier, Ping, SsmAgentFacts
+from fleet.model.observed import EcsAgentFacts, HostFacts, NodeTier, Ping, Privilege, SsmAgentFacts
 from fleet.model.onboarding import Install, StoreLedgers
 from tests import build
 
@@ -25,6 +25,8 @@ def _facts(case: dict[str, Any]) -> HostFacts:
     for name, kind in (("ssm", SsmAgentFacts), ("ecs", EcsAgentFacts)):
         if name in change:
             change[name] = kind(**change[name])
+    if "privilege" in change:
+        change["privilege"] = Privilege(change["privilege"])
     if "architecture" in change:
         change["architecture"] = Architecture(change["architecture"])
     return replace(facts, **change)
@@ -52,7 +54,8 @@ def _ledgers(case: dict[str, Any]) -> StoreLedgers:
 def test_case(path: Path) -> None:
     case = yaml.safe_load(path.read_text())
     expect = case["expect"]
-    host = build.host()
+    hardware = replace(build.NUC, agent_settings=case.get("agent_settings", {}))
+    host = build.host(hardware=hardware)
     shop = build.store(host, lifecycle=Lifecycle(case.get("lifecycle", "open")))
     pins = Pins(machine_ids={host.id: case["pinned"]} if "pinned" in case else {})
 
@@ -74,6 +77,8 @@ def test_case(path: Path) -> None:
     assert [type(step).__name__ for step in got.steps] == expect["steps"]
     assert expect.get("refusal", "") in got.refusal
     assert bool(got.refusal) == ("refusal" in expect)
+    assert expect.get("fix", "") in got.fix
+    assert got.locked is expect.get("locked", False)
     assert all(step.reason for step in got.steps)
     if "activate" in expect:
         (install,) = [step for step in got.steps if isinstance(step, Install)]

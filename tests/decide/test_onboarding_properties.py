@@ -58,10 +58,11 @@ facts = st.builds(
     gpg=flags,
 )
 nodes = st.builds(
-    lambda id_, name, ping: build.node(id=id_, name=name, ping=ping),
+    lambda id_, name, ping, tags: build.node(id=id_, name=name, ping=ping, tags=tags),
     st.sampled_from([build.MI, OTHER]),
     st.sampled_from(["store-042/tel-1", "store-042/cam-1", ""]),
     st.sampled_from([Ping.ONLINE, Ping.CONNECTION_LOST]),
+    st.sampled_from([None, {}, build.ours()]),
 )
 instances = st.builds(
     lambda id_, arn, connected, status: build.instance(
@@ -86,7 +87,9 @@ ledgers = st.builds(
     st.lists(instances, max_size=3, unique_by=lambda i: i.arn),
     st.lists(activations, max_size=2, unique_by=lambda a: a.id),
 )
-pins = st.sampled_from([Pins(), Pins(machine_ids={"store-042/tel-1": "m-1"})])
+pins = st.sampled_from(
+    [Pins(), Pins(machine_ids={"store-042/tel-1": "11111111111111111111111111111111"})]
+)
 
 
 def plan(seen: HostFacts, aws: StoreLedgers, known: Pins) -> HostPlan:
@@ -150,6 +153,7 @@ def test_no_node_that_is_online_or_in_the_cluster_or_of_another_host_is_deregist
             assert node.name == "store-042/tel-1"
             assert node.id not in in_cluster
             assert node.id != seen.ssm.instance_id
+            assert node.tags == build.ours()
 
 
 @given(facts, ledgers, pins, st.randoms(use_true_random=False))
@@ -172,7 +176,7 @@ def test_the_plan_does_not_depend_on_the_order_of_what_aws_lists(
 
 
 def test_a_healthy_pinned_host_needs_nothing() -> None:
-    known = Pins(machine_ids={"store-042/tel-1": "m-1"})
+    known = Pins(machine_ids={"store-042/tel-1": "11111111111111111111111111111111"})
 
     assert plan(build.installed_facts(), build.ledgers(), known).steps == ()
 
@@ -184,8 +188,8 @@ def test_hosts_before_it_take_their_room_in_the_tier() -> None:
     assert aws.tier is not None
     aws = replace(aws, tier=replace(aws.tier, nodes=999))
     boxes = {
-        "tel-1": build.bare_facts(machine_id="m-1"),
-        "tel-2": build.bare_facts(machine_id="m-2"),
+        "tel-1": build.bare_facts(machine_id="11111111111111111111111111111111"),
+        "tel-2": build.bare_facts(machine_id="22222222222222222222222222222222"),
     }
 
     got = plan_store(Case(build.fleet(shop), shop, shop.hosts, boxes, aws, Pins(), {}))

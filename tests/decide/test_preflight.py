@@ -36,6 +36,7 @@ def test_a_bare_ubuntu_box_passes_everything() -> None:
         ("gpg", {"gpg": False}),
         ("curl", {"curl": False}),
         ("machine-id", {"machine_id": ""}),
+        ("machine-id", {"machine_id": "uninitialized"}),
         ("credentials", {"shadow_credentials": ("/root/.aws/credentials",)}),
     ],
 )
@@ -131,7 +132,7 @@ def test_a_missing_device_is_named() -> None:
 
 
 def test_a_cloned_machine_id_names_the_other_host() -> None:
-    check = checks(clones={"store-007/tel-1": "m-1"})["machine-id"]
+    check = checks(clones={"store-007/tel-1": "11111111111111111111111111111111"})["machine-id"]
 
     assert check.result is CheckResult.FAIL
     assert "store-007/tel-1" in check.seen

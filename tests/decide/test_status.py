@@ -17,6 +17,7 @@ def readings(**changes: Any) -> StoreReadings:
         "cluster": Reading(world.cluster, build.NOW),
         "instances": Reading(world.container_instances, build.NOW),
         "nodes": Reading(world.managed_instances, build.NOW),
+        "now": build.NOW,
     }
     return StoreReadings(**{**given, **changes})
 
@@ -72,6 +73,35 @@ def test_the_age_of_ssm_is_that_of_the_last_ping_not_of_the_reading() -> None:
     ping = build.NOW - timedelta(minutes=4)
 
     assert only_host(nodes=Reading((build.node(last_ping_at=ping),), build.NOW)).ssm.as_of == ping
+
+
+def test_an_online_node_whose_ping_is_stale_counts_as_lost() -> None:
+    old = build.node(last_ping_at=build.NOW - timedelta(minutes=12))
+
+    status = only_host(
+        nodes=Reading((old,), build.NOW),
+        instances=Reading((build.instance(agent_connected=False),), build.NOW),
+    )
+
+    assert status.health is Health.DARK
+
+
+def test_an_overdue_ping_is_not_called_an_answer() -> None:
+    old = build.node(last_ping_at=build.NOW - timedelta(minutes=9))
+
+    status = only_host(
+        nodes=Reading((old,), build.NOW),
+        instances=Reading((build.instance(agent_connected=False),), build.NOW),
+    )
+
+    assert status.health is Health.ECS_DOWN
+    assert "9 min ago is overdue" in status.reason
+
+
+def test_a_draining_instance_is_not_healthy() -> None:
+    status = only_host(instances=Reading((build.instance(status="DRAINING"),), build.NOW))
+
+    assert status.health is Health.DRAINING
 
 
 def test_an_open_store_without_records_is_told_how_to_register() -> None:

@@ -33,7 +33,8 @@ def plan_of(**boxes: HostFacts | Unread) -> StorePlan:
 
 def one_refused() -> RegisterResult:
     plan = plan_of(
-        tel_1=build.bare_facts(), tel_2=build.bare_facts(machine_id="m-2", disk_free_mb=3174)
+        tel_1=build.bare_facts(),
+        tel_2=build.bare_facts(machine_id="22222222222222222222222222222222", disk_free_mb=3174),
     )
     good, bad = plan.hosts
     return RegisterResult(

@@ -27,6 +27,11 @@ def test_an_age_is_counted_from_now_and_never_is_said() -> None:
     assert age(None, NOW) == "never"
 
 
+def test_a_moment_in_the_future_is_not_called_fresh() -> None:
+    assert age(NOW + timedelta(hours=1), NOW) == "1h00m in the future"
+    assert age(NOW + timedelta(seconds=2), NOW) == "0s ago"
+
+
 def test_moments_are_utc_and_say_so() -> None:
     assert clock(NOW) == "02:00:00Z"
     assert stamp(NOW) == "2026-11-23T02:00:00Z"
