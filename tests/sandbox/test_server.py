@@ -70,7 +70,7 @@ class Site:
             connection.close()
 
     def aws(self, tmp_path: Path, *words: str) -> Any:
-        """What the ``aws`` command line prints."""
+        """What the ``aws`` command line prints; None for nothing."""
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
@@ -85,7 +85,7 @@ class Site:
             [str(aws), *words], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return json.loads(done.stdout) if done.stdout else None
 
     def close(self) -> None:
         for client in self._clients:
@@ -127,6 +127,23 @@ def test_the_aws_command_line_describes_clusters(site: Site, tmp_path: Path) -> 
     found = site.aws(tmp_path, "ecs", "describe-clusters", "--clusters", "store-042", "gone")
     assert found["clusters"][0]["registeredContainerInstancesCount"] == 1
     assert found["failures"][0]["reason"] == "MISSING"
+
+
+def test_tags_that_somebody_removed_from_a_node_can_be_put_back(site: Site, tmp_path: Path) -> None:
+    tags = [{"Key": "fleet:host", "Value": "cam-1"}, {"Key": "fleet:store", "Value": "store-042"}]
+    node = site.rig.node(Tags=tags).node
+    resource = (f"--resource-id={node}", "--resource-type=ManagedInstance")
+
+    site.aws(
+        tmp_path, "ssm", "remove-tags-from-resource", *resource, "--tag-keys", "fleet:host", "gone"
+    )
+
+    left = site.aws(tmp_path, "ssm", "list-tags-for-resource", *resource)
+    assert left == {"TagList": [tags[1]]}
+    ask = {"ResourceType": "ManagedInstance", "ResourceId": node}
+    ssm = site.client("ssm")
+    ssm.add_tags_to_resource(Tags=tags, **ask)
+    assert ssm.list_tags_for_resource(**ask)["TagList"] == tags
 
 
 def test_the_aws_command_line_knows_who_it_is(site: Site, tmp_path: Path) -> None:

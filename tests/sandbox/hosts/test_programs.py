@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+from fleet.sandbox.agents import ssm
 from fleet.sandbox.hosts.programs.docker import render
 from tests.sandbox.hosts.conftest import Run
-from tests.sandbox.shop import AMAZON_LINUX, Shop
+from tests.sandbox.shop import AMAZON_LINUX, REGION, UBUNTU, Shop
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,39 @@ from tests.sandbox.shop import AMAZON_LINUX, Shop
 def test_a_program_answers_for_its_host(shop: Shop, run: Run, command: str, printed: str) -> None:
     host = shop.host(machine="aarch64", cpus=6, memory_mb=6854, disk_free_mb=1234)
     assert run(host, command).stdout.strip() == printed.format(root=host.root)
+
+
+@pytest.mark.parametrize(("release", "active"), [(UBUNTU, "activating"), (AMAZON_LINUX, "failed")])
+def test_is_active_tells_of_an_agent_whose_instance_was_deregistered(
+    shop: Shop, run: Run, release: dict[str, str], active: str
+) -> None:
+    shop.cluster()
+    host = shop.host(os_release=release)
+    host.install("amazon-ssm-agent")
+    host.install("amazon-ecs-init")
+    shop.configure(host)
+    activation_id, code = shop.activation()
+    ssm.register(host, activation_id=activation_id, activation_code=code, region=REGION)
+    host.units.restart(ssm.UNIT)
+    host.units.start("ecs")
+    shop.clock.advance(10)
+    shop.call(
+        "ecs",
+        "DeregisterContainerInstance",
+        cluster="store-042",
+        containerInstance=shop.instances()[0]["containerInstanceArn"],
+    )
+    shop.clock.advance(600)
+    asked = run(host, "systemctl is-active ecs")
+    assert (asked.stdout, asked.returncode) == ("active\n", 0)
+
+    host.units.restart("ecs")
+    shop.clock.advance(5)
+
+    asked = run(host, "systemctl is-active ecs")
+    assert (asked.stdout, asked.returncode) == (f"{active}\n", 3)
+    assert run(host, "systemctl show -p ExecMainStatus --value ecs").stdout == "5\n"
+    assert run(host, "curl -s http://localhost:51678/v1/metadata").returncode == 7
 
 
 def test_the_clock_of_a_host_can_be_wrong(shop: Shop, run: Run) -> None:
