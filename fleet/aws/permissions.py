@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any], ...]] = {
         observe.container_instances,
         observe.managed_instances_of_store,
         observe.managed_instances,
+        observe.managed_instance_tags,
         observe.activations,
         observe.node_tier,
         perform.create_cluster,
@@ -62,12 +63,15 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any], ...]] = {
         perform.deregister_managed_instance,
         perform.put_attributes,
         perform.tag_resource,
+        perform.tag_managed_instance,
     ),
     "status": (
         observe.caller,
         observe.clusters,
         observe.container_instances,
+        observe.managed_instances_of_store,
         observe.managed_instances_tagged,
+        observe.managed_instances,
     ),
     "doctor": (
         observe.caller,
