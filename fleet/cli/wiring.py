@@ -58,12 +58,17 @@ def open_wiring(
     ssh_config = ssh_config_path()
 
     def connect(host: Host, accepted: KeyAccepted | None) -> Connection:
+        def on_new_key(host_id: str, key_type: str, fingerprint: str) -> None:
+            pinned(host_id)
+            if accepted is not None:
+                accepted(host_id, key_type, fingerprint)
+
         return open_connection(
             host,
             ssh_config=ssh_config,
             known_hosts=inventory / "known_hosts",
             accept_new=accept_new_host_keys and accepted is not None,
-            on_new_key=on_new_key or _nobody,
+            on_new_key=on_new_key,
         )
 
     return Wiring(
@@ -77,10 +82,6 @@ def open_wiring(
         listen=listen,
         stop=stop or threading.Event(),
     )
-
-
-def _nobody(_host_id: str, _key_type: str, _fingerprint: str) -> None:
-    """Told of no key: where nobody listens none is accepted."""
 
 
 def pinned_hosts(fleet: Fleet, inventory: Path) -> frozenset[str]:
