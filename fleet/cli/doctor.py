@@ -24,7 +24,7 @@ def doctor(
     from fleet.report.screen import console_for
 
     wiring = open_wiring(inventory, listen=lambda _event: None)
-    with leaves_at_once("interrupted; nothing was changed"):
+    with leaves_at_once(lambda: "interrupted; nothing was changed"):
         checks = (
             *local_checks(wiring, pinned_hosts(wiring.fleet, inventory)),
             *remote_checks(wiring),

@@ -3,18 +3,40 @@
 import os
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from fleet import __version__
 from fleet.cli import doctor, installer, inventory, register, sandbox, status, validate
 from fleet.cli.options import state_dir
-from fleet.errors import FleetError
+from fleet.cli.streams import hold_standard_streams, settle
+from fleet.errors import FleetError, Interrupted
+
+#: What a shell says of a command that SIGPIPE ended.
+READER_GONE = 141
+
+
+class _Commands(TyperGroup):
+    """Ends what a person or a pipe breaks off before typer words it in its own way."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _tell("interrupted")
+            raise typer.Exit(Interrupted.exit_code) from None
+        except BrokenPipeError:  # `fleet status | head`: nothing is wrong, and nobody listens
+            raise typer.Exit(READER_GONE) from None
+
 
 app = typer.Typer(
     name="fleet",
+    cls=_Commands,
     help="Register, roll out to and reconcile ECS Anywhere hosts in retail shops.",
     no_args_is_help=True,
     add_completion=False,
@@ -61,30 +83,33 @@ def _report_crash() -> str:
     return str(path)
 
 
+def _tell(line: str) -> None:
+    """Say a last line, if anybody still listens."""
+    with suppress(OSError, ValueError):
+        typer.echo(line, err=True)
+
+
 def main() -> None:
     """Run the command line; the entry point of the console script."""
+    hold_standard_streams()
     try:
         app()
-    except FleetError as error:
-        typer.echo(f"error: {error}", err=True)
-        if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
+    except Interrupted as error:
+        _tell(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of a pipe went away (`fleet status | head`); say nothing, and keep the
-        # interpreter from complaining when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except FleetError as error:
+        _tell(f"error: {error}")
+        if error.hint:
+            _tell(f"hint: {error.hint}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # raised while words that were not understood were being explained
+        sys.exit(READER_GONE)
     except Exception as error:  # noqa: BLE001 - the last stop: a bug must not print a traceback
         where = _report_crash()
-        typer.echo(f"error: a bug in fleet: {type(error).__name__}", err=True)
-        typer.echo(
-            f"hint: the traceback is in {where}"
-            if where
-            else "hint: rerun with a writable .fleet/",
-            err=True,
+        _tell(f"error: a bug in fleet: {type(error).__name__}")
+        _tell(
+            f"hint: the traceback is in {where}" if where else "hint: rerun with a writable .fleet/"
         )
         sys.exit(1)
+    finally:
+        settle()

@@ -11,8 +11,8 @@ from fleet.report.times import clock
 class Observers:
     """Passes every event to what shows it and, once a run has a name, to its log folder.
 
-    Called from many threads; one at a time gets through. A log that cannot be written never stops a
-    run: the first failure is shown, and the run goes on without its log.
+    Called from many threads; one at a time gets through. Never raises: a run goes on when nobody
+    is left to see it, and without its log when that cannot be written, which is shown once.
     """
 
     def __init__(self, show: Callable[[Event], None]) -> None:
@@ -23,7 +23,7 @@ class Observers:
     def __call__(self, event: Event) -> None:
         """Show and keep one event."""
         with self._lock:
-            self._show(event)
+            self._tell(event)
             if self._folder is not None:
                 self._keep(self._folder, event)
 
@@ -36,6 +36,12 @@ class Observers:
         """From now on keep events below this folder, one file per host."""
         with self._lock:
             self._folder = folder
+
+    def _tell(self, event: Event) -> None:
+        try:
+            self._show(event)
+        except (OSError, ValueError):  # ValueError is what a closed file object raises
+            self._show = _nobody
 
     def _keep(self, folder: Path, event: Event) -> None:
         match event:
@@ -51,4 +57,8 @@ class Observers:
                 log.write(f"{clock(event.at)} {text}\n")
         except OSError as error:
             self._folder = None
-            self._show(Note(event.at, f"no log is kept: {folder}: {error.strerror}"))
+            self._tell(Note(event.at, f"no log is kept: {folder}: {error.strerror}"))
+
+
+def _nobody(_event: Event) -> None:
+    pass

@@ -30,7 +30,7 @@ def status(
 
     wiring = open_wiring(inventory, listen=lambda _event: None)
     chosen = select(wiring.fleet, stores) if stores else wiring.fleet.stores
-    with leaves_at_once("interrupted while reading"):
+    with leaves_at_once(lambda: "interrupted while reading"):
         seen = read_status(wiring, chosen)
     now = wiring.clock.now()
     if json:

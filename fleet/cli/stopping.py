@@ -1,31 +1,47 @@
-"""Ctrl-C and SIGTERM: the first asks a run to end at a safe point, the second leaves at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks a run to end at a safe point, the second leaves."""
 
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+#: Most wall seconds for what is done on the way out; a database may be locked, a clock far away.
+LEAVE_WITHIN_S = 2.0
+
+#: A redrawn table hides the cursor; this shows it again.
+SHOW_CURSOR = "\x1b[?25h"
+
+INTERRUPTED = 130
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextmanager
-def stops_safely(stop: threading.Event, *, resume: str) -> Iterator[None]:
+def stops_safely(
+    stop: threading.Event, *, resume: str, leaving: Callable[[], None] = _nothing
+) -> Iterator[None]:
     """While inside, the first signal sets ``stop``; the second ends the process.
 
     Leaving at once is safe too: what is half done is found and finished by the next run.
 
     Args:
         resume: the command that finishes what is left.
+        leaving: tried before the process ends at once; runs in a thread, and not for long.
     """
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
-            _leave(f"\nleft at once; resume with: {resume}\n")
+            _leave(f"left at once; resume with: {resume}", leaving)
         stop.set()
-        sys.stderr.write(
+        _say(
             "\nstopping: hosts in the middle of installing finish first; "
             "Ctrl-C again leaves at once\n"
         )
@@ -35,28 +51,65 @@ def stops_safely(stop: threading.Event, *, resume: str) -> Iterator[None]:
 
 
 @contextmanager
-def leaves_at_once(message: str) -> Iterator[None]:
-    """While inside, a signal ends the process with ``message``; for work that touches nothing.
+def leaves_at_once(
+    message: Callable[[], str], leaving: Callable[[], None] = _nothing
+) -> Iterator[None]:
+    """While inside, a signal ends the process with a message; for work that changes no host.
 
     Threads that wait for a dark host cannot be interrupted, and there is nothing to clean up.
+
+    Args:
+        leaving: as of ``stops_safely``.
     """
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        _leave(f"\n{message}\n")
+        _leave(message(), leaving)
 
     with _handling(on_signal):
         yield
 
 
-def _leave(message: str) -> None:
-    sys.stderr.write(message)
-    sys.stderr.flush()
-    os._exit(130)
+def _say(text: str) -> None:
+    """Say something from a signal handler, which may have interrupted somebody who speaks."""
+    with suppress(OSError, ValueError, RuntimeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _leave(message: str, leaving: Callable[[], None]) -> NoReturn:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        _exit(message)
+
+    for number in SIGNALS:
+        signal.signal(number, on_signal)
+
+    def tidy_up() -> None:
+        with suppress(Exception):
+            leaving()
+
+    # In a thread: what was interrupted may hold the very lock that this needs.
+    thread = threading.Thread(target=tidy_up, daemon=True)
+    thread.start()
+    thread.join(LEAVE_WITHIN_S)
+    _exit(message)
+
+
+def _exit(message: str) -> NoReturn:
+    with suppress(OSError):
+        cursor = SHOW_CURSOR if os.isatty(2) else ""
+        os.write(2, f"{cursor}\n{message}\n".encode())
+    os._exit(INTERRUPTED)
 
 
 @contextmanager
 def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    # A hang-up that is ignored stays so: that is what nohup asks for.
+    mine = [
+        number
+        for number in SIGNALS
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, handler) for number in mine}
     try:
         yield
     finally:

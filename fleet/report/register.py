@@ -7,22 +7,33 @@ from rich.text import Text
 
 from fleet.model.onboarding import CheckResult
 from fleet.model.progress import HostResult, Outcome, RegisterResult
+from fleet.report.commands import Again
 from fleet.report.plan import check_lines, plan_document, preflight_words, refusal_lines, store_line
 from fleet.report.screen import table
 from fleet.report.times import span
 
 COLUMNS = ("HOST", "CLASS", "PREFLIGHT", "RESULT", "TIME", "DETAIL")
 
+ALL_HOSTS = Again()
+
 _STYLES = {
     Outcome.REGISTERED: "green",
     Outcome.ALREADY: "",
     Outcome.REPAIRED: "green",
     Outcome.STOPPED: "yellow",
+    Outcome.LOCKED: "yellow",
 }
 
 
-def result_view(result: RegisterResult, width: int, log: str) -> RenderableType:
-    """The end of a run: a table per store, causes, the tally, and what to type next."""
+def result_view(
+    result: RegisterResult, width: int, log: str, again: Again = ALL_HOSTS
+) -> RenderableType:
+    """The end of a run: a table per store, causes, the tally, and what to type next.
+
+    Args:
+        log: where the run's logs are.
+        again: what the command that goes on with the run has to repeat.
+    """
     parts: list[RenderableType] = []
     several = len(result.stores) > 1
     for store in result.stores:
@@ -41,7 +52,7 @@ def result_view(result: RegisterResult, width: int, log: str) -> RenderableType:
     parts.append(Text(""))
     parts.append(Text(_tally(result)))
     parts.append(Text(_verdict(result)))
-    parts.append(Text(_next(result, log)))
+    parts.append(Text(_next(result, log, again)))
     return Group(*parts)
 
 
@@ -50,6 +61,8 @@ def _row(result: HostResult) -> tuple[str, ...]:
     detail = result.reason
     if result.outcome is Outcome.REFUSED:
         detail = "host unchanged, no activation created"
+    elif result.managed_instance_id and result.managed_instance_id not in detail:
+        detail = f"{result.managed_instance_id}, {detail}"
     return (
         plan.host.name,
         str(plan.classification.host_class),
@@ -91,15 +104,20 @@ def _verdict(result: RegisterResult) -> str:
     return words
 
 
-def _next(result: RegisterResult, log: str) -> str:
+def _next(result: RegisterResult, log: str, again: Again) -> str:
     if result.is_good:
         ids = " ".join(s.id for s in result.stores[:3])
         return f"next  fleet status {ids}\nlog   {log}"
-    todo = sorted({r.plan.host.store for r in result.hosts if not r.outcome.is_good})
-    alone = sum(r.outcome.is_good for r in result.hosts)
+    bad = [r for r in result.hosts if not r.outcome.is_good]
+    todo = sorted({r.plan.host.store for r in bad})
+    alone = len(result.hosts) - len(bad)
     left = f" ({alone} healthy left alone)" if alone else ""
-    first = "" if result.stopped else "fix the above, then "
-    return f"next  {first}fleet register {' '.join(todo)}{left}\nlog   {log}"
+    first = "fix the above, then "
+    if result.stopped:
+        first = ""
+    elif all(r.outcome is Outcome.LOCKED for r in bad):
+        first = "once the other run has ended, "
+    return f"next  {first}{again.command(todo)}{left}\nlog   {log}"
 
 
 def result_document(result: RegisterResult) -> dict[str, Any]:

@@ -1,0 +1,216 @@
+"""One register run from its words to its exit code. Imported when it runs, never for help."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO, cast
+
+import typer
+from rich.console import Console
+
+from fleet.cli.options import state_dir
+from fleet.cli.run_log import Observers
+from fleet.cli.run_record import RunRecord, recorded
+from fleet.cli.selecting import select, select_hosts
+from fleet.cli.stopping import leaves_at_once, stops_safely
+from fleet.cli.streams import Talk, let_go
+from fleet.cli.wiring import open_wiring
+from fleet.engine.ledgers import ShardView
+from fleet.engine.register import Key, Prepared, Selection, arrive, execute, prepare, unchanged
+from fleet.engine.wiring import Wiring
+from fleet.errors import FleetError, Interrupted, Locked, UsageError
+from fleet.model.inventory import Fleet
+from fleet.model.progress import Outcome, RegisterResult
+from fleet.report.commands import Again
+from fleet.report.plan import caller_line, plan_view, plans_document, store_line
+from fleet.report.progress import LiveProgress, PlainProgress
+from fleet.report.register import result_document, result_view
+from fleet.report.screen import console_for
+
+#: Exit code of a plan that would change something.
+CHANGES_PENDING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of the command, as its options explain them."""
+
+    stores: Sequence[str]
+    hosts: Sequence[str]
+    inventory: Path
+    plan: bool
+    accept_new_host_keys: bool
+    set_runtime: bool
+    yes: bool
+    json: bool
+
+
+def register_stores(asked: Asked) -> int:
+    """Register what was asked for; returns the exit code.
+
+    Raises:
+        FleetError: nothing was done to any host.
+    """
+    talk = console_for(cast("TextIO", Talk(sys.stderr)))
+    observers = Observers(PlainProgress(talk))
+    pinned: list[str] = []
+    wiring = open_wiring(
+        asked.inventory,
+        listen=observers,
+        accept_new_host_keys=asked.accept_new_host_keys,
+        pinned=pinned.append,
+        stop=threading.Event(),
+    )
+    selection = _selection(wiring.fleet, asked)
+    with leaves_at_once(lambda: "interrupted; nothing was done"):
+        shards = arrive(wiring, selection)
+    callers = [view.caller.arn for view in shards.values()]
+    with recorded(wiring, "register", callers=callers, tell=talk.print) as run:
+        observers.log_to(_log_folder(run.id))
+        with _says_what_was_pinned(pinned, talk):
+            with leaves_at_once(
+                lambda: f"interrupted while reading; {nothing_done(pinned)}",
+                leaving=lambda: run.end("interrupted"),
+            ):
+                _say_who_and_where(selection, shards, run.id, talk)
+                prepared = prepare(wiring, selection, shards, run.id)
+                agreed = asked.plan or asked.yes or _agreed(prepared, talk)
+            if agreed and not asked.plan:
+                result = _execute(wiring, prepared, selection, (observers, talk, run))
+                run.end(_outcome(result))
+                _print_result(result, _again(selection), talk, as_json=asked.json)
+                return exit_code(result)
+        if asked.plan:
+            run.end("planned")
+            return _show_plan(prepared, pinned, talk, as_json=asked.json)
+        run.end("declined")
+        raise Interrupted(nothing_done(pinned))
+
+
+def nothing_done(pinned: Sequence[str]) -> str:
+    """That nothing was done, or all that was: new host keys are pinned while hosts are read."""
+    if not pinned:
+        return "nothing was done"
+    keys = "1 host key was" if len(pinned) == 1 else f"{len(pinned)} host keys were"
+    return f"no host was changed; {keys} pinned"
+
+
+def exit_code(result: RegisterResult) -> int:
+    """0 all healthy, 130 stopped before that, 5 only other runs in the way, else 1."""
+    if result.is_good:
+        return 0
+    if result.stopped:
+        return Interrupted.exit_code
+    bad = {host.outcome for host in result.hosts if not host.outcome.is_good}
+    return Locked.exit_code if bad == {Outcome.LOCKED} else FleetError.exit_code
+
+
+def _selection(fleet: Fleet, asked: Asked) -> Selection:
+    named = select(fleet, asked.stores)
+    ids = select_hosts(named, asked.hosts)
+    stores = tuple(s for s in named if not ids or any(h.id in ids for h in s.hosts))
+    return Selection(stores, ids, asked.set_runtime)
+
+
+def _again(selection: Selection) -> Again:
+    return Again(selection.hosts, selection.set_runtime)
+
+
+def _log_folder(run_id: str) -> Path:
+    return state_dir() / "logs" / run_id
+
+
+@contextmanager
+def _says_what_was_pinned(pinned: Sequence[str], talk: Console) -> Iterator[None]:
+    """Errors that end a run before it changed a host say so of themselves, but not of keys."""
+    try:
+        yield
+    except FleetError:
+        if pinned:
+            talk.print(nothing_done(pinned))
+        raise
+
+
+def _say_who_and_where(
+    selection: Selection, shards: Mapping[Key, ShardView], run_id: str, talk: Console
+) -> None:
+    for store in selection.stores:
+        talk.print(store_line(store, run_id))
+    for (account, region), view in shards.items():
+        talk.print(caller_line(f"{account}/{region}", view.caller, view.tier))
+
+
+def _agreed(prepared: Prepared, talk: Console) -> bool:
+    """Whether a person agrees to the plan; one that does nothing is not asked about."""
+    if unchanged(prepared.plans):
+        return True
+    talk.print(plan_view(prepared.plans, talk.width))
+    if not sys.stdin.isatty():
+        raise UsageError("this changes hosts, and there is no terminal to ask on", hint="add --yes")
+    try:
+        return typer.confirm("Go on?", err=True)
+    except typer.Abort:  # Ctrl-D, which leaves the cursor behind the question
+        talk.print()
+        return False
+
+
+def _execute(
+    wiring: Wiring,
+    prepared: Prepared,
+    selection: Selection,
+    shown: tuple[Observers, Console, RunRecord],
+) -> RegisterResult:
+    observers, talk, run = shown
+    draws = talk.is_terminal and not talk.is_dumb_terminal
+    progress = LiveProgress(talk, prepared.plans) if draws else PlainProgress(talk)
+    observers.show_with(progress)
+
+    def leaving() -> None:
+        run.end("left")
+        progress.close()
+
+    resume = _again(selection).command([s.id for s in selection.stores])
+    try:
+        with stops_safely(wiring.stop, resume=resume, leaving=leaving):
+            return execute(wiring, prepared)
+    finally:
+        progress.close()
+
+
+def _outcome(result: RegisterResult) -> str:
+    words = {0: "done", Interrupted.exit_code: "stopped", Locked.exit_code: "locked"}
+    return words.get(exit_code(result), "failed")
+
+
+def _show_plan(prepared: Prepared, pinned: Sequence[str], talk: Console, *, as_json: bool) -> int:
+    if as_json:
+        typer.echo(json.dumps(plans_document(prepared.plans), indent=2))
+    else:
+        console = console_for(sys.stdout)
+        console.print(plan_view(prepared.plans, console.width))
+    if pinned:
+        talk.print(nothing_done(pinned))
+    if not unchanged(prepared.plans):
+        return CHANGES_PENDING
+    refused = any(host.refusal for plan in prepared.plans for host in plan.hosts)
+    return FleetError.exit_code if refused else 0
+
+
+def _print_result(result: RegisterResult, again: Again, talk: Console, *, as_json: bool) -> None:
+    """Print the report; whether anybody takes it does not change what the run came to."""
+    try:
+        if as_json:
+            typer.echo(json.dumps(result_document(result), indent=2))
+        else:
+            console = console_for(sys.stdout)
+            log = f"{_log_folder(result.run_id)}/"
+            console.print(result_view(result, console.width, log, again))
+    except BrokenPipeError:
+        let_go(sys.stdout)
+    except OSError as error:
+        let_go(sys.stdout)
+        talk.print(f"the report could not be written: {error.strerror}")
