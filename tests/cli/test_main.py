@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,3 +109,106 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     )
 
     assert (ran.stdout, ran.stderr) == ("{\n", "")
+
+
+def fleet_with(command: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `fleet broken`, a command whose body is given."""
+    code = (
+        "import sys, typer, fleet.cli.main as m\n"
+        "@m.app.command('broken')\n"
+        f"def broken():\n    {command}\n"
+        "m.main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, "broken", *words],
+        check=False,
+        text=True,
+        timeout=60,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+    )
+
+
+def test_ctrl_c_ends_with_130_and_a_word() -> None:
+    ran = fleet_with("raise KeyboardInterrupt")
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "interrupted\n")
+
+
+@pytest.fixture
+def closed_pipe() -> Iterator[int]:
+    """The end to write to of a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+def test_output_that_nobody_takes_ends_as_sigpipe_would(closed_pipe: int) -> None:
+    ran = fleet_with("typer.echo('data')", stdout=closed_pipe)
+
+    assert (ran.returncode, ran.stderr) == (141, "")
+
+
+def test_output_that_was_still_held_back_is_let_go_in_silence(closed_pipe: int) -> None:
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}
+
+    ran = fleet_with("sys.stdout.write('data'); raise typer.Exit(3)", stdout=closed_pipe, env=env)
+
+    assert (ran.returncode, ran.stderr) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("m.FleetError('x', hint='y')", 1),
+        ("m.Interrupted('nothing was done')", 130),
+        ("KeyboardInterrupt", 130),
+        ("RuntimeError", 1),
+    ],
+)
+def test_an_error_that_nobody_reads_keeps_its_exit_code(
+    closed_pipe: int, error: str, code: int, tmp_path: Path
+) -> None:
+    env = {**os.environ, "FLEET_STATE": str(tmp_path)}
+
+    ran = fleet_with(f"raise {error}", stderr=closed_pipe, env=env)
+
+    assert (ran.returncode, ran.stdout) == (code, "")
+
+
+def test_wrong_words_that_nobody_is_told_of_end_in_silence(closed_pipe: int) -> None:
+    ran = fleet_with("pass", "--no-such-option", stderr=closed_pipe)
+
+    assert (ran.returncode, ran.stdout) == (141, "")
+
+
+def test_what_a_person_broke_off_is_no_error() -> None:
+    ran = fleet_with("raise m.Interrupted('nothing was done')")
+
+    assert (ran.returncode, ran.stderr) == (130, "nothing was done\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_closed_from_the_start_is_never_taken_by_a_file(
+    closed: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "opens.py"
+    script.write_text(
+        "import fleet.cli.main as m\n"
+        "@m.app.command('opens')\n"
+        "def opens(number: str):\n"
+        "    with open(number, 'w') as file: file.write(str(file.fileno()))\n"
+        "m.main()\n"
+    )
+    number = tmp_path / "number"
+
+    ran = subprocess.run(
+        ["bash", "-c", f"{sys.executable} {script} opens {number} {closed}"],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
+    )
+
+    assert ran.returncode == 0
+    assert int(number.read_text()) > 2

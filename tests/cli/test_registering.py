@@ -1,0 +1,46 @@
+"""What a run came to as an exit code, and what is said when it came to nothing."""
+
+import pytest
+
+from fleet.cli.registering import exit_code, nothing_done
+from fleet.model.onboarding import Classification, HostClass, HostPlan
+from fleet.model.progress import ActivationTally, HostResult, Outcome, RegisterResult
+from tests import build
+
+GOOD = (Outcome.REGISTERED, Outcome.ALREADY, Outcome.REPAIRED)
+
+
+def result(*outcomes: Outcome, stopped: bool = False) -> RegisterResult:
+    plan = HostPlan(build.host(), Classification(HostClass.FRESH, "x"))
+    hosts = tuple(HostResult(plan, outcome, "because") for outcome in outcomes)
+    return RegisterResult("reg-1", (build.store(),), hosts, ActivationTally(), stopped=stopped)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_all_healthy_is_0_even_if_somebody_asked_to_stop(stopped: bool) -> None:
+    assert exit_code(result(*GOOD, stopped=stopped)) == 0
+
+
+def test_stopped_with_something_left_to_do_is_130() -> None:
+    assert exit_code(result(Outcome.ALREADY, Outcome.STOPPED, stopped=True)) == 130
+
+
+def test_only_other_runs_in_the_way_is_5() -> None:
+    assert exit_code(result(Outcome.ALREADY, Outcome.LOCKED)) == 5
+
+
+@pytest.mark.parametrize("worse", [Outcome.FAILED, Outcome.REFUSED, Outcome.NOT_VERIFIED])
+def test_anything_worse_beside_a_locked_host_is_1(worse: Outcome) -> None:
+    assert exit_code(result(Outcome.LOCKED, worse)) == 1
+
+
+@pytest.mark.parametrize(
+    ("pinned", "said"),
+    [
+        ([], "nothing was done"),
+        (["a/b"], "no host was changed; 1 host key was pinned"),
+        (["a/b", "a/c"], "no host was changed; 2 host keys were pinned"),
+    ],
+)
+def test_keys_that_were_pinned_are_not_called_nothing(pinned: list[str], said: str) -> None:
+    assert nothing_done(pinned) == said
