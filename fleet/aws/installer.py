@@ -9,7 +9,7 @@ from botocore import UNSIGNED
 from fleet.aws.actions import GET_OBJECT
 from fleet.aws.calls import Line, Patience, send
 from fleet.aws.faults import Caller, unstumbling
-from fleet.aws.session import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, client_config
+from fleet.aws.session import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, client_config, open_client
 from fleet.errors import AwsError
 from fleet.model.clock import Clock, SystemClock
 from fleet.model.inventory import Account
@@ -76,4 +76,4 @@ def _anonymous_s3(region: str) -> Any:
         read_timeout_s=READ_TIMEOUT_S,
         signature_version=UNSIGNED,
     )
-    return boto3.Session(region_name=region).client("s3", config=config)
+    return open_client(boto3.Session(region_name=region), "s3", config)

@@ -20,9 +20,11 @@ from fleet import __version__
 from fleet.aws.actions import Action
 from fleet.aws.calls import Attempt, Line, Patience, Reply, send
 from fleet.aws.faults import Caller, unstumbling, whole
+from fleet.errors import UsageError
 from fleet.model.budget import Budget
 from fleet.model.clock import Clock
 from fleet.model.inventory import Account
+from fleet.model.printable import printable
 
 #: Makes the budget of one account (by its twelve digits) and region.
 BudgetFactory = Callable[[str, str], Budget]
@@ -183,7 +185,7 @@ class Shard:
             if self._session is None:
                 self._session = self._open()
             if service not in self._clients:
-                self._clients[service] = self._session.client(service, config=self._config)
+                self._clients[service] = open_client(self._session, service, self._config)
             return self._clients[service]
 
     def _open(self) -> boto3.Session:
@@ -195,6 +197,19 @@ class Shard:
         self._role = _AssumedRole(base, self.account.role_arn, self.region, self._config)
         assumed.get_component("credential_provider").providers.insert(0, self._role)
         return boto3.Session(botocore_session=assumed, region_name=self.region)
+
+
+def open_client(session: boto3.Session, service: str, config: Config) -> Any:
+    """A client of a session.
+
+    Raises:
+        UsageError: AWS_ENDPOINT_URL, or one of the profile's endpoints, is no URL.
+    """
+    try:
+        return session.client(service, config=config)
+    except ValueError as error:
+        hint = "correct or unset AWS_ENDPOINT_URL"
+        raise UsageError(f"no {service} client: {printable(str(error))}", hint=hint) from error
 
 
 class _AssumedRole(CredentialProvider):  # type: ignore[misc]  # botocore has no types

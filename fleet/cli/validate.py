@@ -1,10 +1,14 @@
 """``fleet validate``: is the inventory right, and do its templates make task definitions?"""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+
+if TYPE_CHECKING:
+    from fleet.errors import Problem
+    from fleet.model.inventory import Fleet
 
 
 def validate(
@@ -38,6 +42,7 @@ def validate(
         # Templates are only worth rendering for an inventory that is right.
         from fleet.files.templates import render_all
 
+        problems += _host_problems(fleet)
         renderings = counted(len(render_all(fleet)), "task definition")
         summary = f"{totals(fleet)}, {renderings} rendered: no problems"
     except InventoryError as error:
@@ -51,3 +56,22 @@ def validate(
     if problems:
         typer.echo(f"{counted(len(problems), 'problem')} in {inventory}", err=True)
         raise typer.Exit(2)
+
+
+def _host_problems(fleet: "Fleet") -> "list[Problem]":
+    """What cannot be written into the files of a host's agents; once per kind of box."""
+    from fleet.decide.agent_config import agent_config
+    from fleet.errors import Problem, UsageError
+
+    found: dict[tuple[str, int], Problem] = {}
+    for store in fleet.stores:
+        for host in store.hosts:
+            source = host.hardware.source
+            if (source.file, source.line) in found:
+                continue
+            try:
+                agent_config(fleet.name, store, host)
+            except UsageError as error:
+                problem = Problem(source.file, source.line, "", str(error), error.hint)
+                found[source.file, source.line] = problem
+    return list(found.values())

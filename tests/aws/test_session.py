@@ -7,7 +7,7 @@ from fleet import __version__
 from fleet.aws import observe, perform
 from fleet.aws.session import AwsAccess
 from fleet.decide.budget import ShardBudget
-from fleet.errors import AccessDenied, CredentialsError
+from fleet.errors import AccessDenied, CredentialsError, UsageError
 from fleet.model.inventory import Account
 from tests.aws.canned import Canned, html, reply
 from tests.aws.conftest import ACCOUNT, REGION, HandClock, Open, SandboxTime
@@ -190,3 +190,14 @@ def test_our_budget_keeps_us_from_being_throttled(rig: Rig, sandbox_time: Sandbo
             perform.create_cluster(shard, f"store-{number}", {})
     assert throttled == []
     assert len(rig.ecs("ListClusters")["clusterArns"]) == 40
+
+
+def test_an_endpoint_that_is_no_url_is_a_usage_error(
+    open_shard: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "garbage")
+
+    with pytest.raises(UsageError, match="garbage") as raised:
+        observe.caller(open_shard())
+
+    assert raised.value.hint == "correct or unset AWS_ENDPOINT_URL"

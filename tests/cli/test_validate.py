@@ -108,3 +108,15 @@ def test_the_schema_is_printed_without_an_inventory(tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     assert "$defs" in json.loads(result.stdout)
+
+
+def test_agent_settings_that_cannot_be_written_are_a_problem(example: Path) -> None:
+    nuc = example / "hardware" / "nuc.yaml"
+    text = nuc.read_text().replace("agent_settings:\n", "agent_settings:\n  ECS_CLUSTER: other\n")
+    nuc.write_text(text)
+
+    result = run("--inventory", str(example))
+
+    assert result.exit_code == 2
+    assert "ECS_CLUSTER" in result.stderr
+    assert str(nuc) in result.stderr
