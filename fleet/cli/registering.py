@@ -141,7 +141,7 @@ def _say_who_and_where(
     for store in selection.stores:
         talk.print(store_line(store, run_id))
     for (account, region), view in shards.items():
-        talk.print(caller_line(f"{account}/{region}", view.caller, view.tier))
+        talk.print(caller_line(f"{account}/{region}", view.caller))
 
 
 def _agreed(prepared: Prepared, talk: Console) -> bool:

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.model.onboarding import Check, CheckResult
-from fleet.report.screen import table
+from fleet.report.screen import labelled, table
 
 _STYLES = {CheckResult.OK: "", CheckResult.WARN: "yellow", CheckResult.FAIL: "red"}
 _WORDS = {CheckResult.OK: "ok", CheckResult.WARN: "WARN", CheckResult.FAIL: "FAIL"}
@@ -20,7 +20,9 @@ def checks_view(checks: Sequence[Check], width: int) -> RenderableType:
         table(("", "CHECK", "SEEN"), rows, width=width, styles=[_STYLES[c.result] for c in checks])
     ]
     parts += [
-        Text(f"fix  {c.name}: {c.fix}") for c in checks if c.fix and c.result is not CheckResult.OK
+        labelled(f"fix  {c.name}:", c.fix)
+        for c in checks
+        if c.fix and c.result is not CheckResult.OK
     ]
     count = {r: sum(c.result is r for c in checks) for r in CheckResult}
     parts.append(

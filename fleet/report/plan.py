@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.model.inventory import Store
-from fleet.model.observed import Caller, NodeTier
+from fleet.model.observed import Caller
 from fleet.model.onboarding import (
     Activate,
     Await,
@@ -24,7 +24,7 @@ from fleet.model.onboarding import (
     TagContainerInstance,
     TagNode,
 )
-from fleet.report.screen import table
+from fleet.report.screen import labelled, table
 
 
 def store_line(store: Store, run_id: str = "") -> str:
@@ -39,13 +39,9 @@ def store_line(store: Store, run_id: str = "") -> str:
     return " · ".join([*parts, f"run {run_id}"] if run_id else parts)
 
 
-def caller_line(place: str, caller: Caller, tier: NodeTier | None) -> str:
-    """Who acts in an account and region, and the room left there for managed nodes."""
-    who = f"{place} as {caller.arn}"
-    if tier is None:
-        return f"{who} · managed nodes could not be read"
-    limit = tier.limit if tier.limit is not None else "no limit"
-    return f"{who} · managed nodes {tier.nodes}/{limit} ({tier.tier} tier)"
+def caller_line(place: str, caller: Caller) -> str:
+    """Who acts in an account and region."""
+    return f"{place} as {caller.arn}"
 
 
 def preflight_words(checks: Sequence[Check]) -> str:
@@ -107,7 +103,7 @@ def plan_view(plans: Sequence[StorePlan], width: int) -> RenderableType:
             for p in plan.hosts
         ]
         parts.append(table(("HOST", "CLASS", "PREFLIGHT", "WHAT"), rows, width=width))
-        parts.extend(Text(line) for p in plan.hosts for line in _plan_detail(p))
+        parts.extend(line for p in plan.hosts for line in _plan_detail(p))
     return Group(*parts)
 
 
@@ -119,29 +115,37 @@ def _plan_words(plan: HostPlan) -> str:
     return "; ".join(step_words(step) for step in plan.steps)
 
 
-def _plan_detail(plan: HostPlan) -> list[str]:
+def _plan_detail(plan: HostPlan) -> list[RenderableType]:
     lines = check_lines(plan)
     if plan.refusal and not any(c.result is CheckResult.FAIL for c in plan.checks):
         lines += refusal_lines(plan.host.name, plan.classification.reason, plan.fix)
     return lines
 
 
-def check_lines(plan: HostPlan) -> list[str]:
+def check_lines(plan: HostPlan) -> list[RenderableType]:
     """Failed checks with their fixes first, then warnings."""
-    lines = []
+    lines: list[RenderableType] = []
     for result in (CheckResult.FAIL, CheckResult.WARN):
         for check in plan.checks:
             if check.result is result:
                 word = "FAIL" if result is CheckResult.FAIL else "WARN"
-                lines.append(f"{plan.host.name}  {word} {check.name}  {check.seen}")
-                lines += [f"    fix  {line}" for line in check.fix.splitlines()[:1]]
-                lines += [f"         {line}" for line in check.fix.splitlines()[1:]]
+                lines.append(labelled(f"{plan.host.name}  {word} {check.name}", check.seen))
+                lines += fix_lines(check.fix)
     return lines
 
 
-def refusal_lines(host: str, reason: str, fix: str) -> list[str]:
+def refusal_lines(host: str, reason: str, fix: str) -> list[RenderableType]:
     """Why a host is left alone and what to do."""
-    return [f"{host}  {reason}", *([f"    fix  {fix}"] if fix else [])]
+    return [labelled(host, reason), *fix_lines(fix)]
+
+
+def fix_lines(fix: str, host: str = "") -> list[RenderableType]:
+    """What to do, in as many lines as it has; of which host, where that is not said above it."""
+    of = f" {host}:" if host else ""
+    return [
+        labelled(f"    {'fix' if first else '   '}{of}", line)
+        for first, line in zip([True, *[False] * fix.count("\n")], fix.splitlines(), strict=False)
+    ]
 
 
 def plan_document(plan: HostPlan) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -42,6 +42,7 @@ class LiveProgress:
 
     def __init__(self, console: Console, plans: Sequence[StorePlan]) -> None:
         self._plans = {p.host.id: p for plan in plans for p in plan.hosts}
+        self._several = len(plans) > 1
         self._state: dict[str, HostEvent] = {}
         self._began: dict[str, datetime] = {}
         self._ended: dict[str, datetime] = {}
@@ -75,22 +76,38 @@ class LiveProgress:
         self._live.stop()
 
     def _view(self) -> RenderableType:
-        rows = []
-        for host_id, plan in self._plans.items():
-            event = self._state.get(host_id)
-            began = self._began.get(host_id)
-            until = self._ended.get(host_id, self._latest)
-            seconds = (until - began).total_seconds() if began and until else 0.0
-            rows.append(
-                (
-                    host_id
-                    if len({p.host.store for p in self._plans.values()}) > 1
-                    else plan.host.name,
-                    str(plan.classification.host_class),
-                    preflight_words(plan.checks),
-                    str(event.phase) if event else "waiting",
-                    span(seconds),
-                    event.text if event else "",
-                )
-            )
-        return table(COLUMNS, rows, width=self._console.width)
+        hosts = list(self._plans)
+        whole = self._table(hosts)
+        room = self._console.height - 1
+        if self._lines(whole) <= room:
+            return whole
+        # A table higher than the screen cannot be redrawn in place: what moves is what matters.
+        moving = [h for h in hosts if h in self._state and h not in self._ended]
+        count = Text(
+            f"{len(hosts)} hosts: {len(self._ended)} done, {len(moving)} at work, "
+            f"{len(hosts) - len(self._ended) - len(moving)} waiting"
+        )
+        while moving and self._lines(self._table(moving)) >= room:
+            moving.pop()
+        return Group(self._table(moving), count) if moving else count
+
+    def _lines(self, view: RenderableType) -> int:
+        return len(self._console.render_lines(view, pad=False))
+
+    def _table(self, hosts: Sequence[str]) -> RenderableType:
+        return table(COLUMNS, [self._row(h) for h in hosts], width=self._console.width)
+
+    def _row(self, host_id: str) -> tuple[str, ...]:
+        plan = self._plans[host_id]
+        event = self._state.get(host_id)
+        began = self._began.get(host_id)
+        until = self._ended.get(host_id, self._latest)
+        seconds = (until - began).total_seconds() if began and until else 0.0
+        return (
+            host_id if self._several else plan.host.name,
+            str(plan.classification.host_class),
+            preflight_words(plan.checks),
+            str(event.phase) if event else "waiting",
+            span(seconds),
+            event.text if event else "",
+        )

@@ -48,7 +48,7 @@ def result_view(
                 styles=[_STYLES.get(r.outcome, "red") for r in mine],
             )
         )
-        parts.extend(Text(line) for r in mine for line in _cause_lines(r))
+        parts.extend(line for r in mine for line in _cause_lines(r))
     parts.append(Text(""))
     parts.append(Text(_tally(result)))
     parts.append(Text(_verdict(result)))
@@ -73,7 +73,7 @@ def _row(result: HostResult) -> tuple[str, ...]:
     )
 
 
-def _cause_lines(result: HostResult) -> list[str]:
+def _cause_lines(result: HostResult) -> list[RenderableType]:
     lines = check_lines(result.plan)
     failed_checks = any(c.result is CheckResult.FAIL for c in result.plan.checks)
     if not (result.outcome.is_good or result.outcome is Outcome.STOPPED or failed_checks):

@@ -93,6 +93,15 @@ def table(
     return grid
 
 
+def labelled(label: str, text: str, style: str = "") -> RenderableType:
+    """A label and its text, which wraps beside the label and not below it."""
+    line = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    line.add_column(no_wrap=True)
+    line.add_column(overflow="fold")
+    line.add_row(Text(label), Text(text), style=style)
+    return line
+
+
 def needed_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """Columns of a terminal that a table needs, with the last column wrapped as far as it goes."""
     *before, last = (max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True))

@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
-from fleet.report.plan import store_line
-from fleet.report.screen import table
+from fleet.report.plan import fix_lines, store_line
+from fleet.report.screen import labelled, table
 from fleet.report.times import age, stamp
 
 _STYLES = {Health.HEALTHY: "green", Health.ABSENT: "", Health.UNKNOWN: "yellow"}
@@ -18,7 +18,7 @@ _STYLES = {Health.HEALTHY: "green", Health.ABSENT: "", Health.UNKNOWN: "yellow"}
 def status_view(stores: Sequence[StoreStatus], now: datetime, width: int) -> RenderableType:
     """Unknown before known, then a table per store."""
     parts: list[RenderableType] = [
-        Text(f"NOT READ  {s.store.id}: {why}", style="yellow") for s in stores for why in s.unread
+        labelled("NOT READ", f"{s.store.id}: {why}", "yellow") for s in stores for why in s.unread
     ]
     for status in stores:
         parts.append(Text(store_line(status.store), style="bold"))
@@ -33,7 +33,7 @@ def status_view(stores: Sequence[StoreStatus], now: datetime, width: int) -> Ren
                 styles=[_STYLES.get(h.health, "red") for h in status.hosts],
             )
         )
-        parts.extend(Text(f"    fix  {h.host.name}: {h.fix}") for h in status.hosts if h.fix)
+        parts.extend(line for h in status.hosts for line in fix_lines(h.fix, h.host.name))
     parts.append(Text(_totals(stores)))
     return Group(*parts)
 

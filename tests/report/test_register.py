@@ -10,6 +10,7 @@ from fleet.model.inventory import Pins
 from fleet.model.observed import HostFacts
 from fleet.model.onboarding import HostClass, StorePlan
 from fleet.model.progress import ActivationTally, HostResult, Outcome, RegisterResult
+from fleet.report.commands import Again
 from fleet.report.plan import plan_view, plans_document
 from fleet.report.register import result_document, result_view
 from tests import build
@@ -106,3 +107,38 @@ def test_a_host_that_cannot_be_reached_is_planned_as_such() -> None:
     assert "no answer within 15 s" in text
     assert "is the link up?" in text
     assert plans_document([plan])["stores"][0]["hosts"][0]["steps"] == []
+
+
+def result_of(outcome: Outcome, **more: Any) -> RegisterResult:
+    plan = plan_of(tel_1=build.bare_facts())
+    host = HostResult(plan.hosts[0], outcome, "why", "do this", **more)
+    return RegisterResult("reg-7f3a", (plan.store,), (host,), ActivationTally())
+
+
+def test_a_failed_host_shows_how_long_it_took_and_the_node_it_became() -> None:
+    result = result_of(Outcome.FAILED, seconds=0.4, managed_instance_id=build.MI)
+
+    text = shown(result_view(result, 120, "log/"), 120)
+
+    assert f"failed  0s    {build.MI}, why" in text
+
+
+def test_a_host_that_took_no_time_has_none() -> None:
+    assert "refused  -     host unchanged" in shown(
+        result_view(result_of(Outcome.REFUSED), 120, "log/"), 120
+    )
+
+
+def test_a_host_that_another_run_holds_is_waited_for_and_not_fixed() -> None:
+    text = shown(result_view(result_of(Outcome.LOCKED), 120, "log/"), 120)
+
+    assert "tel-1  why\n    fix  do this\n" in text
+    assert "next  once the other run has ended, fleet register store-042\n" in text
+
+
+def test_the_next_command_repeats_what_the_run_was_kept_to() -> None:
+    again = Again(frozenset({"store-042/tel-1"}), set_runtime=True)
+
+    text = shown(result_view(result_of(Outcome.FAILED), 120, "log/", again), 120)
+
+    assert "fleet register store-042 --host tel-1 --set-runtime\n" in text

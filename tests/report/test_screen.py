@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from fleet.report.screen import console_for, needed_width, table
+from fleet.report.screen import console_for, labelled, needed_width, table
 
 COLUMNS = ("HOST", "HEALTH", "WHY")
 ROWS = [
@@ -98,3 +98,10 @@ def test_a_reader_that_went_away_is_the_callers_to_judge() -> None:
 
     with pytest.raises(BrokenPipeError):
         console_for(Closed()).print("x")
+
+
+def test_text_wraps_beside_its_label() -> None:
+    assert shown(labelled("    fix", "free some space on the disk"), 24) == [
+        "    fix  free some space",
+        "         on the disk",
+    ]
