@@ -18,17 +18,22 @@ def doctor(
 
     from fleet.cli.stopping import leaves_at_once
     from fleet.cli.wiring import open_wiring, pinned_hosts
-    from fleet.engine.doctor import local_checks, remote_checks
-    from fleet.model.onboarding import CheckResult
+    from fleet.engine.doctor import failed, local_checks, remote_checks
+    from fleet.errors import FleetError, InventoryError
+    from fleet.model.onboarding import Check, CheckResult
     from fleet.report.checks import checks_document, checks_view
     from fleet.report.screen import console_for
 
-    wiring = open_wiring(inventory, listen=lambda _event: None)
+    checks: tuple[Check, ...]
     with leaves_at_once(lambda: "interrupted; nothing was changed"):
-        checks = (
-            *local_checks(wiring, pinned_hosts(wiring.fleet, inventory)),
-            *remote_checks(wiring),
-        )
+        try:
+            wiring = open_wiring(inventory, listen=lambda _event: None)
+            local = local_checks(wiring, pinned_hosts(wiring.fleet, inventory))
+            checks = (*local, *remote_checks(wiring))
+        except InventoryError:
+            raise  # its problems are lines of their own, and `fleet validate` is their command
+        except FleetError as error:
+            checks = (failed("surroundings", error),)
     if json:
         typer.echo(json_format.dumps(checks_document(checks), indent=2))
     else:

@@ -92,7 +92,12 @@ def _attempt(name: str, look: Callable[[], list[Check]]) -> list[Check]:
     try:
         return look()
     except FleetError as error:
-        return [Check(name, CheckResult.FAIL, str(error), error.hint or "see the message")]
+        return [failed(name, error)]
+
+
+def failed(name: str, error: FleetError) -> Check:
+    """An error as the failed check that it is."""
+    return Check(name, CheckResult.FAIL, str(error), error.hint or "see the message")
 
 
 def _caller(wiring: Wiring, shard: Shard, place: str) -> list[Check]:
@@ -145,9 +150,7 @@ def _installer(wiring: Wiring) -> Check:
             installer.bucket, installer.key, installer.region, clock=wiring.clock
         )
     except FleetError as error:
-        return Check(
-            "installer", CheckResult.FAIL, str(error), error.hint or "open S3 to this machine"
-        )
+        return failed("installer", error)
     digest = Script(content).sha256
     known = wiring.load_pins().installers.get(digest)
     if known is None:
