@@ -87,6 +87,12 @@ def _tally(result: RegisterResult) -> str:
     text = f"Activations: {tally.created} created, {tally.deleted} deleted, {still_open} open."
     if tally.left_open:
         text += f" Left open: {', '.join(tally.left_open)}; the next run deletes them."
+    if tally.unsure:
+        times = "1 time" if tally.unsure == 1 else f"{tally.unsure} times"
+        text += (
+            f" AWS's answer was lost {times} and nothing was found: one that nobody "
+            "can use may be open; the next run deletes it."
+        )
     return text
 
 
@@ -131,6 +137,7 @@ def result_document(result: RegisterResult) -> dict[str, Any]:
             "created": result.activations.created,
             "deleted": result.activations.deleted,
             "left_open": list(result.activations.left_open),
+            "unsure": result.activations.unsure,
         },
         "hosts": [
             {

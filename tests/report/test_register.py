@@ -1,6 +1,7 @@
 """A run as it is read, at the widths it is read at."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -142,3 +143,12 @@ def test_the_next_command_repeats_what_the_run_was_kept_to() -> None:
     text = shown(result_view(result_of(Outcome.FAILED), 120, "log/", again), 120)
 
     assert "fleet register store-042 --host tel-1 --set-runtime\n" in text
+
+
+def test_an_activation_that_may_be_open_is_said_though_nobody_knows_its_id() -> None:
+    result = replace(one_refused(), activations=ActivationTally(1, 1, unsure=1))
+
+    text = shown(result_view(result, 300, ""), 300)
+
+    assert "AWS's answer was lost 1 time and nothing was found" in text
+    assert result_document(result)["activations"]["unsure"] == 1
