@@ -24,7 +24,7 @@ FLEET = [sys.executable, "-m", "fleet"]
 HANGS_S = 120
 
 #: Shops that scenarios may take.
-SCENES = 40
+SCENES = 80
 
 
 @dataclass(frozen=True, slots=True)
