@@ -164,12 +164,24 @@ def test_a_dark_shop_is_unreachable_and_its_fix_is_named(world: World, store: Ta
 @pytest.mark.parametrize(
     ("action", "fault"),
     [
-        ("ecs:CreateCluster", {"code": "ServerException", "when": "after"}),
+        pytest.param(
+            "ecs:CreateCluster",
+            {"code": "ServerException", "when": "after"},
+            marks=pytest.mark.long,
+        ),
         ("ssm:CreateActivation", {"code": "InternalServerError", "when": "after"}),
-        ("ssm:CreateActivation", {"code": "ConnectionReset", "when": "after"}),
+        pytest.param(
+            "ssm:CreateActivation",
+            {"code": "ConnectionReset", "when": "after"},
+            marks=pytest.mark.long,
+        ),
         ("ssm:RegisterManagedInstance", {"code": "ConnectionReset", "when": "after"}),
         ("ecs:RegisterContainerInstance", {"code": "ServerException", "count": 2}),
-        ("ssm:DescribeInstanceInformation", {"code": "ThrottlingException", "status": 400}),
+        pytest.param(
+            "ssm:DescribeInstanceInformation",
+            {"code": "ThrottlingException", "status": 400},
+            marks=pytest.mark.long,
+        ),
         ("ssm:DeleteActivation", {"code": "InternalServerError", "count": 9}),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
@@ -193,7 +205,13 @@ def test_whatever_aws_does_wrong_running_again_ends_with_one_of_everything(
 
 @pytest.mark.parametrize(
     "moment",
-    ["reading facts", "activating", "installing: upload", "installing: config", "verifying"],
+    [
+        pytest.param("reading facts", marks=pytest.mark.long),
+        "activating",
+        "installing: upload",
+        pytest.param("installing: config", marks=pytest.mark.long),
+        "verifying",
+    ],
 )
 def test_killed_anywhere_and_run_again_it_finishes(
     world: World, store: TakeStore, moment: str
