@@ -8,9 +8,12 @@ from fleet.errors import InventoryError, Problem
 from fleet.files.document import free, read_yaml
 from fleet.files.rendering import Names, Rendered, as_json, environment, render_text
 
+# A key of YAML on the line of its value has at most 1,024 characters, and a character may be
+# written with twelve; values have no such limit.
+KEYS = st.text(max_size=80)
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner),
     max_leaves=6,
 )
 
