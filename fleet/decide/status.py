@@ -81,7 +81,7 @@ class StoreReadings:
 
 
 #: What a host says of itself when everything that registering installs runs.
-ALL_ACTIVE = "docker, ssm, ecs active"
+ALL_ACTIVE = "all active"
 
 
 def on_host_words(facts: HostFacts) -> str:

@@ -42,6 +42,7 @@ from fleet.model.onboarding import (
 )
 from fleet.model.progress import HostEvent, HostLine, HostResult, Outcome, Phase
 from fleet.model.secret import Secret
+from fleet.report.commands import Again
 from fleet.ssh.install import InstallOrder, InstallReport, install
 
 #: How long an activation can be used. Long enough for a slow LTE link to fetch the packages, short
@@ -79,6 +80,7 @@ class HostRun:
     script: Script | None
     tally: Tally
     look_again: Callable[[], HostPlan]
+    set_runtime: bool
     began: datetime = field(init=False)
     activation_id: str = ""
     code: Secret | None = None
@@ -90,7 +92,8 @@ class HostRun:
     @property
     def again(self) -> str:
         """The command that works on this host alone."""
-        return f"fleet register {self.plan.host.store} --host {self.plan.host.name}"
+        host = self.plan.host
+        return Again(frozenset({host.id}), self.set_runtime).command([host.store])
 
     @property
     def stopping(self) -> bool:

@@ -279,6 +279,7 @@ def execute(wiring: Wiring, prepared: Prepared) -> RegisterResult:
             plan=host_plan,
             script=script,
             tally=tally,
+            set_runtime=prepared.selection.set_runtime,
             look_again=partial(_look_again, wiring, prepared, plan.store, host_plan.host),
             vault_id=_vault_id(prepared.facts.get(host_plan.host.id)),
         )

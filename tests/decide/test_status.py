@@ -125,7 +125,7 @@ def test_a_planned_store_is_not_nagged_about() -> None:
     ("facts", "words"),
     [
         (build.bare_facts(), "nothing installed"),
-        (build.installed_facts(), "docker, ssm, ecs active"),
+        (build.installed_facts(), "all active"),
         (build.installed_facts(docker=None), "docker not active"),
     ],
 )
