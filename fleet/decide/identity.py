@@ -9,9 +9,6 @@ TAG_FLEET = "fleet:fleet"
 TAG_STORE = "fleet:store"
 TAG_HOST = "fleet:host"
 
-#: Most custom attributes that ECS keeps per resource (PutAttributes, botocore 1.44.5).
-MAX_ATTRIBUTES = 10
-
 
 def cluster_tags(fleet_name: str, store: Store) -> dict[str, str]:
     """Tags of a store's cluster."""

@@ -9,11 +9,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
-
-#: An empty mapping to share; as a default of a field it must come from a factory (Python 3.11).
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Architecture(StrEnum):
