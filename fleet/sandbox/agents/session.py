@@ -98,3 +98,11 @@ class ControlPlaneSession(Protocol):
     def submit_task_state_change(self, token: RoleToken, body: Mapping[str, Any]) -> None:
         """ECS SubmitTaskStateChange."""
         ...
+
+    def publish_health(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+        """Tell how the containers with a health check are; stands for PublishHealthRequest (TACS).
+
+        ``body`` is ``{"cluster": ..., "containerInstance": arn, "tasks": [{"taskArn": ...,
+        "containers": [{"containerName": ..., "healthStatus": "HEALTHY" | "UNHEALTHY"}]}]}``.
+        """
+        ...

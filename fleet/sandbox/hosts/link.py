@@ -54,6 +54,11 @@ class LinkedSession:
         self._need("ecs")
         self._inner.submit_task_state_change(token, body)
 
+    def publish_health(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+        """The health of containers, over the telemetry session."""
+        self._need("ecs-t-1")
+        self._inner.publish_health(token, body)
+
     def connect(
         self,
         token: RoleToken,
