@@ -21,6 +21,7 @@ from fleet.model.inventory import (
     Store,
     Workload,
 )
+from fleet.model.policy import Policy
 
 
 def build(files: Files, folder: Folder, problems: Problems) -> Fleet | None:
@@ -79,7 +80,7 @@ def _fleet(
         installer=Installer(installer.bucket, installer.key, installer.region)
         if installer
         else Installer(),
-        policies={name: policy or {} for name, policy in (shape.policies or {}).items()},
+        policies={name: Policy(name) for name in shape.policies or {}},
         digest=folder.digest,
         read_files=tuple(folder.files),
         extras=file.extras,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import time
 from functools import lru_cache
 
-from fleet.model.inventory import Hours, OpenSpan
+from fleet.model.hours import Hours, OpenSpan
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")

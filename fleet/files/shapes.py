@@ -26,7 +26,8 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from fleet.files.document import free, nearest
 from fleet.files.hours import HoursError, parse_hours
-from fleet.model.inventory import Architecture, Hours, Lifecycle
+from fleet.model.hours import Hours
+from fleet.model.inventory import Architecture, Lifecycle
 
 #: Stands in for ``{store}`` and ``{host}`` while an address pattern is checked.
 _PLACEHOLDERS = ("{store}", "{host}")

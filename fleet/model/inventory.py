@@ -6,10 +6,12 @@ Inheritance (fleet < group < store < host) has already been applied when these e
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import time
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+
+from fleet.model.hours import Hours
+from fleet.model.policy import Freeze, Policy
 
 
 class Architecture(StrEnum):
@@ -88,21 +90,6 @@ class Link:
     metered: bool = False
     price_per_gb: Decimal | None = None
     carrier: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSpan:
-    """One span of opening in store-local time.
-
-    ``closes`` before ``opens`` runs past midnight; both the same is the whole day.
-    """
-
-    opens: time
-    closes: time
-
-
-#: Opening spans by weekday, 0 is Monday; a missing day is closed all day.
-Hours = Mapping[int, tuple[OpenSpan, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +212,12 @@ class Image:
     Attributes:
         reference: ``name@sha256:...``; in ECR also ``name:tag``, which is pinned at plan time.
         platforms: what its index holds, as ``linux/arm64``; empty for ECR, where it can be read.
+        size_mb: compressed, for estimates; None when nobody wrote it down.
     """
 
     reference: str
     platforms: tuple[str, ...] = ()
+    size_mb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +274,9 @@ class Fleet:
         stores: in id order.
         workloads: in name order.
         installer: the install script's place.
-        policies: rollout policies by name, as written.
+        policies: rollout policies by name; ``standard`` is always there.
+        freezes: times in which nothing new is sent, in order of their beginning.
+        log_retention_days: of log groups that fleet makes.
         digest: SHA-256 over the files read, so that a plan can say which inventory it was made of.
         read_files: the files it was read from, in order.
     """
@@ -297,7 +288,9 @@ class Fleet:
     stores: tuple[Store, ...]
     workloads: tuple[Workload, ...] = ()
     installer: Installer = Installer()
-    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    freezes: tuple[Freeze, ...] = ()
+    log_retention_days: int = 30
     digest: str = ""
     read_files: tuple[str, ...] = ()
     extras: Mapping[str, Any] = field(default_factory=dict)

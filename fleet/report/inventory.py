@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.errors import Problem
-from fleet.model.inventory import Fleet, Host, Hours, Link, OpenSpan, Source, Store
+from fleet.model.hours import Hours, OpenSpan
+from fleet.model.inventory import Fleet, Host, Link, Source, Store
 from fleet.model.printable import printable
 from fleet.report.plan import store_line
 from fleet.report.screen import NARROW, table

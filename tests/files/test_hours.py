@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.files.hours import DAYS, HoursError, parse_hours
-from fleet.model.inventory import OpenSpan
+from fleet.model.hours import OpenSpan
 
 
 def span(opens: str, closes: str) -> OpenSpan:

@@ -1,0 +1,144 @@
+"""How a rollout goes: waves, what lets the next one begin, what stops it, and when it may act."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from fleet.model.hours import OpenSpan
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """So many, or so much of a whole; as ``5`` or ``10%`` in the inventory.
+
+    Attributes:
+        count: absolute, or None.
+        percent: of the whole, or None; exactly one of both is given.
+    """
+
+    count: int | None = None
+    percent: Decimal | None = None
+
+    def of(self, whole: int) -> int:
+        """The number meant, at most ``whole``; a percentage of something is never nothing.
+
+        Percentages of small lists rounded down to zero have stopped whole rollouts elsewhere
+        (kamal #681), so they round up to 1.
+        """
+        if self.count is not None:
+            return min(self.count, whole)
+        share = Decimal(whole) * (self.percent or Decimal(0)) / 100
+        return min(whole, max(1, math.floor(share))) if share > 0 else 0
+
+    def __str__(self) -> str:
+        return str(self.count) if self.count is not None else f"{self.percent}%"
+
+
+class OnHalt(StrEnum):
+    """What follows when a gate halts."""
+
+    PAUSE = "pause"
+    ROLLBACK = "rollback"
+
+
+class AfterCanary(StrEnum):
+    """What follows when the canary wave has passed."""
+
+    GO_ON = "go-on"
+    PROMOTE = "promote"
+
+
+class Window(StrEnum):
+    """When a store may be changed: while it is closed, or at any time."""
+
+    CLOSED = "closed"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of a rollout. Seconds are of the run's clock, shares are between 0 and 1.
+
+    Attributes:
+        name: as in the inventory.
+        canary: most stores of the canary wave; one per stratum of hardware and link below that.
+        waves: further waves, each the part of all stores that is reached by its end; the last
+            one is everything.
+        concurrency: most stores in flight at once, of those that the rollout changes.
+        success: least ok / (ok + failed).
+        coverage: least (ok + failed) / N, N being the stores that were sent a change.
+        min_sample: verdicts before anything is concluded; all of them in a smaller wave.
+        max_failures: failures, of N, that a wave may have without a halt.
+        bake_s: how long a wave must stay good after its last verdict came in.
+        settle_s: how long a task must run (and be healthy) before it is ok.
+        fresh_s: how lately its host must have been seen connected for that.
+        deadline_s: a store that stayed connected and is not ok by then has failed.
+        dark_after_s: how long a host must stay away before it counts as dark; agents reconnect
+            several times an hour (containers-roadmap #2477).
+        patience_s: how long a wave may go without a conclusion before a person is asked.
+        alpha: level of the one-sided test for excess darkness.
+        min_control: fewest untouched stores that make a control group.
+        pulls: how often an image that could not be pulled is tried again, per store.
+        pull_wait_s: how long to wait before that.
+        convoy: most returning stores in flight at once.
+        breaker_count: task failures after which ECS itself restores a one-task service.
+        window: when forward changes may be sent.
+        between: instead of opening hours, these store-local hours; None for the window.
+        finish_by_s: how long a change takes at most by estimate, beside pulling images; what
+            does not fit before the window's end is not begun.
+        on_halt: pause, or roll back what the rollout changed.
+        after_canary: go on, or wait for ``promote``.
+        rollback_in_window: whether rollbacks wait for windows too; a bad release rarely can.
+    """
+
+    name: str
+    canary: Amount = Amount(count=8)
+    waves: tuple[Amount, ...] = (
+        Amount(percent=Decimal(5)),
+        Amount(percent=Decimal(25)),
+        Amount(percent=Decimal(100)),
+    )
+    concurrency: Amount = Amount(percent=Decimal(10))
+    success: float = 0.95
+    coverage: float = 0.80
+    min_sample: int = 5
+    max_failures: Amount = Amount(percent=Decimal(2))
+    bake_s: float = 600.0
+    settle_s: float = 120.0
+    fresh_s: float = 300.0
+    deadline_s: float = 1800.0
+    dark_after_s: float = 300.0
+    patience_s: float = 3600.0
+    alpha: float = 0.05
+    min_control: int = 20
+    pulls: int = 3
+    pull_wait_s: float = 300.0
+    convoy: int = 2
+    breaker_count: int = 1
+    window: Window = Window.CLOSED
+    between: OpenSpan | None = None
+    finish_by_s: float = 900.0
+    on_halt: OnHalt = OnHalt.PAUSE
+    after_canary: AfterCanary = AfterCanary.GO_ON
+    rollback_in_window: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A time in which nothing new is sent to some stores.
+
+    Attributes:
+        name: as ``black-friday``.
+        begins: aware, or naive for the store's own time.
+        ends: likewise; the first moment at which changes may be sent again.
+        stores: ids it holds for; None for all.
+        reason: for people.
+    """
+
+    name: str
+    begins: datetime
+    ends: datetime
+    stores: frozenset[str] | None
+    reason: str
