@@ -74,13 +74,6 @@ class Phase(StrEnum):
     ABORTED = "aborted"
     ROLLED_BACK = "rolled-back"
 
-    @property
-    def is_active(self) -> bool:
-        """Whether ticks still have something to do or to wait for, besides owed stores."""
-        return self in {Phase.RUNNING, Phase.PAUSED, Phase.AWAITING, Phase.HALTED} or (
-            self is Phase.ROLLING_BACK
-        )
-
 
 #: Wave number of stores that were dark at their turn and have come back.
 CONVOY = -1
@@ -108,6 +101,7 @@ class Change:
         pulls_failed: tries that ended because the image could not be pulled.
         away_since: since when its hosts are away, while they are.
         looked_at: AWS's time of the latest view of it.
+        look_at: when it is to be looked at again; None for never or at its turn.
         evidence: what the verdict rests on, as ids, exit codes and ages; for people and JSON.
     """
 
@@ -131,6 +125,7 @@ class Change:
     pulls_failed: int = 0
     away_since: datetime | None = None
     looked_at: datetime | None = None
+    look_at: datetime | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -244,6 +239,8 @@ class Rollout:
         accepted: failures that a person has accepted by ``resume`` after a halt, by variant.
         tick: how many ticks it has had; every write of a tick checks its lease's token.
         updated_at: of the latest tick.
+        finished_at: None while ticks have something to do or a person may still tell it something;
+            owed stores of a finished rollout join a later one, or ``resume``.
     """
 
     id: str
