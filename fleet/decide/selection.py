@@ -1,0 +1,134 @@
+"""Which stores a command was asked to act on; nothing that was not chosen is ever in."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from fleet.errors import EmptySelection, UsageError
+from fleet.model.inventory import Fleet, Lifecycle, Store
+from fleet.model.selection import Selection, SelectionError, parse
+
+__all__ = ["Choice", "Selection", "SelectionError", "choose", "describe", "left_out", "parse"]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The words of a command that choose stores. What is given must all hold.
+
+    Attributes:
+        stores: ids, in the order typed.
+        where: a condition in the selection language, or "".
+        ring: name of a ring, or "".
+        all: every store, for lack of any other word.
+    """
+
+    stores: tuple[str, ...] = ()
+    where: str = ""
+    ring: str = ""
+    all: bool = False
+
+    @property
+    def is_given(self) -> bool:
+        """Whether anything was chosen."""
+        return bool(self.stores or self.where or self.ring or self.all)
+
+
+def describe(choice: Choice) -> str:
+    """The words as typed, so that they can be typed again; "" when nothing was chosen."""
+    words = [*choice.stores]
+    if choice.where:
+        words += ["--where", shlex.quote(choice.where)]
+    if choice.ring:
+        words += ["--ring", shlex.quote(choice.ring)]
+    return " ".join([*words, "--all"] if choice.all else words)
+
+
+def choose(fleet: Fleet, choice: Choice, *, acting: bool = False) -> tuple[Store, ...]:
+    """The stores chosen: ids alone in the order typed, else in id order, each once.
+
+    Args:
+        acting: for commands that change something: stores that are not open are left out unless
+            their ids were typed or the condition speaks of ``lifecycle``.
+
+    Raises:
+        UsageError: nothing was chosen, or a word means nothing; names the nearest.
+        EmptySelection: no store is what was asked for.
+    """
+    found = _chosen(fleet, choice)
+    stores = _without(found, _not_open(choice, found)) if acting else found
+    if stores:
+        return stores
+    words = describe(choice)
+    if not found:
+        raise EmptySelection(
+            f"no store of the {len(fleet.stores)} in the inventory is chosen by {words}",
+            hint="fleet inventory list",
+        )
+    raise EmptySelection(
+        f"none of the stores chosen by {words} is open: {lives(found)}",
+        hint="name their ids to act on them all the same",
+    )
+
+
+def left_out(fleet: Fleet, choice: Choice) -> tuple[Store, ...]:
+    """The stores that ``choose`` leaves out for an acting command, because they are not open."""
+    return _not_open(choice, _chosen(fleet, choice))
+
+
+def lives(stores: Sequence[Store]) -> str:
+    """``store-090 planned, store-109 paused``; the first few of many."""
+    words = [f"{store.id} {store.lifecycle.value}" for store in stores[:_SHOWN]]
+    more = len(stores) - _SHOWN
+    return ", ".join(words) + (f" and {more} more" if more > 0 else "")
+
+
+def _not_open(choice: Choice, stores: Sequence[Store]) -> tuple[Store, ...]:
+    """Those that are not open, and were chosen neither by id nor for that."""
+    if choice.where and "lifecycle" in parse(choice.where).fields:
+        return ()
+    named = frozenset(choice.stores)
+    return tuple(s for s in stores if s.lifecycle is not Lifecycle.OPEN and s.id not in named)
+
+
+def _without(stores: Sequence[Store], others: Sequence[Store]) -> tuple[Store, ...]:
+    gone = {store.id for store in others}
+    return tuple(store for store in stores if store.id not in gone)
+
+
+def _chosen(fleet: Fleet, choice: Choice) -> tuple[Store, ...]:
+    if not choice.is_given:
+        raise UsageError(
+            "no store was chosen",
+            hint="name stores by id, or choose: --where 'market=uk and link.kind=lte', "
+            "--ring NAME, --all",
+        )
+    stores = _named(fleet, choice.stores) if choice.stores else fleet.stores
+    if choice.ring:
+        rings = sorted({store.ring for store in fleet.stores})
+        if choice.ring not in rings:
+            near = get_close_matches(choice.ring, rings, n=1)
+            raise UsageError(
+                f"no store is in a ring {choice.ring!r}",
+                hint=f"did you mean {near[0]}?" if near else f"rings: {', '.join(rings)}",
+            )
+        stores = tuple(store for store in stores if store.ring == choice.ring)
+    if choice.where:
+        condition = parse(choice.where)
+        condition.check(fleet.stores)
+        stores = tuple(store for store in stores if condition.matches(store))
+    return stores
+
+
+def _named(fleet: Fleet, names: Sequence[str]) -> tuple[Store, ...]:
+    known = {store.id: store for store in fleet.stores}
+    missing = [name for name in names if name not in known]
+    if missing:
+        near = get_close_matches(missing[0], known, n=3)
+        raise UsageError(
+            f"no store {missing[0]!r} in the inventory ({len(known)} stores)",
+            hint=f"did you mean {', '.join(near)}?" if near else "fleet inventory list",
+        )
+    return tuple(known[name] for name in dict.fromkeys(names))
