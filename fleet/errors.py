@@ -18,6 +18,7 @@
     ├── RecordsError              1   the database is locked, full, or of another version
     ├── SandboxError              1   the sandbox is not up, or does not model what was asked
     ├── Locked                    5   another run holds this, since when and who
+    │   └── LeaseLost             5   another owner took over; nothing of this write was kept
     └── Interrupted             130   a person stopped it at a safe point
 
 Messages hold no secrets and no terminal control characters: whoever raises cleans what came from
@@ -178,6 +179,10 @@ class Locked(FleetError):
     """Another run holds this."""
 
     exit_code = 5
+
+
+class LeaseLost(Locked):
+    """Another owner has taken over what this one worked on; nothing of its write was kept."""
 
 
 class Interrupted(FleetError):

@@ -1,10 +1,12 @@
-"""What was recorded: runs, what they changed, and what was seen of hosts over time."""
+"""What was recorded: runs, what they changed, what was seen over time, and who works on what."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from fleet.model.rollout import Phase, Verdict
 
 
 class Ledger(StrEnum):
@@ -77,3 +79,52 @@ class Observation:
     value: Mapping[str, Any]
     first_seen: datetime
     last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on something for a while, as its owner got it.
+
+    Attributes:
+        name: of what is worked on, as ``shard 111122223333/eu-west-1`` or ``controller``.
+        owner: unique to a process, in words for a person.
+        token: rises with every new owner, for ever; a write under an older one is refused.
+        taken_at: since when the owner has it, by the database's clock.
+        expires_at: when anybody may take it, likewise; renewing puts that off.
+        ttl_s: seconds that it was taken for and that a renewal gives.
+        state: plain values that travel with it from owner to owner, as call budgets.
+    """
+
+    name: str
+    owner: str
+    token: int
+    taken_at: datetime
+    expires_at: datetime
+    ttl_s: float
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSummary:
+    """One line of the history: a rollout without its stores.
+
+    Attributes:
+        id: as ``ro-118``.
+        run: id of the run that started it; "" for one that was rebuilt from AWS.
+        caller: ARN of who started it.
+        stores: how many it changes.
+        verdicts: its changes by verdict.
+    """
+
+    id: str
+    run: str
+    title: str
+    release: str
+    workloads: tuple[str, ...]
+    caller: str
+    started_at: datetime
+    finished_at: datetime | None
+    phase: Phase
+    why: str
+    stores: int
+    verdicts: Mapping[Verdict, int]

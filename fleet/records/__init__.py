@@ -1,4 +1,4 @@
-"""The edge to the database: runs, audit and observations, in SQLite or PostgreSQL."""
+"""The edge to the database, SQLite or PostgreSQL: runs, observations, rollouts, leases."""
 
 from fleet.records.store import Records, open_records
 

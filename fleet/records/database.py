@@ -22,7 +22,8 @@ from sqlalchemy.pool import QueuePool
 
 from fleet.errors import FleetError, RecordsError
 from fleet.model.printable import printable
-from fleet.records.tables import METADATA, SCHEMA, SCHEMA_VERSION
+from fleet.records.migrations import migrate
+from fleet.records.tables import SCHEMA_VERSION
 
 #: Seconds that a writer waits for another one; a write of ours takes milliseconds.
 BUSY_TIMEOUT_S = 15.0
@@ -70,20 +71,17 @@ class Database:
         self._engine.dispose()
 
     def prepare(self) -> None:
-        """Make the tables if there are none.
+        """Make the tables if there are none, and bring those of an older fleet up to date.
 
         Raises:
-            RecordsError: they were made by another version of fleet, or are not fleet's.
+            RecordsError: they were made by a newer version of fleet, or are not fleet's.
         """
         with self.write() as connection:
             self.take_turns(connection, "schema")
-            METADATA.create_all(connection)
-            versions = set(connection.scalars(select(SCHEMA.c.version)))
-            if not versions:
-                connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
-            elif max(versions) > SCHEMA_VERSION:
+            found = migrate(connection)
+            if found > SCHEMA_VERSION:
                 raise RecordsError(
-                    f"{self.name} has schema {max(versions)}; this fleet knows {SCHEMA_VERSION}",
+                    f"{self.name} has schema {found}; this fleet knows {SCHEMA_VERSION}",
                     hint="a newer fleet has written there: upgrade this one",
                 )
 

@@ -14,10 +14,13 @@ from sqlalchemy.exc import IntegrityError
 from fleet.errors import RecordsError
 from fleet.model.history import AuditEntry, Ledger, Observation, Run
 from fleet.records.database import Database, open_sqlite, open_url
+from fleet.records.leases import LeaseRecords
+from fleet.records.rollouts import RolloutRecords
 from fleet.records.tables import AUDIT, OBSERVATIONS, RUNS, canonical
+from fleet.records.task_definitions import TaskDefinitionCache
 
-#: How run ids begin, by kind of run.
-PREFIXES = {"register": "reg", "rollout": "ro", "drift": "dr"}
+#: How run ids begin, by kind of run. A rollout outlives the runs that tick it, and is ``ro-118``.
+PREFIXES = {"register": "reg", "rollout": "run", "drift": "dr"}
 #: Bound values per statement that every SQLite allows.
 STORES_PER_QUERY = 500
 TRIES = 12
@@ -47,10 +50,18 @@ class Records:
 
     Times are aware; they come back in UTC. Every method raises ``RecordsError`` when the database
     is locked, full, damaged or away.
+
+    Attributes:
+        rollouts: what they were told, did and owe.
+        leases: who works on what.
+        task_definitions: what is behind their ARNs.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.rollouts = RolloutRecords(database)
+        self.leases = LeaseRecords(database)
+        self.task_definitions = TaskDefinitionCache(database)
 
     def close(self) -> None:
         """Close every connection."""

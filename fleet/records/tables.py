@@ -23,7 +23,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 #: Of the tables below; rises when they change so that an older fleet could spoil them.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -71,6 +71,21 @@ class CanonicalJson(TypeDecorator[Mapping[str, Any]]):
         return None if value is None else dict(json.loads(value))
 
 
+class Names(TypeDecorator[tuple[str, ...]]):
+    """Some names in their order, as a JSON list."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """As text."""
+        return None if value is None else json.dumps(list(value), separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """As the names they were."""
+        return None if value is None else tuple(json.loads(value))
+
+
 def canonical(value: Mapping[str, Any]) -> str:
     """JSON with sorted keys.
 
@@ -96,8 +111,8 @@ def _plain(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} is not to be recorded")
 
 
-# Serial numbers: BIGINT on PostgreSQL; on SQLite only INTEGER is the row's own number.
-_Serial = BigInteger().with_variant(Integer, "sqlite")
+#: Serial numbers: BIGINT on PostgreSQL; on SQLite only INTEGER is the row's own number.
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
 METADATA = MetaData()
 
@@ -119,7 +134,7 @@ RUNS = Table(
 AUDIT = Table(
     "fleet_audit",
     METADATA,
-    Column("id", _Serial, Identity(), primary_key=True),
+    Column("id", SERIAL, Identity(), primary_key=True),
     Column("run_id", ForeignKey("fleet_runs.id"), nullable=False, index=True),
     Column("at", UtcTime, nullable=False),
     Column("caller_arn", Text, nullable=False),
@@ -134,7 +149,7 @@ AUDIT = Table(
 OBSERVATIONS = Table(
     "fleet_observations",
     METADATA,
-    Column("id", _Serial, Identity(), primary_key=True),
+    Column("id", SERIAL, Identity(), primary_key=True),
     Column("store", Text, nullable=False),
     Column("host", Text, nullable=False),
     Column("ledger", String(20), nullable=False),

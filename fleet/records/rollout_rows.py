@@ -1,0 +1,117 @@
+"""Rows of rollouts and the values they stand for."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from fleet.errors import UsageError
+from fleet.model.rollout import (
+    Change,
+    Hold,
+    Phase,
+    Rollout,
+    RolloutEvent,
+    RolloutSpec,
+    Stage,
+    Verb,
+    VerbName,
+    Verdict,
+)
+from fleet.records.rollout_tables import CHANGES, ROLLOUTS
+from fleet.records.tables import canonical
+
+PREFIX = "ro-"
+#: The most that an INTEGER column takes.
+LARGEST = 2**31 - 1
+MOVING = tuple(
+    field.name for field in fields(Rollout) if field.name in ROLLOUTS.c and field.name != "caller"
+)
+CHANGE_FIELDS = tuple(field.name for field in fields(Change))
+EVENT_FIELDS = tuple(field.name for field in fields(RolloutEvent) if field.name != "id")
+CHANGE_COLUMNS = tuple(CHANGES.c[name] for name in CHANGE_FIELDS)
+
+
+def number_of(rollout_id: str) -> int:
+    """The number in ``ro-118``.
+
+    Raises:
+        UsageError: it is no id of a rollout.
+    """
+    digits = rollout_id.removeprefix(PREFIX)
+    if digits == rollout_id or not (digits.isascii() and digits.isdigit()):
+        raise UsageError(
+            f"{rollout_id!r} is no id of a rollout; they are like {PREFIX}118",
+            hint="fleet rollout history",
+        )
+    number = int(digits)
+    if not 0 < number <= LARGEST:
+        raise unknown(rollout_id)
+    return number
+
+
+def id_of(number: int) -> str:
+    """The id that people read and type."""
+    return f"{PREFIX}{number}"
+
+
+def unknown(rollout_id: str) -> UsageError:
+    """No rollout has this id."""
+    return UsageError(
+        f"there is no rollout {rollout_id} in this database", hint="fleet rollout history"
+    )
+
+
+def rollout_row(rollout: Rollout) -> dict[str, Any]:
+    """The columns of the moving part."""
+    return {name: getattr(rollout, name) for name in MOVING} | {"phase": rollout.phase.value}
+
+
+def rollout_of(row: Mapping[Any, Any], spec: RolloutSpec) -> Rollout:
+    """A rollout from its row and what it was told."""
+    moving = {name: row[name] for name in MOVING} | {"phase": Phase(row["phase"])}
+    return Rollout(id=id_of(row["number"]), spec=spec, caller=row["caller"], **moving)
+
+
+def change_row(change: Change) -> dict[str, Any]:
+    """The columns of a change but for its rollout and workload.
+
+    Raises:
+        TypeError: the evidence holds a secret, or something that JSON has no word for.
+    """
+    canonical(change.evidence)
+    return {name: getattr(change, name) for name in CHANGE_FIELDS} | {
+        "stage": change.stage.value,
+        "verdict": change.verdict.value,
+    }
+
+
+def change_of(row: Iterable[Any]) -> Change:
+    """A change from ``CHANGE_COLUMNS``."""
+    values = dict(zip(CHANGE_FIELDS, row, strict=True))
+    values["stage"], values["verdict"] = Stage(values["stage"]), Verdict(values["verdict"])
+    return Change(**values)
+
+
+def event_row(number: int, event: RolloutEvent) -> dict[str, Any]:
+    """The columns of an event but for its own number.
+
+    Raises:
+        TypeError: its data hold a secret, or something that JSON has no word for.
+    """
+    canonical(event.data)
+    return {name: getattr(event, name) for name in EVENT_FIELDS} | {"rollout": number}
+
+
+def event_of(row: Mapping[Any, Any]) -> RolloutEvent:
+    """An event from its row."""
+    return RolloutEvent(**{**row, "rollout": id_of(row["rollout"])})
+
+
+def verb_of(row: Mapping[Any, Any]) -> Verb:
+    """A verb from its row."""
+    return Verb(**{**row, "rollout": id_of(row["rollout"]), "name": VerbName(row["name"])})
+
+
+def hold_of(row: Mapping[Any, Any]) -> Hold:
+    """A hold from its row."""
+    return Hold(**{**row, "rollout": id_of(row["rollout"])})

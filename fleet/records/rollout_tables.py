@@ -1,0 +1,154 @@
+"""The tables of rollouts: what they were told, their changes, their story, and who works on them.
+
+They came with version 2. The rollout is a number here and ``ro-<number>`` everywhere else.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+)
+
+from fleet.records.tables import METADATA, SERIAL, CanonicalJson, Names, UtcTime
+
+ROLLOUTS = Table(
+    "fleet_rollouts",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("run", String(40), nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("workloads", Names, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("phase", String(20), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("wave", Integer, nullable=False),
+    Column("wave_at", UtcTime),
+    Column("baking_since", UtcTime),
+    Column("promoted", Boolean, nullable=False),
+    Column("accepted", CanonicalJson, nullable=False),
+    Column("tick", Integer, nullable=False),
+    Column("updated_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Index("fleet_rollouts_finished", "finished_at"),
+)
+
+# Megabytes for thousands of stores, so apart from the row that every tick writes anew.
+SPECS = Table(
+    "fleet_rollout_specs",
+    METADATA,
+    Column("rollout", ForeignKey("fleet_rollouts.number"), primary_key=True),
+    Column("spec", Text, nullable=False),
+)
+
+CHANGES = Table(
+    "fleet_changes",
+    METADATA,
+    Column("rollout", ForeignKey("fleet_rollouts.number"), primary_key=True),
+    Column("store", Text, primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("workload", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("cluster", Text, nullable=False),
+    Column("wave", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("desired_count", Integer, nullable=False),
+    Column("previous_count", Integer, nullable=False),
+    Column("stage", String(20), nullable=False),
+    Column("verdict", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", UtcTime),
+    Column("sent_at", UtcTime),
+    Column("target", Text, nullable=False),
+    Column("sends", Integer, nullable=False),
+    Column("pulls_failed", Integer, nullable=False),
+    Column("away_since", UtcTime),
+    Column("looked_at", UtcTime),
+    Column("look_at", UtcTime),
+    Column("evidence", CanonicalJson, nullable=False),
+    Index("fleet_changes_verdict", "rollout", "verdict", "stage"),
+)
+
+EVENTS = Table(
+    "fleet_rollout_events",
+    METADATA,
+    Column("id", SERIAL, Identity(), primary_key=True),
+    Column("rollout", ForeignKey("fleet_rollouts.number"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("store", Text, nullable=False),
+    Column("data", CanonicalJson, nullable=False),
+    Index("fleet_rollout_events_of", "rollout", "id"),
+)
+
+VERBS = Table(
+    "fleet_verbs",
+    METADATA,
+    Column("id", SERIAL, Identity(), primary_key=True),
+    Column("rollout", ForeignKey("fleet_rollouts.number"), nullable=False),
+    Column("name", String(20), nullable=False),
+    Column("stores", Names, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Index("fleet_verbs_of", "rollout", "id"),
+)
+
+HOLDS = Table(
+    "fleet_holds",
+    METADATA,
+    Column("store", Text, primary_key=True),
+    Column("workload", Text, primary_key=True),
+    Column("rollout", ForeignKey("fleet_rollouts.number"), nullable=False, index=True),
+    Column("by", Text, nullable=False),
+    Column("since", UtcTime, nullable=False),
+)
+
+# Rows stay when a lease is given back: the token has to rise for ever. Times are seconds since
+# 1970 of the database's own clock, which both kinds of database can compare in the statement.
+LEASES = Table(
+    "fleet_leases",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("taken_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("ttl_s", Double, nullable=False),
+    Column("state", CanonicalJson, nullable=False),
+)
+
+TASK_DEFINITIONS = Table(
+    "fleet_task_definitions",
+    METADATA,
+    Column("arn", Text, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("content", String(64), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("body", CanonicalJson, nullable=False),
+    Index("fleet_task_definitions_content", "account_id", "region", "content"),
+)
+
+CONNECTIVITY = Table(
+    "fleet_connectivity",
+    METADATA,
+    Column("rollout", ForeignKey("fleet_rollouts.number"), primary_key=True),
+    Column("hour", UtcTime, primary_key=True),
+    Column("dark", Integer, nullable=False),
+    Column("stores", Integer, nullable=False),
+)

@@ -1,0 +1,333 @@
+"""Rollouts as they are recorded: begun in one transaction, moved on by ticks, held and owed."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+
+from fleet.errors import RecordsError
+from fleet.model.history import Lease, RolloutSummary
+from fleet.model.rollout import (
+    Change,
+    Hold,
+    Phase,
+    Rollout,
+    RolloutEvent,
+    RolloutSpec,
+    Stage,
+    Verdict,
+)
+from fleet.records.database import Database
+from fleet.records.holds import Held, hold, holds, let_go
+from fleet.records.leases import fence
+from fleet.records.rollout_json import spec_from, spec_text
+from fleet.records.rollout_rows import (
+    CHANGE_COLUMNS,
+    change_of,
+    change_row,
+    id_of,
+    number_of,
+    rollout_of,
+    rollout_row,
+    unknown,
+)
+from fleet.records.rollout_tables import CHANGES, ROLLOUTS, SPECS
+from fleet.records.story import Story, answer, event_rows, tell
+
+#: Specs that are kept at hand; one of 10,000 stores takes some tens of MB.
+SPECS_AT_HAND = 4
+
+
+class RolloutRecords(Story):
+    """The rollouts of one database. Only a tick under a valid lease moves one on."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._specs: OrderedDict[int, RolloutSpec] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def start(
+        self,
+        spec: RolloutSpec,
+        changes: Iterable[Change],
+        holds: Iterable[Held],
+        *,
+        caller: str,
+        at: datetime,
+        run: str,
+    ) -> Rollout:
+        """Begin a rollout, with everything it may touch held for it; all of it or nothing.
+
+        Args:
+            holds: (store id, workload name) that no other rollout may touch until it is finished.
+            caller: ARN of who starts it.
+            run: id of the run that does.
+
+        Raises:
+            Locked: another rollout holds some of them.
+            TypeError: something in it holds a secret, or cannot be kept.
+        """
+        text, rows = spec_text(spec), _change_rows(spec, changes)
+        with self._database.write() as connection:
+            self._database.take_turns(connection, "rollouts")
+            number = (connection.scalar(select(func.max(ROLLOUTS.c.number))) or 0) + 1
+            rollout = Rollout(id_of(number), spec, caller, at)
+            _insert(connection, rollout, text, rows, run)
+            hold(connection, number, holds, by=caller, since=at)
+        return rollout
+
+    def rebuild(
+        self,
+        rollout_id: str,
+        spec: RolloutSpec,
+        changes: Iterable[Change],
+        *,
+        caller: str,
+        started_at: datetime,
+        at: datetime,
+    ) -> bool:
+        """Insert a rollout that was reconstructed from AWS's tags, as one that is done.
+
+        Returns:
+            Whether it was missing; one that is known stays as it is.
+        """
+        number = number_of(rollout_id)
+        text, rows = spec_text(spec), _change_rows(spec, changes)
+        why = "rebuilt from AWS"
+        rollout = Rollout(
+            rollout_id, spec, caller, started_at, Phase.DONE, why, updated_at=at, finished_at=at
+        )
+        with self._database.write() as connection:
+            self._database.take_turns(connection, "rollouts")
+            known = select(ROLLOUTS.c.number).where(ROLLOUTS.c.number == number)
+            if connection.execute(known).first() is not None:
+                return False
+            _insert(connection, rollout, text, rows, run="")
+        return True
+
+    def load(self, rollout_id: str) -> Rollout:
+        """A rollout as it is now.
+
+        Raises:
+            UsageError: there is no such rollout.
+            RecordsError: another version of fleet started it, in a shape that this one cannot read.
+        """
+        number = number_of(rollout_id)
+        with self._database.read() as connection:
+            query = select(ROLLOUTS).where(ROLLOUTS.c.number == number)
+            row = connection.execute(query).mappings().one_or_none()
+            if row is None:
+                raise unknown(rollout_id)
+            return rollout_of(row, self._spec(connection, number))
+
+    def changes(self, rollout_id: str) -> tuple[Change, ...]:
+        """Its changes as they are now, in store and service order."""
+        mine = CHANGES.c.rollout == number_of(rollout_id)
+        with self._database.read() as connection:
+            return tuple(sorted(_changes(connection, mine), key=lambda change: change.key))
+
+    def active(self) -> tuple[str, ...]:
+        """Ids of the rollouts that are not finished, oldest first."""
+        query = select(ROLLOUTS.c.number).where(ROLLOUTS.c.finished_at.is_(None))
+        with self._database.read() as connection:
+            return tuple(map(id_of, connection.scalars(query.order_by(ROLLOUTS.c.number))))
+
+    def latest(self) -> str | None:
+        """Id of the rollout that was started last."""
+        with self._database.read() as connection:
+            number = connection.scalar(select(func.max(ROLLOUTS.c.number)))
+            return None if number is None else id_of(number)
+
+    def history(self, limit: int = 20) -> tuple[RolloutSummary, ...]:
+        """The latest rollouts, newest first."""
+        newest = select(ROLLOUTS).order_by(ROLLOUTS.c.number.desc()).limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(newest).mappings().all()
+            return tuple(_summary(connection, row) for row in rows)
+
+    def write_tick(
+        self,
+        lease: Lease,
+        rollout: Rollout,
+        changes: Collection[Change] = (),
+        events: Iterable[RolloutEvent] = (),
+        verbs_obeyed: Mapping[int, str] | None = None,
+    ) -> None:
+        """Keep what a tick found and did, if the lease it worked under is still its own.
+
+        A rollout that is finished by it lets its holds go in the same transaction; one that was
+        finished and goes on holds again what it was not told to skip.
+
+        Args:
+            changes: those that moved.
+            verbs_obeyed: what was made of verbs, by their ids.
+
+        Raises:
+            LeaseLost: somebody else works on it; nothing was kept.
+            Locked: it was finished and goes on, and another rollout holds some of its stores.
+            UsageError: there is no such rollout.
+            RecordsError: one of the changes is none of its own.
+            TypeError: something in it holds a secret, or cannot be kept.
+        """
+        number = number_of(rollout.id)
+        moved = [_moved(change) for change in changes]
+        told = event_rows(number, events)
+        with self._database.write() as connection:
+            fence(connection, lease)
+            mine = ROLLOUTS.c.number == number
+            # Its row first: whoever writes events of it or verbs to it waits there.
+            ended = select(ROLLOUTS.c.finished_at).where(mine).with_for_update()
+            found = connection.execute(ended).one_or_none()
+            if found is None:
+                raise unknown(rollout.id)
+            connection.execute(update(ROLLOUTS).where(mine).values(rollout_row(rollout)))
+            self._move(connection, number, moved)
+            tell(connection, told)
+            answer(connection, number, verbs_obeyed or {})
+            if found.finished_at is None and rollout.finished_at is not None:
+                let_go(connection, number)
+            elif found.finished_at is not None and rollout.finished_at is None:
+                self._hold_again(connection, number, rollout)
+
+    def supersede(self, pairs: Iterable[Held], *, by: str) -> int:
+        """Skip what finished rollouts before ``by`` are still owed by these (store, workload).
+
+        Args:
+            by: id of the newer rollout that takes them over.
+
+        Returns:
+            How many changes were skipped.
+        """
+        taken, number = set(pairs), number_of(by)
+        columns = (CHANGES.c.rollout, CHANGES.c.store, CHANGES.c.service, CHANGES.c.workload)
+        query = _owed(select(*columns)).where(CHANGES.c.rollout < number)
+        with self._database.write() as connection:
+            rows = [
+                {"_rollout": row.rollout, "_store": row.store, "_service": row.service}
+                for row in connection.execute(query)
+                if (row.store, row.workload) in taken
+            ]
+            if rows:
+                skipped = {"stage": Stage.SKIPPED.value, "reason": f"superseded by {by}"}
+                connection.execute(_UPDATE.values(skipped), rows)
+        return len(rows)
+
+    def owed(self) -> tuple[tuple[str, Change], ...]:
+        """What done rollouts are still owed, with their ids, oldest first.
+
+        These are changes of stores that were dark at their turn, were dark and set back or still
+        are, or could not pull the image.
+        """
+        query = _owed(select(CHANGES.c.rollout, *CHANGE_COLUMNS))
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        found = sorted(((row[0], change_of(row[1:])) for row in rows), key=_by_rollout)
+        return tuple((id_of(number), change) for number, change in found)
+
+    def holds(self) -> tuple[Hold, ...]:
+        """Who holds what now, in store and workload order."""
+        with self._database.read() as connection:
+            return holds(connection)
+
+    def _spec(self, connection: Connection, number: int) -> RolloutSpec:
+        """What the rollout was told; it never changes, so it is read once."""
+        with self._guard:
+            spec = self._specs.get(number)
+            if spec is None:
+                query = select(SPECS.c.spec).where(SPECS.c.rollout == number)
+                spec = spec_from(connection.scalar(query) or "")
+                self._specs[number] = spec
+                if len(self._specs) > SPECS_AT_HAND:
+                    self._specs.popitem(last=False)
+            return spec
+
+    def _move(self, connection: Connection, number: int, rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        done = connection.execute(_UPDATE, [row | {"_rollout": number} for row in rows])
+        if done.rowcount != len(rows):
+            raise RecordsError(
+                f"{len(rows) - done.rowcount} of {len(rows)} changes are none of {id_of(number)}"
+            )
+
+    def _hold_again(self, connection: Connection, number: int, rollout: Rollout) -> None:
+        self._database.take_turns(connection, "rollouts")
+        query = select(CHANGES.c.store, CHANGES.c.workload).where(
+            CHANGES.c.rollout == number, CHANGES.c.stage != Stage.SKIPPED.value
+        )
+        wanted = [(row.store, row.workload) for row in connection.execute(query)]
+        since = rollout.updated_at or rollout.started_at
+        hold(connection, number, wanted, by=rollout.caller, since=since)
+
+
+_UPDATE = update(CHANGES).where(
+    CHANGES.c.rollout == bindparam("_rollout"),
+    CHANGES.c.store == bindparam("_store"),
+    CHANGES.c.service == bindparam("_service"),
+)
+
+
+def _moved(change: Change) -> dict[str, Any]:
+    row = change_row(change)
+    return row | {"_store": row.pop("store"), "_service": row.pop("service")}
+
+
+def _change_rows(spec: RolloutSpec, changes: Iterable[Change]) -> list[dict[str, Any]]:
+    return [
+        change_row(change) | {"workload": spec.shapes[change.service].workload}
+        for change in changes
+    ]
+
+
+def _insert(
+    connection: Connection, rollout: Rollout, text: str, rows: list[dict[str, Any]], run: str
+) -> None:
+    number, spec = number_of(rollout.id), rollout.spec
+    words = {"title": spec.title, "release": spec.release, "workloads": spec.workloads}
+    fixed = {"number": number, "run": run, "caller": rollout.caller, **words}
+    connection.execute(ROLLOUTS.insert().values(rollout_row(rollout) | fixed))
+    connection.execute(SPECS.insert().values(rollout=number, spec=text))
+    if rows:
+        connection.execute(CHANGES.insert(), [row | {"rollout": number} for row in rows])
+
+
+def _changes(connection: Connection, which: ColumnElement[bool]) -> Iterable[Change]:
+    return map(change_of, connection.execute(select(*CHANGE_COLUMNS).where(which)).all())
+
+
+def _owed(query: Any) -> Any:
+    """Of rollouts that are done: parked, dark and set back, still dark, or not delivered."""
+    stage, verdict = CHANGES.c.stage, CHANGES.c.verdict
+    owing = (
+        ((stage == Stage.PLANNED.value) & (verdict == Verdict.PARKED.value))
+        | ((stage == Stage.UNDONE.value) & (verdict == Verdict.DARK.value))
+        | (
+            (stage == Stage.SENT.value)
+            & verdict.in_([Verdict.UNDELIVERED.value, Verdict.DARK.value])
+        )
+    )
+    done = (ROLLOUTS.c.phase == Phase.DONE.value) & ROLLOUTS.c.finished_at.is_not(None)
+    return query.join_from(CHANGES, ROLLOUTS).where(done, owing)
+
+
+def _by_rollout(found: tuple[int, Change]) -> tuple[int, tuple[str, str]]:
+    return found[0], found[1].key
+
+
+def _summary(connection: Connection, row: Mapping[Any, Any]) -> RolloutSummary:
+    mine = CHANGES.c.rollout == row["number"]
+    verdicts = select(CHANGES.c.verdict, func.count()).where(mine).group_by(CHANGES.c.verdict)
+    stores = select(func.count(CHANGES.c.store.distinct())).where(mine)
+    return RolloutSummary(
+        id=id_of(row["number"]),
+        phase=Phase(row["phase"]),
+        stores=connection.scalar(stores) or 0,
+        verdicts={Verdict(word): count for word, count in connection.execute(verdicts)},
+        **{name: row[name] for name in _SUMMARY},
+    )
+
+
+_SUMMARY = ("run", "title", "release", "workloads", "caller", "started_at", "finished_at", "why")
