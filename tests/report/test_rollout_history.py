@@ -1,0 +1,28 @@
+"""The list of rollouts."""
+
+import io
+
+from rich.console import Console
+
+from fleet.model.rollout import Phase, Rollout
+from fleet.report.rollout_history import history_view
+from tests import rollouts
+
+
+def drawn(*rows: Rollout, width: int = 120) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, markup=False, highlight=False).print(
+        history_view(rows, rollouts.NOW, width)
+    )
+    return out.getvalue()
+
+
+def test_each_rollout_says_when_how_long_how_it_ended_and_why() -> None:
+    text = drawn(rollouts.rollout(phase=Phase.HALTED, why="over budget"))
+
+    for word in ("ro-118", "01:02:10Z", "12m10s", "halted", "on-call", "over budget"):
+        assert word in text
+
+
+def test_no_rollout_yet_is_said() -> None:
+    assert drawn() == "no rollout was started yet\n"
