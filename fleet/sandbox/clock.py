@@ -23,22 +23,29 @@ class SandboxClock:
     """
 
     def __init__(self, rate: float = 1.0, start: float | None = None) -> None:
-        if not math.isfinite(rate) or rate < 0:
-            raise UsageError(
-                f"clock rate {rate!r} is not a number of sandbox seconds per second",
-                hint="use 0 for a clock stepped by hand, 1 for real time, 20 for a quick one",
-            )
-        self.rate = rate
+        self.rate = _checked(rate)
         self._changed = threading.Condition()
         self._advancing = threading.Lock()
         self._base = time.time() if start is None else start
         self._base_real = time.monotonic()
         self._stepper: Stepper | None = None
+        self._on_new_rate: Callable[[], None] | None = None
 
     def now(self) -> float:
         """Epoch seconds of the sandbox."""
         with self._changed:
             return self._now()
+
+    def set_rate(self, rate: float) -> None:
+        """Go on from now at another rate; whoever waits, and the schedule, take note at once."""
+        _checked(rate)
+        with self._changed:
+            self._base = self._now()
+            self._base_real = time.monotonic()
+            self.rate = rate
+            self._changed.notify_all()
+        if self._on_new_rate is not None:
+            self._on_new_rate()
 
     def advance(self, seconds: float) -> float:
         """Jump ahead and return the new time.
@@ -71,9 +78,15 @@ class SandboxClock:
                 self._changed.wait(None if wait == math.inf else wait)
             return True
 
-    def step_with(self, stepper: Stepper | None) -> None:
-        """Let ``stepper(target, move_to)`` run what is due on the way when the clock jumps."""
+    def step_with(
+        self, stepper: Stepper | None, on_new_rate: Callable[[], None] | None = None
+    ) -> None:
+        """Let ``stepper(target, move_to)`` run what is due on the way when the clock jumps.
+
+        ``on_new_rate`` is called after ``set_rate``.
+        """
         self._stepper = stepper
+        self._on_new_rate = on_new_rate
 
     def _now(self) -> float:
         return self._base + (time.monotonic() - self._base_real) * self.rate
@@ -84,3 +97,12 @@ class SandboxClock:
                 self._base = moment
                 self._base_real = time.monotonic()
                 self._changed.notify_all()
+
+
+def _checked(rate: float) -> float:
+    if not math.isfinite(rate) or rate < 0:
+        raise UsageError(
+            f"clock rate {rate!r} is not a number of sandbox seconds per second",
+            hint="use 0 for a clock stepped by hand, 1 for real time, 20 for a quick one",
+        )
+    return rate

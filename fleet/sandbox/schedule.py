@@ -46,7 +46,7 @@ class Schedule:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        clock.step_with(self._step)
+        clock.step_with(self._step, self._wake)
 
     def __len__(self) -> int:
         with self._changed:
@@ -133,6 +133,9 @@ class Schedule:
             if timer is not None:
                 self._run(timer)
         move_to(target)
+        self._wake()
+
+    def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
 

@@ -2,14 +2,18 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fleet.errors import UsageError
+from fleet.sandbox.agents.images import Catalogue
 from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
 from fleet.sandbox.hosts import toolbox
+from fleet.sandbox.hosts.box import SessionFor
 from fleet.sandbox.hosts.bridge import Bridge
-from fleet.sandbox.hosts.shop_host import SessionFor, ShopHost
+from fleet.sandbox.hosts.links import Links
+from fleet.sandbox.hosts.shop_host import ShopHost
 from fleet.sandbox.hosts.ssh import SshServers, make_key
 from fleet.sandbox.spec import HostSpec
 from fleet.sandbox.statedir import StateDir
@@ -23,6 +27,10 @@ class Shops:
         clock: the sandbox's time.
         schedule: where agents leave their timers.
         session_for: the way to AWS in a region.
+
+    Attributes:
+        images: what container images are and do.
+        links: cuts, restores, slows.
     """
 
     def __init__(
@@ -34,11 +42,15 @@ class Shops:
         self._session_for = session_for
         self._lock = threading.Lock()
         self._hosts: dict[str, ShopHost] = {}
+        self.images = Catalogue(state.images)
         self._bridge = Bridge()
         key = make_key(state.identity)
         public = state.identity.with_suffix(".pub")
         write_whole(public, f"{key.get_name()} {key.get_base64()} fleet-sandbox\n", 0o644)
         self._ssh = SshServers(key)
+        self.links: Links[ShopHost] = Links(
+            clock, schedule, lambda: iter(self), self._ssh.follow_link
+        )
 
     def start(self, specs: Sequence[HostSpec]) -> None:
         """Bring the hosts up as they were when the sandbox was last there."""
@@ -66,12 +78,16 @@ class Shops:
                     clock=self._clock,
                     schedule=self._schedule,
                     session_for=self._session_for,
+                    images=self.images,
                 )
                 host.provision()
+                host.on_own_cut = partial(self._ssh.follow_link, host)
                 self._bridge.join(host)
                 self._ssh.open(host)
                 self._hosts[spec.id] = host
                 host.resume()
+                if host.knobs.flap:
+                    self.links.follow(host)
             self._write_ssh_config()
             return len(new)
 
@@ -84,18 +100,12 @@ class Shops:
             )
         return found
 
-    def cut(self, target: str) -> list[str]:
-        """Cut the link of a shop, or of one of its hosts; returns the hosts meant."""
-        return self._set_link(target, cut=True)
-
-    def restore(self, target: str) -> list[str]:
-        """Undo ``cut`` of the same target; a host stays cut off while its shop is."""
-        return self._set_link(target, cut=False)
-
     def turn(self, name: str, settings: dict[str, Any]) -> None:
         """Set knobs of a host (see ``hosts.knobs.Knobs``)."""
         host = self.host(name)
         host.turn(settings)
+        if "flap" in settings:
+            self.links.follow(host)
         if "cut_by" in settings:
             self._ssh.follow_link(host)
 
@@ -118,20 +128,6 @@ class Shops:
 
     def __iter__(self) -> Iterator[ShopHost]:
         return iter(list(self._hosts.values()))
-
-    def _set_link(self, target: str, *, cut: bool) -> list[str]:
-        one = "/" in target
-        meant = [self.host(target)] if one else [h for h in self if h.spec.store == target]
-        if not meant:
-            raise UsageError(
-                f"the sandbox has no store {target}", hint="fleet sandbox status lists them"
-            )
-        reason = "host" if one else "store"
-        for host in meant:
-            reasons = set(host.knobs.cut_by) - {reason} | ({reason} if cut else set())
-            host.turn({"cut_by": sorted(reasons)})
-            self._ssh.follow_link(host)
-        return [host.id for host in meant]
 
     def _write_ssh_config(self) -> None:
         blocks = [

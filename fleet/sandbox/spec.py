@@ -37,7 +37,8 @@ class HostSpec:
         l4t_release: text of /etc/nv_tegra_release, or "".
         devices: device files that exist.
         packages: programs there from the start beside the base, as ``gpg``.
-        link: {"kind": ..., "latency_ms": ...}.
+        link: {"kind": ..., "latency_ms": ..., "bandwidth_mbps": ...}.
+        hardware: the inventory's word for what it is, for images that misbehave on some.
     """
 
     store: str
@@ -57,6 +58,7 @@ class HostSpec:
     devices: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("gpg", "curl")
     link: Mapping[str, Any] = field(default_factory=dict)
+    hardware: str = ""
 
     @property
     def id(self) -> str:
@@ -72,6 +74,7 @@ class SandboxSpec:
         default_region: for the written AWS config.
         clock_rate: sandbox seconds per real second; 0 is a stepped clock that moves when told.
         throttling: whether the published token buckets apply.
+        start: epoch seconds at which its time began; None is the machine's time.
     """
 
     accounts: tuple[AccountSpec, ...]
@@ -79,3 +82,4 @@ class SandboxSpec:
     default_region: str = "eu-west-1"
     clock_rate: float = 20.0
     throttling: bool = True
+    start: float | None = None

@@ -51,6 +51,11 @@ class StateDir:
         return self.path / "plane.db"
 
     @property
+    def images(self) -> Path:
+        """What container images are and do, as far as somebody told."""
+        return self.path / "images.json"
+
+    @property
     def ssh_config(self) -> Path:
         """For ``ssh -F``: addresses of the inventory to loopback ports."""
         return self.path / "ssh_config"
@@ -95,6 +100,7 @@ def spec_from_json(content: Mapping[str, Any]) -> SandboxSpec:
             default_region=content["default_region"],
             clock_rate=float(content["clock_rate"]),
             throttling=bool(content["throttling"]),
+            start=None if content.get("start") is None else float(content["start"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SandboxError(

@@ -1,17 +1,19 @@
 """The ECS agent of a simulated host: registers its container instance and keeps its ACS session.
 
 Behaviour and figures are those of amazon-ecs-agent 1.105.1 (agent-protocol.md §2, §3, §5, §8;
-ecs-anywhere.md §1.6). Tasks are not run: a payload is logged and not acknowledged, so that no
-service can seem to be up.
+ecs-anywhere.md §1.6). What it does with tasks is in ``tasks``.
 """
 
 import random
-import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fleet.sandbox.agents import identity
+from fleet.sandbox.agents.acs import Conversation, Mailbox
+from fleet.sandbox.agents.containers import Containers
 from fleet.sandbox.agents.machine import Machine, MachineFacts, append_log
+from fleet.sandbox.agents.outbox import NoCredentials, Outbox
 from fleet.sandbox.agents.registration import (
     ConfigInvalid,
     SavedState,
@@ -22,6 +24,8 @@ from fleet.sandbox.agents.registration import (
     write_state,
 )
 from fleet.sandbox.agents.session import AcsChannel, AwsFault, LinkDown, RoleToken
+from fleet.sandbox.agents.settings import Settings, read_settings
+from fleet.sandbox.agents.tasks import TaskEngine
 
 VERSION = "1.105.1"
 UNIT = "ecs"
@@ -34,60 +38,23 @@ PLANNED_RECONNECT_S = 1800.0
 INACTIVE_RETRY_S = 3600.0
 LONGEST_RECONNECT_S = 120.0
 LONGEST_REGISTER_S = 192.0
+#: The agent's telemetry is sent this often; health that could not be told goes with the next.
+TELEMETRY_S = 20.0
 EXIT_ERROR = 1
 EXIT_TERMINAL = 5
 _TERMINAL = {"ClientException", "InvalidParameterException"}
 _TRANSIENT = {"ServerException", "ThrottlingException", "LimitExceededException"}
 
 
-class _Mailbox:
-    """Answers what AWS sends, also what arrives before ``connect`` has returned the channel.
+class EcsAgent:
+    """The running agent. Everything it does is a timer; ``start`` and ``stop`` return at once.
 
-    Its lock is never held while the channel is used: the control plane may be holding its own when
-    it delivers.
+    Args:
+        machine: its host.
+        containers: the host's engine, in which its tasks run and outlive it.
     """
 
-    def __init__(self, agent: "EcsAgent", answer: Mapping[str, str]) -> None:
-        self._agent = agent
-        self._answer = dict(answer)
-        self._lock = threading.Lock()
-        self._channel: AcsChannel | None = None
-        self._early: list[tuple[str, Mapping[str, Any]]] = []
-
-    def deliver(self, message_type: str, message: Mapping[str, Any]) -> None:
-        with self._lock:
-            channel = self._channel
-            if channel is None:
-                self._early.append((message_type, message))
-                return
-        self._respond(channel, message_type, message)
-
-    def open(self, channel: AcsChannel) -> None:
-        with self._lock:
-            self._channel = channel
-            early, self._early = self._early, []
-        for message_type, message in early:
-            self._respond(channel, message_type, message)
-
-    def _respond(self, channel: AcsChannel, message_type: str, message: Mapping[str, Any]) -> None:
-        self._agent.heard()
-        message_id = message.get("messageId", "")
-        try:
-            if message_type == "HeartbeatMessage":
-                channel.send("HeartbeatAckRequest", {"messageId": message_id})
-            elif message_type == "TaskManifestMessage":
-                channel.send("AckRequest", {**self._answer, "messageId": message_id})
-            else:
-                self._agent.log(f"{message_type} is not simulated and was not acknowledged")
-        except LinkDown:
-            # Nothing to do: the silence that follows closes the session.
-            return
-
-
-class EcsAgent:
-    """The running agent. Everything it does is a timer; ``start`` and ``stop`` return at once."""
-
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, containers: Containers) -> None:
         self._machine = machine
         self._random = random.Random(f"ecs {machine.id}")  # noqa: S311 - jitter, not a secret
         self._life = 0
@@ -97,6 +64,15 @@ class EcsAgent:
         self._heard_at = 0.0
         self._region = ""
         self._state: SavedState | None = None
+        self._health_due = False
+        self._lock = containers.lock
+        self.tasks = TaskEngine(
+            machine,
+            containers,
+            outbox=Outbox(machine, self._submit, self.log),
+            tell_health=self._tell_health,
+            log=self.log,
+        )
 
     def start(self) -> None:
         """Begin.
@@ -111,8 +87,15 @@ class EcsAgent:
     def stop(self) -> None:
         """End as on SIGTERM: the session is closed, containers and state stay."""
         self._life += 1
+        self.tasks.stop()
         self._state = None
+        self._health_due = False
         self._hang_up()
+
+    @property
+    def connected(self) -> bool:
+        """Whether it holds a session with AWS, as far as it knows."""
+        return self._channel is not None
 
     def metadata(self) -> dict[str, str] | None:
         """What http://localhost:51678/v1/metadata says; None while nothing listens there."""
@@ -163,6 +146,7 @@ class EcsAgent:
             return
         self._region = config["AWS_DEFAULT_REGION"]
         try:
+            settings = read_settings(config)
             body = register_body(facts, config, saved)
             reply = machine.session(self._region).register_container_instance(token, body)
             arn = self._accepted(body, reply)
@@ -177,13 +161,73 @@ class EcsAgent:
                 code = EXIT_TERMINAL if error.code in _TERMINAL else EXIT_ERROR
                 self._exit(code, f"unable to register as a container instance: {error}")
         else:
-            state = SavedState(cluster_of(config), arn)
+            state = replace(
+                saved or SavedState(cluster_of(config), arn), container_instance_arn=arn
+            )
             write_state(machine, state)
             if life == self._life:
                 self._state = state
                 self._failures = 0
                 self.log(f"registered as {arn} in cluster {state.cluster}")
+                self._take_up(state, settings)
                 self._connect()
+
+    def _take_up(self, state: SavedState, settings: Settings) -> None:
+        tasks = [dict(task) for task in state.tasks]
+
+        def save(changed: list[dict[str, Any]]) -> None:
+            if self._state is not None:
+                self._state = replace(self._state, tasks=tuple(changed))
+                write_state(self._machine, self._state)
+
+        self.tasks.start(state.cluster, settings, tasks, save)
+
+    def _advance(self, number: int, keep: bool) -> bool:  # noqa: FBT001 - a callback
+        """Whether a sequence number is news; with ``keep`` it is taken and written down."""
+        with self._lock:
+            state = self._state
+            if state is None or number <= state.sequence:
+                return False
+            self._state = replace(state, sequence=number)
+            if keep:
+                write_state(self._machine, self._state)
+            return True
+
+    def _credentials(self) -> RoleToken:
+        token = identity.read_credentials(self._machine, read_config(self._machine))
+        if token is None:
+            raise NoCredentials("no credentials found")
+        return token
+
+    def _submit(self, body: Mapping[str, Any]) -> None:
+        session = self._machine.session(self._region)
+        session.submit_task_state_change(self._credentials(), body)
+
+    def _tell_health(self) -> None:
+        if not self._health_due:
+            self._health_due = True
+            self._later(0.0, self._publish_health)
+
+    def _publish_health(self) -> None:
+        self._health_due = False
+        state, tasks = self._state, self.tasks.health()
+        if state is None or not tasks:
+            return
+        body = {
+            "cluster": state.cluster,
+            "containerInstance": state.container_instance_arn,
+            "tasks": tasks,
+        }
+        try:
+            self._machine.session(self._region).publish_health(self._credentials(), body)
+        except (LinkDown, AwsFault, NoCredentials) as error:
+            refused = isinstance(error, AwsFault) and error.code == "InvalidParameterException"
+            if refused or self._channel is None:
+                # AWS wants none of it, or is told anew with the next connection.
+                return
+            self.log(f"health not published, next try in {TELEMETRY_S:.0f} s: {error}")
+            self._health_due = True
+            self._later(TELEMETRY_S, self._publish_health)
 
     @staticmethod
     def _accepted(body: Mapping[str, Any], reply: Mapping[str, Any]) -> str:
@@ -210,10 +254,13 @@ class EcsAgent:
         if token is None:
             self._reconnect_later("no credentials found")
             return
-        mailbox = _Mailbox(
-            self,
+        conversation = Conversation(
+            self.tasks,
             {"cluster": state.cluster, "containerInstance": state.container_instance_arn},
+            advance=self._advance,
+            log=self.log,
         )
+        mailbox = Mailbox(conversation, heard=self.heard, later=lambda step: self._later(0.0, step))
         try:
             channel = self._open(token, state, mailbox)
         except LinkDown as error:
@@ -236,8 +283,9 @@ class EcsAgent:
         self._failures = 0
         self._watch(self._session)
         self._plan_reconnect(self._session)
+        self._tell_health()
 
-    def _open(self, token: RoleToken, state: SavedState, mailbox: _Mailbox) -> AcsChannel:
+    def _open(self, token: RoleToken, state: SavedState, mailbox: Mailbox) -> AcsChannel:
         return self._machine.session(self._region).connect(
             token,
             cluster=state.cluster,

@@ -6,7 +6,7 @@ Keys, resources and attributes are those seen from amazon-ecs-agent 1.105.1 on E
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,17 @@ class ConfigInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What the agent keeps between starts: who it is and to which cluster it belongs."""
+    """What the agent keeps between starts: who it is, to which cluster it belongs, its tasks.
+
+    Attributes:
+        sequence: the highest timeline of a manifest that it took; -1 before the first.
+        tasks: as ``task_state.Task.as_json`` gives them.
+    """
 
     cluster: str
     container_instance_arn: str
+    sequence: int = -1
+    tasks: Sequence[Mapping[str, Any]] = ()
 
 
 def read_config(machine: Machine) -> dict[str, str]:
@@ -80,7 +87,12 @@ def read_state(machine: Machine) -> SavedState | None:
     """The saved state; None when there is none."""
     try:
         content = json.loads(machine.path(STATE).read_text(encoding="utf-8"))
-        return SavedState(text_of(content["cluster"]), text_of(content["containerInstanceArn"]))
+        return SavedState(
+            text_of(content["cluster"]),
+            text_of(content["containerInstanceArn"]),
+            int(content.get("sequence", -1)),
+            tuple(content.get("tasks", ())),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -98,7 +110,12 @@ def open_state(machine: Machine) -> SavedState | None:
 
 def write_state(machine: Machine, state: SavedState) -> None:
     """Keep the state for the next start."""
-    content = {"cluster": state.cluster, "containerInstanceArn": state.container_instance_arn}
+    content = {
+        "cluster": state.cluster,
+        "containerInstanceArn": state.container_instance_arn,
+        "sequence": state.sequence,
+        "tasks": list(state.tasks),
+    }
     write_whole(machine.path(STATE), json.dumps(content))
 
 

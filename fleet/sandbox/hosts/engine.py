@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from fleet.sandbox.agents.containers import Containers
 from fleet.sandbox.agents.machine import Machine, append_log, write_whole
 
 CONFIG = "/etc/docker/daemon.json"
@@ -14,10 +15,16 @@ REPOSITORY_VERSION = "27.3.1"
 
 
 class Docker:
-    """The engine. Its settings are read when it starts, as dockerd does."""
+    """The engine. Its settings are read when it starts, as dockerd does.
 
-    def __init__(self, machine: Machine) -> None:
+    Args:
+        machine: its host.
+        containers: what it runs for the ECS agent.
+    """
+
+    def __init__(self, machine: Machine, containers: Containers) -> None:
         self._machine = machine
+        self._containers = containers
 
     def provision(self, spec: Mapping[str, Any]) -> None:
         """Lay down an engine as the inventory describes it."""
@@ -78,6 +85,7 @@ class Docker:
     def stop(self) -> None:
         """Containers end with it; none of them has a restart policy."""
         self._write({**self.state(), "running": []})
+        self._containers.power_off()
 
     def _write(self, state: Mapping[str, Any]) -> None:
         write_whole(self._machine.path(STATE), json.dumps(state))

@@ -16,6 +16,8 @@ _KINDS = {
     "disk_free_mb": "a whole number or nothing",
     "kill_after_s": "a number or nothing",
     "kill_after_bytes": "a whole number or nothing",
+    "slow_to_mbps": "a number or nothing",
+    "flap": "a list of two numbers of seconds, the period and the part of it that is down",
 }
 
 
@@ -24,7 +26,8 @@ class Knobs:
     """The state of a host's surroundings.
 
     Attributes:
-        cut_by: who cut its link: ``store``, ``host`` or both; empty while it is whole.
+        cut_by: who cut its link: ``store``, ``host``, ``image`` (what runs on it) and ``flap``;
+            empty while it is whole.
         blocked: host names (or their ends, as ``.s3.amazonaws.com``) that a firewall drops.
         clock_offset_s: how far the host's clock is ahead of the sandbox's.
         disk_free_mb: MiB free on /, or None for what the spec says.
@@ -32,6 +35,9 @@ class Knobs:
             began; once.
         kill_after_bytes: end the next SSH connection when it has sent this many bytes to a
             command; once.
+        slow_to_mbps: what its link carries at most, in Mbit/s; None is what its kind does.
+        flap: period and, at its end, time without a link, both in seconds; empty is a link that
+            stays.
     """
 
     cut_by: list[str] = field(default_factory=list)
@@ -40,6 +46,8 @@ class Knobs:
     disk_free_mb: int | None = None
     kill_after_s: float | None = None
     kill_after_bytes: int | None = None
+    slow_to_mbps: float | None = None
+    flap: list[float] = field(default_factory=list)
 
     @property
     def cut(self) -> bool:
@@ -83,6 +91,17 @@ def _fits(name: str, value: Any) -> bool:
         return kind.endswith("or nothing")
     if kind == "a list of texts":
         return isinstance(value, list) and all(isinstance(text, str) for text in value)
-    if isinstance(value, bool):
+    if name == "flap":
+        return value == [] or _is_flap(value)
+    if isinstance(value, bool) or (name == "slow_to_mbps" and value <= 0):
         return False
     return isinstance(value, int) or (isinstance(value, float) and kind.startswith("a number"))
+
+
+def _is_flap(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - period and down time
+        return False
+    if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in value):
+        return False
+    period, down = value
+    return bool(0 < down < period < float("inf"))

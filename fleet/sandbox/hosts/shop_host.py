@@ -4,40 +4,23 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fleet.sandbox.agents import ecs, identity, ssm
-from fleet.sandbox.agents.ecs import EcsAgent
+from fleet.sandbox.agents.images import Catalogue
 from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
-from fleet.sandbox.agents.session import ControlPlaneSession
-from fleet.sandbox.agents.ssm import SsmAgent
 from fleet.sandbox.hosts import packages
+from fleet.sandbox.hosts.box import Box, Facts, SessionFor
 from fleet.sandbox.hosts.engine import Docker
-from fleet.sandbox.hosts.knobs import Knobs
-from fleet.sandbox.hosts.link import LinkedSession
 from fleet.sandbox.hosts.toolbox import CALL, IN_USR_BIN, machine_program
 from fleet.sandbox.hosts.units import Service, Units
 from fleet.sandbox.spec import HostSpec
 
-SessionFor = Callable[[str], ControlPlaneSession]
 _DEB = {"ubuntu", "debian", "raspbian"}
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the agents report; see ``agents.machine.MachineFacts``."""
-
-    hostname: str
-    machine: str
-    platform: tuple[str, str]
-    cpus: int
-    memory_mb: int
-    docker_version: str
-
-
-class ShopHost:
+class ShopHost(Box):
     """A box in a shop.
 
     Args:
@@ -47,6 +30,7 @@ class ShopHost:
         clock: the sandbox's time.
         schedule: where its agents leave their timers.
         session_for: the way to AWS in a region.
+        images: what container images are and do.
     """
 
     def __init__(
@@ -58,19 +42,14 @@ class ShopHost:
         clock: Clock,
         schedule: Schedule,
         session_for: SessionFor,
+        images: Catalogue | None = None,
     ) -> None:
-        self.spec = spec
-        self.folder = folder
-        self.root = folder / "root"
+        super().__init__(
+            spec, folder, clock=clock, schedule=schedule, session_for=session_for, images=images
+        )
         self.toolbox = toolbox
         self.token = secrets.token_hex(16)
-        self._clock = clock
-        self._schedule = schedule
-        self._session_for = session_for
-        self.knobs = Knobs.load(folder / "knobs.json")
-        self.docker = Docker(self)
-        self.ssm_agent = SsmAgent(self)
-        self.ecs_agent = EcsAgent(self)
+        self.docker = Docker(self, self.containers)
         # The unit of the rpm stays down after a terminal error, that of the deb loops
         # (ecs-anywhere.md §1.6).
         stays_down = () if self.is_deb else (ecs.EXIT_TERMINAL,)
@@ -89,21 +68,6 @@ class ShopHost:
         )
 
     @property
-    def id(self) -> str:
-        """``store-042/cam-1``."""
-        return self.spec.id
-
-    @property
-    def clock(self) -> Clock:
-        """The sandbox's time."""
-        return self._clock
-
-    @property
-    def schedule(self) -> Schedule:
-        """Where agents leave what they want to do later."""
-        return self._schedule
-
-    @property
     def hostname(self) -> str:
         """Its own name for itself."""
         return f"{self.spec.store}-{self.spec.name}"
@@ -112,18 +76,6 @@ class ShopHost:
     def is_deb(self) -> bool:
         """Whether its packages are debs; else rpms."""
         return self.spec.os_release.get("ID", "ubuntu") in _DEB
-
-    def path(self, absolute: str) -> Path:
-        """Where a path of the box really is."""
-        return self.root / absolute.lstrip("/")
-
-    def session(self, region: str) -> ControlPlaneSession:
-        """The way to AWS, over this host's link."""
-        return LinkedSession(self._session_for(region), self.knobs, region)
-
-    def now(self) -> float:
-        """What its own clock says, epoch seconds."""
-        return self.clock.now() + self.knobs.clock_offset_s
 
     def facts(self) -> Facts:
         """What its agents report."""
@@ -165,20 +117,17 @@ class ShopHost:
 
     def resume(self) -> None:
         """Begin what was running when the sandbox was last there."""
+        self.containers.resume()
         self.units.resume()
 
     def halt(self) -> None:
         """Stop acting, because the sandbox goes away."""
         self.units.halt()
+        self.containers.halt()
 
     def reboot(self) -> None:
         """Power off and on: agents start anew, /run is empty, containers are gone."""
         self.units.reboot()
-
-    def turn(self, settings: dict[str, Any]) -> None:
-        """Set knobs by name and keep them."""
-        self.knobs.turn(settings)
-        self.knobs.save(self.folder / "knobs.json")
 
     def install(self, name: str, version: str = "") -> None:
         """Install a package: its programs, its units, its folders. Twice is an upgrade."""
@@ -222,6 +171,19 @@ class ShopHost:
             "container_instance_arn": metadata.get("ContainerInstanceArn"),
             "link": "cut" if self.knobs.cut else "up",
             "cut_by": list(self.knobs.cut_by),
+            "flap": list(self.knobs.flap),
+            "slow_to_mbps": self.knobs.slow_to_mbps,
+            "tasks": [
+                {
+                    "arn": task.arn,
+                    "family": task.plan.family,
+                    "version": task.plan.version,
+                    "status": task.status,
+                    "images": [part.plan.image for part in task.parts],
+                }
+                for task in self.ecs_agent.tasks.tasks()
+                if task.status != "STOPPED"
+            ],
             "units": {
                 name: self.units.state(name).active
                 for name in ("docker", ssm.UNIT, ecs.UNIT)

@@ -19,7 +19,7 @@ def df(host: ShopHost, call: Call) -> Reply:
         return asked
     block, columns, human = asked
     total = host.spec.disk_total_mb
-    free = host.spec.disk_free_mb if host.knobs.disk_free_mb is None else host.knobs.disk_free_mb
+    free = int(host.disk_free_mb())
 
     def amount(mib: int) -> str:
         if human:

@@ -1,0 +1,171 @@
+"""What the agent answers on its ACS session (agent-protocol.md §3)."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from fleet.sandbox.agents.machine import text_of
+from fleet.sandbox.agents.session import AcsChannel, LinkDown
+
+_REQUIRED = ("messageId", "clusterArn", "containerInstanceArn")
+
+
+class Tasks(Protocol):
+    """The task engine, as a conversation uses it."""
+
+    def payload(self, tasks: list[Mapping[str, Any]]) -> bool:
+        """Take tasks; whether to acknowledge."""
+        ...
+
+    def stop_candidates(self, manifest: list[Mapping[str, Any]]) -> list[dict[str, str]]:
+        """Tasks here that a manifest does not want."""
+        ...
+
+    def stop_tasks(self, arns: list[str]) -> None:
+        """Stop them."""
+        ...
+
+
+class Conversation:
+    """The answers within one connection.
+
+    Args:
+        tasks: what they are about.
+        answer: cluster and container instance, for acknowledgements.
+        advance: takes a sequence number, and whether to write it down; False when it is old.
+        log: the agent's log.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        answer: Mapping[str, str],
+        *,
+        advance: Callable[[int, bool], bool],
+        log: Callable[[str], None],
+    ) -> None:
+        self._tasks = tasks
+        self._answer = dict(answer)
+        self._advance = advance
+        self._log = log
+        self._asked: dict[str, set[str]] = {}
+
+    def hear(self, channel: AcsChannel, message_type: str, message: Mapping[str, Any]) -> None:
+        """Act on a message and answer it; an answer that does not get through is lost."""
+        try:
+            if message_type == "PayloadMessage":
+                self._payload(channel, message)
+            elif message_type == "TaskManifestMessage":
+                self._manifest(channel, message)
+            elif message_type == "TaskStopVerificationAck":
+                self._verified(message)
+            elif message_type == "IAMRoleCredentialsMessage":
+                self._credentials(channel, message, message.get("roleCredentials"))
+            else:
+                self._log(f"{message_type} is not known and was ignored")
+        except LinkDown:
+            # Nothing to do: the silence that follows closes the session.
+            return
+
+    def _payload(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
+        if missing := [name for name in _REQUIRED if not message.get(name)]:
+            self._log(f"a payload without {missing[0]} was dropped")
+            return
+        self._advance(_number(message.get("seqNum")), False)
+        tasks = [task for task in message.get("tasks") or () if isinstance(task, Mapping)]
+        good = self._tasks.payload(tasks)
+        for task in tasks:
+            for name in ("roleCredentials", "executionRoleCredentials"):
+                self._credentials(channel, message, task.get(name))
+        if good:
+            self._acknowledge(channel, message)
+
+    def _manifest(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
+        """A manifest that is not newer than the last one is discarded without a word (§3.3)."""
+        if not self._advance(_number(message.get("timeline")), True):
+            return
+        self._acknowledge(channel, message)
+        candidates = self._tasks.stop_candidates(list(message.get("tasks") or ()))
+        if candidates:
+            message_id = text_of(message.get("messageId"))
+            self._asked[message_id] = {each["taskArn"] for each in candidates}
+            body = {"messageId": message_id, "stopCandidates": candidates}
+            channel.send("TaskStopVerificationMessage", body)
+
+    def _verified(self, message: Mapping[str, Any]) -> None:
+        """Stops what was asked about and accepted; an answer counts once."""
+        asked = self._asked.pop(text_of(message.get("messageId")), set())
+        accepted = {text_of(task.get("taskArn")) for task in message.get("stopTasks") or ()}
+        self._tasks.stop_tasks(sorted(asked & accepted))
+
+    def _acknowledge(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
+        channel.send("AckRequest", {**self._answer, "messageId": message.get("messageId", "")})
+
+    @staticmethod
+    def _credentials(channel: AcsChannel, message: Mapping[str, Any], given: Any) -> None:
+        if isinstance(given, Mapping):
+            body = {
+                "messageId": message.get("messageId", ""),
+                "credentialsId": given.get("credentialsId", ""),
+                "expiration": given.get("expiration", ""),
+            }
+            channel.send("IAMRoleCredentialsAckRequest", body)
+
+
+class Mailbox:
+    """Takes what AWS sends, also what arrives before ``connect`` has returned the channel.
+
+    Heartbeats are answered at once; everything else a moment later from the schedule, because the
+    control plane may be holding its lock while it delivers.
+
+    Args:
+        conversation: answers.
+        heard: told of every message.
+        later: runs a step from the schedule, unless the agent ends first.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        *,
+        heard: Callable[[], None],
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._conversation = conversation
+        self._heard = heard
+        self._later = later
+        self._lock = threading.Lock()
+        self._channel: AcsChannel | None = None
+        self._early: list[tuple[str, Mapping[str, Any]]] = []
+
+    def deliver(self, message_type: str, message: Mapping[str, Any]) -> None:
+        """One message of AWS."""
+        with self._lock:
+            channel = self._channel
+            if channel is None:
+                self._early.append((message_type, message))
+                return
+        self._respond(channel, message_type, message)
+
+    def open(self, channel: AcsChannel) -> None:
+        """The connection stands."""
+        with self._lock:
+            self._channel = channel
+            early, self._early = self._early, []
+        for message_type, message in early:
+            self._respond(channel, message_type, message)
+
+    def _respond(self, channel: AcsChannel, message_type: str, message: Mapping[str, Any]) -> None:
+        self._heard()
+        if message_type != "HeartbeatMessage":
+            self._later(lambda: self._conversation.hear(channel, message_type, message))
+            return
+        try:
+            channel.send("HeartbeatAckRequest", {"messageId": message.get("messageId", "")})
+        except LinkDown:
+            # As in Conversation.hear.
+            return
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1

@@ -1,0 +1,461 @@
+"""The containers and images of a simulated host: what dockerd keeps, whoever asked for them.
+
+Containers run on without an agent, and are files on the host: a sandbox that comes back finds them
+as they were. Docker restarts none of them by itself (ECS sets no restart policy of Docker's).
+"""
+
+import json
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from fleet.sandbox.agents import health
+from fleet.sandbox.agents.downloads import Download, Downloads
+from fleet.sandbox.agents.health import HealthCheck
+from fleet.sandbox.agents.images import (
+    ARCHITECTURES,
+    Catalogue,
+    ImageBehaviour,
+    digest_of,
+    registry_of,
+)
+from fleet.sandbox.agents.machine import Machine, Timer, write_whole
+
+STATE = "/var/lib/docker/sandbox-containers.json"
+#: Between the request to start a container and its process running (simulator's figure).
+START_S = 1.0
+SIGKILL = 137
+#: What dockerd leaves behind of a container that ran when the power went.
+POWER_CUT = 255
+_LOG_LINES = 50
+
+
+class Box(Machine, Protocol):
+    """What containers use of the box, beside what agents do."""
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Its architecture, hardware, store and id, for ``ImageBehaviour.on``."""
+        ...
+
+    def speed_mbps(self, name: str) -> float:
+        """Mbit/s towards a host name; 0 when nothing gets through."""
+        ...
+
+    def disk_free_mb(self) -> float:
+        """MB that a new image may take."""
+        ...
+
+    def cut_itself_off(self, *, cut: bool) -> None:
+        """What runs on it breaks its own link, or no longer does."""
+        ...
+
+
+@dataclass(slots=True)
+class Container:
+    """A container as ``docker inspect`` shows it.
+
+    Attributes:
+        id: 64 hex digits; the agent calls it runtimeId.
+        name: unique on the host.
+        image: the reference it was made of.
+        labels: among them ``com.amazonaws.ecs.task-arn`` and ``...container-name``.
+        ports: host ports it binds, as ``tcp/8080``.
+        check: its health check, or None.
+        status: created, running or exited.
+        exit_code: of the last run, or None.
+        error: why it could not start, or "".
+        started_at: epoch seconds of the last start.
+        finished_at: of the last end.
+        health: ``""`` (no check), starting, healthy or unhealthy.
+        log: the last lines it wrote.
+    """
+
+    id: str
+    name: str
+    image: str
+    labels: dict[str, str]
+    ports: list[str] = field(default_factory=list)
+    check: HealthCheck | None = None
+    status: str = "created"
+    exit_code: int | None = None
+    error: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    health: str = ""
+    log: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class CachedImage:
+    """An image on the host's disk: its layers with their MB, and when it came or was last used."""
+
+    digest: str
+    layers: dict[str, float]
+    used_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """How a pull ended.
+
+    Attributes:
+        error: ``""``, or what the agent reports: its error's name, a colon, and Docker's words.
+        digest: that the reference resolved to.
+    """
+
+    error: str
+    digest: str = ""
+
+
+class Listener(Protocol):
+    """The agent's ear on the engine's events."""
+
+    def exited(self, container: Container) -> None:
+        """It ended."""
+        ...
+
+    def health_changed(self, container: Container) -> None:
+        """It became healthy or unhealthy."""
+        ...
+
+
+class Containers:
+    """The engine of one host.
+
+    ``lock`` guards it and whoever listens to it; listeners and callbacks are called with it held,
+    from the schedule's thread.
+
+    Args:
+        box: the host.
+        catalogue: what images are and do.
+    """
+
+    def __init__(self, box: Box, catalogue: Catalogue) -> None:
+        self._box = box
+        self._catalogue = catalogue
+        self.lock = threading.RLock()
+        self.listener: Listener | None = None
+        self._downloads = Downloads(box.clock, box.schedule, box.speed_mbps, self._pulls_due)
+        self._timers: dict[str, list[Timer]] = {}
+        self._stopping: set[str] = set()
+        self._containers: dict[str, Container] = {}
+        self._images: dict[str, CachedImage] = {}
+        self._attempts: dict[str, int] = {}
+        self._load()
+
+    def all(self, *, running: bool = False) -> list[Container]:
+        """All containers, or those that run, in the order they were made."""
+        with self.lock:
+            return [c for c in self._containers.values() if not running or c.status == "running"]
+
+    def find(self, container_id: str) -> Container | None:
+        """A container by id."""
+        return self._containers.get(container_id)
+
+    def images(self) -> dict[str, CachedImage]:
+        """What is on the disk, by reference."""
+        with self.lock:
+            return dict(self._images)
+
+    def images_mb(self) -> float:
+        """Space that images take; a layer of several counts once."""
+        with self.lock:
+            return sum(self._layers().values())
+
+    def cached(self, reference: str) -> CachedImage | None:
+        """The image of a reference, if it is on the disk."""
+        return self._images.get(reference)
+
+    def pull(self, reference: str, done: Callable[[Pulled], None]) -> Download:
+        """Fetch what is missing of an image; ``done`` is called once it is there or has failed."""
+        with self.lock:
+            behaviour = self._catalogue.of(reference)
+            attempt = self._attempts[reference] = self._attempts.get(reference, 0) + 1
+            refusal = self._refusal(reference, behaviour, attempt)
+            layers = _layers_of(reference, behaviour)
+            on_disk = self._layers()
+            missing = sum(size for name, size in layers.items() if name not in on_disk)
+            registry = registry_of(reference)
+
+            def end(arrived: bool) -> None:  # noqa: FBT001 - a callback
+                if not arrived:
+                    error = (
+                        f"CannotPullContainerError: failed to resolve ref {reference}: "
+                        f"dial tcp: lookup {registry}: i/o timeout"
+                    )
+                elif not refusal and missing > self._box.disk_free_mb():
+                    error = (
+                        "CannotPullContainerError: failed to register layer: "
+                        "write: no space left on device"
+                    )
+                else:
+                    error = refusal
+                if not error:
+                    digest = digest_of(reference)
+                    self._images[reference] = CachedImage(digest, layers, self._box.clock.now())
+                self._save()
+                done(Pulled(error, "" if error else digest_of(reference)))
+
+            # What the registry refuses, or loses, does not take the time of the whole image.
+            return self._downloads.begin(registry, 0.0 if refusal else missing, end)
+
+    def cancel_pull(self, download: Download) -> None:
+        """Nobody wants it any more."""
+        with self.lock:
+            self._downloads.cancel(download)
+
+    def create(self, container: Container) -> None:
+        """Make a container of an image that is there; it does not run yet."""
+        with self.lock:
+            self._containers[container.id] = container
+            self._save()
+
+    def start(self, container_id: str, started: Callable[[Container], None]) -> None:
+        """Run it, or run it again; ``started`` is called when it runs or could not be started."""
+        with self.lock:
+            container = self._containers[container_id]
+            container.error = ""
+            self._later(container, START_S, lambda: self._run(container, started))
+
+    def stop(self, container_id: str, timeout_s: float) -> None:
+        """SIGTERM, and SIGKILL after ``timeout_s``; the listener hears when it has ended."""
+        with self.lock:
+            container = self._containers.get(container_id)
+            if container is None or container.status == "exited" or container_id in self._stopping:
+                return
+            if container.status == "created":
+                self._end(container, None)
+                return
+            needs = self._catalogue.of(container.image).stop_s
+            self._disarm(container)
+            self._stopping.add(container_id)
+            code = 0 if needs <= timeout_s else SIGKILL
+            self._later(container, min(needs, timeout_s), lambda: self._end(container, code))
+
+    def remove(self, container_id: str) -> None:
+        """Forget one that does not run."""
+        with self.lock:
+            container = self._containers.pop(container_id, None)
+            if container is not None:
+                self._disarm(container)
+                self._save()
+
+    def remove_unused_images(self, older_than_s: float) -> None:
+        """Free the disk of images that no container was made of, if they are old enough."""
+        with self.lock:
+            limit = self._box.clock.now() - older_than_s
+            used = {container.image for container in self._containers.values()}
+            for reference, image in list(self._images.items()):
+                if reference not in used and image.used_at <= limit:
+                    del self._images[reference]
+            self._save()
+
+    def link_changed(self) -> None:
+        """The link was cut, restored, slowed: pulls go on accordingly."""
+        with self.lock:
+            self._downloads.link_changed()
+
+    def power_off(self) -> None:
+        """The engine ended: containers are down, pulls are lost, and nothing restarts them."""
+        with self.lock:
+            self._downloads.clear()
+            for container in self._containers.values():
+                self._disarm(container)
+                if container.status == "running":
+                    self._note_end(container, POWER_CUT)
+            self._save()
+
+    def resume(self) -> None:
+        """The sandbox came back: what runs does again what it was going to do."""
+        with self.lock:
+            for container in self._containers.values():
+                if container.status == "running":
+                    self._arm(container)
+
+    def halt(self) -> None:
+        """The sandbox goes away: do nothing any more, and change nothing."""
+        with self.lock:
+            self.listener = None
+            self._downloads.clear()
+            for container in self._containers.values():
+                self._disarm(container)
+
+    def _refusal(self, reference: str, behaviour: ImageBehaviour, attempt: int) -> str:
+        """The error that the registry's answer will be, or ""."""
+        machine = self._box.facts().machine
+        architecture = ARCHITECTURES.get(machine, machine)
+        affected = behaviour.affects(self._box.words)
+        if affected and behaviour.pull == "missing":
+            return (
+                f"CannotPullImageManifestError: Error response from daemon: manifest for "
+                f"{reference} not found: manifest unknown: Requested image not found"
+            )
+        if affected and behaviour.pull == "denied":
+            return (
+                f"CannotPullContainerError: pull access denied for {reference}, repository does "
+                "not exist or may require authorization: server message: insufficient_scope"
+            )
+        if not behaviour.runs_on(architecture):
+            return (
+                f"CannotPullContainerError: no matching manifest for linux/{architecture} "
+                "in the manifest list entries"
+            )
+        chance = random.Random(f"{self._box.id} {reference} {attempt}").random()  # noqa: S311 - a simulated line, not a secret
+        if affected and (attempt <= behaviour.pull_fails or chance < behaviour.pull_loss):
+            return (
+                f"CannotPullContainerError: error pulling image {reference}: "
+                "read tcp: connection reset by peer"
+            )
+        return ""
+
+    def _run(self, container: Container, started: Callable[[Container], None]) -> None:
+        taken = {
+            port
+            for other in self._containers.values()
+            if other.status == "running"
+            for port in other.ports
+        }
+        conflict = sorted(taken.intersection(container.ports))
+        if conflict:
+            port = conflict[0].partition("/")[2]
+            container.error = (
+                "CannotStartContainerError: Error response from daemon: driver failed programming "
+                f"external connectivity: Bind for 0.0.0.0:{port} failed: port is already allocated"
+            )
+        else:
+            container.status = "running"
+            container.exit_code = None
+            container.started_at = self._box.clock.now()
+            container.health = "starting" if container.check else ""
+            image = self._images.get(container.image)
+            if image is not None:
+                image.used_at = container.started_at
+            self._arm(container)
+            self._free_the_link()
+        self._save()
+        started(container)
+
+    def _free_the_link(self) -> None:
+        """A good container in the place of the one that broke the link makes it work again."""
+        if not any(self._breaks_link(c) for c in self.all(running=True)):
+            self._box.cut_itself_off(cut=False)
+
+    def _breaks_link(self, container: Container) -> bool:
+        behaviour = self._catalogue.of(container.image)
+        return behaviour.run == "kills-link" and behaviour.affects(self._box.words)
+
+    def _arm(self, container: Container) -> None:
+        """Set timers for what this container is going to do; a good one without a check has none.
+
+        What came due while the sandbox was away happens now.
+        """
+        behaviour = self._catalogue.of(container.image)
+        bad = behaviour.affects(self._box.words)
+        run = behaviour.run if bad else "ok"
+        since = self._box.clock.now() - (container.started_at or 0.0)
+        if run == "crash":
+            self._later(container, behaviour.after_s - since, lambda: self._crash(container))
+        elif run == "kills-link" and behaviour.after_s >= since:
+            self._later(
+                container,
+                behaviour.after_s - since,
+                lambda: self._box.cut_itself_off(cut=True),
+            )
+        if container.check is None:
+            return
+        failing = run == "unhealthy"
+        for state, moment in (
+            ("healthy", health.healthy_after(container.check, behaviour, bad=failing)),
+            ("unhealthy", health.unhealthy_after(container.check, behaviour, bad=failing)),
+        ):
+            if moment is not None and moment >= since:
+                step = partial(self._set_health, container, state)
+                self._later(container, moment - since, step)
+
+    def _crash(self, container: Container) -> None:
+        behaviour = self._catalogue.of(container.image)
+        if behaviour.log:
+            container.log = [*container.log, behaviour.log][-_LOG_LINES:]
+        self._end(container, behaviour.exit_code)
+
+    def _set_health(self, container: Container, state: str) -> None:
+        container.health = state
+        self._save()
+        if self.listener is not None:
+            self.listener.health_changed(container)
+
+    def _end(self, container: Container, exit_code: int | None) -> None:
+        self._note_end(container, exit_code)
+        self._disarm(container)
+        self._save()
+        if self.listener is not None:
+            self.listener.exited(container)
+
+    def _note_end(self, container: Container, exit_code: int | None) -> None:
+        container.status = "exited"
+        container.exit_code = exit_code
+        container.finished_at = self._box.clock.now()
+        container.health = ""
+
+    def _pulls_due(self) -> None:
+        with self.lock:
+            self._downloads.wake()
+
+    def _later(self, container: Container, seconds: float, step: Callable[[], None]) -> None:
+        timers = self._timers.setdefault(container.id, [])
+
+        def run() -> None:
+            with self.lock:
+                if timer in timers:
+                    timers.remove(timer)
+                    step()
+
+        moment = self._box.clock.now() + max(0.0, seconds)
+        timer = self._box.schedule.at(moment, run)
+        timers.append(timer)
+
+    def _disarm(self, container: Container) -> None:
+        timers = self._timers.pop(container.id, [])
+        for timer in timers:
+            timer.cancel()
+        self._stopping.discard(container.id)
+        # One that the schedule has taken already, and that waits for the lock, finds itself gone.
+        timers.clear()
+
+    def _layers(self) -> dict[str, float]:
+        layers: dict[str, float] = {}
+        for image in self._images.values():
+            layers |= image.layers
+        return layers
+
+    def _save(self) -> None:
+        content = {
+            "containers": [asdict(container) for container in self._containers.values()],
+            "images": {reference: asdict(image) for reference, image in self._images.items()},
+            "attempts": self._attempts,
+        }
+        write_whole(self._box.path(STATE), json.dumps(content))
+
+    def _load(self) -> None:
+        try:
+            content = json.loads(self._box.path(STATE).read_text(encoding="utf-8"))
+            containers = [_container(each) for each in content["containers"]]
+            images = {name: CachedImage(**each) for name, each in content["images"].items()}
+            attempts = {str(name): int(count) for name, count in content["attempts"].items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return
+        self._containers = {container.id: container for container in containers}
+        self._images, self._attempts = images, attempts
+
+
+def _container(content: Mapping[str, Any]) -> Container:
+    check = content.get("check")
+    return Container(**{**content, "check": HealthCheck(**check) if check else None})
+
+
+def _layers_of(reference: str, behaviour: ImageBehaviour) -> dict[str, float]:
+    return dict(behaviour.layers) or {digest_of(reference): behaviour.size_mb}

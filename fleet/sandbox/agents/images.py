@@ -1,0 +1,229 @@
+"""What container images are and what they do once they run, as the sandbox was told.
+
+An image that nobody spoke of is good: 200 MB, for every architecture, and healthy.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import UsageError
+from fleet.sandbox.agents.machine import write_whole
+
+DOCKER_HUB = "registry-1.docker.io"
+#: Docker's word for what ``uname -m`` prints.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+PULLS = ("ok", "missing", "denied")
+RUNS = ("ok", "crash", "unhealthy", "kills-link")
+_KINDS = {
+    "size_mb": "a number above 0",
+    "layers": "names with a size in MB each",
+    "architectures": "a list of amd64 and arm64",
+    "pull": f"one of {', '.join(PULLS)}",
+    "pull_fails": "a whole number of pulls, 0 or more",
+    "pull_loss": "a fraction from 0 to 1",
+    "run": f"one of {', '.join(RUNS)}",
+    "exit_code": "a whole number from 0 to 255",
+    "log": "a text",
+    "after_s": "a number of seconds, 0 or more",
+    "stop_s": "a number of seconds, 0 or more",
+    "on": "a list of architectures, hardware, stores or hosts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBehaviour:
+    """An image, and what happens when it is pulled and run.
+
+    Attributes:
+        size_mb: what a host without any of it downloads, in MB.
+        layers: name of each layer -> its size in MB; overrides ``size_mb``. Images share layers
+            of the same name.
+        architectures: those it is built for, ``amd64`` and ``arm64``; empty is all.
+        pull: ``ok``, ``missing`` (the registry does not know it) or ``denied``.
+        pull_fails: so many pulls fail on each host before one succeeds; the agent's own quick
+            retries are one pull.
+        pull_loss: the fraction of pulls that fail, drawn anew for each from host and image.
+        run: ``ok``; ``crash``: exits with ``exit_code`` and a last line ``log``; ``unhealthy``:
+            its health check fails; ``kills-link``: cuts its host's link.
+        exit_code: of a crash.
+        log: what it writes at the end.
+        after_s: seconds from the container's start until it does so.
+        stop_s: seconds it needs to end once it is told to.
+        on: hosts that ``pull``, ``pull_fails``, ``pull_loss`` and ``run`` hold for: architectures
+            (``arm64``, ``aarch64``), hardware names, stores, or ``STORE/HOST``; empty is all.
+    """
+
+    size_mb: float = 200.0
+    layers: Mapping[str, float] = field(default_factory=dict)
+    architectures: tuple[str, ...] = ()
+    pull: str = "ok"
+    pull_fails: int = 0
+    pull_loss: float = 0.0
+    run: str = "ok"
+    exit_code: int = 1
+    log: str = ""
+    after_s: float = 1.0
+    stop_s: float = 1.0
+    on: tuple[str, ...] = ()
+
+    def affects(self, words: frozenset[str]) -> bool:
+        """Whether a host that these words are true of gets the bad side of it."""
+        return not self.on or not words.isdisjoint(self.on)
+
+    def runs_on(self, architecture: str) -> bool:
+        """Whether there is a manifest for ``amd64`` or ``arm64``."""
+        return not self.architectures or architecture in self.architectures
+
+
+GOOD = ImageBehaviour()
+
+
+def behaviour_from_json(content: Any) -> ImageBehaviour:
+    """What a control request or a file says; UsageError names what is wrong with it."""
+    if not isinstance(content, Mapping):
+        raise UsageError(f"an image's behaviour is an object, not {content!r}")
+    if unknown := sorted(set(content) - set(_KINDS)):
+        raise UsageError(
+            f"images have no {', '.join(unknown)}", hint=f"there are: {', '.join(sorted(_KINDS))}"
+        )
+    values = {name: _read(name, value) for name, value in content.items()}
+    return ImageBehaviour(**values)
+
+
+def behaviour_to_json(behaviour: ImageBehaviour) -> dict[str, Any]:
+    """What differs from a good image, in JSON's own types."""
+    content: dict[str, Any] = json.loads(json.dumps(asdict(behaviour), default=dict))
+    defaults = {each.name: _default(each) for each in fields(ImageBehaviour)}
+    return {name: value for name, value in content.items() if value != defaults[name]}
+
+
+def registry_of(reference: str) -> str:
+    """The host name that an image is pulled from."""
+    first, slash, _ = reference.partition("/")
+    return first if slash and ("." in first or ":" in first) else DOCKER_HUB
+
+
+def digest_of(reference: str) -> str:
+    """The digest a reference resolves to: its own, or one made of its text."""
+    _, at, digest = reference.partition("@")
+    return digest if at else f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
+
+
+def _names_of(reference: str) -> Iterator[str]:
+    """What a behaviour may be told under, the most precise first."""
+    yield reference
+    name, at, digest = reference.partition("@")
+    if at:
+        yield digest
+        yield name
+    short = name.removeprefix(f"{registry_of(reference)}/")
+    yield short
+    for text in (name, short):
+        head, colon, tag = text.rpartition(":")
+        if colon and "/" not in tag:
+            yield head
+
+
+class Catalogue:
+    """The images of the world. Thread-safe; kept in a file if one is given.
+
+    A behaviour is told under a whole reference, a digest (``sha256:...``), a repository with tag
+    or a bare repository, each with or without the registry; the most precise one counts.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._known: dict[str, ImageBehaviour] = {}
+        if path is not None and path.exists():
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise UsageError(
+                    f"the sandbox's images cannot be read from {path}: {error}",
+                    hint="remove the file and tell the images again",
+                ) from error
+            self._known = {name: behaviour_from_json(value) for name, value in content.items()}
+
+    def tell(self, images: Mapping[str, Any]) -> None:
+        """Set behaviours by name, in JSON's types; None makes an image good again.
+
+        All of them or none: UsageError when one cannot be used.
+        """
+        told = {
+            name: None if value is None else behaviour_from_json(value)
+            for name, value in images.items()
+        }
+        with self._lock:
+            for name, behaviour in told.items():
+                self._known.pop(name, None)
+                if behaviour is not None:
+                    self._known[name] = behaviour
+            if self._path is not None:
+                write_whole(self._path, json.dumps(self._as_json()))
+
+    def of(self, reference: str) -> ImageBehaviour:
+        """How an image behaves."""
+        known = self._known
+        if not known:
+            return GOOD
+        return next((known[name] for name in _names_of(reference) if name in known), GOOD)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that was told, by name."""
+        with self._lock:
+            return self._as_json()
+
+    def _as_json(self) -> dict[str, Any]:
+        return {name: behaviour_to_json(value) for name, value in sorted(self._known.items())}
+
+
+def _default(each: Any) -> Any:
+    value = each.default_factory() if each.default is MISSING else each.default
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read(name: str, value: Any) -> Any:
+    if not _fits(name, value):
+        raise UsageError(f"{name} of an image cannot be {value!r}", hint=f"it is {_KINDS[name]}")
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _fits(name: str, value: Any) -> bool:
+    match name:
+        case "pull":
+            return value in PULLS
+        case "run":
+            return value in RUNS
+        case "log":
+            return isinstance(value, str)
+        case "on" | "architectures":
+            allowed = set(ARCHITECTURES.values())
+            return isinstance(value, list | tuple) and all(
+                isinstance(word, str) and word and (name == "on" or word in allowed)
+                for word in value
+            )
+        case "layers":
+            return isinstance(value, Mapping) and all(
+                isinstance(key, str) and _is_number(size, 0.0) for key, size in value.items()
+            )
+        case "pull_fails" | "exit_code":
+            most = 255 if name == "exit_code" else float("inf")
+            return isinstance(value, int) and _is_number(value, 0, most)
+        case "size_mb":
+            return _is_number(value, 0.0) and value > 0
+        case _:
+            return _is_number(value, 0.0, 1.0 if name == "pull_loss" else float("inf"))
+
+
+def _is_number(value: Any, least: float, most: float = float("inf")) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return least <= value <= most and value != float("inf")

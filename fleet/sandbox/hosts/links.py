@@ -1,0 +1,115 @@
+"""The links of shops: cut, restored, slowed, flapping, by ``STORE`` or ``STORE/HOST``."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+from fleet.errors import UsageError
+from fleet.sandbox.agents.machine import Clock, Schedule, Timer
+from fleet.sandbox.hosts.box import Box
+
+AnyBox = TypeVar("AnyBox", bound=Box)
+
+
+class Links(Generic[AnyBox]):
+    """Turns the knobs of the hosts' links.
+
+    A flapping link is down in the last part of each period of the sandbox's clock, so that all
+    hosts with one period flap together and a sandbox that comes back is in step.
+
+    Args:
+        clock: the sandbox's time.
+        schedule: where the edges of flapping links are.
+        boxes: the hosts there are now.
+        changed: told of every host whose link was touched.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        schedule: Schedule,
+        boxes: Callable[[], Iterable[AnyBox]],
+        changed: Callable[[AnyBox], None],
+    ) -> None:
+        self._clock = clock
+        self._schedule = schedule
+        self._boxes = boxes
+        self._changed = changed
+        self._edges: dict[str, Timer] = {}
+
+    def meant(self, target: str) -> list[AnyBox]:
+        """The hosts of a store, or one host; UsageError when there is none."""
+        one = "/" in target
+        boxes = [b for b in self._boxes() if (b.id if one else b.spec.store) == target]
+        if not boxes:
+            raise UsageError(
+                f"the sandbox has no {'host' if one else 'store'} {target}",
+                hint="fleet sandbox status lists them",
+            )
+        return boxes
+
+    def cut(self, target: str) -> list[str]:
+        """Cut them; returns the hosts meant."""
+        return self._set(target, add={_reason(target)})
+
+    def restore(self, target: str) -> list[str]:
+        """Undo ``cut`` of the same target, flapping, and what an image did.
+
+        A host stays cut off while its shop is, and the other way round.
+        """
+        for box in self.meant(target):
+            box.turn({"flap": []})
+            self.follow(box)
+        return self._set(target, remove={_reason(target), "image", "flap"})
+
+    def slow(self, target: str, mbps: float | None) -> list[str]:
+        """Let them carry so many Mbit/s at most; None is their own speed again."""
+        boxes = self.meant(target)
+        for box in boxes:
+            box.turn({"slow_to_mbps": mbps})
+        return [box.id for box in boxes]
+
+    def flap(self, target: str, every_s: float, down_s: float) -> list[str]:
+        """Let them be down for ``down_s`` in every ``every_s``, until ``restore``."""
+        boxes = self.meant(target)
+        for box in boxes:
+            box.turn({"flap": [every_s, down_s]})
+            self.follow(box)
+        return [box.id for box in boxes]
+
+    def follow(self, box: AnyBox) -> None:
+        """Bring a link into step with its ``flap``, now and at each edge from here on."""
+        timer = self._edges.pop(box.id, None)
+        if timer is not None:
+            timer.cancel()
+        if not box.knobs.flap:
+            self._touch([box], remove={"flap"})
+            return
+        period, down = box.knobs.flap
+        now = self._clock.now()
+        at = now % period
+        is_down = at >= period - down
+        begin = now - at
+        edge = begin + period if is_down else begin + period - down
+        self._touch([box], **{"add" if is_down else "remove": {"flap"}})
+        # A hair later, so that the moment of the edge is on its far side in floating point too.
+        self._edges[box.id] = self._schedule.at(edge + 1e-3, lambda: self.follow(box))
+
+    def _set(
+        self, target: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> list[str]:
+        boxes = self.meant(target)
+        self._touch(boxes, add=add, remove=remove)
+        return [box.id for box in boxes]
+
+    def _touch(
+        self, boxes: Sequence[AnyBox], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> None:
+        for box in boxes:
+            reasons = sorted(set(box.knobs.cut_by) - set(remove) | set(add))
+            if reasons != sorted(box.knobs.cut_by):
+                box.turn({"cut_by": reasons})
+                self._changed(box)
+
+
+def _reason(target: str) -> str:
+    return "host" if "/" in target else "store"
