@@ -60,10 +60,27 @@ class SandboxClient:
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Tell the control API; UsageError when it refuses, SandboxError without an answer."""
-        request = urllib.request.Request(  # noqa: S310 - as above
+        return self._send("POST", path, body)
+
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Likewise, for what is replaced: ``images``, ``clock``."""
+        return self._send("PUT", path, body)
+
+    def images(self) -> dict[str, Any]:
+        """What was told of container images, by reference."""
+        found: dict[str, Any] = self.get("images")["images"]
+        return found
+
+    def tell_images(self, images: dict[str, Any]) -> None:
+        """Say what images are and do (``ImageBehaviour`` in JSON); None makes one good again."""
+        self.put("images", images)
+
+    def _send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310 - as in get
             f"{self.url()}/_sandbox/{path}",
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "X-Fleet-Sandbox": "1"},
+            method=method,
         )
         return self._call(request)
 

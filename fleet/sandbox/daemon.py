@@ -52,8 +52,10 @@ class Daemon:
         self._lock = _take_lock(state)
         state.endpoint.unlink(missing_ok=True)
         begin = persisted_time(state.database) if state.database.exists() else None
-        # Never backwards over a restart, and not behind the wall clock after a long pause.
-        self.clock = SandboxClock(self.spec.clock_rate, max(begin or 0.0, time.time()))
+        # Never backwards over a restart, and not behind the wall clock after a long pause, unless
+        # this world has a time of its own.
+        earliest = time.time() if self.spec.start is None else self.spec.start
+        self.clock = SandboxClock(self.spec.clock_rate, max(begin or 0.0, earliest))
         self.schedule = Schedule(self.clock)
         self.plane = ControlPlane(
             self.clock,
@@ -106,8 +108,13 @@ class Daemon:
         """On the port of last time if it is free, so that exported environments stay true."""
         extra: dict[tuple[str, str], Callable[[dict[str, Any]], dict[str, Any]]] = {
             ("GET", "hosts"): lambda _: {"hosts": self.shops.status()},
-            ("POST", "cut"): lambda body: {"hosts": self.shops.cut(_text(body, "target"))},
-            ("POST", "restore"): lambda body: {"hosts": self.shops.restore(_text(body, "target"))},
+            ("POST", "cut"): self._on_link(self.shops.links.cut),
+            ("POST", "restore"): self._on_link(self.shops.links.restore),
+            ("POST", "slow"): self._slow,
+            ("POST", "flap"): self._flap,
+            ("GET", "images"): lambda _: {"images": self.shops.images.as_json()},
+            ("PUT", "images"): self._images,
+            ("PUT", "clock"): self._pace,
             ("POST", "knobs"): self._knobs,
             ("POST", "reboot"): self._on_host(self.shops.reboot),
             ("POST", "drop"): self._on_host(self.shops.drop),
@@ -129,6 +136,30 @@ class Daemon:
                 return server
         message = "port 0 either listens or raises"
         raise AssertionError(message)
+
+    @staticmethod
+    def _on_link(act: Callable[[str], list[str]]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        return lambda body: {"hosts": act(_text(body, "target"))}
+
+    def _slow(self, body: dict[str, Any]) -> dict[str, Any]:
+        mbps = None if body.get("mbps") is None else _number(body, "mbps")
+        return {"hosts": self.shops.links.slow(_text(body, "target"), mbps)}
+
+    def _flap(self, body: dict[str, Any]) -> dict[str, Any]:
+        every, down = _number(body, "every_s"), _number(body, "down_s")
+        return {"hosts": self.shops.links.flap(_text(body, "target"), every, down)}
+
+    def _images(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.shops.images.tell(body)
+        return {"images": self.shops.images.as_json()}
+
+    def _pace(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Another clock rate, which a restart keeps."""
+        rate = _number(body, "rate")
+        self.clock.set_rate(rate)
+        self.spec = replace(self.spec, clock_rate=rate)
+        write_whole(self.state.spec, json.dumps(spec_as_json(self.spec)))
+        return {"now": self.plane.keep_time(), "rate": rate}
 
     def _knobs(self, body: dict[str, Any]) -> dict[str, Any]:
         settings = body.get("settings")
@@ -216,3 +247,10 @@ def _text(body: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise UsageError(f"'{name}' is missing")
     return value
+
+
+def _number(body: dict[str, Any], name: str) -> float:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"'{name}' must be a number, not {value!r}")
+    return float(value)

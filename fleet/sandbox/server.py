@@ -11,7 +11,7 @@ API, which answers JSON:
     POST stop                  asks the process to end
 
 A browser must not be able to drive it: requests for another host name, requests with an Origin,
-and control POSTs without ``X-Fleet-Sandbox: 1`` are refused.
+and control requests other than GET without ``X-Fleet-Sandbox: 1`` are refused.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class SandboxServer:
         port: 0 takes any free one.
         extra: more handlers of the control API, by method and path below ``/_sandbox/`` (as
             ``("POST", "cut")``). Each is called in a worker thread with the query (GET) or the
-            JSON body (POST) and returns what is answered; a FleetError becomes a 400 with its
+            JSON body (POST, PUT) and returns what is answered; a FleetError becomes a 400 with its
             message and hint.
     """
 
@@ -170,7 +170,7 @@ class SandboxServer:
 
     async def _control(self, request: web.Request) -> web.Response:
         path = request.path.removeprefix(_CONTROL).strip("/")
-        if request.method == "POST" and request.headers.get("X-Fleet-Sandbox") != "1":
+        if request.method != "GET" and request.headers.get("X-Fleet-Sandbox") != "1":
             return self._plain(403, "control requests need the header X-Fleet-Sandbox: 1")
         if (request.method, path) == ("GET", "clock"):
             return await self._clock(request)

@@ -1,0 +1,235 @@
+"""A chain of shops in one process: a control plane and many hosts of which only the agents live.
+
+There is no shell, no SSH and no HTTP: what a test of the engine or a measurement over a thousand
+shops needs, at well under a millisecond for most of what happens. The hosts are files below a
+folder, as in the sandbox, and their agents the very same.
+
+    chain = Chain(tmp_path, mixed_specs(1000), clock=SandboxClock(0.0, start))
+    chain.start()                      # every host registered and connected
+    chain.plane.call("ecs", "CreateService", {...}, account=..., region=...)
+    chain.clock.advance(120)           # and what follows happens on the way
+    chain.cut("store-0007")
+    chain.close()
+
+For HTTP put a ``SandboxServer`` before ``chain.plane`` and start ``chain.schedule``.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import SandboxError
+from fleet.sandbox.agents import ecs, ssm
+from fleet.sandbox.agents.images import Catalogue
+from fleet.sandbox.agents.machine import write_whole
+from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.hosts.box import Box, Facts
+from fleet.sandbox.hosts.links import Links
+from fleet.sandbox.plane import ControlPlane, InProcessSession
+from fleet.sandbox.schedule import Schedule
+from fleet.sandbox.spec import AccountSpec, HostSpec
+
+#: systemd's RestartSec of the agent, as in ``hosts.units``.
+_RESTART_S = 10.0
+#: A good agent is registered and connected so long after its start.
+_SETTLED_AFTER_S = 10.0
+_DOCKER = "24.0.7"
+
+ValuesFor = Callable[[HostSpec], Mapping[str, str]]
+
+
+class BareHost(Box):
+    """A host of which only agents, containers and link are simulated."""
+
+    def facts(self) -> Facts:
+        """What its agents report; Docker always runs."""
+        spec = self.spec
+        release = spec.os_release
+        platform = (release.get("NAME", "Ubuntu"), release.get("VERSION_ID", "22.04"))
+        name = f"{spec.store}-{spec.name}"
+        return Facts(name, spec.machine, platform, spec.cpus, spec.memory_mb, _DOCKER)
+
+    def unit_ended(self, unit: str, exit_code: int) -> None:  # noqa: ARG002 - any end is answered alike
+        """Start it again after 10 s, as the deb's unit does for ever."""
+        agent = self.ecs_agent if unit == ecs.UNIT else self.ssm_agent
+        self.schedule.at(self.clock.now() + _RESTART_S, agent.start)
+
+    def configure(self, cluster: str, attributes: Mapping[str, str]) -> None:
+        """Write the agents' settings, as they are before the first start."""
+        lines = {
+            "ECS_CLUSTER": cluster,
+            "AWS_DEFAULT_REGION": self.spec.region,
+            "ECS_EXTERNAL": "true",
+            "ECS_INSTANCE_ATTRIBUTES": json.dumps(dict(attributes)),
+        }
+        text = "".join(f"{name}={value}\n" for name, value in lines.items())
+        write_whole(self.path("/etc/ecs/ecs.config"), text)
+
+    def set(self, **settings: str) -> None:
+        """Change settings of its agent, as ``ECS_IMAGE_PULL_BEHAVIOR="once"``; it restarts."""
+        path = self.path("/etc/ecs/ecs.config")
+        added = "".join(f"{name}={value}\n" for name, value in settings.items())
+        write_whole(path, path.read_text(encoding="utf-8") + added)
+        self.ecs_agent.stop()
+        self.ecs_agent.start()
+
+    def reboot(self) -> None:
+        """Power off and on: containers are down, agents start anew."""
+        self.ecs_agent.stop()
+        self.ssm_agent.stop()
+        self.containers.power_off()
+        self.ssm_agent.start()
+        self.ecs_agent.start()
+
+
+class Chain:
+    """A control plane and its hosts.
+
+    Args:
+        folder: where the hosts' files go; a temporary one, on tmpfs for speed.
+        specs: the hosts. A region of an account takes 1,000 (SSM's standard tier).
+        clock: the sandbox's time. At rate 0 everything happens in ``clock.advance``; otherwise
+            start ``schedule`` or call its ``run_due``.
+        throttling: whether AWS's request rates apply, from the end of ``start`` on.
+        cluster: of a host; by default its store.
+        attributes: custom ones of a host, at most ten.
+        tags: of a host's managed node.
+
+    Attributes:
+        plane: the control plane, whose ``call`` is AWS.
+        schedule: everything that is going to happen.
+        images: what container images are and do; ``images.tell({...})``.
+        links: cuts, restores, slows, flaps by ``STORE`` or ``STORE/HOST``.
+        hosts: by ``STORE/HOST``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        specs: Sequence[HostSpec],
+        *,
+        clock: SandboxClock,
+        throttling: bool = False,
+        cluster: Callable[[HostSpec], str] = lambda spec: spec.store,
+        attributes: ValuesFor = lambda _: {},
+        tags: ValuesFor = lambda _: {},
+    ) -> None:
+        self.clock = clock
+        self.schedule = Schedule(clock)
+        self._throttling = throttling
+        self._cluster, self._attributes, self._tags = cluster, attributes, tags
+        accounts = sorted({spec.account_id for spec in specs})
+        self.plane = ControlPlane(
+            clock, [AccountSpec(account, f"account-{account}") for account in accounts]
+        )
+        self.plane.run_on(self.schedule)
+        self.images = Catalogue()
+        self.hosts = {
+            spec.id: BareHost(
+                spec,
+                folder / spec.store / spec.name,
+                clock=clock,
+                schedule=self.schedule,
+                session_for=lambda region: InProcessSession(self.plane, region),
+                images=self.images,
+            )
+            for spec in specs
+        }
+        self.links: Links[BareHost] = Links(clock, self.schedule, self.hosts.values, lambda _: None)
+
+    def start(self) -> None:
+        """Create the clusters, register every host, and let 10 sandbox seconds pass.
+
+        Raises:
+            SandboxError: a host is not connected then.
+        """
+        self.plane.throttling = False
+        clusters: set[tuple[str, str, str]] = set()
+        for host in self:
+            spec, name = host.spec, self._cluster(host.spec)
+            if (spec.account_id, spec.region, name) not in clusters:
+                clusters.add((spec.account_id, spec.region, name))
+                self.call(spec, "ecs", "CreateCluster", clusterName=name)
+            host.configure(name, self._attributes(spec))
+            self._register(host)
+            host.ssm_agent.start()
+            host.ecs_agent.start()
+        self.clock.advance(_SETTLED_AFTER_S)
+        self.plane.throttling = self._throttling
+        if missing := [host.id for host in self if not host.ecs_agent.connected]:
+            raise SandboxError(f"{len(missing)} hosts did not connect, as {missing[0]}")
+
+    def call(self, where: HostSpec, service: str, action: str, **body: Any) -> dict[str, Any]:
+        """An operator's call to AWS in the account and region of a host."""
+        return self.plane.call(service, action, body, account=where.account_id, region=where.region)
+
+    def cut(self, target: str) -> None:
+        """Cut the link of a store or of one host."""
+        self.links.cut(target)
+
+    def restore(self, target: str) -> None:
+        """Undo that."""
+        self.links.restore(target)
+
+    def close(self) -> None:
+        """End everything."""
+        self.schedule.stop()
+        for host in self:
+            host.containers.halt()
+        self.plane.close()
+
+    def __iter__(self) -> Iterator[BareHost]:
+        return iter(self.hosts.values())
+
+    def _register(self, host: BareHost) -> None:
+        spec = host.spec
+        write_whole(host.path("/etc/machine-id"), f"{spec.id}\n")
+        made = self.call(
+            spec,
+            "ssm",
+            "CreateActivation",
+            IamRole="ecsAnywhereRole",
+            DefaultInstanceName=spec.id,
+            Tags=[{"Key": key, "Value": value} for key, value in self._tags(spec).items()],
+        )
+        ssm.register(
+            host,
+            activation_id=made["ActivationId"],
+            activation_code=made["ActivationCode"],
+            region=spec.region,
+        )
+        self.call(spec, "ssm", "DeleteActivation", ActivationId=made["ActivationId"])
+
+
+def mixed_specs(
+    stores: int,
+    *,
+    account: str = "111122223333",
+    regions: Sequence[str] = ("eu-west-1", "eu-central-1"),
+) -> list[HostSpec]:
+    """``store-0000`` and so on, with one or two hosts each.
+
+    Every shop has an arm64 ``cam-1``, every other an amd64 ``tel-1`` too; regions take turns, every
+    fourth link is LTE.
+    """
+    specs = []
+    for number in range(stores):
+        kind = "lte" if number % 4 == 3 else "fibre"  # noqa: PLR2004 - every fourth
+        names = [("cam-1", "aarch64", "orin"), ("tel-1", "x86_64", "nuc")]
+        specs += [
+            HostSpec(
+                store=f"store-{number:04d}",
+                name=name,
+                address=f"{name}.store-{number:04d}.shops.example",
+                user="fleet",
+                account_id=account,
+                region=regions[number % len(regions)],
+                machine=machine,
+                os_release={"ID": "ubuntu", "NAME": "Ubuntu", "VERSION_ID": "22.04"},
+                link={"kind": kind},
+                hardware=hardware,
+            )
+            for name, machine, hardware in names[: 2 - number % 2]
+        ]
+    return specs
