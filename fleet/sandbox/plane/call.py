@@ -51,7 +51,14 @@ class Call:
     endpoint: str
 
     def page(
-        self, keys: Sequence[str], *, most: int, least: int = 1, default: int, style: str
+        self,
+        keys: Sequence[str],
+        *,
+        most: int,
+        least: int = 1,
+        default: int,
+        style: str = "maxResults",
+        falling: bool = False,
     ) -> tuple[Sequence[str], dict[str, str]]:
         """One page of sorted keys, and the part of the answer that leads to the next.
 
@@ -61,12 +68,13 @@ class Call:
             least: smallest.
             default: size when none was asked for.
             style: ``maxResults`` (ECS) or ``MaxResults`` (SSM).
+            falling: whether the keys are sorted from the last to the first.
         """
         token_name = "nextToken" if style == "maxResults" else "NextToken"
         size = self.fields.integer(style, least, most, default)
         mark = query_mark(self.fields.action, self.fields.question(style, token_name))
         try:
-            part, after = page(keys, size, self.fields.text(token_name), mark)
+            part, after = page(keys, size, self.fields.text(token_name), mark, falling=falling)
         except BadToken as error:
             code = "InvalidNextToken" if style == "MaxResults" else "InvalidParameterException"
             raise AwsFault(code, "The specified token is not valid for this request.") from error

@@ -13,6 +13,7 @@ from fleet.sandbox.agents.session import LinkDown
 from fleet.sandbox.plane.liberties import ACS_SILENT_AFTER_S
 
 Deliver = Callable[[str, Mapping[str, Any]], None]
+Hear = Callable[["Channel", str, Mapping[str, Any]], None]
 
 
 class Channel:
@@ -22,25 +23,38 @@ class Channel:
         arn: of the container instance.
         heard_at: epoch seconds of the last thing the agent sent.
         beaten_at: of the last heartbeat sent to it.
+        opened_at: since when the agent is connected, a renewed connection counted as one.
+        closed_at: when the agent said goodbye, or None.
+        sent: by message id, when a payload was sent that was not acknowledged yet, and the ids
+            of the tasks in it.
     """
 
-    def __init__(self, arn: str, now: Callable[[], float], deliver: Deliver) -> None:
+    def __init__(
+        self, arn: str, now: Callable[[], float], deliver: Deliver, hear: Hear | None = None
+    ) -> None:
         self.arn = arn
+        self.sent: dict[str, tuple[float, tuple[str, ...]]] = {}
         self.heard_at = now()
         self.beaten_at = self.heard_at
+        self.opened_at = self.heard_at
+        self.closed_at: float | None = None
         self.deliver = deliver
         self.open = True
         self._now = now
+        self._hear = hear
 
-    def send(self, message_type: str, message: Mapping[str, Any]) -> None:  # noqa: ARG002 - any is a sign of life
+    def send(self, message_type: str, message: Mapping[str, Any]) -> None:
         """Take what the agent says; LinkDown once the control plane has closed the channel."""
         if not self.open:
             raise LinkDown(f"the control plane has closed the session of {self.arn}")
         self.heard_at = max(self.heard_at, self._now())
+        if self._hear is not None:
+            self._hear(self, message_type, message)
 
     def close(self) -> None:
         """The agent says goodbye: disconnected at once."""
         self.open = False
+        self.closed_at = self._now()
 
 
 class Channels:
@@ -51,13 +65,17 @@ class Channels:
 
     def __init__(self) -> None:
         self._by_arn: dict[str, Channel] = {}
+        self._gone: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def open(self, channel: Channel) -> None:
         """Take a new connection; an older one of the same instance is closed."""
         with self._lock:
             before = self._by_arn.get(channel.arn)
+            if before is not None and self.connected(channel.arn, channel.opened_at):
+                channel.opened_at = before.opened_at
             self._by_arn[channel.arn] = channel
+            self._gone.pop(channel.arn, None)
         if before is not None:
             before.open = False
 
@@ -78,6 +96,15 @@ class Channels:
         channel = self._by_arn.get(arn)
         return channel is not None and channel.open and now - channel.heard_at <= ACS_SILENT_AFTER_S
 
+    def connectivity(self, arn: str, now: float) -> tuple[bool, float | None]:
+        """Whether the agent is there, and since when (None: nobody was ever heard)."""
+        channel = self._by_arn.get(arn)
+        if channel is None:
+            return False, self._gone.get(arn)
+        if self.connected(arn, now):
+            return True, channel.opened_at
+        return False, _lost_at(channel)
+
     def due(self, now: float, period_s: float) -> tuple[Channel, ...]:
         """The channels whose heartbeat is due, marked as beaten; dead ones are dropped."""
         due = []
@@ -85,6 +112,7 @@ class Channels:
             for arn, channel in tuple(self._by_arn.items()):
                 if not channel.open or now - channel.heard_at > ACS_SILENT_AFTER_S:
                     channel.open = False
+                    self._gone[arn] = _lost_at(channel)
                     del self._by_arn[arn]
                 elif now - channel.beaten_at >= period_s:
                     channel.beaten_at = now
@@ -94,3 +122,9 @@ class Channels:
     def count(self, now: float) -> int:
         """How many agents are connected."""
         return sum(self.connected(arn, now) for arn in tuple(self._by_arn))
+
+
+def _lost_at(channel: Channel) -> float:
+    if channel.closed_at is not None:
+        return channel.closed_at
+    return channel.heard_at + ACS_SILENT_AFTER_S

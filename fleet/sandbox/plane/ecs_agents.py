@@ -1,4 +1,4 @@
-"""What ECS agents call: register, ask where to connect, report tasks."""
+"""What ECS agents call on their own account: register, ask where to connect."""
 
 import json
 from collections.abc import Mapping
@@ -60,7 +60,12 @@ def register_container_instance(call: Call) -> dict[str, Any]:
     instance.agent_version = versions.get("agentVersion") or instance.agent_version
     instance.docker_version = versions.get("dockerVersion") or instance.docker_version
     call.world.save(instance)
-    return {"containerInstance": describe(call.world, instance, call.now, frozenset({"TAGS"}))}
+    call.world.agenda.look_at_cluster(call.realm, cluster.name)
+    return {
+        "containerInstance": describe(
+            call.world, call.realm, instance, call.now, frozenset({"TAGS"})
+        )
+    }
 
 
 def discover_poll_endpoint(call: Call) -> dict[str, Any]:
@@ -69,11 +74,6 @@ def discover_poll_endpoint(call: Call) -> dict[str, Any]:
     if not call.endpoint:
         raise AwsFault("ServerException", "the sandbox has no HTTP server to connect to", 500)
     return {"endpoint": f"{call.endpoint}/acs/", "telemetryEndpoint": f"{call.endpoint}/tacs/"}
-
-
-def submit_task_state_change(call: Call) -> dict[str, Any]:
-    """SubmitTaskStateChange: refused, because no task was ever sent to anybody."""
-    raise call.fields.bad("The referenced task was not found: the fleet sandbox runs no tasks.")
 
 
 def _new(call: Call, cluster: Cluster, attributes: Attributes) -> ContainerInstance:
@@ -138,5 +138,4 @@ def _resources(call: Call) -> list[dict[str, Any]]:
 OPERATIONS: Mapping[str, Operation] = {
     "RegisterContainerInstance": register_container_instance,
     "DiscoverPollEndpoint": discover_poll_endpoint,
-    "SubmitTaskStateChange": submit_task_state_change,
 }

@@ -1,7 +1,7 @@
 """Attributes and tags of ECS resources."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleet.sandbox.agents.session import AwsFault
@@ -9,8 +9,9 @@ from fleet.sandbox.plane.call import Call, Operation
 from fleet.sandbox.plane.ecs_agents import MOST_CUSTOM
 from fleet.sandbox.plane.ecs_clusters import find_cluster, needed_cluster, own_resource
 from fleet.sandbox.plane.ecs_instances import find_instance
-from fleet.sandbox.plane.realm import Cluster, ContainerInstance, is_custom
+from fleet.sandbox.plane.realm import Cluster, ContainerInstance, Realm, is_custom
 from fleet.sandbox.plane.tags import MOST, read_tags, without, write_tags
+from fleet.sandbox.plane.workloads import Service, Task, TaskDefinition
 
 _TARGET = "container-instance"
 _MOST_PER_CALL = 10
@@ -38,6 +39,7 @@ def put_attributes(call: Call) -> dict[str, Any]:
             instance.attributes = after[instance.id]
             instance.version += 1
             call.world.save(instance)
+            call.world.agenda.look_at_cluster(call.realm, cluster.name)
     return {"attributes": [_shown(i, item["name"], item.get("value") or None) for i, item in asked]}
 
 
@@ -56,6 +58,7 @@ def delete_attributes(call: Call) -> dict[str, Any]:
             }
             instance.version += 1
             call.world.save(instance)
+            call.world.agenda.look_at_cluster(call.realm, cluster.name)
             gone.append(_shown(instance, name, value))
     return {"attributes": gone}
 
@@ -152,22 +155,42 @@ def _shown(instance: ContainerInstance, name: str, value: str | None) -> dict[st
     return shown if value is None else {**shown, "value": value}
 
 
-def _resource(call: Call) -> Cluster | ContainerInstance:
+def _resource(call: Call) -> Cluster | ContainerInstance | Service | Task | TaskDefinition:
     arn = call.fields.needed_text("resourceArn")
-    if ":cluster/" in arn:
+    kind = arn.partition("/")[0].rpartition(":")[2]
+    if kind == "cluster":
         cluster = find_cluster(call, arn)
         if cluster is None:
             raise AwsFault("ClusterNotFoundException", "Cluster not found.")
         return cluster
-    if ":container-instance/" in arn:
-        key = own_resource(call, arn, _TARGET).rpartition("/")[2]
-        instance = call.realm.instances.get(key)
-        if instance is None or instance.status == "INACTIVE" or instance.arn != arn:
-            raise call.fields.bad(f"The specified resource {arn} is not found or inactive.")
-        return instance
-    raise call.fields.bad(
-        f"the fleet sandbox has tags on clusters and container instances only, not on {arn}."
-    )
+    find = _TAGGED.get(kind)
+    if find is None:
+        raise call.fields.bad(f"the fleet sandbox keeps no tags on {arn}.")
+    found = find(call.realm, own_resource(call, arn, kind))
+    if found is None or found.arn != arn or getattr(found, "status", "") == "INACTIVE":
+        raise call.fields.bad(f"The specified resource {arn} is not found or inactive.")
+    return found
+
+
+def _task(realm: Realm, name: str) -> Task | None:
+    cluster, _, task_id = name.partition("/")
+    return realm.tasks_of.get(cluster, {}).get(task_id)
+
+
+def _task_definition(realm: Realm, name: str) -> TaskDefinition | None:
+    family, _, revision = name.partition(":")
+    known = revision.isascii() and revision.isdigit()
+    return realm.task_definitions.get(family, {}).get(int(revision)) if known else None
+
+
+_TAGGED: Mapping[
+    str, Callable[[Realm, str], ContainerInstance | Service | Task | TaskDefinition | None]
+] = {
+    _TARGET: lambda realm, name: realm.instances.get(name.rpartition("/")[2]),
+    "service": lambda realm, name: realm.service(name),
+    "task": _task,
+    "task-definition": _task_definition,
+}
 
 
 OPERATIONS: Mapping[str, Operation] = {

@@ -1,18 +1,19 @@
-"""ECS clusters: create, describe, list, delete; and that no service or task runs in them yet."""
+"""ECS clusters: create, describe, list, delete."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from fleet.sandbox.agents.session import AwsFault
+from fleet.sandbox.plane.arns import arn_prefix
 from fleet.sandbox.plane.call import Call, Operation
-from fleet.sandbox.plane.realm import Cluster, Realm, arn_prefix
+from fleet.sandbox.plane.realm import Cluster, Realm
 from fleet.sandbox.plane.tags import read_tags, write_tags
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _INCLUDES = ("ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "STATISTICS", "TAGS")
 _MOST_DESCRIBED = 100
-_MOST_SERVICES = 10
 
 
 def find_cluster(call: Call, given: str) -> Cluster | None:
@@ -102,7 +103,7 @@ def list_clusters(call: Call) -> dict[str, Any]:
 
 
 def delete_cluster(call: Call) -> dict[str, Any]:
-    """DeleteCluster: refused while instances are in it; afterwards it is shown INACTIVE."""
+    """DeleteCluster: refused while something is in it; afterwards it is shown INACTIVE."""
     call.fields.only("cluster")
     call.fields.needed_text("cluster")
     cluster = needed_cluster(call)
@@ -111,58 +112,18 @@ def delete_cluster(call: Call) -> dict[str, Any]:
             "ClusterContainsContainerInstancesException",
             "The Cluster cannot be deleted while Container Instances are active or draining.",
         )
+    if _services(cluster, call.realm):
+        raise AwsFault(
+            "ClusterContainsServicesException",
+            "The Cluster cannot be deleted while Services are active.",
+        )
     cluster.status = "INACTIVE"
     call.world.save(cluster)
     return {"cluster": _describe(cluster, call.realm, frozenset())}
 
 
-def describe_services(call: Call) -> dict[str, Any]:
-    """DescribeServices: there are none, so every one asked for is MISSING."""
-    call.fields.only("cluster", "services", "include")
-    cluster = needed_cluster(call)
-    services = call.fields.texts("services", most=_MOST_SERVICES)
-    if not services:
-        raise call.fields.bad("Services cannot be empty.")
-    return {"services": [], "failures": _missing(call, "service", cluster, services)}
-
-
-def list_services(call: Call) -> dict[str, Any]:
-    """ListServices: there are none."""
-    call.fields.only("cluster", "launchType", "schedulingStrategy", "maxResults", "nextToken")
-    needed_cluster(call)
-    part, after = call.page([], most=100, default=10, style="maxResults")
-    return {"serviceArns": list(part), **after}
-
-
-def list_tasks(call: Call) -> dict[str, Any]:
-    """ListTasks: there are none."""
-    call.fields.only(
-        "cluster",
-        "containerInstance",
-        "desiredStatus",
-        "family",
-        "launchType",
-        "maxResults",
-        "nextToken",
-        "serviceName",
-        "startedBy",
-    )
-    needed_cluster(call)
-    part, after = call.page([], most=100, default=100, style="maxResults")
-    return {"taskArns": list(part), **after}
-
-
-def describe_tasks(call: Call) -> dict[str, Any]:
-    """DescribeTasks: there are none, so every one asked for is MISSING."""
-    call.fields.only("cluster", "include", "tasks")
-    cluster = needed_cluster(call)
-    tasks = call.fields.texts("tasks", most=100)
-    if not tasks:
-        raise call.fields.bad("Tasks cannot be empty.")
-    return {"tasks": [], "failures": _missing(call, "task", cluster, tasks)}
-
-
-def _missing(call: Call, kind: str, cluster: Cluster, given: list[str]) -> list[dict[str, str]]:
+def missing(call: Call, kind: str, cluster: Cluster, given: list[str]) -> list[dict[str, str]]:
+    """The failures of what was asked for by name or ARN in a cluster and is not there."""
     prefix = arn_prefix("ecs", call.realm.account, call.realm.region)
     return [
         {
@@ -185,15 +146,21 @@ def _registered(cluster: Cluster, realm: Realm) -> int:
     return sum(instance.status != "INACTIVE" for instance in instances.values())
 
 
+def _services(cluster: Cluster, realm: Realm) -> int:
+    services = realm.services_of.get(cluster.name, {}).values()
+    return sum(service.status == "ACTIVE" for service in services)
+
+
 def _describe(cluster: Cluster, realm: Realm, include: frozenset[str]) -> dict[str, Any]:
+    states = Counter(task.last_status for task in realm.tasks_of.get(cluster.name, {}).values())
     shown: dict[str, Any] = {
         "clusterArn": cluster.arn,
         "clusterName": cluster.name,
         "status": cluster.status,
         "registeredContainerInstancesCount": _registered(cluster, realm),
-        "runningTasksCount": 0,
-        "pendingTasksCount": 0,
-        "activeServicesCount": 0,
+        "runningTasksCount": states["RUNNING"],
+        "pendingTasksCount": states["PENDING"] + states["PROVISIONING"],
+        "activeServicesCount": _services(cluster, realm),
         "statistics": [],
         "tags": write_tags(cluster.tags) if "TAGS" in include else [],
         "settings": cluster.settings if "SETTINGS" in include else [],
@@ -210,8 +177,4 @@ OPERATIONS: Mapping[str, Operation] = {
     "DescribeClusters": describe_clusters,
     "ListClusters": list_clusters,
     "DeleteCluster": delete_cluster,
-    "DescribeServices": describe_services,
-    "ListServices": list_services,
-    "ListTasks": list_tasks,
-    "DescribeTasks": describe_tasks,
 }

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.plane import query
+from fleet.sandbox.plane import query, task_life
 from fleet.sandbox.plane.call import Call, Operation
 from fleet.sandbox.plane.ecs_clusters import needed_cluster, own_resource
-from fleet.sandbox.plane.realm import Cluster, ContainerInstance
+from fleet.sandbox.plane.placing import remaining
+from fleet.sandbox.plane.realm import Cluster, ContainerInstance, Realm
 from fleet.sandbox.plane.tags import write_tags
+from fleet.sandbox.plane.turn import Turn
 from fleet.sandbox.plane.world import World
 
 _MOST_DESCRIBED = 100
@@ -51,7 +53,9 @@ def describe_container_instances(call: Call) -> dict[str, Any]:
     include = call.fields.includes(_INCLUDES)
     found, failures = _sort_out(call, cluster, _MOST_DESCRIBED)
     return {
-        "containerInstances": [describe(call.world, i, call.now, include) for i in found],
+        "containerInstances": [
+            describe(call.world, call.realm, i, call.now, include) for i in found
+        ],
         "failures": failures,
     }
 
@@ -72,29 +76,39 @@ def update_container_instances_state(call: Call) -> dict[str, Any]:
             instance.status = status
             instance.version += 1
             call.world.save(instance)
-        changed.append(describe(call.world, instance, call.now, frozenset(_INCLUDES)))
+            call.world.agenda.look_at_cluster(call.realm, cluster.name)
+        changed.append(describe(call.world, call.realm, instance, call.now, frozenset(_INCLUDES)))
     return {"containerInstances": changed, "failures": failures}
 
 
 def deregister_container_instance(call: Call) -> dict[str, Any]:
     """DeregisterContainerInstance: shown INACTIVE afterwards; its agent is disconnected.
 
-    ``force`` matters only where tasks run, and none do yet.
+    With ``force`` its tasks are orphaned: they run on, unknown to ECS, and the services they were
+    of start others elsewhere.
     """
     call.fields.only("cluster", "containerInstance", "force")
     cluster = needed_cluster(call)
-    call.fields.flag("force")
+    force = call.fields.flag("force")
     given = call.fields.needed_text("containerInstance")
     instance = find_instance(call, cluster, given)
     if instance is None:
         raise call.fields.bad(f"Referenced container instance {given} not found.")
     if instance.status == "INACTIVE":
         raise AwsFault("ClientException", f"The container instance {given} is inactive.")
+    tasks = tuple(call.realm.tasks_on.get(instance.id, {}).values())
+    if tasks and not force:
+        raise call.fields.bad("Found running tasks on the instance.")
+    for task in tasks:
+        task.stop_code = task.stop_code or task_life.SCHEDULER
+        task.stopped_reason = "Container instance deregistration forced by user"
+        task_life.stopped(Turn(call.world, call.realm, call.now), task)
     instance.status = "INACTIVE"
     instance.version += 1
     call.world.save(instance)
+    call.world.agenda.look_at_cluster(call.realm, cluster.name)
     call.world.channels.end(instance.arn)
-    return {"containerInstance": describe(call.world, instance, call.now, frozenset())}
+    return {"containerInstance": describe(call.world, call.realm, instance, call.now, frozenset())}
 
 
 def update_container_agent(call: Call) -> dict[str, Any]:
@@ -110,7 +124,11 @@ def update_container_agent(call: Call) -> dict[str, Any]:
 
 
 def describe(
-    world: World, instance: ContainerInstance, now: float, include: frozenset[str]
+    world: World,
+    realm: Realm,
+    instance: ContainerInstance,
+    now: float,
+    include: frozenset[str],
 ) -> dict[str, Any]:
     """A container instance in wire form; ``agentConnected`` is of this moment."""
     connected = world.channels.connected(instance.arn, now)
@@ -118,17 +136,19 @@ def describe(
         "agentVersion": instance.agent_version,
         "dockerVersion": instance.docker_version,
     }
+    tasks = realm.tasks_on.get(instance.id, {}).values()
+    running = sum(task.last_status == "RUNNING" for task in tasks)
     shown: dict[str, Any] = {
         "containerInstanceArn": instance.arn,
         "ec2InstanceId": instance.managed_instance_id,
         "version": instance.version,
         "versionInfo": {name: text for name, text in versions.items() if text},
-        "remainingResources": instance.resources,
+        "remainingResources": remaining(realm, instance),
         "registeredResources": instance.resources,
         "status": instance.status,
         "agentConnected": connected,
-        "runningTasksCount": 0,
-        "pendingTasksCount": 0,
+        "runningTasksCount": running,
+        "pendingTasksCount": len(tasks) - running,
         "attributes": [
             {"name": name} if value is None else {"name": name, "value": value}
             for name, value in instance.attributes.items()
@@ -190,6 +210,10 @@ def _subject(call: Call, instance: ContainerInstance) -> query.Subject:
         attributes=instance.attributes,
         ec2_instance_id=instance.managed_instance_id,
         registered_at=instance.registered_at,
+        running_tasks=sum(
+            task.last_status == "RUNNING"
+            for task in call.realm.tasks_on.get(instance.id, {}).values()
+        ),
     )
 
 

@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,27 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import SandboxError
-from fleet.sandbox.agents.session import AwsFault, LinkDown
+from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.plane import (
     ecs_agents,
     ecs_attributes,
     ecs_clusters,
     ecs_instances,
+    ecs_service_deployments,
+    ecs_services,
+    ecs_task_definitions,
+    ecs_tasks,
     ssm_activations,
     ssm_nodes,
     ssm_settings,
     sts,
+    task_reports,
 )
 from fleet.sandbox.plane.call import Call, Caller, Operation
 from fleet.sandbox.plane.channels import Channel, Deliver
 from fleet.sandbox.plane.faults import Fault, Faults, strike
 from fleet.sandbox.plane.fields import Fields
-from fleet.sandbox.plane.liberties import ACS_HEARTBEAT_S, FIRST_MESSAGE_AFTER_S
-from fleet.sandbox.plane.realm import ContainerInstance, Realm
+from fleet.sandbox.plane.realm import Realm
+from fleet.sandbox.plane.scheduler import ServiceScheduler
+from fleet.sandbox.plane.sessions import AgentSessions
 from fleet.sandbox.plane.throttle import Throttle
 from fleet.sandbox.plane.world import World
-from fleet.sandbox.schedule import Schedule, Timer
+from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import AccountSpec
 
 _LOG = logging.getLogger(__name__)
@@ -43,16 +48,28 @@ _OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
         **ecs_instances.OPERATIONS,
         **ecs_agents.OPERATIONS,
         **ecs_attributes.OPERATIONS,
+        **ecs_task_definitions.OPERATIONS,
+        **ecs_services.OPERATIONS,
+        **ecs_service_deployments.OPERATIONS,
+        **ecs_tasks.OPERATIONS,
+        **task_reports.OPERATIONS,
     },
+    # The telemetry session of agents, which is no AWS API; faults are asked for by this name.
+    "tacs": task_reports.TELEMETRY,
     "ssm": {**ssm_activations.OPERATIONS, **ssm_nodes.OPERATIONS, **ssm_settings.OPERATIONS},
     "sts": sts.OPERATIONS,
 }
-_INVALID = {"ecs": "InvalidParameterException", "sts": "ValidationError"}
+_INVALID = {
+    "ecs": "InvalidParameterException",
+    "sts": "ValidationError",
+    "tacs": "InvalidParameterException",
+}
 # What the policies AmazonSSMManagedInstanceCore and AmazonEC2ContainerServiceforEC2Role let a
 # host do, of the operations above.
 _NODES_MAY = {
     "DiscoverPollEndpoint",
     "GetCallerIdentity",
+    "PublishHealth",
     "RegisterContainerInstance",
     "SubmitTaskStateChange",
     "UpdateInstanceInformation",
@@ -105,8 +122,8 @@ class ControlPlane:
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
         self._throttled = 0
-        self._schedule: Schedule | None = None
-        self._beat: Timer | None = None
+        self._sessions = AgentSessions(self._world, self._writing)
+        self._scheduler = ServiceScheduler(self._world, self._writing, self._sessions)
 
     def call(
         self,
@@ -121,7 +138,7 @@ class ControlPlane:
         """Answer one AWS call.
 
         Args:
-            service: ``ecs``, ``ssm`` or ``sts``.
+            service: ``ecs``, ``ssm`` or ``sts``; ``tacs`` for an agent's telemetry.
             action: as ``DescribeClusters``.
             body: in wire form.
             region: where it acts.
@@ -154,6 +171,7 @@ class ControlPlane:
         with self._writing():
             self._calls[f"{service}:{action}"] += 1
             answer = self._answer(service, action, body, region, access_key)
+        self._sessions.flush_soon()
         if fault is not None:
             strike(fault)
         return answer
@@ -188,8 +206,9 @@ class ControlPlane:
     ) -> Channel:
         """Open an agent's ACS session: it is connected from now on, and its versions are known.
 
-        A manifest (of no tasks, under a fresh timeline) and heartbeats follow through ``deliver``,
-        from the thread of the schedule, the first of them a second of sandbox time later.
+        The tasks it is to run or stop, a manifest under a fresh timeline and heartbeats follow
+        through ``deliver``, from the thread of the schedule, the first of them a second of
+        sandbox time later.
 
         Raises:
             AwsFault: InactiveInstanceException for an instance that is deregistered or unknown;
@@ -202,49 +221,21 @@ class ControlPlane:
         with self._writing():
             now = self._world.keep_time()
             caller = self._caller(access_key, "connect", now)
-            realm = self._world.realm(caller.account, region)
-            instance = realm.instances.get(container_instance_arn.rpartition("/")[2])
-            name = cluster.rpartition("/")[2] or "default"
-            if (
-                instance is None
-                or instance.arn != container_instance_arn
-                or instance.cluster != name
-                or instance.managed_instance_id != caller.managed_instance_id
-                or instance.status == "INACTIVE"
-            ):
-                raise AwsFault(
-                    "InactiveInstanceException",
-                    f"The container instance {container_instance_arn} is inactive.",
-                )
-            instance.agent_version = agent_version
-            instance.docker_version = docker_version.removeprefix("DockerVersion: ")
-            instance.ever_connected = True
-            instance.version += 1
-            instance.timeline += 1
-            manifest = _manifest(instance)
-            self._world.save(instance)
-            channel = Channel(instance.arn, self.clock.now, deliver)
-            self._world.channels.open(channel)
-        if self._schedule is not None:
-            self._schedule.at(
-                now + FIRST_MESSAGE_AFTER_S,
-                lambda: _deliver(channel, "TaskManifestMessage", manifest),
+            return self._sessions.open(
+                caller,
+                self._world.realm(caller.account, region),
+                cluster=cluster,
+                container_instance_arn=container_instance_arn,
+                agent_version=agent_version,
+                docker_version=docker_version,
+                deliver=deliver,
             )
-        return channel
-
-    def heartbeat(self) -> None:
-        """Send a heartbeat to every agent that is due one, and drop those that fell silent."""
-        now = self.clock.now()
-        due = self._world.channels.due(now, ACS_HEARTBEAT_S)
-        for channel in due:
-            message = {"messageId": str(uuid.uuid4()), "healthy": True}
-            _deliver(channel, "HeartbeatMessage", message)
 
     def run_on(self, schedule: Schedule) -> None:
-        """Let a schedule send the heartbeats and the messages that follow a connection."""
-        self._schedule = schedule
-        # Two turns in a period: an agent that came between two is not kept waiting for long.
-        self._beat = schedule.every(ACS_HEARTBEAT_S / 2, self.heartbeat)
+        """Let a schedule send what agents are sent, and run the service scheduler."""
+        self._sessions.run_on(schedule)
+        with self._lock:
+            self._scheduler.run_on(schedule)
 
     def realm_of_activation(self, activation_id: str, region: str = "") -> Realm | None:
         """Where an activation is: the caller of RegisterManagedInstance does not say."""
@@ -281,8 +272,7 @@ class ControlPlane:
 
     def close(self) -> None:
         """Stop the heartbeats and close the database."""
-        if self._beat is not None:
-            self._beat.cancel()
+        self._sessions.stop()
         with self._lock:
             self._world.close()
 
@@ -299,6 +289,8 @@ class ControlPlane:
             except SandboxError as error:
                 _LOG.exception("a change could not be written")
                 raise AwsFault("InternalServerError", str(error), 500) from error
+            finally:
+                self._scheduler.pick_up()
 
     def _answer(
         self, service: str, action: str, body: Mapping[str, Any], region: str, access_key: str
@@ -372,25 +364,3 @@ def unknown_key() -> AwsFault:
     return AwsFault(
         "UnrecognizedClientException", "The security token included in the request is invalid."
     )
-
-
-def _manifest(instance: ContainerInstance) -> dict[str, Any]:
-    return {
-        "messageId": str(uuid.uuid4()),
-        "clusterArn": instance.arn.partition(":container-instance/")[0]
-        + f":cluster/{instance.cluster}",
-        "containerInstanceArn": instance.arn,
-        "timeline": instance.timeline,
-        "tasks": [],
-    }
-
-
-def _deliver(channel: Channel, message_type: str, message: Mapping[str, Any]) -> None:
-    if not channel.open:
-        return
-    try:
-        channel.deliver(message_type, message)
-    except LinkDown:
-        return
-    except Exception:  # noqa: BLE001 - one broken agent must not silence the others
-        _LOG.exception("an agent failed over a %s", message_type)

@@ -94,6 +94,10 @@ class InProcessSession:
         """ECS SubmitTaskStateChange."""
         self._call("ecs", "SubmitTaskStateChange", body, token.access_key_id)
 
+    def publish_health(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+        """TACS PublishHealthRequest: ``healthStatus`` of the containers of ``tasks``."""
+        self._call("tacs", "PublishHealth", body, token.access_key_id)
+
     def _call(
         self, service: str, action: str, body: Mapping[str, Any], access_key: str
     ) -> dict[str, Any]:

@@ -3,6 +3,15 @@
 Beside these numbers: SSM's error codes for a refused registration, the order of pages, request
 rates of SSM (``throttle``), the values of the instance health check, attributes compared with
 ``!=`` where they are missing (``query``), and that signatures of requests are not verified.
+
+Of services: which old task stops first (those that do not run, then the oldest), that a stop is
+not held back until its replacement can be placed, that a task waiting for a stop on a
+disconnected instance counts as running and so can hold up a deployment, that a stopped deployment
+without rollback is recorded as STOPPED, that a rollback is a new deployment of the earlier service
+revision, the reasons in records of service deployments, that a forced deregistration marks the
+orphaned tasks STOPPED at once, that DAEMON tasks leave a DRAINING instance with the others, that
+a task's required capabilities are not compared with the agent's attributes, and that nobody is
+told of a steady state again every six hours.
 """
 
 ACS_HEARTBEAT_S = 30.0
@@ -22,3 +31,45 @@ PING_LOST_AFTER_S = 900.0
 
 NODE_TOKEN_LIFE_S = 3600.0
 """Life of a node's credentials, rotated at half of it by the agent. (EKS hybrid guide: 1 hour.)"""
+
+SCHEDULER_REACTS_AFTER_S = 2.0
+"""How long after something happened the service scheduler looks at a service."""
+
+TASK_HEALTHY_AFTER_S = 40.0
+"""A task without health checks counts as healthy so long after it reached RUNNING.
+
+Documented for the minimum healthy percent (API reference, ``minimumHealthyPercent``). That the
+circuit breaker's reset and the steady state go by it too is a guess: with it a container that
+ends in its first 40 seconds counts as a failed task, and a deployment takes as long to complete.
+"""
+
+RESTART_DELAYS_S = (0.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+"""Wait before the next start after so many tasks in a row ended by themselves; then the last.
+
+AWS documents that the service scheduler slows down restarts, but not by how much.
+"""
+
+INCONSISTENT_AFTER = 3
+"""So many failed tasks in a row bring the event "unable to consistently start tasks"."""
+
+BREAKER_COUNTS_PLACEMENT = False
+"""Whether the circuit breaker counts a task that could not be placed.
+
+AWS's words "if the service scheduler can't launch the task" allow both readings; for a
+disconnected shop it decides whether the breaker trips while nobody is there.
+"""
+
+PLACEMENT_RETRY_S = 60.0
+"""How often a failed placement is tried again where ``BREAKER_COUNTS_PLACEMENT`` asks for it.
+
+Otherwise it is tried again when an instance of the cluster connects or changes.
+"""
+
+DAEMON_COUNTS_DISCONNECTED = True
+"""Whether a matching ACTIVE instance counts for a DAEMON service while its agent is away."""
+
+STOPPED_TASKS_SEEN_S = 3600.0
+"""How long a stopped task can be described. (API reference: at least one hour.)"""
+
+PAYLOAD_AGAIN_AFTER_S = 45.0
+"""A payload without an ack is sent again with the first heartbeat after so long."""

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,16 +18,26 @@ def query_mark(action: str, question: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def page(keys: Sequence[str], size: int, token: str, mark: str) -> tuple[Sequence[str], str]:
+def page(
+    keys: Sequence[str], size: int, token: str, mark: str, *, falling: bool = False
+) -> tuple[Sequence[str], str]:
     """One page of sorted ``keys`` and the token of the next one ("" at the end).
+
+    ``falling`` says that the keys are sorted from the last to the first.
 
     A token names the last key of its page, so nothing is seen twice or skipped when other keys are
     added or removed between two calls.
     """
-    start = bisect_right(keys, _last_key(token, mark)) if token else 0
+    start = _start(keys, _last_key(token, mark), falling=falling) if token else 0
     part = keys[start : start + size]
     more = start + size < len(keys)
     return part, _token(part[-1], mark) if more and part else ""
+
+
+def _start(keys: Sequence[str], last: str, *, falling: bool) -> int:
+    if falling:
+        return len(keys) - bisect_left(keys[::-1], last)
+    return bisect_right(keys, last)
 
 
 def _token(last: str, mark: str) -> str:

@@ -3,14 +3,22 @@
 Entities hold JSON values only: each is kept as one row, written whole when it changes.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from fleet.sandbox.plane.arns import arn_prefix
+from fleet.sandbox.plane.workloads import (
+    Deployment,
+    Service,
+    ServiceDeployment,
+    ServiceRevision,
+    Task,
+    TaskDefinition,
+)
+
 Attributes = dict[str, str | None]
 _CUSTOM_PREFIXES = ("ecs.", "com.amazonaws.ecs.")
-_REGION = re.compile(r"[a-z]{2,3}(-[a-z]+){1,2}-[0-9]{1,2}")
 
 
 @dataclass(slots=True)
@@ -180,7 +188,20 @@ class RoleSession:
         return self.access_key
 
 
-Entity = Cluster | ContainerInstance | Activation | ManagedInstance | ServiceSetting | RoleSession
+Entity = (
+    Cluster
+    | ContainerInstance
+    | Activation
+    | ManagedInstance
+    | ServiceSetting
+    | RoleSession
+    | TaskDefinition
+    | Service
+    | Deployment
+    | ServiceRevision
+    | ServiceDeployment
+    | Task
+)
 KINDS: Mapping[str, type[Entity]] = {
     kind.KIND: kind
     for kind in (
@@ -190,6 +211,12 @@ KINDS: Mapping[str, type[Entity]] = {
         ManagedInstance,
         ServiceSetting,
         RoleSession,
+        TaskDefinition,
+        Service,
+        Deployment,
+        ServiceRevision,
+        ServiceDeployment,
+        Task,
     )
 }
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -207,6 +234,13 @@ class Realm:
 
     Attributes:
         instances_of: the container instances of each cluster name, INACTIVE ones included.
+        task_definitions: by family and revision.
+        services_of: the services of each cluster name, INACTIVE ones included.
+        deployments_of: by key of the service and number, oldest first.
+        records_of: service deployments by key of the service and id.
+        tasks_of: the tasks of each cluster name, stopped ones too while they are remembered.
+        tasks_on: by id of the container instance, those that have not stopped.
+        live_tasks_of: by key of the service, those that have not stopped.
     """
 
     def __init__(self, account: str, region: str) -> None:
@@ -218,6 +252,14 @@ class Realm:
         self.activations: dict[str, Activation] = {}
         self.nodes: dict[str, ManagedInstance] = {}
         self.settings: dict[str, ServiceSetting] = {}
+        self.task_definitions: dict[str, dict[int, TaskDefinition]] = {}
+        self.services_of: dict[str, dict[str, Service]] = {}
+        self.deployments_of: dict[str, dict[str, Deployment]] = {}
+        self.revisions: dict[str, ServiceRevision] = {}
+        self.records_of: dict[str, dict[str, ServiceDeployment]] = {}
+        self.tasks_of: dict[str, dict[str, Task]] = {}
+        self.tasks_on: dict[str, dict[str, Task]] = {}
+        self.live_tasks_of: dict[str, dict[str, Task]] = {}
 
     def hold(self, entity: Entity) -> None:
         """Take an entity in, new or changed."""
@@ -233,10 +275,17 @@ class Realm:
                 self.nodes[entity.id] = entity
             case ServiceSetting():
                 self.settings[entity.id] = entity
+            case _:
+                self._hold_workload(entity)
 
     def drop(self, entity: Entity) -> None:
-        """Forget an entity; container instances and clusters are never dropped, only INACTIVE."""
+        """Forget an entity; what AWS shows as INACTIVE for ever is never dropped."""
         match entity:
+            case Task():
+                self.tasks_of.get(entity.cluster, {}).pop(entity.id, None)
+                self._not_live(entity)
+            case Deployment():
+                self.deployments_of.get(entity.service, {}).pop(entity.number, None)
             case Activation():
                 self.activations.pop(entity.id, None)
             case ManagedInstance():
@@ -244,20 +293,43 @@ class Realm:
             case ServiceSetting():
                 self.settings.pop(entity.id, None)
 
+    def service(self, key: str) -> Service | None:
+        """The service of a key."""
+        cluster, _, name = key.partition("/")
+        return self.services_of.get(cluster, {}).get(name)
 
-def arn_prefix(service: str, account: str, region: str) -> str:
-    """``arn:aws:ecs:eu-west-1:111122223333``, with the partition that the region is in."""
-    partition = "aws"
-    if region.startswith("cn-"):
-        partition = "aws-cn"
-    elif region.startswith("us-gov-"):
-        partition = "aws-us-gov"
-    return f"arn:{partition}:{service}:{region}:{account}"
+    def task_definition(self, arn: str) -> TaskDefinition | None:
+        """The task definition of an ARN."""
+        family, _, revision = arn.rpartition("/")[2].partition(":")
+        return self.task_definitions.get(family, {}).get(int(revision))
 
+    def _hold_workload(self, entity: Entity) -> None:
+        match entity:
+            case Task():
+                self._hold_task(entity)
+            case Deployment():
+                self.deployments_of.setdefault(entity.service, {})[entity.number] = entity
+            case Service():
+                self.services_of.setdefault(entity.cluster, {})[entity.name] = entity
+            case ServiceDeployment():
+                self.records_of.setdefault(entity.service, {})[entity.id] = entity
+            case ServiceRevision():
+                self.revisions[entity.number] = entity
+            case TaskDefinition():
+                revisions = self.task_definitions.setdefault(entity.family, {})
+                revisions[entity.revision] = entity
 
-def is_region(name: str) -> bool:
-    """Whether a name has the form of a region's."""
-    return _REGION.fullmatch(name) is not None
+    def _hold_task(self, task: Task) -> None:
+        self.tasks_of.setdefault(task.cluster, {})[task.id] = task
+        if task.last_status == "STOPPED":
+            self._not_live(task)
+        else:
+            self.tasks_on.setdefault(task.instance, {})[task.id] = task
+            self.live_tasks_of.setdefault(task.service, {})[task.id] = task
+
+    def _not_live(self, task: Task) -> None:
+        self.tasks_on.get(task.instance, {}).pop(task.id, None)
+        self.live_tasks_of.get(task.service, {}).pop(task.id, None)
 
 
 def is_custom(attribute: str) -> bool:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet.sandbox.agents.session import AwsFault
+from fleet.sandbox.plane.arns import arn_prefix
 from fleet.sandbox.plane.call import Call, Operation
-from fleet.sandbox.plane.realm import ServiceSetting, arn_prefix
+from fleet.sandbox.plane.realm import ServiceSetting
 
 TIER = "/ssm/managed-instance/activation-tier"
 STANDARD_LIMIT = 1000

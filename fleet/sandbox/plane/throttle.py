@@ -20,6 +20,14 @@ class Rate:
 _ECS_GROUPS: dict[str, tuple[Rate, tuple[str, ...]]] = {
     "cluster-modify": (Rate(20, 1), ("CreateCluster", "DeleteCluster")),
     "cluster-read": (Rate(50, 20), ("DescribeClusters", "ListClusters")),
+    "task-definition-modify": (
+        Rate(20, 1),
+        ("RegisterTaskDefinition", "DeregisterTaskDefinition"),
+    ),
+    "task-definition-read": (
+        Rate(50, 20),
+        ("DescribeTaskDefinition", "ListTaskDefinitions", "ListTaskDefinitionFamilies"),
+    ),
     "tag-modify": (Rate(20, 10), ("TagResource", "UntagResource")),
     "tag-read": (Rate(50, 20), ("ListTagsForResource",)),
     "cluster-resource-modify": (
@@ -28,6 +36,7 @@ _ECS_GROUPS: dict[str, tuple[Rate, tuple[str, ...]]] = {
             "PutAttributes",
             "DeleteAttributes",
             "DeregisterContainerInstance",
+            "StopTask",
             "UpdateContainerInstancesState",
         ),
     ),
@@ -42,7 +51,14 @@ _ECS_GROUPS: dict[str, tuple[Rate, tuple[str, ...]]] = {
         ),
     ),
     "agent-modify": (Rate(200, 120), ("RegisterContainerInstance", "SubmitTaskStateChange")),
+    "service-modify": (Rate(50, 5), ("CreateService", "UpdateService", "DeleteService")),
     "service-read": (Rate(100, 20), ("DescribeServices", "ListServices")),
+    # The published row says "service deployments" without a list: stopping one is put there too.
+    "service-deployments": (
+        Rate(50, 20),
+        ("ListServiceDeployments", "DescribeServiceDeployments", "StopServiceDeployment"),
+    ),
+    "service-revisions": (Rate(50, 20), ("DescribeServiceRevisions",)),
 }
 _ASSUMED: dict[tuple[str, str], tuple[Rate, tuple[str, ...]]] = {
     ("ssm", "agents"): (

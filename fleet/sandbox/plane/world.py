@@ -1,15 +1,20 @@
 """The whole simulated AWS: its accounts, who holds which key, and what changed in this call."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fleet.errors import SandboxError
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.plane.agenda import Agenda
+from fleet.sandbox.plane.arns import is_region
 from fleet.sandbox.plane.channels import Channels
 from fleet.sandbox.plane.keeping import Keeping
-from fleet.sandbox.plane.realm import Entity, Realm, RoleSession, is_region
+from fleet.sandbox.plane.liberties import STOPPED_TASKS_SEEN_S
+from fleet.sandbox.plane.realm import ContainerInstance, Entity, Realm, RoleSession
+from fleet.sandbox.plane.workloads import Task
 from fleet.sandbox.spec import AccountSpec
 
 _ACCOUNT_DIGITS = 12
@@ -42,6 +47,8 @@ class World:
         self.sessions: dict[str, RoleSession] = {}
         self._keys_of: dict[str, set[str]] = {}
         self.channels = Channels()
+        self.agenda = Agenda()
+        self._stopped: deque[Task] = deque()
         self._realms: dict[tuple[str, str], Realm] = {}
         self._seed = seed
         self._drawn = 0
@@ -54,6 +61,14 @@ class World:
             self._drawn = int(meta.get("drawn", 0))
             for entity in self._keeping.load():
                 self._hold(entity)
+            stopped = [
+                task
+                for realm in self._realms.values()
+                for tasks in realm.tasks_of.values()
+                for task in tasks.values()
+                if task.last_status == "STOPPED"
+            ]
+            self._stopped.extend(sorted(stopped, key=lambda task: task.times["stoppedAt"]))
 
     def realm(self, account: str, region: str) -> Realm:
         """The realm of an account and region; made when it is first spoken of."""
@@ -89,6 +104,16 @@ class World:
             if self.sessions[key].expires_at <= now:
                 self.forget(self.sessions[key])
 
+    def remember_stopped(self, task: Task) -> None:
+        """A task has stopped: it is shown for an hour from now."""
+        self._stopped.append(task)
+
+    def forget_stopped(self) -> None:
+        """Remove the tasks whose hour is over."""
+        limit = self.clock.now() - STOPPED_TASKS_SEEN_S
+        while self._stopped and self._stopped[0].times["stoppedAt"] <= limit:
+            self.forget(self._stopped.popleft())
+
     def commit(self) -> None:
         """Write what changed. What could not be written stays to be written with the next call."""
         if not self._changes or self._keeping is None:
@@ -105,6 +130,13 @@ class World:
             self._reached = now + self.clock.rate * _REACH_S
             self._keeping.write({}, {"reached": repr(self._reached)})
         return now
+
+    def instance(self, arn: str) -> tuple[Realm, ContainerInstance] | None:
+        """The container instance of an ARN, and where it is."""
+        account, region = arn.split(":")[4], arn.split(":")[3]
+        realm = self.realm(account, region)
+        found = realm.instances.get(arn.rpartition("/")[2])
+        return None if found is None else (realm, found)
 
     def hex_id(self, digits: int) -> str:
         """A fresh id that the seed determines; the count is kept, so none comes twice."""

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.sandbox.plane.rig import Rig
+from tests.sandbox.plane.works import Shops
 
 
 @pytest.fixture
@@ -10,3 +11,8 @@ def rig() -> Iterator[Rig]:
     made = Rig()
     yield made
     made.close()
+
+
+@pytest.fixture
+def shops(rig: Rig) -> Shops:
+    return Shops(rig)

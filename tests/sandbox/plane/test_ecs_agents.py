@@ -136,11 +136,6 @@ def test_more_than_ten_custom_attributes_are_refused(rig: Rig) -> None:
         rig.join(rig.node(), attributes=many)
 
 
-def test_a_task_nobody_sent_cannot_change_its_state(rig: Rig) -> None:
-    with pytest.raises(AwsFault, match="runs no tasks"):
-        rig.session.submit_task_state_change(rig.node().token, {"task": "t", "status": "RUNNING"})
-
-
 def test_an_instance_belongs_to_the_account_of_its_node(rig: Rig) -> None:
     rig.ecs("CreateCluster", clusterName="store-042", account=APAC)
     made = rig.join(rig.node())

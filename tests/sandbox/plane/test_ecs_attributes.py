@@ -151,7 +151,9 @@ def test_a_resource_has_at_most_fifty_tags(rig: Rig) -> None:
         rig.ecs("TagResource", resourceArn=host.arn, tags=[{"key": "one more", "value": ""}])
 
 
-def test_what_has_no_tags_here_is_refused(rig: Rig) -> None:
-    arn = "arn:aws:ecs:eu-west-1:111122223333:service/store-042/vision"
-    with pytest.raises(AwsFault, match="clusters and container instances only"):
-        rig.ecs("ListTagsForResource", resourceArn=arn)
+@pytest.mark.parametrize(
+    "name", ["service/store-042/gone", "task/store-042/0", "task-definition/a:1", "task-set/a/b/c"]
+)
+def test_what_is_not_there_has_no_tags(rig: Rig, name: str) -> None:
+    with pytest.raises(AwsFault, match=r"not found or inactive|keeps no tags"):
+        rig.ecs("ListTagsForResource", resourceArn=f"arn:aws:ecs:eu-west-1:111122223333:{name}")

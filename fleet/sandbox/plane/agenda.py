@@ -1,0 +1,49 @@
+"""What a call or a turn leaves to be done after it: services to look at, agents to talk to."""
+
+from fleet.sandbox.plane.realm import ContainerInstance, Realm
+from fleet.sandbox.plane.workloads import Service, Task
+
+ServiceKey = tuple[str, str, str]
+
+
+class Agenda:
+    """Collected under the plane's lock and picked up before it is released.
+
+    Attributes:
+        services: account, region and key of each service that something happened to.
+        messages: by ARN of the container instance, the ids of the tasks whose intent its agent
+            has to be told.
+    """
+
+    def __init__(self) -> None:
+        self.services: dict[ServiceKey, None] = {}
+        self.messages: dict[str, dict[str, None]] = {}
+
+    def look_at(self, service: Service) -> None:
+        """The scheduler has to look at a service."""
+        self.services[service.account, service.region, service.key] = None
+
+    def look_at_cluster(self, realm: Realm, cluster: str) -> None:
+        """The scheduler has to look at every service of a cluster."""
+        for service in realm.services_of.get(cluster, {}).values():
+            if service.status != "INACTIVE":
+                self.look_at(service)
+
+    def tell(self, task: Task) -> None:
+        """The agent of a task has to be told what is wanted of it."""
+        self.messages.setdefault(task.instance_arn, {})[task.id] = None
+
+    def tell_all(self, realm: Realm, instance: ContainerInstance) -> None:
+        """An agent has to be told of everything that it should run or stop."""
+        for task in realm.tasks_on.get(instance.id, {}).values():
+            self.tell(task)
+
+    def take_services(self) -> tuple[ServiceKey, ...]:
+        """The services, taken off the list."""
+        taken, self.services = tuple(self.services), {}
+        return taken
+
+    def take_messages(self) -> dict[str, dict[str, None]]:
+        """The messages, taken off the list."""
+        taken, self.messages = self.messages, {}
+        return taken
