@@ -98,3 +98,61 @@ DEREGISTER_MANAGED_INSTANCE = Action(
 ADD_TAGS = Action(
     "ssm", "AddTagsToResource", Repeat.IDEMPOTENT, "sets values; the same ones change nothing"
 )
+
+LIST_SERVICES = Action("ecs", "ListServices", answers="serviceArns")
+DESCRIBE_SERVICES = Action("ecs", "DescribeServices", answers="services")
+LIST_TASKS = Action("ecs", "ListTasks", answers="taskArns")
+DESCRIBE_TASKS = Action("ecs", "DescribeTasks", answers="tasks")
+LIST_SERVICE_DEPLOYMENTS = Action("ecs", "ListServiceDeployments", answers="serviceDeployments")
+DESCRIBE_SERVICE_DEPLOYMENTS = Action(
+    "ecs", "DescribeServiceDeployments", answers="serviceDeployments"
+)
+DESCRIBE_SERVICE_REVISIONS = Action("ecs", "DescribeServiceRevisions", answers="serviceRevisions")
+LIST_TASK_DEFINITIONS = Action("ecs", "ListTaskDefinitions", answers="taskDefinitionArns")
+DESCRIBE_TASK_DEFINITION = Action("ecs", "DescribeTaskDefinition", answers="taskDefinition")
+REGISTER_TASK_DEFINITION = Action(
+    "ecs",
+    "RegisterTaskDefinition",
+    Repeat.ONCE,
+    "takes no client token: each call makes another revision",
+    implies=("ecs:TagResource", "iam:PassRole"),
+    answers="taskDefinition",
+)
+CREATE_SERVICE = Action(
+    "ecs",
+    "CreateService",
+    Repeat.IDEMPOTENT,
+    "fleet sends a client token: a second call returns the service that the first one made",
+    implies=("ecs:TagResource",),
+    answers="service",
+)
+UPDATE_SERVICE = Action(
+    "ecs",
+    "UpdateService",
+    Repeat.IDEMPOTENT,
+    "sets values; the same ones again start no deployment unless one is forced, and fleet never"
+    " forces one",
+    answers="service",
+)
+DELETE_SERVICE = Action(
+    "ecs",
+    "DeleteService",
+    Repeat.IDEMPOTENT,
+    "a second call finds it going or gone, which is what was wanted",
+    answers="service",
+)
+
+DESCRIBE_LOG_GROUPS = Action("logs", "DescribeLogGroups", answers="logGroups")
+CREATE_LOG_GROUP = Action(
+    "logs",
+    "CreateLogGroup",
+    Repeat.IDEMPOTENT,
+    "the name is the identity: a second call is told that it exists",
+    implies=("logs:TagResource",),
+)
+PUT_RETENTION_POLICY = Action(
+    "logs", "PutRetentionPolicy", Repeat.IDEMPOTENT, "sets a value; the same again changes nothing"
+)
+
+BATCH_GET_IMAGE = Action("ecr", "BatchGetImage", answers="images")
+GET_DOWNLOAD_URL = Action("ecr", "GetDownloadUrlForLayer", answers="downloadUrl")

@@ -36,10 +36,14 @@ THROTTLE_CODES = frozenset(
         "RequestLimitExceeded",
         "TooManyRequestsException",
         "SlowDown",
-        # SSM's word for two writes to one resource at once; like a throttle it did nothing.
+        # Words of SSM and CloudWatch Logs for two writes to one resource at once; like a throttle
+        # nothing was done.
         "TooManyUpdates",
+        "OperationAbortedException",
     }
 )
+#: ECS says the same of two registrations in one family, under a code that means anything.
+SAID_OF_THROTTLES = "too many concurrent attempts"
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 CREDENTIAL_CODES = EXPIRED_CODES | {
     "InvalidClientTokenId",
@@ -198,7 +202,7 @@ def _answered(error: boto.ClientError, action: Action, caller: Caller) -> Fault:
     status = int(metadata.get("HTTPStatusCode", 0))
     known = {"operation": action.id, "code": code, "request_id": request_id}
     head = f"{action.id} in {caller.place}"
-    if code in THROTTLE_CODES:
+    if code in THROTTLE_CODES or said.lower().startswith(SAID_OF_THROTTLES):
         text = f'{head}: still throttled, "{said or code}"'
         hint = "others share this account's limits; wait a minute, then run the same command again"
         return Fault(Kind.THROTTLED, Throttled(text, hint=hint, **known))

@@ -5,7 +5,7 @@ its first page: it is as old as its oldest part.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,9 +20,8 @@ from fleet.aws.actions import (
     GET_SERVICE_SETTING,
     LIST_CONTAINER_INSTANCES,
     SSM_LIST_TAGS,
-    Action,
 )
-from fleet.aws.calls import Reply
+from fleet.aws.paging import oldest, pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import (
     activation_of,
@@ -90,7 +89,7 @@ def clusters(shard: Shard, names: Iterable[str]) -> Reading[dict[str, Cluster]]:
         for raw in items(reply, "clusters", DESCRIBE_CLUSTERS):
             cluster = cluster_of(raw)
             found[cluster.name] = cluster
-    return Reading(found, _oldest(times, shard))
+    return Reading(found, oldest(times, shard))
 
 
 def container_instances(shard: Shard, cluster: str) -> Reading[tuple[ContainerInstance, ...]]:
@@ -101,7 +100,7 @@ def container_instances(shard: Shard, cluster: str) -> Reading[tuple[ContainerIn
     arns: list[str] = []
     times: list[datetime] = []
     try:
-        for reply in _pages(shard, LIST_CONTAINER_INSTANCES, cluster=cluster, maxResults=BATCH):
+        for reply in pages(shard, LIST_CONTAINER_INSTANCES, cluster=cluster, maxResults=BATCH):
             times.append(reply.at)
             arns += items(reply, "containerInstanceArns", LIST_CONTAINER_INSTANCES)
         found: list[ContainerInstance] = []
@@ -121,9 +120,9 @@ def container_instances(shard: Shard, cluster: str) -> Reading[tuple[ContainerIn
     except AwsError as error:
         if error.code != "ClusterNotFoundException":
             raise
-        return Reading((), _oldest(times, shard))
+        return Reading((), oldest(times, shard))
     alive = tuple(instance for instance in found if instance.status != "INACTIVE")
-    return Reading(alive, _oldest(times, shard))
+    return Reading(alive, oldest(times, shard))
 
 
 def managed_instances_of_store(shard: Shard, store_id: str) -> Reading[tuple[ManagedInstance, ...]]:
@@ -165,7 +164,7 @@ def managed_instances(shard: Shard, ids: Iterable[str]) -> Reading[KnownNodes]:
         found.update((node.id, node) for node in reading.value)
     known = tuple(found[id_] for id_ in asked if id_ in found)
     unknown = tuple(id_ for id_ in asked if id_ not in found)
-    return Reading(KnownNodes(known, unknown), _oldest(times, shard))
+    return Reading(KnownNodes(known, unknown), oldest(times, shard))
 
 
 def activations(shard: Shard, names: Iterable[str]) -> Reading[tuple[Activation, ...]]:
@@ -178,11 +177,11 @@ def activations(shard: Shard, names: Iterable[str]) -> Reading[tuple[Activation,
     times: list[datetime] = []
     for batch in in_batches(wanted, SSM_PAGE):
         filters = [{"FilterKey": "DefaultInstanceName", "FilterValues": list(batch)}]
-        for reply in _pages(shard, DESCRIBE_ACTIVATIONS, Filters=filters, MaxResults=SSM_PAGE):
+        for reply in pages(shard, DESCRIBE_ACTIVATIONS, Filters=filters, MaxResults=SSM_PAGE):
             times.append(reply.at)
             found += map(activation_of, items(reply, "ActivationList", DESCRIBE_ACTIVATIONS))
     ours = tuple(activation for activation in found if activation.name in wanted)
-    return Reading(ours, _oldest(times, shard))
+    return Reading(ours, oldest(times, shard))
 
 
 def node_tier(shard: Shard) -> Reading[NodeTier]:
@@ -221,38 +220,16 @@ def instance_role_exists(shard: Shard, role: str) -> Reading[bool]:
     return Reading(value=True, at=reply.at)
 
 
-def _pages(shard: Shard, action: Action, **parameters: Any) -> Iterator[Reply]:
-    """Every page; the token's name follows the service's style of keys."""
-    key = "NextToken" if action.service == "ssm" else "nextToken"
-    seen: set[str] = set()
-    token: str | None = None
-    while True:
-        more = {key: token} if token else {}
-        reply = shard.call(action, **parameters, **more)
-        yield reply
-        token = reply.body.get(key) or None
-        if token is None:
-            return
-        if token in seen:
-            raise AwsError(f"{action.id}: AWS hands out the same page again", operation=action.id)
-        seen.add(token)
-
-
 def _nodes(
     shard: Shard, filters: Sequence[Mapping[str, Any]]
 ) -> Reading[tuple[ManagedInstance, ...]]:
     found: dict[str, ManagedInstance] = {}
     times: list[datetime] = []
-    for reply in _pages(
+    for reply in pages(
         shard, DESCRIBE_INSTANCE_INFORMATION, Filters=list(filters), MaxResults=SSM_PAGE
     ):
         times.append(reply.at)
         for raw in items(reply, "InstanceInformationList", DESCRIBE_INSTANCE_INFORMATION):
             node = managed_instance_of(raw)
             found[node.id] = node
-    return Reading(tuple(found.values()), _oldest(times, shard))
-
-
-def _oldest(times: Sequence[datetime], shard: Shard) -> datetime:
-    """The time of the oldest part; now when AWS was not asked, as there was nothing to ask."""
-    return min(times) if times else shard.clock.now()
+    return Reading(tuple(found.values()), oldest(times, shard))

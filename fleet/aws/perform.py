@@ -17,7 +17,7 @@ from fleet.aws.actions import (
     TAG_RESOURCE,
 )
 from fleet.aws.session import Shard
-from fleet.aws.shapes import activation_code_of, created_cluster_of, in_batches
+from fleet.aws.shapes import activation_code_of, created_cluster_of, ecs_tags, in_batches
 from fleet.errors import AwsError
 from fleet.model.observed import Activation, Cluster
 from fleet.model.secret import Secret
@@ -37,7 +37,7 @@ def create_cluster(shard: Shard, name: str, tags: Mapping[str, str]) -> Cluster:
     Repeated until AWS answers: the name is the identity. A cluster that was there keeps its own
     tags, so the returned ones are to be compared with the wanted ones.
     """
-    reply = shard.call(CREATE_CLUSTER, clusterName=name, tags=_ecs_tags(tags))
+    reply = shard.call(CREATE_CLUSTER, clusterName=name, tags=ecs_tags(tags))
     return created_cluster_of(reply.body)
 
 
@@ -136,7 +136,7 @@ def put_attributes(
 def tag_resource(shard: Shard, arn: str, tags: Mapping[str, str]) -> None:
     """Set tags of a cluster or container instance; others stay. Repeated until AWS answers."""
     if tags:
-        shard.call(TAG_RESOURCE, resourceArn=arn, tags=_ecs_tags(tags))
+        shard.call(TAG_RESOURCE, resourceArn=arn, tags=ecs_tags(tags))
 
 
 def tag_managed_instance(shard: Shard, managed_instance_id: str, tags: Mapping[str, str]) -> None:
@@ -148,10 +148,6 @@ def tag_managed_instance(shard: Shard, managed_instance_id: str, tags: Mapping[s
             ResourceId=managed_instance_id,
             Tags=_ssm_tags(tags),
         )
-
-
-def _ecs_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in tags.items()]
 
 
 def _ssm_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:

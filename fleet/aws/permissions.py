@@ -3,33 +3,59 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleet.aws import observe, perform
+from fleet.aws import deploy, images, logs, observe, perform, services, task_definitions
 from fleet.aws.actions import (
     ADD_TAGS,
+    BATCH_GET_IMAGE,
     CREATE_ACTIVATION,
     CREATE_CLUSTER,
+    CREATE_LOG_GROUP,
+    CREATE_SERVICE,
     DELETE_ACTIVATION,
+    DELETE_SERVICE,
     DEREGISTER_MANAGED_INSTANCE,
     DESCRIBE_ACTIVATIONS,
     DESCRIBE_CLUSTERS,
     DESCRIBE_CONTAINER_INSTANCES,
     DESCRIBE_INSTANCE_INFORMATION,
+    DESCRIBE_LOG_GROUPS,
+    DESCRIBE_SERVICE_DEPLOYMENTS,
+    DESCRIBE_SERVICE_REVISIONS,
+    DESCRIBE_SERVICES,
+    DESCRIBE_TASK_DEFINITION,
+    DESCRIBE_TASKS,
     GET_CALLER_IDENTITY,
+    GET_DOWNLOAD_URL,
     GET_ROLE,
     GET_SERVICE_SETTING,
     LIST_CONTAINER_INSTANCES,
+    LIST_SERVICE_DEPLOYMENTS,
+    LIST_SERVICES,
+    LIST_TASK_DEFINITIONS,
+    LIST_TASKS,
     PUT_ATTRIBUTES,
+    PUT_RETENTION_POLICY,
+    REGISTER_TASK_DEFINITION,
     SSM_LIST_TAGS,
     TAG_RESOURCE,
+    UPDATE_SERVICE,
     Action,
 )
 from fleet.errors import UsageError
+
+_INSTANCES = (LIST_CONTAINER_INSTANCES, DESCRIBE_CONTAINER_INSTANCES)
+_DEPLOYMENTS = (
+    LIST_SERVICE_DEPLOYMENTS,
+    DESCRIBE_SERVICE_DEPLOYMENTS,
+    DESCRIBE_SERVICE_REVISIONS,
+)
+_FIND = (LIST_TASK_DEFINITIONS, DESCRIBE_TASK_DEFINITION)
 
 #: What each function may send. The tests compare it with the requests that really go out.
 SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
     observe.caller: (GET_CALLER_IDENTITY,),
     observe.clusters: (DESCRIBE_CLUSTERS,),
-    observe.container_instances: (LIST_CONTAINER_INSTANCES, DESCRIBE_CONTAINER_INSTANCES),
+    observe.container_instances: _INSTANCES,
     observe.managed_instances_of_store: (DESCRIBE_INSTANCE_INFORMATION,),
     observe.managed_instances_tagged: (DESCRIBE_INSTANCE_INFORMATION,),
     observe.managed_instances: (DESCRIBE_INSTANCE_INFORMATION,),
@@ -44,7 +70,52 @@ SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
     perform.put_attributes: (PUT_ATTRIBUTES,),
     perform.tag_resource: (TAG_RESOURCE,),
     perform.tag_managed_instance: (ADD_TAGS,),
+    services.services: (DESCRIBE_SERVICES,),
+    services.services_of_cluster: (LIST_SERVICES, DESCRIBE_SERVICES),
+    services.tasks: (LIST_TASKS, DESCRIBE_TASKS),
+    services.service_deployments: _DEPLOYMENTS,
+    services.store_view: (
+        DESCRIBE_CLUSTERS,
+        LIST_SERVICES,
+        DESCRIBE_SERVICES,
+        *_INSTANCES,
+        LIST_TASKS,
+        DESCRIBE_TASKS,
+        *_DEPLOYMENTS,
+    ),
+    task_definitions.task_definition: (DESCRIBE_TASK_DEFINITION,),
+    task_definitions.find_task_definition: _FIND,
+    task_definitions.register_task_definition: (*_FIND, REGISTER_TASK_DEFINITION, TAG_RESOURCE),
+    deploy.create_service: (CREATE_SERVICE,),
+    deploy.update_service: (TAG_RESOURCE, UPDATE_SERVICE),
+    deploy.delete_service: (DELETE_SERVICE,),
+    deploy.tag_service: (TAG_RESOURCE,),
+    logs.log_groups: (DESCRIBE_LOG_GROUPS,),
+    logs.create_log_group: (CREATE_LOG_GROUP, PUT_RETENTION_POLICY),
+    images.image_fact: (BATCH_GET_IMAGE, GET_DOWNLOAD_URL),
 }
+
+#: What moves a rollout on, whoever ticks it.
+_TICK: tuple[Callable[..., Any], ...] = (
+    observe.caller,
+    observe.clusters,
+    services.store_view,
+    task_definitions.register_task_definition,
+    logs.log_groups,
+    logs.create_log_group,
+    perform.create_cluster,
+    deploy.create_service,
+    deploy.update_service,
+    deploy.delete_service,
+)
+#: What is asked before a rollout.
+_PLAN: tuple[Callable[..., Any], ...] = (
+    observe.caller,
+    observe.clusters,
+    services.store_view,
+    task_definitions.task_definition,
+    images.image_fact,
+)
 
 #: What each command calls.
 COMMANDS: Mapping[str, tuple[Callable[..., Any], ...]] = {
@@ -79,29 +150,69 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any], ...]] = {
         observe.node_tier,
         observe.instance_role_exists,
     ),
+    "render": (observe.caller, images.image_fact),
+    "plan": _PLAN,
+    "rollout": tuple(dict.fromkeys((*_PLAN, *_TICK))),
+    "controller": _TICK,
 }
+
+PASSING = "iam:PassRole"
+_CLUSTER = ("arn:{partition}:ecs:*:{account}:cluster/*",)
+_INSTANCE = ("arn:{partition}:ecs:*:{account}:container-instance/*",)
+_SERVICE = ("arn:{partition}:ecs:*:{account}:service/*",)
+_TASK_DEFINITION = ("arn:{partition}:ecs:*:{account}:task-definition/*",)
+_LOG_GROUP = ("arn:{partition}:logs:*:{account}:log-group:*",)
+#: Of any account: the images of a fleet may lie in one that has no shops.
+_REPOSITORY = ("arn:{partition}:ecr:*:*:repository/*",)
 
 #: What an action works on, as the Service Authorization Reference lists its resource types; one
 #: that is not here takes no resource in a policy. {account} and {role} are filled in.
 RESOURCES: Mapping[str, tuple[str, ...]] = {
-    "ecs:CreateCluster": ("arn:{partition}:ecs:*:{account}:cluster/*",),
-    "ecs:DescribeClusters": ("arn:{partition}:ecs:*:{account}:cluster/*",),
-    "ecs:ListContainerInstances": ("arn:{partition}:ecs:*:{account}:cluster/*",),
-    "ecs:DescribeContainerInstances": ("arn:{partition}:ecs:*:{account}:container-instance/*",),
-    "ecs:PutAttributes": ("arn:{partition}:ecs:*:{account}:container-instance/*",),
-    "ecs:TagResource": (
-        "arn:{partition}:ecs:*:{account}:cluster/*",
-        "arn:{partition}:ecs:*:{account}:container-instance/*",
+    "ecs:CreateCluster": _CLUSTER,
+    "ecs:DescribeClusters": _CLUSTER,
+    "ecs:ListContainerInstances": _CLUSTER,
+    "ecs:DescribeContainerInstances": _INSTANCE,
+    "ecs:PutAttributes": _INSTANCE,
+    "ecs:DescribeServices": _SERVICE,
+    "ecs:CreateService": _SERVICE,
+    "ecs:UpdateService": _SERVICE,
+    "ecs:DeleteService": _SERVICE,
+    "ecs:ListServiceDeployments": _SERVICE,
+    "ecs:DescribeServiceDeployments": (
+        *_SERVICE,
+        "arn:{partition}:ecs:*:{account}:service-deployment/*",
     ),
+    "ecs:DescribeServiceRevisions": (
+        *_SERVICE,
+        "arn:{partition}:ecs:*:{account}:service-revision/*",
+    ),
+    "ecs:DescribeTasks": ("arn:{partition}:ecs:*:{account}:task/*",),
+    "ecs:RegisterTaskDefinition": _TASK_DEFINITION,
+    "ecr:BatchGetImage": _REPOSITORY,
+    "ecr:GetDownloadUrlForLayer": _REPOSITORY,
+    "logs:CreateLogGroup": _LOG_GROUP,
+    "logs:DescribeLogGroups": _LOG_GROUP,
+    "logs:PutRetentionPolicy": _LOG_GROUP,
+    "logs:TagResource": _LOG_GROUP,
     "iam:GetRole": ("arn:{partition}:iam::{account}:role/{role}",),
-    "iam:PassRole": ("arn:{partition}:iam::{account}:role/{role}",),
     "ssm:DeregisterManagedInstance": ("arn:{partition}:ssm:*:{account}:managed-instance/*",),
     "ssm:GetServiceSetting": ("arn:{partition}:ssm:*:{account}:servicesetting/*",),
 }
 
-#: A role may be passed to SSM only, so that this policy hands nobody a way to more rights.
-CONDITIONS: Mapping[str, Mapping[str, Any]] = {
-    "iam:PassRole": {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}},
+#: What a command tags, and makes with tags.
+TAGGED: Mapping[str, tuple[str, ...]] = {
+    "register": (*_CLUSTER, *_INSTANCE),
+    "rollout": (*_CLUSTER, *_SERVICE, *_TASK_DEFINITION),
+    "controller": (*_CLUSTER, *_SERVICE, *_TASK_DEFINITION),
+}
+
+#: To whom an action passes a role, and which: no policy hands anybody a way to more rights.
+PASSES: Mapping[Action, tuple[str, str]] = {
+    CREATE_ACTIVATION: ("ssm.amazonaws.com", "arn:{partition}:iam::{account}:role/{role}"),
+    REGISTER_TASK_DEFINITION: (
+        "ecs-tasks.amazonaws.com",
+        "arn:{partition}:iam::{account}:role/{task_roles}",
+    ),
 }
 
 
@@ -115,37 +226,58 @@ def actions_for(command: str) -> tuple[str, ...]:
         raise UsageError(
             f'no command "{command}" that calls AWS', hint=f"one of {', '.join(sorted(COMMANDS))}"
         )
-    sent = [action for function in COMMANDS[command] for action in SENDS[function]]
+    sent = _sent(command)
     return tuple(sorted({name for action in sent for name in (action.id, *action.implies)}))
 
 
+def _sent(command: str) -> tuple[Action, ...]:
+    sent = (action for function in COMMANDS[command] for action in SENDS[function])
+    return tuple(dict.fromkeys(sent))
+
+
 def policy_for(
-    command: str, *, account_id: str = "*", instance_role: str = "*", partition: str = "aws"
+    command: str,
+    *,
+    account_id: str = "*",
+    instance_role: str = "*",
+    task_roles: str = "*",
+    partition: str = "aws",
 ) -> dict[str, Any]:
     """An IAM policy document that lets a command do its work and nothing else.
 
     Args:
-        command: ``register``, ``status`` or ``doctor``.
+        command: one of ``COMMANDS``.
         account_id: twelve digits, or ``*`` for a policy that fits every account.
         instance_role: name of the role that nodes get.
+        task_roles: name, or pattern of the names, of the roles in task definitions.
     """
-    grouped: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    names = {
+        "partition": partition,
+        "account": account_id,
+        "role": instance_role,
+        "task_roles": task_roles,
+    }
+    grouped: dict[tuple[str, ...], list[str]] = {}
     for action in actions_for(command):
-        templates = RESOURCES.get(action, ("*",))
-        resources = tuple(
-            text.format(partition=partition, account=account_id, role=instance_role)
-            for text in templates
-        )
-        own = action if action in CONDITIONS else ""
-        grouped.setdefault((resources, own), []).append(action)
-    statements = []
-    for (resources, own), actions in grouped.items():
-        statement: dict[str, Any] = {
-            "Effect": "Allow",
-            "Action": actions,
-            "Resource": list(resources),
-        }
-        if own:
-            statement["Condition"] = dict(CONDITIONS[own])
-        statements.append(statement)
+        if action != PASSING:
+            templates = RESOURCES.get(action, ("*",))
+            if action == TAG_RESOURCE.id:
+                templates = TAGGED[command]
+            resources = tuple(text.format(**names) for text in templates)
+            grouped.setdefault(resources, []).append(action)
+    statements: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+        for resources, actions in grouped.items()
+    ]
+    for sent in _sent(command):
+        if PASSING in sent.implies:
+            service, role = PASSES[sent]
+            statements.append(
+                {
+                    "Effect": "Allow",
+                    "Action": [PASSING],
+                    "Resource": [role.format(**names)],
+                    "Condition": {"StringEquals": {"iam:PassedToService": service}},
+                }
+            )
     return {"Version": "2012-10-17", "Statement": statements}

@@ -38,7 +38,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _part_of(action: Action) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def part_of(action: Action) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Turn a missing or malformed field into an error that names the action and the field."""
 
     def decorate(parse: Callable[P, T]) -> Callable[P, T]:
@@ -47,16 +47,17 @@ def _part_of(action: Action) -> Callable[[Callable[P, T]], Callable[P, T]]:
             try:
                 return parse(*args, **kwargs)
             except KeyError as error:
-                raise _unreadable(action, f"{error.args[0]} is missing") from None
+                raise unreadable(action, f"{error.args[0]} is missing") from None
             except (AttributeError, TypeError, ValueError):
-                raise _unreadable(action, "a value is of another kind than documented") from None
+                raise unreadable(action, "a value is of another kind than documented") from None
 
         return parsed
 
     return decorate
 
 
-def _unreadable(action: Action, what: str) -> AwsError:
+def unreadable(action: Action, what: str) -> AwsError:
+    """The error of an answer that is not what AWS documents."""
     return AwsError(f"{action.id}: AWS's answer makes no sense: {what}", operation=action.id)
 
 
@@ -71,7 +72,7 @@ def items(reply: Reply, key: str, action: Action) -> list[Any]:
     """The list ``key`` of a reply, which must be there; an empty reply is no empty answer."""
     found = reply.body.get(key)
     if not isinstance(found, list):
-        raise _unreadable(action, f"{key} is missing")
+        raise unreadable(action, f"{key} is missing")
     return found
 
 
@@ -90,13 +91,13 @@ def clean(value: Any) -> str:
     return text if text.isprintable() else printable(text)
 
 
-@_part_of(GET_CALLER_IDENTITY)
+@part_of(GET_CALLER_IDENTITY)
 def caller_of(body: Mapping[str, Any]) -> Caller:
     """Who STS says we are."""
     return Caller(clean(body["Account"]), clean(body["Arn"]))
 
 
-@_part_of(GET_SERVICE_SETTING)
+@part_of(GET_SERVICE_SETTING)
 def tier_of(body: Mapping[str, Any]) -> str:
     """``standard`` or ``advanced``."""
     return clean(body["ServiceSetting"]["SettingValue"])
@@ -108,7 +109,7 @@ def tags_of(raw: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
     return {tag["key"]: tag.get("value", "") for tag in lowered if "key" in tag}
 
 
-@_part_of(DESCRIBE_CLUSTERS)
+@part_of(DESCRIBE_CLUSTERS)
 def cluster_of(raw: Mapping[str, Any]) -> Cluster:
     """One of DescribeClusters' ``clusters``, or CreateCluster's ``cluster``."""
     return Cluster(
@@ -121,13 +122,13 @@ def cluster_of(raw: Mapping[str, Any]) -> Cluster:
     )
 
 
-@_part_of(CREATE_CLUSTER)
+@part_of(CREATE_CLUSTER)
 def created_cluster_of(body: Mapping[str, Any]) -> Cluster:
     """What CreateCluster made or found."""
     return cluster_of(body["cluster"])
 
 
-@_part_of(DESCRIBE_CONTAINER_INSTANCES)
+@part_of(DESCRIBE_CONTAINER_INSTANCES)
 def container_instance_of(raw: Mapping[str, Any], cluster: str) -> ContainerInstance:
     """One of DescribeContainerInstances' ``containerInstances``."""
     versions = raw.get("versionInfo") or {}
@@ -137,7 +138,7 @@ def container_instance_of(raw: Mapping[str, Any], cluster: str) -> ContainerInst
         managed_instance_id=clean(raw.get("ec2InstanceId")),
         status=clean(raw["status"]),
         agent_connected=bool(raw.get("agentConnected", False)),
-        registered_at=_utc(raw.get("registeredAt")),
+        registered_at=utc(raw.get("registeredAt")),
         agent_version=clean(versions.get("agentVersion")),
         docker_version=clean(versions.get("dockerVersion")).removeprefix("DockerVersion: "),
         running_tasks=int(raw.get("runningTasksCount", 0)),
@@ -151,25 +152,25 @@ def container_instance_of(raw: Mapping[str, Any], cluster: str) -> ContainerInst
     )
 
 
-@_part_of(DESCRIBE_INSTANCE_INFORMATION)
+@part_of(DESCRIBE_INSTANCE_INFORMATION)
 def managed_instance_of(raw: Mapping[str, Any]) -> ManagedInstance:
     """One of DescribeInstanceInformation's ``InstanceInformationList``."""
     return ManagedInstance(
         id=clean(raw["InstanceId"]),
         name=clean(raw.get("Name")),
         ping=Ping(raw["PingStatus"]),
-        last_ping_at=_utc(raw.get("LastPingDateTime")),
+        last_ping_at=utc(raw.get("LastPingDateTime")),
         activation_id=clean(raw.get("ActivationId")),
         agent_version=clean(raw.get("AgentVersion")),
         computer_name=clean(raw.get("ComputerName")),
-        registered_at=_utc(raw.get("RegistrationDate")),
+        registered_at=utc(raw.get("RegistrationDate")),
     )
 
 
-@_part_of(DESCRIBE_ACTIVATIONS)
+@part_of(DESCRIBE_ACTIVATIONS)
 def activation_of(raw: Mapping[str, Any]) -> Activation:
     """One of DescribeActivations' ``ActivationList``."""
-    expires_at = _utc(raw["ExpirationDate"])
+    expires_at = utc(raw["ExpirationDate"])
     if expires_at is None:
         raise KeyError("ExpirationDate")
     return Activation(
@@ -198,5 +199,11 @@ def activation_code_of(body: Mapping[str, Any]) -> tuple[str, Secret]:
     return clean(id_), Secret(code)
 
 
-def _utc(value: datetime | None) -> datetime | None:
+def utc(value: datetime | None) -> datetime | None:
+    """A time of AWS's in UTC; None where it said none."""
     return None if value is None else value.astimezone(UTC)
+
+
+def ecs_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as ECS takes them."""
+    return [{"key": key, "value": value} for key, value in tags.items()]

@@ -41,7 +41,8 @@ class Rate:
 
 #: Burst and refill per group: "Request throttling for the Amazon ECS API" in the ECS API
 #: reference. SSM publishes none and IAM neither; their figures are assumptions, low enough that a
-#: throttle is rare and the halving does the rest. STS publishes 600 per second; we take a crumb.
+#: throttle is rare and the halving does the rest, and so are those of ECR and CloudWatch Logs, of
+#: which a rollout asks little. STS publishes 600 per second; we take a crumb.
 RATES: Mapping[str, Rate] = {
     "ecs cluster modify": Rate(20, 1),
     "ecs cluster read": Rate(50, 20),
@@ -49,6 +50,8 @@ RATES: Mapping[str, Rate] = {
     "ecs task definition read": Rate(50, 20),
     "ecs service modify": Rate(50, 5),
     "ecs service read": Rate(100, 20),
+    "ecs service deployment read": Rate(50, 20),
+    "ecs service revision read": Rate(50, 20),
     "ecs cluster resource modify": Rate(100, 40),
     "ecs cluster resource read": Rate(100, 20),
     "ecs tag modify": Rate(20, 10),
@@ -57,6 +60,8 @@ RATES: Mapping[str, Rate] = {
     "ssm modify": Rate(10, 5, assumed=True),
     "sts": Rate(20, 20),
     "iam": Rate(10, 5, assumed=True),
+    "ecr": Rate(20, 20, assumed=True),
+    "logs": Rate(5, 5, assumed=True),
     "other": Rate(10, 5, assumed=True),
 }
 
@@ -76,6 +81,9 @@ GROUPS: Mapping[str, str] = {
     "ecs:DeleteService": "ecs service modify",
     "ecs:DescribeServices": "ecs service read",
     "ecs:ListServices": "ecs service read",
+    "ecs:ListServiceDeployments": "ecs service deployment read",
+    "ecs:DescribeServiceDeployments": "ecs service deployment read",
+    "ecs:DescribeServiceRevisions": "ecs service revision read",
     "ecs:PutAttributes": "ecs cluster resource modify",
     "ecs:DeleteAttributes": "ecs cluster resource modify",
     "ecs:DeregisterContainerInstance": "ecs cluster resource modify",
@@ -99,6 +107,11 @@ GROUPS: Mapping[str, str] = {
     "ssm:DeregisterManagedInstance": "ssm modify",
     "sts:GetCallerIdentity": "sts",
     "iam:GetRole": "iam",
+    "ecr:BatchGetImage": "ecr",
+    "ecr:GetDownloadUrlForLayer": "ecr",
+    "logs:DescribeLogGroups": "logs",
+    "logs:CreateLogGroup": "logs",
+    "logs:PutRetentionPolicy": "logs",
 }
 
 

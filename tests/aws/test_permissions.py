@@ -1,5 +1,6 @@
 import ast
 import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,48 @@ from typing import Any
 import pytest
 
 import fleet.engine
-from fleet.aws import actions, observe, perform
+from fleet.aws import (
+    actions,
+    deploy,
+    images,
+    logs,
+    observe,
+    perform,
+    services,
+    task_definitions,
+)
 from fleet.aws.actions import Action, Repeat
-from fleet.aws.permissions import COMMANDS, SENDS, actions_for, policy_for
+from fleet.aws.permissions import COMMANDS, SENDS, TAGGED, actions_for, policy_for
+from fleet.aws.service_shapes import service_of
 from fleet.aws.session import Shard
-from fleet.errors import UsageError
+from fleet.errors import AwsError, UsageError
+from fleet.model.desired import LogGroup, TaskDefinition
+from fleet.model.inventory import Image
+from tests.aws import bodies
 from tests.aws.canned import Canned, reply
 from tests.aws.conftest import Open
 
 NODE = "mi-" + "0" * 17
 INFORMATION: dict[str, Any] = {"InstanceInformationList": []}
+BODY = {"family": "vision-arm64", "containerDefinitions": []}
+WANTED = TaskDefinition.of(BODY)
+SERVICE = service_of(bodies.service(), "store-042")
+IMAGE = Image("111122223333.dkr.ecr.eu-west-1.amazonaws.com/fleet/vision:1.9.0")
+MANIFEST = {"layers": [], "config": {"digest": "sha256:0", "size": 2}}
+MODULES_THAT_CALL = (observe, perform, services, task_definitions, deploy, logs, images)
+DEPLOYMENTS: list[dict[str, Any]] = [
+    {"serviceDeployments": [{"serviceDeploymentArn": bodies.RECORD_ARN}]},
+    {"serviceDeployments": [bodies.record()]},
+    {"serviceRevisions": [{"serviceRevisionArn": bodies.REVISION_ARN}]},
+]
+TASKS: list[dict[str, Any]] = [{"taskArns": ["arn"]}, {"taskArns": []}, {"tasks": [bodies.task()]}]
+
+
+def image_without_config(shard: Shard) -> None:
+    with pytest.raises(AwsError, match="platform"):
+        images.image_fact(shard, IMAGE)
+
+
 #: How each function is called so that it sends all that it can.
 CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, Any]]]] = {
     observe.clusters: (lambda s: observe.clusters(s, ["a"]), [{"clusters": []}]),
@@ -60,8 +93,88 @@ CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, 
         lambda s: perform.tag_managed_instance(s, NODE, {"k": "v"}),
         [{}],
     ),
+    services.services: (lambda s: services.services(s, "a", ["b"]), [{"services": []}]),
+    services.services_of_cluster: (
+        lambda s: services.services_of_cluster(s, "a"),
+        [{"serviceArns": ["arn"]}, {"services": []}],
+    ),
+    services.tasks: (lambda s: services.tasks(s, "a", "b"), TASKS),
+    services.service_deployments: (
+        lambda s: services.service_deployments(s, "store-042", "vision-arm64"),
+        DEPLOYMENTS,
+    ),
+    services.store_view: (
+        lambda s: services.store_view(s, "store-042", "store-042", services=None, deep=True),
+        [
+            {"clusters": [bodies.CLUSTER]},
+            {"serviceArns": ["arn"]},
+            {"services": [bodies.service()]},
+            {"containerInstanceArns": ["arn"]},
+            {"containerInstances": []},
+            *TASKS,
+            *DEPLOYMENTS,
+        ],
+    ),
+    task_definitions.task_definition: (
+        lambda s: task_definitions.task_definition(s, "a:1"),
+        [{"taskDefinition": bodies.revision(BODY)}],
+    ),
+    task_definitions.find_task_definition: (
+        lambda s: task_definitions.find_task_definition(s, WANTED),
+        [{"taskDefinitionArns": [bodies.OLD]}, {"taskDefinition": bodies.revision(BODY)}],
+    ),
+    task_definitions.register_task_definition: (
+        # Finds one that fleet did not tag, for one content, and none for the other.
+        lambda s: [
+            task_definitions.register_task_definition(s, wanted, {})
+            for wanted in (WANTED, TaskDefinition.of({**BODY, "cpu": "256"}))
+        ],
+        [
+            {"taskDefinitionArns": [bodies.OLD]},
+            {"taskDefinition": bodies.revision(BODY)},
+            {},
+            {"taskDefinitionArns": []},
+            {"taskDefinition": bodies.revision(BODY)},
+        ],
+    ),
+    deploy.create_service: (
+        lambda s: deploy.create_service(
+            s, {"cluster": "store-042", "serviceName": "a"}, {}, token="t"
+        ),
+        [{"service": bodies.service()}],
+    ),
+    deploy.update_service: (
+        lambda s: deploy.update_service(s, SERVICE, task_definition=bodies.NEW, tags={"k": "v"}),
+        [{}, {"service": bodies.service()}],
+    ),
+    deploy.delete_service: (
+        lambda s: deploy.delete_service(s, "a", "b", force=True),
+        [{"service": bodies.service()}],
+    ),
+    deploy.tag_service: (lambda s: deploy.tag_service(s, "arn", {"k": "v"}), [{}]),
+    logs.log_groups: (lambda s: logs.log_groups(s, ["a"]), [{"logGroups": []}]),
+    logs.create_log_group: (lambda s: logs.create_log_group(s, LogGroup("a", 30), {}), [{}]),
+    images.image_fact: (
+        image_without_config,
+        [
+            {
+                "images": [
+                    {
+                        "imageId": {"imageDigest": "sha256:0"},
+                        "imageManifest": json.dumps(MANIFEST),
+                    }
+                ]
+            },
+            {"downloadUrl": "http://127.0.0.1:1/"},
+        ],
+    ),
 }
-PREFIXES = {"AmazonEC2ContainerServiceV20141113": "ecs", "AmazonSSM": "ssm"}
+PREFIXES = {
+    "AmazonEC2ContainerServiceV20141113": "ecs",
+    "AmazonSSM": "ssm",
+    "Logs_20140328": "logs",
+    "AmazonEC2ContainerRegistry_V20150921": "ecr",
+}
 
 
 def public_functions(module: Any) -> set[Callable[..., Any]]:
@@ -112,7 +225,9 @@ def test_functions_of_the_query_protocol_send_what_the_table_says(
 
 
 def test_every_function_that_calls_aws_is_in_the_table() -> None:
-    assert set(SENDS) == public_functions(observe) | public_functions(perform)
+    pure = {images.ecr_reference, task_definitions.same}
+    found = {function for module in MODULES_THAT_CALL for function in public_functions(module)}
+    assert set(SENDS) == found - pure
     assert set(CALLS) == set(SENDS) - {observe.caller, observe.instance_role_exists}
 
 
@@ -153,8 +268,8 @@ def test_status_may_do_what_its_part_of_the_engine_calls_and_no_more() -> None:
     assert names_of("status") == called_in("status.py") | {"observe.caller"}
 
 
-def test_status_and_doctor_change_nothing() -> None:
-    for command in ("status", "doctor"):
+def test_commands_that_only_look_change_nothing() -> None:
+    for command in ("status", "doctor", "plan", "render"):
         sent = {action for function in COMMANDS[command] for action in SENDS[function]}
         assert {action.repeat for action in sent} == {Repeat.READ}
 
@@ -190,6 +305,22 @@ def test_a_policy_of_an_account_reaches_no_other() -> None:
     assert all(":111122223333:" in resource for resource in resources)
 
 
+def test_the_roles_of_tasks_may_be_passed_to_tasks_only() -> None:
+    policy = policy_for("rollout", account_id="111122223333", task_roles="shop-*")
+    (passing,) = [s for s in policy["Statement"] if "iam:PassRole" in s["Action"]]
+    assert passing["Resource"] == ["arn:aws:iam::111122223333:role/shop-*"]
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_tags_may_tag_only_what_it_makes(command: str) -> None:
+    found = [s for s in policy_for(command)["Statement"] if "ecs:TagResource" in s["Action"]]
+    assert [s["Action"] for s in found] == [["ecs:TagResource"]] * (command in TAGGED)
+    assert all("*" not in s["Resource"] for s in found)
+
+
 def test_a_command_that_calls_no_aws_has_no_policy() -> None:
     with pytest.raises(UsageError, match='"validate"'):
         policy_for("validate")
@@ -200,7 +331,7 @@ def test_every_write_says_why_it_may_be_repeated_or_not() -> None:
     assert all(action.why for action in known if action.repeat is not Repeat.READ)
 
 
-def test_creating_an_activation_is_the_one_thing_that_is_never_repeated() -> None:
+def test_what_makes_another_one_each_time_is_never_repeated() -> None:
     known = [value for value in vars(actions).values() if isinstance(value, Action)]
     once = [action.id for action in known if action.repeat is Repeat.ONCE]
-    assert once == ["ssm:CreateActivation"]
+    assert sorted(once) == ["ecs:RegisterTaskDefinition", "ssm:CreateActivation"]

@@ -1,0 +1,49 @@
+"""CloudWatch log groups that containers write to; a task cannot start without its group."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from fleet.aws.actions import CREATE_LOG_GROUP, DESCRIBE_LOG_GROUPS, PUT_RETENTION_POLICY
+from fleet.aws.paging import oldest, pages
+from fleet.aws.session import Shard
+from fleet.aws.shapes import clean, items
+from fleet.errors import AwsError
+from fleet.model.desired import LogGroup
+from fleet.model.observed import Reading
+
+#: Largest page of DescribeLogGroups.
+PAGE = 50
+
+
+def log_groups(shard: Shard, names: Iterable[str]) -> Reading[dict[str, int | None]]:
+    """Days of retention of the groups that exist, by name; None for one that keeps all for ever.
+
+    A call per name: DescribeLogGroups asks by prefix, and sorts the whole name before longer ones.
+    """
+    found: dict[str, int | None] = {}
+    times: list[datetime] = []
+    for name in dict.fromkeys(names):
+        for reply in pages(shard, DESCRIBE_LOG_GROUPS, logGroupNamePrefix=name, limit=PAGE):
+            times.append(reply.at)
+            groups = items(reply, "logGroups", DESCRIBE_LOG_GROUPS)
+            days = {clean(one.get("logGroupName")): one.get("retentionInDays") for one in groups}
+            if name in days:
+                found[name] = days[name]
+                break
+    return Reading(found, oldest(times, shard))
+
+
+def create_log_group(shard: Shard, group: LogGroup, tags: Mapping[str, str]) -> None:
+    """Make a group that ``log_groups`` did not show, and set its retention.
+
+    A lost reply means nothing: the second call is told that it exists, which is taken for our
+    own doing (or for somebody's who made it in the same moment). So an existing group is not for
+    this function: its retention would be set. A run that is cut off between the two calls leaves
+    a group that keeps everything for ever.
+    """
+    try:
+        shard.call(CREATE_LOG_GROUP, logGroupName=group.name, tags=dict(tags))
+    except AwsError as error:
+        if error.code != "ResourceAlreadyExistsException":
+            raise
+    shard.call(PUT_RETENTION_POLICY, logGroupName=group.name, retentionInDays=group.retention_days)

@@ -1,0 +1,223 @@
+"""Task definitions at ECS, found by content: which revision says what we want, or a new one.
+
+ECS has no address by content, so fleet tags each revision with ``fleet:content`` and compares the
+bodies as well: whoever makes a new revision in the console from one of ours takes the tags along.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeGuard
+
+from fleet.aws.actions import (
+    DESCRIBE_TASK_DEFINITION,
+    LIST_TASK_DEFINITIONS,
+    REGISTER_TASK_DEFINITION,
+    TAG_RESOURCE,
+)
+from fleet.aws.calls import Reply
+from fleet.aws.paging import pages
+from fleet.aws.session import Shard
+from fleet.aws.shapes import clean, ecs_tags, items, part_of, tags_of
+from fleet.errors import AwsError, AwsUnreachable
+from fleet.model.desired import TaskDefinition
+
+CONTENT_TAG = "fleet:content"
+#: Largest page of ListTaskDefinitions.
+PAGE = 100
+#: Newest revisions of a family that are looked at, a call each. More are not worth it: a revision
+#: too many costs nothing, and the caller keeps the ARNs that it was given.
+LOOK_BACK = 20
+#: How often a registration is begun whose reply was lost and that the look did not find.
+TRIES = 3
+#: What ECS adds to what was registered; the rest is the input, word for word.
+ADDED = frozenset(
+    {
+        "taskDefinitionArn",
+        "revision",
+        "status",
+        "requiresAttributes",
+        "compatibilities",
+        "registeredAt",
+        "registeredBy",
+        "deregisteredAt",
+        "deleteRequestedAt",
+    }
+)
+#: Values that ECS fills in where nothing was said (ECS API reference, "Default").
+DEFAULTS: Mapping[str, Any] = {
+    "essential": True,
+    "protocol": "tcp",
+    "networkMode": "bridge",
+    "interval": 30,
+    "timeout": 5,
+    "retries": 3,
+    "restartAttemptPeriod": 300,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A revision at ECS.
+
+    Attributes:
+        arn: of it.
+        body: what was registered, with ECS's defaults filled in.
+        content: its tag ``fleet:content``; "" for a revision that fleet did not make.
+    """
+
+    arn: str
+    body: Mapping[str, Any]
+    content: str
+
+
+def task_definition(shard: Shard, arn: str) -> Registered:
+    """A revision by its ARN, as ``family:revision``, or the newest one of a family.
+
+    Raises:
+        AwsError: with the code ClientException when there is none.
+    """
+    reply = shard.call(DESCRIBE_TASK_DEFINITION, taskDefinition=arn, include=["TAGS"])
+    return _registered(reply.body)
+
+
+def find_task_definition(
+    shard: Shard,
+    definition: TaskDefinition,
+    *,
+    look_back: int = LOOK_BACK,
+    seen: MutableMapping[str, Registered] | None = None,
+) -> Registered | None:
+    """The newest ACTIVE revision that says what ``definition`` says, or None.
+
+    A revision is taken when its body says the same, ECS's defaults aside, and its tag names no
+    other content; without a tag the body alone decides. Only the ``look_back`` newest revisions
+    of the family are looked at, a call each: None does not mean that there never was one.
+
+    Args:
+        seen: revisions by ARN that were read before and need no call; those that are read now are
+            added. A template of 500 bodies looks through one family 500 times.
+    """
+    memory = {} if seen is None else seen
+    for arn in islice(_revisions(shard, definition.family), look_back):
+        if arn not in memory:
+            try:
+                memory[arn] = task_definition(shard, arn)
+            except AwsError as error:
+                # Deregistered and deleted since it was listed.
+                if error.code != "ClientException":
+                    raise
+                continue
+        revision = memory[arn]
+        if revision.content in {"", definition.content} and same(definition.body, revision.body):
+            return revision
+    return None
+
+
+def register_task_definition(
+    shard: Shard,
+    definition: TaskDefinition,
+    tags: Mapping[str, str],
+    *,
+    look_back: int = LOOK_BACK,
+    seen: MutableMapping[str, Registered] | None = None,
+) -> str:
+    """ARN of a revision with this content: the one that is there, or a new one.
+
+    RegisterTaskDefinition makes a revision with every call, so fleet looks first, sends once, and
+    looks again when the reply was lost. A lost reply makes one revision too many at most, when
+    ECS did not show the first one yet; the newest is the one that is used.
+
+    Args:
+        tags: beside ``fleet:content``.
+        look_back, seen: as for ``find_task_definition``.
+
+    Raises:
+        AwsUnreachable: the outcome is unknown and the look failed too, or the reply was lost
+            each time; the next call looks first.
+    """
+    tried = 0
+    while True:
+        found = find_task_definition(shard, definition, look_back=look_back, seen=seen)
+        if found is not None:
+            if not found.content:
+                shard.call(
+                    TAG_RESOURCE,
+                    resourceArn=found.arn,
+                    tags=ecs_tags({CONTENT_TAG: definition.content}),
+                )
+            return found.arn
+        tried += 1
+        try:
+            reply = _register(shard, definition, tags)
+        except AwsUnreachable:
+            if tried == TRIES:
+                raise
+        else:
+            return _registered_arn(reply.body)
+
+
+def _register(shard: Shard, definition: TaskDefinition, tags: Mapping[str, str]) -> Reply:
+    tagged = ecs_tags({**tags, CONTENT_TAG: definition.content})
+    return shard.call(REGISTER_TASK_DEFINITION, **{**definition.body, "tags": tagged})
+
+
+def same(wanted: Any, registered: Any, key: str = "") -> bool:
+    """Whether ECS's version of a body says what was wanted: no less, and nothing but defaults more.
+
+    Lists of names and values (environment, secrets, options) have no order; ECS returns them in
+    another one than it was given.
+    """
+    default = DEFAULTS.get(key)
+    one = default if wanted is None else wanted
+    other = default if registered is None else registered
+    if _is_nothing(one) and _is_nothing(other):
+        return True
+    if isinstance(one, Mapping | None) and isinstance(other, Mapping | None):
+        left, right = one or {}, other or {}
+        return all(same(left.get(name), right.get(name), name) for name in {*left, *right})
+    if _is_list(one) and _is_list(other):
+        pairs = zip(_ordered(one), _ordered(other), strict=False)
+        return len(one) == len(other) and all(same(a, b) for a, b in pairs)
+    return bool(one == other)
+
+
+def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _is_nothing(value: Any) -> bool:
+    """Nothing said, and the ways in which ECS says nothing."""
+    return value is None or value in ("", 0) or (isinstance(value, Mapping | list) and not value)
+
+
+def _ordered(values: Sequence[Any]) -> Sequence[Any]:
+    named = all(
+        isinstance(one, Mapping) and set(one) <= {"name", "value", "valueFrom"} for one in values
+    )
+    return sorted(values, key=lambda one: str(one.get("name"))) if named else values
+
+
+def _revisions(shard: Shard, family: str) -> Iterator[str]:
+    """ARNs of the ACTIVE revisions of exactly this family, newest first."""
+    question = {"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": PAGE}
+    for reply in pages(shard, LIST_TASK_DEFINITIONS, **question):
+        for arn in items(reply, "taskDefinitionArns", LIST_TASK_DEFINITIONS):
+            # AWS calls it a prefix; that only the whole family matches is how it behaves.
+            if str(arn).rpartition("/")[2].rpartition(":")[0] == family:
+                yield str(arn)
+
+
+@part_of(DESCRIBE_TASK_DEFINITION)
+def _registered(body: Mapping[str, Any]) -> Registered:
+    raw = body["taskDefinition"]
+    return Registered(
+        arn=clean(raw["taskDefinitionArn"]),
+        body={name: value for name, value in raw.items() if name not in ADDED},
+        content=clean(tags_of(body.get("tags")).get(CONTENT_TAG, "")),
+    )
+
+
+@part_of(REGISTER_TASK_DEFINITION)
+def _registered_arn(body: Mapping[str, Any]) -> str:
+    return clean(body["taskDefinition"]["taskDefinitionArn"])
