@@ -6,8 +6,15 @@ from typing import Any
 from fleet.files.checking import Problems
 from fleet.files.document import Path, nearest
 from fleet.files.folder import Folder, templates_folder
+from fleet.files.policies import build_freezes, build_policies
 from fleet.files.reading import Files, FleetFile
-from fleet.files.references import Known, check_layer, check_stores, check_workload
+from fleet.files.references import (
+    Known,
+    check_layer,
+    check_stores,
+    check_workload,
+    check_workload_name,
+)
 from fleet.files.resolve import ResolvedHost, ResolvedStore, Written, resolve
 from fleet.files.shapes import AccountShape, FleetShape, HardwareShape, StoreShape, WorkloadShape
 from fleet.model.inventory import (
@@ -21,7 +28,7 @@ from fleet.model.inventory import (
     Store,
     Workload,
 )
-from fleet.model.policy import Policy
+from fleet.model.policy import Freeze, Policy
 
 
 def build(files: Files, folder: Folder, problems: Problems) -> Fleet | None:
@@ -42,9 +49,12 @@ def build(files: Files, folder: Folder, problems: Problems) -> Fleet | None:
     stores = _StoreBuilder(files.fleet, known, hardware, problems).build(files.stores)
     check_stores(stores, problems)
     complete = len(stores) == len(files.stores)
+    policies = build_policies(files.fleet.policies, problems)
+    freezes = build_freezes(files.fleet.freezes, stores if complete else None, problems)
     workloads = []
     for name, workload in sorted(files.workloads.items()):
         if workload is not None:
+            check_workload_name(name, workload, problems)
             check_workload(workload, known, hardware, stores if complete else None, problems)
             _check_template(workload, folder, problems)
             workloads.append(_workload(name, workload))
@@ -57,6 +67,8 @@ def build(files: Files, folder: Folder, problems: Problems) -> Fleet | None:
         hardware=hardware,
         stores=stores,
         workloads=tuple(workloads),
+        policies=policies,
+        freezes=freezes,
     )
 
 
@@ -68,6 +80,8 @@ def _fleet(
     hardware: Mapping[str, Hardware],
     stores: tuple[Store, ...],
     workloads: tuple[Workload, ...],
+    policies: Mapping[str, Policy],
+    freezes: tuple[Freeze, ...],
 ) -> Fleet:
     installer = shape.installer
     return Fleet(
@@ -80,7 +94,9 @@ def _fleet(
         installer=Installer(installer.bucket, installer.key, installer.region)
         if installer
         else Installer(),
-        policies={name: Policy(name) for name in shape.policies or {}},
+        policies=policies,
+        freezes=freezes,
+        log_retention_days=shape.log_retention_days,
         digest=folder.digest,
         read_files=tuple(folder.files),
         extras=file.extras,
@@ -120,7 +136,9 @@ def _workload(name: str, written: Written[WorkloadShape]) -> Workload:
         template=shape.template,
         variables=shape.variables or {},
         where={key: tuple(words) for key, words in shape.where.items()},
-        images={key: Image(image.image, tuple(image.platforms)) for key, image in images},
+        images={
+            key: Image(image.image, tuple(image.platforms), image.size_mb) for key, image in images
+        },
         daemon=shape.daemon,
         policy=shape.policy,
         source=written.source,

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from fleet.errors import InventoryError, Problem
 from fleet.files.document import Document, Path, nearest
-from fleet.files.shapes import Shape
+from fleet.files.shape import Shape
 from fleet.model.printable import printable
 
 S = TypeVar("S", bound=Shape)
@@ -115,14 +115,14 @@ def _keys(shape: type[Shape], location: Sequence[str | int]) -> list[str]:
         kind = _below(kind, str(step))
     kind = _bare(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return sorted(kind.model_fields)
+        return sorted(field.alias or name for name, field in kind.model_fields.items())
     return []
 
 
 def _below(kind: Any, step: str) -> Any:
     kind = _bare(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        field = kind.model_fields.get(step)
+        field = kind.model_fields.get(step)  # keys with an alias have nothing below them
         return field.annotation if field else None
     arguments = get_args(kind)
     return arguments[-1] if arguments else None

@@ -49,6 +49,15 @@ def parse_hours(value: object) -> Hours:
     raise HoursError(f"days and spans expected; {_EXAMPLE}")
 
 
+def parse_span(text: str) -> OpenSpan:
+    """One span, as ``01:00-05:00``; it may run past midnight.
+
+    Raises:
+        HoursError: it is no span, or an empty one.
+    """
+    return _span("between", text)
+
+
 def _spans_written(day: str, spans: object) -> tuple[str, ...]:
     if isinstance(spans, str):
         return (str(spans),)

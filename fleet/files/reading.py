@@ -9,13 +9,14 @@ from fleet.errors import Problem
 from fleet.files.checking import Problems, check
 from fleet.files.document import Document, Map
 from fleet.files.folder import Folder
+from fleet.files.policy_shapes import FreezeShape, PolicyShape
 from fleet.files.resolve import Written
+from fleet.files.shape import Shape
 from fleet.files.shapes import (
     AccountShape,
     FleetShape,
     HardwareShape,
     LayerShape,
-    Shape,
     StoreShape,
     StoresShape,
     WorkloadShape,
@@ -41,6 +42,8 @@ class FleetFile:
     accounts: Mapping[str, Written[AccountShape]]
     groups: Mapping[str, Written[LayerShape]]
     defaults: Written[LayerShape]
+    policies: Mapping[str, Written[PolicyShape]]
+    freezes: Mapping[str, Written[FreezeShape]]
     names: Mapping[str, Collection[str]]
     extras: Mapping[str, Any]
 
@@ -78,6 +81,8 @@ def _fleet_file(folder: Folder, problems: Problems) -> FleetFile | None:
         groups=_section(LayerShape, "groups", document, content),
         defaults=_entry(LayerShape, content.get("defaults"), document, ("defaults",))
         or Written(LayerShape(), document, ("defaults",)),
+        policies=_section(PolicyShape, "policies", document, content),
+        freezes=_section(FreezeShape, "freezes", document, content),
         names={
             name: list(section) if isinstance(section := content.get(name), Map) else []
             for name in ("accounts", "groups", "policies")

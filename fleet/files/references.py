@@ -10,14 +10,22 @@ from dataclasses import dataclass
 from fleet.errors import Problem
 from fleet.files.checking import Problems
 from fleet.files.document import Path, nearest
+from fleet.files.policies import BUILT_IN
 from fleet.files.resolve import Written
-from fleet.files.shapes import LayerShape, Shape, StoreShape, WorkloadShape
+from fleet.files.shape import Shape
+from fleet.files.shapes import LayerShape, StoreShape, WorkloadShape
 from fleet.model.inventory import Architecture, Hardware, Host, Store
 
 #: ECS keeps 10 custom attributes per resource (PutAttributes); fleet itself sets up to six.
 MOST_ATTRIBUTES = 4
-#: Policies that exist without being written.
-BUILT_IN_POLICIES = frozenset({"standard"})
+#: Words that `fleet rollout` takes for its own before it takes them for workloads.
+ROLLOUT_VERBS = frozenset(
+    {
+        *("status", "watch", "wait", "pause", "resume", "promote"),
+        *("retry", "skip", "abort", "rollback", "history"),
+    }
+)
+_WORKLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _ECR = re.compile(r"[0-9]{12}\.dkr[.-]ecr[.-][a-z0-9.-]+/[^@:]+(:[^@]+)?(@sha256:[0-9a-f]{64})?")
 _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
@@ -62,6 +70,16 @@ class _Asker:
         self._problems.add(self._written.document.problem(path, message, hint))
 
 
+def check_workload_name(name: str, workload: Written[WorkloadShape], problems: Problems) -> None:
+    """A name that can be typed after ``fleet rollout`` and be part of a service's name."""
+    if name in ROLLOUT_VERBS:
+        message = f'"{name}" is what `fleet rollout {name}` means already'
+        problems.add(workload.document.problem((), message, "give the file another name"))
+    elif not _WORKLOAD.fullmatch(name):
+        message = f'"{name}" is no name for a workload: 1 to 63 letters, digits, _ and -'
+        problems.add(workload.document.problem((), message, "give the file another name"))
+
+
 def check_workload(
     workload: Written[WorkloadShape],
     known: Known,
@@ -75,7 +93,7 @@ def check_workload(
     and what the unread ones say is not known.
     """
     shape, ask = workload.shape, _Asker(workload, problems)
-    policies = {*known.policies, *BUILT_IN_POLICIES}
+    policies = {*known.policies, BUILT_IN}
     ask.known(("policy",), "policy", shape.policy, policies)
     boxes = hardware.values()
     valid: dict[str, Collection[str]] = {

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from fleet.files.document import Document, Map, Path
-from fleet.files.shapes import HostShape, LayerShape, LinkShape, Shape, SshShape, StoreShape
+from fleet.files.shape import Shape
+from fleet.files.shapes import HostShape, LayerShape, LinkShape, SshShape, StoreShape
 from fleet.model.inventory import Link, Source, SshAccess
 
 S_co = TypeVar("S_co", bound=Shape, covariant=True)

@@ -4,11 +4,11 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from fleet.files.shape import Shape
 from fleet.files.shapes import (
     FleetShape,
     HardwareShape,
     PinsShape,
-    Shape,
     StoresShape,
     WorkloadShape,
 )

@@ -14,9 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -26,6 +24,8 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from fleet.files.document import free, nearest
 from fleet.files.hours import HoursError, parse_hours
+from fleet.files.policy_shapes import FreezeShape, PolicyShape, Retention
+from fleet.files.shape import Shape, several
 from fleet.model.hours import Hours
 from fleet.model.inventory import Architecture, Lifecycle
 
@@ -135,13 +135,6 @@ def _hours(value: Any) -> Hours:
         raise PydanticCustomError("hours", "{said}", context) from None
 
 
-def _several(value: Any) -> Any:
-    """One word stands for a list of one, nothing for an empty list."""
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else value
-
-
 def _attributes(value: Mapping[str, str]) -> Mapping[str, str]:
     for name, text in value.items():
         wrong = ""
@@ -181,16 +174,10 @@ Address = Annotated[str, AfterValidator(_address)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 OpeningHours = Annotated[Any, BeforeValidator(_hours), WithJsonSchema(_HOURS_SCHEMA)]
 Free = Annotated[Any, BeforeValidator(free)]
-Several = Annotated[list[str], BeforeValidator(_several), WithJsonSchema(_ONE_OR_MORE)]
+Several = Annotated[list[str], BeforeValidator(several), WithJsonSchema(_ONE_OR_MORE)]
 Attributes = Annotated[dict[str, str], AfterValidator(_attributes)]
 Label = Annotated[str, Field(max_length=256)]
 Seconds = Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)]
-
-
-class Shape(BaseModel):
-    """A mapping with these keys and no others."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class LinkShape(Shape):
@@ -255,7 +242,7 @@ class AccountShape(Shape):
     """An entry of ``accounts``."""
 
     account_id: AccountId
-    regions: Annotated[list[Region], BeforeValidator(_several), Field(min_length=1)]
+    regions: Annotated[list[Region], BeforeValidator(several), Field(min_length=1)]
     profile: str | None = None
     role_arn: RoleArn | None = None
     instance_role: RoleName = "ecsAnywhereRole"
@@ -277,7 +264,9 @@ class FleetShape(Shape):
     defaults: LayerShape | None = None
     groups: dict[Name, LayerShape | None] | None = None
     installer: InstallerShape | None = None
-    policies: dict[Name, dict[str, Free] | None] | None = None
+    policies: dict[Name, PolicyShape | None] | None = None
+    freezes: dict[Name, FreezeShape] | None = None
+    log_retention_days: Retention = 30
 
 
 class HardwareShape(Shape):
@@ -297,7 +286,8 @@ class ImageShape(Shape):
     """An entry of a workload's ``images``."""
 
     image: str
-    platforms: Annotated[list[Platform], BeforeValidator(_several)] = Field(default_factory=list)
+    platforms: Annotated[list[Platform], BeforeValidator(several)] = Field(default_factory=list)
+    size_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class WorkloadShape(Shape):

@@ -206,7 +206,7 @@ def test_a_condition_may_be_one_word_or_a_list(inventory: Inventory) -> None:
 
 def test_a_policy_must_be_written_unless_it_is_the_standard_one(inventory: Inventory) -> None:
     workload(inventory, "where: {hardware: nuc}\npolicy: carful")
-    inventory.write("fleet.yaml", FLEET + "policies: {careful: {bake_minutes: 30}}\n")
+    inventory.write("fleet.yaml", FLEET + "policies: {careful: {bake: 30m}}\n")
 
     assert inventory.problem().hint == 'did you mean "careful"?'
 
