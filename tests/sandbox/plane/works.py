@@ -25,7 +25,7 @@ class Worker(Agent):
     def __init__(self, shops: "Shops", host: Host) -> None:
         super().__init__()
         self._shops = shops
-        self._host = host
+        self.host = host
         self.running: dict[str, str] = {}
         self.queued: list[dict[str, Any]] = []
         self.timeline = 0
@@ -58,17 +58,17 @@ class Worker(Agent):
             "containers": [{"containerName": "app", "status": status, **container}],
         }
         if self.up:
-            self._shops.rig.session.submit_task_state_change(self._host.token, body)
+            self._submit(body)
         else:
             self.queued.append(body)
 
     def health(self, status: str) -> None:
         containers = [{"containerName": "app", "healthStatus": status}]
         self._shops.rig.session.publish_health(
-            self._host.token,
+            self.host.token,
             {
                 "cluster": STORE,
-                "containerInstance": self._host.arn,
+                "containerInstance": self.host.arn,
                 "tasks": [{"taskArn": arn, "containers": containers} for arn in self.running],
             },
         )
@@ -81,12 +81,26 @@ class Worker(Agent):
         self.up = True
         queued, self.queued = self.queued, []
         for body in queued:
-            self._shops.rig.session.submit_task_state_change(self._host.token, body)
+            self._submit(body)
         if self.channel is not None:
             try:
                 self.channel.send("HeartbeatAckRequest", {})
             except LinkDown:
-                self._shops.rig.connect(self._host)
+                self.reconnect()
+
+    def reconnect(self) -> None:
+        self._renew()
+        self._shops.rig.connect(self.host)
+
+    def _submit(self, body: dict[str, Any]) -> None:
+        self._renew()
+        self._shops.rig.session.submit_task_state_change(self.host.token, body)
+
+    def _renew(self) -> None:
+        """A token lives for an hour."""
+        rig, host = self._shops.rig, self.host
+        if rig.clock.now() >= host.token.expires_at:
+            host.token = rig.session.request_role_token(instance_id=host.node, fingerprint="f")
 
     def _take(self, task: Mapping[str, Any]) -> None:
         arn = task["arn"]
