@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fleet.model.desired import Scheduling, ServiceShape
+from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview
 from fleet.model.policy import Policy
 from fleet.model.rollout import (
@@ -15,6 +16,7 @@ from fleet.model.rollout import (
     Count,
     Gate,
     Mark,
+    Phase,
     Place,
     Rollout,
     RolloutEvent,
@@ -169,3 +171,21 @@ def overview(**parts: Any) -> Overview:
     own = {key: parts.pop(key) for key in list(parts) if key in Rollout.__dataclass_fields__}
     value = Overview(rollout(**own), NOW, changes())
     return replace(value, **parts)
+
+
+def summary(**changes: Any) -> RolloutSummary:
+    value = RolloutSummary(
+        id="ro-118",
+        run="run-7f3a",
+        title="vision 1.8.3 -> 1.9.0",
+        release="9b1c5a3e7d2f",
+        workloads=("vision",),
+        caller=CALLER,
+        started_at=BEGAN,
+        finished_at=None,
+        phase=Phase.RUNNING,
+        why="",
+        stores=40,
+        verdicts={Verdict.OK: 6, Verdict.FAILED: 2, Verdict.WAITING: 32},
+    )
+    return replace(value, **changes)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview, Ticker
 from fleet.model.rollout import Change, Gate, Rollout, RolloutEvent, Verb
 from fleet.report.rollout_counts import owed, standing, store_standings, wave_counts
@@ -12,12 +13,28 @@ from fleet.report.rollout_next import next_steps
 from fleet.report.times import stamp
 
 
-def history_document(rollouts: Sequence[Rollout]) -> dict[str, Any]:
-    """The same as a versioned document."""
+def history_document(rollouts: Sequence[RolloutSummary]) -> dict[str, Any]:
+    """What ``rollout history --json`` prints."""
     return {
         "version": 1,
         "kind": "rollout-history",
-        "rollouts": [rollout_document(rollout) for rollout in rollouts],
+        "rollouts": [
+            {
+                "id": r.id,
+                "run": r.run,
+                "title": r.title,
+                "release": r.release,
+                "workloads": list(r.workloads),
+                "caller": r.caller,
+                "started_at": stamp(r.started_at),
+                "finished_at": stamp(r.finished_at),
+                "phase": r.phase.value,
+                "why": r.why,
+                "stores": r.stores,
+                "verdicts": {verdict.value: n for verdict, n in r.verdicts.items()},
+            }
+            for r in rollouts
+        ],
     }
 
 

@@ -6,15 +6,16 @@ from datetime import datetime
 from rich.console import RenderableType
 from rich.text import Text
 
-from fleet.model.rollout import Rollout
+from fleet.model.history import RolloutSummary
+from fleet.model.rollout import WORST
 from fleet.report.rollout import who
 from fleet.report.rollout_lines import moment
 from fleet.report.screen import table
 from fleet.report.times import span
 
 
-def history_view(rollouts: Sequence[Rollout], now: datetime, width: int) -> RenderableType:
-    """A row per rollout, newest first."""
+def history_view(rollouts: Sequence[RolloutSummary], now: datetime, width: int) -> RenderableType:
+    """A row per rollout, in the order given."""
     if not rollouts:
         return Text("no rollout was started yet")
     return table(
@@ -25,11 +26,17 @@ def history_view(rollouts: Sequence[Rollout], now: datetime, width: int) -> Rend
                 moment(r.started_at, now),
                 span(((r.finished_at or now) - r.started_at).total_seconds()),
                 r.phase.value,
-                str(len(r.spec.places)),
+                str(r.stores),
                 who(r.caller),
-                f"{r.spec.title}: {r.why}" if r.why else r.spec.title,
+                _what(r),
             )
             for r in rollouts
         ],
         width=width,
     )
+
+
+def _what(rollout: RolloutSummary) -> str:
+    counts = [f"{rollout.verdicts[v]} {v.value}" for v in WORST if rollout.verdicts.get(v)]
+    parts = [rollout.title, ", ".join(counts), rollout.why]
+    return "; ".join(filter(None, parts))

@@ -57,8 +57,7 @@ class EventLines:
 
     An event's ``text`` stands for itself. Of its ``data`` these are used where they are there:
     ``verdict`` and ``service`` of kind ``verdict``, ``done`` and ``of`` (stores with a verdict, and
-    stores of the wave), and ``gate`` of kind ``gate``: the ``Gate`` as plain values, with ``wave``,
-    the name of the wave.
+    stores of the wave). The data of kind ``gate`` is the ``Gate`` itself as plain values.
     """
 
     def __init__(self, spec: RolloutSpec) -> None:
@@ -75,10 +74,10 @@ class EventLines:
 
     def view(self, event: RolloutEvent, width: int) -> RenderableType:
         """The same, wrapped behind its time; a gate with its arithmetic below."""
-        gate = gate_from(event.data.get("gate"))
-        if event.kind == "gate" and gate is not None:
-            wave = str(event.data.get("wave", ""))
-            return Group(_behind(clock(event.at), event.text), gate_view(gate, wave, width))
+        gate = gate_from(event.data) if event.kind == "gate" else None
+        if gate is not None:
+            style = f"bold {_ANSWER_STYLES.get(gate.answer, '')}".strip()
+            return Group(_behind(clock(event.at), event.text, style), *_arithmetic(gate, width))
         head = " ".join(self._head(event))
         style = _VERDICT_STYLES.get(_verdict(event) or Verdict.WAITING, "")
         if not head or width < NARROW:
@@ -134,8 +133,6 @@ def _padded(text: str, cells: int) -> str:
 
 def gate_from(data: Any) -> Gate | None:
     """A gate from the plain values of an event; None where they are not one."""
-    if isinstance(data, Gate):
-        return data
     if not isinstance(data, Mapping):
         return None
     try:
@@ -143,25 +140,24 @@ def gate_from(data: Any) -> Gate | None:
             answer=Answer(data["answer"]),
             reason=str(data["reason"]),
             checks=tuple(Check(**{**c, "mark": Mark(c["mark"])}) for c in data["checks"]),
-            counts={variant: Count(**count) for variant, count in data["counts"].items()},
+            counts={v: Count(**count) for v, count in data.get("counts", {}).items()},
         )
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
 def gate_view(gate: Gate, wave: str, width: int) -> RenderableType:
     """The answer, every check beside its limit, and the counts by variant."""
-    style = _ANSWER_STYLES.get(gate.answer, "")
-    name = f"GATE {wave}".strip()
-    parts: list[RenderableType] = [
-        Text(f"{name}  {gate.answer.name}", style=f"bold {style}".strip()),
-        Padding(Text(gate.reason), (0, 0, 0, GAP)),
-    ]
+    style = f"bold {_ANSWER_STYLES.get(gate.answer, '')}".strip()
+    head = Text(f"{f'GATE {wave}'.strip()}  {gate.answer.name}", style=style)
+    return Group(head, Padding(Text(gate.reason), (0, 0, 0, GAP)), *_arithmetic(gate, width))
+
+
+def _arithmetic(gate: Gate, width: int) -> list[RenderableType]:
     rows: list[RenderableType] = [_checks(gate.checks, width)] if gate.checks else []
     if gate.counts:
         rows.append(labelled("by variant", variants_words(gate.counts)))
-    parts += [Padding(row, (0, 0, 0, GAP)) for row in rows]
-    return Group(*parts)
+    return [Padding(row, (0, 0, 0, GAP)) for row in rows]
 
 
 def _checks(checks: Sequence[Check], width: int) -> RenderableType:

@@ -38,7 +38,9 @@ def next_steps(overview: Overview) -> tuple[Next, ...]:
             return (*explain, *([back] if sent else []), accept)
         case Phase.DONE:
             debts = len(by_store(owed(overview.changes)))
-            catch_up = Next(say("resume"), f"wait for {_stores(debts)} to be back: the release is owed there")
+            catch_up = Next(
+                say("resume"), f"wait for {_stores(debts)} to be back: the release is owed there"
+            )
             return (*explain, *filter(None, (again,)), *([catch_up] if debts else []))
         case Phase.ABORTED:
             return (*explain, *([back] if sent else []))

@@ -40,7 +40,7 @@ def test_of_one_store_only_its_changes_are_given() -> None:
 
 
 def test_a_history_names_every_rollout_and_its_end() -> None:
-    document = json.loads(json.dumps(history_document((rollouts.rollout(finished_at=NOW),))))
+    document = json.loads(json.dumps(history_document((rollouts.summary(finished_at=NOW),))))
 
     [row] = document["rollouts"]
     assert (row["id"], row["finished_at"]) == ("ro-118", "2026-11-23T01:14:20Z")

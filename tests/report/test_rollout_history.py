@@ -4,12 +4,13 @@ import io
 
 from rich.console import Console
 
-from fleet.model.rollout import Phase, Rollout
+from fleet.model.history import RolloutSummary
+from fleet.model.rollout import Phase
 from fleet.report.rollout_history import history_view
 from tests import rollouts
 
 
-def drawn(*rows: Rollout, width: int = 120) -> str:
+def drawn(*rows: RolloutSummary, width: int = 120) -> str:
     out = io.StringIO()
     Console(file=out, width=width, markup=False, highlight=False).print(
         history_view(rows, rollouts.NOW, width)
@@ -18,9 +19,9 @@ def drawn(*rows: Rollout, width: int = 120) -> str:
 
 
 def test_each_rollout_says_when_how_long_how_it_ended_and_why() -> None:
-    text = drawn(rollouts.rollout(phase=Phase.HALTED, why="over budget"))
+    text = drawn(rollouts.summary(phase=Phase.HALTED, why="over budget"))
 
-    for word in ("ro-118", "01:02:10Z", "12m10s", "halted", "on-call", "over budget"):
+    for word in ("ro-118", "01:02:10Z", "12m10s", "halted", "on-call", "2 failed", "over budget"):
         assert word in text
 
 

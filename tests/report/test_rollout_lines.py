@@ -10,6 +10,7 @@ from fleet.model.rollout import Answer, Verdict
 from fleet.report.rollout_lines import EventLines, gate_from, gate_view, moment
 from tests import rollouts
 
+NO_GATE = {"answer": "halt", "reason": "x", "checks": [], "again_at": None}
 LINES = EventLines(rollouts.spec())
 
 
@@ -95,13 +96,12 @@ def test_a_gate_keeps_every_number_on_a_narrow_screen(width: int) -> None:
 
 
 def test_a_gate_event_is_shown_with_its_arithmetic() -> None:
-    gate = asdict(rollouts.gate())
-    event = rollouts.event("gate", "all 8 verdicts in", wave="canary", gate=gate)
+    event = rollouts.event("gate", "gate canary: halt: too many", **asdict(rollouts.gate()))
 
     lines = drawn(LINES.view(event, 200))
 
-    assert lines[0] == "01:14:20Z all 8 verdicts in"
-    assert lines[1] == "GATE canary  HALT"
+    assert lines[0] == "01:14:20Z gate canary: halt: too many"
+    assert " ".join(lines[1].split()) == "failures 2 budget 1 OVER min_sample 5 reached: 8"
 
 
 def test_a_gate_survives_the_way_through_an_event() -> None:
@@ -110,7 +110,9 @@ def test_a_gate_survives_the_way_through_an_event() -> None:
     assert gate_from(asdict(gate)) == gate
 
 
-@pytest.mark.parametrize("data", [None, "x", {}, {"answer": "never"}, {"answer": "halt"}])
+@pytest.mark.parametrize(
+    "data", [None, "x", {}, {"answer": "never"}, {"answer": "halt"}, {**NO_GATE, "counts": 1}]
+)
 def test_what_is_no_gate_is_none(data: object) -> None:
     assert gate_from(data) is None
 
