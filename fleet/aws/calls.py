@@ -57,6 +57,16 @@ class CallCounter:
             if attempt.failure == Kind.THROTTLED:
                 self._throttles[attempt.action] += 1
 
+    def state(self) -> dict[str, dict[str, int]]:
+        """Both counts as plain values, to be sent from where the calls were made."""
+        return {"attempts": self.attempts, "throttles": self.throttles}
+
+    def add(self, state: Mapping[str, Mapping[str, int]]) -> None:
+        """Count also what another counter's ``state`` says."""
+        with self._lock:
+            self._attempts.update(state["attempts"])
+            self._throttles.update(state["throttles"])
+
     @property
     def attempts(self) -> dict[str, int]:
         """Requests made, by action."""

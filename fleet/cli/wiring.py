@@ -12,7 +12,7 @@ from pathlib import Path
 from fleet.aws.session import AwsAccess
 from fleet.cli.clock import clock_from_environment
 from fleet.cli.options import state_dir
-from fleet.decide.budget import ShardBudget
+from fleet.decide.budget import ShardBudget, call_share
 from fleet.engine.wiring import KeyAccepted, Wiring
 from fleet.errors import UsageError
 from fleet.files import load_fleet, load_pins, save_machine_id
@@ -54,7 +54,8 @@ def open_wiring(
     fleet = load_fleet(inventory)
     clock = clock_from_environment()
     records = open_records(os.environ.get("FLEET_DATABASE_URL"), state_dir())
-    access = AwsAccess(clock, budgets=lambda _account_id, _region: ShardBudget())
+    share = call_share(os.environ.get("FLEET_CALL_SHARE"))
+    access = AwsAccess(clock, budgets=lambda _account_id, _region: ShardBudget(share=share))
     ssh_config = ssh_config_path()
 
     def connect(host: Host, accepted: KeyAccepted | None) -> Connection:

@@ -18,6 +18,29 @@ class Wait:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much of one published limit was used lately, for people.
+
+    Attributes:
+        group: as ``ecs service modify``.
+        calls: sent in the last minute.
+        share: of the published rate over that minute; above 1 only while a burst lasts.
+        waiting: calls that stand in line for their turn now.
+        per_s: the published rate, in calls per second.
+        pace: part of its own rate at which fleet calls now; less than 1 after a throttle.
+        assumed: whether AWS publishes no figure and ``per_s`` is our assumption.
+    """
+
+    group: str
+    calls: int
+    share: float
+    waiting: int
+    per_s: float
+    pace: float = 1.0
+    assumed: bool = False
+
+
 class Budget(Protocol):
     """The call budget of one AWS account and region, where AWS keeps its own.
 

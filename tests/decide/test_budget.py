@@ -1,4 +1,5 @@
 import itertools
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +16,9 @@ from fleet.decide.budget import (
     Bucket,
     Rate,
     ShardBudget,
+    call_share,
 )
+from fleet.errors import UsageError
 
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
@@ -208,3 +211,140 @@ def test_threads_that_ask_at_once_are_each_given_their_own_turn() -> None:
     for thread in threads:
         thread.join()
     assert sorted(waits) == pytest.approx([n / 20 for n in range(1, 17)])
+
+
+MODIFY = "ecs:UpdateService"
+GROUP = "ecs service modify"
+
+
+def after(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+@given(gaps=gaps, cut=st.integers(0, 59), throttled=st.booleans())
+def test_a_budget_that_changes_hands_makes_calls_wait_as_long_as_one_that_does_not(
+    gaps: list[float], cut: int, throttled: bool
+) -> None:
+    kept, moved, now = ShardBudget(), ShardBudget(), START
+    for index, gap in enumerate(gaps):
+        now += timedelta(seconds=gap)
+        if index == cut:
+            if throttled:
+                kept.throttled(MODIFY, now)
+                moved.throttled(MODIFY, now)
+            moved = ShardBudget.from_state(json.loads(json.dumps(moved.state())), now)
+        waits = [budget.reserve(MODIFY, now).seconds for budget in (kept, moved)]
+        assert waits[1] == pytest.approx(waits[0], rel=1e-6, abs=1e-6)
+
+
+@given(gaps=gaps, back=st.integers(0, 59))
+def test_restoring_an_older_state_never_lets_calls_out_sooner(gaps: list[float], back: int) -> None:
+    kept, restored, now = ShardBudget(), ShardBudget(), START
+    older = restored.state()
+    for index, gap in enumerate(gaps):
+        now += timedelta(seconds=gap)
+        if index == back:
+            older = restored.state()
+        for budget in (kept, restored):
+            budget.reserve(MODIFY, now)
+    restored.restore(older, now)
+    least = kept.reserve(MODIFY, now).seconds
+    assert restored.reserve(MODIFY, now).seconds >= least - 1e-6
+
+
+def test_an_empty_state_changes_nothing() -> None:
+    budget = ShardBudget()
+    budget.reserve(MODIFY, START)
+    before = budget.state()
+    budget.restore({}, after(10))
+    assert budget.state() == before
+
+
+def test_the_next_holder_takes_its_own_share() -> None:
+    state = ShardBudget(share=1.0).state()
+    budget = ShardBudget.from_state(state, START, share=0.5)
+    assert budget.reserve(MODIFY, START).seconds == pytest.approx(1 / (5 * 0.5))
+
+
+def test_a_full_bucket_of_a_larger_share_is_cut_to_ones_own() -> None:
+    rich = ShardBudget(share=1.0)
+    rich.reserve(MODIFY, START)
+    poor = ShardBudget.from_state(
+        ShardBudget.from_state(rich.state(), after(100)).state(), after(100), share=0.1
+    )
+    waits = [poor.reserve(MODIFY, after(100)).seconds for _ in range(6)]
+    assert (waits[4], waits[5] > 0) == (0.0, True)
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        None,
+        5,
+        {},
+        {"tokens": "many", "at": 0, "pace": 1, "throttled_at": None, "sent": []},
+        {"tokens": float("nan"), "at": 0, "pace": 1, "throttled_at": None, "sent": []},
+        {"tokens": 50, "at": 0, "pace": 1, "throttled_at": None, "sent": [1]},
+    ],
+)
+def test_figures_that_make_no_sense_begin_empty(figures: object) -> None:
+    budget = ShardBudget.from_state({GROUP: figures, "group of tomorrow": {}}, START)
+    assert budget.reserve(MODIFY, START).seconds == pytest.approx(1 / (5 * 0.8))
+
+
+def test_use_is_told_as_a_share_of_the_published_rate_over_the_last_minute() -> None:
+    budget = ShardBudget(share=1.0)
+    for second in range(60):
+        budget.reserve(MODIFY, after(second))
+    (use,) = budget.used(after(59)).values()
+    assert (use.group, use.per_s, use.assumed) == (GROUP, 5, False)
+    assert use.calls == 60
+    assert use.share == pytest.approx(60 / 300)
+
+
+def test_calls_that_wait_are_told_and_not_yet_counted() -> None:
+    budget = ShardBudget(share=1.0)
+    for _ in range(10):
+        budget.reserve(MODIFY, START)
+    assert (budget.used(START)[GROUP].waiting, budget.used(START)[GROUP].calls) == (10, 0)
+    assert (budget.used(after(1))[GROUP].waiting, budget.used(after(1))[GROUP].calls) == (5, 5)
+    assert (budget.used(after(3))[GROUP].waiting, budget.used(after(3))[GROUP].calls) == (0, 10)
+
+
+def test_calls_of_more_than_a_minute_ago_are_not_counted() -> None:
+    budget = ShardBudget(share=1.0)
+    budget.reserve(MODIFY, START)
+    assert budget.used(after(62))[GROUP].calls == 0
+
+
+def test_use_travels_with_the_state() -> None:
+    budget = ShardBudget(share=1.0)
+    budget.reserve(MODIFY, START)
+    moved = ShardBudget.from_state(budget.state(), after(2))
+    assert moved.used(after(2)) == budget.used(after(2))
+
+
+def test_a_throttle_shows_in_the_pace() -> None:
+    budget = ShardBudget()
+    budget.throttled(MODIFY, START)
+    assert budget.used(START)[GROUP].pace == 0.5
+
+
+def test_a_steady_stream_at_full_share_uses_nearly_all_of_the_published_rate() -> None:
+    budget, now = ShardBudget(share=1.0), START
+    for _ in range(1000):
+        now += timedelta(seconds=budget.reserve(MODIFY, now).seconds)
+    assert budget.used(now)[GROUP].share == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [(None, 0.8), ("", 0.8), ("1", 1.0), ("0.25", 0.25), (" 90% ", 0.9)]
+)
+def test_the_call_share_is_read_from_the_environment(text: str | None, share: float) -> None:
+    assert call_share(text) == share
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.2", "80", "200%", "most", "nan", "%"])
+def test_a_call_share_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="FLEET_CALL_SHARE"):
+        call_share(text)
