@@ -1,0 +1,349 @@
+"""One tick of a rollout: from what was seen to what is done next, each with its reason.
+
+A tick goes ``verbs.obey`` (what people said), ``turns.take_turn`` (what to look at), ``see``
+(verdicts), ``settle`` (the gate, the phase, and the actions) and, when the actions were carried
+out, ``note``. All of it is pure: rows in, rows out, and the time is an argument.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from fleet.decide.board import Board, is_parked, is_sent
+from fleet.decide.calendar import window_at
+from fleet.decide.darkness import Finding, darkness
+from fleet.decide.gate import count, evaluate
+from fleet.decide.turns import Turn, is_next, untouched
+from fleet.decide.verdict import owes, retry_at, was_applied
+from fleet.model.policy import AfterCanary, OnHalt, Policy
+from fleet.model.rollout import (
+    CONVOY,
+    Action,
+    ActionKind,
+    Answer,
+    Change,
+    Gate,
+    Phase,
+    Sample,
+    Stage,
+    Verdict,
+)
+
+#: A dark store is set back this long before its window ends, so that the call is in time.
+BEFORE_CLOSING = timedelta(minutes=5)
+#: Phases in which what was sent to a dark store must not be applied when it returns.
+TAKES_BACK = frozenset({Phase.HALTED, Phase.ABORTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a tick came to.
+
+    Attributes:
+        actions: to be carried out after the rows that say so were recorded.
+        gate: the wave's gate now; None when there is no wave to judge.
+        wake_at: when the next tick has something to do; None when only a person can move it.
+        why: what it waits for until then, for people; "" when there is something to do at once.
+        untouched: how many untouched stores went dark, where they were looked at in this tick.
+    """
+
+    actions: tuple[Action, ...]
+    gate: Gate | None
+    wake_at: datetime | None
+    why: str
+    untouched: Sample | None = None
+
+
+def begin(board: Board) -> None:
+    """Open the first wave of a rollout that has not had a tick yet."""
+    rollout = board.rollout
+    if rollout.wave_at is None and rollout.phase is Phase.RUNNING:
+        board.rollout = replace(rollout, wave_at=board.now)
+        _say_wave(board)
+
+
+def settle(board: Board, turn: Turn, seen: frozenset[str], history: Sample | None) -> Settled:
+    """Decide what follows from the verdicts, and move rows and phase accordingly.
+
+    Args:
+        turn: what ``take_turn`` said at the beginning of the tick.
+        seen: stores that were looked at in this tick.
+        history: how often untouched stores went dark before, for when there is no control group.
+    """
+    control = _control_sample(board) if turn.control else None
+    _try_pulls_again(board)
+    gate = _judge_wave(board, _darkness(board, control, history))
+    _take_back(board)
+    actions = [*_undo(board), *_send(board, turn, seen)]
+    _finish(board, actions)
+    wake_at, why = _wake(board, turn, gate, actions)
+    return Settled(tuple(actions), gate, wake_at, why, control)
+
+
+def _policy(board: Board) -> Policy:
+    return board.rollout.spec.policy
+
+
+def _variant(board: Board, change: Change) -> str:
+    return board.rollout.spec.shapes[change.service].variant
+
+
+def _try_pulls_again(board: Board) -> None:
+    """Send again what could not be pulled, while its own budget of tries lasts."""
+    if board.rollout.phase is not Phase.RUNNING:
+        return
+    for change in board.changes:
+        again = _pulls_again_at(board, change)
+        if again is not None and again <= board.now:
+            board.move(change, stage=Stage.PLANNED, look_at=None)
+
+
+def _pulls_again_at(board: Board, change: Change) -> datetime | None:
+    return retry_at(change, _policy(board)) if change.stage is Stage.SENT else None
+
+
+def is_unsettled(board: Board, change: Change) -> bool:
+    """Whether a wave has to wait for this row before it is complete."""
+    if change.stage is Stage.PLANNED:
+        return not is_parked(change)
+    if change.stage in {Stage.SENDING, Stage.UNDOING}:
+        return True
+    if _pulls_again_at(board, change) is not None:
+        return True
+    return change.stage is Stage.SENT and change.verdict is Verdict.WAITING
+
+
+def _darkness(board: Board, control: Sample | None, history: Sample | None) -> Finding:
+    sent = board.stores(c for c in (*board.current, *board.convoy) if is_sent(c))
+    dark = [s for s in sent if any(c.verdict is Verdict.DARK for c in board.of_store(s))]
+    known = control or _control_sample(board)
+    return darkness(Sample(len(dark), len(sent)), known, history, _policy(board))
+
+
+def _control_sample(board: Board) -> Sample:
+    """Untouched stores that were looked at since the wave began, and went dark since then."""
+    began = board.rollout.wave_at or board.rollout.started_at
+    looked: dict[str, bool] = {}
+    for change in untouched(board):
+        if change.looked_at is None or change.looked_at < began:
+            continue
+        if change.away_since is not None and change.away_since < began:
+            continue
+        patience = timedelta(seconds=_policy(board).dark_after_s)
+        dark = change.away_since is not None and change.looked_at - change.away_since >= patience
+        looked[change.store] = looked.get(change.store, False) or dark
+    return Sample(sum(looked.values()), len(looked))
+
+
+def _judge_wave(board: Board, finding: Finding) -> Gate | None:
+    """Ask the gate of the wave (or of the convoy after the last one) and obey its answer."""
+    rollout = board.rollout
+    if rollout.phase not in {Phase.RUNNING, Phase.AWAITING, Phase.PAUSED, Phase.HALTED}:
+        return None
+    convoy = list(board.convoy)
+    returned = _ask(board, convoy, finding) if any(map(is_sent, convoy)) else None
+    if rollout.wave >= len(rollout.spec.waves):
+        gate = returned
+    else:
+        rows = list(board.current)
+        _note_baking(board, complete=not any(is_unsettled(board, c) for c in rows))
+        gate = _ask(board, rows, finding)
+    if rollout.phase is not Phase.RUNNING or gate is None:
+        return gate
+    if returned is not None and returned.answer is Answer.HALT:
+        gate = returned
+    if gate.answer in {Answer.HALT, Answer.ASK}:
+        _stop(board, gate)
+    elif gate.answer is Answer.ADVANCE and board.rollout.baking_since is not None:
+        _advance(board, gate)
+    return gate
+
+
+def _note_baking(board: Board, *, complete: bool) -> None:
+    since = board.rollout.baking_since
+    if complete != (since is not None):
+        board.rollout = replace(board.rollout, baking_since=board.now if complete else None)
+
+
+def _ask(board: Board, rows: list[Change], finding: Finding) -> Gate:
+    rollout = board.rollout
+    return evaluate(
+        count(rows, lambda change: _variant(board, change)),
+        finding,
+        rollout.spec.policy,
+        wave_at=rollout.wave_at or rollout.started_at,
+        complete_since=rollout.baking_since,
+        now=board.now,
+        accepted=rollout.accepted,
+        failures=[c for c in rows if c.verdict is Verdict.FAILED and is_sent(c)],
+    )
+
+
+def _stop(board: Board, gate: Gate) -> None:
+    board.say(
+        "gate", f"gate {wave_name(board)}: {gate.answer.value}: {gate.reason}", data=_data(gate)
+    )
+    if gate.answer is Answer.ASK:
+        board.turn(Phase.PAUSED, f"inconclusive, a person must decide: {gate.reason}")
+        return
+    if _policy(board).on_halt is OnHalt.ROLLBACK:
+        for change in board.changes:
+            if change.stage is Stage.SENT:
+                board.move(
+                    change, stage=Stage.UNDOING, reason="the gate halted: on_halt is rollback"
+                )
+        board.turn(Phase.ROLLING_BACK, f"halted, on_halt is rollback: {gate.reason}")
+        return
+    board.turn(Phase.HALTED, gate.reason)
+
+
+def _advance(board: Board, gate: Gate) -> None:
+    rollout = board.rollout
+    passed = wave_name(board)
+    is_canary = rollout.wave == 0 and rollout.spec.canary
+    more = rollout.wave + 1 < len(rollout.spec.waves)
+    asks = _policy(board).after_canary is AfterCanary.PROMOTE
+    if is_canary and more and asks and not rollout.promoted:
+        board.say("gate", f"gate {passed}: passed: {gate.reason}", data=_data(gate))
+        board.turn(Phase.AWAITING, "the canary passed; the policy wants `promote`")
+        return
+    board.say("gate", f"gate {passed}: advance: {gate.reason}", data=_data(gate))
+    board.rollout = replace(
+        rollout, wave=rollout.wave + 1, wave_at=board.now, baking_since=None, accepted={}
+    )
+    if more:
+        _say_wave(board)
+
+
+def _say_wave(board: Board) -> None:
+    waves = board.rollout.spec.waves
+    if board.rollout.wave < len(waves):
+        stores = waves[board.rollout.wave].stores
+        board.say(
+            "wave", f"{wave_name(board)} begins: {len(stores)} stores", data={"stores": len(stores)}
+        )
+
+
+def wave_name(board: Board) -> str:
+    """The name of the wave that is judged now; ``convoy`` after the last one."""
+    rollout = board.rollout
+    waves = rollout.spec.waves
+    return waves[rollout.wave].name if 0 <= rollout.wave < len(waves) else "convoy"
+
+
+def _data(gate: Gate) -> Mapping[str, object]:
+    return {
+        "answer": gate.answer.value,
+        "checks": [
+            {
+                "name": c.name,
+                "seen": c.seen,
+                "needed": c.needed,
+                "mark": c.mark.value,
+                "detail": c.detail,
+            }
+            for c in gate.checks
+        ],
+        "reason": gate.reason,
+    }
+
+
+def _take_back(board: Board) -> None:
+    """Dark stores must not apply a halted release, or one at noon, when they return."""
+    for change in board.changes:
+        dark = change.stage is Stage.SENT and change.verdict is Verdict.DARK
+        if not dark or was_applied(change):
+            continue
+        if board.rollout.phase in TAKES_BACK:
+            why = f"dark while the rollout is {board.rollout.phase.value}: ECS would apply it later"
+        elif _is_closing(board, change):
+            why = "dark, and its window closes: ECS would apply it in opening hours"
+        else:
+            continue
+        board.move(change, stage=Stage.UNDOING, reason=why)
+
+
+def _is_closing(board: Board, change: Change) -> bool:
+    place = board.rollout.spec.places[change.store]
+    window = window_at(place, _policy(board), board.now)
+    return window is None or (window.ends is not None and window.ends - board.now <= BEFORE_CLOSING)
+
+
+def _undo(board: Board) -> list[Action]:
+    return [
+        Action(ActionKind.UNDO, c.store, c.service, c.reason)
+        for c in board.changes
+        if c.stage is Stage.UNDOING
+    ]
+
+
+def _send(board: Board, turn: Turn, seen: frozenset[str]) -> list[Action]:
+    """Send to the stores whose turn it is, if they were looked at and are there."""
+    if board.rollout.phase is not Phase.RUNNING:
+        return []
+    actions = []
+    for store in turn.next_up:
+        rows = [c for c in board.of_store(store) if _is_sendable(board, c)]
+        if store not in seen or not rows or any(c.away_since is not None for c in rows):
+            continue
+        for change in rows:
+            board.move(change, stage=Stage.SENDING)
+            why = f"{wave_name(board) if change.wave != CONVOY else 'convoy'} of {board.rollout.id}"
+            actions.append(Action(ActionKind.SEND, store, change.service, why))
+    return actions
+
+
+def _is_sendable(board: Board, change: Change) -> bool:
+    in_turn = change.wave in {board.rollout.wave, CONVOY}
+    return in_turn and is_next(board, change)
+
+
+def _finish(board: Board, actions: list[Action]) -> None:
+    rollout = board.rollout
+    if actions or rollout.finished_at is not None:
+        return
+    if rollout.phase is Phase.ABORTED:
+        board.rollout = replace(rollout, finished_at=board.now)
+    elif rollout.phase is Phase.ROLLING_BACK:
+        if all(c.stage is not Stage.UNDONE or c.evidence.get("settled") for c in board.changes):
+            board.turn(Phase.ROLLED_BACK, rollout.why, finished_at=board.now)
+    elif rollout.phase is Phase.RUNNING and rollout.wave >= len(rollout.spec.waves):
+        if not any(is_unsettled(board, c) for c in board.convoy):
+            board.turn(Phase.DONE, _done_words(board), finished_at=board.now)
+    elif rollout.phase in {Phase.DONE, Phase.ROLLED_BACK}:
+        board.rollout = replace(rollout, finished_at=board.now)
+
+
+def _done_words(board: Board) -> str:
+    words = []
+    for verdict in (Verdict.OK, Verdict.FAILED, Verdict.UNDELIVERED, Verdict.CHANGED_BY_HAND):
+        stores = board.stores(c for c in board.changes if c.verdict is verdict)
+        if stores:
+            words.append(f"{len(stores)} {verdict.value}")
+    owed = board.stores(c for c in board.changes if owes(c))
+    if owed:
+        words.append(f"{len(owed)} owed")
+    return ", ".join(words) or "nothing to do"
+
+
+def _wake(
+    board: Board, turn: Turn, gate: Gate | None, actions: list[Action]
+) -> tuple[datetime | None, str]:
+    rollout = board.rollout
+    if rollout.finished_at is not None:
+        return None, ""
+    if actions:
+        return board.now, ""
+    looks = [
+        c.look_at for c in board.changes if c.look_at and c.stage in {Stage.SENT, Stage.UNDONE}
+    ]
+    looks += [c.look_at for c in board.changes if c.look_at and is_parked(c)]
+    due = [(at, "what was sent settles") for at in looks]
+    if gate is not None and gate.again_at is not None and rollout.phase is Phase.RUNNING:
+        due.append((gate.again_at, gate.reason))
+    if turn.held_until is not None and rollout.phase is Phase.RUNNING:
+        due.append((turn.held_until, turn.held_why))
+    if not due:
+        return (board.now if rollout.phase is Phase.RUNNING else None), rollout.why
+    at, why = min(due, key=lambda item: item[0])
+    return max(at, board.now), gate.reason if gate and rollout.phase is Phase.RUNNING else why

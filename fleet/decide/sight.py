@@ -1,0 +1,169 @@
+"""What a tick makes of what it saw: rows move by their verdicts, and the story is told."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from fleet.decide.away import away_since, service_of
+from fleet.decide.board import Board, is_parked, is_sent
+from fleet.decide.verdict import has_health_check, judge
+from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
+from fleet.model.services import ServiceState, StoreView
+
+#: Seconds between looks at a store that was set back, until it runs what it ran before.
+UNDONE_LOOK_S = 30.0
+#: Seconds between asking a store that is away whether it is back.
+RETURN_LOOK_S = 120.0
+#: Seconds between looks at a store that is away at its turn, until it counts as dark.
+AWAY_LOOK_S = 60.0
+
+
+def see(board: Board, views: Mapping[str, StoreView]) -> tuple[str, ...]:
+    """Judge what was looked at; returns the stores that have to be looked at more deeply."""
+    deeper: dict[str, None] = {}
+    for store, view in views.items():
+        for change in board.of_store(store):
+            if change.stage is Stage.SENDING:
+                change = _resolve(board, change, view)  # noqa: PLW2901 - the row as it is now
+            if change.stage in {Stage.SENT, Stage.PLANNED}:
+                if _judge(board, change, view):
+                    deeper[store] = None
+            elif change.stage is Stage.UNDONE:
+                _see_undone(board, change, view)
+    return tuple(deeper)
+
+
+def _judge(board: Board, change: Change, view: StoreView) -> bool:
+    """Take over the judgement of one row; True when more has to be read for one."""
+    spec = board.rollout.spec
+    said = judge(
+        change,
+        view,
+        spec.places[change.store],
+        spec.policy,
+        board.now,
+        health_check=has_health_check(spec.task_definitions[change.content]),
+        pull_s=spec.pull_s.get(f"{change.store}/{change.service}", 0.0),
+        rollout=board.rollout.id,
+    )
+    if said.deeper and view.tasks is None:
+        return True
+    moved = said.onto(change, board.now)
+    if change.stage is Stage.PLANNED:
+        _see_planned(board, change, moved)
+        return False
+    board.put(moved)
+    if moved.verdict is not change.verdict:
+        _tell(board, change, moved)
+    return False
+
+
+def _see_planned(board: Board, before: Change, now: Change) -> None:
+    """A row whose turn has come or is near: it parks, it is back, or it stays as it was."""
+    come = _turn_has_come(board, before)
+    if now.verdict is Verdict.PARKED and come:
+        board.put(now)
+        if before.verdict is not Verdict.PARKED:
+            board.say("verdict", f"parked: {now.reason}", now.store, {"verdict": "parked"})
+        return
+    back = is_parked(before) and come and now.away_since is None
+    # Waiting for its turn, a row keeps its own words; only what was seen of its hosts moves on.
+    moved = board.move(
+        before,
+        verdict=Verdict.WAITING if back else before.verdict,
+        reason="is back" if back else before.reason,
+        away_since=now.away_since,
+        looked_at=now.looked_at,
+        look_at=None if now.away_since is None else board.in_seconds(AWAY_LOOK_S),
+        evidence=now.evidence,
+    )
+    if back:
+        board.move(moved, wave=CONVOY)
+        board.say("verdict", "is back and joins the convoy", before.store, {"verdict": "waiting"})
+
+
+def _turn_has_come(board: Board, change: Change) -> bool:
+    return change.wave == CONVOY or change.wave <= board.rollout.wave
+
+
+def _resolve(board: Board, change: Change, view: StoreView) -> Change:
+    """Whether a call that was cut off went out: the service itself says so by what it runs."""
+    if view.problem or view.services is None:
+        return change
+    service = service_of(change, view)
+    content = service.tags.get("fleet:content") if service else None
+    # Tags are set before the update, so they alone prove nothing.
+    if service is None or content != change.content or service.task_definition == change.previous:
+        return board.move(change, stage=Stage.PLANNED)
+    return board.move(
+        change,
+        stage=Stage.SENT,
+        verdict=Verdict.WAITING,
+        reason="sent before the run was cut off",
+        target=service.task_definition,
+        sends=max(1, change.sends),
+        sent_at=_began(service) or view.at,
+        look_at=board.now,
+    )
+
+
+def _began(service: ServiceState) -> datetime | None:
+    return service.deployments[0].created_at if service.deployments else None
+
+
+def _see_undone(board: Board, change: Change, view: StoreView) -> None:
+    """A store that was set back: whether it runs what it ran before, and whether it is back."""
+    if view.problem or view.services is None:
+        board.move(change, look_at=board.in_seconds(UNDONE_LOOK_S))
+        return
+    place = board.rollout.spec.places[change.store]
+    away = away_since(change, view, place)
+    service = service_of(change, view)
+    settled = _runs_before(change, service) or away is not None
+    moved = board.move(
+        change,
+        away_since=away,
+        looked_at=view.at,
+        look_at=board.in_seconds(UNDONE_LOOK_S if not settled else RETURN_LOOK_S),
+        evidence={**change.evidence, "settled": settled},
+    )
+    is_back = moved.verdict is Verdict.DARK and away is None and view.instances is not None
+    if is_back and board.rollout.phase is Phase.RUNNING:
+        board.move(
+            moved,
+            stage=Stage.PLANNED,
+            verdict=Verdict.WAITING,
+            reason="is back after having been set back",
+            wave=CONVOY,
+            look_at=None,
+        )
+        board.say("verdict", "is back and joins the convoy", change.store)
+
+
+def _runs_before(change: Change, service: ServiceState | None) -> bool:
+    if service is None or service.status == "INACTIVE":
+        return not change.previous
+    newest = service.deployments[0] if service.deployments else None
+    return (
+        service.task_definition == change.previous
+        and newest is not None
+        and newest.rollout_state == "COMPLETED"
+    )
+
+
+def _tell(board: Board, before: Change, now: Change) -> None:
+    late = before.verdict is Verdict.OK and now.verdict is Verdict.FAILED
+    rows = [c for c in board.changes if c.wave == now.wave]
+    sent = board.stores(c for c in rows if is_sent(c))
+    done = board.stores(c for c in rows if is_sent(c) and c.verdict is not Verdict.WAITING)
+    board.say(
+        "verdict",
+        f"{now.verdict.value}: {now.reason}",
+        now.store,
+        {
+            "service": now.service,
+            "verdict": now.verdict.value,
+            "late": late,
+            "done": len(done),
+            "sent": len(sent),
+        },
+    )

@@ -1,0 +1,234 @@
+"""Whose turn it is: what a tick looks at, and which stores may be sent the release next."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from fleet.decide import calendar
+from fleet.decide.board import Board, is_parked, is_sent
+from fleet.decide.calendar import Permission, may_begin
+from fleet.decide.verdict import owes
+from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
+
+#: Most stores looked at, and sent to, in one tick of one account and region; keeps ticks short.
+LOOKS_PER_TICK = 80
+SENDS_PER_TICK = 40
+#: Untouched stores that are looked at for comparison.
+CONTROL_SAMPLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What to read of a store.
+
+    Attributes:
+        services: names; always read.
+        instances: its container instances, for who is connected.
+        tasks: tasks and deployment records too.
+    """
+
+    store: str
+    services: tuple[str, ...]
+    instances: bool = False
+    tasks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a tick does first.
+
+    Attributes:
+        looks: in order of urgency.
+        next_up: stores that may be sent the release in this tick, once they were looked at.
+        control: untouched stores among the looks, for comparison; empty when there is nothing to
+            compare.
+        held_until: the first moment at which a store that waits for its window may begin.
+        held_why: what it waits for.
+    """
+
+    looks: tuple[Look, ...]
+    next_up: tuple[str, ...]
+    control: tuple[str, ...]
+    held_until: datetime | None = None
+    held_why: str = ""
+
+
+def take_turn(board: Board) -> Turn:
+    """What to look at now, and who is next. Moves nothing."""
+    next_up, held_until, held_why = _next_up(board)
+    chosen = set(next_up)
+    looks = [_look(board, store, instances=True) for store in next_up]
+    looks += [
+        _look(board, store, instances=_wants_instances(board, store))
+        for store in _due(board)
+        if store not in chosen
+    ]
+    control = _control(board)
+    looks += [_look(board, store, instances=True) for store in control if store not in chosen]
+    return Turn(tuple(_capped(board, looks)), next_up, control, held_until, held_why)
+
+
+def flying(board: Board) -> list[str]:
+    """Stores that take up one of the rollout's places."""
+    return board.stores(c for c in board.changes if c.in_flight)
+
+
+def places(board: Board) -> int:
+    """Most stores that the policy lets be in flight at once."""
+    spec = board.rollout.spec
+    return spec.policy.concurrency.of(len(spec.places))
+
+
+def permission(board: Board, store: str) -> Permission:
+    """Whether a forward change of a store may begin now."""
+    spec = board.rollout.spec
+    return may_begin(
+        spec.places[store],
+        spec.policy,
+        spec.freezes,
+        spec.override_freeze,
+        needs_s(board, store),
+        board.now,
+    )
+
+
+def needs_s(board: Board, store: str) -> float:
+    """Seconds that a change of this store is expected to take at most."""
+    spec = board.rollout.spec
+    pulls = (spec.pull_s.get(f"{store}/{c.service}", 0.0) for c in board.of_store(store))
+    return calendar.needs_s(spec.policy, max(pulls, default=0.0))
+
+
+def _next_up(board: Board) -> tuple[tuple[str, ...], datetime | None, str]:
+    """Stores that may be sent to now, in order; and until when and why the others wait."""
+    if board.rollout.phase is not Phase.RUNNING:
+        return (), None, ""
+    busy = set(flying(board))
+    room = places(board) - len(busy)
+    per_shard: Counter[tuple[str, str]] = Counter()
+    chosen: list[str] = []
+    held: list[Permission] = []
+    convoy_room = board.rollout.spec.policy.convoy - sum(
+        1 for store in busy if any(c.wave == CONVOY for c in board.of_store(store))
+    )
+    for store, in_convoy in _waiting(board):
+        if len(chosen) >= room:
+            # Nobody else's window matters while there is no place; asking thousands takes time.
+            break
+        if store in busy or (in_convoy and convoy_room <= 0):
+            continue
+        place = board.rollout.spec.places[store]
+        shard = (place.account, place.region)
+        if per_shard[shard] >= SENDS_PER_TICK:
+            continue
+        asked = permission(board, store)
+        if not asked.allowed:
+            held.append(asked)
+            continue
+        chosen.append(store)
+        per_shard[shard] += 1
+        convoy_room -= in_convoy
+    first = min(held, key=_opening, default=None)
+    if first is None:
+        return tuple(chosen), None, ""
+    return tuple(chosen), first.next_at, first.reason
+
+
+def _opening(refused: Permission) -> datetime:
+    return refused.next_at or datetime.max.replace(tzinfo=UTC)
+
+
+def _waiting(board: Board) -> Iterable[tuple[str, bool]]:
+    """Stores to which something may be sent: the wave's in its order, then the convoy's."""
+    rollout = board.rollout
+    if 0 <= rollout.wave < len(rollout.spec.waves):
+        for store in rollout.spec.waves[rollout.wave].stores:
+            rows = [c for c in board.of_store(store) if c.wave == rollout.wave]
+            if any(is_next(board, c) for c in rows):
+                yield store, False
+    back = [c for c in board.convoy if is_next(board, c)]
+    for store in board.stores(back):
+        yield store, True
+
+
+def is_next(board: Board, change: Change) -> bool:
+    """Whether a row can be sent as soon as there is a place for it."""
+    refused_lately = change.look_at is not None and change.look_at > board.now
+    return change.stage is Stage.PLANNED and not is_parked(change) and not refused_lately
+
+
+def _due(board: Board) -> list[str]:
+    """Stores whose next look is due, the longest overdue first."""
+    due = [
+        c for c in board.changes if _is_watched(board, c) and (c.look_at or board.now) <= board.now
+    ]
+    due.sort(key=lambda c: (c.look_at or board.now, c.store))
+    return board.stores(due)
+
+
+def _is_watched(board: Board, change: Change) -> bool:
+    rollout = board.rollout
+    if change.stage is Stage.SENT:
+        if change.verdict in {Verdict.WAITING, Verdict.DARK, Verdict.UNDELIVERED}:
+            return True
+        # A good store can still go bad while its wave bakes.
+        return change.verdict is Verdict.OK and change.wave in {rollout.wave, CONVOY}
+    if change.stage is Stage.UNDONE:
+        if rollout.phase is Phase.ROLLING_BACK or not change.evidence.get("settled", True):
+            return not change.evidence.get("settled", False)
+        return owes(change) and rollout.phase is Phase.RUNNING
+    # Parked: its turn has come, and it is asked now and then whether it is back.
+    turn_has_come = change.wave == CONVOY or change.wave <= rollout.wave
+    return is_parked(change) and turn_has_come and rollout.phase is Phase.RUNNING
+
+
+def _wants_instances(board: Board, store: str) -> bool:
+    return any(
+        is_parked(c) or c.stage is Stage.UNDONE or c.away_since is not None or c.stage is Stage.SENT
+        for c in board.of_store(store)
+    )
+
+
+def _look(board: Board, store: str, *, instances: bool) -> Look:
+    services = tuple(sorted(c.service for c in board.of_store(store)))
+    return Look(store, services, instances=instances)
+
+
+def _capped(board: Board, looks: Iterable[Look]) -> Iterable[Look]:
+    taken: Counter[tuple[str, str]] = Counter()
+    for look in looks:
+        place = board.rollout.spec.places[look.store]
+        taken[place.account, place.region] += 1
+        if taken[place.account, place.region] <= LOOKS_PER_TICK:
+            yield look
+
+
+def _control(board: Board) -> tuple[str, ...]:
+    """Untouched stores to compare with: only when a sent store is away, and not too often."""
+    away = [c for c in (*board.current, *board.convoy) if is_sent(c) and c.away_since is not None]
+    if not away:
+        return ()
+    policy = board.rollout.spec.policy
+    pool = [c for c in untouched(board) if c.stage is Stage.PLANNED]
+    pool.sort(key=_seeded(board.rollout.spec.seed))
+    sample = board.stores(pool)[:CONTROL_SAMPLE]
+    again = timedelta(seconds=policy.dark_after_s)
+    return tuple(
+        store
+        for store in sample
+        if all(
+            c.looked_at is None or board.now - c.looked_at >= again for c in board.of_store(store)
+        )
+    )
+
+
+def untouched(board: Board) -> list[Change]:
+    """Rows of stores that nothing was sent to and whose turn has not come."""
+    wave = board.rollout.wave
+    return [c for c in board.changes if c.wave > wave and not c.sends]
+
+
+def _seeded(seed: int) -> Callable[[Change], str]:
+    return lambda c: hashlib.sha256(f"{seed} {c.store}".encode()).hexdigest()

@@ -1,0 +1,281 @@
+"""What a tick does at one account and region: reads stores, then writes services.
+
+A job is plain values in and plain values out, so that it runs in a thread here or on a Dask worker
+elsewhere. It may run twice, when a worker is lost: every write reads first and does nothing where
+it finds its work done.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from fleet.aws import observe
+from fleet.aws.deploy import create_service, delete_service, update_service
+from fleet.aws.logs import create_log_group, log_groups
+from fleet.aws.services import services as read_services
+from fleet.aws.services import store_view
+from fleet.aws.session import Shard
+from fleet.aws.task_definitions import Registered, register_task_definition
+from fleet.engine.door import DoorOpener
+from fleet.errors import AccessDenied, AwsError, CredentialsError, Throttled
+from fleet.model.desired import LogGroup, TaskDefinition
+from fleet.model.inventory import Account
+from fleet.model.observed import Cluster
+from fleet.model.rollout import ActionKind
+from fleet.model.services import ServiceState, StoreView
+from fleet.model.written import Outcome, Written
+
+#: Calls of one job that are under way at once; the call budget decides how many a second.
+THREADS = 8
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What to read of a store; its services always.
+
+    Attributes:
+        services: names.
+        instances: container instances too.
+        tasks: tasks, instances and deployment records too.
+    """
+
+    store: str
+    cluster: str
+    services: tuple[str, ...]
+    instances: bool = False
+    tasks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One service to be sent a release, or set back.
+
+    Attributes:
+        kind: SEND or UNDO.
+        content: of the task definition that is (or was) sent.
+        target: its ARN; "" when it was not sent here yet.
+        previous: ARN that the service ran before the rollout; "" when there was no service.
+        accept: ARNs that it may run now besides these two, because a person said so; ``*`` for any.
+        request: the input of CreateService, without tags.
+        settings: what UpdateService sets besides the task definition and the count.
+        count: tasks it shall run; None for DAEMON.
+        tags: of the service.
+        token: names this one intent.
+    """
+
+    kind: ActionKind
+    store: str
+    service: str
+    cluster: str
+    content: str
+    target: str
+    previous: str
+    request: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    count: int | None
+    tags: Mapping[str, str]
+    token: str
+    accept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """Reads and writes for one account and region.
+
+    Attributes:
+        definitions: task definitions that the writes need, by content.
+        known: ARNs of those that are registered there, by content.
+        log_groups: that must exist before something new is registered.
+        tags: of what is made beside services.
+        budget: state of the shard's call budget, as the last holder of its lease left it.
+    """
+
+    account: Account
+    region: str
+    reads: tuple[Read, ...] = ()
+    writes: tuple[Write, ...] = ()
+    definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
+    log_groups: tuple[LogGroup, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    budget: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardResult:
+    """What a job came to.
+
+    Attributes:
+        registered: ARNs of task definitions that were found or made, by content.
+        trouble: why the account and region could not be worked with at all, as expired
+            credentials; "" when they could.
+        hint: what to do about it.
+    """
+
+    account: str
+    region: str
+    views: Mapping[str, StoreView]
+    written: tuple[Written, ...]
+    registered: Mapping[str, str]
+    budget: Mapping[str, Any]
+    trouble: str = ""
+    hint: str = ""
+
+
+def run_shard_job(opener: DoorOpener, job: ShardJob) -> ShardResult:
+    """Carry out a job, as far as AWS lets it. Raises nothing that AWS says; see ``trouble``."""
+    door = opener()
+    door.restore(job.account, job.region, job.budget)
+    shard = door.shard(job.account, job.region)
+    views: dict[str, StoreView] = {}
+    written: list[Written] = []
+    registered = dict(job.known)
+    trouble = hint = ""
+    try:
+        for view in _side_by_side(lambda read: _read(shard, read), job.reads):
+            views[view.store] = view
+        _prepare(shard, job, registered)
+        now = door.clock.now()
+        written.extend(_side_by_side(lambda one: _write(shard, one, registered, now), job.writes))
+    except AwsError as error:
+        trouble, hint = str(error), error.hint or ""
+    return ShardResult(
+        account=job.account.name,
+        region=job.region,
+        views=views,
+        written=tuple(written),
+        registered=registered,
+        budget=door.budget(job.account, job.region),
+        trouble=trouble,
+        hint=hint,
+    )
+
+
+def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
+    """Results in order; what was done before one failed is handed out before it raises."""
+    todo = list(items)
+    if not todo:
+        return
+    with ThreadPoolExecutor(min(THREADS, len(todo)), thread_name_prefix="shard") as threads:
+        futures = [threads.submit(do, item) for item in todo]
+        failed: AwsError | None = None
+        for future in futures:
+            try:
+                yield future.result()
+            except CancelledError:
+                continue
+            except AwsError as error:
+                failed = failed or error
+                for waiting in futures:
+                    waiting.cancel()
+        if failed is not None:
+            raise failed
+
+
+def _read(shard: Shard, read: Read) -> StoreView:
+    # The cluster is known to exist: naming it saves a call per store and tick.
+    known = Cluster(read.cluster, "", "ACTIVE", 0)
+    view = store_view(
+        shard, read.store, read.cluster, services=read.services, deep=read.tasks, known=known
+    )
+    if view.problem or read.tasks or not read.instances:
+        return view
+    try:
+        instances = observe.container_instances(shard, read.cluster)
+    except (AccessDenied, CredentialsError):
+        raise
+    except AwsError as error:
+        return replace(view, problem=str(error))
+    return replace(view, instances=instances.value, at=min(view.at, instances.at))
+
+
+def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> None:
+    """Find or register the task definitions that writes need, and their log groups before."""
+    wanted = {w.content for w in job.writes if w.kind is ActionKind.SEND}
+    missing = sorted(wanted - registered.keys())
+    if not missing:
+        return
+    there = log_groups(shard, [group.name for group in job.log_groups]).value
+    for group in job.log_groups:
+        if group.name not in there:
+            create_log_group(shard, group, job.tags)
+    # One after another: at one registration a second, threads would only wait in line.
+    seen: dict[str, Registered] = {}
+    for content in missing:
+        registered[content] = register_task_definition(
+            shard, job.definitions[content], job.tags, seen=seen
+        )
+
+
+def _write(shard: Shard, write: Write, registered: Mapping[str, str], now: datetime) -> Written:
+    target = registered.get(write.content) or write.target
+    try:
+        found = read_services(shard, write.cluster, [write.service])
+        alive = [s for s in found.value if s.status != "INACTIVE"]
+        service = alive[0] if alive else None
+        if write.kind is ActionKind.SEND:
+            outcome, at, words = _send(shard, write, service, target, found.at)
+        else:
+            outcome, at, words = _undo(shard, write, service, found.at)
+    except (AccessDenied, CredentialsError):
+        raise
+    except AwsError as error:
+        lost = not error.code or isinstance(error, Throttled)
+        outcome, at, words = (Outcome.LOST if lost else Outcome.REFUSED), now, str(error)
+    return Written(write.kind, write.store, write.service, outcome, at, target, words)
+
+
+def _send(
+    shard: Shard, write: Write, service: ServiceState | None, target: str, at: datetime
+) -> tuple[Outcome, datetime, str]:
+    if service is None:
+        if write.previous and write.accept != "*":
+            return Outcome.GONE, at, "there is no such service any more"
+        made = create_service(
+            shard, {**write.request, "taskDefinition": target}, write.tags, token=write.token
+        )
+        return Outcome.DONE, made.at, ""
+    runs = service.task_definition
+    if runs == target and (write.count is None or service.desired == write.count):
+        return Outcome.ALREADY, at, ""
+    if runs not in {write.previous, target} and write.accept != "*":
+        return Outcome.BY_HAND, at, runs
+    done = update_service(
+        shard,
+        service,
+        task_definition=target,
+        tags={**write.tags, "fleet:previous": runs if runs != target else write.previous},
+        desired_count=write.count,
+        settings=write.settings,
+    )
+    return Outcome.DONE, done.at, ""
+
+
+def _undo(
+    shard: Shard, write: Write, service: ServiceState | None, at: datetime
+) -> tuple[Outcome, datetime, str]:
+    if not write.previous:
+        if service is None:
+            return Outcome.ALREADY, at, ""
+        if service.task_definition != write.target:
+            return Outcome.BY_HAND, at, service.task_definition
+        delete_service(shard, write.cluster, write.service, force=True)
+        return Outcome.DONE, at, "removed: there was no such service before"
+    if service is None:
+        return Outcome.GONE, at, "there is no such service any more"
+    if service.task_definition == write.previous:
+        return Outcome.ALREADY, at, ""
+    if service.task_definition != write.target:
+        return Outcome.BY_HAND, at, service.task_definition
+    done = update_service(
+        shard,
+        service,
+        task_definition=write.previous,
+        tags={**write.tags, "fleet:previous": write.target},
+        desired_count=write.count,
+    )
+    return Outcome.DONE, done.at, ""
