@@ -160,7 +160,7 @@ class Chain:
         if missing := [host.id for host in self if not host.ecs_agent.connected]:
             raise SandboxError(f"{len(missing)} hosts did not connect, as {missing[0]}")
 
-    def call(self, where: HostSpec, service: str, action: str, **body: Any) -> dict[str, Any]:
+    def call(self, where: HostSpec, service: str, action: str, /, **body: Any) -> dict[str, Any]:
         """An operator's call to AWS in the account and region of a host."""
         return self.plane.call(service, action, body, account=where.account_id, region=where.region)
 

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from fleet.sandbox.agents import ssm
 from fleet.sandbox.hosts.shop_host import ShopHost
+from tests.sandbox.agents.acs_rig import AcsRig
 from tests.sandbox.shop import REGION, Shop
 
 
@@ -27,3 +30,9 @@ def member(shop: Shop, node: ShopHost) -> ShopHost:
     node.units.start("ecs")
     shop.clock.advance(10)
     return node
+
+
+@pytest.fixture
+def acs(tmp_path: Path) -> AcsRig:
+    """A host that is connected to an AWS of the test's own."""
+    return AcsRig(tmp_path)

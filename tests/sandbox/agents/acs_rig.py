@@ -1,0 +1,195 @@
+"""One host, and an AWS that says exactly what a test wants and writes down what it is told."""
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fleet.sandbox.agents.images import Catalogue
+from fleet.sandbox.agents.session import AwsFault, LinkDown, RoleToken
+from fleet.sandbox.chain import BareHost
+from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.schedule import Schedule
+from tests.sandbox.shop import host_spec
+
+ARN = "arn:aws:ecs:eu-west-1:111122223333:container-instance/store-042/i1"
+CLUSTER_ARN = "arn:aws:ecs:eu-west-1:111122223333:cluster/store-042"
+START = 1_800_000_000.0
+GOOD, BAD = "shops/vision:1", "shops/vision:2"
+
+
+def task_arn(name: str) -> str:
+    return f"arn:aws:ecs:eu-west-1:111122223333:task/store-042/{name}"
+
+
+def container(image: str = GOOD, name: str = "app", **fields: Any) -> dict[str, Any]:
+    return {"name": name, "image": image, "essential": True, **fields}
+
+
+def checked(interval: float = 30, retries: int = 3, start: float = 0) -> dict[str, Any]:
+    """A health check as the control plane puts it."""
+    check = {
+        "Test": ["CMD", "true"],
+        "Interval": int(interval * 1e9),
+        "Retries": retries,
+        "StartPeriod": int(start * 1e9),
+    }
+    return {
+        "healthCheckType": "docker",
+        "dockerConfig": {"config": json.dumps({"Healthcheck": check})},
+    }
+
+
+def task(name: str, *containers: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {
+        "arn": task_arn(name),
+        "taskClusterArn": CLUSTER_ARN,
+        "family": "vision",
+        "version": "7",
+        "desiredStatus": "RUNNING",
+        "containers": list(containers or (container(),)),
+        **fields,
+    }
+
+
+@dataclass
+class FakeAws:
+    """Both sides of a session; ``failures`` are raised by the next calls that report something."""
+
+    submitted: list[Mapping[str, Any]] = field(default_factory=list)
+    tries: int = 0
+    healths: list[Mapping[str, Any]] = field(default_factory=list)
+    heard: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    connects: int = 0
+    failures: list[Exception] = field(default_factory=list)
+    deaf_to: set[str] = field(default_factory=set)
+    deliver: Callable[[str, Mapping[str, Any]], None] | None = None
+
+    def register_managed_instance(self, **_: str) -> str:
+        return "mi-0123456789abcdef0"
+
+    def request_role_token(self, **_: str) -> RoleToken:
+        return RoleToken("AKIA", "x", "x", START + 1e9)
+
+    def update_instance_information(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+        return
+
+    def register_container_instance(
+        self, token: RoleToken, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {"containerInstanceArn": ARN, "attributes": body["attributes"]}
+
+    def connect(
+        self,
+        token: RoleToken,
+        *,
+        cluster: str,
+        container_instance_arn: str,
+        agent_version: str,
+        docker_version: str,
+        deliver: Callable[[str, Mapping[str, Any]], None],
+    ) -> "FakeAws":
+        self.connects += 1
+        self.deliver = deliver
+        return self
+
+    def send(self, message_type: str, message: Mapping[str, Any]) -> None:
+        self.heard.append((message_type, message))
+
+    def close(self) -> None:
+        self.deliver = None
+
+    def submit_task_state_change(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+        self.tries += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        if body["task"] in self.deaf_to:
+            raise AwsFault("ServerException", "no", 500)
+        self.submitted.append(json.loads(json.dumps(body)))
+
+    def publish_health(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.healths.append(body)
+
+
+@dataclass
+class AcsRig:
+    folder: Path
+    changes: dict[str, Any] = field(default_factory=dict)
+    clock: SandboxClock = field(default_factory=lambda: SandboxClock(0.0, START))
+    aws: FakeAws = field(default_factory=FakeAws)
+    images: Catalogue = field(default_factory=Catalogue)
+
+    def __post_init__(self) -> None:
+        self.schedule = Schedule(self.clock)
+        self._ids = itertools.count()
+        self.host = self.boot()
+
+    def boot(self) -> BareHost:
+        """The host as the sandbox makes it, new or from its files."""
+        spec = host_spec(**{"link": {"bandwidth_mbps": 80.0}, **self.changes})
+        host = BareHost(
+            spec,
+            self.folder / "host",
+            clock=self.clock,
+            schedule=self.schedule,
+            session_for=lambda _: self.aws,
+            images=self.images,
+        )
+        if not host.path("/etc/ecs/ecs.config").exists():
+            host.configure("store-042", {})
+            (host.path("/root/.aws")).mkdir(parents=True)
+            host.path("/root/.aws/credentials").write_text(
+                "[default]\naws_access_key_id=A\naws_secret_access_key=x\naws_session_token=x\n"
+            )
+        host.containers.resume()
+        host.ecs_agent.start()
+        self.clock.advance(3)
+        return host
+
+    def again(self) -> None:
+        """The sandbox is killed and comes back."""
+        self.host.ecs_agent.stop()
+        self.host.containers.halt()
+        self.host = self.boot()
+
+    def say(self, message_type: str, **message: Any) -> str:
+        message_id = f"m{next(self._ids)}"
+        heading = {
+            "messageId": message_id,
+            "clusterArn": CLUSTER_ARN,
+            "containerInstanceArn": ARN,
+        }
+        if self.aws.deliver is None:
+            raise LinkDown("no session")
+        self.aws.deliver(message_type, {**heading, **message})
+        self.clock.advance(0)
+        return message_id
+
+    def payload(self, *tasks: Mapping[str, Any]) -> str:
+        return self.say("PayloadMessage", tasks=list(tasks))
+
+    def run(self, *tasks: Mapping[str, Any], seconds: float = 60) -> None:
+        self.payload(*tasks)
+        self.clock.advance(seconds)
+
+    def stop(self, name: str) -> None:
+        self.payload({"arn": task_arn(name), "desiredStatus": "STOPPED"})
+
+    def statuses(self, name: str) -> list[str]:
+        return [b["status"] for b in self.aws.submitted if b["task"] == task_arn(name)]
+
+    def last(self, name: str) -> Mapping[str, Any]:
+        return [b for b in self.aws.submitted if b["task"] == task_arn(name)][-1]
+
+    def running(self) -> list[str]:
+        return [c.image for c in self.host.containers.all(running=True)]
+
+    def acknowledged(self) -> list[str]:
+        return [m["messageId"] for kind, m in self.aws.heard if kind == "AckRequest"]
+
+    def log(self) -> str:
+        return self.host.path("/var/log/ecs/ecs-agent.log").read_text()
