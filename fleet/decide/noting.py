@@ -48,7 +48,7 @@ def _sent(board: Board, change: Change, one: Written) -> None:
             reason="runs it already",
             target=one.target,
         )
-        board.say("verdict", "unchanged: runs it already", change.store)
+        board.say("verdict", "runs it already", change.store, {"verdict": "unchanged"})
     elif one.outcome in {Outcome.BY_HAND, Outcome.GONE}:
         _by_hand(board, change, one)
     elif one.outcome is Outcome.LOST:

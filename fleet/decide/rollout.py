@@ -5,8 +5,7 @@ A tick goes ``verbs.obey`` (what people said), ``turns.take_turn`` (what to look
 out, ``note``. All of it is pure: rows in, rows out, and the time is an argument.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from fleet.decide.board import Board, is_parked, is_sent
@@ -231,20 +230,13 @@ def wave_name(board: Board) -> str:
     return waves[rollout.wave].name if 0 <= rollout.wave < len(waves) else "convoy"
 
 
-def _data(gate: Gate) -> Mapping[str, object]:
+def _data(gate: Gate) -> dict[str, object]:
+    """The gate as plain values, for whoever tells the story."""
     return {
         "answer": gate.answer.value,
-        "checks": [
-            {
-                "name": c.name,
-                "seen": c.seen,
-                "needed": c.needed,
-                "mark": c.mark.value,
-                "detail": c.detail,
-            }
-            for c in gate.checks
-        ],
         "reason": gate.reason,
+        "checks": [{**asdict(check), "mark": check.mark.value} for check in gate.checks],
+        "counts": {variant: asdict(counted) for variant, counted in gate.counts.items()},
     }
 
 

@@ -63,7 +63,8 @@ def _see_planned(board: Board, before: Change, now: Change) -> None:
     if now.verdict is Verdict.PARKED and come:
         board.put(now)
         if before.verdict is not Verdict.PARKED:
-            board.say("verdict", f"parked: {now.reason}", now.store, {"verdict": "parked"})
+            data = {"verdict": Verdict.PARKED.value, "service": now.service}
+            board.say("verdict", now.reason, now.store, data)
         return
     back = is_parked(before) and come and now.away_since is None
     # Waiting for its turn, a row keeps its own words; only what was seen of its hosts moves on.
@@ -157,13 +158,13 @@ def _tell(board: Board, before: Change, now: Change) -> None:
     done = board.stores(c for c in rows if is_sent(c) and c.verdict is not Verdict.WAITING)
     board.say(
         "verdict",
-        f"{now.verdict.value}: {now.reason}",
+        now.reason,
         now.store,
         {
             "service": now.service,
             "verdict": now.verdict.value,
             "late": late,
             "done": len(done),
-            "sent": len(sent),
+            "of": len(sent),
         },
     )

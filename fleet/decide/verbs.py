@@ -52,6 +52,8 @@ def _resume(board: Board, verb: Verb) -> str:
         owed = [c for c in board.changes if owes(c)]
         if not owed:
             return "it is done and nothing is owed"
+        for change in owed:
+            board.move(change, look_at=None)
         board.turn(Phase.RUNNING, _because(verb, "resumed for owed stores"), finished_at=None)
         return f"{len(board.stores(owed))} owed stores are sent when they are back"
     accepted: Mapping[str, int] = board.rollout.accepted

@@ -4,7 +4,7 @@ A tick may be cut off anywhere. What it was about to do was recorded before it w
 next tick, in this process or another, looks before it believes any of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError
 from fleet.model.desired import Scheduling
 from fleet.model.inventory import Account
-from fleet.model.rollout import Action, ActionKind, Change, Rollout, Sample, Verdict
+from fleet.model.rollout import Action, ActionKind, Change, Rollout, RolloutEvent, Sample, Verdict
 from fleet.model.services import StoreView
 from fleet.model.written import Written
 
@@ -43,6 +43,8 @@ class Crew:
         owner: of the leases, as ``owner_name`` makes it.
         run_id: of the run that the audit names.
         caller: ARN that the audit names.
+        tell: told of every line of the story once it is recorded; must not raise.
+        warn: told what a service cannot do now, in one line; must not raise.
     """
 
     wiring: Wiring
@@ -51,6 +53,8 @@ class Crew:
     owner: str
     run_id: str
     caller: str
+    tell: Callable[[RolloutEvent], None]
+    warn: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class _Tick:
         lease = self._own.lease(rollout_lease(self._id))
         self._records.write_tick(lease, rollout, board.moved, board.events, answers)
         for event in board.events:
-            self._crew.wiring.listen(event)
+            self._crew.tell(event)
         self._own.proceed()
         self._shards.proceed()
         self._board = Board(rollout, board.changes, self._crew.wiring.clock.now())
