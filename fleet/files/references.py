@@ -14,6 +14,7 @@ from fleet.files.policies import BUILT_IN
 from fleet.files.resolve import Written
 from fleet.files.shape import Shape
 from fleet.files.shapes import LayerShape, StoreShape, WorkloadShape
+from fleet.model.images import is_by_digest, is_in_ecr
 from fleet.model.inventory import Architecture, Hardware, Host, Store
 
 #: ECS keeps 10 custom attributes per resource (PutAttributes); fleet itself sets up to six.
@@ -26,8 +27,6 @@ ROLLOUT_VERBS = frozenset(
     }
 )
 _WORKLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_ECR = re.compile(r"[0-9]{12}\.dkr[.-]ecr[.-][a-z0-9.-]+/[^@:]+(:[^@]+)?(@sha256:[0-9a-f]{64})?")
-_BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +119,10 @@ def check_workload(
             problems.add(workload.document.problem(path, f'"{image.image}" {wrong}', hint))
 
 
-def is_in_ecr(reference: str) -> bool:
-    """Whether an image lies in a private ECR registry, where its platforms can be read."""
-    return _ECR.fullmatch(reference) is not None
-
-
 def _image_problem(reference: str, platforms: Sequence[str]) -> tuple[str, str | None]:
     if is_in_ecr(reference):
         return "", None
-    if not _BY_DIGEST.fullmatch(reference):
+    if not is_by_digest(reference):
         return "is outside ECR and not pinned", "write it as name@sha256:<64 hex digits>"
     if not platforms:
         return "is outside ECR and names no platforms", "add platforms: [linux/arm64]"

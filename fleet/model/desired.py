@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from fleet.model.inventory import Architecture
+
 
 def content_of(body: Mapping[str, Any]) -> str:
     """The address of a task definition: SHA-256 (hex) over its canonical JSON.
@@ -35,6 +37,25 @@ class TaskDefinition:
     def of(cls, body: Mapping[str, Any]) -> "TaskDefinition":
         """A body under its own address."""
         return cls(str(body["family"]), content_of(body), body)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a workload's template gave for one variant, before anything is added or pinned.
+
+    Attributes:
+        architecture: that every box of the variant has.
+        body: input of RegisterTaskDefinition; ``family`` is WORKLOAD-VARIANT unless written.
+        store: id of the store it is for; None when it is the same for all.
+        uses: what it says of that store, as ``("region",)``.
+    """
+
+    workload: str
+    variant: str
+    architecture: Architecture
+    body: Mapping[str, Any]
+    store: str | None = None
+    uses: tuple[str, ...] = ()
 
 
 class Scheduling(StrEnum):
@@ -108,7 +129,8 @@ class ImageFact:
         pinned: ``name@sha256:...``, which is what task definitions say.
         platforms: what its index holds, as ``linux/arm64``.
         bytes: compressed size by platform; a platform that is missing is of unknown size.
-        source: ``ecr`` when the registry was read, ``declared`` when the inventory said so.
+        source: ``ecr`` when the registry was read, ``declared`` when the inventory said so,
+            ``unread`` when nobody asked: good for looking at, never for sending.
     """
 
     reference: str

@@ -247,6 +247,28 @@ class Workload:
     source: Source = Source("", 0)
     extras: Mapping[str, Any] = field(default_factory=dict)
 
+    def fits(self, box: Hardware) -> bool:
+        """Whether its conditions on hosts hold for a kind of box; those on stores are left."""
+        is_a = {
+            "hardware": box.name,
+            "architecture": box.architecture.value,
+            "variant": box.variant,
+            "accelerator": box.accelerator,
+        }
+        return all(is_a[key] in words for key, words in self.where.items() if key in is_a)
+
+    def wants(self, store: Store) -> bool:
+        """Whether its conditions on stores hold for a store; those on hosts are left aside."""
+        for key, words in self.where.items():
+            if key.startswith("label."):
+                if store.labels.get(key.removeprefix("label.")) not in words:
+                    return False
+            elif (key == "ring" and store.ring not in words) or (
+                key == "store" and store.id not in words
+            ):
+                return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Installer:

@@ -4,7 +4,8 @@ import pytest
 
 from fleet.errors import InventoryError, Problem
 from fleet.files import load_fleet
-from fleet.files.templates import Rendering, render_all, variants
+from fleet.files.templates import render_all, variants
+from fleet.model.desired import Rendering
 from fleet.model.inventory import Architecture
 from tests.files.conftest import Inventory
 
@@ -192,3 +193,100 @@ def test_types_of_variables_reach_the_task_definition(fleet: Inventory) -> None:
     fleet.write("workloads/vision.yaml", WORKLOAD.replace("memory: 64", 'memory: "64"'))
 
     assert "a whole number expected, found text" in problems(fleet)[0].message
+
+
+BY_STORE = "stores:\n" + "".join(
+    f"  {name}: {{{where}, labels: {{market: {market}}}, lifecycle: {life}, "
+    "hosts: {tel-1: {hardware: nuc}}}\n"
+    for name, where, market, life in (
+        ("s-1", "account: prod", "uk", "open"),
+        ("s-2", "account: prod", "uk", "open"),
+        ("s-3", "account: two, region: us-east-1", "us", "open"),
+        ("s-4", "account: prod", "de", "paused"),
+    )
+)
+
+
+@pytest.fixture
+def shops(fleet: Inventory) -> Inventory:
+    fleet.write("stores/all.yaml", BY_STORE)
+    fleet.write("workloads/vision.yaml", WORKLOAD.replace("[nuc, xavier, orin]", "nuc"))
+    return fleet
+
+
+def test_a_template_that_leaves_the_store_aside_is_rendered_once(shops: Inventory) -> None:
+    (made,) = render(shops)
+
+    assert (made.store, made.uses) == (None, ())
+
+
+def test_a_template_that_speaks_of_the_store_is_rendered_for_every_open_one(
+    shops: Inventory,
+) -> None:
+    words = "[{{ store.id }}, {{ store.name }}, {{ store.account_id }}, {{ store.time_zone }}]"
+    shops.template("vision.j2", TEMPLATE + f"    entryPoint: {words}\n")
+
+    made = render(shops)
+
+    assert [one.store for one in made] == ["s-1", "s-2", "s-3"]
+    assert made[2].uses == ("store.account_id", "store.id", "store.name", "store.time_zone")
+    assert made[2].body["containerDefinitions"][0]["entryPoint"] == [
+        "s-3",
+        "s-3",
+        "444455556666",
+        "Europe/London",
+    ]
+
+
+def test_stores_that_read_alike_share_one_body(shops: Inventory) -> None:
+    words = "{% if store.labels.market == 'us' %}{{ store.region }}{% else %}{{ 'eu' }}{% endif %}"
+    shops.template("vision.j2", TEMPLATE + f"    entryPoint: [{words}]\n")
+
+    one, two, three = render(shops)
+
+    assert one.body is two.body
+    assert one.uses == ("store.labels.market",)
+    assert three.uses == ("store.labels.market", "store.region")
+    assert three.body["containerDefinitions"][0]["entryPoint"] == ["us-east-1"]
+
+
+def test_a_label_that_some_stores_lack_may_have_a_default(shops: Inventory) -> None:
+    words = "{{ store.labels.zone | default('none') }}"
+    shops.template("vision.j2", TEMPLATE + f"    entryPoint: [{words}]\n")
+
+    assert render(shops)[0].body["containerDefinitions"][0]["entryPoint"] == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("{{ store.labels.zone }}", "'store.labels.zone' is undefined; there is market"),
+        ("{{ store.nmae }}", "'store.nmae' is undefined; there is account, account_id, id"),
+        ("{{ store }}", "an expression fails"),
+    ],
+)
+def test_what_a_store_does_not_say_names_template_line_and_store(
+    shops: Inventory, words: str, said: str
+) -> None:
+    shops.template("vision.j2", TEMPLATE + f"    entryPoint: [{words}]\n")
+
+    (problem,) = problems(shops)
+
+    assert (Path(problem.file).name, problem.line) == ("vision.j2", 7)
+    assert problem.message.startswith(said)
+
+
+def test_a_body_that_is_wrong_for_one_store_names_it(shops: Inventory) -> None:
+    network = "{{ 'awsvpc' if store.id == 's-2' else 'host' }}"
+    shops.template("vision.j2", TEMPLATE + f"networkMode: {network}\n")
+
+    (problem,) = problems(shops)
+
+    assert "(rendered for amd64, s-2)" in problem.message
+
+
+def test_a_template_without_an_open_store_is_tried_on_another(shops: Inventory) -> None:
+    shops.write("stores/all.yaml", BY_STORE.replace("lifecycle: open", "lifecycle: closed"))
+    shops.template("vision.j2", TEMPLATE + "    entryPoint: [{{ store.id }}]\n")
+
+    assert [one.store for one in render(shops)] == ["s-1"]

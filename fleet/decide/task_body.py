@@ -1,0 +1,106 @@
+"""What fleet adds to a rendered task definition, and what it takes from it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fleet.model.desired import LogGroup
+from fleet.model.inventory import Architecture, Workload
+
+#: What a container may have unsent before lines are dropped, when logs must not hold it up.
+LOG_BUFFER = "10m"
+#: The shortest that ECS takes (ContainerRestartPolicy, API reference).
+RESTART_PERIOD_S = 60
+
+
+def finished(body: Mapping[str, Any], pins: Mapping[str, str]) -> dict[str, Any]:
+    """A body as it is sent: images pinned, and what shops that are offline need.
+
+    - ``requiresCompatibilities`` is EXTERNAL, so that ECS checks the body for it.
+    - ``awslogs`` is non-blocking unless the template says otherwise: a blocked log stops the
+      container, and even its start (facts of 2025-06: AWS made this the default then; older
+      accounts still block).
+    - An essential container restarts on the host by itself (``restartPolicy``, run by the agent
+      since 1.83): without a control plane nobody else would start it.
+
+    Args:
+        pins: reference as rendered -> ``name@sha256:...``.
+    """
+    containers = [_container(one, pins) for one in body.get("containerDefinitions", ())]
+    made = {"requiresCompatibilities": ["EXTERNAL"], **body}
+    return {**made, "containerDefinitions": containers}
+
+
+def _container(container: Mapping[str, Any], pins: Mapping[str, str]) -> dict[str, Any]:
+    made = {**container, "image": pins[container["image"]]}
+    if container.get("essential", True):
+        made.setdefault(
+            "restartPolicy", {"enabled": True, "restartAttemptPeriod": RESTART_PERIOD_S}
+        )
+    log = container.get("logConfiguration")
+    if log and log.get("logDriver") == "awslogs":
+        options = {"mode": "non-blocking", **(log.get("options") or {})}
+        if options["mode"] == "non-blocking":
+            options.setdefault("max-buffer-size", LOG_BUFFER)
+        made["logConfiguration"] = {**log, "options": options}
+    return made
+
+
+def log_groups(body: Mapping[str, Any], retention_days: int) -> tuple[LogGroup, ...]:
+    """The log groups that the containers of a body write to, by name."""
+    names = {options["awslogs-group"] for _, options in _logs(body) if "awslogs-group" in options}
+    return tuple(LogGroup(name, retention_days) for name in sorted(names))
+
+
+def log_regions(body: Mapping[str, Any]) -> frozenset[str]:
+    """The regions that the containers of a body send their logs to."""
+    return frozenset(
+        options["awslogs-region"] for _, options in _logs(body) if "awslogs-region" in options
+    )
+
+
+def blocking_logs(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the containers whose logs may hold them up."""
+    return tuple(name for name, options in _logs(body) if options.get("mode") == "blocking")
+
+
+def _logs(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for container in body.get("containerDefinitions", ()):
+        log = container.get("logConfiguration") or {}
+        if log.get("logDriver") == "awslogs":
+            yield str(container.get("name", "")), log.get("options") or {}
+
+
+def placement(
+    workload: Workload, variant: str, architecture: Architecture
+) -> tuple[Mapping[str, Any], ...]:
+    """``placementConstraints`` that let a task land on the workload's hosts of a variant only.
+
+    A store is a cluster of its own, so what the workload says of stores needs none. The
+    architecture is asked of the agent's own attribute too: a wrong ``fleet.variant`` would
+    otherwise end as "exec format error". ``distinctInstance`` is for REPLICA; DAEMON is so anyway.
+    """
+    wanted: list[tuple[str, Sequence[str]]] = [
+        ("ecs.cpu-architecture", (architecture.ecs,)),
+        ("fleet.variant", (variant,)),
+    ]
+    wanted += [
+        (f"fleet.{key}", workload.where[key])
+        for key in ("hardware", "accelerator")
+        if key in workload.where
+    ]
+    members = tuple(
+        {"type": "memberOf", "expression": _expression(name, values)} for name, values in wanted
+    )
+    return members if workload.daemon else ({"type": "distinctInstance"}, *members)
+
+
+def _expression(attribute: str, values: Sequence[str]) -> str:
+    """In the cluster query language; quotes where a value holds more than a word."""
+    words = [word if _is_word(word) else f"'{word}'" for word in sorted(values)]
+    if len(words) == 1:
+        return f"attribute:{attribute} == {words[0]}"
+    return f"attribute:{attribute} in [{', '.join(words)}]"
+
+
+def _is_word(text: str) -> bool:
+    return all(letter.isalnum() or letter in "._-" for letter in text)
