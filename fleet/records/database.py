@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import (
     URL,
@@ -27,6 +28,12 @@ from fleet.records.tables import SCHEMA_VERSION
 
 #: Seconds that a writer waits for another one; a write of ours takes milliseconds.
 BUSY_TIMEOUT_S = 15.0
+#: Seconds in which PostgreSQL takes a transaction back from a process that was paused within it;
+#: until then the rows it had locked are nobody's to take over.
+PAUSED_S = 30.0
+#: Seconds for PostgreSQL to let us in, and for what we send to arrive at it.
+CONNECT_S = 10
+DELIVERY_S = 30
 #: First half of our keys among PostgreSQL's advisory locks; any number that nobody else takes.
 ADVISORY_LOCK = 0x666C6565
 FILE_NAME = "fleet.db"
@@ -115,6 +122,8 @@ class Database:
 
 
 _HINTS = (
+    ("lock timeout", "another run holds it: wait for that to end, then run the same again"),
+    ("idle-in-transaction", "this process stood still for too long; run the same command again"),
     ("disk is full", "free some space on the disk; what was recorded before is safe"),
     ("No space left", "free some space on the disk; what was recorded before is safe"),
     ("file is not a database", "move that file away; fleet starts a new one"),
@@ -166,14 +175,30 @@ def open_url(url: str) -> Database:
         )
     parsed = parsed.set(drivername="postgresql+psycopg")
     name = parsed.render_as_string(hide_password=True).replace("+psycopg", "", 1)
+    limits = {"connect_timeout": CONNECT_S, "tcp_user_timeout": DELIVERY_S * 1000}
     try:
-        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        engine = create_engine(
+            parsed,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            connect_args={
+                name: limit for name, limit in limits.items() if name not in parsed.query
+            },
+        )
     except ModuleNotFoundError as error:
         raise RecordsError(
             f"{name} needs the PostgreSQL driver, which is not installed",
             hint="pip install 'fleet[postgres]'",
         ) from error
+    event.listen(engine, "connect", _set_up_postgresql)
     return Database(engine, name, None)
+
+
+def _set_up_postgresql(connection: Any, _record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S * 1000:.0f}ms'")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{PAUSED_S * 1000:.0f}ms'")
+    connection.commit()
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:

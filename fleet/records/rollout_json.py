@@ -41,7 +41,7 @@ def spec_from(text: str) -> RolloutSpec:
     """
     try:
         spec = _reader(RolloutSpec)(json.loads(text))
-    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise RecordsError(
             f"the rollout was recorded in another shape than this fleet reads: {error}",
             hint="use the version of fleet that started it",

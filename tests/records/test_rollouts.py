@@ -1,0 +1,486 @@
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fleet.errors import LeaseLost, Locked, RecordsError, UsageError
+from fleet.model.history import Lease
+from fleet.model.rollout import (
+    Change,
+    Hold,
+    Phase,
+    Rollout,
+    RolloutEvent,
+    Stage,
+    VerbName,
+    Verdict,
+)
+from fleet.model.secret import Secret
+from fleet.records import Records, open_records
+from tests import rollouts as some
+
+NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+STORES = ("store-1", "store-2", "store-3")
+HOLDS = tuple((store, "vision") for store in STORES)
+
+
+def start(
+    records: Records,
+    changes: Iterable[Change] | None = None,
+    holds: Iterable[tuple[str, str]] = HOLDS,
+    at: datetime = NOON,
+) -> Rollout:
+    if changes is None:
+        changes = [some.planned(store) for store in STORES]
+    return records.rollouts.start(
+        some.spec(), changes, holds, caller="arn:me", at=at, run="run-7f3a"
+    )
+
+
+def lease(records: Records, name: str = "shard") -> Lease:
+    taken = records.leases.take(name, "me", 30.0)
+    assert taken is not None
+    return taken
+
+
+def finish(records: Records, rollout: Rollout, phase: Phase = Phase.DONE) -> Rollout:
+    own = lease(records)
+    ended = replace(rollout, phase=phase, finished_at=NOON + MINUTE, updated_at=NOON + MINUTE)
+    records.rollouts.write_tick(own, ended)
+    assert records.leases.release(own)
+    return ended
+
+
+def done(records: Records, *changes: Change) -> Rollout:
+    return finish(records, start(records, changes, holds=()))
+
+
+def test_rollouts_are_numbered_from_one(records: Records) -> None:
+    assert [start(records, holds=()).id for _ in range(3)] == ["ro-1", "ro-2", "ro-3"]
+
+
+def test_a_rollout_comes_back_as_it_was_started(records: Records) -> None:
+    began = start(records)
+    assert records.rollouts.load("ro-1") == began
+    assert began == Rollout("ro-1", some.spec(), "arn:me", NOON)
+
+
+def test_changes_come_back_in_store_and_service_order(records: Records) -> None:
+    given_changes = [some.change("store-2", Verdict.FAILED), some.planned("store-1")]
+    start(records, given_changes, holds=())
+    assert records.rollouts.changes("ro-1") == tuple(reversed(given_changes))
+
+
+def test_what_was_started_is_there_after_opening_again(
+    database_url: str | None, tmp_path: Path
+) -> None:
+    with open_records(database_url, tmp_path) as records:
+        began = start(records)
+    with open_records(database_url, tmp_path) as records:
+        assert records.rollouts.load("ro-1") == began
+
+
+printable = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=10)
+counts = st.integers(0, 2**31 - 1)
+times = st.none() | st.datetimes(datetime(1990, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+evidence = st.dictionaries(
+    printable, st.none() | st.integers() | printable | st.lists(printable, max_size=2), max_size=3
+)
+BY_KIND: Mapping[Any, st.SearchStrategy[Any]] = {
+    str: printable,
+    int: counts,
+    datetime | None: times,
+    Stage: st.sampled_from(Stage),
+    Verdict: st.sampled_from(Verdict),
+    Mapping[str, Any]: evidence,
+}
+KINDS = get_type_hints(Change)
+#: Changes with any value in every field, whatever fields there are by now.
+any_change = st.builds(
+    Change,
+    **{field.name: BY_KIND[KINDS[field.name]] for field in fields(Change)}
+    | {"service": st.just("vision-arm64"), "wave": st.integers(-1, 9)},
+)
+
+
+@pytest.fixture(scope="module")
+def module_records(tmp_path_factory: pytest.TempPathFactory) -> Iterable[Records]:
+    with open_records(None, tmp_path_factory.mktemp("db")) as opened:
+        yield opened
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(first=any_change, second=any_change)
+def test_every_change_comes_back_as_it_was_started_and_as_it_was_moved(
+    module_records: Records, first: Change, second: Change
+) -> None:
+    began = start(module_records, [first], holds=())
+    assert module_records.rollouts.changes(began.id) == (first,)
+    moved = replace(second, store=first.store)
+    own = lease(module_records, began.id)
+    module_records.rollouts.write_tick(own, began, [moved])
+    assert module_records.rollouts.changes(began.id) == (moved,)
+
+
+def test_the_moving_part_comes_back_as_a_tick_left_it(records: Records) -> None:
+    began = start(records)
+    moved = replace(
+        began,
+        phase=Phase.AWAITING,
+        why="the canary passed",
+        wave=1,
+        wave_at=NOON,
+        baking_since=NOON + MINUTE,
+        promoted=True,
+        accepted={"arm64": 2},
+        tick=7,
+        updated_at=NOON + 2 * MINUTE,
+    )
+    records.rollouts.write_tick(lease(records), moved)
+    assert records.rollouts.load("ro-1") == moved
+
+
+def test_a_tick_moves_only_the_changes_that_it_names(records: Records) -> None:
+    began = start(records)
+    before = records.rollouts.changes("ro-1")
+    sent = some.change("store-2", Verdict.OK)
+    records.rollouts.write_tick(lease(records), began, [sent])
+    assert records.rollouts.changes("ro-1") == (before[0], sent, before[2])
+
+
+def test_a_tick_tells_its_events_and_answers_verbs(records: Records) -> None:
+    began = start(records)
+    verb = records.rollouts.say("ro-1", VerbName.PAUSE, by="arn:her", at=NOON)
+    event = RolloutEvent(0, "ro-1", NOON, "verb", "paused by her", "store-1", {"id": verb.id})
+    records.rollouts.write_tick(lease(records), began, (), [event], {verb.id: "paused"})
+    (told,) = records.rollouts.events("ro-1")
+    assert replace(told, id=0) == event
+    assert records.rollouts.verbs("ro-1") == (replace(verb, answer="paused"),)
+
+
+def test_a_tick_under_a_lease_that_was_taken_over_keeps_nothing(records: Records) -> None:
+    began = start(records)
+    verb = records.rollouts.say("ro-1", VerbName.PAUSE, by="arn:her", at=NOON)
+    old = lease(records)
+    records.leases.release(old)
+    records.leases.take("shard", "somebody else", 30.0)
+    event = RolloutEvent(0, "ro-1", NOON, "verdict", "ok")
+    moved = replace(began, tick=1)
+    with pytest.raises(LeaseLost, match="somebody else has taken shard over"):
+        records.rollouts.write_tick(
+            old, moved, [some.change("store-1")], [event], {verb.id: "paused"}
+        )
+    assert records.rollouts.load("ro-1") == began
+    assert records.rollouts.changes("ro-1")[0] == some.planned("store-1")
+    assert records.rollouts.events("ro-1") == ()
+    assert records.rollouts.verbs("ro-1", unobeyed_only=True) == (verb,)
+
+
+def test_a_tick_after_its_lease_was_given_back_keeps_nothing(records: Records) -> None:
+    began, own = start(records), lease(records)
+    records.leases.release(own)
+    with pytest.raises(LeaseLost, match="given back"):
+        records.rollouts.write_tick(own, replace(began, tick=1))
+    assert records.rollouts.load("ro-1").tick == 0
+
+
+def test_a_tick_with_a_change_that_is_none_of_its_own_keeps_nothing(records: Records) -> None:
+    began = start(records)
+    strays = [some.change("store-1"), some.change("store-9")]
+    with pytest.raises(RecordsError, match="1 of 2 changes are none of ro-1"):
+        records.rollouts.write_tick(lease(records), replace(began, tick=1), strays)
+    assert records.rollouts.load("ro-1").tick == 0
+    assert records.rollouts.changes("ro-1")[0] == some.planned("store-1")
+
+
+def test_a_tick_with_an_event_of_another_rollout_is_refused(records: Records) -> None:
+    began = start(records)
+    with pytest.raises(ValueError, match="ro-2"):
+        records.rollouts.write_tick(
+            lease(records), began, (), [RolloutEvent(0, "ro-2", NOON, "wave", "")]
+        )
+
+
+HIDDEN = {"deep": [Secret("hunter2hunter2hunter2")]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "events"),
+    [
+        ([some.change("store-1", evidence=HIDDEN)], ()),
+        ((), [RolloutEvent(0, "ro-1", NOON, "wave", "", data=HIDDEN)]),
+    ],
+)
+def test_a_secret_in_a_tick_is_refused(
+    tmp_path: Path, changes: list[Change], events: list[RolloutEvent]
+) -> None:
+    with open_records(None, tmp_path) as records:
+        began, own = start(records), lease(records)
+        with pytest.raises(TypeError, match="Secret"):
+            records.rollouts.write_tick(own, began, changes, events)
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"hunter2" not in written
+
+
+def test_a_secret_in_a_spec_is_refused(records: Records) -> None:
+    spec = some.spec(pull_s=HIDDEN)
+    with pytest.raises(TypeError, match="Secret"):
+        records.rollouts.start(spec, (), (), caller="arn:me", at=NOON, run="")
+    assert records.rollouts.latest() is None
+
+
+@pytest.mark.parametrize("name", ["ro-9", "ro-0", "ro-99999999999999999999"])
+def test_a_rollout_that_is_not_there_is_said_to_be_missing(records: Records, name: str) -> None:
+    with pytest.raises(UsageError, match=f"no rollout {name}") as raised:
+        records.rollouts.load(name)
+    assert raised.value.hint == "fleet rollout history"
+
+
+@pytest.mark.parametrize("name", ["", "118", "ro-", "ro-x", "ro--1", "reg-7f3a", "ro-²"])
+def test_a_word_that_is_no_id_is_said_to_be_none(records: Records, name: str) -> None:
+    with pytest.raises(UsageError, match="no id of a rollout"):
+        records.rollouts.load(name)
+
+
+def test_rollouts_are_active_until_they_are_finished(records: Records) -> None:
+    first = start(records, holds=())
+    start(records, holds=())
+    assert records.rollouts.active() == ("ro-1", "ro-2")
+    finish(records, first)
+    assert records.rollouts.active() == ("ro-2",)
+
+
+def test_a_halted_rollout_is_still_active(records: Records) -> None:
+    began = start(records)
+    records.rollouts.write_tick(lease(records), replace(began, phase=Phase.HALTED))
+    assert records.rollouts.active() == ("ro-1",)
+
+
+def test_the_latest_is_the_one_that_was_started_last(records: Records) -> None:
+    assert records.rollouts.latest() is None
+    for _ in range(2):
+        start(records, holds=())
+    assert records.rollouts.latest() == "ro-2"
+
+
+def test_the_history_counts_stores_and_verdicts_newest_first(records: Records) -> None:
+    two = [some.change("store-1", Verdict.OK), some.change("store-2", Verdict.FAILED)]
+    start(records, two, holds=())
+    finish(records, start(records, [some.change("store-1", Verdict.OK)], holds=()))
+    second, first = records.rollouts.history()
+    assert (first.id, first.stores, first.verdicts) == (
+        "ro-1",
+        2,
+        {Verdict.OK: 1, Verdict.FAILED: 1},
+    )
+    assert (second.id, second.phase, second.finished_at) == ("ro-2", Phase.DONE, NOON + MINUTE)
+    assert (first.title, first.workloads, first.run) == (
+        some.spec().title,
+        ("vision",),
+        "run-7f3a",
+    )
+
+
+def test_the_history_is_as_long_as_asked_for(records: Records) -> None:
+    for _ in range(3):
+        start(records, holds=())
+    assert [line.id for line in records.rollouts.history(limit=2)] == ["ro-3", "ro-2"]
+
+
+def test_a_second_rollout_of_the_same_store_and_workload_is_refused(records: Records) -> None:
+    start(records)
+    with pytest.raises(Locked) as raised:
+        start(records, holds=[("store-2", "vision")], at=NOON + MINUTE)
+    assert str(raised.value) == (
+        "ro-1 holds store-2 (vision) since 2026-11-22 12:00Z, started by arn:me; "
+        "nothing was touched"
+    )
+    assert raised.value.hint == "fleet rollout status ro-1"
+    assert raised.value.exit_code == 5
+    assert records.rollouts.active() == ("ro-1",)
+
+
+def test_a_refused_rollout_takes_no_number_and_holds_nothing(records: Records) -> None:
+    start(records, holds=[("store-1", "vision")])
+    with pytest.raises(Locked):
+        start(records, holds=[("store-1", "vision"), ("store-2", "vision")])
+    assert start(records, holds=[("store-2", "vision")]).id == "ro-2"
+
+
+def test_rollouts_of_other_stores_or_workloads_do_not_exclude_each_other(
+    records: Records,
+) -> None:
+    start(records, holds=[("store-1", "vision")])
+    start(records, holds=[("store-2", "vision"), ("store-1", "telemetry")])
+    assert records.rollouts.holds() == (
+        Hold("store-1", "telemetry", "ro-2", "arn:me", NOON),
+        Hold("store-1", "vision", "ro-1", "arn:me", NOON),
+        Hold("store-2", "vision", "ro-2", "arn:me", NOON),
+    )
+
+
+def test_who_holds_many_stores_is_told_in_one_line(records: Records) -> None:
+    many = [(f"store-{n}", "vision") for n in range(1, 6)]
+    start(records, holds=many)
+    start(records, holds=[("store-9", "vision")], at=NOON + MINUTE)
+    with pytest.raises(Locked) as raised:
+        start(records, holds=[*many, ("store-9", "vision")])
+    assert str(raised.value) == (
+        "ro-1 holds store-1 (vision), store-2 (vision), store-3 (vision) and 2 more since "
+        "2026-11-22 12:00Z, started by arn:me; ro-2 holds others; nothing was touched"
+    )
+
+
+def test_a_rollout_lets_go_in_the_transaction_that_finishes_it(records: Records) -> None:
+    finish(records, start(records))
+    assert records.rollouts.holds() == ()
+    assert start(records).id == "ro-2"
+
+
+def test_a_finished_rollout_that_goes_on_holds_its_stores_again(records: Records) -> None:
+    skipped = some.planned("store-3", stage=Stage.SKIPPED)
+    began = start(records, [some.change("store-1"), some.change("store-2"), skipped])
+    ended = finish(records, began)
+    records.rollouts.write_tick(lease(records), replace(ended, finished_at=None))
+    held = [(hold.store, hold.since) for hold in records.rollouts.holds()]
+    assert held == [("store-1", NOON + MINUTE), ("store-2", NOON + MINUTE)]
+
+
+def test_a_finished_rollout_does_not_go_on_in_stores_that_another_one_holds(
+    records: Records,
+) -> None:
+    ended = finish(records, start(records))
+    start(records, holds=[("store-2", "vision")])
+    with pytest.raises(Locked, match=r"ro-2 holds store-2 \(vision\)"):
+        records.rollouts.write_tick(
+            lease(records), replace(ended, phase=Phase.RUNNING, finished_at=None)
+        )
+    assert records.rollouts.load("ro-1") == ended
+
+
+PARKED = some.planned("store-1", verdict=Verdict.PARKED)
+OWED = [
+    PARKED,
+    some.change("store-1", Verdict.DARK),
+    some.change("store-1", Verdict.DARK, stage=Stage.UNDONE),
+    some.change("store-1", Verdict.UNDELIVERED),
+]
+
+
+@pytest.mark.parametrize("change", OWED)
+def test_a_done_rollout_is_owed_what_did_not_arrive(records: Records, change: Change) -> None:
+    done(records, change)
+    assert records.rollouts.owed() == (("ro-1", change),)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        some.change("store-1", Verdict.OK),
+        some.change("store-1", Verdict.FAILED),
+        some.change("store-1", Verdict.OK, stage=Stage.UNDONE),
+        some.change("store-1", Verdict.CHANGED_BY_HAND, stage=Stage.HELD),
+        replace(PARKED, stage=Stage.SKIPPED),
+    ],
+)
+def test_what_ended_otherwise_is_not_owed(records: Records, change: Change) -> None:
+    done(records, change)
+    assert records.rollouts.owed() == ()
+
+
+@pytest.mark.parametrize("phase", [Phase.ABORTED, Phase.ROLLED_BACK])
+def test_nothing_is_owed_to_a_rollout_that_was_given_up(records: Records, phase: Phase) -> None:
+    finish(records, start(records, [PARKED], holds=()), phase)
+    assert records.rollouts.owed() == ()
+
+
+def test_nothing_is_owed_to_a_rollout_that_goes_on(records: Records) -> None:
+    start(records, [PARKED])
+    assert records.rollouts.owed() == ()
+
+
+def test_a_newer_rollout_takes_over_what_older_ones_are_owed(records: Records) -> None:
+    done(records, PARKED, replace(PARKED, store="store-2"))
+    done(records, PARKED)
+    newer = start(records, [some.planned("store-1")])
+    assert records.rollouts.supersede([("store-1", "vision")], by=newer.id) == 2
+    taken, left = records.rollouts.changes("ro-1")
+    assert (taken.stage, taken.verdict, taken.reason) == (
+        Stage.SKIPPED,
+        Verdict.PARKED,
+        "superseded by ro-3",
+    )
+    assert records.rollouts.owed() == (("ro-1", left),)
+
+
+def test_another_workload_takes_nothing_over(records: Records) -> None:
+    done(records, PARKED)
+    start(records, holds=())
+    assert records.rollouts.supersede([("store-1", "telemetry")], by="ro-2") == 0
+    assert len(records.rollouts.owed()) == 1
+
+
+def test_a_rollout_takes_nothing_over_from_a_newer_one(records: Records) -> None:
+    start(records, holds=())
+    done(records, PARKED)
+    assert records.rollouts.supersede([("store-1", "vision")], by="ro-1") == 0
+
+
+def rebuild(records: Records, name: str = "ro-7", *changes: Change) -> bool:
+    return records.rollouts.rebuild(
+        name,
+        some.spec(),
+        changes or [PARKED],
+        caller="arn:me",
+        started_at=NOON,
+        at=NOON + MINUTE,
+    )
+
+
+def test_a_rollout_that_was_rebuilt_is_done_and_is_owed(records: Records) -> None:
+    assert rebuild(records)
+    found = records.rollouts.load("ro-7")
+    assert (found.phase, found.why, found.finished_at) == (
+        Phase.DONE,
+        "rebuilt from AWS",
+        NOON + MINUTE,
+    )
+    assert records.rollouts.owed() == (("ro-7", PARKED),)
+    assert records.rollouts.active() == ()
+
+
+def test_rebuilding_twice_is_rebuilding_once(records: Records) -> None:
+    assert rebuild(records)
+    assert not rebuild(records, "ro-7", some.change("store-1"))
+    assert records.rollouts.changes("ro-7") == (PARKED,)
+
+
+def test_the_number_after_a_rebuilt_rollout_is_free(records: Records) -> None:
+    rebuild(records)
+    assert start(records).id == "ro-8"
+
+
+def test_a_rollout_of_a_newer_fleet_is_refused_by_its_shape(records: Records) -> None:
+    start(records)
+    with records._database.write() as connection:
+        connection.exec_driver_sql("UPDATE fleet_rollout_specs SET spec = '{\"curfew\":1}'")
+    with pytest.raises(RecordsError, match=r"another shape.*curfew"):
+        records.rollouts.load("ro-1")
+    assert len(records.rollouts.history()) == 1
+
+
+def test_ten_thousand_stores_are_started_and_loaded_whole(tmp_path: Path) -> None:
+    stores = [f"store-{n:05}" for n in range(10_000)]
+    changes = tuple(some.planned(store) for store in stores)
+    with open_records(None, tmp_path) as records:
+        start(records, changes, holds=[(store, "vision") for store in stores])
+        assert records.rollouts.changes("ro-1") == changes
+        assert len(records.rollouts.holds()) == len(stores)
