@@ -19,6 +19,8 @@ SHOW_CURSOR = "\x1b[?25h"
 
 INTERRUPTED = 130
 
+INSTALLS_FINISH = "hosts in the middle of installing finish first"
+
 
 def _nothing() -> None:
     pass
@@ -26,7 +28,11 @@ def _nothing() -> None:
 
 @contextmanager
 def stops_safely(
-    stop: threading.Event, *, resume: str, leaving: Callable[[], None] = _nothing
+    stop: threading.Event,
+    *,
+    resume: str,
+    leaving: Callable[[], None] = _nothing,
+    first: str = INSTALLS_FINISH,
 ) -> Iterator[None]:
     """While inside, the first signal sets ``stop``; the second ends the process.
 
@@ -35,16 +41,27 @@ def stops_safely(
     Args:
         resume: the command that finishes what is left.
         leaving: tried before the process ends at once; runs in a thread, and not for long.
+        first: what the first signal waits for, for the person who sent it.
     """
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             _leave(f"left at once; resume with: {resume}", leaving)
         stop.set()
-        _say(
-            "\nstopping: hosts in the middle of installing finish first; "
-            "Ctrl-C again leaves at once\n"
-        )
+        _say(f"\nstopping: {first}; Ctrl-C again leaves at once\n")
+
+    with _handling(on_signal):
+        yield
+
+
+@contextmanager
+def stops_quietly(stop: threading.Event) -> Iterator[None]:
+    """While inside, a signal sets ``stop``; for somebody who only looks on and goes away."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            _leave("left", _nothing)
+        stop.set()
 
     with _handling(on_signal):
         yield

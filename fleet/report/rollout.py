@@ -148,7 +148,7 @@ def waves_view(overview: Overview, width: int) -> RenderableType:
     waves = wave_counts(overview.rollout, overview.changes)
     shown = [*_ALWAYS, *(s for s in _SOMETIMES if any(w.count.get(s) for w in waves))]
     rows = [
-        (w.name, str(w.stores), *(str(w.count.get(s, 0)) for s in shown), _state(overview, w))
+        (w.name, str(w.stores), *(str(w.count.get(s, 0)) for s in shown), wave_state(overview, w))
         for w in waves
     ]
     columns = ("WAVE", "STORES", *(s.value.upper() for s in shown), "STATE")
@@ -156,13 +156,16 @@ def waves_view(overview: Overview, width: int) -> RenderableType:
         return table(columns, rows, width=width)
     return Group(
         *(
-            labelled(w.name, f"{counted(w.stores)}: {tally_words(w.count)} · {_state(overview, w)}")
+            labelled(
+                w.name, f"{counted(w.stores)}: {tally_words(w.count)} · {wave_state(overview, w)}"
+            )
             for w in waves
         )
     )
 
 
-def _state(overview: Overview, wave: WaveCount) -> str:
+def wave_state(overview: Overview, wave: WaveCount) -> str:
+    """What goes on with a wave, in a few words."""
     rollout = overview.rollout
     if wave.index < 0:
         return "came back"
