@@ -1,11 +1,14 @@
 """``fleet sandbox``: a local ECS Anywhere to try things on."""
 
 from collections.abc import Sized
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption, state_dir
+from fleet.cli import sandbox_steering
+from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+from fleet.cli.sandbox_steering import client as _client
 
 if TYPE_CHECKING:
     from fleet.sandbox.client import SandboxClient
@@ -17,10 +20,7 @@ app = typer.Typer(no_args_is_help=True)
 _DEFAULT_RATE = 20.0
 _READY_S = 30.0
 _LOOK_S = 0.05
-
-TargetArgument = Annotated[
-    str, typer.Argument(metavar="STORE|STORE/HOST", help="A store, or one of its hosts.")
-]
+TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"]
 
 
 @app.command()
@@ -44,12 +44,23 @@ def up(
             show_default=False,
         ),
     ] = None,
+    start: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="TIME",
+            formats=TIMES,
+            help="Begin at this time, as 2026-11-23T20:30:00Z (UTC). [default: now]",
+            show_default=False,
+        ),
+    ] = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
     """Start the sandbox: AWS's side, and every host of the inventory's stores that are not closed.
 
     What it holds survives a restart. On one that is up it adds hosts that are new in the inventory.
     """
+    from dataclasses import replace
+
     from fleet.cli.sandbox_spec import sandbox_spec
     from fleet.files import load_fleet
     from fleet.sandbox.statedir import read_json, spec_from_json
@@ -62,6 +73,10 @@ def up(
         rate=rate if rate is not None else before.clock_rate if before else _DEFAULT_RATE,
         throttling=throttling if throttling is not None else before.throttling if before else True,
     )
+    begin = start.replace(tzinfo=UTC).timestamp() if start else before.start if before else None
+    spec = replace(spec, start=begin)
+    if start is not None:
+        _refuse_the_past(client, spec)
     if client.pid() is not None and before is not None:
         _grow(client, before, spec)
         return
@@ -103,38 +118,11 @@ def status(as_json: JsonOption = False) -> None:
         }
         typer.echo(json.dumps(document, indent=2))
         return
-    from datetime import UTC, datetime
-
     now = datetime.fromtimestamp(clock["now"], UTC)
     pace = f"{clock['rate']:g}x real time" if clock["rate"] else "standing still"
     typer.echo(f"sandbox at {client.url()}  clock {now:%Y-%m-%d %H:%M:%S}Z, {pace}")
     for line in _table(hosts):
         typer.echo(line)
-
-
-@app.command()
-def cut(target: TargetArgument) -> None:
-    """Cut the link of a store or of one host: SSH dies, agents no longer reach AWS."""
-    hosts = _client().post("cut", {"target": target})["hosts"]
-    typer.echo(f"cut: {', '.join(hosts)}", err=True)
-    typer.echo(f"undo with: fleet sandbox restore {target}", err=True)
-
-
-@app.command()
-def restore(target: TargetArgument) -> None:
-    """Restore the link of a store or of one host, as it was cut."""
-    client = _client()
-    hosts = client.post("restore", {"target": target})["hosts"]
-    still = [
-        f"{host['store']}/{host['name']}"
-        for host in client.get("hosts")["hosts"]
-        if f"{host['store']}/{host['name']}" in hosts and host["link"] == "cut"
-    ]
-    typer.echo(f"restored: {', '.join(h for h in hosts if h not in still) or 'none'}", err=True)
-    if still:
-        typer.echo(
-            f"still cut: {', '.join(still)}, which was cut by itself or with its store", err=True
-        )
 
 
 @app.command()
@@ -154,11 +142,7 @@ def down(
         typer.echo(f"forgotten: {client.state.path}", err=True)
 
 
-def _client() -> "SandboxClient":
-    from fleet.sandbox.client import SandboxClient
-    from fleet.sandbox.statedir import StateDir
-
-    return SandboxClient(StateDir(state_dir() / "sandbox"))
+sandbox_steering.add_to(app)
 
 
 def _write_spec(state: "StateDir", spec: "SandboxSpec") -> None:
@@ -170,6 +154,20 @@ def _write_spec(state: "StateDir", spec: "SandboxSpec") -> None:
     part = state.spec.with_suffix(".part")
     part.write_text(json.dumps(spec_as_json(spec)), encoding="utf-8")
     part.replace(state.spec)
+
+
+def _refuse_the_past(client: "SandboxClient", spec: "SandboxSpec") -> None:
+    """A world that has come further than ``start`` cannot go back to it."""
+    from fleet.errors import UsageError
+    from fleet.sandbox.plane.keeping import persisted_time
+
+    reached = persisted_time(client.state.database)
+    if reached is not None and spec.start is not None and spec.start < reached:
+        raise UsageError(
+            f"the sandbox has reached {datetime.fromtimestamp(reached, UTC):%Y-%m-%dT%H:%M:%SZ}, "
+            "and time does not run backwards",
+            hint="fleet sandbox down --purge, then fleet sandbox up --start ... begins a new one",
+        )
 
 
 def _grow(client: "SandboxClient", before: "SandboxSpec", wanted: "SandboxSpec") -> None:

@@ -78,6 +78,7 @@ def _host_spec(store: Store, host: Host) -> HostSpec:
             devices=tuple(str(device) for device in box.get("devices", host.hardware.devices)),
             packages=tuple(str(name) for name in box.get("packages", ("gpg", "curl"))),
             link={"kind": store.link.kind, "latency_ms": _LATENCY_MS.get(store.link.kind, 30)},
+            hardware=host.hardware.name,
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{host.hardware.source}: {KEY} of {host.id}: {error}") from error

@@ -1,9 +1,11 @@
-"""``docker``, as far as one asks it about itself."""
+"""``docker``, as far as one asks it about itself and its containers."""
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
+from fleet.sandbox.hosts.programs import docker_things
 from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
 from fleet.sandbox.hosts.shop_host import ShopHost
 
@@ -11,6 +13,7 @@ _DOWN = (
     "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
     "Is the docker daemon running?"
 )
+_VERBS = {"version", "info", "ps", "images", "system df", "system info", "logs", "inspect"}
 _DENIED = "permission denied while trying to connect to the Docker daemon socket"
 _ACTION = re.compile(r"{{\s*(.*?)\s*}}")
 _RANGE = re.compile(r"{{\s*range\s+(.*?)\s*}}(.*?){{\s*end\s*}}", re.DOTALL)
@@ -20,30 +23,46 @@ class _TemplateError(Exception):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a command line asks for."""
+
+    words: list[str]
+    template: str
+    filters: list[str]
+    everything: bool
+
+
 def docker(host: ShopHost, call: Call) -> Reply:
-    """``version``, ``info``, ``ps``, ``images``, ``system df``, with ``--format``."""
-    words, template = _words(call)
+    """``version``, ``info``, ``ps``, ``images``, ``system df``, ``inspect``, ``logs``."""
+    asked = _read(call)
+    words = asked.words
     verb = " ".join(words[:2]) if words[:1] == ["system"] else (words or [""])[0]
     if verb in {"--version", "-v"}:
         return Reply(0, f"Docker version {_version(host)}, build 0000000\n".encode())
-    if verb not in {"version", "info", "ps", "images", "system df", "system info"}:
+    if verb not in _VERBS:
         return unsupported(call, verb or "no command")
     if not host.docker_active():
         return failed(1, _DOWN)
     if not call.root:
         return failed(1, _DENIED)
+    if verb in {"logs", "inspect"}:
+        return _about_one(host, verb, asked)
     try:
         if verb in {"version", "info", "system info"}:
             value = _about(host)["version" if verb == "version" else "info"]
-            return Reply(0, _one(template, value).encode())
-        rows = _rows(host, verb)
-        return Reply(0, "".join(_one(template, row) for row in rows).encode())
+            return Reply(0, _one(asked.template, value).encode())
+        rows = _rows(host, verb, asked)
+        return Reply(0, "".join(_one(asked.template, row) for row in rows).encode())
     except _TemplateError as error:
         return failed(64, f"template parsing error: {error}")
+    except docker_things.FilterUnknown as error:
+        return unsupported(call, f"--filter {error}")
 
 
-def _words(call: Call) -> tuple[list[str], str]:
+def _read(call: Call) -> _Asked:
     words: list[str] = []
+    filters: list[str] = []
     template = ""
     rest = iter(call.args)
     for word in rest:
@@ -52,10 +71,45 @@ def _words(call: Call) -> tuple[list[str], str]:
         elif word.startswith("--format="):
             template = word.partition("=")[2]
         elif word in {"--filter", "-f"}:
+            filters.append(next(rest, ""))
+        elif word.startswith("--filter="):
+            filters.append(word.partition("=")[2])
+        elif word in {"--tail", "-n"}:
             next(rest, "")
         elif not word.startswith("-") or not words:
             words.append(word)
-    return words, template
+    return _Asked(words, template, filters, bool({"-a", "--all", "-aq"} & set(call.args)))
+
+
+def _about_one(host: ShopHost, verb: str, asked: _Asked) -> Reply:
+    name = asked.words[1] if len(asked.words) > 1 else ""
+    container = docker_things.find(host, name)
+    if container is None:
+        return failed(1, f"Error response from daemon: No such container: {name}")
+    if verb == "logs":
+        return Reply(0, "".join(f"{line}\n" for line in container.log).encode())
+    state: dict[str, Any] = {
+        "Status": container.status,
+        "Running": container.status == "running",
+        "ExitCode": container.exit_code or 0,
+        "Error": container.error,
+        "StartedAt": docker_things.written_at(container.started_at),
+        "FinishedAt": docker_things.written_at(container.finished_at),
+    }
+    if container.health:
+        state["Health"] = {"Status": container.health}
+    value = {
+        "Id": container.id,
+        "Name": f"/{container.name}",
+        "Image": docker_things.digest(host, container),
+        "Config": {"Image": container.image, "Labels": container.labels},
+        "State": state,
+    }
+    try:
+        text = _one(asked.template, value) if asked.template else f"{json.dumps([value])}\n"
+    except _TemplateError as error:
+        return failed(64, f"template parsing error: {error}")
+    return Reply(0, text.encode())
 
 
 def _version(host: ShopHost) -> str:
@@ -74,7 +128,7 @@ def _about(host: ShopHost) -> dict[str, Any]:
         "ServerVersion": state["version"],
         "DefaultRuntime": state["default_runtime"],
         "Runtimes": {name: {"path": name} for name in state["runtimes"]},
-        "ContainersRunning": len(state["running"]),
+        "ContainersRunning": len(state["running"]) + len(host.containers.all(running=True)),
         "DockerRootDir": "/var/lib/docker",
         "OperatingSystem": host.spec.os_release.get("PRETTY_NAME", ""),
         "Architecture": host.spec.machine,
@@ -86,30 +140,12 @@ def _about(host: ShopHost) -> dict[str, Any]:
     return {"version": {"Server": engine, "Client": engine}, "info": info}
 
 
-def _rows(host: ShopHost, verb: str) -> list[dict[str, str]]:
-    state = host.docker.state()
+def _rows(host: ShopHost, verb: str, asked: _Asked) -> list[dict[str, str]]:
     if verb == "ps":
-        names = list(state["running"])
-        if host.ecs_agent.metadata():
-            names.append("ecs-agent")
-        return [
-            {"Names": name, "ID": f"{i:012x}", "State": "running"} for i, name in enumerate(names)
-        ]
-    unused = int(state.get("unused_image_mb", 0))
-    if verb == "images":
-        return [{"Repository": "unused", "Tag": "old", "Size": f"{unused}MB"}] if unused else []
-    reclaimable = f"{unused}MB (100%)" if unused else "0B"
-    kinds = ("Images", "Containers", "Local Volumes", "Build Cache")
-    return [
-        {
-            "Type": kind,
-            "TotalCount": "1" if kind == "Images" and unused else "0",
-            "Active": "0",
-            "Size": f"{unused}MB" if kind == "Images" and unused else "0B",
-            "Reclaimable": reclaimable if kind == "Images" else "0B",
-        }
-        for kind in kinds
-    ]
+        return docker_things.containers(host, everything=asked.everything, filters=asked.filters)
+    if asked.filters:
+        raise docker_things.FilterUnknown(asked.filters[0])
+    return docker_things.images(host) if verb == "images" else docker_things.disk(host)
 
 
 def _one(template: str, value: dict[str, Any]) -> str:
