@@ -1,0 +1,162 @@
+"""A verdict with what it rests on, and what the next look has to know of this one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from fleet.decide.away import first_away, host_evidence, tasks_of
+from fleet.decide.failures import common_cause
+from fleet.decide.seen import Seen
+from fleet.decide.spans import stamp
+from fleet.model.policy import Policy
+from fleet.model.printable import printable
+from fleet.model.rollout import Change, Stage, Verdict
+from fleet.model.services import TaskState
+
+#: Keys of the evidence of one try that go on from look to look.
+_KEPT = ("ok_at", "cause", "pull_counted", "restored", "settles_at", "deep_at", "tasks", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with what it rests on.
+
+    Attributes:
+        since: of the verdict, by AWS's time; an old one keeps its time.
+        evidence: replaces that of the change.
+        looked_at: AWS's time of what it rests on; an unread store keeps its time.
+        next_look_s: seconds until looking again may tell more; None when it never will.
+        stage: where the change is to be put, or None to leave it there.
+        deeper: nothing was concluded, because tasks or deployment records have to be read first.
+        retry_at: for UNDELIVERED, when it may be sent again; None when its tries are used up.
+    """
+
+    verdict: Verdict
+    reason: str
+    since: datetime
+    evidence: Mapping[str, Any]
+    away_since: datetime | None
+    pulls_failed: int
+    looked_at: datetime | None
+    next_look_s: float | None
+    stage: Stage | None = None
+    deeper: bool = False
+    retry_at: datetime | None = None
+
+    def onto(self, change: Change, now: datetime) -> Change:
+        """The change with this judgement in it; ``now`` is the run's, for the next look."""
+        wait = self.next_look_s
+        return replace(
+            change,
+            verdict=self.verdict,
+            reason=self.reason,
+            since=self.since,
+            evidence=self.evidence,
+            away_since=self.away_since,
+            pulls_failed=self.pulls_failed,
+            looked_at=self.looked_at,
+            look_at=None if wait is None else now + timedelta(seconds=wait),
+            stage=self.stage or change.stage,
+        )
+
+
+def retry_at(change: Change, policy: Policy) -> datetime | None:
+    """When a change that was not delivered may be sent again; None when it may not."""
+    if change.verdict is not Verdict.UNDELIVERED or change.since is None:
+        return None
+    if change.pulls_failed > policy.pulls:
+        return None
+    return change.since + timedelta(seconds=policy.pull_wait_s)
+
+
+def judgement(
+    seen: Seen,
+    verdict: Verdict,
+    reason: str,
+    next_look_s: float | None,
+    *,
+    stage: Stage | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Judgement:
+    """A verdict of this look; one that the change has already keeps its time."""
+    change = seen.change
+    kept = change.since if verdict is change.verdict else None
+    return Judgement(
+        verdict,
+        reason,
+        kept or seen.at,
+        {**_evidence(seen), "reason": reason, **(more or {})},
+        first_away(seen.hosts) if seen.knows_hosts else change.away_since,
+        change.pulls_failed,
+        seen.at,
+        next_look_s,
+        stage,
+    )
+
+
+def unchanged(seen: Seen, reason: str, next_look_s: float | None) -> Judgement:
+    """Nothing was learned: everything stays, but for what the reason says about that."""
+    change = seen.change
+    return Judgement(
+        change.verdict,
+        reason,
+        change.since or seen.at,
+        change.evidence,
+        change.away_since,
+        change.pulls_failed,
+        change.looked_at,
+        next_look_s,
+        retry_at=retry_at(change, seen.policy),
+    )
+
+
+def deeper_look(seen: Seen) -> Judgement:
+    """Nothing is concluded before tasks and deployment records were read."""
+    return replace(unchanged(seen, seen.change.reason, 0.0), deeper=True)
+
+
+def _evidence(seen: Seen) -> dict[str, Any]:
+    """What was seen, and what the next look has to know of this one."""
+    old = seen.change.evidence
+    evidence: dict[str, Any] = {}
+    if seen.same_send:
+        evidence = {key: old[key] for key in _KEPT if key in old}
+    evidence["send"] = seen.change.sends
+    if seen.knows_hosts:
+        evidence["hosts"] = host_evidence(seen.hosts)
+        evidence["looked_at"] = stamp(seen.at)
+    elif seen.same_send:
+        evidence.update({key: old[key] for key in ("hosts", "looked_at") if key in old})
+    if seen.primary is not None:
+        evidence["deployment"] = seen.primary.id
+    if seen.knows_tasks:
+        evidence["deep_at"] = stamp(seen.at)
+        evidence["tasks"] = [_task_evidence(seen, t) for t in _worth_telling(seen)]
+        cause = common_cause(seen.ran or seen.failed)
+        if cause:
+            evidence["cause"] = cause
+    return evidence
+
+
+def _worth_telling(seen: Seen) -> list[TaskState]:
+    """The newest few tasks of what was sent."""
+    own = [t for t in tasks_of(seen.change, seen.view) if t.task_definition == seen.change.target]
+    own.sort(key=lambda t: (t.created_at or seen.began, t.arn), reverse=True)
+    return own[:4]
+
+
+def _task_evidence(seen: Seen, task: TaskState) -> dict[str, Any]:
+    exits = [c.exit_code for c in task.containers if c.exit_code is not None]
+    said = next((c.reason for c in task.containers if c.reason), task.stopped_reason)
+    return {
+        "id": task.arn.rpartition("/")[2],
+        "host": seen.by_host.get(task.container_instance_arn, ""),
+        "status": task.last_status,
+        "health": task.health,
+        "started_at": stamp(task.started_at),
+        "stopped_at": stamp(task.stopped_at),
+        "stop_code": task.stop_code,
+        "exit_codes": exits,
+        "reason": printable(said, limit=300),
+    }
