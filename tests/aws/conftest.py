@@ -10,6 +10,7 @@ from fleet.sandbox.plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from tests.aws.canned import Canned, serving
 from tests.sandbox.plane.rig import EMEA, Rig
+from tests.sandbox.plane.works import Shops
 
 ACCOUNT = Account("emea-prod", EMEA)
 REGION = "eu-west-1"
@@ -99,3 +100,9 @@ def sandbox_time(rig: Rig) -> SandboxTime:
 def shard(sandbox_time: SandboxTime) -> Iterator[Shard]:
     with AwsAccess(sandbox_time) as access:
         yield access.shard(ACCOUNT, REGION)
+
+
+@pytest.fixture
+def shops(rig: Rig) -> Shops:
+    """Hosts of the sandbox that run tasks."""
+    return Shops(rig)
