@@ -29,6 +29,34 @@ def test_a_fast_clock_can_be_advanced_too() -> None:
     assert clock.advance(86_400) >= 86_400
 
 
+def test_a_clock_at_another_rate_goes_on_from_where_it_was() -> None:
+    clock = SandboxClock(rate=0, start=1000.0)
+    clock.set_rate(1e6)
+    assert clock.wait_until(5000.0, timeout=5)
+    clock.set_rate(0)
+    stood = clock.now()
+    assert stood >= 5000
+    assert clock.now() == stood
+
+
+def test_whoever_waits_notices_that_the_rate_has_changed() -> None:
+    clock = SandboxClock(rate=0, start=0.0)
+    seen: list[bool] = []
+    thread = threading.Thread(target=lambda: seen.append(clock.wait_until(100.0, timeout=10)))
+    thread.start()
+    clock.set_rate(1e6)
+    thread.join()
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_refused_and_changes_nothing(rate: float) -> None:
+    clock = SandboxClock(rate=0, start=1000.0)
+    with pytest.raises(UsageError, match="clock rate"):
+        clock.set_rate(rate)
+    assert clock.rate == 0
+
+
 def test_a_clock_without_a_start_begins_at_the_machines_time() -> None:
     assert abs(SandboxClock().now() - time.time()) < 60
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +215,34 @@ def test_a_cut_store_and_a_cut_host_are_undone_one_by_one(rig: Rig) -> None:
         assert rig.host("cam-1")["link"] == "up"
 
 
+def test_a_flapping_link_flaps_on_after_a_restart(rig: Rig) -> None:
+    with running(rig.state):
+        body = {"target": "store-042/cam-1", "every_s": 100_000, "down_s": 99_999}
+        rig.client.post("flap", body)
+        assert rig.host("cam-1")["link"] == "cut"
+    with running(rig.state) as daemon:
+        assert rig.host("cam-1")["cut_by"] == ["flap"]
+        rig.client.post("restore", {"target": "store-042/cam-1"})
+        assert daemon.shops.host("store-042/cam-1").knobs.cut_by == []
+
+
+def test_what_was_told_of_images_holds_after_a_restart(rig: Rig) -> None:
+    with running(rig.state):
+        rig.client.tell_images({"shops/vision:2": {"run": "crash", "after_s": 30}})
+    with running(rig.state):
+        assert rig.client.images() == {"shops/vision:2": {"run": "crash", "after_s": 30}}
+
+
+def test_a_world_with_a_time_of_its_own_goes_on_from_there(rig: Rig) -> None:
+    spec = replace(rig.spec, start=1_700_000_000.0, clock_rate=0.0)
+    rig.state.spec.write_text(json.dumps(spec_as_json(spec)))
+    with running(rig.state) as daemon:
+        assert daemon.clock.now() == 1_700_000_000
+        rig.client.post("clock/advance", {"seconds": 50})
+    with running(rig.state) as daemon:
+        assert 1_700_000_050 <= daemon.clock.now() < 1_700_000_100
+
+
 def test_a_link_that_was_cut_is_cut_after_a_restart(rig: Rig) -> None:
     with running(rig.state):
         rig.client.post("cut", {"target": "store-042/cam-1"})
@@ -250,6 +278,8 @@ def test_knobs_are_turned_and_hosts_rebooted_from_outside(rig: Rig) -> None:
         ("knobs", {"host": "store-042/tel-1", "settings": {"x": 1}}, "no such knob: x"),
         ("knobs", {"host": "store-042/tel-1"}, "knobs are set by"),
         ("hosts", {"hosts": [{"store": "x"}]}, "cannot be read"),
+        ("slow", {"target": "store-042", "mbps": "fast"}, "'mbps' must be a number"),
+        ("flap", {"target": "store-042", "every_s": 60, "down_s": 60}, "knob flap cannot be"),
     ],
 )
 def test_a_control_call_that_makes_no_sense_is_refused(

@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -170,3 +171,40 @@ def test_timers_run_in_order_whatever_the_size_of_the_steps(
     for _ in range(steps):
         clock.advance(101 / steps)
     assert seen == sorted(moments)
+
+
+def test_a_clock_that_begins_to_run_wakes_the_schedule(clock: SandboxClock) -> None:
+    schedule = Schedule(clock)
+    ran = threading.Event()
+    schedule.at(1000, ran.set)
+    schedule.start()
+    try:
+        assert not ran.wait(0.02)
+        clock.set_rate(1e6)
+        assert ran.wait(4)
+    finally:
+        schedule.stop()
+
+
+def test_callables_take_turns_also_while_a_running_clock_is_advanced() -> None:
+    clock = SandboxClock(rate=1000, start=0.0)
+    schedule = Schedule(clock)
+    lock, overlaps, ran = threading.Lock(), [], threading.Semaphore(0)
+
+    def work() -> None:
+        if lock.acquire(blocking=False):
+            time.sleep(0.001)
+            lock.release()
+        else:
+            overlaps.append(clock.now())
+        ran.release()
+
+    for moment in range(40):
+        schedule.at(float(moment), work)
+    schedule.start()
+    try:
+        clock.advance(40)
+        assert all(ran.acquire(timeout=5) for _ in range(40))
+    finally:
+        schedule.stop()
+    assert overlaps == []

@@ -445,6 +445,7 @@ def test_a_web_page_is_refused(site: Site) -> None:
 
 def test_a_control_request_needs_its_header(site: Site) -> None:
     assert site.http("POST", "/_sandbox/stop", None, {})[0] == 403
+    assert site.http("PUT", "/_sandbox/clock", {"rate": 1}, {})[0] == 403
     assert not site.server.wait_for_stop(0)
 
 

@@ -3,13 +3,16 @@
 import json
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from fleet.sandbox.agents import ssm
+from fleet.sandbox.agents.containers import Container, Pulled
 from fleet.sandbox.hosts.programs.docker import render
+from fleet.sandbox.hosts.shop_host import ShopHost
 from tests.sandbox.hosts.conftest import Run
-from tests.sandbox.shop import AMAZON_LINUX, REGION, UBUNTU, Shop
+from tests.sandbox.shop import AMAZON_LINUX, DOCKER, REGION, UBUNTU, Shop
 
 
 @pytest.mark.parametrize(
@@ -284,3 +287,79 @@ def test_a_program_says_so_when_the_sandbox_is_gone(shop: Shop, run: Run) -> Non
     refused = run(host, "df /")
     assert refused.returncode == 125
     assert "the sandbox is not running" in refused.stderr
+
+
+LINE = "libnvinfer.so.8: cannot open shared object file"
+
+
+def put(host: ShopHost, name: str, status: str = "running", **fields: Any) -> None:
+    labels = {"com.amazonaws.ecs.task-arn": "arn:t1"}
+    made = Container(name * 8, f"ecs-vision-7-app-{name}", "shops/vision:2", labels, **fields)
+    made.status, made.started_at, made.finished_at = status, host.clock.now(), host.clock.now()
+    host.containers.create(made)
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        ("docker ps --format '{{.Names}}'", "ecs-vision-7-app-aa\ncam-legacy"),
+        (
+            "docker ps -a --format '{{.Names}} {{.Status}}' | head -1",
+            "ecs-vision-7-app-bb Exited (3) 0 seconds ago",
+        ),
+        ("docker ps --filter label=com.amazonaws.ecs.task-arn | wc -l", "1"),
+        ("docker ps -aq --filter name=vision --format '{{.State}}'", "exited\nrunning"),
+        ("docker ps -a -f status=exited --format '{{.Names}}'", "ecs-vision-7-app-bb"),
+        ("docker logs ecs-vision-7-app-bb", LINE),
+        ("docker inspect --format '{{.State.ExitCode}}' ecs-vision-7-app-bb", "3"),
+        ("docker inspect --format '{{.State.Health.Status}}' aaaa", "healthy"),
+        ("docker info --format '{{.ContainersRunning}}'", "2"),
+    ],
+)
+def test_docker_shows_the_containers_of_tasks(
+    shop: Shop, run: Run, command: str, printed: str
+) -> None:
+    host = shop.host()
+    put(host, "aa", health="healthy")
+    put(host, "bb", "exited", exit_code=3, log=[LINE])
+    assert run(host, f"sudo {command}").stdout.strip() == printed
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("docker ps --filter ancestor=x", "does not simulate '--filter ancestor'"),
+        ("docker logs nobody", "No such container: nobody"),
+        ("docker inspect --format '{{.Nope}}' ecs-vision-7-app-aa", "cannot evaluate"),
+    ],
+)
+def test_docker_refuses_what_it_cannot_show(
+    shop: Shop, run: Run, command: str, complaint: str
+) -> None:
+    host = shop.host()
+    put(host, "aa")
+    refused = run(host, f"sudo {command}")
+    assert refused.returncode != 0
+    assert complaint in refused.stderr
+
+
+def test_images_take_space_and_are_listed(shop: Shop, run: Run) -> None:
+    host = shop.host(docker={**DOCKER, "unused_image_mb": 0})
+    pulled: list[Pulled] = []
+    host.containers.pull("shops/vision:2", pulled.append)
+    before = run(host, "df -m / | tail -1 | cut -d' ' -f4").stdout
+    shop.clock.advance(60)
+    assert pulled[0].error == ""
+    assert int(before) - int(run(host, "df -m / | tail -1 | cut -d' ' -f4").stdout) == 200
+    listed = run(host, "sudo docker images --format '{{.Repository}} {{.Tag}} {{.Size}}'")
+    assert listed.stdout == "shops/vision 2 200MB\n"
+    reclaimable = run(host, "sudo docker system df --format '{{.Reclaimable}}' | head -1")
+    assert reclaimable.stdout == "200MB (100%)\n"
+
+
+def test_stopping_docker_ends_the_containers_of_tasks(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    put(host, "aa")
+    run(host, "sudo systemctl restart docker")
+    assert host.containers.all(running=True) == []
+    assert run(host, "sudo docker ps -a --format '{{.State}}'").stdout == "exited\n"
