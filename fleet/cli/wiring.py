@@ -9,16 +9,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from fleet.aws.session import AwsAccess
-from fleet.cli.clock import clock_from_environment
+from fleet.cli.door import open_door
 from fleet.cli.options import state_dir
-from fleet.decide.budget import ShardBudget, call_share
 from fleet.engine.wiring import KeyAccepted, Wiring
 from fleet.errors import UsageError
 from fleet.files import load_fleet, load_pins, save_machine_id
 from fleet.model.inventory import Fleet, Host
 from fleet.model.progress import Event
-from fleet.records import open_records
+from fleet.records import Records, open_records
 from fleet.ssh.connection import Connection, open_connection
 from fleet.ssh.known_hosts import KnownHosts, entry_name
 
@@ -35,6 +33,15 @@ def ssh_config_path() -> Path | None:
     return path if path.is_file() else None
 
 
+def records_from_environment() -> Records:
+    """The records at ``FLEET_DATABASE_URL``, else those in the state folder.
+
+    Raises:
+        RecordsError: they cannot be opened.
+    """
+    return open_records(os.environ.get("FLEET_DATABASE_URL"), state_dir())
+
+
 def open_wiring(
     inventory: Path,
     *,
@@ -42,20 +49,20 @@ def open_wiring(
     accept_new_host_keys: bool = False,
     pinned: Callable[[str], None] = lambda _host_id: None,
     stop: threading.Event | None = None,
+    door: Door | None = None,
 ) -> Wiring:
     """Load the inventory and connect the edges to it; contacts nobody yet.
 
     Args:
         pinned: told the id of each host whose new SSH host key was accepted and pinned.
+        door: the way to AWS, for whoever hands it to shard jobs too; a new one if none is given.
 
     Raises:
         InventoryError: with every problem of the inventory.
     """
     fleet = load_fleet(inventory)
-    clock = clock_from_environment()
-    records = open_records(os.environ.get("FLEET_DATABASE_URL"), state_dir())
-    share = call_share(os.environ.get("FLEET_CALL_SHARE"))
-    access = AwsAccess(clock, budgets=lambda _account_id, _region: ShardBudget(share=share))
+    door = open_door()
+    records = records_from_environment()
     ssh_config = ssh_config_path()
 
     def connect(host: Host, accepted: KeyAccepted | None) -> Connection:
@@ -74,8 +81,8 @@ def open_wiring(
 
     return Wiring(
         fleet=fleet,
-        clock=clock,
-        shard=access.shard,
+        clock=door.clock,
+        shard=door.shard,
         records=records,
         connect=connect,
         load_pins=lambda: load_pins(inventory),

@@ -158,6 +158,15 @@ def _judge_wave(board: Board, finding: Finding) -> Gate | None:
     return gate
 
 
+def gate_now(board: Board, history: Sample | None) -> Gate | None:
+    """The present arithmetic of what is judged now; moves nothing. None when nothing was sent."""
+    waves = len(board.rollout.spec.waves)
+    rows = list(board.current if board.rollout.wave < waves else board.convoy)
+    if not rows:
+        return None
+    return _ask(board, rows, _darkness(board, None, history))
+
+
 def _note_baking(board: Board, *, complete: bool) -> None:
     since = board.rollout.baking_since
     if complete != (since is not None):

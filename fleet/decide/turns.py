@@ -136,6 +136,14 @@ def _next_up(board: Board) -> tuple[tuple[str, ...], datetime | None, str]:
     return tuple(chosen), first.next_at, first.reason
 
 
+def waiting_for_windows(board: Board) -> list[tuple[str, Permission]]:
+    """Stores whose turn it is but for their window or a freeze, with what they wait for."""
+    if board.rollout.phase is not Phase.RUNNING:
+        return []
+    asked = ((store, permission(board, store)) for store, _ in _waiting(board))
+    return [(store, said) for store, said in asked if not said.allowed]
+
+
 def _opening(refused: Permission) -> datetime:
     return refused.next_at or datetime.max.replace(tzinfo=UTC)
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from fleet import __version__
 from fleet.errors import FleetError, UsageError
+from fleet.model.printable import printable
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -109,9 +110,9 @@ def _check_workers(client: "Client", url: str) -> None:
             f"the Dask scheduler at {url} has no workers",
             hint=f"start some: dask worker {_address(url)}",
         ) from error
-    except ImportError as error:
+    except Exception as error:  # noqa: BLE001 - what a worker could not do comes as a bare Exception
         raise FleetError(
-            f"a worker of {url} cannot run fleet's jobs: {error}",
+            f"a worker of {url} cannot run fleet's jobs: {printable(str(error), limit=200)}",
             hint=f"install fleet {__version__} where the workers run",
         ) from error
     others = {name: version for name, version in versions.items() if version != __version__}
