@@ -2,24 +2,39 @@
 
 import typer
 
-from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+from fleet.cli.options import (
+    DEFAULT_INVENTORY,
+    AllOption,
+    InventoryOption,
+    JsonOption,
+    RingOption,
+    StoresArgument,
+    WhereOption,
+)
 
 
 def doctor(
+    stores: StoresArgument = None,
+    where: WhereOption = "",
+    ring: RingOption = "",
+    every: AllOption = False,
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
     """Check this machine, its credentials and AWS for everything a run needs; changes nothing.
 
-    Ends with 1 when a check fails. Every check that is not ok comes with its fix.
+    With stores chosen, asks only about them and where they live. Ends with 1 when a check fails.
+    Every check that is not ok comes with its fix.
     """
     import json as json_format
     import sys
+    from dataclasses import replace
 
+    from fleet.cli.selecting import choice_of, stores_to_show
     from fleet.cli.stopping import leaves_at_once
     from fleet.cli.wiring import open_wiring, pinned_hosts
     from fleet.engine.doctor import failed, local_checks, remote_checks
-    from fleet.errors import FleetError, InventoryError
+    from fleet.errors import FleetError, UsageError
     from fleet.model.onboarding import Check, CheckResult
     from fleet.report.checks import checks_document, checks_view
     from fleet.report.screen import console_for
@@ -28,10 +43,12 @@ def doctor(
     with leaves_at_once(lambda: "interrupted; nothing was changed"):
         try:
             wiring = open_wiring(inventory, listen=lambda _event: None)
+            chosen = stores_to_show(wiring.fleet, choice_of(stores, where, ring, every))
+            wiring = replace(wiring, fleet=replace(wiring.fleet, stores=chosen))
             local = local_checks(wiring, pinned_hosts(wiring.fleet, inventory))
             checks = (*local, *remote_checks(wiring))
-        except InventoryError:
-            raise  # its problems are lines of their own, and `fleet validate` is their command
+        except UsageError:
+            raise  # wrong words, or an inventory whose problems are lines of their own
         except FleetError as error:
             checks = (failed("surroundings", error),)
     if json:

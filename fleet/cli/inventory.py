@@ -4,25 +4,44 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+from fleet.cli.options import (
+    DEFAULT_INVENTORY,
+    AllOption,
+    InventoryOption,
+    JsonOption,
+    RingOption,
+    StoresArgument,
+    WhereOption,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list")
 def list_stores(
+    stores: StoresArgument = None,
+    where: WhereOption = "",
+    ring: RingOption = "",
+    every: AllOption = False,
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """List every store: where it is, how it is connected and what stands in it."""
+    """List stores: where they are, how they are connected and what stands in them.
+
+    Lists every store when none is chosen.
+    """
     import json as json_format
     import sys
+    from dataclasses import replace
 
+    from fleet.cli.selecting import choice_of, stores_to_show
     from fleet.files import load_fleet
     from fleet.report.inventory import fleet_document, fleet_view
     from fleet.report.screen import console_for
 
     fleet = load_fleet(inventory)
+    chosen = stores_to_show(fleet, choice_of(stores, where, ring, every))
+    fleet = replace(fleet, stores=chosen)
     if json:
         typer.echo(json_format.dumps(fleet_document(fleet), indent=2))
         return

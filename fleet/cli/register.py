@@ -4,11 +4,23 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption, YesOption
+from fleet.cli.options import (
+    DEFAULT_INVENTORY,
+    AllOption,
+    InventoryOption,
+    JsonOption,
+    RingOption,
+    StoresArgument,
+    WhereOption,
+    YesOption,
+)
 
 
 def register(
-    stores: Annotated[list[str], typer.Argument(metavar="STORE...", help="Ids of stores.")],
+    stores: StoresArgument = None,
+    where: WhereOption = "",
+    ring: RingOption = "",
+    every: AllOption = False,
     host: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,12 +54,14 @@ def register(
     """Register the hosts of stores with SSM and ECS, or finish what was left half done.
 
     Reads every host and AWS first, says what each host is and what will be done, asks, does it, and
-    verifies it on the host, in SSM and in ECS. Running it again does nothing and says why.
+    verifies it on the host, in SSM and in ECS. Running it again does nothing and says why. `--all`
+    means all open stores, and so do conditions and rings that do not speak of lifecycle.
     """
     from fleet.cli.registering import Asked, register_stores
+    from fleet.cli.selecting import choice_of
 
     asked = Asked(
-        stores=stores,
+        choice=choice_of(stores, where, ring, every),
         hosts=host or [],
         inventory=inventory,
         plan=plan,

@@ -15,10 +15,11 @@ from rich.console import Console
 from fleet.cli.options import state_dir
 from fleet.cli.run_log import Observers
 from fleet.cli.run_record import RunRecord, recorded
-from fleet.cli.selecting import select, select_hosts
+from fleet.cli.selecting import select_hosts, stores_to_change
 from fleet.cli.stopping import leaves_at_once, stops_safely
 from fleet.cli.streams import Talk, let_go
 from fleet.cli.wiring import open_wiring
+from fleet.decide.selection import Choice, describe
 from fleet.engine.ledgers import ShardView
 from fleet.engine.register import Key, Prepared, Selection, arrive, execute, prepare, unchanged
 from fleet.engine.wiring import Wiring
@@ -26,9 +27,9 @@ from fleet.errors import FleetError, Interrupted, Locked, UsageError
 from fleet.model.inventory import Fleet
 from fleet.model.progress import Outcome, RegisterResult
 from fleet.report.commands import Again
-from fleet.report.plan import caller_line, plan_view, plans_document, store_line
+from fleet.report.plan import caller_line, plan_view, plans_document
 from fleet.report.progress import LiveProgress, PlainProgress
-from fleet.report.register import result_document, result_view
+from fleet.report.register import result_document, result_view, stores_lines
 from fleet.report.screen import console_for
 
 #: Exit code of a plan that would change something.
@@ -39,7 +40,7 @@ CHANGES_PENDING = 3
 class Asked:
     """The words of the command, as its options explain them."""
 
-    stores: Sequence[str]
+    choice: Choice
     hosts: Sequence[str]
     inventory: Path
     plan: bool
@@ -65,7 +66,7 @@ def register_stores(asked: Asked) -> int:
         pinned=pinned.append,
         stop=threading.Event(),
     )
-    selection = _selection(wiring.fleet, asked)
+    selection = _selection(wiring.fleet, asked, talk)
     with leaves_at_once(lambda: "interrupted; nothing was done"):
         shards = arrive(wiring, selection)
     callers = [view.caller.arn for view in shards.values()]
@@ -80,9 +81,10 @@ def register_stores(asked: Asked) -> int:
                 prepared = prepare(wiring, selection, shards, run.id)
                 agreed = asked.plan or asked.yes or _agreed(prepared, talk)
             if agreed and not asked.plan:
-                result = _execute(wiring, prepared, selection, (observers, talk, run))
+                again = _again(selection, asked)
+                result = _execute(wiring, prepared, again, (observers, talk, run))
                 run.end(_outcome(result))
-                _print_result(result, _again(selection), talk, as_json=asked.json)
+                _print_result(result, again, talk, as_json=asked.json)
                 return exit_code(result)
         if asked.plan:
             run.end("planned")
@@ -109,15 +111,16 @@ def exit_code(result: RegisterResult) -> int:
     return Locked.exit_code if bad == {Outcome.LOCKED} else FleetError.exit_code
 
 
-def _selection(fleet: Fleet, asked: Asked) -> Selection:
-    named = select(fleet, asked.stores)
+def _selection(fleet: Fleet, asked: Asked, talk: Console) -> Selection:
+    named = stores_to_change(fleet, asked.choice, lambda line: talk.print(line, soft_wrap=True))
     ids = select_hosts(named, asked.hosts)
     stores = tuple(s for s in named if not ids or any(h.id in ids for h in s.hosts))
     return Selection(stores, ids, asked.set_runtime)
 
 
-def _again(selection: Selection) -> Again:
-    return Again(selection.hosts, selection.set_runtime)
+def _again(selection: Selection, asked: Asked) -> Again:
+    words = [describe(asked.choice), *(f"--host {word}" for word in asked.hosts)]
+    return Again(selection.hosts, selection.set_runtime, " ".join(words))
 
 
 def _log_folder(run_id: str) -> Path:
@@ -138,8 +141,8 @@ def _says_what_was_pinned(pinned: Sequence[str], talk: Console) -> Iterator[None
 def _say_who_and_where(
     selection: Selection, shards: Mapping[Key, ShardView], run_id: str, talk: Console
 ) -> None:
-    for store in selection.stores:
-        talk.print(store_line(store, run_id))
+    for line in stores_lines(selection.stores, run_id):
+        talk.print(line)
     for (account, region), view in shards.items():
         talk.print(caller_line(f"{account}/{region}", view.caller))
 
@@ -161,7 +164,7 @@ def _agreed(prepared: Prepared, talk: Console) -> bool:
 def _execute(
     wiring: Wiring,
     prepared: Prepared,
-    selection: Selection,
+    again: Again,
     shown: tuple[Observers, Console, RunRecord],
 ) -> RegisterResult:
     observers, talk, run = shown
@@ -173,7 +176,7 @@ def _execute(
         run.end("left")
         progress.close()
 
-    resume = _again(selection).command([s.id for s in selection.stores])
+    resume = again.command([s.id for s in prepared.selection.stores])
     try:
         with stops_safely(wiring.stop, resume=resume, leaving=leaving):
             return execute(wiring, prepared)

@@ -1,30 +1,43 @@
 """Which stores and hosts a command was asked to act on; nothing that was not named is ever in."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from fleet.decide.selection import Choice, choose, left_out, lives
 from fleet.errors import EmptySelection, UsageError
 from fleet.model.inventory import Fleet, Store
 
 
-def select(fleet: Fleet, names: Sequence[str]) -> tuple[Store, ...]:
-    """The stores named, in the order given, each once.
+def choice_of(stores: Sequence[str] | None, where: str, ring: str, every: bool) -> Choice:
+    """The words of a command's options."""
+    return Choice(tuple(stores or ()), where, ring, every)
+
+
+def stores_to_show(fleet: Fleet, choice: Choice) -> tuple[Store, ...]:
+    """For commands that only look: the stores chosen, or all of them.
 
     Raises:
-        UsageError: no such store; names the nearest.
-        EmptySelection: nothing was named.
+        UsageError: a word means nothing, or no store is what was asked for.
     """
-    if not names:
-        raise EmptySelection("no store was named", hint="fleet inventory list")
-    known = {s.id: s for s in fleet.stores}
-    missing = [name for name in names if name not in known]
-    if missing:
-        near = difflib.get_close_matches(missing[0], known, n=3)
-        raise UsageError(
-            f"no store {missing[0]!r} in the inventory ({len(known)} stores)",
-            hint=f"did you mean {', '.join(near)}?" if near else "fleet inventory list",
-        )
-    return tuple(known[name] for name in dict.fromkeys(names))
+    return choose(fleet, choice) if choice.is_given else fleet.stores
+
+
+def stores_to_change(
+    fleet: Fleet, choice: Choice, tell: Callable[[str], None]
+) -> tuple[Store, ...]:
+    """For commands that act: the stores chosen, without those that are not open.
+
+    Args:
+        tell: told which stores are left out, and why.
+
+    Raises:
+        UsageError: nothing was chosen, a word means nothing, or no store is what was asked for.
+    """
+    stores = choose(fleet, choice, acting=True)
+    without = left_out(fleet, choice)
+    if without:
+        tell(f"left out, not open: {lives(without)} (name their ids to include them)")
+    return stores
 
 
 def select_hosts(stores: Sequence[Store], wanted: Sequence[str]) -> frozenset[str]:

@@ -1,27 +1,35 @@
 """``fleet status``: stores and hosts, ledger by ledger, each with its age."""
 
-from typing import Annotated
-
 import typer
 
-from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+from fleet.cli.options import (
+    DEFAULT_INVENTORY,
+    AllOption,
+    InventoryOption,
+    JsonOption,
+    RingOption,
+    StoresArgument,
+    WhereOption,
+)
 
 
 def status(
-    stores: Annotated[
-        list[str] | None, typer.Argument(metavar="[STORE...]", help="Ids of stores; all if none.")
-    ] = None,
+    stores: StoresArgument = None,
+    where: WhereOption = "",
+    ring: RingOption = "",
+    every: AllOption = False,
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
     """Show what SSM, ECS and the last visit say about every host, and how old that is.
 
-    Ends with 1 when something could not be read: what is shown for it is what was recorded before.
+    Shows every store when none is chosen. Ends with 1 when something could not be read: what is
+    shown for it is what was recorded before.
     """
     import json as json_format
     import sys
 
-    from fleet.cli.selecting import select
+    from fleet.cli.selecting import choice_of, stores_to_show
     from fleet.cli.stopping import leaves_at_once
     from fleet.cli.wiring import open_wiring
     from fleet.engine.status import read_status
@@ -29,7 +37,7 @@ def status(
     from fleet.report.status import status_document, status_view
 
     wiring = open_wiring(inventory, listen=lambda _event: None)
-    chosen = select(wiring.fleet, stores) if stores else wiring.fleet.stores
+    chosen = stores_to_show(wiring.fleet, choice_of(stores, where, ring, every))
     with leaves_at_once(lambda: "interrupted while reading"):
         seen = read_status(wiring, chosen)
     now = wiring.clock.now()

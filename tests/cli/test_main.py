@@ -58,7 +58,7 @@ def test_the_version_is_the_changelogs() -> None:
     ("words", "said"),
     [
         (["regster"], "No such command"),
-        (["register"], "Missing argument"),
+        (["register"], "no store was chosen"),
         (["register", "store-042", "--hots", "x"], "--host"),
         (["register", "store-24"], "did you mean"),
         (["register", "store-042", "--host", "cam-9"], "hosts there: "),
