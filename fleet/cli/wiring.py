@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fleet.cli.door import open_door
 from fleet.cli.options import state_dir
+from fleet.engine.door import Door
 from fleet.engine.wiring import KeyAccepted, Wiring
 from fleet.errors import UsageError
 from fleet.files import load_fleet, load_pins, save_machine_id
@@ -55,13 +56,13 @@ def open_wiring(
 
     Args:
         pinned: told the id of each host whose new SSH host key was accepted and pinned.
-        door: the way to AWS, for whoever hands it to shard jobs too; a new one if none is given.
+        door: the way to AWS; this process's own if none is given.
 
     Raises:
         InventoryError: with every problem of the inventory.
     """
     fleet = load_fleet(inventory)
-    door = open_door()
+    door = door or open_door()
     records = records_from_environment()
     ssh_config = ssh_config_path()
 
