@@ -110,7 +110,7 @@ def _check_workers(client: "Client", url: str) -> None:
             f"the Dask scheduler at {url} has no workers",
             hint=f"start some: dask worker {_address(url)}",
         ) from error
-    except Exception as error:  # noqa: BLE001 - what a worker could not do comes as a bare Exception
+    except Exception as error:  # what a worker could not do comes as one without a kind
         raise FleetError(
             f"a worker of {url} cannot run fleet's jobs: {printable(str(error), limit=200)}",
             hint=f"install fleet {__version__} where the workers run",
