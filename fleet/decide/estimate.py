@@ -204,12 +204,19 @@ def _least(matter: Matter) -> float:
         if not stores:
             continue
         rounds = math.ceil(len(stores) / max(1, places))
-        writes: Counter[Shard] = Counter()
-        for store in stores:
-            writes[_shard(matter.stores[store])] += len(sendable[store])
-        sending = _seconds("ecs service modify", max(writes.values()), matter.share)
-        seconds += max(rounds * policy.settle_s, sending + policy.settle_s) + policy.bake_s
+        sent = _sent_s(matter, stores, sendable)
+        seconds += max(rounds * policy.settle_s, sent + policy.settle_s) + policy.bake_s
     return seconds + register_s(matter) if seconds else 0.0
+
+
+def _sent_s(
+    matter: Matter, stores: Iterable[str], sendable: Mapping[str, Sequence[PlannedChange]]
+) -> float:
+    """Seconds that the writes to these stores take; shards are written to side by side."""
+    writes: Counter[Shard] = Counter()
+    for store in stores:
+        writes[_shard(matter.stores[store])] += len(sendable[store])
+    return _seconds("ecs service modify", max(writes.values(), default=0), matter.share)
 
 
 def _finish(matter: Matter) -> str:
@@ -261,6 +268,9 @@ def _wave_done(
         ends = (begins or first) + timedelta(seconds=pull + matter.policy.settle_s)
         heapq.heappush(free, ends)
         done = ends if done is None else max(done, ends)
+    if done is not None:
+        sent = _sent_s(matter, (store for _, store, _ in firsts), sendable)
+        done = max(done, at + timedelta(seconds=sent + matter.policy.settle_s))
     return done, len(stores) - len(firsts)
 
 
