@@ -197,10 +197,11 @@ def _platforms(manifest: Mapping[str, Any]) -> dict[str, str] | None:
     found = {}
     for one in manifest["manifests"]:
         platform = one.get("platform") or {}
+        digest = clean(one["digest"])
         attests = "vnd.docker.reference.type" in (one.get("annotations") or {})
         if attests or not platform or "unknown" in {platform["os"], platform["architecture"]}:
             continue
-        found[clean(one["digest"])] = _platform(platform)
+        found[digest] = _platform(platform)
     return found
 
 

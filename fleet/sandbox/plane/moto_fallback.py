@@ -139,7 +139,9 @@ class MotoFallback:
         }
         body = urlencode(form).encode()
         made = _ask(app, "POST", "/", headers=headers, body=body, account=spec.account_id)
-        if made.status != 200:  # noqa: PLR2004 - HTTP's OK
+        # moto keeps its world per process, so an earlier sandbox in it may have made the role.
+        is_there = b"<Code>EntityAlreadyExists</Code>" in made.body
+        if made.status != 200 and not is_there:  # noqa: PLR2004 - HTTP's OK
             raise SandboxError(
                 f"moto refused the instance role {spec.instance_role!r} of {spec.account_id}:"
                 f" {made.body.decode(errors='replace')}"

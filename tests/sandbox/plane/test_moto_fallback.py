@@ -53,6 +53,13 @@ def test_every_account_has_its_instance_role_trusted_to_ssm(served: Served, acco
     assert statement["Principal"] == {"Service": "ssm.amazonaws.com"}
 
 
+def test_a_second_sandbox_in_the_same_process_finds_the_role_there(served: Served) -> None:
+    served.client("iam").list_roles()
+    ask = {"Host": "127.0.0.1", "X-Amz-Target": "Logs_20140328.DescribeLogGroups"}
+    other = MotoFallback([AccountSpec(EMEA, "emea-prod")])
+    assert other.answer("POST", "/", ask, b"{}", EMEA).status == 200
+
+
 def test_accounts_do_not_see_each_others_queues(served: Served) -> None:
     served.client("sqs").create_queue(QueueName="events")
     assert "QueueUrls" not in served.client("sqs", APAC).list_queues()
