@@ -104,29 +104,36 @@ def _host(
 ) -> HostSeen:
     now = HostSeen(name, instance)
     known: Mapping[str, Any] = _mapping(_mapping(change.evidence.get("hosts")).get(name))
-    was_away = unstamp(known.get("away_since"))
-    if not known:
-        was_away = change.away_since
+    was_away = _was_away(change, known)
     if not now.is_here:
         return HostSeen(name, instance, was_away or view.at, _tried(change, known))
     if change.sent_at is None:
         return now
     tried = _tried(change, known)
-    looked = unstamp(change.evidence.get("looked_at")) if _same_send(change) else None
+    looked = unstamp(change.evidence.get("looked_at")) if is_same_try(change) else None
     begin = max(looked, change.sent_at) if looked is not None else change.sent_at
     if was_away is None:
         tried += max(0.0, (view.at - begin).total_seconds())
     return HostSeen(name, instance, None, tried)
 
 
+def _was_away(change: Change, known: Mapping[str, Any]) -> datetime | None:
+    """Since when the host was away at the last look; the row wins where it was moved alone."""
+    if change.away_since is None:
+        return None
+    hosts = _mapping(change.evidence.get("hosts")).values()
+    told = any(unstamp(_mapping(host).get("away_since")) for host in hosts)
+    return unstamp(known.get("away_since")) if told else change.away_since
+
+
 def _tried(change: Change, known: Mapping[str, Any]) -> float:
     seconds = known.get("tried_s", 0.0)
-    return float(seconds) if _same_send(change) and isinstance(seconds, (int, float)) else 0.0
+    return float(seconds) if is_same_try(change) and isinstance(seconds, (int, float)) else 0.0
 
 
-def _same_send(change: Change) -> bool:
+def is_same_try(change: Change) -> bool:
     """Whether the evidence is of the latest try; an absence goes on over tries, the rest not."""
-    return change.evidence.get("send") == change.sends
+    return change.sent_at is not None and change.evidence.get("try") == stamp(change.sent_at)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

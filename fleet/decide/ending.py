@@ -1,11 +1,12 @@
 """How a change ended and what its store still owes, as far as its row tells."""
 
+from fleet.decide.away import is_same_try
 from fleet.model.rollout import Change, Stage, Verdict
 
 
 def was_applied(change: Change) -> bool:
     """Whether the store was seen running what was sent; dark, it then has nothing to apply."""
-    return change.evidence.get("send") == change.sends and bool(change.evidence.get("ok_at"))
+    return is_same_try(change) and bool(change.evidence.get("ok_at"))
 
 
 def ending(change: Change) -> str:

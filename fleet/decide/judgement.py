@@ -7,8 +7,9 @@ from typing import Any
 
 from fleet.decide.away import first_away, host_evidence, tasks_of
 from fleet.decide.failures import common_cause
+from fleet.decide.progress import SELDOM_S
 from fleet.decide.seen import Seen
-from fleet.decide.spans import stamp
+from fleet.decide.spans import span, stamp
 from fleet.model.policy import Policy
 from fleet.model.printable import printable
 from fleet.model.rollout import Change, Stage, Verdict
@@ -116,17 +117,56 @@ def deeper_look(seen: Seen) -> Judgement:
     return replace(unchanged(seen, seen.change.reason, 0.0), deeper=True)
 
 
+def said(seen: Seen) -> str:
+    """What was last concluded, without what was said about not being able to look."""
+    kept = seen.change.evidence.get("reason")
+    return kept if isinstance(kept, str) and seen.same_try else seen.change.reason
+
+
+def failed(seen: Seen, reason: str) -> Judgement:
+    """The release is bad here, or the store is; of one that was ok before it says how late."""
+    if seen.ok_at is not None:
+        late = span((seen.at - seen.ok_at).total_seconds())
+        reason = f"{reason}; late, {late} after it was ok"
+    return judgement(seen, Verdict.FAILED, reason, None)
+
+
+def by_hand(seen: Seen, reason: str) -> Judgement:
+    """Somebody else changed the service: fleet lets it go and never overwrites it unasked."""
+    return judgement(seen, Verdict.CHANGED_BY_HAND, reason, None, stage=Stage.HELD)
+
+
+def undelivered(seen: Seen, reason: str) -> Judgement:
+    """The image did not arrive: counted once per try, however often it is looked at."""
+    change = seen.change
+    counted_already = seen.same_try and bool(change.evidence.get("pull_counted"))
+    tries = change.pulls_failed + (0 if counted_already else 1)
+    more: dict[str, object] = {"pull_counted": True}
+    if seen.service is not None and seen.primary is None:
+        more["restored"] = seen.service.task_definition
+    told = judgement(seen, Verdict.UNDELIVERED, reason, SELDOM_S, more=more)
+    after = replace(change, verdict=told.verdict, since=told.since, pulls_failed=tries)
+    again = retry_at(after, seen.policy)
+    if again is not None:
+        wait = min(SELDOM_S, max(1.0, (again - seen.at).total_seconds()))
+        told = replace(told, next_look_s=wait)
+    return replace(told, pulls_failed=tries, retry_at=again)
+
+
 def _evidence(seen: Seen) -> dict[str, Any]:
     """What was seen, and what the next look has to know of this one."""
     old = seen.change.evidence
     evidence: dict[str, Any] = {}
-    if seen.same_send:
+    if seen.change.stage is Stage.PLANNED:
+        # What others noted for the sending of it is still to be read.
+        evidence = {key: value for key, value in old.items() if key not in _KEPT}
+    elif seen.same_try:
         evidence = {key: old[key] for key in _KEPT if key in old}
-    evidence["send"] = seen.change.sends
+    evidence["try"] = stamp(seen.change.sent_at)
     if seen.knows_hosts:
         evidence["hosts"] = host_evidence(seen.hosts)
         evidence["looked_at"] = stamp(seen.at)
-    elif seen.same_send:
+    elif seen.same_try:
         evidence.update({key: old[key] for key in ("hosts", "looked_at") if key in old})
     if seen.primary is not None:
         evidence["deployment"] = seen.primary.id
@@ -148,7 +188,7 @@ def _worth_telling(seen: Seen) -> list[TaskState]:
 
 def _task_evidence(seen: Seen, task: TaskState) -> dict[str, Any]:
     exits = [c.exit_code for c in task.containers if c.exit_code is not None]
-    said = next((c.reason for c in task.containers if c.reason), task.stopped_reason)
+    words = next((c.reason for c in task.containers if c.reason), task.stopped_reason)
     return {
         "id": task.arn.rpartition("/")[2],
         "host": seen.by_host.get(task.container_instance_arn, ""),
@@ -158,5 +198,5 @@ def _task_evidence(seen: Seen, task: TaskState) -> dict[str, Any]:
         "stopped_at": stamp(task.stopped_at),
         "stop_code": task.stop_code,
         "exit_codes": exits,
-        "reason": printable(said, limit=300),
+        "reason": printable(words, limit=300),
     }

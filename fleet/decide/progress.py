@@ -22,7 +22,7 @@ def progress(seen: Seen) -> tuple[str, float, datetime | None]:
     idle = min(SELDOM_S, max(SOON_S, (seen.at - seen.sent_at).total_seconds() / 4))
     if not seen.knows_tasks:
         running = seen.primary.running if seen.primary else 0
-        settles = unstamp(seen.change.evidence.get("settles_at")) if seen.same_send else None
+        settles = unstamp(seen.change.evidence.get("settles_at")) if seen.same_try else None
         if settles is not None:
             left = (settles - seen.at).total_seconds()
             ran = max(0.0, seen.policy.settle_s - left)

@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from fleet.decide.attribution import ROUNDING
-from fleet.decide.away import ATTRIBUTE, HostSeen, hosts_seen, service_of, tasks_of
+from fleet.decide.away import (
+    ATTRIBUTE,
+    HostSeen,
+    hosts_seen,
+    is_same_try,
+    service_of,
+    tasks_of,
+)
 from fleet.decide.failures import Failure, FailureKind, failures
 from fleet.decide.spans import unstamp
 from fleet.model.policy import Policy
@@ -133,14 +140,14 @@ class Seen:
         )
 
     @property
-    def same_send(self) -> bool:
+    def same_try(self) -> bool:
         """Whether the change's evidence is of its latest try."""
-        return self.change.evidence.get("send") == self.change.sends
+        return is_same_try(self.change)
 
     @cached_property
     def ok_at(self) -> datetime | None:
         """When this try was first seen to be ok."""
-        return unstamp(self.change.evidence.get("ok_at")) if self.same_send else None
+        return unstamp(self.change.evidence.get("ok_at")) if self.same_try else None
 
     @property
     def knows_hosts(self) -> bool:

@@ -9,11 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from fleet.decide.attribution import Mover, Sent, attribute
 from fleet.decide.away import away_since, host_evidence, wanted_tasks
 from fleet.decide.ending import ending, owes, was_applied
 from fleet.decide.failures import Failure, FailureKind, counted
-from fleet.decide.judgement import Judgement, deeper_look, judgement, retry_at, unchanged
+from fleet.decide.judgement import (
+    Judgement,
+    deeper_look,
+    failed,
+    judgement,
+    retry_at,
+    said,
+    unchanged,
+    undelivered,
+)
+from fleet.decide.moved import given_up, gone, moved, recounted
 from fleet.decide.progress import (
     SELDOM_S,
     SOON_S,
@@ -47,8 +56,6 @@ __all__ = [
 
 #: Essential exits of one host after which its revision is said to crash in a loop.
 LOOP = 2
-#: Seconds for which a service that was just made may not be shown.
-SETTLING_S = 60.0
 
 
 def judge(
@@ -151,76 +158,7 @@ def _final(seen: Seen) -> Judgement | None:
     over = change.verdict in {Verdict.FAILED, Verdict.CHANGED_BY_HAND}
     if change.stage is Stage.SENT and not over:
         return None
-    return judgement(seen, change.verdict, _said(seen), None)
-
-
-def _gone(seen: Seen) -> Judgement | None:
-    service = seen.service
-    if service is not None and service.status == "ACTIVE":
-        return None
-    what = f"is {service.status}" if service else "is gone"
-    if service is None and (seen.at - seen.sent_at).total_seconds() < SETTLING_S:
-        return judgement(seen, seen.change.verdict, "ECS does not show the service yet", SOON_S)
-    return _by_hand(seen, f"somebody deleted it: the service {what}")
-
-
-def _moved(seen: Seen) -> Judgement | None:
-    """It is not, or no longer, set to what was sent: who did that?"""
-    change, service = seen.change, seen.service
-    if service is None or service.task_definition == change.target:
-        return None
-    if change.verdict is Verdict.UNDELIVERED and _is_settled(seen, service):
-        return _undelivered(seen, _said(seen))
-    sent = Sent(change.target, change.content, seen.sent_at, change.previous, seen.rollout)
-    records = (seen.view.deployments or {}).get(change.service)
-    if seen.view.deployments is not None and records is None:
-        records = ()
-    found = attribute(service, records, sent, seen.at)
-    if found.mover is Mover.LATE:
-        return judgement(seen, change.verdict, found.words, SOON_S)
-    if found.mover is Mover.ROLLOUT:
-        return judgement(seen, change.verdict, found.words, None, stage=Stage.SKIPPED)
-    if records is None or not seen.knows_tasks:
-        # A view that was meant to be deep and has no records tells no more the next time.
-        if seen.knows_tasks:
-            return judgement(seen, change.verdict, found.words, SELDOM_S)
-        return deeper_look(seen)
-    if found.mover is Mover.HAND:
-        return _by_hand(seen, found.words)
-    return _broken(seen, found.words)
-
-
-def _is_settled(seen: Seen, service: ServiceState) -> bool:
-    return seen.same_send and seen.change.evidence.get("restored") == service.task_definition
-
-
-def _given_up(seen: Seen) -> Judgement | None:
-    """ECS gave the deployment up and had nothing to restore, as with a new service."""
-    if seen.primary is None or seen.primary.rollout_state != "FAILED":
-        return None
-    if not seen.knows_tasks:
-        return deeper_look(seen)
-    said = printable(seen.primary.rollout_reason, limit=120)
-    return _broken(seen, f"ECS gave up, nothing to restore{': ' + said if said else ''}")
-
-
-def _broken(seen: Seen, words: str) -> Judgement:
-    """The breaker spoke: a failure, unless nothing but the pulling of images failed."""
-    why = counted(seen.ran or seen.failed)
-    reason = f"{why}; {words}" if why else f"{words}; its stopped tasks are no longer visible"
-    if seen.failed and not seen.ran:
-        return _undelivered(seen, reason)
-    return _failed(seen, reason)
-
-
-def _recounted(seen: Seen) -> Judgement | None:
-    """REPLICA services run as many tasks as fleet said; another number is somebody's."""
-    service, change = seen.service, seen.change
-    if service is None or service.scheduling == "DAEMON" or service.desired == change.desired_count:
-        return None
-    return _by_hand(
-        seen, f"somebody set its count to {service.desired}, fleet sent {change.desired_count}"
-    )
+    return judgement(seen, change.verdict, said(seen), None)
 
 
 def _dark(seen: Seen) -> Judgement | None:
@@ -248,7 +186,7 @@ def _ok(seen: Seen) -> Judgement | None:
     if seen.ok_at is not None:
         again = [f for f in seen.ran if f.at is not None and f.at > seen.ok_at]
         if _loops(again):
-            return _failed(seen, counted(again))
+            return failed(seen, counted(again))
     if seen.away:
         return _ok_but_away(seen)
     if not all(seen.is_good(host) for host in seen.hosts):
@@ -286,13 +224,13 @@ def _still_ok(seen: Seen) -> Judgement | None:
     service, primary = seen.service, seen.primary
     if service is None or primary is None:
         return None
-    if seen.change.verdict is Verdict.OK and seen.same_send:
+    if seen.change.verdict is Verdict.OK and seen.same_try:
         if seen.away:
             return judgement(seen, Verdict.OK, flapping(seen), until_dark_s(seen))
         if _is_quiet(seen, service) and primary.running >= primary.desired:
-            return judgement(seen, Verdict.OK, _said(seen), ok_look_s(seen))
+            return judgement(seen, Verdict.OK, said(seen), ok_look_s(seen))
         return deeper_look(seen)
-    settles = unstamp(seen.change.evidence.get("settles_at")) if seen.same_send else None
+    settles = unstamp(seen.change.evidence.get("settles_at")) if seen.same_try else None
     if settles is not None and seen.at < settles and _is_quiet(seen, service):
         return None
     return deeper_look(seen) if primary.running >= primary.desired else None
@@ -321,10 +259,10 @@ def _crashing(seen: Seen) -> Judgement | None:
     if not seen.knows_tasks:
         return deeper_look(seen) if counted_by_ecs else None
     if _loops(seen.ran):
-        return _failed(seen, counted(seen.ran))
+        return failed(seen, counted(seen.ran))
     if counted_by_ecs >= LOOP and (seen.ran or not seen.failed):
         words = counted(seen.ran) or "its stopped tasks are not visible"
-        return _failed(seen, f"ECS counts {counted_by_ecs} failed tasks: {words}")
+        return failed(seen, f"ECS counts {counted_by_ecs} failed tasks: {words}")
     return None
 
 
@@ -339,7 +277,7 @@ def _ill(seen: Seen) -> Judgement | None:
         return None
     task = seen.best[ill[0]]
     where = f" on {ill[0]}" if len(seen.hosts) > 1 else ""
-    return _failed(seen, f"UNHEALTHY{where} after {span(seen.age(task))}")
+    return failed(seen, f"UNHEALTHY{where} after {span(seen.age(task))}")
 
 
 def _overdue(seen: Seen) -> Judgement | None:
@@ -359,36 +297,8 @@ def _overdue(seen: Seen) -> Judgement | None:
     words = f"not ok after {span(late[0].tried_s)} on {names}, which stayed connected"
     stuck = progress(seen)[0]
     if not seen.ran and not seen.best and (seen.failed or pending(seen)):
-        return _undelivered(seen, f"image not there: {words}; {stuck}")
-    return _failed(seen, f"{words}; {stuck}")
-
-
-def _failed(seen: Seen, reason: str) -> Judgement:
-    if seen.ok_at is not None:
-        late = span((seen.at - seen.ok_at).total_seconds())
-        reason = f"{reason}; late, {late} after it was ok"
-    return judgement(seen, Verdict.FAILED, reason, None)
-
-
-def _by_hand(seen: Seen, reason: str) -> Judgement:
-    return judgement(seen, Verdict.CHANGED_BY_HAND, reason, None, stage=Stage.HELD)
-
-
-def _undelivered(seen: Seen, reason: str) -> Judgement:
-    """The image did not arrive: counted once per try, however often it is looked at."""
-    change = seen.change
-    counted_already = seen.same_send and change.evidence.get("pull_counted") == change.sends
-    tries = change.pulls_failed + (0 if counted_already else 1)
-    more: dict[str, object] = {"pull_counted": change.sends}
-    if seen.service is not None and seen.primary is None:
-        more["restored"] = seen.service.task_definition
-    told = judgement(seen, Verdict.UNDELIVERED, reason, SELDOM_S, more=more)
-    after = replace(change, verdict=told.verdict, since=told.since, pulls_failed=tries)
-    again = retry_at(after, seen.policy)
-    if again is not None:
-        wait = min(SELDOM_S, max(1.0, (again - seen.at).total_seconds()))
-        told = replace(told, next_look_s=wait)
-    return replace(told, pulls_failed=tries, retry_at=again)
+        return undelivered(seen, f"image not there: {words}; {stuck}")
+    return failed(seen, f"{words}; {stuck}")
 
 
 def _waiting(seen: Seen) -> Judgement:
@@ -402,21 +312,15 @@ def _waiting(seen: Seen) -> Judgement:
     return judgement(seen, Verdict.WAITING, reason, next_s, more=more)
 
 
-def _said(seen: Seen) -> str:
-    """What was last concluded, without what was said about not being able to look."""
-    kept = seen.change.evidence.get("reason")
-    return kept if isinstance(kept, str) and seen.same_send else seen.change.reason
-
-
 #: Unknown, what is not ours to judge, who moved it, then what the tasks say.
 RULES: tuple[Rule, ...] = (
     _unread,
     _unsent,
     _final,
-    _gone,
-    _moved,
-    _given_up,
-    _recounted,
+    gone,
+    moved,
+    given_up,
+    recounted,
     _dark,
     _ok,
     _failing,
