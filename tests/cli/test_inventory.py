@@ -6,7 +6,7 @@ from typer.testing import CliRunner, Result
 
 from fleet.cli.inventory import app
 from fleet.cli.main import main
-from fleet.errors import InventoryError, UsageError
+from fleet.errors import EmptySelection, InventoryError, UsageError
 
 INVENTORY = Path(__file__).parents[2] / "inventory"
 
@@ -88,3 +88,22 @@ def test_the_command_ends_with_2_and_says_what_to_do(
     assert caught.value.code == 2
     assert captured.out == ""
     assert 'error: the inventory has no "store-043"\nhint: did you mean store-' in captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "stores"),
+    [
+        (["store-042", "store-011"], ["store-042", "store-011"]),
+        (["--where", "market=sg and link.kind=lte", "--ring", "canary"], []),
+        (["--where", "lifecycle != open"], ["store-090", "store-109"]),
+        (["--ring", "canary"], ["store-011", "store-201"]),
+    ],
+)
+def test_the_list_may_be_kept_to_some_stores(words: list[str], stores: list[str]) -> None:
+    if not stores:
+        with pytest.raises(EmptySelection):
+            run("list", *words)
+        return
+    document = json.loads(run("list", "--json", *words).stdout)
+
+    assert [store["id"] for store in document["stores"]] == stores

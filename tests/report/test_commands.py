@@ -44,3 +44,11 @@ def test_typed_it_selects_the_same_hosts(stores: list[str], data: st.DataObject)
 
     wanted = [words[i + 1] for i, word in enumerate(words) if word == "--host"]
     assert select_hosts(shops, wanted) == hosts
+
+
+def test_many_stores_are_chosen_as_they_were_typed() -> None:
+    again = Again(typed="--all --host tel-1", set_runtime=True)
+    many = [f"store-{number}" for number in range(6)]
+
+    assert again.command(many) == "fleet register --all --host tel-1 --set-runtime"
+    assert again.command(many[:2]) == "fleet register store-0 store-1 --set-runtime"

@@ -13,7 +13,7 @@ from fleet.model.onboarding import HostClass, StorePlan
 from fleet.model.progress import ActivationTally, HostResult, Outcome, RegisterResult
 from fleet.report.commands import Again
 from fleet.report.plan import plan_view, plans_document
-from fleet.report.register import result_document, result_view
+from fleet.report.register import result_document, result_view, stores_lines
 from tests import build
 
 
@@ -152,3 +152,77 @@ def test_an_activation_that_may_be_open_is_said_though_nobody_knows_its_id() -> 
 
     assert "AWS's answer was lost 1 time and nothing was found" in text
     assert result_document(result)["activations"]["unsure"] == 1
+
+
+def many_stores(hosts_each: int = 1, stores: int = 6) -> RegisterResult:
+    """Six stores: in two of them a disk is full, in two the link is down, two are healthy."""
+    shops = []
+    results = []
+    for number in range(stores):
+        id_ = f"store-{number}"
+        hosts = tuple(build.host(f"tel-{n}", store=id_) for n in range(hosts_each))
+        shop = build.store(id=id_, hosts=hosts)
+        shops.append(shop)
+        facts: dict[str, HostFacts | Unread] = {
+            host.name: build.bare_facts(
+                machine_id=f"{number:016x}{n:016x}",
+                disk_free_mb=3174 if number in {1, 2} else 40960,
+            )
+            for n, host in enumerate(hosts)
+        }
+        plan = plan_store(
+            Case(build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {})
+        )
+        for one in plan.hosts:
+            if number in {1, 2}:
+                results.append(HostResult(one, Outcome.REFUSED, "preflight: disk"))
+            elif number in {3, 4}:
+                reason = f"no answer from {one.host.address}"
+                results.append(HostResult(one, Outcome.FAILED, reason, "is the link up?"))
+            else:
+                results.append(HostResult(one, Outcome.REGISTERED, "ACTIVE"))
+    return RegisterResult("reg-7f3a", tuple(shops), tuple(results), ActivationTally())
+
+
+def test_many_stores_are_one_table_and_what_went_wrong_by_cause() -> None:
+    text = shown(result_view(many_stores(), 120, "log/", Again(typed="--all")), 120)
+
+    assert "store-1/tel-0  fresh" in text
+    assert text.count("HOST") == 1
+    assert '2 x FAIL disk  / has 3.1 GB free, hardware "nuc" needs 4 GB\n' in text
+    assert "2 x failed  no answer from tel-0.store-3.shops.example\n" in text
+    assert "    on   store-3/tel-0, store-4/tel-0\n" in text
+    assert "    fix  is the link up?\n" in text
+    assert "fleet register store-1 store-2 store-3 store-4 (2 healthy left alone)" in text
+
+
+def test_of_very_many_hosts_only_those_with_something_to_do_have_a_row() -> None:
+    text = shown(result_view(many_stores(hosts_each=10), 120, "log/"), 120)
+
+    assert "not listed: 20 registered" in text
+    assert "store-0/tel-0" not in text
+    assert "on   store-1/tel-0, store-1/tel-1, store-1/tel-2, store-1/tel-3 and 16 more" in text
+
+
+def test_what_many_healthy_stores_leave_to_do_is_not_a_list_of_them() -> None:
+    good = many_stores()
+    hosts = tuple(replace(one, outcome=Outcome.ALREADY) for one in good.hosts)
+
+    text = shown(result_view(replace(good, hosts=hosts), 120, "log/"), 120)
+
+    assert "next  fleet status\n" in text
+
+
+def test_the_causes_are_in_the_document_too() -> None:
+    (first, second) = result_document(many_stores())["causes"]
+
+    assert (first["name"], first["hosts"]) == ("FAIL disk", ["store-1/tel-0", "store-2/tel-0"])
+    assert (second["name"], second["fix"]) == ("failed", "is the link up?")
+
+
+def test_many_stores_are_said_by_place() -> None:
+    assert stores_lines(many_stores().stores, "reg-1") == [
+        "6 stores · run reg-1",
+        "emea-prod/eu-west-1 · 6 stores, 6 hosts",
+    ]
+    assert "store-0 Leeds Briggate" in stores_lines(many_stores().stores[:2], "reg-1")[0]
