@@ -98,12 +98,12 @@ SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
 #: What moves a rollout on, whoever ticks it.
 _TICK: tuple[Callable[..., Any], ...] = (
     observe.caller,
-    observe.clusters,
+    observe.container_instances,
+    services.services,
     services.store_view,
     task_definitions.register_task_definition,
     logs.log_groups,
     logs.create_log_group,
-    perform.create_cluster,
     deploy.create_service,
     deploy.update_service,
     deploy.delete_service,
@@ -202,8 +202,8 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
 #: What a command tags, and makes with tags.
 TAGGED: Mapping[str, tuple[str, ...]] = {
     "register": (*_CLUSTER, *_INSTANCE),
-    "rollout": (*_CLUSTER, *_SERVICE, *_TASK_DEFINITION),
-    "controller": (*_CLUSTER, *_SERVICE, *_TASK_DEFINITION),
+    "rollout": (*_SERVICE, *_TASK_DEFINITION),
+    "controller": (*_SERVICE, *_TASK_DEFINITION),
 }
 
 #: To whom an action passes a role, and which: no policy hands anybody a way to more rights.

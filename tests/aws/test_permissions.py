@@ -235,11 +235,14 @@ ENGINE = Path(fleet.engine.__file__).parent
 MODULES = {
     "register": ("register.py", "installing.py", "ledgers.py"),
     "doctor": ("doctor.py",),
+    "controller": ("shard_jobs.py",),
 }
+#: Modules of the AWS edge by name, whose functions are called as ``observe.clusters``.
+EDGE = {module.__name__.rpartition(".")[2]: module for module in MODULES_THAT_CALL}
 
 
 def called_in(*names: str) -> set[str]:
-    """Functions of the AWS edge that these modules of the engine name."""
+    """Functions of the AWS edge that these modules of the engine name, as ``logs.log_groups``."""
     found = set()
     for name in names:
         for node in ast.walk(ast.parse((ENGINE / name).read_text())):
@@ -249,7 +252,23 @@ def called_in(*names: str) -> set[str]:
                 and node.value.id in {"observe", "perform"}
             ):
                 found.add(f"{node.value.id}.{node.attr}")
+            if isinstance(node, ast.ImportFrom):
+                found |= imported_from_edge(node)
     return found
+
+
+def imported_from_edge(node: ast.ImportFrom) -> set[str]:
+    """What ``from fleet.aws.logs import log_groups`` brings, values and shapes left aside."""
+    package, _, module = (node.module or "").rpartition(".")
+    if package != "fleet.aws" or module not in EDGE:
+        return set()
+    calls = {function.__name__ for function in public_functions(EDGE[module])}
+    return {f"{module}.{alias.name}" for alias in node.names if alias.name in calls}
+
+
+def test_the_rest_of_the_engine_calls_nothing_at_aws_for_a_rollout() -> None:
+    ours = {"rollout.py", "starting.py", "ticking.py", "overview.py", "executor.py", "lease.py"}
+    assert called_in(*ours) == set()
 
 
 def names_of(command: str) -> set[str]:
