@@ -12,7 +12,7 @@ from typing import Any
 from fleet.decide.classify import best_instance
 from fleet.decide.spans import stamp, unstamp
 from fleet.model.observed import ContainerInstance
-from fleet.model.rollout import Change, Place
+from fleet.model.rollout import Change, Place, Verdict
 from fleet.model.services import ServiceState, StoreView, TaskState
 
 #: Attribute by which a container instance says which host of the inventory it is.
@@ -112,7 +112,8 @@ def _host(
     tried = _tried(change, known)
     looked = unstamp(change.evidence.get("looked_at")) if is_same_try(change) else None
     begin = max(looked, change.sent_at) if looked is not None else change.sent_at
-    if was_away is None:
+    # Between two looks it was there, and was not ok, if it was so at both of them.
+    if was_away is None and change.verdict is not Verdict.OK:
         tried += max(0.0, (view.at - begin).total_seconds())
     return HostSeen(name, instance, None, tried)
 
