@@ -261,6 +261,12 @@ def _announce(client: "SandboxClient", spec: "SandboxSpec", *, stop: str) -> Non
         typer.echo(line, err=True)
 
 
+def _link(host: dict[str, Any]) -> str:
+    if host["link"] == "cut" or not (host["flap"] or host["slow_to_mbps"]):
+        return str(host["link"])
+    return "flaps" if host["flap"] else "slow"
+
+
 def _count(things: Sized, noun: str) -> str:
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
@@ -274,7 +280,7 @@ def _table(hosts: list[dict[str, Any]]) -> list[str]:
         rows.append(
             (
                 f"{host['store']}/{host['name']}",
-                host["link"],
+                _link(host),
                 str(host["ssh_port"]),
                 host["managed_instance_id"] or "-",
                 detail,

@@ -1,8 +1,8 @@
 """A chain of shops in one process: a control plane and many hosts of which only the agents live.
 
 There is no shell, no SSH and no HTTP: what a test of the engine or a measurement over a thousand
-shops needs, at well under a millisecond for most of what happens. The hosts are files below a
-folder, as in the sandbox, and their agents the very same.
+shops needs, at well under a millisecond for most of what happens. The agents are the very same as
+in the sandbox; their settings and logs are files below a folder.
 
     chain = Chain(tmp_path, mixed_specs(1000), clock=SandboxClock(0.0, start))
     chain.start()                      # every host registered and connected
@@ -22,9 +22,10 @@ from typing import Any
 from fleet.errors import SandboxError
 from fleet.sandbox.agents import ecs, ssm
 from fleet.sandbox.agents.images import Catalogue
-from fleet.sandbox.agents.machine import write_whole
+from fleet.sandbox.agents.machine import Clock, write_whole
+from fleet.sandbox.agents.machine import Schedule as AgentSchedule
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.hosts.box import Box, Facts
+from fleet.sandbox.hosts.box import Box, Facts, SessionFor
 from fleet.sandbox.hosts.links import Links
 from fleet.sandbox.plane import ControlPlane, InProcessSession
 from fleet.sandbox.schedule import Schedule
@@ -40,7 +41,36 @@ ValuesFor = Callable[[HostSpec], Mapping[str, str]]
 
 
 class BareHost(Box):
-    """A host of which only agents, containers and link are simulated."""
+    """A host of which only agents, containers and link are simulated.
+
+    Its state is in memory, because files would cost more than everything else together; what
+    people write (ecs.config) and read (logs) are files.
+    """
+
+    def __init__(
+        self,
+        spec: HostSpec,
+        folder: Path,
+        *,
+        clock: Clock,
+        schedule: AgentSchedule,
+        session_for: SessionFor,
+        images: Catalogue,
+        memory: dict[str, str] | None = None,
+    ) -> None:
+        """``memory`` is what an earlier host of this id kept, by path."""
+        self.memory = {} if memory is None else memory
+        super().__init__(
+            spec, folder, clock=clock, schedule=schedule, session_for=session_for, images=images
+        )
+
+    def keep(self, absolute: str, text: str) -> None:
+        """Keep it in memory."""
+        self.memory[absolute] = text
+
+    def kept(self, absolute: str) -> str | None:
+        """What was kept."""
+        return self.memory.get(absolute)
 
     def facts(self) -> Facts:
         """What its agents report; Docker always runs."""
@@ -184,7 +214,6 @@ class Chain:
 
     def _register(self, host: BareHost) -> None:
         spec = host.spec
-        write_whole(host.path("/etc/machine-id"), f"{spec.id}\n")
         made = self.call(
             spec,
             "ssm",

@@ -248,7 +248,7 @@ def test_unknown_credentials_are_refused(site: Site, service: str, call: str, co
     ("service", "call", "body"),
     [
         ("ecs", "run_task", {"taskDefinition": "vision"}),
-        ("ecs", "list_task_definitions", {}),
+        ("ecs", "describe_capacity_providers", {}),
         ("ssm", "send_command", {"DocumentName": "AWS-RunShellScript"}),
     ],
 )

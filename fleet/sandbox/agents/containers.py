@@ -22,7 +22,7 @@ from fleet.sandbox.agents.images import (
     digest_of,
     registry_of,
 )
-from fleet.sandbox.agents.machine import Machine, Timer, write_whole
+from fleet.sandbox.agents.machine import Machine, Timer
 
 STATE = "/var/lib/docker/sandbox-containers.json"
 #: Between the request to start a container and its process running (simulator's figure).
@@ -438,15 +438,15 @@ class Containers:
             "images": {reference: asdict(image) for reference, image in self._images.items()},
             "attempts": self._attempts,
         }
-        write_whole(self._box.path(STATE), json.dumps(content))
+        self._box.keep(STATE, json.dumps(content))
 
     def _load(self) -> None:
         try:
-            content = json.loads(self._box.path(STATE).read_text(encoding="utf-8"))
+            content = json.loads(self._box.kept(STATE) or "")
             containers = [_container(each) for each in content["containers"]]
             images = {name: CachedImage(**each) for name, each in content["images"].items()}
             attempts = {str(name): int(count) for name, count in content["attempts"].items()}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             return
         self._containers = {container.id: container for container in containers}
         self._images, self._attempts = images, attempts

@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from fleet.sandbox.agents.machine import Machine, text_of, write_whole
+from fleet.sandbox.agents.machine import Machine, text_of
 from fleet.sandbox.agents.session import RoleToken
 
 VAULT = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey"
@@ -30,8 +30,8 @@ class Registration:
 def read_registration(machine: Machine) -> Registration | None:
     """What the vault holds; None when it is missing, empty or not readable as JSON."""
     try:
-        content = json.loads(machine.path(VAULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(machine.kept(VAULT) or "")
+    except ValueError:
         return None
     if not isinstance(content, dict) or not content.get("instanceID"):
         return None
@@ -47,15 +47,14 @@ def write_registration(machine: Machine, registration: Registration) -> None:
         "publicKey": public_key(machine),
         "privateKeyType": "Rsa",
     }
-    write_whole(machine.path(VAULT), json.dumps(content))
+    machine.keep(VAULT, json.dumps(content))
 
 
 def fingerprint(machine: Machine) -> str:
     """The box's fingerprint: made once from its machine id and kept, so that a clone shares it."""
-    path = machine.path(FINGERPRINT)
     try:
-        kept = text_of(json.loads(path.read_text(encoding="utf-8")).get("fingerprint"))
-    except (OSError, ValueError, AttributeError):
+        kept = text_of(json.loads(machine.kept(FINGERPRINT) or "").get("fingerprint"))
+    except (ValueError, AttributeError):
         kept = ""
     if kept:
         return kept
@@ -65,7 +64,7 @@ def fingerprint(machine: Machine) -> str:
         seed = machine.id
     digest = hashlib.sha256(f"fingerprint of {seed}".encode()).hexdigest()
     made = f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
-    write_whole(path, json.dumps({"fingerprint": made, "similarityThreshold": 40}))
+    machine.keep(FINGERPRINT, json.dumps({"fingerprint": made, "similarityThreshold": 40}))
     return made
 
 
@@ -82,7 +81,7 @@ def write_credentials(machine: Machine, token: RoleToken) -> None:
         f"aws_secret_access_key = {token.secret_access_key}\n"
         f"aws_session_token     = {token.session_token}\n"
     )
-    write_whole(machine.path(CREDENTIALS), text)
+    machine.keep(CREDENTIALS, text)
 
 
 def read_credentials(machine: Machine, environment: dict[str, str]) -> RoleToken | None:
@@ -100,7 +99,7 @@ def read_credentials(machine: Machine, environment: dict[str, str]) -> RoleToken
         )
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(machine.path(CREDENTIALS).read_text(encoding="utf-8"))
+        parser.read_string(machine.kept(CREDENTIALS) or "")
         profile = parser["default"]
         return RoleToken(
             profile["aws_access_key_id"],
@@ -108,5 +107,5 @@ def read_credentials(machine: Machine, environment: dict[str, str]) -> RoleToken
             profile.get("aws_session_token", ""),
             expires_at=float("inf"),
         )
-    except (OSError, KeyError, configparser.Error):
+    except (KeyError, configparser.Error):
         return None

@@ -63,6 +63,14 @@ class Machine(Protocol):
         """Where a path of the box really is."""
         ...
 
+    def keep(self, absolute: str, text: str) -> None:
+        """Write a file of state whole."""
+        ...
+
+    def kept(self, absolute: str) -> str | None:
+        """What such a file holds; None when there is none."""
+        ...
+
     def session(self, region: str) -> ControlPlaneSession:
         """The way to AWS; its calls raise LinkDown while the link is cut."""
         ...

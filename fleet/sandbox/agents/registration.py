@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.sandbox.agents.machine import Machine, MachineFacts, text_of, write_whole
+from fleet.sandbox.agents.machine import Machine, MachineFacts, text_of
 
 #: The second one wins, as an env-file that is given later does.
 CONFIG_FILES = ("/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config")
@@ -86,14 +86,14 @@ def read_config(machine: Machine) -> dict[str, str]:
 def read_state(machine: Machine) -> SavedState | None:
     """The saved state; None when there is none."""
     try:
-        content = json.loads(machine.path(STATE).read_text(encoding="utf-8"))
+        content = json.loads(machine.kept(STATE) or "")
         return SavedState(
             text_of(content["cluster"]),
             text_of(content["containerInstanceArn"]),
             int(content.get("sequence", -1)),
             tuple(content.get("tasks", ())),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -103,8 +103,8 @@ def open_state(machine: Machine) -> SavedState | None:
     The agent opens its database before it registers (agent/app/agent.go, newAgent), so the file
     alone does not say that it ever did.
     """
-    if not machine.path(STATE).exists():
-        write_whole(machine.path(STATE), "{}")
+    if machine.kept(STATE) is None:
+        machine.keep(STATE, "{}")
     return read_state(machine)
 
 
@@ -116,7 +116,7 @@ def write_state(machine: Machine, state: SavedState) -> None:
         "sequence": state.sequence,
         "tasks": list(state.tasks),
     }
-    write_whole(machine.path(STATE), json.dumps(content))
+    machine.keep(STATE, json.dumps(content))
 
 
 def register_body(

@@ -78,7 +78,11 @@ class TaskEngine:
         with self._containers.lock:
             self._life += 1
             self._cluster, self._settings, self._save = cluster, settings, save
-            tasks = [Task.from_json(content) for content in saved]
+            try:
+                tasks = [Task.from_json(content) for content in saved]
+            except (KeyError, TypeError, ValueError) as error:
+                self._log(f"the saved tasks cannot be read, their containers are orphans: {error}")
+                tasks = []
             self._tasks = {task.arn: task for task in tasks}
             self._containers.listener = self
             for task in tasks:

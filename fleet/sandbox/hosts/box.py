@@ -9,7 +9,7 @@ from typing import Any
 from fleet.sandbox.agents.containers import Containers
 from fleet.sandbox.agents.ecs import EcsAgent
 from fleet.sandbox.agents.images import ARCHITECTURES, Catalogue
-from fleet.sandbox.agents.machine import Clock, Schedule
+from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
 from fleet.sandbox.agents.session import ControlPlaneSession
 from fleet.sandbox.agents.ssm import SsmAgent
 from fleet.sandbox.hosts.knobs import Knobs
@@ -103,6 +103,17 @@ class Box(ABC):
     def path(self, absolute: str) -> Path:
         """Where a path of the box really is."""
         return self.root / absolute.lstrip("/")
+
+    def keep(self, absolute: str, text: str) -> None:
+        """Write a file of state, whole or not at all."""
+        write_whole(self.path(absolute), text)
+
+    def kept(self, absolute: str) -> str | None:
+        """What such a file holds; None when there is none that can be read."""
+        try:
+            return self.path(absolute).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
 
     def session(self, region: str) -> ControlPlaneSession:
         """The way to AWS, over this host's link."""

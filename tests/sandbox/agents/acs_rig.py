@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleet.sandbox.agents import identity
 from fleet.sandbox.agents.images import Catalogue
 from fleet.sandbox.agents.session import AwsFault, LinkDown, RoleToken
 from fleet.sandbox.chain import BareHost
@@ -122,6 +123,7 @@ class AcsRig:
     clock: SandboxClock = field(default_factory=lambda: SandboxClock(0.0, START))
     aws: FakeAws = field(default_factory=FakeAws)
     images: Catalogue = field(default_factory=Catalogue)
+    memory: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.schedule = Schedule(self.clock)
@@ -129,7 +131,7 @@ class AcsRig:
         self.host = self.boot()
 
     def boot(self) -> BareHost:
-        """The host as the sandbox makes it, new or from its files."""
+        """The host as the sandbox makes it, new or from what it kept."""
         spec = host_spec(**{"link": {"bandwidth_mbps": 80.0}, **self.changes})
         host = BareHost(
             spec,
@@ -138,13 +140,11 @@ class AcsRig:
             schedule=self.schedule,
             session_for=lambda _: self.aws,
             images=self.images,
+            memory=self.memory,
         )
-        if not host.path("/etc/ecs/ecs.config").exists():
+        if not self.memory:
             host.configure("store-042", {})
-            (host.path("/root/.aws")).mkdir(parents=True)
-            host.path("/root/.aws/credentials").write_text(
-                "[default]\naws_access_key_id=A\naws_secret_access_key=x\naws_session_token=x\n"
-            )
+            identity.write_credentials(host, RoleToken("AKIA", "x", "x", START + 1e9))
         host.containers.resume()
         host.ecs_agent.start()
         self.clock.advance(3)

@@ -70,10 +70,7 @@ def test_attributes_that_are_no_hash_of_strings_are_invalid(text: str) -> None:
 @given(st.text(max_size=300))
 def test_no_saved_state_however_damaged_crashes_the_agent(text: str) -> None:
     class Machine:
-        def path(self, _absolute: str) -> "Machine":
-            return self
-
-        def read_text(self, encoding: str) -> str:
+        def kept(self, _absolute: str) -> str:
             return text
 
     read_state(Machine())  # type: ignore[arg-type]  # only the reading of its file is used

@@ -279,8 +279,22 @@ def test_a_running_task_leaves_nothing_to_do(acs: AcsRig) -> None:
 def test_without_its_state_the_agent_knows_no_tasks_and_orphans_run_on(acs: AcsRig) -> None:
     acs.run(task("t1"))
     acs.host.ecs_agent.stop()
-    acs.host.path("/var/lib/ecs/data/agent.db").unlink()
+    del acs.memory["/var/lib/ecs/data/agent.db"]
     acs.host.ecs_agent.start()
     acs.clock.advance(60)
     assert acs.host.ecs_agent.tasks.tasks() == []
     assert acs.running() == [GOOD]
+
+
+def test_saved_tasks_that_cannot_be_read_are_orphans_and_do_not_stop_the_agent(
+    acs: AcsRig,
+) -> None:
+    acs.run(task("t1"))
+    acs.host.ecs_agent.stop()
+    name = "/var/lib/ecs/data/agent.db"
+    acs.memory[name] = acs.memory[name].replace('"parts"', '"pieces"')
+    acs.host.ecs_agent.start()
+    acs.clock.advance(5)
+    assert acs.host.ecs_agent.connected
+    assert acs.running() == [GOOD]
+    assert "orphans" in acs.log()
