@@ -8,7 +8,7 @@ people meant, never longer.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Protocol
@@ -213,7 +213,10 @@ def _windows(shop: KeepsHours, policy: Policy, at: datetime) -> tuple[Span, ...]
     if policy.between is not None:
         return _between(shop.time_zone, policy.between, stretch)
     hours: _HoursKey = tuple(sorted((day, tuple(spans)) for day, spans in shop.hours.items()))
-    return _closed(shop.time_zone, hours, stretch)
+    closed = _closed(shop.time_zone, hours, stretch)
+    if not closed and policy.quiet_hours is not None:
+        return _between(shop.time_zone, policy.quiet_hours, stretch)
+    return closed
 
 
 @lru_cache(maxsize=2048)
@@ -305,10 +308,16 @@ def _closed_words(place: Place, policy: Policy, now: datetime) -> str:
     if policy.between is not None:
         span = f"{policy.between.opens:%H:%M}-{policy.between.closes:%H:%M}"
         return f"outside {span} store time ({_local(place, now)} there)"
-    if following is None:
+    never_closes = window_at(place, replace(policy, quiet_hours=None), now) is None and (
+        next_window(place, replace(policy, quiet_hours=None), now) is None
+    )
+    if never_closes and policy.quiet_hours is not None:
+        span = f"{policy.quiet_hours.opens:%H:%M}-{policy.quiet_hours.closes:%H:%M}"
+        return f"open around the clock, and outside its quiet hours, {span} store time"
+    if never_closes or following is None:
         return (
             f"the store is open around the clock, so policy {policy.name} finds no closed hours; "
-            'give the policy `between: "02:00-05:00"` for such stores'
+            'give the policy `quiet_hours: "02:00-05:00"` for such stores'
         )
     return f"the store is open until {_local(place, following.begins)}"
 

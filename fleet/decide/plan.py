@@ -8,7 +8,7 @@ from typing import Any
 from fleet.decide import standing
 from fleet.decide.attribution import revision
 from fleet.decide.budget import DEFAULT_SHARE
-from fleet.decide.calendar import freeze_span, may_begin, needs_s, slot
+from fleet.decide.calendar import SEARCH, freeze_span, may_begin, needs_s, slot
 from fleet.decide.estimate import Matter, bodies_to_register, estimate, pull_s, register_s
 from fleet.decide.fingerprint import differences, fingerprint
 from fleet.decide.spans import moment, span
@@ -92,6 +92,11 @@ def plan_rollout(
     rolling = [c for c in changes if c.kind.is_change]
     places = {s.id: place_of(s, _hosts(inputs, s.id)) for s in _stores_of(inputs, rolling)}
     candidates = _candidates(inputs, rolling, places)
+    never = {c.store: _why_never(inputs, places[c.store]) for c in candidates if c.next_at is None}
+    if len(never) < len(candidates):
+        changes = [_left_without_time(c, never) for c in changes]
+        rolling = [c for c in rolling if c.store not in never]
+        candidates = [c for c in candidates if c.store not in never]
     chosen = choose_canary(candidates, policy, seed) if canary else Canary((), {})
     waves = plan_waves(candidates, policy, seed, chosen if canary else None)
     matter = Matter(
@@ -251,6 +256,13 @@ def _candidates(
     return candidates
 
 
+def _left_without_time(change: PlannedChange, never: Mapping[str, str]) -> PlannedChange:
+    if change.store not in never or not change.kind.is_change:
+        return change
+    reason = f"no time for it within {SEARCH.days} days: {never[change.store]}"
+    return replace(change, kind=Kind.LEFT, reason=reason)
+
+
 def _needed(inputs: _Inputs, store: Store, changes: Sequence[PlannedChange]) -> float:
     return needs_s(inputs.policy, pull_s(inputs.release, store, changes, inputs.images))
 
@@ -302,10 +314,6 @@ def _notes(
     places: Mapping[str, Place],
 ) -> list[str]:
     notes = _freeze_notes(inputs, candidates, places)
-    never = [c.store for c in candidates if c.next_at is None]
-    if never and len(never) < len(candidates):
-        why = _why_never(inputs, places[never[0]])
-        notes.append(f"no time for {_stores_words(never)} within 14 days: {why}")
     bodies = {shard: len(contents) for shard, contents in bodies_to_register(matter).items()}
     if sum(bodies.values()) > MANY_BODIES:
         where = ", ".join(f"{count} in {'/'.join(shard)}" for shard, count in bodies.items())

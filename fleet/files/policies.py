@@ -88,11 +88,12 @@ def _wrong_times(policy: Policy) -> Iterator[tuple[str, str, str | None]]:
         yield "deadline", message, f"more than settle, {policy.settle_s:g} s"
     if policy.between and policy.window is Window.ALWAYS:
         yield "between", "window: always needs no hours", "leave one of the two out"
-    elif policy.between:
-        needed = policy.finish_by_s + policy.settle_s
-        if _length_s(policy.between) < needed:
+    needed = policy.finish_by_s + policy.settle_s
+    for key in ("between", "quiet_hours"):
+        span = getattr(policy, key)
+        if span is not None and _length_s(span) < needed:
             message = f"shorter than finish_by and settle, {needed:g} s: nothing could begin"
-            yield "between", message, "widen it, or shorten finish_by"
+            yield key, message, "widen it, or shorten finish_by"
 
 
 def _wrong_waves(waves: Sequence[Amount | None]) -> Iterator[tuple[str, str, str | None]]:

@@ -164,6 +164,7 @@ class PolicyShape(Shape):
     breaker_count: Annotated[int | None, Field(ge=1, le=200)] = None
     window: Window | None = None
     between: Span = None
+    quiet_hours: Span = None
     finish_by: Duration = None
     on_halt: OnHalt | None = None
     after_canary: AfterCanary | None = None

@@ -86,6 +86,8 @@ class Policy:
         breaker_count: task failures after which ECS itself restores a one-task service.
         window: when forward changes may be sent.
         between: instead of opening hours, these store-local hours; None for the window.
+        quiet_hours: for stores that never close, the store-local hours in which they may be
+            changed all the same; None leaves such stores out.
         finish_by_s: how long a change takes at most by estimate, beside pulling images; what
             does not fit before the window's end is not begun.
         on_halt: pause, or roll back what the rollout changed.
@@ -119,6 +121,7 @@ class Policy:
     breaker_count: int = 1
     window: Window = Window.CLOSED
     between: OpenSpan | None = None
+    quiet_hours: OpenSpan | None = None
     finish_by_s: float = 900.0
     on_halt: OnHalt = OnHalt.PAUSE
     after_canary: AfterCanary = AfterCanary.GO_ON

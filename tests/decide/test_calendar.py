@@ -115,11 +115,20 @@ def test_hours_of_the_policy_replace_opening_hours() -> None:
     assert asked.until == at("2026-11-23T05:00")
 
 
-def test_a_store_open_round_the_clock_is_told_of_between() -> None:
+def test_a_store_that_never_closes_is_changed_in_the_policys_quiet_hours() -> None:
+    policy = replace(STANDARD, quiet_hours=OpenSpan(time(2), time(5)))
+    asked = ask(shop(ROUND_THE_CLOCK), MONDAY, policy=policy)
+    assert not asked.allowed
+    assert "quiet hours, 02:00-05:00" in asked.reason
+    assert asked.next_at is not None
+    assert ask(shop(ROUND_THE_CLOCK), asked.next_at, policy=policy).allowed
+
+
+def test_a_store_open_round_the_clock_is_told_of_quiet_hours() -> None:
     asked = ask(shop(ROUND_THE_CLOCK), MONDAY)
     assert not asked.allowed
     assert asked.next_at is None
-    assert "between:" in asked.reason
+    assert "quiet_hours:" in asked.reason
 
 
 def test_a_change_that_does_not_fit_before_the_windows_end_is_not_begun() -> None:

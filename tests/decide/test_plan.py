@@ -250,13 +250,16 @@ CLOSED = replace(plans.STANDARD, window=Window.CLOSED)
 def test_a_plan_of_which_no_store_can_ever_begin_is_refused() -> None:
     made = plan([shop(hours=ALL_DAY)], policy=CLOSED)
     assert len(made.refusals) == 1
-    assert "between:" in made.refusals[0]
+    assert "quiet_hours:" in made.refusals[0]
 
 
-def test_a_store_that_can_never_begin_is_a_note_among_others() -> None:
+def test_a_store_that_can_never_begin_is_left_alone_and_in_no_wave() -> None:
     made = plan([shop(1, hours=ALL_DAY), shop(2)], policy=CLOSED)
     assert made.refusals == ()
-    assert "no time for store-001 within 14 days" in made.notes[0]
+    left = [c for c in made.changes if c.kind is Kind.LEFT]
+    assert {c.store for c in left} == {"store-001"}
+    assert "no time for it within 14 days" in left[0].reason
+    assert all("store-001" not in wave.stores for wave in made.waves)
 
 
 def test_many_bodies_are_said_beforehand() -> None:
