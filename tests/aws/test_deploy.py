@@ -6,6 +6,7 @@ import pytest
 from fleet.aws import deploy, services
 from fleet.aws.calls import CallCounter
 from fleet.aws.session import AwsAccess, Shard
+from fleet.decide.budget import RATES, ShardBudget
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.services import ServiceState
 from tests.aws import bodies
@@ -287,3 +288,25 @@ def test_an_update_costs_one_call_of_the_slow_bucket(
         deploy.update_service(shard, seen(shard), task_definition="vision:1", tags=TAGS)
     assert counter.attempts["ecs:UpdateService"] == 1
     assert sum(counter.attempts.values()) == 3
+
+
+def test_at_full_share_nothing_is_throttled_and_the_slow_bucket_is_used_up(
+    rig: Rig, shops: Shops, sandbox_time: SandboxTime
+) -> None:
+    rig.ecs("CreateCluster", clusterName=STORE)
+    shops.create("vision", desiredCount=0)
+    revisions = [shops.definition(f"vision:{number}") for number in range(2)]
+    rig.plane.throttling = True
+    counter, budget = CallCounter(), ShardBudget(share=1.0)
+    with AwsAccess(sandbox_time, on_call=counter, budgets=lambda *_: budget) as access:
+        shard = access.shard(ACCOUNT, REGION)
+        service = seen(shard)
+        began = sandbox_time.now()
+        for number in range(60):
+            wanted = revisions[number % 2]
+            deploy.update_service(shard, service, task_definition=wanted, tags=TAGS)
+    took = (sandbox_time.now() - began).total_seconds()
+    assert counter.throttles == {}
+    assert 60 / took >= 0.9 * RATES["ecs service modify"].refill
+    sandbox_time.sleep(1)
+    assert budget.used(sandbox_time.now())["ecs service modify"].calls == 60

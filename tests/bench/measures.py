@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -29,6 +30,8 @@ ACCOUNT = AccountSpec("111122223333", "bench")
 REGIONS = ("eu-west-1", "eu-central-1")
 KEY = access_key_for(ACCOUNT.account_id)
 BIN = Path(sys.executable).parent
+#: How many services calls are spread over.
+SERVICES = 200
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -56,7 +59,38 @@ def help_against_aws(rounds: int = 7) -> str:
 
 
 def _hammer(url: str, calls: int, done: "multiprocessing.Queue[float]") -> None:
-    client = boto3.client(
+    client = _client(url)
+    client.describe_clusters(clusters=["bench"])
+    done.put(seconds(lambda: [client.describe_clusters(clusters=["bench"]) for _ in range(calls)]))
+
+
+def _hammer_services(url: str, calls: int, done: "multiprocessing.Queue[float]") -> None:
+    """Makes services and two revisions; then reads and changes them in turn, in two equal parts."""
+    names = [f"bench-{number}" for number in range(SERVICES)]
+    client = _client(url)
+    container = {"name": "app", "image": "app", "memory": 64}
+    client.create_cluster(clusterName="bench")
+    for _ in range(2):
+        client.register_task_definition(family="bench", containerDefinitions=[container])
+    made = {"taskDefinition": "bench:1", "launchType": "EXTERNAL", "desiredCount": 1}
+    for name in names:
+        client.create_service(cluster="bench", serviceName=name, **made)
+
+    def update(number: int) -> None:
+        name = names[number % SERVICES]
+        revision = f"bench:{2 - number // SERVICES % 2}"
+        client.update_service(cluster="bench", service=name, taskDefinition=revision)
+
+    def describe(number: int) -> None:
+        name = names[number % SERVICES]
+        client.describe_services(cluster="bench", services=[name], include=["TAGS"])
+
+    for do in (describe, update):
+        done.put(seconds(lambda do=do: [do(number) for number in range(calls)]))  # type: ignore[misc]
+
+
+def _client(url: str) -> Any:
+    return boto3.client(
         "ecs",
         region_name=REGIONS[0],
         endpoint_url=url,
@@ -64,27 +98,42 @@ def _hammer(url: str, calls: int, done: "multiprocessing.Queue[float]") -> None:
         aws_secret_access_key="x",
         config=Config(retries={"total_max_attempts": 1}),
     )
-    client.describe_clusters(clusters=["bench"])
-    done.put(seconds(lambda: [client.describe_clusters(clusters=["bench"]) for _ in range(calls)]))
 
 
-def calls_over_http(calls: int = 2000) -> str:
-    """API calls a second over HTTP: one boto3 client in another process, throttling off."""
+def _over_http(
+    hammer: Callable[[str, int, "multiprocessing.Queue[float]"], None], calls: int, parts: int
+) -> list[float]:
+    """What one boto3 client in another process measures against a sandbox without throttling."""
     plane = ControlPlane(SandboxClock(rate=1, start=time.time()), [ACCOUNT], throttling=False)
     server = SandboxServer(plane)
     server.start()
     try:
         spawn = multiprocessing.get_context("spawn")
         done: multiprocessing.Queue[float] = spawn.Queue()
-        process = spawn.Process(target=_hammer, args=(server.url, calls, done))
+        process = spawn.Process(target=hammer, args=(server.url, calls, done))
         process.start()
-        took = done.get(timeout=120)
+        took = [done.get(timeout=120) for _ in range(parts)]
         process.join()
     finally:
         server.stop()
         plane.close()
+    return took
+
+
+def calls_over_http(calls: int = 2000) -> str:
+    """API calls a second over HTTP: one boto3 client in another process, throttling off."""
+    (took,) = _over_http(_hammer, calls, 1)
     return (
         f"{calls / took:.0f} API calls/s over HTTP (at least 400), one boto3 client, {calls} calls"
+    )
+
+
+def services_over_http(calls: int = 1000) -> str:
+    """DescribeServices and UpdateService a second over HTTP, each to one of many services."""
+    reads, writes = (calls / took for took in _over_http(_hammer_services, calls, 2))
+    return (
+        f"{reads:.0f} DescribeServices/s and {writes:.0f} UpdateService/s over HTTP, "
+        f"one boto3 client, {calls} calls each"
     )
 
 
@@ -185,5 +234,11 @@ def quickstart_own_part() -> str:
 
 def main() -> None:
     """Measure and print, a line each."""
-    for measure in (help_against_aws, calls_over_http, hosts_in_process, quickstart_own_part):
+    for measure in (
+        help_against_aws,
+        calls_over_http,
+        services_over_http,
+        hosts_in_process,
+        quickstart_own_part,
+    ):
         print(f"{measure.__name__:22} {measure()}", flush=True)  # noqa: T201 - its whole purpose
