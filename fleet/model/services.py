@@ -45,8 +45,9 @@ class ServiceState:
         deployments: newest first; the first is PRIMARY.
         tags: ``fleet:rollout``, ``fleet:previous`` and the others.
         events: newest first, (time, text), the latest few.
-        settings: the rest that fleet decides on: ``placementConstraints``,
-            ``deploymentConfiguration``, ``availabilityZoneRebalancing`` as AWS words them.
+        settings: the rest that fleet decides on, as AWS words it: ``placementConstraints``,
+            ``deploymentConfiguration``, ``availabilityZoneRebalancing``, ``launchType`` and the
+            like. ECS fills in defaults, as ``strategy: ROLLING``.
     """
 
     cluster: str
@@ -146,7 +147,7 @@ class StoreView:
         services: ACTIVE and DRAINING ones.
         instances: container instances that are not INACTIVE.
         tasks: of the services that were asked for, stopped ones included.
-        deployments: records by service name, newest first.
+        deployments: records by service name, newest first; None too where ECS keeps none.
         problem: why the store could not be read; "" when it was.
     """
 

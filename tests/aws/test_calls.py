@@ -1,3 +1,4 @@
+import json
 import logging
 import re
 import traceback
@@ -6,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from fleet.aws import observe, perform
+from fleet.aws import actions, observe, perform
+from fleet.aws.actions import Action
 from fleet.aws.calls import Attempt, CallCounter, Patience
+from fleet.decide.budget import GROUPS
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.budget import Wait
 from fleet.model.secret import Secret
@@ -243,6 +246,23 @@ def test_the_counter_counts_calls_and_throttles_per_action(
     observe.clusters(open_shard(on_call=counter), ["store-042"])
     assert counter.attempts == {"ecs:DescribeClusters": 2}
     assert counter.throttles == {"ecs:DescribeClusters": 1}
+
+
+def test_counts_travel_as_plain_values_and_add_up(canned: Canned, open_shard: Open) -> None:
+    there, here = CallCounter(), CallCounter()
+    canned.answers = [THROTTLE, NONE]
+    observe.clusters(open_shard(on_call=there), ["store-042"])
+    for _ in range(2):
+        here.add(json.loads(json.dumps(there.state())))
+    assert here.state() == {
+        "attempts": {"ecs:DescribeClusters": 4},
+        "throttles": {"ecs:DescribeClusters": 2},
+    }
+
+
+def test_every_action_has_a_bucket_of_its_own_group() -> None:
+    known = {value.id for value in vars(actions).values() if isinstance(value, Action)}
+    assert known - set(GROUPS) == {"s3:GetObject"}
 
 
 def test_a_reading_has_the_time_that_aws_says(canned: Canned, open_shard: Open) -> None:
