@@ -344,6 +344,21 @@ def service_settings(shape: ServiceShape) -> dict[str, Any]:
     }
 
 
+def update_input(
+    shape: ServiceShape, *, cluster: str, task_definition: str, desired_count: int
+) -> dict[str, Any]:
+    """The whole input of UpdateService; it never forces a deployment."""
+    made: dict[str, Any] = {
+        "cluster": cluster,
+        "service": shape.name,
+        "taskDefinition": task_definition,
+        **service_settings(shape),
+    }
+    if shape.scheduling is Scheduling.REPLICA:
+        made["desiredCount"] = desired_count
+    return made
+
+
 def service_input(
     shape: ServiceShape, *, cluster: str, task_definition: str, desired_count: int
 ) -> dict[str, Any]:

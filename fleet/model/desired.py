@@ -121,6 +121,27 @@ class DesiredService:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceSheet:
+    """Everything that would be sent for one service of one store, to be looked at.
+
+    Attributes:
+        definition: input of RegisterTaskDefinition; its content address is tagged on the revision.
+        create: input of CreateService, without tags; the revision is not known before it is made.
+        update: input of UpdateService, likewise; a rollout sends of it what differs.
+        hosts: name and hardware of every host that a task would land on.
+        images: of its containers.
+    """
+
+    shape: ServiceShape
+    definition: TaskDefinition
+    create: Mapping[str, Any]
+    update: Mapping[str, Any]
+    log_groups: tuple[LogGroup, ...]
+    hosts: tuple[tuple[str, str], ...]
+    images: tuple["ImageFact", ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFact:
     """What is known of an image that a release uses.
 
