@@ -5,6 +5,7 @@ keeps nothing over a restart and lives by the machine's clock. Its ECS and its n
 SSM are wrong for external instances and are never reached.
 """
 
+import hashlib
 import io
 import json
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from fleet.errors import SandboxError
+from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.spec import AccountSpec
 
 _SSM_GOOD = frozenset(
@@ -50,6 +52,7 @@ _TRUST = json.dumps(
         ],
     }
 )
+_PUT_IMAGE = "AmazonEC2ContainerRegistry_V20150921.PutImage"
 _NOT_OURS = {"connection", "content-length", "date", "server", "transfer-encoding"}
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -100,7 +103,10 @@ class MotoFallback:
 
         Raises:
             SandboxError: moto is not installed.
+            AwsFault: an image's manifest has not the digest that it is pushed under.
         """
+        if any(value.endswith(_PUT_IMAGE) for value in headers.values()):
+            body = with_digest(body)
         with self._lock:
             if self._app is None:
                 self._app = self._load()
@@ -146,6 +152,25 @@ class MotoFallback:
                 f"moto refused the instance role {spec.instance_role!r} of {spec.account_id}:"
                 f" {made.body.decode(errors='replace')}"
             )
+
+
+def with_digest(body: bytes) -> bytes:
+    """A PutImage with the digest of its manifest, as ECR finds it.
+
+    Left alone moto makes up one of a hundred random digests for a manifest list.
+    """
+    try:
+        asked = json.loads(body)
+        manifest = asked["imageManifest"].encode()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return body
+    digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+    if asked.get("imageDigest") not in {None, digest}:
+        raise AwsFault(
+            "ImageDigestDoesNotMatchException",
+            f"The digest {asked['imageDigest']} does not match that of the manifest, {digest}.",
+        )
+    return json.dumps({**asked, "imageDigest": digest}).encode()
 
 
 def _ask(

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -123,3 +125,62 @@ def test_a_missing_moto_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
         moto.answer("GET", "/", {}, b"", EMEA)
     assert "fleet[sandbox]" in (caught.value.hint or "")
     assert not moto.loaded
+
+
+INDEX = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [
+            {
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "digest": f"sha256:{letter * 64}",
+                "size": 500,
+                "platform": {"architecture": architecture, "os": "linux"},
+            }
+            for letter, architecture in (("a", "amd64"), ("b", "arm64"))
+        ],
+    }
+)
+
+
+@pytest.mark.parametrize("account", [EMEA, APAC])
+def test_a_manifest_list_is_found_by_its_tag_and_by_the_digest_of_its_content(
+    served: Served, account: str
+) -> None:
+    ecr = served.client("ecr", account)
+    ecr.create_repository(repositoryName="shops/vision")
+    ecr.put_image(repositoryName="shops/vision", imageManifest=INDEX, imageTag="1.9.0")
+    digest = f"sha256:{hashlib.sha256(INDEX.encode()).hexdigest()}"
+    (image,) = ecr.batch_get_image(repositoryName="shops/vision", imageIds=[{"imageTag": "1.9.0"}])[
+        "images"
+    ]
+    assert image["imageId"]["imageDigest"] == digest
+    assert image["imageManifest"] == INDEX
+    (again,) = ecr.batch_get_image(
+        repositoryName="shops/vision", imageIds=[{"imageDigest": digest}]
+    )["images"]
+    assert again["imageManifest"] == INDEX
+    (detail,) = ecr.describe_images(repositoryName="shops/vision")["imageDetails"]
+    assert detail["imageDigest"] == digest
+    assert detail["imageManifestMediaType"].endswith("image.index.v1+json")
+
+
+def test_an_image_under_a_wrong_digest_is_refused(served: Served) -> None:
+    ecr = served.client("ecr")
+    ecr.create_repository(repositoryName="shops/wrong")
+    with pytest.raises(ClientError, match="ImageDigestDoesNotMatchException"):
+        ecr.put_image(
+            repositoryName="shops/wrong", imageManifest=INDEX, imageDigest=f"sha256:{'0' * 64}"
+        )
+
+
+@pytest.mark.parametrize("account", [EMEA, APAC])
+def test_log_groups_are_made_once_and_keep_their_retention(served: Served, account: str) -> None:
+    logs = served.client("logs", account)
+    logs.create_log_group(logGroupName="/fleet/vision", tags={"fleet:rollout": "ro-1"})
+    logs.put_retention_policy(logGroupName="/fleet/vision", retentionInDays=30)
+    (group,) = logs.describe_log_groups(logGroupNamePrefix="/fleet/")["logGroups"]
+    assert (group["logGroupName"], group["retentionInDays"]) == ("/fleet/vision", 30)
+    with pytest.raises(ClientError, match="ResourceAlreadyExistsException"):
+        logs.create_log_group(logGroupName="/fleet/vision")
