@@ -5,7 +5,6 @@ as they were. Docker restarts none of them by itself (ECS sets no restart policy
 """
 
 import json
-import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,16 +12,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from fleet.sandbox.agents import health
-from fleet.sandbox.agents.downloads import Download, Downloads
 from fleet.sandbox.agents.health import HealthCheck
-from fleet.sandbox.agents.images import (
-    ARCHITECTURES,
-    Catalogue,
-    ImageBehaviour,
-    digest_of,
-    registry_of,
-)
-from fleet.sandbox.agents.machine import Machine, Timer
+from fleet.sandbox.agents.image_store import ImageStore
+from fleet.sandbox.agents.images import Catalogue
+from fleet.sandbox.agents.machine import Box, Timer
 
 STATE = "/var/lib/docker/sandbox-containers.json"
 #: Between the request to start a container and its process running (simulator's figure).
@@ -31,27 +24,6 @@ SIGKILL = 137
 #: What dockerd leaves behind of a container that ran when the power went.
 POWER_CUT = 255
 _LOG_LINES = 50
-
-
-class Box(Machine, Protocol):
-    """What containers use of the box, beside what agents do."""
-
-    @property
-    def words(self) -> frozenset[str]:
-        """Its architecture, hardware, store and id, for ``ImageBehaviour.on``."""
-        ...
-
-    def speed_mbps(self, name: str) -> float:
-        """Mbit/s towards a host name; 0 when nothing gets through."""
-        ...
-
-    def disk_free_mb(self) -> float:
-        """MB that a new image may take."""
-        ...
-
-    def cut_itself_off(self, *, cut: bool) -> None:
-        """What runs on it breaks its own link, or no longer does."""
-        ...
 
 
 @dataclass(slots=True)
@@ -89,28 +61,6 @@ class Container:
     log: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class CachedImage:
-    """An image on the host's disk: its layers with their MB, and when it came or was last used."""
-
-    digest: str
-    layers: dict[str, float]
-    used_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """How a pull ended.
-
-    Attributes:
-        error: ``""``, or what the agent reports: its error's name, a colon, and Docker's words.
-        digest: that the reference resolved to.
-    """
-
-    error: str
-    digest: str = ""
-
-
 class Listener(Protocol):
     """The agent's ear on the engine's events."""
 
@@ -132,6 +82,9 @@ class Containers:
     Args:
         box: the host.
         catalogue: what images are and do.
+
+    Attributes:
+        images: what is on the disk.
     """
 
     def __init__(self, box: Box, catalogue: Catalogue) -> None:
@@ -139,12 +92,10 @@ class Containers:
         self._catalogue = catalogue
         self.lock = threading.RLock()
         self.listener: Listener | None = None
-        self._downloads = Downloads(box.clock, box.schedule, box.speed_mbps, self._pulls_due)
+        self.images = ImageStore(box, catalogue, lock=self.lock, changed=self._save)
         self._timers: dict[str, list[Timer]] = {}
         self._stopping: set[str] = set()
         self._containers: dict[str, Container] = {}
-        self._images: dict[str, CachedImage] = {}
-        self._attempts: dict[str, int] = {}
         self._load()
 
     def all(self, *, running: bool = False) -> list[Container]:
@@ -155,58 +106,6 @@ class Containers:
     def find(self, container_id: str) -> Container | None:
         """A container by id."""
         return self._containers.get(container_id)
-
-    def images(self) -> dict[str, CachedImage]:
-        """What is on the disk, by reference."""
-        with self.lock:
-            return dict(self._images)
-
-    def images_mb(self) -> float:
-        """Space that images take; a layer of several counts once."""
-        with self.lock:
-            return sum(self._layers().values())
-
-    def cached(self, reference: str) -> CachedImage | None:
-        """The image of a reference, if it is on the disk."""
-        return self._images.get(reference)
-
-    def pull(self, reference: str, done: Callable[[Pulled], None]) -> Download:
-        """Fetch what is missing of an image; ``done`` is called once it is there or has failed."""
-        with self.lock:
-            behaviour = self._catalogue.of(reference)
-            attempt = self._attempts[reference] = self._attempts.get(reference, 0) + 1
-            refusal = self._refusal(reference, behaviour, attempt)
-            layers = _layers_of(reference, behaviour)
-            on_disk = self._layers()
-            missing = sum(size for name, size in layers.items() if name not in on_disk)
-            registry = registry_of(reference)
-
-            def end(arrived: bool) -> None:  # noqa: FBT001 - a callback
-                if not arrived:
-                    error = (
-                        f"CannotPullContainerError: failed to resolve ref {reference}: "
-                        f"dial tcp: lookup {registry}: i/o timeout"
-                    )
-                elif not refusal and missing > self._box.disk_free_mb():
-                    error = (
-                        "CannotPullContainerError: failed to register layer: "
-                        "write: no space left on device"
-                    )
-                else:
-                    error = refusal
-                if not error:
-                    digest = digest_of(reference)
-                    self._images[reference] = CachedImage(digest, layers, self._box.clock.now())
-                self._save()
-                done(Pulled(error, "" if error else digest_of(reference)))
-
-            # What the registry refuses, or loses, does not take the time of the whole image.
-            return self._downloads.begin(registry, 0.0 if refusal else missing, end)
-
-    def cancel_pull(self, download: Download) -> None:
-        """Nobody wants it any more."""
-        with self.lock:
-            self._downloads.cancel(download)
 
     def create(self, container: Container) -> None:
         """Make a container of an image that is there; it does not run yet."""
@@ -247,22 +146,13 @@ class Containers:
     def remove_unused_images(self, older_than_s: float) -> None:
         """Free the disk of images that no container was made of, if they are old enough."""
         with self.lock:
-            limit = self._box.clock.now() - older_than_s
             used = {container.image for container in self._containers.values()}
-            for reference, image in list(self._images.items()):
-                if reference not in used and image.used_at <= limit:
-                    del self._images[reference]
-            self._save()
-
-    def link_changed(self) -> None:
-        """The link was cut, restored, slowed: pulls go on accordingly."""
-        with self.lock:
-            self._downloads.link_changed()
+            self.images.remove_unused(used, older_than_s)
 
     def power_off(self) -> None:
         """The engine ended: containers are down, pulls are lost, and nothing restarts them."""
         with self.lock:
-            self._downloads.clear()
+            self.images.give_up_pulls()
             for container in self._containers.values():
                 self._disarm(container)
                 if container.status == "running":
@@ -280,37 +170,9 @@ class Containers:
         """The sandbox goes away: do nothing any more, and change nothing."""
         with self.lock:
             self.listener = None
-            self._downloads.clear()
+            self.images.give_up_pulls()
             for container in self._containers.values():
                 self._disarm(container)
-
-    def _refusal(self, reference: str, behaviour: ImageBehaviour, attempt: int) -> str:
-        """The error that the registry's answer will be, or ""."""
-        machine = self._box.facts().machine
-        architecture = ARCHITECTURES.get(machine, machine)
-        affected = behaviour.affects(self._box.words)
-        if affected and behaviour.pull == "missing":
-            return (
-                f"CannotPullImageManifestError: Error response from daemon: manifest for "
-                f"{reference} not found: manifest unknown: Requested image not found"
-            )
-        if affected and behaviour.pull == "denied":
-            return (
-                f"CannotPullContainerError: pull access denied for {reference}, repository does "
-                "not exist or may require authorization: server message: insufficient_scope"
-            )
-        if not behaviour.runs_on(architecture):
-            return (
-                f"CannotPullContainerError: no matching manifest for linux/{architecture} "
-                "in the manifest list entries"
-            )
-        chance = random.Random(f"{self._box.id} {reference} {attempt}").random()  # noqa: S311 - a simulated line, not a secret
-        if affected and (attempt <= behaviour.pull_fails or chance < behaviour.pull_loss):
-            return (
-                f"CannotPullContainerError: error pulling image {reference}: "
-                "read tcp: connection reset by peer"
-            )
-        return ""
 
     def _run(self, container: Container, started: Callable[[Container], None]) -> None:
         taken = {
@@ -331,9 +193,7 @@ class Containers:
             container.exit_code = None
             container.started_at = self._box.clock.now()
             container.health = "starting" if container.check else ""
-            image = self._images.get(container.image)
-            if image is not None:
-                image.used_at = container.started_at
+            self.images.use(container.image)
             self._arm(container)
             self._free_the_link()
         self._save()
@@ -401,10 +261,6 @@ class Containers:
         container.finished_at = self._box.clock.now()
         container.health = ""
 
-    def _pulls_due(self) -> None:
-        with self.lock:
-            self._downloads.wake()
-
     def _later(self, container: Container, seconds: float, step: Callable[[], None]) -> None:
         timers = self._timers.setdefault(container.id, [])
 
@@ -426,17 +282,10 @@ class Containers:
         # One that the schedule has taken already, and that waits for the lock, finds itself gone.
         timers.clear()
 
-    def _layers(self) -> dict[str, float]:
-        layers: dict[str, float] = {}
-        for image in self._images.values():
-            layers |= image.layers
-        return layers
-
     def _save(self) -> None:
         content = {
             "containers": [asdict(container) for container in self._containers.values()],
-            "images": {reference: asdict(image) for reference, image in self._images.items()},
-            "attempts": self._attempts,
+            **self.images.as_json(),
         }
         self._box.keep(STATE, json.dumps(content))
 
@@ -444,18 +293,12 @@ class Containers:
         try:
             content = json.loads(self._box.kept(STATE) or "")
             containers = [_container(each) for each in content["containers"]]
-            images = {name: CachedImage(**each) for name, each in content["images"].items()}
-            attempts = {str(name): int(count) for name, count in content["attempts"].items()}
+            self.images.load(content)
         except (ValueError, TypeError, KeyError, AttributeError):
             return
         self._containers = {container.id: container for container in containers}
-        self._images, self._attempts = images, attempts
 
 
 def _container(content: Mapping[str, Any]) -> Container:
     check = content.get("check")
     return Container(**{**content, "check": HealthCheck(**check) if check else None})
-
-
-def _layers_of(reference: str, behaviour: ImageBehaviour) -> dict[str, float]:
-    return dict(behaviour.layers) or {digest_of(reference): behaviour.size_mb}

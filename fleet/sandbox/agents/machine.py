@@ -84,6 +84,27 @@ class Machine(Protocol):
         ...
 
 
+class Box(Machine, Protocol):
+    """What containers use of the box, beside what agents do."""
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Its architecture, hardware, store and id, for ``ImageBehaviour.on``."""
+        ...
+
+    def speed_mbps(self, name: str) -> float:
+        """Mbit/s towards a host name; 0 when nothing gets through."""
+        ...
+
+    def disk_free_mb(self) -> float:
+        """MB that a new image may take."""
+        ...
+
+    def cut_itself_off(self, *, cut: bool) -> None:
+        """What runs on it breaks its own link, or no longer does."""
+        ...
+
+
 class MachineFacts(Protocol):
     """What agents report about the box."""
 

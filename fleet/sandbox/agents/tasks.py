@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleet.sandbox.agents.containers import Container, Containers, Pulled
+from fleet.sandbox.agents.containers import Container, Containers
 from fleet.sandbox.agents.downloads import Download
+from fleet.sandbox.agents.image_store import Pulled
 from fleet.sandbox.agents.machine import Machine, text_of
 from fleet.sandbox.agents.outbox import Outbox
 from fleet.sandbox.agents.payload import (
@@ -94,7 +95,7 @@ class TaskEngine:
         with self._containers.lock:
             self._life += 1
             for download in self._downloads.values():
-                self._containers.cancel_pull(download)
+                self._containers.images.cancel_pull(download)
             self._downloads = {}
             self._outbox.clear()
             if self._containers.listener is self:
@@ -236,7 +237,7 @@ class TaskEngine:
         self._create_when_pulled(task)
 
     def _pull(self, task: Task, part: Part) -> None:
-        cached = self._containers.cached(part.plan.image)
+        cached = self._containers.images.cached(part.plan.image)
         if cached is not None and self._settings.pull in {"once", "prefer-cached"}:
             part.pulled = True
             return
@@ -247,7 +248,7 @@ class TaskEngine:
             if life != self._life:
                 return
             self._downloads.pop((task.arn, part.plan.name), None)
-            still_there = self._containers.cached(part.plan.image) is not None
+            still_there = self._containers.images.cached(part.plan.image) is not None
             if not pulled.error:
                 part.pull_started_at, part.pull_stopped_at = began, self._machine.clock.now()
                 part.digest, part.pulled = pulled.digest, True
@@ -262,7 +263,7 @@ class TaskEngine:
                 self._wind_up(task)
             self._keep()
 
-        download = self._containers.pull(part.plan.image, done)
+        download = self._containers.images.pull(part.plan.image, done)
         self._downloads[task.arn, part.plan.name] = download
 
     def _create_when_pulled(self, task: Task) -> None:
@@ -326,7 +327,7 @@ class TaskEngine:
         for part in task.parts:
             download = self._downloads.pop((task.arn, part.plan.name), None)
             if download is not None:
-                self._containers.cancel_pull(download)
+                self._containers.images.cancel_pull(download)
             if part.over:
                 continue
             if not part.id:

@@ -136,7 +136,7 @@ class Box(ABC):
         """MB free on /: what the knob says, or what the images have left of it."""
         if self.knobs.disk_free_mb is not None:
             return float(self.knobs.disk_free_mb)
-        return max(0.0, self.spec.disk_free_mb - self.containers.images_mb())
+        return max(0.0, self.spec.disk_free_mb - self.containers.images.size_mb())
 
     def cut_itself_off(self, *, cut: bool) -> None:
         """What runs on it breaks its link, or no longer does; takes hold a moment later."""
@@ -153,7 +153,7 @@ class Box(ABC):
         """Set knobs by name and keep them."""
         self.knobs.turn(settings)
         self.knobs.save(self.folder / "knobs.json")
-        self.containers.link_changed()
+        self.containers.images.link_changed()
 
 
 def _nothing() -> None:

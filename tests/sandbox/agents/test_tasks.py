@@ -86,7 +86,7 @@ def test_a_stop_during_the_pull_ends_the_pull(acs: AcsRig) -> None:
     acs.stop("t1")
     acs.clock.advance(60)
     assert acs.statuses("t1") == ["STOPPED"]
-    assert acs.host.containers.images() == {}
+    assert acs.host.containers.images.all() == {}
 
 
 def test_a_stop_of_an_unknown_task_is_told_as_done(acs: AcsRig) -> None:
@@ -216,7 +216,7 @@ def test_a_pull_that_an_agents_end_broke_off_begins_anew(acs: AcsRig) -> None:
     acs.clock.advance(2)
     acs.host.ecs_agent.stop()
     acs.clock.advance(60)
-    assert acs.host.containers.images() == {}
+    assert acs.host.containers.images.all() == {}
     acs.host.ecs_agent.start()
     acs.clock.advance(60)
     assert acs.statuses("t1") == ["RUNNING"]
@@ -259,7 +259,7 @@ def test_stopped_tasks_and_their_images_are_cleared_away_after_hours(acs: AcsRig
     assert acs.host.containers.all() == []
     assert acs.host.ecs_agent.tasks.tasks() == []
     acs.clock.advance(1800)
-    assert acs.host.containers.images() == {}
+    assert acs.host.containers.images.all() == {}
 
 
 def test_a_task_that_aws_does_not_know_to_have_stopped_is_not_forgotten(acs: AcsRig) -> None:

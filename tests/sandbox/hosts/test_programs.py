@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fleet.sandbox.agents import ssm
-from fleet.sandbox.agents.containers import Container, Pulled
+from fleet.sandbox.agents.containers import Container
+from fleet.sandbox.agents.image_store import Pulled
 from fleet.sandbox.hosts.programs.docker import render
 from fleet.sandbox.hosts.shop_host import ShopHost
 from tests.sandbox.hosts.conftest import Run
@@ -346,7 +347,7 @@ def test_docker_refuses_what_it_cannot_show(
 def test_images_take_space_and_are_listed(shop: Shop, run: Run) -> None:
     host = shop.host(docker={**DOCKER, "unused_image_mb": 0})
     pulled: list[Pulled] = []
-    host.containers.pull("shops/vision:2", pulled.append)
+    host.containers.images.pull("shops/vision:2", pulled.append)
     before = run(host, "df -m / | tail -1 | cut -d' ' -f4").stdout
     shop.clock.advance(60)
     assert pulled[0].error == ""

@@ -41,7 +41,7 @@ def containers(host: ShopHost, *, everything: bool, filters: list[str]) -> list[
 def images(host: ShopHost) -> list[Row]:
     """Rows of ``docker images``: those of tasks, and what lies there unused from before."""
     rows = []
-    for reference, cached in host.containers.images().items():
+    for reference, cached in host.containers.images.all().items():
         name, _, digest = reference.partition("@")
         head, colon, tag = name.rpartition(":")
         tagged = bool(colon) and "/" not in tag
@@ -61,13 +61,13 @@ def images(host: ShopHost) -> list[Row]:
 
 def disk(host: ShopHost) -> list[Row]:
     """Rows of ``docker system df``."""
-    cached, made = host.containers.images(), host.containers.all()
+    cached, made = host.containers.images.all(), host.containers.all()
     used = {container.image for container in made}
     unused = _unused_mb(host)
     free = unused + sum(
         sum(image.layers.values()) for name, image in cached.items() if name not in used
     )
-    total = unused + host.containers.images_mb()
+    total = unused + host.containers.images.size_mb()
     share = f" ({100 * free / total:.0f}%)" if free else ""
     running = len(host.containers.all(running=True))
     empty = {"TotalCount": "0", "Active": "0", "Size": "0B", "Reclaimable": "0B"}
@@ -95,7 +95,7 @@ def find(host: ShopHost, wanted: str) -> Container | None:
 
 def digest(host: ShopHost, container: Container) -> str:
     """What its image resolved to, or "" when that is gone."""
-    cached = host.containers.images().get(container.image)
+    cached = host.containers.images.all().get(container.image)
     return cached.digest if cached is not None else ""
 
 
