@@ -11,7 +11,19 @@ import typer
 from typer.core import TyperGroup
 
 from fleet import __version__
-from fleet.cli import doctor, installer, inventory, register, render, sandbox, status, validate
+from fleet.cli import (
+    controller,
+    doctor,
+    installer,
+    inventory,
+    plan,
+    register,
+    render,
+    rollout,
+    sandbox,
+    status,
+    validate,
+)
 from fleet.cli.options import state_dir
 from fleet.cli.streams import hold_standard_streams, settle
 from fleet.errors import FleetError, Interrupted
@@ -46,10 +58,17 @@ app = typer.Typer(
 )
 app.command("register")(register.register)
 app.command("status")(status.status)
+app.command("plan")(plan.plan)
 app.command("doctor")(doctor.doctor)
 app.command("validate")(validate.validate)
 app.command("render")(render.render)
 app.command("installer")(installer.installer)
+app.add_typer(
+    rollout.app,
+    name="rollout",
+    help="Change what shops run, wave by wave; watch it, and tell it what to do.",
+)
+app.command("controller")(controller.controller)
 app.add_typer(inventory.app, name="inventory", help="List and show what the inventory says.")
 app.add_typer(sandbox.app, name="sandbox", help="A local ECS Anywhere to try things on.")
 

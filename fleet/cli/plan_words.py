@@ -1,0 +1,108 @@
+"""What a plan is asked for: workloads, stores, policy; checked against the inventory's words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from fleet.cli.rollout import app
+from fleet.cli.selecting import choice_of, stores_to_change
+from fleet.decide.selection import Choice, describe
+from fleet.errors import UsageError
+from fleet.model.inventory import Fleet, Store
+from fleet.model.policy import Policy
+
+#: The policy of a rollout that names none and whose workloads name none.
+STANDARD = "standard"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The words that ``fleet plan`` and ``fleet rollout`` have in common."""
+
+    workloads: Sequence[str]
+    stores: Sequence[str]
+    where: str
+    ring: str
+    every: bool
+    canary: bool
+    policy: str
+    seed: int
+    override_freeze: str
+    inventory: Path
+
+    @property
+    def choice(self) -> Choice:
+        """The stores; all of them if none are chosen."""
+        given = choice_of(self.stores, self.where, self.ring, self.every)
+        return given if given.is_given else Choice(all=True)
+
+    @property
+    def says_what(self) -> bool:
+        """Whether any word says what is rolled out, where or how."""
+        where = choice_of(self.stores, self.where, self.ring, self.every).is_given
+        return bool(where or self.workloads or self.policy or self.canary or self.seed)
+
+    @property
+    def selection(self) -> str:
+        """The words that choose stores, as they could be typed again."""
+        return describe(self.choice)
+
+
+def check_workloads(fleet: Fleet, words: Sequence[str]) -> None:
+    """Refuse words that are no workload; a verb that does not come first is told where it goes.
+
+    Raises:
+        UsageError: names the nearest workload or verb.
+    """
+    known = [workload.name for workload in fleet.workloads]
+    verbs = [command.name for command in app.registered_commands if command.name]
+    for word in words:
+        if word in known:
+            continue
+        if word in verbs:
+            raise UsageError(
+                f"{word!r} is a verb and no workload", hint=f"it comes first: fleet rollout {word}"
+            )
+        near = get_close_matches(word, [*known, *verbs], n=3)
+        raise UsageError(
+            f"no workload {word!r} in the inventory",
+            hint=f"did you mean {', '.join(near)}?" if near else f"workloads: {', '.join(known)}",
+        )
+    if not known:
+        raise UsageError(
+            "the inventory has no workloads", hint="write one: inventory/workloads/NAME.yaml"
+        )
+
+
+def policy_of(fleet: Fleet, chosen: Chosen) -> Policy:
+    """The policy that was named, else the one that the workloads agree on.
+
+    Raises:
+        UsageError: there is none of that name, or the workloads want different ones.
+    """
+    name = chosen.policy
+    if not name:
+        mine = [w for w in fleet.workloads if not chosen.workloads or w.name in chosen.workloads]
+        names = sorted({w.policy for w in mine})
+        if len(names) > 1:
+            raise UsageError(
+                f"these workloads want different policies: {', '.join(names)}",
+                hint="roll them out one by one, or name one for all: --policy NAME",
+            )
+        name = names[0] if names else STANDARD
+    policy = fleet.policies.get(name)
+    if policy is None:
+        near = get_close_matches(name, fleet.policies, n=1)
+        raise UsageError(
+            f"no policy {name!r} in the inventory",
+            hint=f"did you mean {near[0]}?"
+            if near
+            else f"policies: {', '.join(sorted(fleet.policies)) or 'none'}",
+        )
+    return policy
+
+
+def stores_of(fleet: Fleet, chosen: Chosen, *, tell: Callable[[str], None]) -> tuple[Store, ...]:
+    """The stores to plan for; those that are not open are left out unless they were named."""
+    return stores_to_change(fleet, chosen.choice, tell)

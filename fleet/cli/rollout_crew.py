@@ -1,0 +1,65 @@
+"""Who ticks a rollout from a command: in whose name, with which executor, and who listens."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from fleet.cli.door import open_door
+from fleet.engine.executor import open_executor
+from fleet.engine.lease import owner_name
+from fleet.engine.ledgers import check_caller
+from fleet.engine.ticking import Crew
+from fleet.engine.wiring import Wiring
+from fleet.model.rollout import RolloutEvent
+
+
+@contextmanager
+def crew(
+    wiring: Wiring,
+    *,
+    what: str,
+    run_id: str,
+    caller: str,
+    tell: Callable[[RolloutEvent], None],
+    warn: Callable[[str], None],
+) -> Iterator[Crew]:
+    """A crew whose shard jobs run where ``FLEET_EXECUTOR`` says.
+
+    Args:
+        what: the command, as leases name it.
+
+    Raises:
+        UsageError: ``FLEET_EXECUTOR`` makes no sense.
+        FleetError: the cluster does not answer.
+    """
+    with open_executor(os.environ.get("FLEET_EXECUTOR"), wiring.workers) as executor:
+        yield Crew(
+            wiring=wiring,
+            executor=executor,
+            opener=open_door,
+            owner=owner_name(what),
+            run_id=run_id,
+            caller=caller,
+            tell=tell,
+            warn=warn,
+        )
+
+
+def callers(wiring: Wiring, shards: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The ARNs that we are in these (account name, region) pairs; one call per account.
+
+    An account that the inventory does not have any more is left out.
+
+    Raises:
+        CredentialsError: the credentials of one are missing, expired, or of another account.
+        AwsError: AWS could not be asked.
+    """
+    one_each = dict(sorted(set(shards), reverse=True))
+    known = wiring.fleet.accounts
+
+    def ask(account: str) -> str:
+        return check_caller(wiring.shard(known[account], one_each[account])).value.arn
+
+    with ThreadPoolExecutor(wiring.workers) as pool:
+        return tuple(pool.map(ask, sorted(account for account in one_each if account in known)))
