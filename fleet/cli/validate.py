@@ -18,20 +18,23 @@ def validate(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Check the inventory, its pins and every template; contacts nobody, changes nothing.
+    """Check the inventory, its pins, every template and what they come to; contacts nobody.
 
-    Ends with 2 when there are problems: one line each on stderr, with file and line.
+    Ends with 2 when there are problems: one line each on stderr, with file and line. Notes are no
+    problems, but worth reading before a rollout.
     """
     import json as json_format
 
     from fleet.errors import InventoryError, Problem
     from fleet.files import json_schema, load_fleet, load_pins
+    from fleet.model.printable import printable
     from fleet.report.inventory import counted, totals, validation_document
 
     if schema:
         typer.echo(json_format.dumps(json_schema(), indent=2))
         return
     problems: list[Problem] = []
+    notes: list[str] = []
     summary = ""
     try:
         load_pins(inventory)
@@ -39,23 +42,51 @@ def validate(
         problems += error.problems
     try:
         fleet = load_fleet(inventory)
-        # Templates are only worth rendering for an inventory that is right.
-        from fleet.files.templates import render_all
-
         problems += _host_problems(fleet)
-        renderings = counted(len(render_all(fleet)), "task definition")
+        # Templates are only worth rendering for an inventory that is right.
+        rendered, notes = _release_problems(fleet, problems)
+        renderings = counted(rendered, "task definition")
         summary = f"{totals(fleet)}, {renderings} rendered: no problems"
     except InventoryError as error:
         problems += error.problems
     if json:
-        typer.echo(json_format.dumps(validation_document(problems), indent=2))
+        typer.echo(json_format.dumps(validation_document(problems, notes), indent=2))
     elif not problems:
         typer.echo(summary)
     for problem in problems:
         typer.echo(str(problem), err=True)
+    if not json:
+        for note in notes:
+            typer.echo(f"note: {printable(note)}", err=True)
     if problems:
         typer.echo(f"{counted(len(problems), 'problem')} in {inventory}", err=True)
         raise typer.Exit(2)
+
+
+def _release_problems(fleet: "Fleet", problems: "list[Problem]") -> tuple[int, list[str]]:
+    """How many task definitions there are, and what should be known of what would be sent.
+
+    Raises:
+        InventoryError: of the templates, or of what they come to.
+    """
+    from fleet.decide.checks import notes_of
+    from fleet.decide.desired import image_questions, release_of, service_input, unread
+    from fleet.errors import Problem
+    from fleet.files.taskdef import shape_problems
+    from fleet.files.templates import render_all
+
+    renderings = render_all(fleet)
+    facts = {image: unread(image) for image in image_questions(fleet, renderings)}
+    release = release_of(fleet, renderings, facts)
+    sources = {one.name: one.source for one in fleet.workloads}
+    for shape in release.shapes.values():
+        made = service_input(shape, cluster="x", task_definition="x", desired_count=1)
+        source = sources[shape.workload]
+        problems += [
+            Problem(source.file, source.line, "", f"{shape.name}: {one.message}", one.hint)
+            for one in shape_problems(made, "CreateService")
+        ]
+    return len({id(one.body) for one in renderings}), [*notes_of(fleet), *release.notes]
 
 
 def _host_problems(fleet: "Fleet") -> "list[Problem]":

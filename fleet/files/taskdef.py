@@ -72,30 +72,31 @@ class Complaint:
 
 
 @lru_cache(maxsize=1)
-def _register_input() -> Any:
-    """The request model of RegisterTaskDefinition, from botocore's data files."""
-    service = ServiceModel(Loader().load_service_model("ecs", "service-2"), "ecs")
-    return service.operation_model("RegisterTaskDefinition").input_shape
+def _ecs() -> Any:
+    """ECS as botocore's data files describe it."""
+    return ServiceModel(Loader().load_service_model("ecs", "service-2"), "ecs")
 
 
-def shape_problems(body: Mapping[str, Any]) -> list[Complaint]:
-    """What ECS's request model refuses in an input of RegisterTaskDefinition."""
-    shape = _register_input()
+def shape_problems(
+    body: Mapping[str, Any], operation: str = "RegisterTaskDefinition"
+) -> list[Complaint]:
+    """What ECS's request model refuses in the input of an operation."""
+    shape = _ecs().operation_model(operation).input_shape
     errors = ParamValidator().validate(body, shape)
     found = list(_words(body, shape, ()))
     if errors.has_errors():
         report = errors.generate_report()
-        found += map(_complaint, _SENTENCES.split(report))
+        found += [_complaint(line, operation) for line in _SENTENCES.split(report)]
     return found
 
 
-def _complaint(line: str) -> Complaint:
+def _complaint(line: str, operation: str) -> Complaint:
     """Botocore's sentence, split into where and what; its wording is kept where it is unknown."""
     if match := _MISSING.fullmatch(line):
         return Complaint(_path(match["at"]), f'the key "{match["key"]}" is missing')
     if match := _UNKNOWN.fullmatch(line):
         hint = nearest(match["key"], match["all"].split(", "))
-        message = f'RegisterTaskDefinition has no key "{match["key"]}" here'
+        message = f'{operation} has no key "{match["key"]}" here'
         return Complaint((*_path(match["at"]), match["key"]), message, hint)
     if match := _TYPE.fullmatch(line):
         valid = re.findall(r"\w+(?='>)", match["valid"])
@@ -181,6 +182,9 @@ def _task_problems(body: Mapping[str, Any], architecture: Architecture) -> Itera
     for key, why in _REFUSED.items():
         if body.get(key):
             yield Complaint((key,), why)
+    if body.get("tags"):
+        message = "fleet tags what it registers; cost tags come from the service"
+        yield Complaint(("tags",), message, "leave them out")
     if body.get("enableFaultInjection"):
         message = "fault injection is not there on external instances"
         yield Complaint(("enableFaultInjection",), message)

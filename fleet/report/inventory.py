@@ -191,7 +191,7 @@ def host_document(fleet: Fleet, host: Host) -> dict[str, Any]:
     return {"version": 1, "kind": "host", "fleet": fleet.name, "host": _host(host)}
 
 
-def validation_document(problems: Sequence[Problem]) -> dict[str, Any]:
+def validation_document(problems: Sequence[Problem], notes: Sequence[str] = ()) -> dict[str, Any]:
     """What ``validate --json`` prints."""
     return {
         "version": 1,
@@ -207,6 +207,7 @@ def validation_document(problems: Sequence[Problem]) -> dict[str, Any]:
             }
             for problem in problems
         ],
+        "notes": list(notes),
     }
 
 

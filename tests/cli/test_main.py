@@ -12,7 +12,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EDGES = ["boto3", "botocore", "paramiko", "sqlalchemy", "pydantic", "moto", "yaml", "rich"]
-COMMANDS = ["", "register", "status", "doctor", "validate", "render", "installer", "inventory", "sandbox"]
+COMMANDS = [
+    "",
+    "register",
+    "status",
+    "doctor",
+    "validate",
+    "render",
+    "installer",
+    "inventory",
+    "sandbox",
+]
 
 
 def fleet(*words: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:

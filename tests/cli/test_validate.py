@@ -32,7 +32,10 @@ def test_an_inventory_that_is_right_is_one_line(example: Path) -> None:
         "14 stores (12 open, 1 paused, 1 planned), 26 hosts, 2 workloads, "
         "2 task definitions rendered: no problems\n"
     )
-    assert result.stderr == ""
+    assert result.stderr == (
+        "note: store-071, store-207 never close, and policy standard (telemetry, vision) sends only while a "
+        "store is closed: give it between: or window: always\n"
+    )
 
 
 def test_every_problem_is_one_line_on_stderr_and_the_end_is_2(example: Path) -> None:
@@ -94,6 +97,7 @@ def test_a_right_inventory_is_a_valid_document(example: Path) -> None:
     document = json.loads(run("--inventory", str(example), "--json").stdout)
 
     assert (document["valid"], document["problems"]) == (True, [])
+    assert "store-071, store-207 never close" in document["notes"][0]
 
 
 def test_a_folder_that_is_not_there_ends_with_2(tmp_path: Path) -> None:
@@ -120,3 +124,42 @@ def test_agent_settings_that_cannot_be_written_are_a_problem(example: Path) -> N
     assert result.exit_code == 2
     assert "ECS_CLUSTER" in result.stderr
     assert str(nuc) in result.stderr
+
+
+def test_problems_of_policies_and_freezes_have_file_and_line(example: Path) -> None:
+    path = example / "fleet.yaml"
+    text = (
+        path.read_text().replace("success: 98%", "success: 98").replace("2027-01-03", "2026-01-03")
+    )
+    path.write_text(text)
+
+    lines = run("--inventory", str(example)).stderr.splitlines()
+
+    assert 'policies.careful.success "98" is not a share (write 95% or 0.95)' in lines[0]
+    assert "freezes.christmas.to ends before it begins" in lines[1]
+
+
+def test_an_image_that_a_shop_cannot_run_is_a_problem(example: Path) -> None:
+    path = example / "workloads" / "vision.yaml"
+    path.write_text(path.read_text().replace("platforms: [linux/arm64]", "platforms: linux/amd64"))
+
+    assert "the image holds linux/amd64, not linux/arm64" in run("--inventory", str(example)).stderr
+
+
+def test_a_template_that_makes_a_body_per_store_is_counted(example: Path) -> None:
+    template = example.parent / "templates" / "telemetry.yaml.j2"
+    template.write_text(
+        template.read_text().replace("{{ batch_seconds | string }}", "{{ store.id }}")
+    )
+
+    result = run("--inventory", str(example))
+
+    assert "13 task definitions rendered: no problems" in result.stdout
+    assert "note: telemetry-amd64: its template uses store.id, which makes 12" in result.stderr
+
+
+def test_tags_of_a_template_are_refused(example: Path) -> None:
+    template = example.parent / "templates" / "telemetry.yaml.j2"
+    template.write_text(template.read_text() + "tags: [{key: a, value: b}]\n")
+
+    assert "fleet tags what it registers" in run("--inventory", str(example)).stderr

@@ -98,7 +98,7 @@ def test_every_problem_is_found_and_one_with_line_breaks_stays_one() -> None:
 def test_a_sentence_of_botocores_that_is_not_known_is_kept() -> None:
     from fleet.files.taskdef import _complaint
 
-    assert _complaint("Must be so") == Complaint((), "Must be so")
+    assert _complaint("Must be so", "RegisterTaskDefinition") == Complaint((), "Must be so")
 
 
 @pytest.mark.parametrize(

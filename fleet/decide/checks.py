@@ -1,0 +1,57 @@
+"""What an inventory lets happen that its people may not have meant; no error, but worth a line."""
+
+from collections.abc import Iterator
+
+from fleet.model.hours import Hours
+from fleet.model.inventory import Fleet, Lifecycle
+from fleet.model.policy import Policy, Window
+
+_DAY_MINUTES = 24 * 60
+_FEW = 5
+
+
+def notes_of(fleet: Fleet) -> tuple[str, ...]:
+    """In the order of the workloads."""
+    return tuple(_without_window(fleet))
+
+
+def _without_window(fleet: Fleet) -> Iterator[str]:
+    """Stores that never close, under policies that wait for them to close."""
+    for policy in sorted({workload.policy for workload in fleet.workloads}):
+        if not _waits(fleet.policies.get(policy, Policy(policy))):
+            continue
+        workloads = [one for one in fleet.workloads if one.policy == policy]
+        stores = [
+            store.id
+            for store in fleet.stores
+            if store.lifecycle is Lifecycle.OPEN
+            and _never_closes(store.hours)
+            and any(
+                one.wants(store) and any(one.fits(host.hardware) for host in store.hosts)
+                for one in workloads
+            )
+        ]
+        if stores:
+            named = ", ".join(stores[:_FEW])
+            more = f" and {len(stores) - _FEW} more" if len(stores) > _FEW else ""
+            yield (
+                f"{named}{more} never close{'s' if len(stores) == 1 else ''}, and policy {policy} "
+                f"({', '.join(one.name for one in workloads)}) sends only while a store is closed: "
+                "give it between: or window: always"
+            )
+
+
+def _waits(policy: Policy) -> bool:
+    return policy.window is Window.CLOSED and policy.between is None
+
+
+def _never_closes(hours: Hours) -> bool:
+    """Spans do not overlap, so a week that is full is one in which they add up to it."""
+    minutes = sum(
+        ((span.closes.hour - span.opens.hour) * 60 + span.closes.minute - span.opens.minute)
+        % _DAY_MINUTES
+        or _DAY_MINUTES
+        for spans in hours.values()
+        for span in spans
+    )
+    return minutes >= 7 * _DAY_MINUTES
