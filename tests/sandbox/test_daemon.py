@@ -146,6 +146,37 @@ def test_a_registered_host_is_the_same_after_the_daemon_was_killed(rig: Rig) -> 
     assert rig.client.get("status")["agents_connected"] == 1
 
 
+def test_a_service_runs_on_a_host_and_is_seen_there(rig: Rig) -> None:
+    rig.up()
+    register(rig)
+    session = boto3.Session("AKIASBX0111122223333", "x", region_name=REGION)
+    ecs = session.client("ecs", endpoint_url=rig.client.url())
+    ecs.register_task_definition(
+        family="telemetry",
+        requiresCompatibilities=["EXTERNAL"],
+        containerDefinitions=[{"name": "app", "image": "shops/telemetry:4", "memory": 64}],
+    )
+    service = {"cluster": "store-042", "launchType": "EXTERNAL", "desiredCount": 1}
+    ecs.create_service(serviceName="telemetry", taskDefinition="telemetry", **service)
+    give_up = time.monotonic() + 20
+    while not ecs.describe_services(cluster="store-042", services=["telemetry"])["services"][0][
+        "runningCount"
+    ]:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    ecs.close()
+    seen = rig.ssh(ADDRESS, "sudo docker ps --format '{{.Names}} {{.Image}}'", *TRUST).stdout
+    assert seen.startswith("ecs-telemetry-1-app-")
+    assert "shops/telemetry:4" in seen
+    (task,) = rig.host()["tasks"]
+    assert (task["family"], task["status"]) == ("telemetry", "RUNNING")
+    rig.end(signal.SIGKILL)
+    rig.up()
+    assert (
+        rig.ssh(ADDRESS, "sudo docker ps --format '{{.Names}} {{.Image}}'", *TRUST).stdout == seen
+    )
+
+
 def test_a_real_ssh_client_gets_in_by_the_written_config_once_it_knows_the_key(
     rig: Rig, tmp_path: Path
 ) -> None:

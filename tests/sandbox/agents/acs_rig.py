@@ -179,6 +179,9 @@ class AcsRig:
     def stop(self, name: str) -> None:
         self.payload({"arn": task_arn(name), "desiredStatus": "STOPPED"})
 
+    def knows(self, name: str) -> bool:
+        return any(each.arn == task_arn(name) for each in self.host.ecs_agent.tasks.tasks())
+
     def statuses(self, name: str) -> list[str]:
         return [b["status"] for b in self.aws.submitted if b["task"] == task_arn(name)]
 
