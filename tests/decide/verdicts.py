@@ -1,4 +1,4 @@
-"""The world of tests/cases/verdicts: one shop, one change, and a clock that starts as it is sent."""
+"""The world of tests/cases/verdicts: one shop, one change, a clock that starts as it is sent."""
 
 from collections.abc import Mapping
 from dataclasses import replace
