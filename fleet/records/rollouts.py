@@ -34,11 +34,13 @@ from fleet.records.rollout_rows import (
     rollout_row,
     unknown,
 )
-from fleet.records.rollout_tables import CHANGES, ROLLOUTS, SPECS
+from fleet.records.rollout_tables import CHANGES, HOLDS, ROLLOUTS, SPECS
 from fleet.records.story import Story, answer, event_rows, tell
 
 #: Specs that are kept at hand; one of 10,000 stores takes some tens of MB.
 SPECS_AT_HAND = 4
+#: Bound values per statement that every SQLite allows.
+STORES_PER_QUERY = 500
 
 
 class RolloutRecords(Story):
@@ -61,6 +63,8 @@ class RolloutRecords(Story):
     ) -> Rollout:
         """Begin a rollout, with everything it may touch held for it; all of it or nothing.
 
+        What done rollouts are still owed by these stores and workloads is this one's from now on.
+
         Args:
             holds: (store id, workload name) that no other rollout may touch until it is finished.
             caller: ARN of who starts it.
@@ -70,13 +74,14 @@ class RolloutRecords(Story):
             Locked: another rollout holds some of them.
             TypeError: something in it holds a secret, or cannot be kept.
         """
-        text, rows = spec_text(spec), _change_rows(spec, changes)
+        text, rows, held = spec_text(spec), _change_rows(spec, changes), set(holds)
         with self._database.write() as connection:
             self._database.take_turns(connection, "rollouts")
             number = (connection.scalar(select(func.max(ROLLOUTS.c.number))) or 0) + 1
             rollout = Rollout(id_of(number), spec, caller, at)
             _insert(connection, rollout, text, rows, run)
-            hold(connection, number, holds, by=caller, since=at)
+            hold(connection, number, sorted(held), by=caller, since=at)
+            _supersede(connection, number, held)
         return rollout
 
     def rebuild(
@@ -158,8 +163,9 @@ class RolloutRecords(Story):
     ) -> None:
         """Keep what a tick found and did, if the lease it worked under is still its own.
 
-        A rollout that is finished by it lets its holds go in the same transaction; one that was
-        finished and goes on holds again what it was not told to skip.
+        A rollout that is finished by it lets its holds go in the same transaction. One that was
+        finished and goes on holds again what it has yet to settle; one that begins to roll back
+        holds all it ever touched; and what is about to be sent or undone is held in any case.
 
         Args:
             changes: those that moved.
@@ -167,7 +173,8 @@ class RolloutRecords(Story):
 
         Raises:
             LeaseLost: somebody else works on it; nothing was kept.
-            Locked: it was finished and goes on, and another rollout holds some of its stores.
+            Locked: another rollout holds a store and workload that this one has let go of; nothing
+                was kept.
             UsageError: there is no such rollout.
             RecordsError: one of the changes is none of its own.
             TypeError: something in it holds a secret, or cannot be kept.
@@ -179,18 +186,25 @@ class RolloutRecords(Story):
             fence(connection, lease)
             mine = ROLLOUTS.c.number == number
             # Its row first: whoever writes events of it or verbs to it waits there.
-            ended = select(ROLLOUTS.c.finished_at).where(mine).with_for_update()
-            found = connection.execute(ended).one_or_none()
+            before = select(ROLLOUTS.c.finished_at, ROLLOUTS.c.phase).where(mine)
+            found = connection.execute(before.with_for_update()).one_or_none()
             if found is None:
                 raise unknown(rollout.id)
             connection.execute(update(ROLLOUTS).where(mine).values(rollout_row(rollout)))
             self._move(connection, number, moved)
             tell(connection, told)
             answer(connection, number, verbs_obeyed or {})
-            if found.finished_at is None and rollout.finished_at is not None:
+            if rollout.finished_at is not None:
                 let_go(connection, number)
-            elif found.finished_at is not None and rollout.finished_at is None:
-                self._hold_again(connection, number, rollout)
+                return
+            back = rollout.phase is Phase.ROLLING_BACK and found.phase != Phase.ROLLING_BACK.value
+            if back or found.finished_at is not None:
+                which = _TOUCHED if back else _UNSETTLED
+                self._hold(connection, number, rollout, which)
+            sending = sorted({change.store for change in changes if change.stage in _SENDING})
+            for begin in range(0, len(sending), STORES_PER_QUERY):
+                some = CHANGES.c.store.in_(sending[begin : begin + STORES_PER_QUERY])
+                self._hold(connection, number, rollout, some & CHANGES.c.stage.in_(_SENDING))
 
     def supersede(self, pairs: Iterable[Held], *, by: str) -> int:
         """Skip what finished rollouts before ``by`` are still owed by these (store, workload).
@@ -201,19 +215,8 @@ class RolloutRecords(Story):
         Returns:
             How many changes were skipped.
         """
-        taken, number = set(pairs), number_of(by)
-        columns = (CHANGES.c.rollout, CHANGES.c.store, CHANGES.c.service, CHANGES.c.workload)
-        query = _owed(select(*columns)).where(CHANGES.c.rollout < number)
         with self._database.write() as connection:
-            rows = [
-                {"_rollout": row.rollout, "_store": row.store, "_service": row.service}
-                for row in connection.execute(query)
-                if (row.store, row.workload) in taken
-            ]
-            if rows:
-                skipped = {"stage": Stage.SKIPPED.value, "reason": f"superseded by {by}"}
-                connection.execute(_UPDATE.values(skipped), rows)
-        return len(rows)
+            return _supersede(connection, number_of(by), set(pairs))
 
     def owed(self) -> tuple[tuple[str, Change], ...]:
         """What done rollouts are still owed, with their ids, oldest first.
@@ -253,15 +256,36 @@ class RolloutRecords(Story):
                 f"{len(rows) - done.rowcount} of {len(rows)} changes are none of {id_of(number)}"
             )
 
-    def _hold_again(self, connection: Connection, number: int, rollout: Rollout) -> None:
-        self._database.take_turns(connection, "rollouts")
-        query = select(CHANGES.c.store, CHANGES.c.workload).where(
-            CHANGES.c.rollout == number, CHANGES.c.stage != Stage.SKIPPED.value
+    def _hold(
+        self,
+        connection: Connection,
+        number: int,
+        rollout: Rollout,
+        which: ColumnElement[bool],
+    ) -> None:
+        query = select(CHANGES.c.store, CHANGES.c.workload).where(CHANGES.c.rollout == number)
+        missing = query.where(which).outerjoin(
+            HOLDS,
+            (HOLDS.c.store == CHANGES.c.store)
+            & (HOLDS.c.workload == CHANGES.c.workload)
+            & (HOLDS.c.rollout == number),
         )
-        wanted = [(row.store, row.workload) for row in connection.execute(query)]
-        since = rollout.updated_at or rollout.started_at
-        hold(connection, number, wanted, by=rollout.caller, since=since)
+        rows = connection.execute(missing.where(HOLDS.c.rollout.is_(None))).all()
+        if rows:
+            self._database.take_turns(connection, "rollouts")
+            wanted = [(row.store, row.workload) for row in rows]
+            since = rollout.updated_at or rollout.started_at
+            hold(connection, number, wanted, by=rollout.caller, since=since)
 
+
+_SENDING = (Stage.SENDING, Stage.UNDOING)
+_TOUCHED = CHANGES.c.stage.not_in([Stage.SKIPPED.value, Stage.HELD.value])
+_UNSETTLED = _TOUCHED & CHANGES.c.verdict.in_(
+    [
+        verdict.value
+        for verdict in (Verdict.WAITING, Verdict.PARKED, Verdict.DARK, Verdict.UNDELIVERED)
+    ]
+)
 
 _UPDATE = update(CHANGES).where(
     CHANGES.c.rollout == bindparam("_rollout"),
@@ -311,6 +335,21 @@ def _owed(query: Any) -> Any:
     )
     done = (ROLLOUTS.c.phase == Phase.DONE.value) & ROLLOUTS.c.finished_at.is_not(None)
     return query.join_from(CHANGES, ROLLOUTS).where(done, owing)
+
+
+def _supersede(connection: Connection, number: int, taken: Collection[Held]) -> int:
+    """Skip what rollouts before this one are owed by these; returns how many changes."""
+    columns = (CHANGES.c.rollout, CHANGES.c.store, CHANGES.c.service, CHANGES.c.workload)
+    query = _owed(select(*columns)).where(CHANGES.c.rollout < number)
+    rows = [
+        {"_rollout": row.rollout, "_store": row.store, "_service": row.service}
+        for row in connection.execute(query)
+        if (row.store, row.workload) in taken
+    ]
+    if rows:
+        reason = f"superseded by {id_of(number)}"
+        connection.execute(_UPDATE.values(stage=Stage.SKIPPED.value, reason=reason), rows)
+    return len(rows)
 
 
 def _by_rollout(found: tuple[int, Change]) -> tuple[int, tuple[str, str]]:

@@ -126,7 +126,8 @@ def test_every_change_comes_back_as_it_was_started_and_as_it_was_moved(
     assert module_records.rollouts.changes(began.id) == (first,)
     moved = replace(second, store=first.store)
     own = lease(module_records, began.id)
-    module_records.rollouts.write_tick(own, began, [moved])
+    # Finished, so that it holds nothing that the next example sends to.
+    module_records.rollouts.write_tick(own, replace(began, finished_at=NOON), [moved])
     assert module_records.rollouts.changes(began.id) == (moved,)
 
 
@@ -345,13 +346,24 @@ def test_a_rollout_lets_go_in_the_transaction_that_finishes_it(records: Records)
     assert start(records).id == "ro-2"
 
 
-def test_a_finished_rollout_that_goes_on_holds_its_stores_again(records: Records) -> None:
-    skipped = some.planned("store-3", stage=Stage.SKIPPED)
-    began = start(records, [some.change("store-1"), some.change("store-2"), skipped])
-    ended = finish(records, began)
-    records.rollouts.write_tick(lease(records), replace(ended, finished_at=None))
+MIXED = (
+    some.change("store-1", Verdict.OK),
+    some.planned("store-2", verdict=Verdict.PARKED),
+    some.planned("store-3", verdict=Verdict.PARKED, stage=Stage.SKIPPED),
+)
+
+
+@pytest.mark.parametrize(
+    ("phase", "stores"),
+    [(Phase.RUNNING, ["store-2"]), (Phase.ROLLING_BACK, ["store-1", "store-2"])],
+)
+def test_a_finished_rollout_that_goes_on_holds_again_what_it_may_touch(
+    records: Records, phase: Phase, stores: list[str]
+) -> None:
+    ended = finish(records, start(records, MIXED))
+    records.rollouts.write_tick(lease(records), replace(ended, phase=phase, finished_at=None))
     held = [(hold.store, hold.since) for hold in records.rollouts.holds()]
-    assert held == [("store-1", NOON + MINUTE), ("store-2", NOON + MINUTE)]
+    assert held == [(store, NOON + MINUTE) for store in stores]
 
 
 def test_a_finished_rollout_does_not_go_on_in_stores_that_another_one_holds(
@@ -364,6 +376,30 @@ def test_a_finished_rollout_does_not_go_on_in_stores_that_another_one_holds(
             lease(records), replace(ended, phase=Phase.RUNNING, finished_at=None)
         )
     assert records.rollouts.load("ro-1") == ended
+
+
+def test_a_rollout_that_turns_back_holds_all_that_it_touched(records: Records) -> None:
+    ended = finish(records, start(records, MIXED))
+    own = lease(records)
+    resumed = replace(ended, phase=Phase.RUNNING, finished_at=None)
+    records.rollouts.write_tick(own, resumed)
+    records.rollouts.write_tick(own, replace(resumed, phase=Phase.ROLLING_BACK))
+    assert [hold.store for hold in records.rollouts.holds()] == ["store-1", "store-2"]
+
+
+@pytest.mark.parametrize("stage", [Stage.SENDING, Stage.UNDOING])
+def test_what_is_about_to_be_sent_is_held(records: Records, stage: Stage) -> None:
+    began = start(records, MIXED, holds=())
+    records.rollouts.write_tick(lease(records), began, [replace(MIXED[0], stage=stage)])
+    assert [hold.store for hold in records.rollouts.holds()] == ["store-1"]
+
+
+def test_nothing_is_about_to_be_sent_where_another_rollout_holds(records: Records) -> None:
+    began = start(records, MIXED, holds=())
+    start(records, holds=[("store-1", "vision")])
+    with pytest.raises(Locked, match=r"ro-2 holds store-1 \(vision\)"):
+        records.rollouts.write_tick(lease(records), began, [replace(MIXED[0], stage=Stage.SENDING)])
+    assert records.rollouts.changes("ro-1") == MIXED
 
 
 PARKED = some.planned("store-1", verdict=Verdict.PARKED)
@@ -410,8 +446,7 @@ def test_nothing_is_owed_to_a_rollout_that_goes_on(records: Records) -> None:
 def test_a_newer_rollout_takes_over_what_older_ones_are_owed(records: Records) -> None:
     done(records, PARKED, replace(PARKED, store="store-2"))
     done(records, PARKED)
-    newer = start(records, [some.planned("store-1")])
-    assert records.rollouts.supersede([("store-1", "vision")], by=newer.id) == 2
+    start(records, [some.planned("store-1")], holds=[("store-1", "vision")])
     taken, left = records.rollouts.changes("ro-1")
     assert (taken.stage, taken.verdict, taken.reason) == (
         Stage.SKIPPED,
@@ -419,6 +454,22 @@ def test_a_newer_rollout_takes_over_what_older_ones_are_owed(records: Records) -
         "superseded by ro-3",
     )
     assert records.rollouts.owed() == (("ro-1", left),)
+
+
+def test_what_is_owed_can_be_taken_over_later(records: Records) -> None:
+    done(records, PARKED)
+    newer = start(records, holds=())
+    assert records.rollouts.supersede([("store-1", "vision")], by=newer.id) == 1
+    assert records.rollouts.supersede([("store-1", "vision")], by=newer.id) == 0
+    assert records.rollouts.owed() == ()
+
+
+def test_a_rollout_that_is_refused_takes_nothing_over(records: Records) -> None:
+    done(records, PARKED)
+    start(records, holds=[("store-2", "vision")])
+    with pytest.raises(Locked):
+        start(records, holds=[("store-1", "vision"), ("store-2", "vision")])
+    assert records.rollouts.owed() == (("ro-1", PARKED),)
 
 
 def test_another_workload_takes_nothing_over(records: Records) -> None:
