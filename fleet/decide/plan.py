@@ -15,13 +15,14 @@ from fleet.decide.spans import moment, span
 from fleet.decide.taskdiff import images_of, task_diff
 from fleet.decide.waves import Canary, Candidate, choose_canary, plan_waves
 from fleet.model.desired import DesiredService, Release
+from fleet.model.history import Ledger, Observation
 from fleet.model.inventory import Fleet, Lifecycle, Store
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import Policy
 from fleet.model.rollout import Hold, Place
 from fleet.model.services import StoreView
 
-__all__ = ["differences", "fingerprint", "place_of", "plan_rollout"]
+__all__ = ["away_of", "differences", "fingerprint", "place_of", "plan_rollout"]
 
 #: More bodies than this in one account and region are said beforehand: ECS takes one a second.
 MANY_BODIES = 20
@@ -136,6 +137,27 @@ def plan_rollout(
         stamped=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
     return replace(plan, fingerprint=fingerprint(plan))
+
+
+def away_of(
+    recorded: Iterable[Observation], now: datetime, dark_after_s: float
+) -> dict[str, datetime]:
+    """By host id, since when a host is away if it is away now, by what was recorded of it.
+
+    AWS keeps no such time. A host that was last seen connected is away for less than that; when
+    that is longer ago than ``dark_after_s``, nobody knows.
+    """
+    away = {}
+    for seen in recorded:
+        state = str(seen.value.get("state", ""))
+        if seen.ledger is not Ledger.ECS:
+            continue
+        lately = (now - seen.last_seen).total_seconds() < dark_after_s
+        if state.endswith(", not connected"):
+            away[f"{seen.store}/{seen.host}"] = seen.first_seen
+        elif state.endswith(", connected") and lately:
+            away[f"{seen.store}/{seen.host}"] = seen.last_seen
+    return away
 
 
 def place_of(store: Store, hosts: Mapping[str, tuple[str, ...]]) -> Place:
