@@ -150,7 +150,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any], ...]] = {
         observe.node_tier,
         observe.instance_role_exists,
     ),
-    "render": (observe.caller, images.image_fact),
+    "render": (images.image_fact,),
     "plan": _PLAN,
     "rollout": tuple(dict.fromkeys((*_PLAN, *_TICK))),
     "controller": _TICK,

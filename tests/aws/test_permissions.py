@@ -36,6 +36,7 @@ WANTED = TaskDefinition.of(BODY)
 SERVICE = service_of(bodies.service(), "store-042")
 IMAGE = Image("111122223333.dkr.ecr.eu-west-1.amazonaws.com/fleet/vision:1.9.0")
 MANIFEST = {"layers": [], "config": {"digest": "sha256:0", "size": 2}}
+PURE = {images.ecr_reference, task_definitions.same}
 MODULES_THAT_CALL = (observe, perform, services, task_definitions, deploy, logs, images)
 DEPLOYMENTS: list[dict[str, Any]] = [
     {"serviceDeployments": [{"serviceDeploymentArn": bodies.RECORD_ARN}]},
@@ -225,9 +226,8 @@ def test_functions_of_the_query_protocol_send_what_the_table_says(
 
 
 def test_every_function_that_calls_aws_is_in_the_table() -> None:
-    pure = {images.ecr_reference, task_definitions.same}
     found = {function for module in MODULES_THAT_CALL for function in public_functions(module)}
-    assert set(SENDS) == found - pure
+    assert set(SENDS) == found - PURE
     assert set(CALLS) == set(SENDS) - {observe.caller, observe.instance_role_exists}
 
 
@@ -241,11 +241,11 @@ MODULES = {
 EDGE = {module.__name__.rpartition(".")[2]: module for module in MODULES_THAT_CALL}
 
 
-def called_in(*names: str) -> set[str]:
+def called_in(*names: str, folder: Path = ENGINE) -> set[str]:
     """Functions of the AWS edge that these modules of the engine name, as ``logs.log_groups``."""
     found = set()
     for name in names:
-        for node in ast.walk(ast.parse((ENGINE / name).read_text())):
+        for node in ast.walk(ast.parse((folder / name).read_text())):
             if (
                 isinstance(node, ast.Attribute)
                 and isinstance(node.value, ast.Name)
@@ -262,7 +262,7 @@ def imported_from_edge(node: ast.ImportFrom) -> set[str]:
     package, _, module = (node.module or "").rpartition(".")
     if package != "fleet.aws" or module not in EDGE:
         return set()
-    calls = {function.__name__ for function in public_functions(EDGE[module])}
+    calls = {function.__name__ for function in public_functions(EDGE[module]) - PURE}
     return {f"{module}.{alias.name}" for alias in node.names if alias.name in calls}
 
 
@@ -281,6 +281,14 @@ def names_of(command: str) -> set[str]:
 @pytest.mark.parametrize("command", MODULES)
 def test_a_command_may_do_what_its_part_of_the_engine_calls_and_no_more(command: str) -> None:
     assert names_of(command) == called_in(*MODULES[command]) | {"observe.caller"}
+
+
+def test_render_asks_for_images_and_nothing_else() -> None:
+    assert names_of("render") == called_in("render.py", folder=ENGINE.parent / "cli")
+
+
+def test_a_rollout_may_do_what_planning_and_ticking_may() -> None:
+    assert names_of("rollout") == names_of("plan") | names_of("controller")
 
 
 def test_status_may_do_what_its_part_of_the_engine_calls_and_no_more() -> None:
