@@ -275,7 +275,7 @@ def _undo(
         shard,
         service,
         task_definition=write.previous,
-        tags={**write.tags, "fleet:previous": write.target},
+        tags={**write.tags, "fleet:previous": write.previous},
         desired_count=write.count,
     )
     return Outcome.DONE, done.at, ""

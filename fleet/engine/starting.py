@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from fleet.decide.estimate import pull_s
+from fleet.decide.plan import place_of
 from fleet.engine.wiring import Wiring
 from fleet.errors import UsageError
 from fleet.model.inventory import Fleet, Store
@@ -11,7 +12,6 @@ from fleet.model.plan import Kind, Plan, PlannedChange
 from fleet.model.rollout import (
     CONVOY,
     Change,
-    Place,
     Rollout,
     RolloutSpec,
     Stage,
@@ -72,7 +72,7 @@ def _spec(
         waves=plan.waves,
         shapes={name: release.shapes[name] for name in sorted(services)},
         task_definitions={c: release.task_definitions[c] for c in sorted(contents)},
-        places={store: _place(stores[store], running[store]) for store in sorted(running)},
+        places={store: place_of(stores[store], running[store]) for store in sorted(running)},
         freezes=fleet.freezes,
         override_freeze=override_freeze,
         control=tuple(sorted({c.store for c in plan.changes} - running.keys())),
@@ -81,23 +81,6 @@ def _spec(
         },
         seed=plan.seed,
         canary=plan.canary,
-    )
-
-
-def _place(store: Store, hosts: dict[str, tuple[str, ...]]) -> Place:
-    return Place(
-        store=store.id,
-        name=store.name,
-        account=store.account.name,
-        account_id=store.account.account_id,
-        region=store.region,
-        cluster=store.cluster,
-        time_zone=store.time_zone,
-        hours=store.hours,
-        link=store.link.kind,
-        carrier=store.link.carrier or "",
-        metered=store.link.metered,
-        hosts=hosts,
     )
 
 
