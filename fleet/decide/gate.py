@@ -52,14 +52,17 @@ def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dic
     for change in changes:
         variant = variant_of(change)
         variants.setdefault(variant)
-        if change.stage is Stage.SKIPPED:
+        if change.stage is Stage.SKIPPED and change.verdict is not Verdict.UNCHANGED:
             continue
         if change.stage is Stage.UNDONE and change.verdict in {Verdict.OK, Verdict.WAITING}:
             continue
         key = variant, change.store
         sent, seen = worst.get(key, (False, change.verdict))
         verdict = change.verdict if _RANK[change.verdict] > _RANK[seen] else seen
-        worst[key] = sent or change.sends > 0, verdict
+        # A change that AWS refused, or that fleet let go, was tried: a wave of nothing but those
+        # has not been judged.
+        tried = change.sends > 0 or change.stage is Stage.HELD
+        worst[key] = sent or tried, verdict
     tallies: dict[str, Counter[str]] = {variant: Counter() for variant in variants}
     for (variant, _), (sent, verdict) in worst.items():
         if sent:

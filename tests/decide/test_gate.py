@@ -136,6 +136,25 @@ def test_what_a_person_took_out_is_no_part_of_it(row: Change) -> None:
     assert count([row], arm64) == {"arm64": Count()}
 
 
+def test_a_store_that_ran_it_already_is_told_as_unchanged_and_not_as_ok() -> None:
+    row = rollouts.planned("a", verdict=Verdict.UNCHANGED, stage=Stage.SKIPPED)
+
+    assert count([row], arm64) == {"arm64": Count(unchanged=1)}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        (Verdict.UNDELIVERED, Count(sent=1, undelivered=1)),
+        (Verdict.CHANGED_BY_HAND, Count(sent=1, by_hand=1)),
+    ],
+)
+def test_a_change_that_was_refused_or_let_go_was_tried(verdict: Verdict, expected: Count) -> None:
+    row = rollouts.planned("a", verdict=verdict, stage=Stage.HELD)
+
+    assert count([row], arm64) == {"arm64": expected}
+
+
 def test_a_dark_store_that_was_set_back_stays_in_the_number_sent() -> None:
     row = rollouts.change("a", Verdict.DARK, stage=Stage.UNDONE)
 
