@@ -253,7 +253,8 @@ def test_records_that_are_not_there_are_failures(
     shops: Shops, action: str, name: str, kind: str
 ) -> None:
     arn = f"arn:aws:ecs:eu-west-1:111122223333:{kind}/store-042/vision/1"
-    answer = shops.rig.ecs(action, **{name: [arn]})
+    body: dict[str, Any] = {name: [arn]}
+    answer = shops.rig.ecs(action, **body)
     assert answer["failures"] == [{"arn": arn, "reason": "MISSING"}]
     with pytest.raises(AwsFault, match="more than 20"):
-        shops.rig.ecs(action, **{name: [arn] * 21})
+        shops.rig.ecs(action, **{**body, name: [arn] * 21})
