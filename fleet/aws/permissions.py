@@ -112,6 +112,7 @@ _TICK: tuple[Callable[..., Any], ...] = (
 _PLAN: tuple[Callable[..., Any], ...] = (
     observe.caller,
     observe.clusters,
+    observe.container_instances,
     services.store_view,
     task_definitions.task_definition,
     images.image_fact,
