@@ -33,8 +33,8 @@ def test_an_inventory_that_is_right_is_one_line(example: Path) -> None:
         "2 task definitions rendered: no problems\n"
     )
     assert result.stderr == (
-        "note: store-071, store-207 never close, and policy standard (telemetry, vision) sends only while a "
-        "store is closed: give it between: or window: always\n"
+        "note: store-071, store-207 never close, and policy standard (telemetry, vision) sends "
+        "only while a store is closed: give it between: or window: always\n"
     )
 
 
