@@ -225,7 +225,7 @@ def test_its_key_is_not_known_before_it_was_accepted(sandbox: Daemon) -> None:
 
 
 def test_a_shop_that_is_cut_off_is_unreachable(sandbox: Daemon) -> None:
-    sandbox.shops.cut("store-042")
+    sandbox.shops.links.cut("store-042")
 
     with pytest.raises(HostUnreachable):
         connect(sandbox)
