@@ -240,7 +240,7 @@ def mixed_specs(
     """``store-0000`` and so on, with one or two hosts each.
 
     Every shop has an arm64 ``cam-1``, every other an amd64 ``tel-1`` too; regions take turns, every
-    fourth link is LTE.
+    fourth link is LTE. Two regions hold 1,333 such stores: SSM takes 1,000 hosts in each.
     """
     specs = []
     for number in range(stores):
