@@ -239,12 +239,12 @@ def mixed_specs(
 ) -> list[HostSpec]:
     """``store-0000`` and so on, with one or two hosts each.
 
-    Every shop has an arm64 ``cam-1``, every other an amd64 ``tel-1`` too; regions take turns, every
-    fourth link is LTE. Two regions hold 1,333 such stores: SSM takes 1,000 hosts in each.
+    Every shop has an arm64 ``cam-1``, half of each region's an amd64 ``tel-1`` too; regions take
+    turns, every fifth link is LTE. Two regions hold 1,333 such stores: SSM takes 1,000 hosts in each.
     """
     specs = []
     for number in range(stores):
-        kind = "lte" if number % 4 == 3 else "fibre"  # noqa: PLR2004 - every fourth
+        kind = "lte" if number % 5 == 4 else "fibre"  # noqa: PLR2004 - every fifth
         names = [("cam-1", "aarch64", "orin"), ("tel-1", "x86_64", "nuc")]
         specs += [
             HostSpec(
@@ -259,6 +259,6 @@ def mixed_specs(
                 link={"kind": kind},
                 hardware=hardware,
             )
-            for name, machine, hardware in names[: 2 - number % 2]
+            for name, machine, hardware in names[: 2 - number // len(regions) % 2]
         ]
     return specs

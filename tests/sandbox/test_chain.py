@@ -108,7 +108,7 @@ def test_every_host_is_registered_connected_and_known_by_its_attributes(tmp_path
             filter=f"attribute:fleet.hardware == {spec.hardware}",
         )
         assert len(found["containerInstanceArns"]) == 1
-    assert len(world.chain.hosts) == 9
+    assert len(world.chain.hosts) == 10
     world.chain.close()
 
 
