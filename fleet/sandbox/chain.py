@@ -240,7 +240,7 @@ def mixed_specs(
     """``store-0000`` and so on, with one or two hosts each.
 
     Every shop has an arm64 ``cam-1``, half of each region's an amd64 ``tel-1`` too; regions take
-    turns, every fifth link is LTE. Two regions hold 1,333 such stores: SSM takes 1,000 hosts in each.
+    turns, every fifth link is LTE. SSM takes 1,000 hosts a region, so two hold 1,332 such stores.
     """
     specs = []
     for number in range(stores):
