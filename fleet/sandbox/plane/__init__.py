@@ -1,4 +1,4 @@
-"""A control plane of our own: ECS and the SSM node operations as far as registration needs them.
+"""A control plane of our own: ECS for external instances, and the node operations of SSM.
 
 What it does not model it refuses loudly or leaves to moto. Where AWS's own behaviour is not
 published or not confirmed, the simulator had to choose: those choices are in ``liberties``, and no

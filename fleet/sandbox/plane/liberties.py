@@ -4,14 +4,16 @@ Beside these numbers: SSM's error codes for a refused registration, the order of
 rates of SSM (``throttle``), the values of the instance health check, attributes compared with
 ``!=`` where they are missing (``query``), and that signatures of requests are not verified.
 
-Of services: which old task stops first (those that do not run, then the oldest), that a stop is
-not held back until its replacement can be placed, that a task waiting for a stop on a
-disconnected instance counts as running and so can hold up a deployment, that a stopped deployment
-without rollback is recorded as STOPPED, that a rollback is a new deployment of the earlier service
-revision, the reasons in records of service deployments, that a forced deregistration marks the
-orphaned tasks STOPPED at once, that DAEMON tasks leave a DRAINING instance with the others, that
-a task's required capabilities are not compared with the agent's attributes, and that nobody is
-told of a steady state again every six hours.
+Of services: which old task stops first (those that are not healthy, then by id), that a stop is
+not held back until its replacement can be placed, not even that of an unhealthy task, that a task
+waiting for a stop on a disconnected instance counts as running and so can hold up a deployment,
+that a stopped deployment without rollback is recorded as STOPPED, that a rollback is a new
+deployment of the earlier service revision, that a revision else has the number of its deployment,
+that a deployment without tasks leaves ``service.deployments`` at once, the reasons in records of
+service deployments, that a forced deregistration marks the orphaned tasks STOPPED at once, that
+DAEMON tasks leave a DRAINING instance with the others, that a task's required capabilities are not
+compared with the agent's attributes, and that nobody is told of a steady state again every six
+hours.
 """
 
 ACS_HEARTBEAT_S = 30.0

@@ -164,6 +164,7 @@ class _Look:
             task_life.note_failure(turn, self._primary)
             self._primary.start_after = turn.now + PLACEMENT_RETRY_S
             turn.world.save(self._primary)
+            turn.world.agenda.look_at(service)
         service.obstacle = obstacle
 
 

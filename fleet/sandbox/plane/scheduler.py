@@ -60,6 +60,7 @@ class ServiceScheduler:
     def _look(self, key: ServiceKey) -> None:
         with self._writing():
             self._waiting.pop(key, None)
+            self._world.forget_stopped()
             account, region, name = key
             realm = self._world.realm(account, region)
             service = realm.service(name)

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from fleet.sandbox.plane import reconcile
 from tests.sandbox.plane.rig import Rig
 from tests.sandbox.plane.works import RESOURCES, STORE, Shops, Worker, configuration
 
@@ -281,6 +282,32 @@ def test_nothing_is_placed_on_a_dark_host_and_the_event_says_agent(shops: Shops)
     dark.restore()
     shops.settle()
     assert shops.steady()
+
+
+def test_the_breaker_counts_placement_only_where_the_simulator_is_told_so(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "BREAKER_COUNTS_PLACEMENT", True)
+    worker = shops.host()
+    go_dark(shops, worker)
+    shops.create(deploymentConfiguration=configuration(count=3, rollback=False))
+    shops.settle(90)
+    assert shops.service()["deployments"][0]["failedTasks"] == 2
+    shops.settle(90)
+    assert shops.service()["deployments"][0]["rolloutState"] == "FAILED"
+
+
+@pytest.mark.parametrize(("counts", "desired"), [(True, 2), (False, 1)])
+def test_a_dark_instance_counts_for_a_daemon_as_the_simulator_is_told(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch, counts: bool, desired: int
+) -> None:
+    monkeypatch.setattr(reconcile, "DAEMON_COUNTS_DISCONNECTED", counts)
+    dark, bright = shops.host(), shops.host()
+    go_dark(shops, dark)
+    shops.create(schedulingStrategy="DAEMON")
+    shops.settle()
+    assert shops.service()["desiredCount"] == desired
+    assert len(bright.running) == 1
 
 
 def test_an_update_of_a_dark_store_waits_until_the_host_is_back(shops: Shops) -> None:
