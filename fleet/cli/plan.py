@@ -17,6 +17,7 @@ from fleet.cli.options import (
 from fleet.cli.rollout_options import (
     CanaryOption,
     OverrideFreezeOption,
+    OverwriteOption,
     PolicyOption,
     SeedOption,
     StoreOption,
@@ -40,8 +41,9 @@ def plan(
     store: StoreOption = None,
     canary: CanaryOption = False,
     policy: PolicyOption = "",
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     override_freeze: OverrideFreezeOption = "",
+    overwrite: OverwriteOption = False,
     form: Annotated[
         Format,
         typer.Option("--format", help="text for people, md for a pull request, json for a file."),
@@ -71,6 +73,7 @@ def plan(
         policy=policy,
         seed=seed,
         override_freeze=override_freeze,
+        overwrite=overwrite,
         inventory=inventory,
     )
     raise typer.Exit(show_plan(chosen, Format.JSON if json else form, out))

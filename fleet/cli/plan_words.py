@@ -10,10 +10,6 @@ from fleet.cli.selecting import choice_of, stores_to_change
 from fleet.decide.selection import Choice, describe
 from fleet.errors import UsageError
 from fleet.model.inventory import Fleet, Store
-from fleet.model.policy import Policy
-
-#: The policy of a rollout that names none and whose workloads name none.
-STANDARD = "standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +23,9 @@ class Chosen:
     every: bool
     canary: bool
     policy: str
-    seed: int
+    seed: int | None
     override_freeze: str
+    overwrite: bool
     inventory: Path
 
     @property
@@ -41,7 +38,8 @@ class Chosen:
     def says_what(self) -> bool:
         """Whether any word says what is rolled out, where or how."""
         where = choice_of(self.stores, self.where, self.ring, self.every).is_given
-        return bool(where or self.workloads or self.policy or self.canary or self.seed)
+        seeded = self.seed is not None
+        return bool(where or self.workloads or self.policy or self.canary or seeded)
 
     @property
     def selection(self) -> str:
@@ -73,34 +71,6 @@ def check_workloads(fleet: Fleet, words: Sequence[str]) -> None:
         raise UsageError(
             "the inventory has no workloads", hint="write one: inventory/workloads/NAME.yaml"
         )
-
-
-def policy_of(fleet: Fleet, chosen: Chosen) -> Policy:
-    """The policy that was named, else the one that the workloads agree on.
-
-    Raises:
-        UsageError: there is none of that name, or the workloads want different ones.
-    """
-    name = chosen.policy
-    if not name:
-        mine = [w for w in fleet.workloads if not chosen.workloads or w.name in chosen.workloads]
-        names = sorted({w.policy for w in mine})
-        if len(names) > 1:
-            raise UsageError(
-                f"these workloads want different policies: {', '.join(names)}",
-                hint="roll them out one by one, or name one for all: --policy NAME",
-            )
-        name = names[0] if names else STANDARD
-    policy = fleet.policies.get(name)
-    if policy is None:
-        near = get_close_matches(name, fleet.policies, n=1)
-        raise UsageError(
-            f"no policy {name!r} in the inventory",
-            hint=f"did you mean {near[0]}?"
-            if near
-            else f"policies: {', '.join(sorted(fleet.policies)) or 'none'}",
-        )
-    return policy
 
 
 def stores_of(fleet: Fleet, chosen: Chosen, *, tell: Callable[[str], None]) -> tuple[Store, ...]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,11 @@ import typer
 from rich.console import Console
 
 from fleet.cli.plan import Format
-from fleet.cli.plan_words import Chosen, check_workloads, policy_of, stores_of
+from fleet.cli.plan_words import Chosen, check_workloads, stores_of
 from fleet.cli.stopping import leaves_at_once
 from fleet.cli.streams import Talk
 from fleet.cli.wiring import open_wiring
+from fleet.decide.budget import call_share
 from fleet.engine.planning import Request, make_plan
 from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError, UsageError
@@ -60,21 +62,22 @@ def plan_for(wiring: Wiring, chosen: Chosen, talk: Console) -> Plan:
     """
     fleet = wiring.fleet
     check_workloads(fleet, chosen.workloads)
-    policy = policy_of(fleet, chosen)
     stores = stores_of(fleet, chosen, tell=talk.print)
     request = Request(
         workloads=tuple(chosen.workloads),
         stores=stores,
         selection=chosen.selection,
-        policy=policy,
+        policy=chosen.policy,
         seed=chosen.seed,
         canary=chosen.canary,
         override=chosen.override_freeze,
+        overwrite=chosen.overwrite,
+        share=_share(),
     )
     return make_plan(wiring, request)
 
 
-def plan_again(wiring: Wiring, saved: Plan, *, override: str) -> Plan:
+def plan_again(wiring: Wiring, saved: Plan, *, override: str, overwrite: bool) -> Plan:
     """The plan that the words of a saved one give now.
 
     Raises:
@@ -93,12 +96,18 @@ def plan_again(wiring: Wiring, saved: Plan, *, override: str) -> Plan:
         workloads=saved.workloads,
         stores=tuple(known[store] for store in named),
         selection=saved.selection,
-        policy=saved.policy,
+        policy=saved.policy.name,
         seed=saved.seed,
         canary=saved.canary,
         override=override,
+        overwrite=overwrite,
+        share=_share(),
     )
     return make_plan(wiring, request)
+
+
+def _share() -> float:
+    return call_share(os.environ.get("FLEET_CALL_SHARE"))
 
 
 def exit_code(plan: Plan) -> int:

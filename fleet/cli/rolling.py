@@ -103,7 +103,12 @@ def _plan(wiring: Wiring, asked: Asked, talk: Console) -> Plan:
             hint=f"fleet rollout --plan-file {asked.plan_file}",
         )
     saved = read_plan(asked.plan_file)
-    plan = plan_again(wiring, saved, override=asked.chosen.override_freeze)
+    plan = plan_again(
+        wiring,
+        saved,
+        override=asked.chosen.override_freeze,
+        overwrite=asked.chosen.overwrite,
+    )
     moved = differences(saved, plan)
     if moved:
         more = f"\n  and {len(moved) - MOVED_SHOWN} more" if len(moved) > MOVED_SHOWN else ""

@@ -19,6 +19,7 @@ from fleet.cli.rollout_options import (
     IdArgument,
     NoWaitOption,
     OverrideFreezeOption,
+    OverwriteOption,
     PlanFileOption,
     PolicyOption,
     SeedOption,
@@ -39,9 +40,10 @@ def start(
     every: AllOption = False,
     store: StoreOption = None,
     policy: PolicyOption = "",
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     plan_file: PlanFileOption = None,
     override_freeze: OverrideFreezeOption = "",
+    overwrite: OverwriteOption = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave it to a running `fleet controller`.")
     ] = False,
@@ -68,6 +70,7 @@ def start(
         policy=policy,
         seed=seed,
         override_freeze=override_freeze,
+        overwrite=overwrite,
         inventory=inventory,
     )
     asked = Asked(chosen=chosen, plan_file=plan_file, detach=detach, yes=yes, json=json)

@@ -21,7 +21,7 @@ PolicyOption = Annotated[
     str, typer.Option("--policy", metavar="NAME", help="Rules of the rollout, of fleet.yaml.")
 ]
 SeedOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--seed",
         metavar="N",
@@ -49,6 +49,10 @@ OverrideFreezeOption = Annotated[
         help="Send in spite of freezes; the reason is audited.",
         show_default=False,
     ),
+]
+OverwriteOption = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Change back what somebody changed by hand at AWS."),
 ]
 PlanFileOption = Annotated[
     Path | None,

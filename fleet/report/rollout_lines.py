@@ -146,21 +146,31 @@ def gate_from(data: Any) -> Gate | None:
         return None
 
 
-def gate_view(gate: Gate, wave: str, width: int) -> RenderableType:
-    """The answer, every check beside its limit, and the counts by variant."""
+def gate_view(gate: Gate, wave: str, width: int, *, terse: bool = False) -> RenderableType:
+    """The answer, every check beside its limit, and the counts by variant.
+
+    Args:
+        terse: one line each: details that do not fit are cut, for where lines are few.
+    """
     style = f"bold {_ANSWER_STYLES.get(gate.answer, '')}".strip()
     head = Text(f"{f'GATE {wave}'.strip()}  {gate.answer.name}", style=style)
+    if terse:
+        head.append(f"  {gate.reason}", style="not bold")
+        head.no_wrap, head.overflow = True, "ellipsis"
+        return Group(head, *_arithmetic(gate, width, terse=True))
     return Group(head, Padding(Text(gate.reason), (0, 0, 0, GAP)), *_arithmetic(gate, width))
 
 
-def _arithmetic(gate: Gate, width: int) -> list[RenderableType]:
-    rows: list[RenderableType] = [_checks(gate.checks, width)] if gate.checks else []
+def _arithmetic(gate: Gate, width: int, *, terse: bool = False) -> list[RenderableType]:
+    rows: list[RenderableType] = []
+    if gate.checks:
+        rows.append(_checks(gate.checks, width, terse=terse))
     if gate.counts:
         rows.append(labelled("by variant", variants_words(gate.counts)))
     return [Padding(row, (0, 0, 0, GAP)) for row in rows]
 
 
-def _checks(checks: Sequence[Check], width: int) -> RenderableType:
+def _checks(checks: Sequence[Check], width: int, *, terse: bool) -> RenderableType:
     """Aligned where the details fit beside the numbers, else each detail below its check."""
     rows = [(c.name, c.seen, c.needed, str(c.mark)) for c in checks]
     cells = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
@@ -173,13 +183,14 @@ def _checks(checks: Sequence[Check], width: int) -> RenderableType:
             numbers = index in {1, 2}
             grid.add_column(width=None if numbers and not beside else wanted, overflow="fold")
         if beside:
-            grid.add_column(overflow="fold")
+            rest = max(1, width - GAP - sum(cells) - GAP * len(cells))
+            grid.add_column(width=rest, overflow="ellipsis" if terse else "fold", no_wrap=terse)
             grid.add_row(*map(Text, (*row, check.detail)), style=style)
             parts.append(grid)
             continue
         grid.add_row(*map(Text, row), style=style)
         parts.append(grid)
-        if check.detail:
+        if check.detail and not terse:
             parts.append(Padding(Text(check.detail, style=style), (0, 0, 0, cells[0] + GAP)))
     return Group(*parts)
 

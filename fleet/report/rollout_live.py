@@ -151,7 +151,8 @@ class RolloutPicture:
             no_wrap=True,
             overflow="ellipsis",
         )
-        words = [rollout.why, *overview.waits]
+        told = overview.gate.reason if overview.gate and rollout.phase not in ENDED else ""
+        words = [w for w in (rollout.why, *overview.waits) if w != told]
         window = overview.next_window
         if window is not None:
             place = rollout.spec.places.get(window.store)
@@ -160,9 +161,9 @@ class RolloutPicture:
                 f"next window {clock(window.at)}{there}, in "
                 f"{span((window.at - overview.at).total_seconds())}: {window.store}"
             )
-        told = list(dict.fromkeys(filter(None, words)))
-        if told:
-            yield Text("; ".join(told), overflow="fold")
+        said = "; ".join(dict.fromkeys(filter(None, words)))
+        if said:
+            yield Text(said, overflow="fold")
 
     def _footer(self) -> str:
         overview = self._overview
@@ -181,7 +182,7 @@ class RolloutPicture:
         sections = [_Section(waves, 0, len(waves))]
         if overview.gate is not None and overview.rollout.phase not in ENDED:
             name = wave_in_words(overview.rollout)
-            gate = drawn(gate_view(overview.gate, name, width), width)
+            gate = drawn(gate_view(overview.gate, name, width, terse=True), width)
             sections.append(_Section(gate, 1, min(6, len(gate))))
         if overview.budgets:
             sections.append(_Section(drawn(Group(*self._budgets()), width), 5, 1))

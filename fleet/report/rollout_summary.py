@@ -38,15 +38,15 @@ def summary_view(overview: Overview, width: int) -> RenderableType:
     why = f" ({rollout.why})" if rollout.why else ""
     until = rollout.finished_at or overview.at
     took = span((until - rollout.started_at).total_seconds())
+    goes_on = overview.tickers and rollout.phase in {Phase.RUNNING, Phase.ROLLING_BACK}
+    means = "goes on" if goes_on else _MEANS[rollout.phase]
     parts: list[RenderableType] = []
     if overview.gate is not None and rollout.phase in {Phase.HALTED, Phase.PAUSED}:
         waves = rollout.spec.waves
         name = waves[rollout.wave].name if rollout.wave < len(waves) else ""
         parts.append(gate_view(overview.gate, name, width))
     parts += [
-        labelled(
-            clock(overview.at), f"{rollout.id} {rollout.phase.value}{why}: {_MEANS[rollout.phase]}"
-        ),
+        labelled(clock(overview.at), f"{rollout.id} {rollout.phase.value}{why}: {means}"),
         labelled("stores", f"{tally(overview.changes)} in {took}"),
     ]
     parts += [

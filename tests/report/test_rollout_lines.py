@@ -10,7 +10,7 @@ from fleet.model.rollout import Answer, Verdict
 from fleet.report.rollout_lines import EventLines, gate_from, gate_view, moment
 from tests import rollouts
 
-NO_GATE = {"answer": "halt", "reason": "x", "checks": [], "again_at": None}
+NO_GATE: dict[str, object] = {"answer": "halt", "reason": "x", "checks": [], "again_at": None}
 LINES = EventLines(rollouts.spec())
 
 
