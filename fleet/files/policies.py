@@ -34,12 +34,12 @@ def build_policies(
     base = Policy(BUILT_IN)
     if BUILT_IN in written:
         base = _merged(base, written[BUILT_IN].shape)
-        _check(base, written[BUILT_IN], problems)
+        _check(base, base, written[BUILT_IN], problems)
     found = {BUILT_IN: base}
     for name, entry in written.items():
         if name != BUILT_IN:
             found[name] = replace(_merged(base, entry.shape), name=name)
-            _check(found[name], entry, problems)
+            _check(found[name], base, entry, problems)
     return dict(sorted(found.items()))
 
 
@@ -57,9 +57,12 @@ def _merged(base: Policy, shape: PolicyShape) -> Policy:
     return replace(base, **said)
 
 
-def _check(policy: Policy, entry: Written[PolicyShape], problems: Problems) -> None:
+def _check(policy: Policy, base: Policy, entry: Written[PolicyShape], problems: Problems) -> None:
+    said_of_base = set(_impossible(base)) if policy.name != BUILT_IN else set()
     for key, message, hint in _impossible(policy):
         said = getattr(entry.shape, key) is not None
+        if not said and (key, message, hint) in said_of_base:
+            continue  # once, where it is written
         path = (*entry.path, key) if said else entry.path
         words = message if said else f"{key}, inherited: {message}"
         problems.add(entry.document.problem(path, words, hint))

@@ -19,6 +19,7 @@ from fleet.decide.desired import (
     service_settings,
     unread,
 )
+from fleet.decide.identity import declared_attributes
 from fleet.errors import InventoryError
 from fleet.model.desired import ImageFact, Release, Rendering, Scheduling, content_of
 from fleet.model.inventory import (
@@ -32,6 +33,7 @@ from fleet.model.inventory import (
     Workload,
 )
 from fleet.model.policy import Policy
+from fleet.sandbox.plane.query import Subject, parse
 from tests import build
 
 DIGEST = "sha256:" + "9b" * 32
@@ -385,3 +387,26 @@ def test_a_large_fleet_is_a_release_within_seconds() -> None:
 
     assert len(services) == 20_000
     assert time.process_time() - began < 3
+
+
+def test_the_sandbox_finds_the_meant_host_by_the_constraints() -> None:
+    cameras = workload(where={"accelerator": ("orin",), "variant": (ORIN.variant,)})
+    shape = release(fleet(shop("s", ORIN), workloads=(cameras,)), rendering(ORIN)).shapes[
+        "vision-arm64-jetpack6"
+    ]
+
+    def lands_on(box: Hardware) -> bool:
+        host = build.host("h", box, "s")
+        attributes = declared_attributes(shop("s", box), host)
+        agents = {**attributes, "ecs.cpu-architecture": box.architecture.ecs}
+        seen = Subject(
+            agent_connected=True,
+            agent_version="1.105.1",
+            attributes=dict(agents),
+            ec2_instance_id=build.MI,
+            registered_at=0.0,
+        )
+        asked = [one["expression"] for one in shape.placement if "expression" in one]
+        return all(parse(expression)(seen) for expression in asked)
+
+    assert [lands_on(box) for box in (ORIN, build.XAVIER, build.NUC)] == [True, False, False]

@@ -143,6 +143,13 @@ def test_what_only_goes_wrong_together_with_the_inherited_is_said_too(
     assert problem.message.startswith("deadline, inherited: no task could settle")
 
 
+def test_what_is_wrong_in_standard_is_said_once(inventory: Inventory) -> None:
+    written = "{standard: {waves: [5%]}, a: {bake: 1m}, b: {bake: 2m}}"
+    inventory.write("fleet.yaml", f"{FLEET}\npolicies: {written}\n")
+
+    assert inventory.problem().path == "policies.standard.waves"
+
+
 @given(st.integers(0, 700), st.integers(0, 59), st.integers(0, 59))
 def test_a_duration_is_the_sum_of_its_parts(hours: int, minutes: int, seconds: int) -> None:
     shape = PolicyShape.model_validate({"bake": f"{hours}h{minutes}m{seconds}s"})
