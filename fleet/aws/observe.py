@@ -92,37 +92,58 @@ def clusters(shard: Shard, names: Iterable[str]) -> Reading[dict[str, Cluster]]:
     return Reading(found, oldest(times, shard))
 
 
-def container_instances(shard: Shard, cluster: str) -> Reading[tuple[ContainerInstance, ...]]:
+def container_instances(
+    shard: Shard, cluster: str, known: Sequence[str] = ()
+) -> Reading[tuple[ContainerInstance, ...]]:
     """The container instances of a cluster, INACTIVE ones not among them; empty without a cluster.
 
     One that vanishes between ListContainerInstances and DescribeContainerInstances is left out.
+
+    Args:
+        known: ARNs to look at without listing, which saves the first of two calls. Where one of
+            them is no longer there or not ACTIVE, the cluster is listed after all.
     """
+    if known:
+        told = container_instances_by_arn(shard, cluster, known)
+        if len(told.value) == len(set(known)) and all(i.status == "ACTIVE" for i in told.value):
+            return told
     arns: list[str] = []
     times: list[datetime] = []
     try:
         for reply in pages(shard, LIST_CONTAINER_INSTANCES, cluster=cluster, maxResults=BATCH):
             times.append(reply.at)
             arns += items(reply, "containerInstanceArns", LIST_CONTAINER_INSTANCES)
-        found: list[ContainerInstance] = []
-        for batch in in_batches(arns, BATCH):
-            reply = shard.call(
-                DESCRIBE_CONTAINER_INSTANCES,
-                cluster=cluster,
-                containerInstances=list(batch),
-                include=["TAGS"],
-            )
-            times.append(reply.at)
-            refuse_failures(reply, DESCRIBE_CONTAINER_INSTANCES)
-            found += [
-                container_instance_of(raw, cluster)
-                for raw in items(reply, "containerInstances", DESCRIBE_CONTAINER_INSTANCES)
-            ]
+        described = container_instances_by_arn(shard, cluster, arns)
+        found = described.value
+        times += [described.at] if arns else []
     except AwsError as error:
         if error.code != "ClusterNotFoundException":
             raise
         return Reading((), oldest(times, shard))
     alive = tuple(instance for instance in found if instance.status != "INACTIVE")
     return Reading(alive, oldest(times, shard))
+
+
+def container_instances_by_arn(
+    shard: Shard, cluster: str, arns: Sequence[str]
+) -> Reading[tuple[ContainerInstance, ...]]:
+    """These container instances, as far as ECS knows them; a call per 100."""
+    times: list[datetime] = []
+    found: list[ContainerInstance] = []
+    for batch in in_batches(arns, BATCH):
+        reply = shard.call(
+            DESCRIBE_CONTAINER_INSTANCES,
+            cluster=cluster,
+            containerInstances=list(batch),
+            include=["TAGS"],
+        )
+        times.append(reply.at)
+        refuse_failures(reply, DESCRIBE_CONTAINER_INSTANCES)
+        found += [
+            container_instance_of(raw, cluster)
+            for raw in items(reply, "containerInstances", DESCRIBE_CONTAINER_INSTANCES)
+        ]
+    return Reading(tuple(found), oldest(times, shard))
 
 
 def managed_instances_of_store(shard: Shard, store_id: str) -> Reading[tuple[ManagedInstance, ...]]:

@@ -73,17 +73,22 @@ def services_of_cluster(shard: Shard, cluster: str) -> Reading[tuple[ServiceStat
     return Reading(alive, min(listed.at, read.at) if listed.value else listed.at)
 
 
-def tasks(shard: Shard, cluster: str, service: str | None) -> Reading[tuple[TaskState, ...]]:
+def tasks(
+    shard: Shard, cluster: str, service: str | None, *, stopped: bool = True
+) -> Reading[tuple[TaskState, ...]]:
     """The tasks of a service (of the whole cluster with None), newest first, stopped ones included.
 
     ECS forgets stopped tasks after an hour or so. Two calls to list and one per 100 tasks, however
     many services there are, so a store with several is read cheapest as a whole. Tasks of a host
     that is away are as they were last heard of.
+
+    Args:
+        stopped: without them it is one call less.
     """
     more = {"serviceName": service} if service else {}
     lists = [
         _listed(shard, LIST_TASKS, "taskArns", cluster=cluster, desiredStatus=wanted, **more)
-        for wanted in ("RUNNING", "STOPPED")
+        for wanted in ("RUNNING", "STOPPED")[: 2 if stopped else 1]
     ]
     times = [listed.at for listed in lists]
     # A task that was told to stop between the two is in both.

@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from fleet.decide import calendar
 from fleet.decide.board import Board, is_parked, is_sent
 from fleet.decide.calendar import Permission, may_begin
+from fleet.decide.spans import unstamp
 from fleet.decide.verdict import owes
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
+from fleet.model.services import StoreView
 
 #: Most stores looked at, and sent to, in one tick of one account and region; keeps ticks short.
 LOOKS_PER_TICK = 80
@@ -193,10 +195,35 @@ def _is_watched(board: Board, change: Change) -> bool:
 
 
 def _wants_instances(board: Board, store: str) -> bool:
-    return any(
-        is_parked(c) or c.stage is Stage.UNDONE or c.away_since is not None or c.stage is Stage.SENT
-        for c in board.of_store(store)
-    )
+    """Whether to ask who is connected: not when that was known a moment ago."""
+    fresh = timedelta(seconds=board.rollout.spec.policy.fresh_s) / 2
+    for change in board.of_store(store):
+        if is_parked(change) or change.stage is Stage.UNDONE or change.away_since is not None:
+            return True
+        seen = unstamp(change.evidence.get("looked_at"))
+        if change.stage is Stage.SENT and (seen is None or board.now - seen >= fresh):
+            return True
+    return False
+
+
+def is_quiet(view: StoreView) -> bool:
+    """Whether nothing of a store asks for a look at stopped tasks and at ECS's own records.
+
+    Every service has one deployment, which is complete and counts no failures, and all its tasks
+    run since that deployment began: none was started later in the place of one that had stopped.
+    """
+    tasks = view.tasks or ()
+    for service in view.services or ():
+        newest = service.deployments[0] if service.deployments else None
+        if newest is None or len(service.deployments) != 1 or newest.failed_tasks:
+            return False
+        own = [t for t in tasks if t.service == service.name and t.last_status == "RUNNING"]
+        if newest.rollout_state != "COMPLETED" or len(own) < service.desired:
+            return False
+        done = newest.updated_at
+        if done is None or any(t.started_at is None or t.started_at > done for t in own):
+            return False
+    return True
 
 
 def _look(board: Board, store: str, *, instances: bool) -> Look:

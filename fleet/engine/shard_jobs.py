@@ -14,17 +14,19 @@ from typing import Any, TypeVar
 from fleet.aws import observe
 from fleet.aws.deploy import create_service, delete_service, update_service
 from fleet.aws.logs import create_log_group, log_groups
+from fleet.aws.services import service_deployments, store_view
 from fleet.aws.services import services as read_services
-from fleet.aws.services import store_view
+from fleet.aws.services import tasks as read_tasks
 from fleet.aws.session import Shard
 from fleet.aws.task_definitions import Registered, register_task_definition
+from fleet.decide.turns import is_quiet
 from fleet.engine.door import DoorOpener
-from fleet.errors import AccessDenied, AwsError, CredentialsError, Throttled
+from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.desired import LogGroup, TaskDefinition
 from fleet.model.inventory import Account
 from fleet.model.observed import Cluster
 from fleet.model.rollout import ActionKind
-from fleet.model.services import ServiceState, StoreView
+from fleet.model.services import ServiceState, StoreView, TaskState
 from fleet.model.written import Outcome, Written
 
 #: Calls of one job that are under way at once; the call budget decides how many a second.
@@ -40,7 +42,8 @@ class Read:
     Attributes:
         services: names.
         instances: container instances too.
-        tasks: tasks, instances and deployment records too.
+        tasks: tasks and instances too, and deployment records where something went wrong.
+        known: ARNs of its container instances, as far as somebody has seen them.
     """
 
     store: str
@@ -48,6 +51,7 @@ class Read:
     services: tuple[str, ...]
     instances: bool = False
     tasks: bool = False
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,20 +181,42 @@ def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
 
 
 def _read(shard: Shard, read: Read) -> StoreView:
+    """A store as cheaply as it answers the question; reads of tasks and hosts share 20 a second."""
     # The cluster is known to exist: naming it saves a call per store and tick.
-    known = Cluster(read.cluster, "", "ACTIVE", 0)
+    cluster = Cluster(read.cluster, "", "ACTIVE", 0)
     view = store_view(
-        shard, read.store, read.cluster, services=read.services, deep=read.tasks, known=known
+        shard, read.store, read.cluster, services=read.services, deep=False, known=cluster
     )
-    if view.problem or read.tasks or not read.instances:
+    if view.problem or not (read.instances or read.tasks):
         return view
     try:
-        instances = observe.container_instances(shard, read.cluster)
-    except (AccessDenied, CredentialsError):
+        instances = observe.container_instances(shard, read.cluster, read.known)
+        view = replace(view, instances=instances.value, at=min(view.at, instances.at))
+        return _with_tasks(shard, read, view) if read.tasks else view
+    except (AccessDenied, CredentialsError, Throttled):
         raise
     except AwsError as error:
+        if isinstance(error, AwsUnreachable) and not error.code:
+            raise
         return replace(view, problem=str(error))
-    return replace(view, instances=instances.value, at=min(view.at, instances.at))
+
+
+def _with_tasks(shard: Shard, read: Read, view: StoreView) -> StoreView:
+    """Tasks that run; the stopped ones and ECS's records only where not all is well."""
+    one = read.services[0] if len(read.services) == 1 else None
+    seen = read_tasks(shard, read.cluster, one, stopped=False)
+    view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value), deployments={})
+    if is_quiet(view):
+        return view
+    seen = read_tasks(shard, read.cluster, one)
+    view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value))
+    names = [s.name for s in view.services or () if s.name in read.services]
+    records = {name: service_deployments(shard, read.cluster, name).value for name in names}
+    return replace(view, deployments=records)
+
+
+def _of(read: Read, tasks: Iterable[TaskState]) -> tuple[TaskState, ...]:
+    return tuple(task for task in tasks if task.service in read.services)
 
 
 def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> None:
@@ -224,7 +250,7 @@ def _write(shard: Shard, write: Write, registered: Mapping[str, str], now: datet
     except (AccessDenied, CredentialsError):
         raise
     except AwsError as error:
-        lost = not error.code or isinstance(error, Throttled)
+        lost = isinstance(error, AwsUnreachable | Throttled)
         outcome, at, words = (Outcome.LOST if lost else Outcome.REFUSED), now, str(error)
     return Written(write.kind, write.store, write.service, outcome, at, target, words)
 

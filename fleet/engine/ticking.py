@@ -161,7 +161,14 @@ class _Tick:
         reads: dict[Shard, list[Read]] = {}
         for look in looks:
             place = self._board.rollout.spec.places[look.store]
-            read = Read(look.store, place.cluster, look.services, look.instances, look.tasks)
+            read = Read(
+                look.store,
+                place.cluster,
+                look.services,
+                look.instances,
+                look.tasks,
+                place.instances,
+            )
             reads.setdefault((place.account, place.region), []).append(read)
         views: dict[str, StoreView] = {}
         for result in self._run({key: self._job(key, reads=some) for key, some in reads.items()}):

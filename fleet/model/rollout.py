@@ -157,6 +157,8 @@ class Place:
         link: its kind, as ``lte``.
         carrier: who provides it, or "".
         hosts: by service name, the names of the hosts that its tasks run on.
+        instances: ARNs of its container instances when the rollout was planned; only to ask for
+            them without listing.
     """
 
     store: str
@@ -171,6 +173,7 @@ class Place:
     carrier: str = ""
     metered: bool = False
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    instances: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
