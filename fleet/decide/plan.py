@@ -134,6 +134,9 @@ def plan_rollout(
         unread=unread,
         refusals=_refusals(inputs, candidates, places),
         notes=(*release.notes, *chosen.notes, *_notes(inputs, matter, candidates, places)),
+        instances={
+            store: tuple(sorted(i.arn for i in views[store].instances or ())) for store in places
+        },
         stamped=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
     return replace(plan, fingerprint=fingerprint(plan))

@@ -1,6 +1,7 @@
 """A plan becomes a rollout: its spec, its rows, and what it holds, in one transaction."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from fleet.decide.estimate import pull_s
@@ -72,7 +73,12 @@ def _spec(
         waves=plan.waves,
         shapes={name: release.shapes[name] for name in sorted(services)},
         task_definitions={c: release.task_definitions[c] for c in sorted(contents)},
-        places={store: place_of(stores[store], running[store]) for store in sorted(running)},
+        places={
+            store: replace(
+                place_of(stores[store], running[store]), instances=plan.instances.get(store, ())
+            )
+            for store in sorted(running)
+        },
         freezes=fleet.freezes,
         override_freeze=override_freeze,
         control=tuple(sorted({c.store for c in plan.changes} - running.keys())),

@@ -114,6 +114,7 @@ class Plan:
         unread: store -> why it could not be read; these are in no wave.
         refusals: reasons for which the plan must not be run.
         notes: things to know.
+        instances: ARNs of container instances by store, so that ticks need not list them.
         stamped: when it was made, ISO 8601 in UTC.
     """
 
@@ -134,4 +135,5 @@ class Plan:
     unread: Mapping[str, str] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    instances: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     stamped: str = ""
