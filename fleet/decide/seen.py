@@ -59,7 +59,9 @@ class Seen:
 
     @cached_property
     def hosts(self) -> tuple[HostSeen, ...]:
-        """The hosts that matter; meaningless unless ``knows_hosts``."""
+        """The hosts that matter; none as long as the instances were not read."""
+        if not self.knows_hosts:
+            return ()
         return hosts_seen(self.change, self.view, self.place)
 
     @cached_property

@@ -179,7 +179,7 @@ def _dark(seen: Seen) -> Judgement | None:
 
 
 def _ok(seen: Seen) -> Judgement | None:
-    if not seen.knows_hosts or seen.primary is None:
+    if seen.primary is None:
         return None
     if not seen.knows_tasks:
         return _still_ok(seen)
@@ -227,13 +227,21 @@ def _still_ok(seen: Seen) -> Judgement | None:
     if seen.change.verdict is Verdict.OK and seen.same_try:
         if seen.away:
             return judgement(seen, Verdict.OK, flapping(seen), until_dark_s(seen))
-        if _is_quiet(seen, service) and primary.running >= primary.desired:
+        if _is_quiet(seen, service) and _knew_hosts(seen) and primary.running >= primary.desired:
             return judgement(seen, Verdict.OK, said(seen), ok_look_s(seen))
         return deeper_look(seen)
     settles = unstamp(seen.change.evidence.get("settles_at")) if seen.same_try else None
     if settles is not None and seen.at < settles and _is_quiet(seen, service):
         return None
     return deeper_look(seen) if primary.running >= primary.desired else None
+
+
+def _knew_hosts(seen: Seen) -> bool:
+    """Whether its hosts were seen lately enough for none of them to have gone dark since."""
+    if seen.knows_hosts:
+        return True
+    known = unstamp(seen.change.evidence.get("looked_at"))
+    return known is not None and (seen.at - known).total_seconds() < seen.policy.dark_after_s
 
 
 def _is_quiet(seen: Seen, service: ServiceState) -> bool:

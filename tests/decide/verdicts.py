@@ -164,13 +164,16 @@ def view(said: Mapping[str, Any]) -> StoreView:
     """What AWS says, from the words of a case file."""
     hosts: Mapping[str, Mapping[str, Any]] = said.get("hosts", {"cam-1": {}})
     told = said.get("service", {})
-    shallow = said.get("view") == "shallow"
+    depth = said.get("view", "deep")
+    shallow = depth != "deep"
     tasks = said.get("tasks", [{}])
     return StoreView(
         "store-042",
         after(said["at"]),
         services=() if told == "absent" else (service(**told),),
-        instances=tuple(
+        instances=None
+        if depth == "services"
+        else tuple(
             instance(name, **{k: v for k, v in host.items() if k != "absent"})
             for name, host in hosts.items()
             if not host.get("absent")
