@@ -180,6 +180,9 @@ def _due(board: Board) -> list[str]:
 
 def _is_watched(board: Board, change: Change) -> bool:
     rollout = board.rollout
+    if change.stage is Stage.SENDING:
+        # The run was cut off, or its reply was lost: only the service itself can say.
+        return True
     if change.stage is Stage.SENT:
         if change.verdict in {Verdict.WAITING, Verdict.DARK, Verdict.UNDELIVERED}:
             return True
