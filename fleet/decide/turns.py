@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from fleet.decide import calendar
 from fleet.decide.board import Board, is_parked, is_sent
 from fleet.decide.calendar import Permission, may_begin
-from fleet.decide.spans import unstamp
 from fleet.decide.verdict import owes
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
 from fleet.model.services import StoreView
@@ -26,14 +25,12 @@ class Look:
     """What to read of a store.
 
     Attributes:
-        services: names; always read.
-        instances: its container instances, for who is connected.
-        tasks: tasks and deployment records too.
+        services: names; read with the container instances, for who is connected.
+        tasks: tasks too.
     """
 
     store: str
     services: tuple[str, ...]
-    instances: bool = False
     tasks: bool = False
 
 
@@ -61,14 +58,10 @@ def take_turn(board: Board) -> Turn:
     """What to look at now, and who is next. Moves nothing."""
     next_up, held_until, held_why = _next_up(board)
     chosen = set(next_up)
-    looks = [_look(board, store, instances=True) for store in next_up]
-    looks += [
-        _look(board, store, instances=_wants_instances(board, store))
-        for store in _due(board)
-        if store not in chosen
-    ]
+    looks = [_look(board, store) for store in next_up]
+    looks += [_look(board, store) for store in _due(board) if store not in chosen]
     control = _control(board)
-    looks += [_look(board, store, instances=True) for store in control if store not in chosen]
+    looks += [_look(board, store) for store in control if store not in chosen]
     return Turn(tuple(_capped(board, looks)), next_up, control, held_until, held_why)
 
 
@@ -197,18 +190,6 @@ def _is_watched(board: Board, change: Change) -> bool:
     return is_parked(change) and turn_has_come and rollout.phase is Phase.RUNNING
 
 
-def _wants_instances(board: Board, store: str) -> bool:
-    """Whether to ask who is connected: not when that was known a moment ago."""
-    fresh = timedelta(seconds=board.rollout.spec.policy.fresh_s) / 2
-    for change in board.of_store(store):
-        if is_parked(change) or change.stage is Stage.UNDONE or change.away_since is not None:
-            return True
-        seen = unstamp(change.evidence.get("looked_at"))
-        if change.stage is Stage.SENT and (seen is None or board.now - seen >= fresh):
-            return True
-    return False
-
-
 def is_quiet(view: StoreView) -> bool:
     """Whether nothing of a store asks for a look at stopped tasks and at ECS's own records.
 
@@ -229,9 +210,9 @@ def is_quiet(view: StoreView) -> bool:
     return True
 
 
-def _look(board: Board, store: str, *, instances: bool) -> Look:
+def _look(board: Board, store: str) -> Look:
     services = tuple(sorted(c.service for c in board.of_store(store)))
-    return Look(store, services, instances=instances)
+    return Look(store, services)
 
 
 def _capped(board: Board, looks: Iterable[Look]) -> Iterable[Look]:

@@ -248,9 +248,7 @@ def _back(crew: Crew, rollout_id: str, changes: list[Change]) -> set[str]:
         job = ShardJob(
             account=crew.wiring.fleet.accounts[shard[0]],
             region=shard[1],
-            reads=tuple(
-                Read(store, spec.places[store].cluster, (), instances=True) for store in stores
-            ),
+            reads=tuple(Read(store, spec.places[store].cluster, ()) for store in stores),
         )
         result = crew.executor.submit(run_shard_job, crew.opener, job).result()
         if result.trouble:

@@ -41,15 +41,13 @@ class Read:
 
     Attributes:
         services: names.
-        instances: container instances too.
-        tasks: tasks and instances too, and deployment records where something went wrong.
+        tasks: tasks too, and deployment records where something went wrong.
         known: ARNs of its container instances, as far as somebody has seen them.
     """
 
     store: str
     cluster: str
     services: tuple[str, ...]
-    instances: bool = False
     tasks: bool = False
     known: tuple[str, ...] = ()
 
@@ -181,13 +179,13 @@ def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
 
 
 def _read(shard: Shard, read: Read) -> StoreView:
-    """A store as cheaply as it answers the question; reads of tasks and hosts share 20 a second."""
+    """Its services and container instances, and its tasks where they are asked for."""
     # The cluster is known to exist: naming it saves a call per store and tick.
     cluster = Cluster(read.cluster, "", "ACTIVE", 0)
     view = store_view(
         shard, read.store, read.cluster, services=read.services, deep=False, known=cluster
     )
-    if view.problem or not (read.instances or read.tasks):
+    if view.problem:
         return view
     try:
         instances = observe.container_instances(shard, read.cluster, read.known)

@@ -119,7 +119,7 @@ class _Tick:
         views = self._look(turn.looks)
         deeper = see(board, views)
         if deeper:
-            looks = [Look(s, _services(board, s), instances=True, tasks=True) for s in deeper]
+            looks = [Look(s, _services(board, s), tasks=True) for s in deeper]
             deep = self._look(looks)
             see(board, deep)
             views |= deep
@@ -165,7 +165,6 @@ class _Tick:
                 look.store,
                 place.cluster,
                 look.services,
-                look.instances,
                 look.tasks,
                 place.instances,
             )
