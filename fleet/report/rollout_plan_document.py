@@ -1,0 +1,43 @@
+"""A plan as a document that can be kept, read by machines, and run later."""
+
+from typing import Any
+
+from fleet.model.desired import content_of
+from fleet.model.plain import from_plain, to_plain
+from fleet.model.plan import Kind, Plan
+
+KIND = "rollout-plan"
+VERSION = 1
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """All of a plan; ``totals`` are for readers and nothing that is read back."""
+    kinds = [change.kind for change in plan.changes]
+    return {
+        "version": VERSION,
+        "kind": KIND,
+        "totals": {
+            "stores_changed": len({c.store for c in plan.changes if c.kind.is_change}),
+            "stores_not_read": len(plan.unread),
+            **{kind.value: kinds.count(kind) for kind in Kind},
+        },
+        "plan": to_plain(plan),
+    }
+
+
+def plan_from_document(document: Any) -> Plan:
+    """The plan of a document.
+
+    Raises:
+        ValueError: it is none, one of another version, or was edited: a task definition is not
+            what its address says.
+    """
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise ValueError("it is no rollout plan")
+    if document.get("version") != VERSION:
+        raise ValueError(f"it is of version {document.get('version')}, not {VERSION}")
+    plan = from_plain(Plan, document.get("plan"))
+    for address, definition in plan.release.task_definitions.items():
+        if not address == definition.content == content_of(definition.body):
+            raise ValueError(f"the task definition {address[:12]} ({definition.family}) was edited")
+    return plan
