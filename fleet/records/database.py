@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from fleet.records.tables import SCHEMA_VERSION
 
 #: Seconds that a writer waits for another one; a write of ours takes milliseconds.
 BUSY_TIMEOUT_S = 15.0
+#: Seconds between tries to turn a new file to WAL.
+TURN_EVERY_S = 0.01
 #: Seconds in which PostgreSQL takes a transaction back from a process that was paused within it;
 #: until then the rows it had locked are nobody's to take over.
 PAUSED_S = 30.0
@@ -204,14 +207,28 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # SQLAlchemy's own BEGIN (below) is the only one: the driver's would come late and unlocked.
     connection.isolation_level = None
-    # WAL lets readers go on while one writes, and a kill -9 loses nothing that was committed.
-    for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}",
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-    ):
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}").close()
+    _turn_to_wal(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """Let readers go on while one writes; a kill -9 loses nothing that was committed.
+
+    Those who turn a new file at once get in each other's way, and SQLite then refuses some of them
+    without waiting at all, so the waiting is done here.
+    """
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(TURN_EVERY_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -34,6 +34,17 @@ def test_a_reader_is_not_held_up_by_a_writer(tmp_path: Path) -> None:
         writer.close()
 
 
+def test_a_new_file_that_somebody_else_is_turning_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself does not wait there: it says at once that the file is locked."""
+    other = sqlite3.connect(tmp_path / "fleet.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.1, other.close)
+    release.start()
+    with open_records(None, tmp_path) as records:
+        assert records.runs() == ()
+    release.join()
+
+
 HOLD = """
 import sqlite3, sys
 held = sqlite3.connect(sys.argv[1], isolation_level=None)

@@ -195,7 +195,7 @@ def module_records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Records
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps)
 def test_only_the_latest_owner_writes_and_tokens_rise_for_ever(
@@ -249,7 +249,7 @@ def test_threads_that_want_the_same_lease_have_it_one_after_the_other(records: R
     inside = threading.Semaphore(1)
 
     def work(owner: str) -> None:
-        for _ in range(8):
+        for _ in range(6):
             while (lease := records.leases.take("shard", owner, 60.0)) is None:
                 time.sleep(0.001)
             assert inside.acquire(blocking=False)
@@ -257,12 +257,12 @@ def test_threads_that_want_the_same_lease_have_it_one_after_the_other(records: R
             inside.release()
             assert records.leases.release(lease)
 
-    threads = [threading.Thread(target=work, args=(f"thread {n}",)) for n in range(6)]
+    threads = [threading.Thread(target=work, args=(f"thread {n}",)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert tokens == list(range(1, 49))
+    assert tokens == list(range(1, 25))
 
 
 def test_of_many_who_see_a_lease_expire_one_gets_it(records: Records) -> None:
@@ -302,18 +302,18 @@ def test_processes_that_want_the_same_lease_have_it_one_after_the_other(
     counter = tmp_path / "counter"
     counter.write_text("0")
     context = multiprocessing.get_context("spawn")
-    arguments = (database_url, str(tmp_path), str(counter), 25)
-    processes = [context.Process(target=_count_up, args=arguments) for _ in range(3)]
+    arguments = (database_url, str(tmp_path), str(counter), 20)
+    processes = [context.Process(target=_count_up, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert counter.read_text() == "75"
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert counter.read_text() == "40"
     with open_records(database_url, tmp_path) as records:
         lease = records.leases.take("counter", "me", 30.0)
         assert lease is not None
-        assert lease.token == 76
+        assert lease.token == 41
 
 
 def begin(records: Records) -> Rollout:

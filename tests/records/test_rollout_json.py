@@ -62,13 +62,13 @@ def any_of(kind: Any) -> st.SearchStrategy[Any]:
     return LEAVES[kind]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_of(RolloutSpec))
 def test_every_spec_comes_back_as_it_was(told: RolloutSpec) -> None:
     assert spec_from(spec_text(told)) == told
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(any_of(RolloutSpec))
 def test_a_spec_that_came_back_has_the_same_text(told: RolloutSpec) -> None:
     text = spec_text(told)

@@ -26,6 +26,8 @@ from tests import rollouts as some
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+#: What does not depend on the kind of database.
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 STORES = ("store-1", "store-2", "store-3")
 HOLDS = tuple((store, "vision") for store in STORES)
 
@@ -61,6 +63,7 @@ def done(records: Records, *changes: Change) -> Rollout:
     return finish(records, start(records, changes, holds=()))
 
 
+@sqlite_only
 def test_rollouts_are_numbered_from_one(records: Records) -> None:
     assert [start(records, holds=()).id for _ in range(3)] == ["ro-1", "ro-2", "ro-3"]
 
@@ -71,6 +74,7 @@ def test_a_rollout_comes_back_as_it_was_started(records: Records) -> None:
     assert began == Rollout("ro-1", some.spec(), "arn:me", NOON)
 
 
+@sqlite_only
 def test_changes_come_back_in_store_and_service_order(records: Records) -> None:
     given_changes = [some.change("store-2", Verdict.FAILED), some.planned("store-1")]
     start(records, given_changes, holds=())
@@ -231,6 +235,7 @@ def test_a_secret_in_a_tick_is_refused(
     assert b"hunter2" not in written
 
 
+@sqlite_only
 def test_a_secret_in_a_spec_is_refused(records: Records) -> None:
     spec = some.spec(pull_s=HIDDEN)
     with pytest.raises(TypeError, match="Secret"):
@@ -239,6 +244,7 @@ def test_a_secret_in_a_spec_is_refused(records: Records) -> None:
 
 
 @pytest.mark.parametrize("name", ["ro-9", "ro-0", "ro-99999999999999999999"])
+@sqlite_only
 def test_a_rollout_that_is_not_there_is_said_to_be_missing(records: Records, name: str) -> None:
     with pytest.raises(UsageError, match=f"no rollout {name}") as raised:
         records.rollouts.load(name)
@@ -246,6 +252,7 @@ def test_a_rollout_that_is_not_there_is_said_to_be_missing(records: Records, nam
 
 
 @pytest.mark.parametrize("name", ["", "118", "ro-", "ro-x", "ro--1", "reg-7f3a", "ro-²"])
+@sqlite_only
 def test_a_word_that_is_no_id_is_said_to_be_none(records: Records, name: str) -> None:
     with pytest.raises(UsageError, match="no id of a rollout"):
         records.rollouts.load(name)
@@ -259,12 +266,14 @@ def test_rollouts_are_active_until_they_are_finished(records: Records) -> None:
     assert records.rollouts.active() == ("ro-2",)
 
 
+@sqlite_only
 def test_a_halted_rollout_is_still_active(records: Records) -> None:
     began = start(records)
     records.rollouts.write_tick(lease(records), replace(began, phase=Phase.HALTED))
     assert records.rollouts.active() == ("ro-1",)
 
 
+@sqlite_only
 def test_the_latest_is_the_one_that_was_started_last(records: Records) -> None:
     assert records.rollouts.latest() is None
     for _ in range(2):
@@ -290,6 +299,7 @@ def test_the_history_counts_stores_and_verdicts_newest_first(records: Records) -
     )
 
 
+@sqlite_only
 def test_the_history_is_as_long_as_asked_for(records: Records) -> None:
     for _ in range(3):
         start(records, holds=())
@@ -309,6 +319,7 @@ def test_a_second_rollout_of_the_same_store_and_workload_is_refused(records: Rec
     assert records.rollouts.active() == ("ro-1",)
 
 
+@sqlite_only
 def test_a_refused_rollout_takes_no_number_and_holds_nothing(records: Records) -> None:
     start(records, holds=[("store-1", "vision")])
     with pytest.raises(Locked):
@@ -316,6 +327,7 @@ def test_a_refused_rollout_takes_no_number_and_holds_nothing(records: Records) -
     assert start(records, holds=[("store-2", "vision")]).id == "ro-2"
 
 
+@sqlite_only
 def test_rollouts_of_other_stores_or_workloads_do_not_exclude_each_other(
     records: Records,
 ) -> None:
@@ -328,6 +340,7 @@ def test_rollouts_of_other_stores_or_workloads_do_not_exclude_each_other(
     )
 
 
+@sqlite_only
 def test_who_holds_many_stores_is_told_in_one_line(records: Records) -> None:
     many = [(f"store-{n}", "vision") for n in range(1, 6)]
     start(records, holds=many)
@@ -378,6 +391,7 @@ def test_a_finished_rollout_does_not_go_on_in_stores_that_another_one_holds(
     assert records.rollouts.load("ro-1") == ended
 
 
+@sqlite_only
 def test_a_rollout_that_turns_back_holds_all_that_it_touched(records: Records) -> None:
     ended = finish(records, start(records, MIXED))
     own = lease(records)
@@ -388,6 +402,7 @@ def test_a_rollout_that_turns_back_holds_all_that_it_touched(records: Records) -
 
 
 @pytest.mark.parametrize("stage", [Stage.SENDING, Stage.UNDOING])
+@sqlite_only
 def test_what_is_about_to_be_sent_is_held(records: Records, stage: Stage) -> None:
     began = start(records, MIXED, holds=())
     records.rollouts.write_tick(lease(records), began, [replace(MIXED[0], stage=stage)])
@@ -412,6 +427,7 @@ OWED = [
 
 
 @pytest.mark.parametrize("change", OWED)
+@sqlite_only
 def test_a_done_rollout_is_owed_what_did_not_arrive(records: Records, change: Change) -> None:
     done(records, change)
     assert records.rollouts.owed() == (("ro-1", change),)
@@ -427,17 +443,20 @@ def test_a_done_rollout_is_owed_what_did_not_arrive(records: Records, change: Ch
         replace(PARKED, stage=Stage.SKIPPED),
     ],
 )
+@sqlite_only
 def test_what_ended_otherwise_is_not_owed(records: Records, change: Change) -> None:
     done(records, change)
     assert records.rollouts.owed() == ()
 
 
 @pytest.mark.parametrize("phase", [Phase.ABORTED, Phase.ROLLED_BACK])
+@sqlite_only
 def test_nothing_is_owed_to_a_rollout_that_was_given_up(records: Records, phase: Phase) -> None:
     finish(records, start(records, [PARKED], holds=()), phase)
     assert records.rollouts.owed() == ()
 
 
+@sqlite_only
 def test_nothing_is_owed_to_a_rollout_that_goes_on(records: Records) -> None:
     start(records, [PARKED])
     assert records.rollouts.owed() == ()
@@ -456,6 +475,7 @@ def test_a_newer_rollout_takes_over_what_older_ones_are_owed(records: Records) -
     assert records.rollouts.owed() == (("ro-1", left),)
 
 
+@sqlite_only
 def test_what_is_owed_can_be_taken_over_later(records: Records) -> None:
     done(records, PARKED)
     newer = start(records, holds=())
@@ -464,6 +484,7 @@ def test_what_is_owed_can_be_taken_over_later(records: Records) -> None:
     assert records.rollouts.owed() == ()
 
 
+@sqlite_only
 def test_a_rollout_that_is_refused_takes_nothing_over(records: Records) -> None:
     done(records, PARKED)
     start(records, holds=[("store-2", "vision")])
@@ -472,6 +493,7 @@ def test_a_rollout_that_is_refused_takes_nothing_over(records: Records) -> None:
     assert records.rollouts.owed() == (("ro-1", PARKED),)
 
 
+@sqlite_only
 def test_another_workload_takes_nothing_over(records: Records) -> None:
     done(records, PARKED)
     start(records, holds=())
@@ -479,6 +501,7 @@ def test_another_workload_takes_nothing_over(records: Records) -> None:
     assert len(records.rollouts.owed()) == 1
 
 
+@sqlite_only
 def test_a_rollout_takes_nothing_over_from_a_newer_one(records: Records) -> None:
     start(records, holds=())
     done(records, PARKED)
@@ -514,11 +537,13 @@ def test_rebuilding_twice_is_rebuilding_once(records: Records) -> None:
     assert records.rollouts.changes("ro-7") == (PARKED,)
 
 
+@sqlite_only
 def test_the_number_after_a_rebuilt_rollout_is_free(records: Records) -> None:
     rebuild(records)
     assert start(records).id == "ro-8"
 
 
+@sqlite_only
 def test_a_rollout_of_a_newer_fleet_is_refused_by_its_shape(records: Records) -> None:
     start(records)
     with records._database.write() as connection:

@@ -8,6 +8,8 @@ from fleet.model.rollout import RolloutEvent, Sample, Verb, VerbName
 from fleet.records import Records
 from tests import rollouts as some
 
+#: What does not depend on the kind of database.
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -38,17 +40,20 @@ def test_what_was_said_comes_back_as_it_was_said(records: Records) -> None:
     assert said == Verb(said.id, "ro-1", VerbName.PAUSE, ("a", "b"), "arn:her", NOON, "sale")
 
 
+@sqlite_only
 def test_verbs_come_in_the_order_they_were_said(records: Records) -> None:
     said = [say(records, name) for name in VerbName]
     assert records.rollouts.verbs("ro-1") == tuple(said)
     assert [verb.id for verb in said] == sorted({verb.id for verb in said})
 
 
+@sqlite_only
 def test_a_verb_is_heard_only_by_the_rollout_it_was_said_to(records: Records) -> None:
     say(records, rollout="ro-2")
     assert records.rollouts.verbs("ro-1") == ()
 
 
+@sqlite_only
 def test_a_verb_to_a_rollout_that_is_not_there_is_refused(records: Records) -> None:
     with pytest.raises(UsageError, match="no rollout ro-9"):
         say(records, rollout="ro-9")
@@ -68,6 +73,7 @@ def test_a_verb_that_was_obeyed_is_not_heard_again(records: Records) -> None:
     assert records.rollouts.verbs("ro-1") == (replace(first, answer="paused"), second)
 
 
+@sqlite_only
 def test_an_answer_stays_as_it_was_first_given(records: Records) -> None:
     said = say(records)
     for text in ("paused", "it is paused already"):
@@ -75,6 +81,7 @@ def test_an_answer_stays_as_it_was_first_given(records: Records) -> None:
     assert records.rollouts.verbs("ro-1")[0].answer == "paused"
 
 
+@sqlite_only
 def test_a_rollout_answers_no_verb_of_another(records: Records) -> None:
     said = say(records, rollout="ro-2")
     answer(records, {said.id: "paused"}, rollout="ro-1")
@@ -89,6 +96,7 @@ def test_events_come_in_the_order_they_were_told(records: Records) -> None:
     assert [event.id for event in told] == sorted({event.id for event in told})
 
 
+@sqlite_only
 def test_a_reader_goes_on_after_the_event_it_has_seen(records: Records) -> None:
     tell(records, "one", "two", "three")
     first, *_ = records.rollouts.events("ro-1")
@@ -97,6 +105,7 @@ def test_a_reader_goes_on_after_the_event_it_has_seen(records: Records) -> None:
     assert records.rollouts.events("ro-1", after=after[-1].id) == ()
 
 
+@sqlite_only
 def test_no_more_events_come_than_asked_for(records: Records) -> None:
     tell(records, "one", "two", "three")
     assert [event.text for event in records.rollouts.events("ro-1", limit=2)] == ["one", "two"]
@@ -108,6 +117,7 @@ def test_the_latest_events_come_oldest_first(records: Records) -> None:
     assert [event.text for event in latest] == ["two", "three"]
 
 
+@sqlite_only
 def test_events_of_one_store_can_be_asked_for(records: Records) -> None:
     tell(records, "all")
     tell(records, "mine", store="store-1")
@@ -116,6 +126,7 @@ def test_events_of_one_store_can_be_asked_for(records: Records) -> None:
     assert event.text == "mine"
 
 
+@sqlite_only
 def test_events_of_other_rollouts_are_not_mixed_in(records: Records) -> None:
     tell(records, "one")
     tell(records, "two", rollout="ro-2")
@@ -139,6 +150,7 @@ def test_a_store_that_stays_dark_for_many_ticks_is_one_dark_store(records: Recor
     assert records.rollouts.history_sample(NOON) == Sample(2, 79)
 
 
+@sqlite_only
 def test_samples_from_before_are_left_out(records: Records) -> None:
     records.rollouts.note_connectivity("ro-1", NOON - 2 * HOUR, 9, 10)
     records.rollouts.note_connectivity("ro-1", NOON, 1, 10)
