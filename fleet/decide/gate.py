@@ -227,7 +227,7 @@ class _Variant:
         if stop:
             return Answer.HALT, self._named(stop), None
         if not self.is_complete:
-            return Answer.WAIT, self._named(self._incomplete()), None
+            return self._unfinished()
         lacking = self._lacking()
         if lacking:
             return self._patience(lacking)
@@ -254,10 +254,24 @@ class _Variant:
             )
         return ""
 
-    def _incomplete(self) -> str:
-        if self.count.waiting:
-            return f"waiting for {self.count.waiting} of {_many(self.count.sent, 'verdict')}"
-        return f"{self.count.sent} sent, more of the wave to come"
+    def _unfinished(self) -> tuple[Answer, str, datetime | None]:
+        c = self.count
+        if c.waiting:
+            waiting = f"waiting for {c.waiting} of {_many(c.sent, 'verdict')}"
+            return Answer.WAIT, self._named(waiting), None
+        more = f"{c.sent} sent, more of the wave to come"
+        if self.darkness.excess is not Excess.UNCLEAR:
+            return Answer.WAIT, self._named(more), None
+        # Dark stores may hold every place, and nobody can tell whether the release is to blame:
+        # to send it to the next store each time one is set back would be to find out the hard way.
+        asks_at = self.wave_at + timedelta(seconds=self.policy.patience_s)
+        if self.now >= asks_at:
+            return (
+                Answer.ASK,
+                self._named(f"{more}; {self.darkness.seen} dark: {self.darkness.words}"),
+                None,
+            )
+        return Answer.WAIT, self._named(f"{more}; {c.dark} dark"), asks_at
 
     def _lacking(self) -> str:
         """What keeps a complete wave from a conclusion, or ""."""

@@ -341,6 +341,20 @@ def test_darkness_without_anything_to_compare_with_asks_a_person() -> None:
     assert "3 stores to compare with" in gate.reason
 
 
+def test_dark_stores_that_nobody_can_explain_are_asked_about_before_the_next_ones_are_sent() -> (
+    None
+):
+    dark = Count(sent=1, dark=1)
+
+    waits = ask(dark, darkness=UNCLEAR, complete_since=None, wave_at=ago(59))
+    assert waits.answer is Answer.WAIT
+    assert waits.again_at == ago(-1)
+
+    asks = ask(dark, darkness=UNCLEAR, complete_since=None, wave_at=ago(60))
+    assert asks.answer is Answer.ASK
+    assert "1/8 updated, 0/3 others dark" in asks.reason
+
+
 def test_it_does_not_ask_while_something_is_in_progress() -> None:
     silent = Count(sent=8, ok=4, dark=3, waiting=1)
 
