@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from fleet.model.hours import OpenSpan
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import AfterCanary, Policy, Window
 from fleet.report.rollout_plan_document import plan_document, plan_from_document
@@ -217,10 +218,16 @@ def _after_canary(policy: Policy) -> str:
 
 def _window(policy: Policy) -> str:
     if policy.between is not None:
-        return f"{policy.between.opens:%H:%M}-{policy.between.closes:%H:%M} store time"
+        return f"{_hours(policy.between)} store time"
     if policy.window is Window.ALWAYS:
         return "any time"
-    return "while a store is closed, by its own opening hours"
+    text = "while a store is closed, by its own opening hours"
+    quiet = policy.quiet_hours
+    return f"{text}; {_hours(quiet)} where it never closes" if quiet is not None else text
+
+
+def _hours(span: OpenSpan) -> str:
+    return f"{span.opens:%H:%M}-{span.closes:%H:%M}"
 
 
 def _left(left: Sequence[PlannedChange]) -> _Section:

@@ -102,6 +102,10 @@ def test_a_policy_that_waits_for_a_person_says_so() -> None:
             replace(plans.STANDARD, between=OpenSpan(time(1), time(5))),
             "01:00-05:00 store time",
         ),
+        (
+            replace(plans.STANDARD, window=Window.CLOSED, quiet_hours=OpenSpan(time(2), time(4))),
+            "by its own opening hours; 02:00-04:00 where it never closes",
+        ),
     ],
 )
 def test_the_window_is_told(policy: Any, words: str) -> None:
@@ -132,7 +136,7 @@ def test_a_refusal_says_why() -> None:
     always = dict.fromkeys(range(7), (OpenSpan(time(0), time(0)),))
     closed = replace(plans.STANDARD, window=Window.CLOSED)
     found = text(plan([shop(hours=always)], policy=closed), 300)
-    assert in_order(found, ["This plan cannot be run", "REFUSED", "between:"])
+    assert in_order(found, ["This plan cannot be run", "REFUSED", "quiet_hours:"])
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
