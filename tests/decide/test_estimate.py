@@ -13,7 +13,7 @@ from fleet.model.desired import ImageFact
 from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Link
 from fleet.model.plan import Plan
-from fleet.model.policy import AfterCanary, Amount, Policy, Window
+from fleet.model.policy import AfterCanary, Amount, Freeze, Policy, Window
 from tests.decide import plans
 from tests.decide.plans import LTE, only, plan, shop, view
 
@@ -141,9 +141,12 @@ def test_what_does_not_fit_into_one_night_goes_on_in_the_next() -> None:
     assert made.estimate.finish_text == "at the earliest about Wed 25 Nov 00:10Z"
 
 
-def test_a_store_without_a_window_is_told_apart() -> None:
-    always_open = dict.fromkeys(range(7), (OpenSpan(time(0), time(0)),))
-    made = plan([shop(1, hours=always_open), shop(2, hours=HOURS)], policy=NIGHT)
+def test_a_store_whose_turn_comes_after_its_last_chance_is_told_apart() -> None:
+    halves = (Amount(count=1), Amount(percent=Decimal(100)))
+    freeze = Freeze("long", plans.NOW + plans.HOUR, plans.NOW + 999 * plans.HOUR, None, "peak")
+    stores = [shop(n, link=FIBRE) for n in range(2)]
+    slow = replace(plans.STANDARD, waves=halves, bake_s=7200.0)
+    made = plan(stores, policy=slow, fleet=plans.fleet(stores, freezes=(freeze,)))
     assert made.estimate.finish_text.endswith("; 1 store has no time for it within 14 days")
 
 
