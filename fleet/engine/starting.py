@@ -42,9 +42,7 @@ def start(
     changes = _changes(plan, planned, spec, now)
     pairs = sorted({(c.store, c.workload) for c in planned})
     records = wiring.records.rollouts
-    rollout = records.start(spec, changes, pairs, caller=caller, at=now, run=run_id)
-    records.supersede(pairs, by=rollout.id)
-    return rollout
+    return records.start(spec, changes, pairs, caller=caller, at=now, run=run_id)
 
 
 def _spec(
@@ -71,7 +69,10 @@ def _spec(
         inventory=plan.inventory,
         policy=plan.policy,
         waves=plan.waves,
-        shapes={name: release.shapes[name] for name in sorted(services)},
+        shapes={
+            name: replace(release.shapes[name], breaker_count=plan.policy.breaker_count)
+            for name in sorted(services)
+        },
         task_definitions={c: release.task_definitions[c] for c in sorted(contents)},
         places={
             store: replace(

@@ -21,7 +21,7 @@ from fleet.engine.door import DoorOpener
 from fleet.engine.lease import Held
 from fleet.engine.shard_jobs import Read, ShardJob, ShardResult, Write, run_shard_job
 from fleet.engine.wiring import Wiring
-from fleet.errors import FleetError
+from fleet.errors import FleetError, LeaseLost, Locked
 from fleet.model.desired import Scheduling
 from fleet.model.inventory import Account
 from fleet.model.rollout import Action, ActionKind, Change, Rollout, RolloutEvent, Sample, Verdict
@@ -128,7 +128,12 @@ class _Tick:
         if settled.untouched is not None and settled.untouched.of:
             sample = settled.untouched
             self._records.note_connectivity(self._id, board.now, sample.dark, sample.of)
-        self._record(answers)
+        try:
+            self._record(answers)
+        except LeaseLost:
+            raise
+        except Locked as error:
+            return self._not_obeyed(answers, settled, error)
         if settled.actions:
             self._act(settled.actions)
         board = self._board
@@ -136,6 +141,15 @@ class _Tick:
             ("/".join(shard), why, hint) for shard, (why, hint) in sorted(self._troubles.items())
         )
         return Ticked(settled, board.rollout, board.changes, troubles)
+
+    def _not_obeyed(self, answers: Mapping[int, str], settled: Settled, error: Locked) -> Ticked:
+        """A finished rollout cannot go on while another one holds its stores: all stays as it was."""
+        rollout, changes = self._records.load(self._id), self._records.changes(self._id)
+        self._board = Board(rollout, changes, self._crew.wiring.clock.now())
+        self._board.say("problem", str(error))
+        self._record(dict.fromkeys(answers, f"not done: {error}"))
+        rested = replace(settled, actions=(), wake_at=None, why=str(error))
+        return Ticked(rested, self._board.rollout, self._board.changes, ())
 
     def _history(self) -> Sample | None:
         """Asked for only where somebody is dark: no comparison is needed without."""
@@ -181,7 +195,9 @@ class _Tick:
             writes.setdefault((change.account, change.region), []).append(
                 self._write(action, change)
             )
+        # Whatever follows cannot be fenced by the database.
         self._own.check()
+        self._shards.check()
         written: list[Written] = []
         for result in self._run({key: self._job(key, writes=some) for key, some in writes.items()}):
             written += result.written
@@ -201,7 +217,12 @@ class _Tick:
         contents = sorted({w.content for w in sends})
         find = self._crew.wiring.records.task_definitions.find
         known = {c: arn for c in contents if (arn := find(account_id, key[1], c))}
-        groups = {g.name: g for w in sends for g in spec.shapes[w.service].log_groups}
+        groups = {
+            group.name: group
+            for w in sends
+            for group in spec.shapes[w.service].log_groups
+            if w.content not in known
+        }
         return ShardJob(
             account=self._account(key[0], account_id),
             region=key[1],
