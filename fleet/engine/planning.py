@@ -20,8 +20,8 @@ from fleet.decide.attribution import TAG_CONTENT
 from fleet.decide.away import ATTRIBUTE
 from fleet.decide.budget import DEFAULT_SHARE
 from fleet.decide.desired import image_questions, release_of, unread
-from fleet.decide.plan import away_of, plan_rollout
-from fleet.decide.standing import TAG_PREVIOUS
+from fleet.decide.plan import plan_rollout
+from fleet.decide.standing import TAG_PREVIOUS, away_of
 from fleet.decide.status import ecs_words
 from fleet.engine.ledgers import check_caller
 from fleet.engine.wiring import Wiring
@@ -83,7 +83,7 @@ def make_plan(wiring: Wiring, request: Request) -> Plan:
     fleet = wiring.fleet
     workloads = _workloads(fleet, request.workloads)
     policy = choose_policy(fleet, workloads, request.policy)
-    release = read_release(wiring, [w.name for w in workloads])
+    release = _under(policy, read_release(wiring, [w.name for w in workloads]))
     readings = Readings(wiring, release)
     readings.read([s for s in request.stores if s.lifecycle is Lifecycle.OPEN])
     seed = int(release.id[:8], 16) if request.seed is None else request.seed
@@ -106,6 +106,15 @@ def make_plan(wiring: Wiring, request: Request) -> Plan:
         overwrite=request.overwrite,
         share=request.share,
     )
+
+
+def _under(policy: Policy, release: Release) -> Release:
+    """The release with the breaker that the rollout's policy wants, whatever its workloads name."""
+    shapes = {
+        name: replace(shape, breaker_count=policy.breaker_count)
+        for name, shape in release.shapes.items()
+    }
+    return replace(release, shapes=shapes)
 
 
 def choose_policy(fleet: Fleet, workloads: Sequence[Workload], name: str) -> Policy:

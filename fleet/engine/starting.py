@@ -69,10 +69,7 @@ def _spec(
         inventory=plan.inventory,
         policy=plan.policy,
         waves=plan.waves,
-        shapes={
-            name: replace(release.shapes[name], breaker_count=plan.policy.breaker_count)
-            for name in sorted(services)
-        },
+        shapes={name: release.shapes[name] for name in sorted(services)},
         task_definitions={c: release.task_definitions[c] for c in sorted(contents)},
         places={
             store: replace(

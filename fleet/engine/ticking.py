@@ -143,7 +143,7 @@ class _Tick:
         return Ticked(settled, board.rollout, board.changes, troubles)
 
     def _not_obeyed(self, answers: Mapping[int, str], settled: Settled, error: Locked) -> Ticked:
-        """A finished rollout cannot go on while another one holds its stores: all stays as it was."""
+        """A finished rollout cannot go on while another one holds its stores; all stays."""
         rollout, changes = self._records.load(self._id), self._records.changes(self._id)
         self._board = Board(rollout, changes, self._crew.wiring.clock.now())
         self._board.say("problem", str(error))
