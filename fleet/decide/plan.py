@@ -13,16 +13,15 @@ from fleet.decide.estimate import Matter, bodies_to_register, estimate, pull_s, 
 from fleet.decide.fingerprint import differences, fingerprint
 from fleet.decide.spans import moment, span
 from fleet.decide.taskdiff import images_of, task_diff
-from fleet.decide.waves import Canary, Candidate, choose_canary, plan_waves
+from fleet.decide.waves import Candidate, choose_canary, plan_waves
 from fleet.model.desired import DesiredService, Release
-from fleet.model.history import Ledger, Observation
 from fleet.model.inventory import Fleet, Lifecycle, Store
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import Policy
 from fleet.model.rollout import Hold, Place
 from fleet.model.services import StoreView
 
-__all__ = ["away_of", "differences", "fingerprint", "place_of", "plan_rollout"]
+__all__ = ["differences", "fingerprint", "place_of", "plan_rollout"]
 
 #: More bodies than this in one account and region are said beforehand: ECS takes one a second.
 MANY_BODIES = 20
@@ -88,79 +87,10 @@ def plan_rollout(
         ),
         override=override,
         share=share,
-    )
-    changes, unread = _changes(inputs)
-    rolling = [c for c in changes if c.kind.is_change]
-    places = {s.id: place_of(s, _hosts(inputs, s.id)) for s in _stores_of(inputs, rolling)}
-    candidates = _candidates(inputs, rolling, places)
-    never = {c.store: _why_never(inputs, places[c.store]) for c in candidates if c.next_at is None}
-    if len(never) < len(candidates):
-        changes = [_left_without_time(c, never) for c in changes]
-        rolling = [c for c in rolling if c.store not in never]
-        candidates = [c for c in candidates if c.store not in never]
-    chosen = choose_canary(candidates, policy, seed) if canary else Canary((), {})
-    waves = plan_waves(candidates, policy, seed, chosen if canary else None)
-    matter = Matter(
-        release=release,
-        stores={s.id: s for s in ordered},
-        places=places,
-        changes=rolling,
-        waves=waves,
-        policy=policy,
-        now=now,
-        contents=contents,
-        images=inputs.images,
-        freezes=fleet.freezes,
-        override=override,
-        share=share,
-    )
-    plan = Plan(
-        fleet=fleet.name,
-        inventory=fleet.digest,
-        release=release,
-        workloads=tuple(sorted(inputs.workloads)),
         selection=selection,
-        policy=policy,
-        seed=seed,
         canary=canary,
-        fingerprint="",
-        changes=tuple(changes),
-        diffs=_diffs(inputs, rolling),
-        waves=waves,
-        strata=chosen.strata
-        if canary
-        else dict.fromkeys(sorted({c.stratum for c in candidates}), ""),
-        estimate=estimate(matter) if rolling else _NOTHING,
-        unread=unread,
-        refusals=_refusals(inputs, candidates, places),
-        notes=(*release.notes, *chosen.notes, *_notes(inputs, matter, candidates, places)),
-        instances={
-            store: tuple(sorted(i.arn for i in views[store].instances or ())) for store in places
-        },
-        stamped=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
-    return replace(plan, fingerprint=fingerprint(plan))
-
-
-def away_of(
-    recorded: Iterable[Observation], now: datetime, dark_after_s: float
-) -> dict[str, datetime]:
-    """By host id, since when a host is away if it is away now, by what was recorded of it.
-
-    AWS keeps no such time. A host that was last seen connected is away for less than that; when
-    that is longer ago than ``dark_after_s``, nobody knows.
-    """
-    away = {}
-    for seen in recorded:
-        state = str(seen.value.get("state", ""))
-        if seen.ledger is not Ledger.ECS:
-            continue
-        lately = (now - seen.last_seen).total_seconds() < dark_after_s
-        if state.endswith(", not connected"):
-            away[f"{seen.store}/{seen.host}"] = seen.first_seen
-        elif state.endswith(", connected") and lately:
-            away[f"{seen.store}/{seen.host}"] = seen.last_seen
-    return away
+    return _plan_of(inputs)
 
 
 def place_of(store: Store, hosts: Mapping[str, tuple[str, ...]]) -> Place:
@@ -200,6 +130,8 @@ class _Inputs:
     background: standing.Background
     override: str
     share: float
+    selection: str
+    canary: bool
     wanted: Mapping[str, tuple[DesiredService, ...]] = field(init=False)
     images: Mapping[str, frozenset[str]] = field(init=False)
 
@@ -214,6 +146,90 @@ class _Inputs:
         object.__setattr__(self, "wanted", wanted)
         images = {arn: frozenset(images_of(body)) for arn, body in self.bodies.items()}
         object.__setattr__(self, "images", images)
+
+
+@dataclass(frozen=True)
+class _Rolling:
+    """The part of a plan that changes something.
+
+    Attributes:
+        changes: every service of every store that was read, those that are left alone among them.
+        rolling: those that are changes.
+        places: of the stores that change, and of those that have no time for it.
+    """
+
+    changes: tuple[PlannedChange, ...]
+    rolling: tuple[PlannedChange, ...]
+    unread: Mapping[str, str]
+    places: Mapping[str, Place]
+    candidates: tuple[Candidate, ...]
+
+
+def _plan_of(inputs: _Inputs) -> Plan:
+    found = _rolling(inputs)
+    candidates, policy, seed = found.candidates, inputs.policy, inputs.seed
+    chosen = choose_canary(candidates, policy, seed) if inputs.canary else None
+    waves = plan_waves(candidates, policy, seed, chosen)
+    matter = Matter(
+        release=inputs.release,
+        stores={s.id: s for s in inputs.stores},
+        places=found.places,
+        changes=found.rolling,
+        waves=waves,
+        policy=policy,
+        now=inputs.now,
+        contents=inputs.contents,
+        images=inputs.images,
+        freezes=inputs.fleet.freezes,
+        override=inputs.override,
+        share=inputs.share,
+    )
+    strata = dict.fromkeys(sorted({c.stratum for c in candidates}), "")
+    notes = _notes(inputs, matter, candidates, found.places)
+    plan = Plan(
+        fleet=inputs.fleet.name,
+        inventory=inputs.fleet.digest,
+        release=inputs.release,
+        workloads=tuple(sorted(inputs.workloads)),
+        selection=inputs.selection,
+        policy=policy,
+        seed=seed,
+        canary=inputs.canary,
+        fingerprint="",
+        changes=found.changes,
+        diffs=_diffs(inputs, found.rolling),
+        waves=waves,
+        strata=chosen.strata if chosen else strata,
+        estimate=estimate(matter) if found.rolling else _NOTHING,
+        unread=found.unread,
+        refusals=_refusals(inputs, candidates, found.places),
+        notes=(*inputs.release.notes, *(chosen.notes if chosen else ()), *notes),
+        instances=_instances(inputs, found.rolling),
+        stamped=inputs.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    )
+    return replace(plan, fingerprint=fingerprint(plan))
+
+
+def _rolling(inputs: _Inputs) -> _Rolling:
+    """What changes; a store that has no time for it is left, unless that is all of them."""
+    changes, unread = _changes(inputs)
+    rolling = [c for c in changes if c.kind.is_change]
+    places = {s.id: place_of(s, _hosts(inputs, s.id)) for s in _stores_of(inputs, rolling)}
+    candidates = _candidates(inputs, rolling, places)
+    never = {c.store: _why_never(inputs, places[c.store]) for c in candidates if c.next_at is None}
+    if len(never) < len(candidates):
+        changes = [_left_without_time(c, never) for c in changes]
+        rolling = [c for c in rolling if c.store not in never]
+        candidates = [c for c in candidates if c.store not in never]
+    return _Rolling(tuple(changes), tuple(rolling), unread, places, tuple(candidates))
+
+
+def _instances(inputs: _Inputs, rolling: Iterable[PlannedChange]) -> dict[str, tuple[str, ...]]:
+    """ARNs of container instances by store, so that ticks need not list them."""
+    return {
+        store.id: tuple(sorted(i.arn for i in inputs.views[store.id].instances or ()))
+        for store in _stores_of(inputs, rolling)
+    }
 
 
 def _changes(inputs: _Inputs) -> tuple[list[PlannedChange], dict[str, str]]:

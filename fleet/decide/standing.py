@@ -3,7 +3,7 @@
 Nothing that is not provably fleet's is touched, and neither is what a person changed since.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from fleet.decide.desired import service_settings
 from fleet.decide.identity import TAG_FLEET
 from fleet.decide.spans import moment, span
 from fleet.model.desired import DesiredService, Scheduling, ServiceShape
+from fleet.model.history import Ledger, Observation
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.observed import ContainerInstance
 from fleet.model.plan import Kind, PlannedChange
@@ -145,6 +146,27 @@ def closed_store(store: Store) -> PlannedChange:
         before_count=0,
         count=0,
     )
+
+
+def away_of(
+    recorded: Iterable[Observation], now: datetime, dark_after_s: float
+) -> dict[str, datetime]:
+    """By host id, since when a host is away if it is away now, by what was recorded of it.
+
+    AWS keeps no such time. A host that was last seen connected is away for less than that; when
+    that is longer ago than ``dark_after_s``, nobody knows.
+    """
+    away = {}
+    for seen in recorded:
+        state = str(seen.value.get("state", ""))
+        if seen.ledger is not Ledger.ECS:
+            continue
+        lately = (now - seen.last_seen).total_seconds() < dark_after_s
+        if state.endswith(", not connected"):
+            away[f"{seen.store}/{seen.host}"] = seen.first_seen
+        elif state.endswith(", connected") and lately:
+            away[f"{seen.store}/{seen.host}"] = seen.last_seen
+    return away
 
 
 def _hosts(view: StoreView) -> dict[str, ContainerInstance]:

@@ -1,6 +1,7 @@
 """What a plan says of each service, and that it says the same whatever the order of its inputs."""
 
 import random
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -356,3 +357,13 @@ def test_every_selected_store_is_changed_left_or_unread(states: list[str]) -> No
     assert {c.store for c in made.changes} | set(made.unread) == {s.id for s in stores}
     rolling = {c.store for c in made.changes if c.kind.is_change}
     assert {s for wave in made.waves for s in wave.stores} == rolling
+
+
+@pytest.mark.long
+def test_ten_thousand_stores_are_planned_within_five_seconds() -> None:
+    stores = [shop(n, link=(plans.LTE, Link("fibre"))[n % 2]) for n in range(10_000)]
+    seen = [view(s) for s in stores]
+    whole, wanted = plans.fleet(stores), plans.release(stores)
+    began = time.process_time()
+    plan(stores, seen, canary=True, fleet=whole, release=wanted)
+    assert time.process_time() - began < 5
