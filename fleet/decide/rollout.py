@@ -12,8 +12,9 @@ from fleet.decide.board import Board, is_parked, is_sent
 from fleet.decide.calendar import window_at
 from fleet.decide.darkness import Finding, darkness
 from fleet.decide.gate import count, evaluate
-from fleet.decide.turns import Turn, is_next, untouched
-from fleet.decide.verdict import owes, retry_at, was_applied
+from fleet.decide.turns import Turn, flying, is_next, places, untouched
+from fleet.decide.verdict import owes, was_applied
+from fleet.decide.waking import may_undo, next_tick, pulls_again_at
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.rollout import (
     CONVOY,
@@ -73,9 +74,10 @@ def settle(board: Board, turn: Turn, seen: frozenset[str], history: Sample | Non
     _try_pulls_again(board)
     gate = _judge_wave(board, _darkness(board, control, history))
     _take_back(board)
+    _roll_back(board)
     actions = [*_undo(board), *_send(board, turn, seen)]
     _finish(board, actions)
-    wake_at, why = _wake(board, turn, gate, actions)
+    wake_at, why = next_tick(board, turn, gate, acts=bool(actions))
     return Settled(tuple(actions), gate, wake_at, why, control)
 
 
@@ -92,13 +94,9 @@ def _try_pulls_again(board: Board) -> None:
     if board.rollout.phase is not Phase.RUNNING:
         return
     for change in board.changes:
-        again = _pulls_again_at(board, change)
+        again = pulls_again_at(board, change)
         if again is not None and again <= board.now:
             board.move(change, stage=Stage.PLANNED, look_at=None)
-
-
-def _pulls_again_at(board: Board, change: Change) -> datetime | None:
-    return retry_at(change, _policy(board)) if change.stage is Stage.SENT else None
 
 
 def is_unsettled(board: Board, change: Change) -> bool:
@@ -107,7 +105,7 @@ def is_unsettled(board: Board, change: Change) -> bool:
         return not is_parked(change)
     if change.stage in {Stage.SENDING, Stage.UNDOING}:
         return True
-    if _pulls_again_at(board, change) is not None:
+    if pulls_again_at(board, change) is not None:
         return True
     return change.stage is Stage.SENT and change.verdict is Verdict.WAITING
 
@@ -195,11 +193,6 @@ def _stop(board: Board, gate: Gate) -> None:
         board.turn(Phase.PAUSED, f"inconclusive, a person must decide: {gate.reason}")
         return
     if _policy(board).on_halt is OnHalt.ROLLBACK:
-        for change in board.changes:
-            if change.stage is Stage.SENT:
-                board.move(
-                    change, stage=Stage.UNDOING, reason="the gate halted: on_halt is rollback"
-                )
         board.turn(Phase.ROLLING_BACK, f"halted, on_halt is rollback: {gate.reason}")
         return
     board.turn(Phase.HALTED, gate.reason)
@@ -259,9 +252,20 @@ def _take_back(board: Board) -> None:
             why = f"dark while the rollout is {board.rollout.phase.value}: ECS would apply it later"
         elif _is_closing(board, change):
             why = "dark, and its window closes: ECS would apply it in opening hours"
+        elif _is_over(board):
+            why = "dark at the end of the rollout: ECS would apply it while nobody looks"
         else:
             continue
         board.move(change, stage=Stage.UNDOING, reason=why)
+
+
+def _roll_back(board: Board) -> None:
+    """Whatever was sent goes back, also what was only found out to have been sent since."""
+    if board.rollout.phase is not Phase.ROLLING_BACK:
+        return
+    for change in board.changes:
+        if change.sends and change.stage in {Stage.SENT, Stage.PLANNED}:
+            board.move(change, stage=Stage.UNDOING, reason=board.rollout.why)
 
 
 def _is_closing(board: Board, change: Change) -> bool:
@@ -274,7 +278,7 @@ def _undo(board: Board) -> list[Action]:
     return [
         Action(ActionKind.UNDO, c.store, c.service, c.reason)
         for c in board.changes
-        if c.stage is Stage.UNDOING
+        if c.stage is Stage.UNDOING and may_undo(board, c)
     ]
 
 
@@ -283,10 +287,15 @@ def _send(board: Board, turn: Turn, seen: frozenset[str]) -> list[Action]:
     if board.rollout.phase is not Phase.RUNNING:
         return []
     actions = []
+    # What was seen in this tick may have put stores back into flight.
+    room = places(board) - len(flying(board))
     for store in turn.next_up:
+        if room <= 0:
+            break
         rows = [c for c in board.of_store(store) if _is_sendable(board, c)]
         if store not in seen or not rows or any(c.away_since is not None for c in rows):
             continue
+        room -= 1
         for change in rows:
             board.move(change, stage=Stage.SENDING)
             why = f"{wave_name(board) if change.wave != CONVOY else 'convoy'} of {board.rollout.id}"
@@ -303,16 +312,28 @@ def _finish(board: Board, actions: list[Action]) -> None:
     rollout = board.rollout
     if actions or rollout.finished_at is not None:
         return
+    if any(c.stage is Stage.SENDING for c in board.changes):
+        return
     if rollout.phase is Phase.ABORTED:
-        board.rollout = replace(rollout, finished_at=board.now)
+        # What was sent stays, and is watched until it is known what became of it.
+        waits = (c.stage is Stage.SENT and c.verdict is Verdict.WAITING for c in board.changes)
+        if not any(waits):
+            board.rollout = replace(rollout, finished_at=board.now)
     elif rollout.phase is Phase.ROLLING_BACK:
         if all(c.stage is not Stage.UNDONE or c.evidence.get("settled") for c in board.changes):
             board.turn(Phase.ROLLED_BACK, rollout.why, finished_at=board.now)
-    elif rollout.phase is Phase.RUNNING and rollout.wave >= len(rollout.spec.waves):
-        if not any(is_unsettled(board, c) for c in board.convoy):
-            board.turn(Phase.DONE, _done_words(board), finished_at=board.now)
+    elif _is_over(board):
+        board.turn(Phase.DONE, _done_words(board), finished_at=board.now)
     elif rollout.phase in {Phase.DONE, Phase.ROLLED_BACK}:
         board.rollout = replace(rollout, finished_at=board.now)
+
+
+def _is_over(board: Board) -> bool:
+    """Whether the last wave has passed and no returned store is under way."""
+    rollout = board.rollout
+    if rollout.phase is not Phase.RUNNING or rollout.wave < len(rollout.spec.waves):
+        return False
+    return not any(is_unsettled(board, c) for c in board.convoy)
 
 
 def _done_words(board: Board) -> str:
@@ -325,26 +346,3 @@ def _done_words(board: Board) -> str:
     if owed:
         words.append(f"{len(owed)} owed")
     return ", ".join(words) or "nothing to do"
-
-
-def _wake(
-    board: Board, turn: Turn, gate: Gate | None, actions: list[Action]
-) -> tuple[datetime | None, str]:
-    rollout = board.rollout
-    if rollout.finished_at is not None:
-        return None, ""
-    if actions:
-        return board.now, ""
-    looks = [
-        c.look_at for c in board.changes if c.look_at and c.stage in {Stage.SENT, Stage.UNDONE}
-    ]
-    looks += [c.look_at for c in board.changes if c.look_at and is_parked(c)]
-    due = [(at, "what was sent settles") for at in looks]
-    if gate is not None and gate.again_at is not None and rollout.phase is Phase.RUNNING:
-        due.append((gate.again_at, gate.reason))
-    if turn.held_until is not None and rollout.phase is Phase.RUNNING:
-        due.append((turn.held_until, turn.held_why))
-    if not due:
-        return (board.now if rollout.phase is Phase.RUNNING else None), rollout.why
-    at, why = min(due, key=lambda item: item[0])
-    return max(at, board.now), gate.reason if gate and rollout.phase is Phase.RUNNING else why

@@ -296,7 +296,7 @@ def _difference(case: _Case) -> tuple[Kind, str]:
     daemon = case.shape.scheduling is Scheduling.DAEMON
     if not daemon and service.desired != len(case.hosts):
         return Kind.ADJUST, f"runs {now}, set to {service.desired} tasks; {_tasks(case)}"
-    differ = _differing(service_settings(case.shape), service.settings)
+    differ = differing(service_settings(case.shape), service.settings)
     if differ:
         return Kind.ADJUST, f"runs {now}; {' and '.join(differ)} differ"
     return Kind.UNCHANGED, f"runs {now}, which is it"
@@ -307,7 +307,7 @@ def _tasks(case: _Case) -> str:
     return f"{len(names)} {'task' if len(names) == 1 else 'tasks'} on {', '.join(names)}"
 
 
-def _differing(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
+def differing(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
     """Settings that ECS shows otherwise than they shall be; what it does not show is no matter."""
     return [key for key, value in wanted.items() if key in seen and not _holds(value, seen[key])]
 

@@ -165,13 +165,14 @@ def is_next(board: Board, change: Change) -> bool:
 def _due(board: Board) -> list[str]:
     """Stores whose next look is due, the longest overdue first."""
     due = [
-        c for c in board.changes if _is_watched(board, c) and (c.look_at or board.now) <= board.now
+        c for c in board.changes if is_watched(board, c) and (c.look_at or board.now) <= board.now
     ]
     due.sort(key=lambda c: (c.look_at or board.now, c.store))
     return board.stores(due)
 
 
-def _is_watched(board: Board, change: Change) -> bool:
+def is_watched(board: Board, change: Change) -> bool:
+    """Whether looking at a row may tell something that matters now."""
     rollout = board.rollout
     if change.stage is Stage.SENDING:
         # The run was cut off, or its reply was lost: only the service itself can say.

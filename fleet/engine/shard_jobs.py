@@ -19,6 +19,7 @@ from fleet.aws.services import services as read_services
 from fleet.aws.services import tasks as read_tasks
 from fleet.aws.session import Shard
 from fleet.aws.task_definitions import Registered, register_task_definition
+from fleet.decide.standing import differing
 from fleet.decide.turns import is_quiet
 from fleet.engine.door import DoorOpener
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
@@ -264,7 +265,8 @@ def _send(
         )
         return Outcome.DONE, made.at, ""
     runs = service.task_definition
-    if runs == target and (write.count is None or service.desired == write.count):
+    counted = write.count is None or service.desired == write.count
+    if runs == target and counted and not differing(write.settings, service.settings):
         return Outcome.ALREADY, at, ""
     if runs not in {write.previous, target} and write.accept != "*":
         return Outcome.BY_HAND, at, runs

@@ -1,0 +1,76 @@
+"""When a rollout has something to do next, and what it waits for until then."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from fleet.decide.board import Board
+from fleet.decide.calendar import next_window, window_at
+from fleet.decide.turns import Turn, is_watched
+from fleet.decide.verdict import retry_at
+from fleet.model.rollout import Change, Gate, Phase, Stage, Verdict
+
+#: Seconds between ticks of a rollout that runs and of which nothing else says when.
+AT_LEAST_EVERY_S = 15.0
+
+
+def next_tick(
+    board: Board, turn: Turn, gate: Gate | None, *, acts: bool
+) -> tuple[datetime | None, str]:
+    """When the next tick has something to do, and what is waited for; None for only a person.
+
+    Args:
+        acts: whether this tick acts; what that comes to is seen at once.
+    """
+    rollout = board.rollout
+    if rollout.finished_at is not None:
+        return None, ""
+    if acts:
+        return board.now, ""
+    due = [(at, "what was sent settles") for at in map(_due_at(board), board.changes) if at]
+    if rollout.phase is Phase.RUNNING:
+        if gate is not None and gate.again_at is not None:
+            due.append((gate.again_at, gate.reason))
+        if turn.held_until is not None:
+            due.append((turn.held_until, turn.held_why))
+        if not due:
+            due.append((board.in_seconds(AT_LEAST_EVERY_S), rollout.why))
+    if not due:
+        return None, rollout.why
+    at, why = min(due, key=lambda item: item[0])
+    return max(at, board.now), gate.reason if gate and rollout.phase is Phase.RUNNING else why
+
+
+def _due_at(board: Board) -> Callable[[Change], datetime | None]:
+    def due_at(change: Change) -> datetime | None:
+        if change.stage is Stage.UNDOING:
+            return board.now if may_undo(board, change) else _opens(board, change)
+        if is_watched(board, change):
+            moments = (change.look_at or board.now, pulls_again_at(board, change))
+            return min(at for at in moments if at is not None)
+        # Its turn was put off: its hosts are away for a moment, or AWS refused it.
+        return change.look_at if change.stage is Stage.PLANNED else None
+
+    return due_at
+
+
+def pulls_again_at(board: Board, change: Change) -> datetime | None:
+    """When what could not be pulled is sent again; None for never, or when it was pulled."""
+    policy = board.rollout.spec.policy
+    return retry_at(change, policy) if change.stage is Stage.SENT else None
+
+
+def may_undo(board: Board, change: Change) -> bool:
+    """Whether a store may be set back now: at any time, unless the policy wants windows for it.
+
+    A dark one always may: nothing happens in the shop, and ECS would apply the release later.
+    """
+    policy = board.rollout.spec.policy
+    if not policy.rollback_in_window or change.verdict is Verdict.DARK:
+        return True
+    return window_at(board.rollout.spec.places[change.store], policy, board.now) is not None
+
+
+def _opens(board: Board, change: Change) -> datetime | None:
+    spec = board.rollout.spec
+    window = next_window(spec.places[change.store], spec.policy, board.now)
+    return window.begins if window is not None else None
