@@ -131,6 +131,8 @@ def _ticked(overview: Overview) -> tuple[str, str, str]:
     last = overview.rollout.updated_at
     words = f"{age(last, overview.at)} (tick {overview.rollout.tick})" if last else "not yet"
     owners = list(dict.fromkeys(ticker.owner for ticker in overview.tickers))
+    if not owners and overview.controller is not None:
+        owners = [overview.controller.owner]  # between two ticks it holds no lease of the rollout
     if not owners:
         return "ticked", f"{words}; NOBODY ticks it now", "yellow"
     stale = last is not None and (overview.at - last).total_seconds() > STALE_S

@@ -38,5 +38,5 @@ def history_view(rollouts: Sequence[RolloutSummary], now: datetime, width: int) 
 
 def _what(rollout: RolloutSummary) -> str:
     counts = [f"{rollout.verdicts[v]} {v.value}" for v in WORST if rollout.verdicts.get(v)]
-    parts = [rollout.title, ", ".join(counts), rollout.why]
-    return "; ".join(filter(None, parts))
+    services = f"services {', '.join(counts)}" if counts else ""
+    return "; ".join(filter(None, (rollout.title, rollout.why or services)))

@@ -24,6 +24,9 @@ VERDICT_CELLS = 7
 #: Columns that the detail of a check needs beside its numbers to be readable.
 DETAIL_CELLS = 16
 
+#: The check, or the line in its place, that tells variants apart.
+BY_VARIANT = "by variant"
+
 #: Kinds of events after which somebody in the shop may notice something.
 _IN_THE_SHOP = frozenset({"sent", "undone"})
 
@@ -165,8 +168,8 @@ def _arithmetic(gate: Gate, width: int, *, terse: bool = False) -> list[Renderab
     rows: list[RenderableType] = []
     if gate.checks:
         rows.append(_checks(gate.checks, width, terse=terse))
-    if gate.counts:
-        rows.append(labelled("by variant", variants_words(gate.counts)))
+    if gate.counts and not any(check.name == BY_VARIANT for check in gate.checks):
+        rows.append(labelled(BY_VARIANT, variants_words(gate.counts)))
     return [Padding(row, (0, 0, 0, GAP)) for row in rows]
 
 

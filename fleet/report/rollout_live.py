@@ -38,8 +38,9 @@ HIGH = 34
 BAR_CELLS = (10, 60)
 #: Most lines that slow stores take.
 SLOWEST = 8
-#: Most budgets shown.
+#: Most budgets shown; but for the first, only those used to so much of their rate.
 BUDGETS = 3
+BUSY = 0.01
 
 _Line = list[Segment]
 _Drawn = Callable[[RenderableType, int], list[_Line]]
@@ -169,7 +170,8 @@ class RolloutPicture:
         overview = self._overview
         last = overview.rollout.updated_at
         ticked = f"ticked {age(last, overview.at)}" if last else "not ticked yet"
-        owners = ", ".join(dict.fromkeys(t.owner for t in overview.tickers))
+        holders = overview.tickers or tuple(filter(None, (overview.controller,)))
+        owners = ", ".join(dict.fromkeys(holder.owner for holder in holders))
         if overview.rollout.finished_at is None:
             ticked += f" by {owners}" if owners else ", NOBODY ticks it"
         steps = next_steps(overview)
@@ -203,7 +205,9 @@ class RolloutPicture:
         return f"{counted(wave.stores)}, {wave_state(self._overview, wave)}"
 
     def _budgets(self) -> Iterable[RenderableType]:
-        for use in self._overview.budgets[:BUDGETS]:
+        first, *others = self._overview.budgets
+        busy = [use for use in others if use.share >= BUSY or use.waiting]
+        for use in (first, *busy[: BUDGETS - 1]):
             waiting = f", {use.waiting} calls wait" if use.waiting else ""
             yield Text(
                 f"budget  {use.account}/{use.region} {use.group} {use.share:.0%} of its rate"

@@ -27,7 +27,9 @@ def next_steps(overview: Overview) -> tuple[Next, ...]:
     again = Next(say("retry"), f"send it to {_stores(len(failed))} again") if failed else None
     match overview.rollout.phase:
         case Phase.RUNNING | Phase.ROLLING_BACK:
-            return (*_ticking(overview, say("resume")), Next(say("watch"), "how it goes on"))
+            if overview.tickers or overview.controller:
+                return (Next(say("watch"), "how it goes on"),)
+            return (Next(say("resume"), "nobody ticks it: this does, in the foreground"),)
         case Phase.AWAITING:
             return (Next(say("promote"), "go on beyond the canary"), *([back] if sent else []))
         case Phase.PAUSED:
@@ -51,12 +53,6 @@ def next_steps(overview: Overview) -> tuple[Next, ...]:
 def stores_that(changes: Iterable[Change], *wanted: Standing) -> Sequence[str]:
     """Stores with a change that stands so, in their order."""
     return list(dict.fromkeys(c.store for c in changes if standing(c) in wanted))
-
-
-def _ticking(overview: Overview, resume: str) -> tuple[Next, ...]:
-    if overview.tickers:
-        return ()
-    return (Next(resume, "nobody ticks it: this does, in the foreground"),)
 
 
 def _stores(count: int) -> str:

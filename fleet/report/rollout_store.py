@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -13,11 +14,14 @@ from fleet.model.printable import printable
 from fleet.model.rollout import Change, Place, RolloutEvent
 from fleet.report.rollout_counts import STYLES, Standing, revision, standing, wave_name
 from fleet.report.rollout_lines import EventLines, local_time, moment
-from fleet.report.screen import GAP, NARROW, labelled
+from fleet.report.screen import GAP, NARROW
 from fleet.report.times import age, clock
 
 #: Most lines that evidence of one service may take; ``--json`` has all of it.
 EVIDENCE_LINES = 40
+
+#: Values that say nothing.
+_NOTHING: tuple[Any, ...] = (None, "", [], (), {})
 
 
 def store_view(
@@ -84,9 +88,10 @@ def _change_lines(overview: Overview, change: Change) -> Iterable[RenderableType
     for label, text in rows:
         facts.add_row(Text(label), Text(text))
     yield facts
-    lines = list(evidence_lines(change.evidence))
+    said = {key: v for key, v in change.evidence.items() if v != change.reason}
+    lines = list(evidence_lines(said))
     for line in lines[:EVIDENCE_LINES]:
-        yield labelled(" ", line)
+        yield Padding(Text(line), (0, 0, 0, GAP))
     if len(lines) > EVIDENCE_LINES:
         yield Text(f"  and {len(lines) - EVIDENCE_LINES} more lines: --json has all of them")
 
@@ -114,12 +119,14 @@ def evidence_lines(evidence: Mapping[str, Any], indent: str = "") -> Iterable[st
     """What a verdict rests on, a line per fact; anything that a host said is made printable."""
     for key in sorted(evidence):
         value = evidence[key]
+        if value in _NOTHING:
+            continue
         name = f"{indent}{key.replace('_', ' ')}"
         if isinstance(value, Mapping):
             yield f"{name}:"
             yield from evidence_lines(value, f"{indent}  ")
         elif isinstance(value, list | tuple):
-            yield f"{name}: {'none' if not value else ''}".rstrip()
+            yield f"{name}:"
             yield from _item_lines(value, f"{indent}  ")
         else:
             yield f"{name}: {printable(str(value))}"
@@ -128,7 +135,7 @@ def evidence_lines(evidence: Mapping[str, Any], indent: str = "") -> Iterable[st
 def _item_lines(values: Iterable[Any], indent: str) -> Iterable[str]:
     for value in values:
         if isinstance(value, Mapping):
-            words = (f"{k.replace('_', ' ')} {v}" for k, v in value.items() if v not in ("", None))
+            words = (f"{k.replace('_', ' ')} {v}" for k, v in value.items() if v not in _NOTHING)
             yield f"{indent}{printable(', '.join(words))}"
         else:
             yield f"{indent}{printable(str(value))}"

@@ -22,6 +22,9 @@ COMMANDS = [
     "installer",
     "inventory",
     "sandbox",
+    "plan",
+    "rollout",
+    "controller",
 ]
 
 
@@ -73,6 +76,8 @@ def test_the_version_is_the_changelogs() -> None:
         (["register", "store-24"], "did you mean"),
         (["register", "store-042", "--host", "cam-9"], "hosts there: "),
         (["status", "--inventory", "nowhere"], "nowhere"),
+        (["rollout", "staus"], "did you mean status, start"),
+        (["rollout", "--detach"], "no controller is alive"),
     ],
 )
 def test_wrong_words_end_with_2_and_say_what_was_not_understood(

@@ -1,0 +1,194 @@
+"""Telling a rollout something: what is refused, who obeys, and what is done when nobody does."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.cli import rollout_telling
+from fleet.cli.rollout_telling import Word, tell
+from fleet.cli.wiring import records_from_environment
+from fleet.errors import UsageError
+from fleet.model.rollout import Phase, VerbName
+from tests import rollouts
+from tests.cli.rollout_desk import begin
+
+INVENTORY = Path(__file__).resolve().parents[2] / "inventory"
+Said = pytest.CaptureFixture[str]
+
+pytestmark = pytest.mark.usefixtures("desk", "_known_caller")
+
+
+@pytest.fixture
+def _known_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS knows who we are; there is none here to ask."""
+    monkeypatch.setattr(rollout_telling, "callers", lambda _wiring, _shards: (rollouts.CALLER,))
+    monkeypatch.setattr(rollout_telling, "LOOK_S", 0.01)
+
+
+@pytest.fixture
+def went_along(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """Rollouts that were ticked here, and what for."""
+    gone: list[tuple[str, Any]] = []
+
+    def go_along(_wiring: Any, id_: str, _run: Any, _talk: Any, *, caller: str, said: Any) -> int:
+        gone.append((id_, said))
+        return 4
+
+    monkeypatch.setattr(rollout_telling, "go_along", go_along)
+    return gone
+
+
+def word(name: str, **more: Any) -> Word:
+    return Word(name, None, INVENTORY, **more)
+
+
+def said() -> list[tuple[str, tuple[str, ...], str]]:
+    with records_from_environment() as records:
+        return [(v.name.value, v.stores, v.why) for v in records.rollouts.verbs("ro-1")]
+
+
+@contextmanager
+def ticker(lease: str, answer: str = "") -> Iterator[None]:
+    """Somebody who holds a lease and, given an answer, obeys with it."""
+    over = threading.Event()
+
+    def obey() -> None:
+        with records_from_environment() as records:
+            held = records.leases.take(lease, "fleet controller on ops-1", 60.0)
+            assert held is not None
+            holding.set()
+            while answer and not over.wait(0.01):
+                verbs = records.rollouts.verbs("ro-1", unobeyed_only=True)
+                if verbs:
+                    rollout = records.rollouts.load("ro-1")
+                    answers = {verb.id: answer for verb in verbs}
+                    records.rollouts.write_tick(held, rollout, (), (), answers)
+                    return
+
+    holding = threading.Event()
+    thread = threading.Thread(target=obey)
+    thread.start()
+    assert holding.wait(10)
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_word_is_kept_with_who_said_it_and_why() -> None:
+    begin()
+
+    tell(word("pause", why="lunch"))
+
+    assert said() == [("pause", (), "lunch")]
+    with records_from_environment() as records:
+        [run] = [r for r in records.runs() if r.outcome == "said"]
+        [entry] = records.audit_of(run.id)
+    assert (entry.action, entry.caller_arn, entry.why) == (
+        "rollout pause",
+        rollouts.CALLER,
+        "lunch",
+    )
+
+
+@pytest.mark.parametrize("lease", ["rollout ro-1", "controller"])
+def test_whoever_ticks_is_named_and_its_answer_is_waited_for(lease: str, capsys: Said) -> None:
+    begin()
+
+    with ticker(lease, "paused; nothing more is sent"):
+        code = tell(word("pause"))
+
+    text = capsys.readouterr().err
+    assert code == 0
+    assert "fleet controller on ops-1 obeys it" in text
+    assert "ro-1: paused; nothing more is sent" in text
+
+
+def test_who_does_not_want_to_wait_does_not(capsys: Said) -> None:
+    begin()
+
+    with ticker("controller"):
+        assert tell(word("resume", no_wait=True)) == 0
+
+    assert "obeys it" in capsys.readouterr().err
+
+
+def test_an_answer_that_does_not_come_leaves_the_word_said(
+    capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout_telling, "ANSWER_WITHIN_S", 0.02)
+    begin()
+
+    with ticker("controller"):
+        assert tell(word("pause")) == 0
+
+    assert "it stays said: fleet rollout status ro-1" in capsys.readouterr().err
+    assert said() == [("pause", (), "")]
+
+
+@pytest.mark.parametrize("name", ["resume", "promote", "retry", "abort", "rollback"])
+def test_what_is_to_be_acted_on_is_ticked_here_when_nobody_does(
+    name: str, went_along: list[tuple[str, Any]]
+) -> None:
+    begin()
+
+    assert tell(word(name)) == 4
+
+    assert went_along == [("ro-1", VerbName(name))]
+
+
+@pytest.mark.parametrize(("name", "stores"), [("pause", []), ("skip", ["store-001"])])
+def test_what_only_holds_back_is_left_to_the_next_tick(
+    name: str, stores: list[str], went_along: list[tuple[str, Any]], capsys: Said
+) -> None:
+    begin()
+
+    assert tell(word(name, stores=stores)) == 0
+
+    assert went_along == []
+    assert "nobody ticks it now, so the next tick obeys" in capsys.readouterr().err
+
+
+def test_a_finished_rollout_is_ticked_here_even_while_a_controller_lives(
+    went_along: list[tuple[str, Any]],
+) -> None:
+    begin(phase=Phase.DONE)
+
+    with ticker("controller"):
+        tell(word("retry"))
+
+    assert went_along == [("ro-1", VerbName.RETRY)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said_of_it"),
+    [
+        (word("skip"), "no store to skip was named"),
+        (word("retry", stores=["store-01"]), "changes no store 'store-01'"),
+        (Word("pause", "ro-9", INVENTORY), "no rollout ro-9"),
+        (Word("pause", "nine", INVENTORY), "no id of a rollout"),
+    ],
+)
+def test_what_means_nothing_is_refused_before_it_is_said(wrong: Word, said_of_it: str) -> None:
+    begin()
+
+    with pytest.raises(UsageError, match=said_of_it):
+        tell(wrong)
+
+    assert said() == []
+
+
+def test_rolling_back_without_a_terminal_wants_yes() -> None:
+    begin()
+
+    with pytest.raises(UsageError) as caught:
+        tell(word("rollback"), yes=False)
+
+    assert "sets 8 stores back" in str(caught.value)
+    assert caught.value.hint == "add --yes"
+    assert said() == []
