@@ -69,35 +69,15 @@ class Started:
         return Ran(self._process.returncode, out, self._said.read_text())
 
 
-class World:
-    """A sandbox, an inventory of its own, and a shell in which ``fleet`` is typed."""
+class Shell:
+    """A folder and an environment in which ``fleet`` is typed, and a way to steer its sandbox."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, env: dict[str, str] | None = None) -> None:
         self.folder = folder
-        shutil.copytree(ROOT / "inventory", folder / "inventory")
-        shutil.copytree(ROOT / "templates", folder / "templates")
-        self._add_scenes()
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLEET_"))}
-        self.env = {**kept, "HOME": str(folder), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
+        own = {"HOME": str(folder), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
+        self.env = {**kept, **(env or {}), **own}
         self._count = 0
-
-    def _add_scenes(self) -> None:
-        """More shops than the example has, so that every scenario gets one of its own."""
-        [example] = (self.folder / "inventory" / "stores").glob("*.csv")
-        with example.open(encoding="utf-8", newline="") as lines:
-            plain = [line for line in lines if not line.startswith("#")]
-        [header, first, *_] = csv.reader(plain)
-        row = dict(zip(header, first, strict=True))
-        with (example.parent / "scenes.csv").open("w", encoding="utf-8", newline="") as out:
-            writer = csv.DictWriter(out, header)
-            writer.writeheader()
-            for number in range(SCENES):
-                id_ = f"scene-{number:02d}"
-                hosts = ";".join(
-                    f"{name}:{kind}:{name}.{id_}.shops.example"
-                    for name, kind in (("cam-1", "xavier-nx"), ("tel-1", "nuc"))
-                )
-                writer.writerow({**row, "id": id_, "name": f"Scene {number}", "hosts": hosts})
 
     def up(self, *options: str) -> None:
         """Start the sandbox and take its environment."""
@@ -126,13 +106,13 @@ class World:
             )
         return Started(process, said)
 
-    def control(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def control(self, path: str, body: dict[str, Any], method: str = "POST") -> dict[str, Any]:
         """Ask something of the sandbox itself."""
         request = urllib.request.Request(  # noqa: S310 - the sandbox's own loopback address
             f"{self.env['AWS_ENDPOINT_URL']}/_sandbox/{path}",
             data=json.dumps(body).encode(),
             headers={"X-Fleet-Sandbox": "1", "Content-Type": "application/json"},
-            method="POST",
+            method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310
             answer: dict[str, Any] = json.load(reply)
@@ -143,22 +123,16 @@ class World:
         service, name = action.split(":")
         self.control("faults", {"service": service, "action": name, "code": code, **more})
 
-    def hosts(self, store: str) -> list[str]:
-        """Ids of a store's hosts."""
-        shown = self.fleet("inventory", "show", store, "--json").document["store"]
-        return [f"{store}/{host['name']}" for host in shown["hosts"]]
-
     def knobs(self, host: str, **settings: Any) -> None:
         """Let something be wrong with a host."""
         self.control("knobs", {"host": host, "settings": settings})
 
-    def aws(self, service: str, store: str = "store-042") -> Any:
-        """A boto3 client of the store's account and region: a witness that is not fleet."""
-        place = self.fleet("inventory", "show", store, "--json").document["store"]
+    def client(self, service: str, account: str, region: str) -> Any:
+        """A boto3 client: a witness that is not fleet."""
         session = boto3.Session(
-            aws_access_key_id=self._key(place["account"]["name"]),
+            aws_access_key_id=self._key(account),
             aws_secret_access_key="dummy",
-            region_name=place["region"],
+            region_name=region,
         )
         return session.client(service, endpoint_url=self.env["AWS_ENDPOINT_URL"])
 
@@ -170,6 +144,44 @@ class World:
             elif section == account and line.startswith("aws_access_key_id"):
                 return line.split("=", 1)[1].strip()
         raise AssertionError(f"no credentials for {account}")
+
+
+class World(Shell):
+    """A sandbox, and an inventory of its own for it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        shutil.copytree(ROOT / "inventory", folder / "inventory")
+        shutil.copytree(ROOT / "templates", folder / "templates")
+        self._add_scenes()
+
+    def _add_scenes(self) -> None:
+        """More shops than the example has, so that every scenario gets one of its own."""
+        [example] = (self.folder / "inventory" / "stores").glob("*.csv")
+        with example.open(encoding="utf-8", newline="") as lines:
+            plain = [line for line in lines if not line.startswith("#")]
+        [header, first, *_] = csv.reader(plain)
+        row = dict(zip(header, first, strict=True))
+        with (example.parent / "scenes.csv").open("w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, header)
+            writer.writeheader()
+            for number in range(SCENES):
+                id_ = f"scene-{number:02d}"
+                hosts = ";".join(
+                    f"{name}:{kind}:{name}.{id_}.shops.example"
+                    for name, kind in (("cam-1", "xavier-nx"), ("tel-1", "nuc"))
+                )
+                writer.writerow({**row, "id": id_, "name": f"Scene {number}", "hosts": hosts})
+
+    def hosts(self, store: str) -> list[str]:
+        """Ids of a store's hosts."""
+        shown = self.fleet("inventory", "show", store, "--json").document["store"]
+        return [f"{store}/{host['name']}" for host in shown["hosts"]]
+
+    def aws(self, service: str, store: str = "store-042") -> Any:
+        """A boto3 client of the store's account and region."""
+        place = self.fleet("inventory", "show", store, "--json").document["store"]
+        return self.client(service, place["account"]["name"], place["region"])
 
 
 @pytest.fixture(scope="session")
