@@ -16,7 +16,7 @@ def notes_of(fleet: Fleet) -> tuple[str, ...]:
 
 
 def _without_window(fleet: Fleet) -> Iterator[str]:
-    """Stores that never close, under policies that wait for them to close."""
+    """Stores that never close, under policies that wait for that and name no quiet hours."""
     for policy in sorted({workload.policy for workload in fleet.workloads}):
         if not _waits(fleet.policies.get(policy, Policy(policy))):
             continue
@@ -37,12 +37,12 @@ def _without_window(fleet: Fleet) -> Iterator[str]:
             yield (
                 f"{named}{more} never close{'s' if len(stores) == 1 else ''}, and policy {policy} "
                 f"({', '.join(one.name for one in workloads)}) sends only while a store is closed: "
-                "give it between: or window: always"
+                'give it quiet_hours: "02:00-05:00", between: or window: always'
             )
 
 
 def _waits(policy: Policy) -> bool:
-    return policy.window is Window.CLOSED and policy.between is None
+    return policy.window is Window.CLOSED and policy.between is None and policy.quiet_hours is None
 
 
 def _never_closes(hours: Hours) -> bool:

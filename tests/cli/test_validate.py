@@ -32,10 +32,24 @@ def test_an_inventory_that_is_right_is_one_line(example: Path) -> None:
         "14 stores (12 open, 1 paused, 1 planned), 26 hosts, 2 workloads, "
         "2 task definitions rendered: no problems\n"
     )
+    assert result.stderr == ""
+
+
+def test_what_can_never_be_changed_is_noted(example: Path) -> None:
+    path = example / "fleet.yaml"
+    written = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in written if "quiet_hours" not in line))
+
+    result = run("--inventory", str(example))
+    document = json.loads(run("--inventory", str(example), "--json").stdout)
+
+    assert result.exit_code == 0
     assert result.stderr == (
         "note: store-071, store-207 never close, and policy standard (telemetry, vision) sends "
-        "only while a store is closed: give it between: or window: always\n"
+        'only while a store is closed: give it quiet_hours: "02:00-05:00", between: or '
+        "window: always\n"
     )
+    assert document["notes"] == [result.stderr.removeprefix("note: ").rstrip("\n")]
 
 
 def test_every_problem_is_one_line_on_stderr_and_the_end_is_2(example: Path) -> None:
@@ -97,7 +111,7 @@ def test_a_right_inventory_is_a_valid_document(example: Path) -> None:
     document = json.loads(run("--inventory", str(example), "--json").stdout)
 
     assert (document["valid"], document["problems"]) == (True, [])
-    assert "store-071, store-207 never close" in document["notes"][0]
+    assert document["notes"] == []
 
 
 def test_a_folder_that_is_not_there_ends_with_2(tmp_path: Path) -> None:

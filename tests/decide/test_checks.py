@@ -39,6 +39,7 @@ def test_a_store_that_never_closes_can_never_be_changed_while_it_is_closed(hours
         fleet({}),
         fleet(ALWAYS, Policy("standard", window=Window.ALWAYS)),
         fleet(ALWAYS, Policy("standard", between=OpenSpan(time(1), time(5)))),
+        fleet(ALWAYS, Policy("standard", quiet_hours=OpenSpan(time(2), time(5)))),
         fleet(ALWAYS, workload=replace(TELEMETRY, where={"hardware": ("xavier-nx",)})),
     ],
 )
