@@ -333,6 +333,9 @@ def _is_over(board: Board) -> bool:
     rollout = board.rollout
     if rollout.phase is not Phase.RUNNING or rollout.wave < len(rollout.spec.waves):
         return False
+    waits = rollout.owed_until is not None and board.now < rollout.owed_until
+    if waits and any(map(owes, board.changes)):
+        return False
     return not any(is_unsettled(board, c) for c in board.convoy)
 
 

@@ -54,8 +54,17 @@ def _resume(board: Board, verb: Verb) -> str:
             return "it is done and nothing is owed"
         for change in owed:
             board.move(change, look_at=None)
-        board.turn(Phase.RUNNING, _because(verb, "resumed for owed stores"), finished_at=None)
-        return f"{len(board.stores(owed))} owed stores are sent when they are back"
+        board.turn(
+            Phase.RUNNING,
+            _because(verb, "resumed for owed stores"),
+            finished_at=None,
+            owed_until=board.in_seconds(board.rollout.spec.policy.patience_s),
+        )
+        count = len(board.stores(owed))
+        until = f"{board.rollout.owed_until:%H:%MZ}"
+        if count == 1:
+            return f"1 owed store is sent the release when it is back, until {until}"
+        return f"{count} owed stores are sent the release when they are back, until {until}"
     accepted: Mapping[str, int] = board.rollout.accepted
     if phase is Phase.HALTED:
         failed = Counter(

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fleet.decide.board import Board
 from fleet.decide.calendar import next_window, window_at
-from fleet.decide.turns import Turn, is_watched
+from fleet.decide.turns import Turn, is_watched, take_turn
 from fleet.decide.verdict import retry_at
 from fleet.model.rollout import Change, Gate, Phase, Stage, Verdict
 
@@ -28,10 +28,18 @@ def next_tick(
         return board.now, ""
     due = [(at, "what was sent settles") for at in map(_due_at(board), board.changes) if at]
     if rollout.phase is Phase.RUNNING:
+        after = take_turn(board)
+        if set(after.next_up) - set(turn.next_up):
+            # Their turn came with what this tick saw or decided: a wave began, a store is back.
+            return board.now, ""
         if gate is not None and gate.again_at is not None:
             due.append((gate.again_at, gate.reason))
-        if turn.held_until is not None:
-            due.append((turn.held_until, turn.held_why))
+        if after.held_until is not None:
+            due.append((after.held_until, after.held_why))
+        if rollout.owed_until is not None:
+            due.append((rollout.owed_until, "stores that owe the release may come back"))
+        if has_newly_next(board, turn):
+            due.append((board.now, "the next stores are sent the release"))
         if not due:
             due.append((board.in_seconds(AT_LEAST_EVERY_S), rollout.why))
     if not due:

@@ -240,6 +240,7 @@ class Rollout:
         baking_since: since when the wave has been complete and good, or None.
         promoted: whether a person let it go beyond the canary.
         accepted: failures that a person has accepted by ``resume`` after a halt, by variant.
+        owed_until: until when a finished rollout that was resumed waits for stores that owe it.
         tick: how many ticks it has had; every write of a tick checks its lease's token.
         updated_at: of the latest tick.
         finished_at: None while ticks have something to do or a person may still tell it something;
@@ -257,6 +258,7 @@ class Rollout:
     baking_since: datetime | None = None
     promoted: bool = False
     accepted: Mapping[str, int] = field(default_factory=dict)
+    owed_until: datetime | None = None
     tick: int = 0
     updated_at: datetime | None = None
     finished_at: datetime | None = None

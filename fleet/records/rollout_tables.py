@@ -36,6 +36,7 @@ ROLLOUTS = Table(
     Column("baking_since", UtcTime),
     Column("promoted", Boolean, nullable=False),
     Column("accepted", CanonicalJson, nullable=False),
+    Column("owed_until", UtcTime),
     Column("tick", Integer, nullable=False),
     Column("updated_at", UtcTime),
     Column("finished_at", UtcTime),
