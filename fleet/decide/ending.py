@@ -15,13 +15,23 @@ def ending(change: Change) -> str:
         dark = change.verdict is Verdict.DARK or change.away_since is not None
         return "dark-and-reverted" if dark else "rolled back"
     if change.stage is Stage.SENT:
-        return change.verdict.value
+        applied = change.verdict is Verdict.DARK and was_applied(change)
+        return Verdict.OK.value if applied else change.verdict.value
     if change.stage is Stage.HELD:
-        return Verdict.CHANGED_BY_HAND.value
+        return change.verdict.value
     if change.stage is Stage.PLANNED:
+        return _before_sending(change)
+    return change.stage.value
+
+
+def _before_sending(change: Change) -> str:
+    if not change.sends:
         quiet = change.verdict in {Verdict.PARKED, Verdict.UNCHANGED}
         return change.verdict.value if quiet else "not sent"
-    return change.stage.value
+    # It was sent before, and ECS or fleet took that back.
+    if change.verdict is Verdict.UNDELIVERED or change.pulls_failed:
+        return Verdict.UNDELIVERED.value
+    return "dark-and-reverted" if change.verdict is Verdict.PARKED else "to be sent again"
 
 
 def owes(change: Change) -> bool:
@@ -32,7 +42,7 @@ def owes(change: Change) -> bool:
     back, which its phase says.
     """
     if change.stage is Stage.PLANNED:
-        return change.verdict is Verdict.PARKED
+        return change.verdict in {Verdict.PARKED, Verdict.UNDELIVERED}
     if change.stage is Stage.UNDONE:
         return change.verdict is Verdict.DARK
     if change.stage is not Stage.SENT or was_applied(change):

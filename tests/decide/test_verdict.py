@@ -263,9 +263,12 @@ def test_an_image_is_tried_again_as_often_as_the_policy_says(failed: int, *, aga
         (change(verdict=Verdict.OK, stage=Stage.UNDONE), "rolled back", False),
         (change(verdict=Verdict.CHANGED_BY_HAND, stage=Stage.HELD), "changed-by-hand", False),
         (change(verdict=Verdict.OK, stage=Stage.SKIPPED), "skipped", False),
-        (change(verdict=Verdict.PARKED, stage=Stage.PLANNED), "parked", True),
-        (change(verdict=Verdict.UNCHANGED, stage=Stage.PLANNED), "unchanged", False),
-        (change(verdict=Verdict.WAITING, stage=Stage.PLANNED), "not sent", False),
+        (change(verdict=Verdict.PARKED, stage=Stage.PLANNED, sends=0), "parked", True),
+        (change(verdict=Verdict.UNCHANGED, stage=Stage.PLANNED, sends=0), "unchanged", False),
+        (change(verdict=Verdict.WAITING, stage=Stage.PLANNED, sends=0), "not sent", False),
+        (change(verdict=Verdict.UNDELIVERED, stage=Stage.PLANNED), "undelivered", True),
+        (change(verdict=Verdict.PARKED, stage=Stage.PLANNED), "dark-and-reverted", True),
+        (change(verdict=Verdict.WAITING, stage=Stage.PLANNED), "to be sent again", False),
         (change(stage=Stage.UNDOING), "undoing", False),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -280,7 +283,10 @@ def test_a_change_ends_in_words_and_says_what_it_owes(
 def test_a_dark_store_that_was_ok_owes_nothing() -> None:
     good = look(change(), view({"at": 130})).onto(change(), after(130))
 
-    assert not owes(replace(good, verdict=Verdict.DARK))
+    dark = replace(good, verdict=Verdict.DARK)
+
+    assert ending(dark) == "ok"
+    assert not owes(dark)
 
 
 def test_failures_are_counted_in_their_own_words_the_most_frequent_first() -> None:
