@@ -8,14 +8,14 @@ from typing import TextIO, cast
 
 from rich.console import Console
 
-from fleet.cli.rollout_crew import callers, crew
+from fleet.cli.rollout_crew import crew, fleet_callers
 from fleet.cli.run_record import recorded
 from fleet.cli.stopping import stops_safely
 from fleet.cli.streams import Talk
 from fleet.cli.wiring import open_wiring
 from fleet.engine.rollout import run_controller
 from fleet.engine.wiring import Wiring
-from fleet.errors import AwsError, FleetError
+from fleet.errors import FleetError
 from fleet.model.rollout import RolloutEvent
 from fleet.report.rollout_lines import EventLines
 from fleet.report.screen import console_for
@@ -30,7 +30,7 @@ def serve(inventory: Path, *, once: bool) -> int:
     """
     talk = console_for(cast("TextIO", Talk(sys.stderr)))
     wiring = open_wiring(inventory, listen=lambda _event: None, stop=threading.Event())
-    arns = _callers(wiring, talk)
+    arns = fleet_callers(wiring, tell=talk.print)
     story = _Story(wiring, talk)
     with (
         recorded(wiring, "controller", callers=arns, tell=talk.print) as run,
@@ -54,26 +54,6 @@ def serve(inventory: Path, *, once: bool) -> int:
         story.warn(f"{mates.owner} ends")
         run.end("done")
     return 0
-
-
-def _callers(wiring: Wiring, talk: Console) -> tuple[str, ...]:
-    """Who we are in the fleet's accounts. One that refuses us must not keep the others waiting.
-
-    Raises:
-        AwsError: all of them do; what the last one said.
-    """
-    shards = {(store.account.name, store.region) for store in wiring.fleet.stores}
-    arns: list[str] = []
-    refused: AwsError | None = None
-    for shard in sorted(dict(sorted(shards)).items()):
-        try:
-            arns += callers(wiring, [shard])
-        except AwsError as error:
-            talk.print(f"{'/'.join(shard)}: {error}; its rollouts wait")
-            refused = error
-    if refused is not None and not arns:
-        raise refused
-    return tuple(arns)
 
 
 class _Story:

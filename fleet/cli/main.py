@@ -21,6 +21,7 @@ from fleet.cli import (
     render,
     rollout,
     sandbox,
+    state,
     status,
     validate,
 )
@@ -70,6 +71,7 @@ app.add_typer(
 )
 app.command("controller")(controller.controller)
 app.add_typer(inventory.app, name="inventory", help="List and show what the inventory says.")
+app.add_typer(state.app, name="state", help="The records of runs and rollouts themselves.")
 app.add_typer(sandbox.app, name="sandbox", help="A local ECS Anywhere to try things on.")
 
 

@@ -11,6 +11,7 @@ from fleet.engine.lease import owner_name
 from fleet.engine.ledgers import check_caller
 from fleet.engine.ticking import Crew
 from fleet.engine.wiring import Wiring
+from fleet.errors import AwsError
 from fleet.model.rollout import RolloutEvent
 
 
@@ -63,3 +64,26 @@ def callers(wiring: Wiring, shards: Iterable[tuple[str, str]]) -> tuple[str, ...
 
     with ThreadPoolExecutor(wiring.workers) as pool:
         return tuple(pool.map(ask, sorted(account for account in one_each if account in known)))
+
+
+def fleet_callers(wiring: Wiring, *, tell: Callable[[str], None]) -> tuple[str, ...]:
+    """Who we are in the fleet's accounts. One that refuses us must not keep the others waiting.
+
+    Args:
+        tell: told of each account that does.
+
+    Raises:
+        AwsError: all of them do; what the last one said.
+    """
+    shards = dict(sorted((store.account.name, store.region) for store in wiring.fleet.stores))
+    arns: list[str] = []
+    refused: AwsError | None = None
+    for account, region in sorted(shards.items()):
+        try:
+            arns += callers(wiring, [(account, region)])
+        except AwsError as error:
+            tell(f"{account}/{region}: {error}; what is to be done there waits")
+            refused = error
+    if refused is not None and not arns:
+        raise refused
+    return tuple(arns)

@@ -264,9 +264,9 @@ def next_view(overview: Overview, width: int) -> RenderableType:
     return grid
 
 
-def who(arn: str) -> str:
-    """The last words of a caller's ARN, as ``fleet-operator/on-call``."""
-    return arn.partition("/")[2] or arn
+def who(arns: str) -> str:
+    """The last words of one ARN or several, as ``fleet-operator/on-call``."""
+    return ", ".join(dict.fromkeys(arn.partition("/")[2] or arn for arn in arns.split(", ")))
 
 
 def counted(stores: int) -> str:

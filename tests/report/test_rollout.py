@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 
 from fleet.model.overview import NextWindow, Overview, Ticker
 from fleet.model.rollout import CONVOY, Hold, Phase, Stage, Verdict
-from fleet.report.rollout import status_view
+from fleet.report.rollout import status_view, who
 from fleet.report.rollout_counts import (
     Standing,
     owed,
@@ -185,3 +185,9 @@ def test_a_verb_that_was_obeyed_is_not_pending() -> None:
 def test_verdicts_that_no_store_has_get_no_column() -> None:
     assert "UNDELIVERED" not in status()
     assert "UNDELIVERED" in status(changes=rollouts.changes(store_001=Verdict.UNDELIVERED))
+
+
+def test_the_same_name_in_several_accounts_is_said_once() -> None:
+    other = rollouts.CALLER.replace("111122223333", "444455556666")
+
+    assert who(f"{rollouts.CALLER}, {other}") == "fleet-operator/on-call"
