@@ -5,6 +5,7 @@ and the store's id, so a new seed is another draw and the same seed is the same 
 """
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,7 +86,7 @@ def choose_canary(candidates: Sequence[Candidate], policy: Policy, seed: int) ->
 def plan_waves(
     candidates: Sequence[Candidate], policy: Policy, seed: int, canary: Canary | None
 ) -> tuple[WavePlan, ...]:
-    """All stores in waves; empty waves are left out.
+    """All stores in waves; those that would be empty are left out, and not counted.
 
     Each wave reaches the part of all stores that the policy says, the canary's included. Stores
     of every stratum, carrier, account and region come in each wave as often as among all.
@@ -94,15 +95,16 @@ def plan_waves(
     done = set(first)
     rest = _spread([c for c in candidates if c.store not in done], seed)
     waves = [WavePlan(CANARY, tuple(first))] if first else []
+    numbers = itertools.count(1)
     taken = 0
-    for number, amount in enumerate(policy.waves, start=1):
-        last = number == len(policy.waves)
+    for place, amount in enumerate(policy.waves, start=1):
+        last = place == len(policy.waves)
         reached = len(candidates) if last else amount.of(len(candidates))
         until = len(rest) if last else max(taken, reached - len(first))
         part = rest[taken:until]
         taken = until
         if part:
-            waves.append(WavePlan(f"wave {number}", _in_sending_order(part, seed)))
+            waves.append(WavePlan(f"wave {next(numbers)}", _in_sending_order(part, seed)))
     return tuple(waves)
 
 

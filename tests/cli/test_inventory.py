@@ -25,7 +25,7 @@ def test_the_list_has_a_line_per_store_and_a_total() -> None:
     assert len(lines) == 1 + 14 + 1
     assert lines[3].split() == [
         *("store-042", "Leeds", "Briggate", "emea-prod/eu-west-1", "Europe/London"),
-        *("open", "standard", "lte,", "metered", "cam-1", "xavier-nx,", "tel-1", "nuc"),
+        *("open", "canary", "lte,", "metered", "cam-1", "xavier-nx,", "tel-1", "nuc"),
     ]
     assert lines[-1] == "14 stores (12 open, 1 paused, 1 planned), 26 hosts, 2 workloads"
 
@@ -96,7 +96,10 @@ def test_the_command_ends_with_2_and_says_what_to_do(
         (["store-042", "store-011"], ["store-042", "store-011"]),
         (["--where", "market=sg and link.kind=lte", "--ring", "canary"], []),
         (["--where", "lifecycle != open"], ["store-090", "store-109"]),
-        (["--ring", "canary"], ["store-011", "store-201"]),
+        (
+            ["--ring", "canary"],
+            ["store-011", "store-042", "store-104", "store-201", "store-207"],
+        ),
     ],
 )
 def test_the_list_may_be_kept_to_some_stores(words: list[str], stores: list[str]) -> None:

@@ -54,7 +54,9 @@ def test_what_can_never_be_changed_is_noted(example: Path) -> None:
 
 def test_every_problem_is_one_line_on_stderr_and_the_end_is_2(example: Path) -> None:
     path = example / "stores" / "uk.yaml"
-    path.write_text(path.read_text().replace("ring: canary", "rnig: canary\n    lifecycle: opne"))
+    path.write_text(
+        path.read_text().replace("ring: canary", "rnig: canary\n    lifecycle: opne", 1)
+    )
 
     result = run("--inventory", str(example))
 

@@ -107,10 +107,11 @@ def test_the_canary_counts_towards_the_first_wave() -> None:
     assert [(w.name, len(w.stores)) for w in waves][:2] == [("canary", 1), ("wave 1", 9)]
 
 
-def test_a_wave_without_stores_is_left_out() -> None:
+def test_a_wave_without_stores_is_left_out_and_not_counted() -> None:
     shops = [shop(1), shop(2)]
     waves = plan_waves(shops, STANDARD, 0, choose_canary(shops, STANDARD, 0))
-    assert [w.name for w in waves] == ["canary", "wave 3"]
+    assert [w.name for w in waves] == ["canary", "wave 1"]
+    assert [w.name for w in plan_waves(shops, STANDARD, 0, None)] == ["wave 1", "wave 2"]
 
 
 def test_every_wave_is_a_fair_sample_of_strata_and_carriers() -> None:
