@@ -38,8 +38,6 @@ def next_tick(
             due.append((after.held_until, after.held_why))
         if rollout.owed_until is not None:
             due.append((rollout.owed_until, "stores that owe the release may come back"))
-        if has_newly_next(board, turn):
-            due.append((board.now, "the next stores are sent the release"))
         if not due:
             due.append((board.in_seconds(AT_LEAST_EVERY_S), rollout.why))
     if not due:
