@@ -29,7 +29,12 @@ _FIRST = "1.8.3"
 _STEP_S = 60.0
 
 #: Quick, with thresholds as in production otherwise.
-QUICK: dict[str, Any] = {"window": "always", "settle": "60s", "bake": "2m"}
+QUICK: dict[str, Any] = {
+    "window": "always",
+    "concurrency": "50%",
+    "settle": "60s",
+    "bake": "2m",
+}
 
 TEMPLATE: dict[str, Any] = {
     "requiresCompatibilities": ["EXTERNAL"],
