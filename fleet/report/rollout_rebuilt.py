@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fleet.model.rollout import Change
 from fleet.report.rollout import MOST_ROWS, counted
-from fleet.report.rollout_counts import by_store, owed, revision
+from fleet.report.rollout_counts import by_store, owed, owes, revision
 from fleet.report.rollout_documents import change_document
 from fleet.report.rollout_lines import moment
 from fleet.report.screen import labelled, table
@@ -56,7 +56,7 @@ def rebuilt_view(
         for one in rollouts
     ]
     parts.append(table(("ID", "RECORDS", "BEGAN", "STORES", "OWED BY", "WHAT"), rows, width=width))
-    sent = [(one.id, c) for one in rollouts for c in one.changes if c not in owed(one.changes)]
+    sent = [(one.id, c) for one in rollouts for c in one.changes if not owes(c)]
     if sent:
         parts += [Text(""), _ways_back(sent[:MOST_ROWS], width)]
     if len(sent) > MOST_ROWS:
