@@ -24,7 +24,7 @@ from fleet.engine.rollout import CONTROLLER
 from fleet.engine.starting import start
 from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError, Interrupted, UsageError
-from fleet.model.plan import Plan
+from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Rollout
 from fleet.report.rollout_documents import status_document
 from fleet.report.rollout_plan import plan_document, plan_view
@@ -59,6 +59,7 @@ def roll_out(asked: Asked) -> int:
         _check_controller(wiring)
     with leaves_at_once(lambda: "interrupted; nothing was sent"):
         plan = _plan(wiring, asked, talk)
+        _check_free(wiring, plan)
         if plan.refusals or not any(change.kind.is_change for change in plan.changes):
             return _show_only(plan, talk, as_json=asked.json)
         arns = callers(wiring, _shards(wiring, plan))
@@ -119,6 +120,15 @@ def _plan(wiring: Wiring, asked: Asked, talk: Console) -> Plan:
             hint=f"plan again: fleet plan --json --out {asked.plan_file}",
         )
     return plan
+
+
+def _check_free(wiring: Wiring, plan: Plan) -> None:
+    """A plan leaves alone what another rollout holds; a rollout that was asked for it says no.
+
+    Going round these stores in silence would end well, and they would not have the release.
+    """
+    left = ((c.store, c.workload) for c in plan.changes if c.kind is Kind.LEFT)
+    wiring.records.rollouts.check_free(left)
 
 
 def _check_controller(wiring: Wiring) -> None:

@@ -47,6 +47,18 @@ def hold(
         connection.execute(HOLDS.insert(), rows)
 
 
+def check_free(connection: Connection, wanted: Iterable[Held]) -> None:
+    """Refuse what any rollout holds.
+
+    Raises:
+        Locked: says which, who and since when.
+    """
+    asked = set(wanted)
+    found = [held for held in holds(connection) if (held.store, held.workload) in asked]
+    if found:
+        raise _locked(found)
+
+
 def let_go(connection: Connection, number: int) -> None:
     """Give back everything that a rollout holds."""
     connection.execute(delete(HOLDS).where(HOLDS.c.rollout == number))

@@ -21,7 +21,7 @@ from fleet.model.rollout import (
     Verdict,
 )
 from fleet.records.database import Database
-from fleet.records.holds import Held, hold, holds, let_go
+from fleet.records.holds import Held, check_free, hold, holds, let_go
 from fleet.records.leases import fence
 from fleet.records.rollout_json import spec_from, spec_text
 from fleet.records.rollout_rows import (
@@ -234,6 +234,15 @@ class RolloutRecords(Story):
         """Who holds what now, in store and workload order."""
         with self._database.read() as connection:
             return holds(connection)
+
+    def check_free(self, wanted: Iterable[Held]) -> None:
+        """See that nobody holds any of these stores and workloads.
+
+        Raises:
+            Locked: a rollout does; says which, who and since when.
+        """
+        with self._database.read() as connection:
+            check_free(connection, wanted)
 
     def _spec(self, connection: Connection, number: int) -> RolloutSpec:
         """What the rollout was told; it never changes, so it is read once."""

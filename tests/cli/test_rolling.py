@@ -15,7 +15,7 @@ from fleet.cli.rolling import Asked, roll_out
 from fleet.cli.wiring import open_wiring, records_from_environment
 from fleet.engine.planning import Request
 from fleet.errors import FleetError, Interrupted, Locked, UsageError
-from fleet.model.plan import Plan
+from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Rollout
 from fleet.report.rollout_plan import plan_document
 from tests import rollouts
@@ -248,6 +248,26 @@ def test_a_second_rollout_of_the_same_stores_is_locked_out(world: Desk) -> None:
 
     assert "ro-1" in str(caught.value)
     assert caught.value.exit_code == 5
+
+
+def test_a_plan_that_goes_round_held_stores_is_not_rolled_out(world: Desk) -> None:
+    roll_out(asked())
+    first, *others = world.plan.changes
+    left = [replace(change, kind=Kind.LEFT) for change in others]
+    world.plan = replace(world.plan, changes=(first, *left))
+
+    with pytest.raises(Locked, match="ro-1 holds store-002"):
+        roll_out(asked())
+
+    assert len(started()) == 1
+
+
+def test_what_is_left_alone_for_other_reasons_locks_nobody_out(world: Desk) -> None:
+    first, *others = world.plan.changes
+    left = [replace(change, kind=Kind.LEFT) for change in others]
+    world.plan = replace(world.plan, changes=(first, *left))
+
+    assert roll_out(asked()) == 0
 
 
 def test_detaching_wants_a_controller_that_lives(world: Desk) -> None:

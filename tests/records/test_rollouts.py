@@ -319,6 +319,13 @@ def test_a_second_rollout_of_the_same_store_and_workload_is_refused(records: Rec
     assert records.rollouts.active() == ("ro-1",)
 
 
+def test_whoever_asks_is_told_what_is_held(records: Records) -> None:
+    start(records, holds=[("store-2", "vision")])
+    records.rollouts.check_free([("store-1", "vision"), ("store-2", "telemetry")])
+    with pytest.raises(Locked, match=r"ro-1 holds store-2 \(vision\) since"):
+        records.rollouts.check_free([("store-1", "vision"), ("store-2", "vision")])
+
+
 @sqlite_only
 def test_a_refused_rollout_takes_no_number_and_holds_nothing(records: Records) -> None:
     start(records, holds=[("store-1", "vision")])
