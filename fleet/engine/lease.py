@@ -1,6 +1,8 @@
 """Holding leases while work proceeds, and knowing in time that they are somebody else's."""
 
+import hashlib
 import os
+import re
 import secrets
 import socket
 import threading
@@ -8,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 from fleet.errors import LeaseLost, Locked, RecordsError
@@ -22,6 +25,7 @@ STALL_S = 900.0
 RENEWALS = 3
 # Goes on while the machine sleeps, where there is such a clock: what expired meanwhile is expired.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_OWNER = re.compile(r".*, pid (?P<pid>[1-9]\d*), (?P<realm>[0-9a-f]{8})-[0-9a-f]{4}")
 
 
 def owner_name(what: str) -> str:
@@ -30,7 +34,42 @@ def owner_name(what: str) -> str:
     Args:
         what: as ``fleet controller``.
     """
-    return f"{what} on {socket.gethostname()}, pid {os.getpid()}, {secrets.token_hex(2)}"
+    own = f"{_realm() or '0' * 8}-{secrets.token_hex(2)}"
+    return f"{what} on {socket.gethostname()}, pid {os.getpid()}, {own}"
+
+
+def is_gone(owner: str) -> bool:
+    """Whether an owner is known to be a process of this machine that has ended.
+
+    False for one of another machine or container, of which nothing can be known but by waiting,
+    and where another process has got its number meanwhile.
+    """
+    named = _OWNER.fullmatch(owner)
+    if named is None or named["realm"] != _realm():
+        return False
+    try:
+        os.kill(int(named["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
+
+
+def holder_of(records: Records, name: str) -> Lease | None:
+    """Who holds a lease; None also where that is a process that was killed on this machine."""
+    lease = records.leases.holder(name)
+    return None if lease is None or is_gone(lease.owner) else lease
+
+
+def _realm() -> str:
+    """What process ids are unique in, this boot and container, in 8 digits; "" if unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        words = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+        return hashlib.sha256(words.encode()).hexdigest()[:8]
+    except (OSError, ValueError):
+        return ""
 
 
 @contextmanager
@@ -44,8 +83,9 @@ def held(
 ) -> Iterator["Held"]:
     """Take all of these leases or none, renew them while the block proceeds, and give them back.
 
-    A process that is killed or paused renews nothing and loses them after ``ttl_s``; so does a
-    block that reports no progress for ``stall_s``. A lease that cannot be given back because the
+    A process that is killed or paused renews nothing and loses them after ``ttl_s``, or at once to
+    another one of its machine that sees that it has ended; so does a block that reports no
+    progress for ``stall_s``. A lease that cannot be given back because the
     database is away expires by itself; its state is then that of the last renewal.
 
     Args:
@@ -132,10 +172,21 @@ class Held:
         for name in sorted(set(names)):
             began = _seconds()
             lease = self._records.leases.take(name, owner, self._ttl_s)
+            if lease is None and self._freed(name):
+                began = _seconds()
+                lease = self._records.leases.take(name, owner, self._ttl_s)
             if lease is None:
                 raise self._locked(name)
             self._leases[name], self._sure_until[name] = lease, began + self._ttl_s
         self._thread.start()
+
+    def _freed(self, name: str) -> bool:
+        """Give back in its name what a killed process of this machine held.
+
+        Nobody else's: the release is fenced by the token of the lease that was looked at.
+        """
+        lease = self._records.leases.holder(name)
+        return lease is not None and is_gone(lease.owner) and self._records.leases.release(lease)
 
     def end(self) -> None:
         """Stop renewing and give back what is still held."""

@@ -6,6 +6,7 @@ from fleet.decide.board import Board
 from fleet.decide.budget import ShardBudget
 from fleet.decide.rollout import gate_now
 from fleet.decide.turns import Turn, take_turn, waiting_for_windows
+from fleet.engine.lease import holder_of
 from fleet.engine.rollout import CONTROLLER
 from fleet.engine.ticking import HISTORY, rollout_lease, shard_lease
 from fleet.model.history import Lease
@@ -36,8 +37,8 @@ def overview(records: Records, rollout_id: str, now: datetime) -> Overview:
         gate=gate,
         events=rollouts.latest_events(rollout_id, limit=EVENTS),
         verbs=rollouts.verbs(rollout_id),
-        tickers=_ticker(records.leases.holder(rollout_lease(rollout_id))),
-        controller=next(iter(_ticker(records.leases.holder(CONTROLLER))), None),
+        tickers=_ticker(holder_of(records, rollout_lease(rollout_id))),
+        controller=next(iter(_ticker(holder_of(records, CONTROLLER))), None),
         budgets=_budgets(records, board, now),
         next_window=_next_window(board),
         waits=_waits(board, gate, turn),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fleet.engine import lease as engine_lease
-from fleet.engine.lease import Held, held, owner_name
+from fleet.engine.lease import Held, held, holder_of, is_gone, owner_name
 from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
 from fleet.records import Records, open_records
 
@@ -203,6 +203,52 @@ def test_owners_are_told_apart_and_say_where_they_are() -> None:
     assert one != other
     assert one.startswith("fleet rollout on ")
     assert f"pid {os.getpid()}" in one
+
+
+def ended() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait(timeout=60)
+    return process.pid
+
+
+def owned_by(pid: int) -> str:
+    return owner_name("fleet rollout").replace(f"pid {os.getpid()}", f"pid {pid}")
+
+
+def test_what_a_killed_process_of_this_machine_held_is_taken_over_at_once(
+    records: Records,
+) -> None:
+    dead = records.leases.take("a", owned_by(ended()), 3600.0)
+    assert dead is not None
+    assert holder_of(records, "a") is None
+    with held(records, ["a"], "me") as own:
+        assert own.lease("a").token > dead.token
+    with pytest.raises(LeaseLost):
+        records.leases.renew(dead)
+
+
+def test_what_a_living_process_holds_is_left_to_it(records: Records) -> None:
+    alive = records.leases.take("a", owner_name("fleet rollout"), 3600.0)
+    assert holder_of(records, "a") == alive
+    with pytest.raises(Locked, match="fleet rollout on"), held(records, ["a"], "me"):
+        pytest.fail("it was taken over")
+
+
+def test_of_another_machine_nobody_can_say_that_a_process_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    owner = owned_by(ended())
+    assert is_gone(owner)
+    monkeypatch.setattr(engine_lease, "_realm", lambda: "0123abcd")
+    assert not is_gone(owner)
+    monkeypatch.setattr(engine_lease, "_realm", lambda: "")
+    assert not is_gone(owned_by(ended()))
+
+
+@pytest.mark.parametrize("owner", ["", "me", "fleet on box, pid 7, ab12", f"a, pid {'9' * 30}, x"])
+def test_an_owner_of_another_shape_is_not_known_to_have_ended(owner: str) -> None:
+    assert not is_gone(owner)
 
 
 OWNER = """
