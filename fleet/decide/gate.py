@@ -122,6 +122,9 @@ def evaluate(
         reason = f"{reason}; {said}"
     checks = decides.checks
     if len(judged) > 1:
+        if answer is Answer.ADVANCE:
+            reason = f"{_ratios(judged)}, baked {span(policy.bake_s)}"
+        said = said or f"the numbers above are of {decides.name}"
         checks = (
             *checks,
             Check("by variant", _ratios(judged), "each by itself", _mark(judged), said),

@@ -417,3 +417,11 @@ def test_ten_thousand_changes_are_judged_in_a_tenth_of_a_second() -> None:
         return time.process_time() - begun
 
     assert min(cpu_seconds() for _ in range(5)) < 0.1
+
+
+def test_a_passing_gate_speaks_for_all_variants_and_says_whose_numbers_it_shows() -> None:
+    gate = ask({"amd64": Count(sent=3, ok=3), "arm64": Count(sent=2, ok=2)})
+
+    assert gate.reason == "amd64 3/3 ok · arm64 2/2 ok, baked 10 min"
+    assert gate.checks[-1].detail == "the numbers above are of arm64"
+    assert gate.checks[1].seen == "2/2=100 %"
