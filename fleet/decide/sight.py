@@ -79,7 +79,8 @@ def _see_planned(board: Board, before: Change, now: Change) -> None:
     )
     if back:
         board.move(moved, wave=CONVOY)
-        board.say("verdict", "is back and joins the convoy", before.store, {"verdict": "waiting"})
+        data = {"verdict": Verdict.WAITING.value, "service": before.service}
+        board.say("verdict", "is back and joins the convoy", before.store, data)
 
 
 def _turn_has_come(board: Board, change: Change) -> bool:
