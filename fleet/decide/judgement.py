@@ -168,6 +168,8 @@ def _evidence(seen: Seen) -> dict[str, Any]:
         evidence["looked_at"] = stamp(seen.at)
     elif seen.same_try:
         evidence.update({key: old[key] for key in ("hosts", "looked_at") if key in old})
+    if seen.service is not None:
+        evidence["runs"] = seen.service.task_definition
     if seen.primary is not None:
         evidence["deployment"] = seen.primary.id
     if seen.knows_tasks:
