@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from fleet.decide.verdict import ending, owes
 from fleet.model.policy import AfterCanary, Amount, OnHalt, Policy
 from fleet.model.rollout import ActionKind, Phase, Stage, VerbName, Verdict
-from tests.decide.rollout_world import NEW, START, Call, Fate, World
+from tests.decide.rollout_shop import NEW, START, Fate
+from tests.decide.rollout_world import Call, World
 
 QUICK = Policy("quick", bake_s=300.0, patience_s=1800.0)
 ENDS = {"ok", "failed", "undelivered", "rolled back", "dark-and-reverted"}
@@ -144,19 +145,6 @@ def test_a_store_that_no_call_reached_runs_what_it_ran_before(world: World) -> N
         if change.store not in reached:
             assert world.shops[change.store].arn == change.previous
             assert change.sends == 0
-
-
-@property_of_rollouts
-def test_a_repeated_call_moves_nothing(world: World) -> None:
-    """At most one move per store and try, however often the run was cut off."""
-    for change in world.changes:
-        moves = [call for call in sends(world) if call.store == change.store and call.moved]
-        undone = [
-            call
-            for call in world.calls
-            if call.store == change.store and call.kind is ActionKind.UNDO and call.moved
-        ]
-        assert len(moves) <= change.sends + len(undone) + change.pulls_failed
 
 
 @pytest.mark.long
