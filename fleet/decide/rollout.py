@@ -160,7 +160,7 @@ def gate_now(board: Board, history: Sample | None) -> Gate | None:
     """The present arithmetic of what is judged now; moves nothing. None when nothing was sent."""
     waves = len(board.rollout.spec.waves)
     rows = list(board.current if board.rollout.wave < waves else board.convoy)
-    if not rows:
+    if not any(map(is_sent, rows)):
         return None
     return _ask(board, rows, _darkness(board, None, history))
 
