@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -191,14 +191,17 @@ def is_watched(board: Board, change: Change) -> bool:
     return is_parked(change) and turn_has_come and rollout.phase is Phase.RUNNING
 
 
-def is_quiet(view: StoreView) -> bool:
+def is_quiet(view: StoreView, targets: Mapping[str, str]) -> bool:
     """Whether nothing of a store asks for a look at stopped tasks and at ECS's own records.
 
-    Every service has one deployment, which is complete and counts no failures, and all its tasks
-    run since that deployment began: none was started later in the place of one that had stopped.
+    Every service is set to what it was sent and has one deployment, which is complete and counts
+    no failures, and all its tasks run since that deployment began: none was started later in the
+    place of one that had stopped.
     """
     tasks = view.tasks or ()
     for service in view.services or ():
+        if targets.get(service.name) not in {None, "", service.task_definition}:
+            return False  # restored or changed by somebody: why is in what has stopped
         newest = service.deployments[0] if service.deployments else None
         if newest is None or len(service.deployments) != 1 or newest.failed_tasks:
             return False

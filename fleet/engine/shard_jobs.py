@@ -44,6 +44,7 @@ class Read:
         services: names.
         tasks: tasks too, and deployment records where something went wrong.
         known: ARNs of its container instances, as far as somebody has seen them.
+        targets: by service, the ARN that it was sent; "" or missing where nothing was.
     """
 
     store: str
@@ -51,6 +52,7 @@ class Read:
     services: tuple[str, ...]
     tasks: bool = False
     known: tuple[str, ...] = ()
+    targets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ def _with_tasks(shard: Shard, read: Read, view: StoreView) -> StoreView:
     one = read.services[0] if len(read.services) == 1 else None
     seen = read_tasks(shard, read.cluster, one, stopped=False)
     view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value), deployments={})
-    if is_quiet(view):
+    if is_quiet(view, read.targets):
         return view
     seen = read_tasks(shard, read.cluster, one)
     view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value))

@@ -181,6 +181,7 @@ class _Tick:
                 look.services,
                 look.tasks,
                 place.instances,
+                {c.service: c.target for c in self._board.of_store(look.store)},
             )
             reads.setdefault((place.account, place.region), []).append(read)
         views: dict[str, StoreView] = {}
