@@ -46,6 +46,9 @@ _SOMETIMES = (
     Standing.SKIPPED,
 )
 
+#: Phases that wait for a person; nobody needs to tick meanwhile.
+RESTS = frozenset({Phase.HALTED, Phase.PAUSED, Phase.AWAITING})
+
 _PHASE_STYLES = {
     Phase.HALTED: "red",
     Phase.PAUSED: "yellow",
@@ -69,7 +72,9 @@ def status_view(overview: Overview, width: int) -> RenderableType:
         )
         for h in overview.held_by[:MOST_ROWS]
     ]
-    return Group(*parts, Text(""), next_view(overview, width))
+    if next_steps(overview):
+        parts += [Text(""), next_view(overview, width)]
+    return Group(*parts)
 
 
 def head(overview: Overview) -> list[RenderableType]:
@@ -92,7 +97,8 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
     if rollout.why:
         yield "why", rollout.why, ""
     for words in overview.waits:
-        yield "waits", words, ""
+        if words != rollout.why:
+            yield "waits", words, ""
     window = overview.next_window
     if window is not None:
         place = rollout.spec.places.get(window.store)
@@ -133,6 +139,8 @@ def _ticked(overview: Overview) -> tuple[str, str, str]:
     owners = list(dict.fromkeys(ticker.owner for ticker in overview.tickers))
     if not owners and overview.controller is not None:
         owners = [overview.controller.owner]  # between two ticks it holds no lease of the rollout
+    if not owners and overview.rollout.phase in RESTS:
+        return "ticked", f"{words}; it rests until somebody says something", ""
     if not owners:
         return "ticked", f"{words}; NOBODY ticks it now", "yellow"
     stale = last is not None and (overview.at - last).total_seconds() > STALE_S
@@ -205,7 +213,7 @@ def _stores(overview: Overview, width: int) -> list[RenderableType]:
     if bad:
         parts += [Text(""), _changes_table(overview, bad, width)]
         parts.append(_more(bad))
-    debts = [c for c in owed(overview.changes) if standing(c) not in wanted]
+    debts = [c for c in owed(overview.changes, overview.rollout.phase) if standing(c) not in wanted]
     if debts:
         said = f"Owed by {counted(len(by_store(debts)))}, to be sent when they are back:"
         parts += [Text(""), Text(said), _owed_table(overview, debts, width), _more(debts)]

@@ -146,9 +146,13 @@ def owes(change: Change) -> bool:
             return False
 
 
-def owed(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Those whose stores still owe the release."""
-    return tuple(filter(owes, changes))
+#: Phases after which nobody waits for stores that were away.
+_FORGIVEN = frozenset({Phase.ABORTED, Phase.ROLLING_BACK, Phase.ROLLED_BACK})
+
+
+def owed(changes: Iterable[Change], phase: Phase = Phase.DONE) -> tuple[Change, ...]:
+    """Those whose stores still owe the release; a release that was taken back is owed by nobody."""
+    return () if phase in _FORGIVEN else tuple(filter(owes, changes))
 
 
 def slowest(changes: Iterable[Change], now: datetime) -> tuple[tuple[Change, float], ...]:

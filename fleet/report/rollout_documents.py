@@ -86,7 +86,9 @@ def status_document(
             for wave in wave_counts(overview.rollout, overview.changes)
         ],
         "gate": gate_document(overview.gate) if overview.gate else None,
-        "owed": list(dict.fromkeys(c.store for c in owed(overview.changes))),
+        "owed": list(
+            dict.fromkeys(c.store for c in owed(overview.changes, overview.rollout.phase))
+        ),
         "waits": list(overview.waits),
         "next_window": {"at": stamp(window.at), "store": window.store, "stores": window.stores}
         if window

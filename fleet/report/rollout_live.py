@@ -13,7 +13,7 @@ from rich.text import Text
 
 from fleet.model.overview import Overview
 from fleet.model.rollout import Phase
-from fleet.report.rollout import counted, phase_since, tally_words, wave_in_words, wave_state
+from fleet.report.rollout import RESTS, counted, phase_since, tally_words, wave_in_words, wave_state
 from fleet.report.rollout_counts import (
     ENDED,
     STYLES,
@@ -173,7 +173,8 @@ class RolloutPicture:
         holders = overview.tickers or tuple(filter(None, (overview.controller,)))
         owners = ", ".join(dict.fromkeys(holder.owner for holder in holders))
         if overview.rollout.finished_at is None:
-            ticked += f" by {owners}" if owners else ", NOBODY ticks it"
+            rests = ", rests" if overview.rollout.phase in RESTS else ", NOBODY ticks it"
+            ticked += f" by {owners}" if owners else rests
         steps = next_steps(overview)
         hint = self._note or (steps[0].command if steps else "")
         return "  ".join(filter(None, (ticked, hint)))

@@ -39,7 +39,7 @@ def next_steps(overview: Overview) -> tuple[Next, ...]:
             accept = Next(say("resume"), "go on and accept these failures")
             return (*explain, *([back] if sent else []), accept)
         case Phase.DONE:
-            debts = len(by_store(owed(overview.changes)))
+            debts = len(by_store(owed(overview.changes, overview.rollout.phase)))
             catch_up = Next(
                 say("resume"), f"wait for {_stores(debts)} to be back: the release is owed there"
             )

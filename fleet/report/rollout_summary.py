@@ -53,7 +53,7 @@ def summary_view(overview: Overview, width: int) -> RenderableType:
         labelled(" " * GAP, f"{service}  {words}") for service, words in running(overview.changes)
     ]
     parts += _failed(overview.changes)
-    debts = owed(overview.changes)
+    debts = owed(overview.changes, overview.rollout.phase)
     if debts:
         stores = list(by_store(debts))
         parts.append(labelled("owed", f"by {counted(len(stores))}: {_named(stores)}"))
@@ -94,7 +94,10 @@ def _runs(change: Change) -> str | None:
     if not change.sends or change.stage in {Stage.UNDONE, Stage.PLANNED}:
         return revision(change.previous)
     seen = change.evidence.get("runs")
-    return revision(seen) if isinstance(seen, str) and seen else None
+    if not isinstance(seen, str) or not seen:
+        return None
+    failing = change.verdict is Verdict.FAILED and seen == change.target
+    return f"{revision(seen)}, failing" if failing else revision(seen)
 
 
 def _failed(changes: Iterable[Change]) -> list[RenderableType]:

@@ -191,3 +191,23 @@ def test_the_same_name_in_several_accounts_is_said_once() -> None:
     other = rollouts.CALLER.replace("111122223333", "444455556666")
 
     assert who(f"{rollouts.CALLER}, {other}") == "fleet-operator/on-call"
+
+
+def test_one_that_waits_for_a_person_needs_nobody_to_tick_it() -> None:
+    text = status(phase=Phase.HALTED)
+
+    assert "it rests until somebody says something" in text
+    assert "NOBODY" not in text
+
+
+def test_what_it_waits_for_is_not_said_twice() -> None:
+    text = status(phase=Phase.HALTED, why="over budget", waits=("over budget",))
+
+    assert text.count("over budget") == 1
+
+
+def test_where_there_is_nothing_left_to_type_the_last_line_is_not_blank() -> None:
+    done = status(phase=Phase.DONE, finished_at=NOW, changes=rollouts.changes())
+
+    assert "next" not in done
+    assert done.splitlines()[-1]

@@ -68,3 +68,16 @@ def test_every_phase_has_last_words_that_fit(phase: Phase, width: int) -> None:
 
     assert f"ro-118 {phase.value}" in text
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_failed_store_that_nothing_was_restored_in_is_failing() -> None:
+    change = rollouts.change("store-004", Verdict.FAILED, evidence={"runs": rollouts.NEW})
+
+    assert running([change]) == [("vision-arm64", "vision-arm64:13, failing: 1 store")]
+
+
+@pytest.mark.parametrize("phase", [Phase.ABORTED, Phase.ROLLED_BACK])
+def test_a_release_that_was_taken_back_is_owed_by_nobody(phase: Phase) -> None:
+    changes = rollouts.changes(store_004=Verdict.DARK)
+
+    assert "owed" not in drawn(rollouts.overview(phase=phase, changes=changes))
