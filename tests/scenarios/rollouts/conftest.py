@@ -6,13 +6,14 @@ others, its records begin empty, and its releases are images that no other scena
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scenarios.conftest import Ran, Shell
+from tests.scenarios.conftest import HANGS_S, Ran, Shell
 
 START = "2026-11-24T00:00:00Z"
 #: Sandbox seconds per second: a canary of a minute's settling and two of bake takes a second.
@@ -25,6 +26,8 @@ VARIANTS, LINKS = ("amd64", "arm64"), ("fibre", "lte")
 #: Whose installer the sandbox's bucket holds.
 _INSTALLER = "5db1ff03881fc382acc6277e071351f53dade63ae906f4bc024419b0955c5db7"
 _FIRST = "1.8.3"
+#: What a host downloads of an image; the agents' own share of a release is what takes time.
+SIZE_MB = 4
 #: A jump of the clock is made in steps, so that what is due on the way is not late.
 _STEP_S = 60.0
 
@@ -108,12 +111,14 @@ class Shops(Shell):
                 "main": {
                     "image": self.image,
                     "platforms": ["linux/amd64", "linux/arm64"],
-                    "size_mb": 40,
+                    "size_mb": SIZE_MB,
                 }
             },
             "variables": {"version": version},
         }
         self._write(f"inventory/workloads/{workload}.yaml", said | more)
+        if "AWS_ENDPOINT_URL" in self.env:
+            self.behave(self.image)
         return self.image
 
     def template(self, body: dict[str, Any], workload: str = "till") -> None:
@@ -156,15 +161,16 @@ class Shops(Shell):
         assert ran.code == 0, ran.err
         return ran.document
 
-    def verdicts(self) -> dict[str, str]:
-        """By store, how its service stands in the latest rollout."""
-        return {change["store"]: change["stands"] for change in self.status()["changes"]}
+    def verdicts(self, ran: Ran | None = None) -> dict[str, str]:
+        """By store, how it stands: in what ``--json`` printed, else in the latest rollout."""
+        document = ran.document if ran else self.status()
+        return {change["store"]: change["stands"] for change in document["changes"]}
 
     # What happens to shops.
 
     def behave(self, image: str, **behaviour: Any) -> None:
         """Say what an image does, as ``run="crash"``; nothing makes it good again."""
-        self.control("images", {image: behaviour or None}, "PUT")
+        self.control("images", {image: {"size_mb": SIZE_MB, **behaviour}}, "PUT")
 
     def cut(self, *stores: str) -> None:
         """Cut links."""
@@ -180,6 +186,13 @@ class Shops(Shell):
         """Let links come and go."""
         for store in stores:
             self.control("flap", {"target": store, "every_s": every_s, "down_s": down_s})
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        """Until it is so; shops need a moment."""
+        deadline = time.monotonic() + HANGS_S
+        while not true():
+            assert time.monotonic() < deadline, "it never came true"
+            time.sleep(0.1)
 
     def pass_time(self, seconds: float) -> None:
         """Jump ahead; what is due on the way happens."""
@@ -215,6 +228,11 @@ class Shops(Shell):
         said = self.aws("ecs").describe_task_definition(taskDefinition=task_definition)
         [container, *_] = said["taskDefinition"]["containerDefinitions"]
         return str(next(e["value"] for e in container["environment"] if e["name"] == "VERSION"))
+
+    def touched(self) -> tuple[list[str], list[str]]:
+        """Shops that were given a second deployment, and the others."""
+        hit = [store for store in self.stores if len(self.deployments(store)) > 1]
+        return hit, [store for store in self.stores if store not in hit]
 
     def tasks(self, store: str, status: str = "RUNNING") -> list[dict[str, Any]]:
         """Tasks of a shop whose desired status is this."""
@@ -301,11 +319,12 @@ class Chain:
             chain.shop(store, **shop_of(store))
         options = () if self._env else ("--rate", str(RATE), "--start", START)
         self._done(chain.fleet("sandbox", "up", "--detach", *options))
-        if not self._env:
+        if not self._env:  # it has just begun
             for line in chain.fleet("sandbox", "env").out.splitlines():
                 name, _, value = line.removeprefix("export ").partition("=")
                 self._env[name] = value.strip("'\"")
             chain.env |= self._env
+            chain.behave(chain.image)
         self._done(chain.fleet("register", *new, "--accept-new-host-keys", "--yes"))
         chain.policy(concurrency="100%", canary=BATCH, waves=["100%"], bake="1s", settle="1s")
         stores = [word for store in new for word in ("--store", store)]
