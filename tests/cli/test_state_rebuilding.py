@@ -1,0 +1,57 @@
+"""Restoring lost records: what was found is shown, what was not read is no success."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.cli import state_rebuilding
+from fleet.cli.state_rebuilding import rebuild_state
+from fleet.cli.wiring import records_from_environment
+from fleet.decide.rebuild import Rebuilt
+from fleet.engine.rebuild import Restored
+from tests import rollouts
+
+INVENTORY = Path(__file__).resolve().parents[2] / "inventory"
+
+pytestmark = pytest.mark.usefixtures("desk")
+
+
+@pytest.fixture
+def restored(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """One rollout is found at AWS; stores that could not be read may be put in here."""
+    unread: dict[str, str] = {}
+    one = Rebuilt("ro-118", rollouts.spec(), rollouts.BEGAN, rollouts.changes())
+
+    def rebuild_records(_wiring: Any, *, caller: str) -> Restored:
+        assert caller == rollouts.CALLER
+        return Restored((one,), frozenset({"ro-118"}), unread)
+
+    monkeypatch.setattr(state_rebuilding, "rebuild_records", rebuild_records)
+    monkeypatch.setattr(
+        state_rebuilding, "fleet_callers", lambda _wiring, *, tell: (rollouts.CALLER,)
+    )
+    return unread
+
+
+def test_what_was_found_is_shown_and_audited(
+    restored: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rebuild_state(INVENTORY, as_json=False) == 0
+
+    assert "1 of 1 rollouts were added" in capsys.readouterr().out
+    with records_from_environment() as records:
+        [run] = records.runs()
+        [entry] = records.audit_of(run.id)
+    assert (run.outcome, entry.detail["added"]) == ("done", ["ro-118"])
+
+
+def test_a_store_that_was_not_read_is_no_success(
+    restored: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    restored["store-001"] = "AccessDenied"
+
+    assert rebuild_state(INVENTORY, as_json=True) == 1
+
+    assert json.loads(capsys.readouterr().out)["not_read"] == {"store-001": "AccessDenied"}
