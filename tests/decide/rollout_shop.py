@@ -44,7 +44,6 @@ class Fate:
     old: int = 5
     zone: str = "Europe/London"
     hand: int | None = None
-    variant: str = "arm64"
 
 
 @dataclass
@@ -73,6 +72,7 @@ class Shop:
     killed: bool = False
     pulls_left: int = 0
     busy_s: float = 0.0
+    tags: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.pulls_left = self.fate.pulls
@@ -261,8 +261,6 @@ class Shop:
                 events,
             ),
         )
-
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 def revision(number: int) -> str:
