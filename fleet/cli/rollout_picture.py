@@ -1,6 +1,7 @@
 """The picture of a rollout on a terminal: looks at the records now and then, and redraws."""
 
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,8 @@ from fleet.report.times import clock
 
 #: Wall seconds between two looks at the records.
 LOOK_S = 1.0
+#: Rest after a look, in times of what it took: whoever ticks in this process comes first.
+REST = 4
 #: Redraws a second, so that a resized terminal is soon whole again.
 REDRAWS = 4
 
@@ -76,8 +79,11 @@ class Picture:
             return self._latest
 
     def _keep_looking(self) -> None:
-        while not self._closed.wait(LOOK_S):
+        took = 0.0
+        while not self._closed.wait(max(LOOK_S, REST * took)):
+            began = time.monotonic()
             self._glance()
+            took = time.monotonic() - began
 
     def _glance(self) -> None:
         """Look once. What cannot be read now leaves the last picture, which says how old it is."""
