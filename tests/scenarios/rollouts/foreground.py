@@ -1,0 +1,38 @@
+"""A rollout that runs while something else happens, and the time for it to happen in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.scenarios.conftest import Started
+from tests.scenarios.rollouts.conftest import RATE, Shops
+
+#: Exit codes of a rollout that does not end with 0 or 1.
+REFUSED, WAITS, HALTED, LOCKED, INTERRUPTED = 2, 3, 4, 5, 130
+
+#: A first wave of two, and a bake of which nobody sees the end while the clock goes slowly.
+TWO_FIRST: dict[str, Any] = {"canary": 2, "waves": ["100%"], "bake": "10m"}
+#: Sandbox seconds per second then; the budgets of calls need some.
+SLOW = 10
+
+
+@contextmanager
+def slowed(shops: Shops) -> Iterator[None]:
+    """Let the clock of this worker's sandbox go slowly, so that commands take no time of it."""
+    shops.control("clock", {"rate": SLOW}, "PUT")
+    try:
+        yield
+    finally:
+        shops.control("clock", {"rate": RATE}, "PUT")
+
+
+def began(shops: Shops, *words: str) -> Started:
+    """A rollout in the foreground whose canary of two has been sent, and nothing else."""
+    running = shops.start("rollout", "--all", "--yes", "--canary", *words)
+    running.wait_for(" sent\n")
+    return running
+
+
+def running(shops: Shops, version: str) -> list[str]:
+    """Shops whose service is set to a version, as ECS says."""
+    return [store for store in shops.stores if shops.runs(store) == version]
