@@ -157,7 +157,7 @@ def _wait_for_answer(wiring: Wiring, word: Word, said: Verb, obeyer: str, talk: 
     with leaves_at_once(lambda: "left; what was said stays said"):
         for _ in range(int(ANSWER_WITHIN_S / LOOK_S)):
             answer = _answer(wiring, said)
-            if answer and talk.is_terminal:  # elsewhere it was one of the lines
+            if answer:
                 talk.print(f"{said.rollout}: {answer}")
                 return
             pause.wait(LOOK_S)
