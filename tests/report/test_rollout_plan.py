@@ -67,7 +67,7 @@ def test_a_difference_is_shown_once_with_the_stores_that_it_touches() -> None:
 def test_each_of_few_stores_has_a_line_with_its_wave_and_its_reason() -> None:
     rows = [line for line in text(mixed()).splitlines() if line.startswith("store-001")]
     assert rows[0].split() == [
-        *("store-001", "wave", "3", "telemetry-amd64", "owed", "tel-1", "is", "not", "connected")
+        *("store-001", "wave", "1", "telemetry-amd64", "owed", "tel-1", "is", "not", "connected")
     ]
 
 
