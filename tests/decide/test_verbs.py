@@ -43,9 +43,7 @@ def tell(rows: Board, name: VerbName, *stores: str, why: str = "") -> str:
 
 
 @pytest.mark.parametrize(("name", "phase"), EVERYTHING)
-def test_a_word_leads_from_a_phase_to_the_one_it_is_meant_for(
-    name: VerbName, phase: Phase
-) -> None:
+def test_a_word_leads_from_a_phase_to_the_one_it_is_meant_for(name: VerbName, phase: Phase) -> None:
     rows = mixed(phase)
     tell(rows, name)
     assert rows.rollout.phase is LEADS_TO[name].get(phase, phase)
@@ -155,9 +153,7 @@ def test_a_done_rollout_waits_for_its_owed_stores_for_as_long_as_its_patience() 
 
 
 def test_owed_stores_are_asked_at_once_when_a_done_rollout_is_resumed() -> None:
-    rows = board(
-        parked(look_at=after(900)), phase=Phase.DONE, wave=2, finished_at=after(30)
-    )
+    rows = board(parked(look_at=after(900)), phase=Phase.DONE, wave=2, finished_at=after(30))
     tell(rows, VerbName.RESUME)
     assert rows.changes[0].look_at is None
 
