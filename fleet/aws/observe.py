@@ -104,7 +104,7 @@ def container_instances(
             them is no longer there or not ACTIVE, the cluster is listed after all.
     """
     if known:
-        told = container_instances_by_arn(shard, cluster, known)
+        told = _described(shard, cluster, known)
         if len(told.value) == len(set(known)) and all(i.status == "ACTIVE" for i in told.value):
             return told
     arns: list[str] = []
@@ -113,7 +113,7 @@ def container_instances(
         for reply in pages(shard, LIST_CONTAINER_INSTANCES, cluster=cluster, maxResults=BATCH):
             times.append(reply.at)
             arns += items(reply, "containerInstanceArns", LIST_CONTAINER_INSTANCES)
-        described = container_instances_by_arn(shard, cluster, arns)
+        described = _described(shard, cluster, arns)
         found = described.value
         times += [described.at] if arns else []
     except AwsError as error:
@@ -124,7 +124,7 @@ def container_instances(
     return Reading(alive, oldest(times, shard))
 
 
-def container_instances_by_arn(
+def _described(
     shard: Shard, cluster: str, arns: Sequence[str]
 ) -> Reading[tuple[ContainerInstance, ...]]:
     """These container instances, as far as ECS knows them; a call per 100."""

@@ -173,10 +173,5 @@ def service_deployment_of(
 
 
 @part_of(DESCRIBE_SERVICE_DEPLOYMENTS)
-def service_of_deployment(raw: Mapping[str, Any]) -> str:
-    """Name of the service that a deployment is of."""
-    return clean(raw["serviceArn"]).rpartition("/")[2]
-
-
 def _seconds(at: datetime | None) -> float:
     return at.timestamp() if at else 0.0

@@ -20,13 +20,12 @@ from fleet.aws.actions import (
     LIST_TASKS,
     Action,
 )
-from fleet.aws.observe import clusters, container_instances
+from fleet.aws.observe import clusters
 from fleet.aws.paging import oldest, pages
 from fleet.aws.service_shapes import (
     revision_of,
     service_deployment_of,
     service_of,
-    service_of_deployment,
     target_of,
     task_of,
 )
@@ -114,8 +113,25 @@ def service_deployments(
     That ECS keeps them for services on external instances is not documented, so where it refuses
     the feature there are none. Records from before October 2024 have no target.
     """
-    read = _deployments(shard, cluster, [service], newest)
-    return Reading((read.value or {}).get(service, ()), read.at)
+    times: list[datetime] = []
+    raw: list[Mapping[str, Any]] = []
+    try:
+        listed = _unless_gone(partial(_newest, shard, cluster, service, newest))
+        if listed is None:
+            return Reading((), oldest(times, shard))
+        times.append(listed.at)
+        for batch in in_batches(listed.value, DEPLOYMENTS_PER_CALL):
+            reply = shard.call(DESCRIBE_SERVICE_DEPLOYMENTS, serviceDeploymentArns=list(batch))
+            times.append(reply.at)
+            refuse_failures(reply, DESCRIBE_SERVICE_DEPLOYMENTS)
+            raw += items(reply, "serviceDeployments", DESCRIBE_SERVICE_DEPLOYMENTS)
+        targets = _targets(shard, [target_of(one) for one in raw])
+    except AwsError as error:
+        if error.code != "UnsupportedFeatureException":
+            raise
+        return Reading((), oldest(times, shard))
+    found = tuple(service_deployment_of(one, targets) for one in raw)
+    return Reading(_by_age(found), oldest(times, shard))
 
 
 def store_view(
@@ -124,16 +140,12 @@ def store_view(
     cluster: str,
     *,
     services: Sequence[str] | None,
-    deep: bool,
     known: Cluster | None = None,
 ) -> StoreView:
-    """What AWS says of one store.
-
-    A shallow view costs two calls, a deep one five more and three for deployment records.
+    """What AWS says of one store's cluster and services, in two calls; the rest is not read.
 
     Args:
         services: names to look at; None for every service of the cluster.
-        deep: read tasks, container instances and deployment records too.
         known: the cluster where the caller has read it just now, which saves a call: ``clusters``
             reads a hundred at once.
 
@@ -147,7 +159,7 @@ def store_view(
     """
     view = _View(shard, store_id, cluster)
     try:
-        view.read(services, deep=deep, known=known)
+        view.read(services, known)
     except (CredentialsError, Throttled):
         raise
     except AwsUnreachable as error:
@@ -170,15 +182,12 @@ class _View:
         self._parts: dict[str, Any] = {}
         self.problem = ""
 
-    def read(self, names: Sequence[str] | None, *, deep: bool, known: Cluster | None) -> None:
+    def read(self, names: Sequence[str] | None, known: Cluster | None) -> None:
         cluster = known
         if cluster is None:
             cluster = self._take(clusters(self._shard, [self._name])).get(self._name)
         if cluster is None or cluster.status == "INACTIVE":
-            nothing = ("services", *(("instances", "tasks") if deep else ()))
-            self._parts = dict.fromkeys(nothing, ())
-            if deep:
-                self._parts["deployments"] = {}
+            self._parts["services"] = ()
             return
         self._parts["cluster"] = cluster
         if names is None:
@@ -187,17 +196,6 @@ class _View:
             seen = self._take(services(self._shard, self._name, names))
         alive = tuple(service for service in seen if service.status != "INACTIVE")
         self._parts["services"] = alive
-        if deep:
-            self._read_deep([service.name for service in alive])
-
-    def _read_deep(self, names: Sequence[str]) -> None:
-        self._parts["instances"] = self._take(container_instances(self._shard, self._name))
-        one = names[0] if len(names) == 1 else None
-        found = self._take(tasks(self._shard, self._name, one)) if names else ()
-        self._parts["tasks"] = tuple(task for task in found if task.service in names)
-        self._parts["deployments"] = self._take(
-            _deployments(self._shard, self._name, names, NEWEST)
-        )
 
     def _take(self, reading: Reading[T]) -> T:
         self._times.append(reading.at)
@@ -206,37 +204,6 @@ class _View:
     def made(self) -> StoreView:
         at = oldest(self._times, self._shard)
         return StoreView(self._store, at, **self._parts, problem=self.problem)
-
-
-def _deployments(
-    shard: Shard, cluster: str, names: Sequence[str], newest: int
-) -> Reading[dict[str, tuple[ServiceDeployment, ...]] | None]:
-    """Records by service name; None when this ECS keeps none for such services."""
-    times: list[datetime] = []
-    raw: list[Mapping[str, Any]] = []
-    try:
-        arns: list[str] = []
-        for name in names:
-            listed = _unless_gone(partial(_newest, shard, cluster, name, newest))
-            if listed is not None:
-                times.append(listed.at)
-                arns += listed.value
-        for batch in in_batches(arns, DEPLOYMENTS_PER_CALL):
-            reply = shard.call(DESCRIBE_SERVICE_DEPLOYMENTS, serviceDeploymentArns=list(batch))
-            times.append(reply.at)
-            refuse_failures(reply, DESCRIBE_SERVICE_DEPLOYMENTS)
-            raw += items(reply, "serviceDeployments", DESCRIBE_SERVICE_DEPLOYMENTS)
-        targets = _targets(shard, [target_of(one) for one in raw])
-    except AwsError as error:
-        if error.code != "UnsupportedFeatureException":
-            raise
-        return Reading(None, oldest(times, shard))
-    found: dict[str, tuple[ServiceDeployment, ...]] = dict.fromkeys(names, ())
-    for one in raw:
-        name = service_of_deployment(one)
-        found[name] = (*found.get(name, ()), service_deployment_of(one, targets))
-    told = {name: _by_age(records) for name, records in found.items()}
-    return Reading(told, oldest(times, shard))
 
 
 def _newest(shard: Shard, cluster: str, service: str, newest: int) -> Reading[list[str]]:

@@ -22,7 +22,7 @@ def installer(
     """
     from fleet.aws.installer import fetch_installer
     from fleet.cli.wiring import open_wiring
-    from fleet.engine.installing import Script
+    from fleet.engine.host_run import Script
     from fleet.errors import UsageError
     from fleet.files import save_installer_pin
 

@@ -44,13 +44,6 @@ class Evidence:
         )
 
     @property
-    def is_active(self) -> bool:
-        """The host itself says that all three services run."""
-        facts = self.facts
-        docker = facts.docker is not None and facts.docker.active
-        return docker and facts.ssm.active and facts.ecs.active
-
-    @property
     def orphans(self) -> tuple[ManagedInstance, ...]:
         """Nodes that carry this host's name and that it does not hold; see ``is_ours``."""
         name = activation_name(self.host)

@@ -147,7 +147,7 @@ def _plan_host(case: Case, host: Host, nodes_ahead: int) -> HostPlan:
     if case.store.lifecycle is Lifecycle.CLOSED:
         fix = f"lifecycle of {case.store.id} in the inventory"
         return HostPlan(host, found, refusal="the store is closed", fix=fix)
-    if found.host_class is HostClass.ASLEEP and evidence.is_active:
+    if found.host_class is HostClass.ASLEEP and not evidence.facts.inactive:
         # Agents that run may only need a moment: it takes the SSM agent up to 30 minutes to come
         # back by itself, and a run that was stopped while verifying left just this.
         return HostPlan(host, found, steps=(Await("all three services run on the host"),))

@@ -88,14 +88,9 @@ def on_host_words(facts: HostFacts) -> str:
     """What a host said of itself, in few words that change only when it does."""
     if facts.docker is None and not facts.ssm.instance_id and not facts.ecs.installed:
         return "nothing installed"
-    active = {
-        "docker": facts.docker is not None and facts.docker.active,
-        "ssm": facts.ssm.active,
-        "ecs": facts.ecs.active,
-    }
-    if all(active.values()):
+    if not facts.inactive:
         return ALL_ACTIVE
-    return f"{', '.join(name for name, runs in active.items() if not runs)} not active"
+    return f"{', '.join(facts.inactive)} not active"
 
 
 def store_status(readings: StoreReadings, hosts: Sequence[Host] | None = None) -> StoreStatus:

@@ -8,7 +8,7 @@ from fleet.aws import observe
 from fleet.aws.installer import fetch_installer
 from fleet.aws.session import Shard
 from fleet.decide.preflight import CLOCK_FAIL_S, CLOCK_WARN_S
-from fleet.engine.installing import Script
+from fleet.engine.host_run import Script
 from fleet.engine.ledgers import check_caller
 from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError

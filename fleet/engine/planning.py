@@ -256,9 +256,7 @@ class Readings:
             return StoreView(store.id, now, cluster=cluster, services=(), instances=())
         shard = self._shard(_key(store))
         try:
-            view = store_view(
-                shard, store.id, store.cluster, services=None, deep=False, known=cluster
-            )
+            view = store_view(shard, store.id, store.cluster, services=None, known=cluster)
             if view.problem:
                 return view
             instances = observe.container_instances(shard, store.cluster)

@@ -18,7 +18,8 @@ from fleet.aws.session import Shard
 from fleet.decide.onboarding import Case, Unread, adds_node, plan_store
 from fleet.decide.preflight import endpoints
 from fleet.decide.status import on_host_words
-from fleet.engine.installing import HostRun, Script, run_host
+from fleet.engine.host_run import HostRun, Script
+from fleet.engine.installing import run_host
 from fleet.engine.ledgers import ShardView, check_caller, read_store
 from fleet.engine.tally import Tally
 from fleet.engine.wiring import Wiring
@@ -321,7 +322,7 @@ def _look_again(wiring: Wiring, prepared: Prepared, store: Store, host: Host) ->
 
 def _run(clusters: "_Clusters", run: HostRun) -> HostResult:
     try:
-        if _installs(run.plan) and not run.stopping:
+        if run.plan.has(Install) and not run.stopping:
             clusters.ensure(run.store_plan)
         return run_host(run)
     except Locked as error:
@@ -367,7 +368,7 @@ class _Clusters:
 
 def _script(wiring: Wiring, prepared: Prepared) -> Script | None:
     """The install script, fetched once and only if a plan needs it, and only if it is pinned."""
-    if not any(_installs(host) for plan in prepared.plans for host in plan.hosts):
+    if not any(host.has(Install) for plan in prepared.plans for host in plan.hosts):
         return None
     installer = wiring.fleet.installer
     content = fetch_installer(installer.bucket, installer.key, installer.region, clock=wiring.clock)
@@ -385,7 +386,3 @@ def _script(wiring: Wiring, prepared: Prepared) -> Script | None:
 def unchanged(plans: Sequence[StorePlan]) -> bool:
     """Whether the plans do nothing at all."""
     return not any(host.steps for plan in plans for host in plan.hosts)
-
-
-def _installs(plan: HostPlan) -> bool:
-    return any(isinstance(step, Install) for step in plan.steps)

@@ -185,9 +185,7 @@ def _read(shard: Shard, read: Read) -> StoreView:
     """Its services and container instances, and its tasks where they are asked for."""
     # The cluster is known to exist: naming it saves a call per store and tick.
     cluster = Cluster(read.cluster, "", "ACTIVE", 0)
-    view = store_view(
-        shard, read.store, read.cluster, services=read.services, deep=False, known=cluster
-    )
+    view = store_view(shard, read.store, read.cluster, services=read.services, known=cluster)
     if view.problem:
         return view
     try:

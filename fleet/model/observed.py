@@ -281,3 +281,13 @@ class HostFacts:
     unused_image_mb: int | None = None
     host_key: str = ""
     installing: str = ""
+
+    @property
+    def inactive(self) -> tuple[str, ...]:
+        """Which of docker, the SSM agent and the ECS agent do not run, in the order they start."""
+        runs = {
+            "docker": self.docker is not None and self.docker.active,
+            "ssm": self.ssm.active,
+            "ecs": self.ecs.active,
+        }
+        return tuple(name for name, active in runs.items() if not active)

@@ -193,6 +193,10 @@ class HostPlan:
     fix: str = ""
     locked: bool = False
 
+    def has(self, *kinds: type[HostStep]) -> bool:
+        """Whether one of its steps is of these kinds."""
+        return any(isinstance(step, kinds) for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:

@@ -105,7 +105,7 @@ CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, 
         DEPLOYMENTS,
     ),
     services.store_view: (
-        lambda s: services.store_view(s, "store-042", "store-042", services=None, deep=True),
+        lambda s: services.store_view(s, "store-042", "store-042", services=None),
         [
             {"clusters": [bodies.CLUSTER]},
             {"serviceArns": ["arn"]},
@@ -233,7 +233,7 @@ def test_every_function_that_calls_aws_is_in_the_table() -> None:
 
 ENGINE = Path(fleet.engine.__file__).parent
 MODULES = {
-    "register": ("register.py", "installing.py", "ledgers.py"),
+    "register": ("register.py", "installing.py", "activating.py", "ledgers.py"),
     "doctor": ("doctor.py",),
     "plan": ("planning.py",),
     "controller": ("shard_jobs.py",),

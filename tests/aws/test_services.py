@@ -26,8 +26,8 @@ PASSING = [
 ]
 
 
-def view(shard: Shard, *names: str, deep: bool = False, **more: Any) -> StoreView:
-    return services.store_view(shard, STORE, STORE, services=list(names) or None, deep=deep, **more)
+def view(shard: Shard, *names: str, **more: Any) -> StoreView:
+    return services.store_view(shard, STORE, STORE, services=list(names) or None, **more)
 
 
 def test_a_service_is_read_with_its_deployments_tags_and_settings(
@@ -241,55 +241,10 @@ def test_a_cluster_that_the_caller_has_read_is_not_read_again(
     assert counter.attempts["ecs:DescribeClusters"] == 1
 
 
-def test_a_deep_view_has_everything(shard: Shard, shops: Shops) -> None:
-    worker = shops.host()
-    shops.create("vision")
-    shops.create("telemetry")
-    shops.settle()
-    seen = view(shard, deep=True)
-    assert seen.services is not None
-    assert {service.name for service in seen.services} == {"vision", "telemetry"}
-    assert [one.arn for one in seen.instances or ()] == [worker.host.arn]
-    assert sorted(task.service for task in seen.tasks or ()) == ["telemetry", "vision"]
-    assert {name: len(told) for name, told in (seen.deployments or {}).items()} == {
-        "vision": 1,
-        "telemetry": 1,
-    }
-    assert seen.cluster is not None
-    assert seen.cluster.name == STORE
-
-
-def test_a_deep_view_leaves_out_tasks_of_services_that_were_not_asked_for(
-    shard: Shard, shops: Shops
-) -> None:
-    shops.host()
-    for name in ("vision", "telemetry", "radio"):
-        shops.create(name)
-    shops.settle()
-    seen = view(shard, "vision", "telemetry", deep=True)
-    assert {task.service for task in seen.tasks or ()} == {"vision", "telemetry"}
-    assert set(seen.deployments or ()) == {"vision", "telemetry"}
-
-
-def test_a_host_that_is_away_shows_in_the_view_while_its_task_still_runs_on_paper(
-    shard: Shard, shops: Shops
-) -> None:
-    worker = shops.host()
-    shops.create()
-    shops.settle()
-    worker.cut()
-    shops.settle(400)
-    seen = view(shard, "vision", deep=True)
-    assert [one.agent_connected for one in seen.instances or ()] == [False]
-    assert [task.last_status for task in seen.tasks or ()] == ["RUNNING"]
-
-
-@pytest.mark.parametrize("deep", [False, True])
-def test_a_store_without_a_cluster_has_nothing_and_no_problem(shard: Shard, deep: bool) -> None:
-    seen = services.store_view(shard, STORE, "nowhere", services=["vision"], deep=deep)
+def test_a_store_without_a_cluster_has_nothing_and_no_problem(shard: Shard) -> None:
+    seen = services.store_view(shard, STORE, "nowhere", services=["vision"])
     assert (seen.cluster, seen.services, seen.problem) == (None, (), "")
-    unread = (None, None, None)
-    assert (seen.instances, seen.tasks, seen.deployments) == (((), (), {}) if deep else unread)
+    assert (seen.instances, seen.tasks, seen.deployments) == (None, None, None)
 
 
 def test_a_deleted_service_is_not_in_a_view(shard: Shard, shops: Shops) -> None:
@@ -310,7 +265,7 @@ def test_a_view_is_as_old_as_its_oldest_part(canned: Canned, open_shard: Open) -
     assert view(open_shard(), "a").at == datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
-def test_where_ecs_keeps_no_records_of_deployments_they_are_unread_and_no_problem(
+def test_where_ecs_keeps_no_records_of_deployments_there_are_none_and_no_problem(
     shard: Shard, shops: Shops
 ) -> None:
     shops.host()
@@ -319,9 +274,6 @@ def test_where_ecs_keeps_no_records_of_deployments_they_are_unread_and_no_proble
     shops.rig.plane.faults.add(
         "ecs", "ListServiceDeployments", "UnsupportedFeatureException", 400, 2
     )
-    seen = view(shard, "vision", deep=True)
-    assert (seen.deployments, seen.problem) == (None, "")
-    assert len(seen.tasks or ()) == 1
     assert services.service_deployments(shard, STORE, "vision").value == ()
 
 
