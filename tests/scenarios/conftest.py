@@ -48,6 +48,11 @@ class Started:
         self._process = process
         self._said = said
 
+    @property
+    def said(self) -> str:
+        """What it said so far on stderr."""
+        return self._said.read_text()
+
     def wait_for(self, words: str) -> None:
         """Until it says these words on stderr."""
         deadline = time.monotonic() + HANGS_S
