@@ -312,7 +312,8 @@ def _finish(board: Board, actions: list[Action]) -> None:
     rollout = board.rollout
     if actions or rollout.finished_at is not None:
         return
-    if any(c.stage is Stage.SENDING for c in board.changes):
+    # A call in doubt, or a shop that is set back once it has closed.
+    if any(c.stage in {Stage.SENDING, Stage.UNDOING} for c in board.changes):
         return
     if rollout.phase is Phase.ABORTED:
         # What was sent stays, and is watched until it is known what became of it.
