@@ -160,6 +160,8 @@ class SandboxServer:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
+        except ConnectionResetError:
+            return web.Response()  # whoever asked was killed half-way; nobody reads this
         except SandboxError as error:
             return self._plain(503, f"{error} ({error.hint})" if error.hint else str(error))
         except web.HTTPException:

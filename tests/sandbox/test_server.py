@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -489,3 +490,17 @@ def test_a_code_that_comes_over_the_wire_is_in_no_log(
             {"X-Amz-Target": "AmazonSSM.RegisterManagedInstance"},
         )
     assert activation["ActivationCode"] not in caplog.text
+
+
+def test_whoever_ends_in_the_middle_of_a_request_is_no_failure_of_the_sandbox(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{site.server.port}\r\nContent-Length: 100\r\n\r\n"
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", site.server.port)) as asking:
+            asking.sendall(f"{head}half".encode())
+            # Let it be read before the connection is reset.
+            assert site.ask("GET", "/_sandbox/status")[0] == 200
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert site.ask("GET", "/_sandbox/status")[0] == 200
+    assert "failed" not in caplog.text
