@@ -1,16 +1,17 @@
 """What a tick makes of what it saw: rows move by their verdicts, and the story is told."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from fleet.decide.away import away_since, service_of
 from fleet.decide.board import Board, is_parked, is_sent
 from fleet.decide.verdict import has_health_check, judge
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
-from fleet.model.services import ServiceState, StoreView
+from fleet.model.services import ServiceDeployment, ServiceState, StoreView
 
 #: Seconds between looks at a store that was set back, until it runs what it ran before.
 UNDONE_LOOK_S = 30.0
+#: Seconds until a store is read again that could not be, while a call to it is in doubt.
+UNREAD_LOOK_S = 15.0
 #: Seconds between asking a store that is away whether it is back.
 RETURN_LOOK_S = 120.0
 #: Seconds between looks at a store that is away at its turn, until it counts as dark.
@@ -49,7 +50,7 @@ def _judge(board: Board, change: Change, view: StoreView) -> bool:
         return True
     moved = said.onto(change, board.now)
     if change.stage is Stage.PLANNED:
-        _see_planned(board, change, moved)
+        _see_planned(board, change, moved, _newest(change, view))
         return False
     board.put(moved)
     if moved.verdict is not change.verdict:
@@ -57,7 +58,13 @@ def _judge(board: Board, change: Change, view: StoreView) -> bool:
     return False
 
 
-def _see_planned(board: Board, before: Change, now: Change) -> None:
+def _newest(change: Change, view: StoreView) -> str:
+    """Id of the newest deployment of the change's service; "" without any."""
+    service = service_of(change, view)
+    return service.deployments[0].id if service is not None and service.deployments else ""
+
+
+def _see_planned(board: Board, before: Change, now: Change, deployment: str) -> None:
     """A row whose turn has come or is near: it parks, it is back, or it stays as it was."""
     come = _turn_has_come(board, before)
     if now.verdict is Verdict.PARKED and come:
@@ -75,7 +82,7 @@ def _see_planned(board: Board, before: Change, now: Change) -> None:
         away_since=now.away_since,
         looked_at=now.looked_at,
         look_at=None if now.away_since is None else board.in_seconds(AWAY_LOOK_S),
-        evidence=now.evidence,
+        evidence={**before.evidence, **now.evidence, "before": deployment},
     )
     if back:
         board.move(moved, wave=CONVOY)
@@ -88,28 +95,44 @@ def _turn_has_come(board: Board, change: Change) -> bool:
 
 
 def _resolve(board: Board, change: Change, view: StoreView) -> Change:
-    """Whether a call that was cut off went out: the service itself says so by what it runs."""
+    """Whether a call that was cut off went out: the service itself says so by what it runs.
+
+    Tags are set before the update, so they alone prove nothing. A service that runs what it ran
+    before was not told, unless ECS has a newer deployment of it than was seen just before the
+    call: then the breaker has restored it while nobody looked, and it is not sent again.
+    """
     if view.problem or view.services is None:
         return change
     service = service_of(change, view)
-    content = service.tags.get("fleet:content") if service else None
-    # Tags are set before the update, so they alone prove nothing.
-    if service is None or content != change.content or service.task_definition == change.previous:
+    if service is None or service.tags.get("fleet:content") != change.content:
         return board.move(change, stage=Stage.PLANNED)
+    newest = service.deployments[0] if service.deployments else None
+    target = service.task_definition
+    sent_at = newest.created_at if newest is not None else None
+    if target == change.previous:
+        before = change.evidence.get("before")
+        record = next(
+            (r for r in (view.deployments or {}).get(change.service, ()) if _is_other(r, change)),
+            None,
+        )
+        restored = newest is not None and before is not None and newest.id != before
+        if not restored or record is None:
+            return board.move(change, stage=Stage.PLANNED)
+        target, sent_at = record.task_definition, record.created_at
     return board.move(
         change,
         stage=Stage.SENT,
         verdict=Verdict.WAITING,
         reason="sent before the run was cut off",
-        target=service.task_definition,
-        sends=max(1, change.sends),
-        sent_at=_began(service) or view.at,
+        target=target,
+        sends=change.sends + 1,
+        sent_at=sent_at or view.at,
         look_at=board.now,
     )
 
 
-def _began(service: ServiceState) -> datetime | None:
-    return service.deployments[0].created_at if service.deployments else None
+def _is_other(record: ServiceDeployment, change: Change) -> bool:
+    return record.task_definition not in {"", change.previous}
 
 
 def _see_undone(board: Board, change: Change, view: StoreView) -> None:

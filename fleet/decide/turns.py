@@ -27,11 +27,13 @@ class Look:
     Attributes:
         services: names; read with the container instances, for who is connected.
         tasks: tasks too.
+        records: ECS's own records of deployments in any case, as where a call was cut off.
     """
 
     store: str
     services: tuple[str, ...]
     tasks: bool = False
+    records: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +217,9 @@ def is_quiet(view: StoreView, targets: Mapping[str, str]) -> bool:
 
 
 def _look(board: Board, store: str) -> Look:
-    services = tuple(sorted(c.service for c in board.of_store(store)))
-    return Look(store, services)
+    rows = board.of_store(store)
+    cut_off = any(c.stage is Stage.SENDING for c in rows)
+    return Look(store, tuple(sorted(c.service for c in rows)), tasks=cut_off, records=cut_off)
 
 
 def _capped(board: Board, looks: Iterable[Look]) -> Iterable[Look]:

@@ -45,6 +45,7 @@ class Read:
         tasks: tasks too, and deployment records where something went wrong.
         known: ARNs of its container instances, as far as somebody has seen them.
         targets: by service, the ARN that it was sent; "" or missing where nothing was.
+        records: with tasks, deployment records in any case.
     """
 
     store: str
@@ -53,6 +54,7 @@ class Read:
     tasks: bool = False
     known: tuple[str, ...] = ()
     targets: Mapping[str, str] = field(default_factory=dict)
+    records: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ def _with_tasks(shard: Shard, read: Read, view: StoreView) -> StoreView:
     one = read.services[0] if len(read.services) == 1 else None
     seen = read_tasks(shard, read.cluster, one, stopped=False)
     view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value), deployments={})
-    if is_quiet(view, read.targets):
+    if not read.records and is_quiet(view, read.targets):
         return view
     seen = read_tasks(shard, read.cluster, one)
     view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value))
@@ -265,6 +267,10 @@ def _send(
         )
         return Outcome.DONE, made.at, ""
     runs = service.task_definition
+    if runs == target and not write.previous and _gave_up(service):
+        # The same again would move nothing, and nothing that ran before is lost.
+        delete_service(shard, write.cluster, write.service, force=True)
+        return Outcome.LOST, at, "its first deployment failed, so it is made anew"
     counted = write.count is None or service.desired == write.count
     if runs == target and counted and not differing(write.settings, service.settings):
         return Outcome.ALREADY, at, ""
@@ -279,6 +285,12 @@ def _send(
         settings=write.settings,
     )
     return Outcome.DONE, done.at, ""
+
+
+def _gave_up(service: ServiceState) -> bool:
+    """Whether ECS's breaker ended the only deployment there was, with nothing to go back to."""
+    newest = service.deployments[0] if service.deployments else None
+    return newest is not None and newest.rollout_state == "FAILED"
 
 
 def _undo(

@@ -182,6 +182,7 @@ class _Tick:
                 look.tasks,
                 place.instances,
                 {c.service: c.target for c in self._board.of_store(look.store)},
+                look.records,
             )
             reads.setdefault((place.account, place.region), []).append(read)
         views: dict[str, StoreView] = {}
