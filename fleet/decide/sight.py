@@ -104,7 +104,9 @@ def _resolve(board: Board, change: Change, view: StoreView) -> Change:
     if view.problem or view.services is None:
         return change
     service = service_of(change, view)
-    if service is None or service.tags.get("fleet:content") != change.content:
+    if service is None or service.status != "ACTIVE":
+        return board.move(change, stage=Stage.PLANNED)
+    if service.tags.get("fleet:content") != change.content:
         return board.move(change, stage=Stage.PLANNED)
     newest = service.deployments[0] if service.deployments else None
     target = service.task_definition
