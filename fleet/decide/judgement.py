@@ -148,8 +148,10 @@ def undelivered(seen: Seen, reason: str) -> Judgement:
     after = replace(change, verdict=told.verdict, since=told.since, pulls_failed=tries)
     again = retry_at(after, seen.policy)
     if again is not None:
-        wait = min(SELDOM_S, max(1.0, (again - seen.at).total_seconds()))
-        told = replace(told, next_look_s=wait)
+        # It may be due for long: a rollout that stands sends nothing again.
+        left = (again - seen.at).total_seconds()
+        if left > 0:
+            told = replace(told, next_look_s=min(SELDOM_S, max(1.0, left)))
     return replace(told, pulls_failed=tries, retry_at=again)
 
 

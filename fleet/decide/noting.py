@@ -90,9 +90,12 @@ def _by_hand(board: Board, change: Change, one: Written) -> None:
 def _undone(board: Board, change: Change, one: Written) -> None:
     if one.outcome in {Outcome.DONE, Outcome.ALREADY}:
         back = f"back to {_short(change.previous)}" if change.previous else "removed again"
+        # Dark it would owe the release, and be sent it when it is back.
+        stays = change.verdict is Verdict.DARK and change.evidence.get("stays_back")
         board.move(
             change,
             stage=Stage.UNDONE,
+            verdict=Verdict.WAITING if stays else change.verdict,
             reason=f"{back}: {change.reason}",
             look_at=board.in_seconds(FIRST_LOOK_S),
             evidence={**change.evidence, "settled": False},
@@ -101,7 +104,9 @@ def _undone(board: Board, change: Change, one: Written) -> None:
     elif one.outcome in {Outcome.BY_HAND, Outcome.GONE}:
         _by_hand(board, change, one)
     else:
-        # It stays to be undone: the next tick tries again.
+        # It stays to be undone, and AWS is asked again after a while.
+        lost = one.outcome is Outcome.LOST
+        board.move(change, look_at=board.in_seconds(FIRST_LOOK_S if lost else REFUSED_WAIT_S))
         board.say("problem", f"{change.service} is not set back yet: {one.words}", change.store)
 
 

@@ -14,7 +14,7 @@ from fleet.decide.darkness import Finding, darkness
 from fleet.decide.gate import count, evaluate
 from fleet.decide.turns import Turn, flying, is_next, places, untouched
 from fleet.decide.verdict import owes, was_applied
-from fleet.decide.waking import may_undo, next_tick, pulls_again_at
+from fleet.decide.waking import next_tick, pulls_again_at, undo_at
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.rollout import (
     CONVOY,
@@ -256,7 +256,7 @@ def _take_back(board: Board) -> None:
             why = "dark at the end of the rollout: ECS would apply it while nobody looks"
         else:
             continue
-        board.move(change, stage=Stage.UNDOING, reason=why)
+        board.move(change, stage=Stage.UNDOING, reason=why, look_at=None)
 
 
 def _roll_back(board: Board) -> None:
@@ -265,7 +265,7 @@ def _roll_back(board: Board) -> None:
         return
     for change in board.changes:
         if change.sends and change.stage in {Stage.SENT, Stage.PLANNED}:
-            board.move(change, stage=Stage.UNDOING, reason=board.rollout.why)
+            board.move(change, stage=Stage.UNDOING, reason=board.rollout.why, look_at=None)
 
 
 def _is_closing(board: Board, change: Change) -> bool:
@@ -278,7 +278,7 @@ def _undo(board: Board) -> list[Action]:
     return [
         Action(ActionKind.UNDO, c.store, c.service, c.reason)
         for c in board.changes
-        if c.stage is Stage.UNDOING and may_undo(board, c)
+        if c.stage is Stage.UNDOING and undo_at(board, c) == board.now
     ]
 
 

@@ -102,7 +102,7 @@ def _resolve(board: Board, change: Change, view: StoreView) -> Change:
     call: then the breaker has restored it while nobody looked, and it is not sent again.
     """
     if view.problem or view.services is None:
-        return change
+        return board.move(change, look_at=board.in_seconds(UNREAD_LOOK_S))
     service = service_of(change, view)
     if service is None or service.status != "ACTIVE":
         return board.move(change, stage=Stage.PLANNED)

@@ -47,14 +47,20 @@ def next_tick(
 
 
 def _due_at(board: Board) -> Callable[[Change], datetime | None]:
+    runs = board.rollout.phase is Phase.RUNNING
+
     def due_at(change: Change) -> datetime | None:
         if change.stage is Stage.UNDOING:
-            return board.now if may_undo(board, change) else _opens(board, change)
+            return undo_at(board, change)
         if is_watched(board, change):
-            moments = (change.look_at or board.now, pulls_again_at(board, change))
+            # Nothing is sent again while the rollout stands, however long that has been due.
+            again = pulls_again_at(board, change) if runs else None
+            moments = (change.look_at or board.now, again)
             return min(at for at in moments if at is not None)
-        # Its turn was put off: its hosts are away for a moment, or AWS refused it.
-        return change.look_at if change.stage is Stage.PLANNED else None
+        # Its turn was put off: its hosts are away for a moment, or AWS refused it. Once that is
+        # over it waits for a place or its window, of which others tell.
+        put_off = change.look_at is not None and change.look_at > board.now
+        return change.look_at if change.stage is Stage.PLANNED and put_off else None
 
     return due_at
 
@@ -63,6 +69,13 @@ def pulls_again_at(board: Board, change: Change) -> datetime | None:
     """When what could not be pulled is sent again; None for never, or when it was pulled."""
     policy = board.rollout.spec.policy
     return retry_at(change, policy) if change.stage is Stage.SENT else None
+
+
+def undo_at(board: Board, change: Change) -> datetime | None:
+    """When a store may be set back: now, when AWS is asked again, or in its next window."""
+    if not may_undo(board, change):
+        return _opens(board, change)
+    return max(board.now, change.look_at or board.now)
 
 
 def may_undo(board: Board, change: Change) -> bool:
