@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.scenarios.conftest import Started
@@ -28,11 +29,24 @@ def slowed(shops: Shops) -> Iterator[None]:
 
 def began(shops: Shops, *words: str) -> Started:
     """A rollout in the foreground whose canary of two has been sent, and nothing else."""
-    running = shops.start("rollout", "--all", "--yes", "--canary", *words)
-    running.wait_for(" sent\n")
+    with slowed(shops):
+        running = shops.start("rollout", "--all", "--yes", "--canary", *words)
+        running.wait_for(" sent\n")
     return running
 
 
 def running(shops: Shops, version: str) -> list[str]:
     """Shops whose service is set to a version, as ECS says."""
     return [store for store in shops.stores if shops.runs(store) == version]
+
+
+def now(shops: Shops) -> datetime:
+    """The sandbox's time, which runs on."""
+    return datetime.fromtimestamp(shops.control("clock", {}, "GET")["now"], UTC)
+
+
+def sent_at(shops: Shops, store: str) -> datetime:
+    """When ECS was told of a shop's newest revision."""
+    at = shops.deployments(store)[-1]["createdAt"]
+    assert isinstance(at, datetime)
+    return at.astimezone(UTC)
