@@ -20,7 +20,7 @@ from fleet.aws.paging import pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import clean, ecs_tags, items, part_of, tags_of
 from fleet.errors import AwsError, AwsUnreachable
-from fleet.model.desired import TaskDefinition
+from fleet.model.desired import ADDED_BY_ECS, ECS_DEFAULTS, TaskDefinition
 
 CONTENT_TAG = "fleet:content"
 #: Largest page of ListTaskDefinitions.
@@ -30,30 +30,6 @@ PAGE = 100
 LOOK_BACK = 20
 #: How often a registration is begun whose reply was lost and that the look did not find.
 TRIES = 3
-#: What ECS adds to what was registered; the rest is the input, word for word.
-ADDED = frozenset(
-    {
-        "taskDefinitionArn",
-        "revision",
-        "status",
-        "requiresAttributes",
-        "compatibilities",
-        "registeredAt",
-        "registeredBy",
-        "deregisteredAt",
-        "deleteRequestedAt",
-    }
-)
-#: Values that ECS fills in where nothing was said (ECS API reference, "Default").
-DEFAULTS: Mapping[str, Any] = {
-    "essential": True,
-    "protocol": "tcp",
-    "networkMode": "bridge",
-    "interval": 30,
-    "timeout": 5,
-    "retries": 3,
-    "restartAttemptPeriod": 300,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +144,7 @@ def same(wanted: Any, registered: Any, key: str = "") -> bool:
     Lists of names and values (environment, secrets, options) have no order; ECS returns them in
     another one than it was given.
     """
-    default = DEFAULTS.get(key)
+    default = ECS_DEFAULTS.get(key)
     one = default if wanted is None else wanted
     other = default if registered is None else registered
     if _is_nothing(one) and _is_nothing(other):
@@ -213,7 +189,7 @@ def _registered(body: Mapping[str, Any]) -> Registered:
     raw = body["taskDefinition"]
     return Registered(
         arn=clean(raw["taskDefinitionArn"]),
-        body={name: value for name, value in raw.items() if name not in ADDED},
+        body={name: value for name, value in raw.items() if name not in ADDED_BY_ECS},
         content=clean(tags_of(body.get("tags")).get(CONTENT_TAG, "")),
     )
 

@@ -8,34 +8,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fleet.model.desired import ADDED_BY_ECS, ECS_DEFAULTS
 from fleet.model.printable import printable
 
-#: What ECS adds to a body that was registered (ECS API reference, TaskDefinition); and what fleet
-#: never compares.
-ADDED = frozenset(
-    {
-        "taskDefinitionArn",
-        "revision",
-        "status",
-        "requiresAttributes",
-        "compatibilities",
-        "registeredAt",
-        "registeredBy",
-        "deregisteredAt",
-        "deleteRequestedAt",
-        "tags",
-    }
-)
-#: Values that ECS fills in where nothing was said (ECS API reference, "Default").
-DEFAULTS: Mapping[str, Any] = {
-    "essential": True,
-    "protocol": "tcp",
-    "networkMode": "bridge",
-    "interval": 30,
-    "timeout": 5,
-    "retries": 3,
-    "restartAttemptPeriod": 300,
-}
+#: What is never compared.
+IGNORED = ADDED_BY_ECS | {"tags"}
 #: By which of its keys an entry of a list is known from one revision to the next.
 _NAMED_BY = ("name", "containerPath", "containerPort", "sourceContainer", "containerName")
 _SECRET_NAME = re.compile(
@@ -100,7 +77,7 @@ def _leaves(body: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
     """Every value by its path; entries of lists by name, lists of plain values as one value."""
     if isinstance(body, Mapping):
         for key, value in body.items():
-            if path or key not in ADDED:
+            if path or key not in IGNORED:
                 inner = path if key == "containerDefinitions" and not path else (*path, str(key))
                 yield from _leaves(value, inner)
     elif _is_list(body) and body and all(isinstance(entry, Mapping) for entry in body):
@@ -129,7 +106,7 @@ def _by_name(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mappin
 def _said(path: tuple[str, ...], value: Any) -> Any:
     """A value with all ways of saying nothing made one."""
     if value is _MISSING:
-        value = DEFAULTS.get(path[-1]) if path else None
+        value = ECS_DEFAULTS.get(path[-1]) if path else None
     if _is_list(value):
         return list(value) or None
     return None if value in ("", 0, {}) and value is not False else value
@@ -153,7 +130,7 @@ def _line(path: tuple[str, ...], old: Any, new: Any) -> str:
 
 def _words(path: tuple[str, ...], value: Any) -> str:
     if value is _MISSING:
-        value = DEFAULTS.get(path[-1]) if path else None
+        value = ECS_DEFAULTS.get(path[-1]) if path else None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     if _is_secret(path, text):
         return _HIDDEN

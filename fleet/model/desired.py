@@ -9,6 +9,33 @@ from typing import Any
 
 from fleet.model.inventory import Architecture
 
+#: What DescribeTaskDefinition says beyond what was registered (ECS API reference, TaskDefinition).
+ADDED_BY_ECS = frozenset(
+    {
+        "taskDefinitionArn",
+        "revision",
+        "status",
+        "requiresAttributes",
+        "compatibilities",
+        "registeredAt",
+        "registeredBy",
+        "deregisteredAt",
+        "deleteRequestedAt",
+    }
+)
+
+
+#: Values that ECS fills in where nothing was said (ECS API reference, "Default").
+ECS_DEFAULTS: Mapping[str, Any] = {
+    "essential": True,
+    "protocol": "tcp",
+    "networkMode": "bridge",
+    "interval": 30,
+    "timeout": 5,
+    "retries": 3,
+    "restartAttemptPeriod": 300,
+}
+
 
 def content_of(body: Mapping[str, Any]) -> str:
     """The address of a task definition: SHA-256 (hex) over its canonical JSON.

@@ -112,7 +112,7 @@ def test_a_field_that_only_another_fleet_knows_is_refused() -> None:
 
 def test_a_field_that_every_spec_has_must_be_there() -> None:
     text = spec_text(spec()).replace('"release":', '"lease":', 1)
-    with pytest.raises(RecordsError, match="lease, release"):
+    with pytest.raises(RecordsError, match="lease is unknown, release is missing"):
         spec_from(text)
 
 
