@@ -106,8 +106,13 @@ def test_a_service_that_the_rollout_made_is_removed_again() -> None:
     assert row.reason.startswith("removed again")
 
 
-@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.LOST])
-def test_what_could_not_be_set_back_is_tried_again(outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "wait_s"), [(Outcome.REFUSED, REFUSED_WAIT_S), (Outcome.LOST, FIRST_LOOK_S)]
+)
+def test_what_could_not_be_set_back_is_tried_again_after_a_while(
+    outcome: Outcome, wait_s: float
+) -> None:
     row, rows = noted(UNDOING, outcome, "no")
-    assert row == UNDOING
+    assert row.stage is Stage.UNDOING
+    assert seconds(row.look_at) == 60 + wait_s
     assert [e.text for e in rows.events] == [f"{SERVICE} is not set back yet: no"]

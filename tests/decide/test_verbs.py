@@ -7,7 +7,7 @@ import pytest
 from fleet.decide.board import Board
 from fleet.decide.verbs import obey, who
 from fleet.model.rollout import CONVOY, Phase, Stage, VerbName, Verdict
-from tests.decide.boards import after, board, parked, planned, said, sent, seconds, undone
+from tests.decide.boards import after, board, parked, planned, said, seconds, sent, undone
 
 ENDED = (Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK)
 #: What becomes of the phase; those that are not named stay as they are.

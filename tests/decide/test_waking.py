@@ -125,6 +125,21 @@ def test_what_is_to_be_set_back_is_tried_at_once() -> None:
     assert wake(board(sent(stage=Stage.UNDOING), phase=Phase.ROLLING_BACK)) == 60
 
 
+def test_what_aws_would_not_set_back_is_asked_again_after_a_while() -> None:
+    row = sent(stage=Stage.UNDOING, look_at=after(120))
+    assert wake(board(row, phase=Phase.ROLLING_BACK)) == 120
+
+
+def test_a_paused_rollout_wakes_for_no_pull_that_it_would_not_try_again() -> None:
+    row = sent(verdict=Verdict.UNDELIVERED, since=after(-900), pulls_failed=1, look_at=after(180))
+    assert wake(board(row, phase=Phase.PAUSED)) == 180
+
+
+def test_a_store_whose_wait_is_over_and_that_has_no_place_wakes_nobody_at_once() -> None:
+    rows = board(sent("store-001", look_at=after(90)), planned("store-002", look_at=after(10)))
+    assert wake(rows) == 90
+
+
 def careful(row: Change, **fields: Any) -> Board:
     places = {"store-042": place(hours=opening(-3600, 3600))}
     return board(row, policy=CAREFUL, places=places, **fields)
