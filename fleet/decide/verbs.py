@@ -165,7 +165,15 @@ def _rollback(board: Board, verb: Verb) -> str:
     moved = {Stage.SENT, Stage.SENDING, Stage.SKIPPED}
     chosen = [c for c in _chosen(board, verb) if c.sends and c.stage in moved]
     for change in chosen:
-        board.move(change, stage=Stage.UNDOING, reason=_because(verb, "rollback"))
+        # A store that is named stays back, also when it was dark and would owe the release.
+        stays = {"stays_back": True} if verb.stores else {}
+        board.move(
+            change,
+            stage=Stage.UNDOING,
+            reason=_because(verb, "rollback"),
+            look_at=None,
+            evidence={**change.evidence, **stays},
+        )
     if not verb.stores:
         board.turn(Phase.ROLLING_BACK, _because(verb, "rolled back"), finished_at=None)
     elif board.rollout.finished_at is not None:
