@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from fleet.decide.board import Board, is_parked, is_sent
 from fleet.decide.calendar import window_at
 from fleet.decide.darkness import Finding, darkness
+from fleet.decide.freshness import mind_the_gap, watched
 from fleet.decide.gate import count, evaluate
 from fleet.decide.turns import Turn, flying, is_next, places, untouched
 from fleet.decide.verdict import owes, was_applied
@@ -144,7 +145,8 @@ def _judge_wave(board: Board, finding: Finding) -> Gate | None:
     else:
         rows = list(board.current)
         _note_baking(board, complete=not any(is_unsettled(board, c) for c in rows))
-        gate = _ask(board, rows, finding)
+        mind_the_gap(board)
+        gate = watched(board, rows, _ask(board, rows, finding), lambda c: _variant(board, c))
     if rollout.phase is not Phase.RUNNING or gate is None:
         return gate
     if returned is not None and returned.answer is Answer.HALT:
