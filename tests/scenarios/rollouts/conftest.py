@@ -1,17 +1,22 @@
 """Shops that run a first release, and a folder of its own for whoever rolls out the next one.
 
 One sandbox per worker holds all shops. A scenario takes some for itself: its inventory has no
-others, its records begin empty, and its releases are images that no other scenario knows.
+others, its records begin empty, and its releases are images that no other scenario knows. What it
+leaves behind is set back to the first release, and the shops are taken again by a later one.
 """
 
 import hashlib
 import json
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.scenarios.conftest import HANGS_S, Ran, Shell
 
@@ -19,7 +24,7 @@ START = "2026-11-24T00:00:00Z"
 #: Sandbox seconds per second: a canary of a minute's settling and two of bake takes a second.
 RATE = 200
 #: Shops that are brought up and registered at once.
-BATCH = 16
+BATCH = 24
 ACCOUNT, REGION = "emea-prod", "eu-west-1"
 #: Hardware variant of each second shop, and link of each second two.
 VARIANTS, LINKS = ("amd64", "arm64"), ("fibre", "lte")
@@ -64,11 +69,16 @@ class Shops(Shell):
         image: reference of the image that the inventory names now.
     """
 
-    def __init__(self, folder: Path, env: dict[str, str], stores: list[str]) -> None:
+    def __init__(
+        self, folder: Path, env: dict[str, str], clients: dict[str, Any], stores: list[str]
+    ) -> None:
         super().__init__(folder, env)
         self.stores = stores
+        self._clients = clients
         self.image = ""
         self._name = folder.name
+        self._taken_at = datetime.min.replace(tzinfo=UTC)
+        self._first: dict[str, dict[str, Any]] = {}
         self._fleet: dict[str, Any] = {
             "name": "shops",
             "accounts": {
@@ -91,6 +101,30 @@ class Shops(Shell):
         self._write_inventory()
         self.template(TEMPLATE)
         self.release(_FIRST, of="all shops")
+
+    def begin(self) -> None:
+        """Remember how the shops are now, to set them back to."""
+        self._taken_at = self.now()
+        self._first = {store: self.service(store) for store in self.stores}
+
+    def set_back(self, store: str) -> None:
+        """Let a shop run what it ran when it was taken, and nothing else."""
+        ecs, first = self.aws("ecs"), self._first[store]
+        for arn in ecs.list_services(cluster=store)["serviceArns"]:
+            if arn != first["serviceArn"]:
+                ecs.delete_service(cluster=store, service=arn, force=True)
+        now = self.service(store)
+        if now["taskDefinition"] != first["taskDefinition"] or now["desiredCount"] != 1:
+            ecs.update_service(
+                cluster=store,
+                service=first["serviceName"],
+                taskDefinition=first["taskDefinition"],
+                desiredCount=1,
+            )
+        added = {tag["key"] for tag in now["tags"]} - {tag["key"] for tag in first["tags"]}
+        ecs.tag_resource(resourceArn=first["serviceArn"], tags=first["tags"])
+        if added:
+            ecs.untag_resource(resourceArn=first["serviceArn"], tagKeys=sorted(added))
 
     # What is in the inventory.
 
@@ -187,6 +221,11 @@ class Shops(Shell):
         for store in stores:
             self.control("flap", {"target": store, "every_s": every_s, "down_s": down_s})
 
+    def now(self) -> datetime:
+        """The sandbox's time."""
+        with urllib.request.urlopen(self.env["FLEET_CLOCK"], timeout=HANGS_S) as reply:  # noqa: S310 - loopback
+            return datetime.fromtimestamp(json.load(reply)["now"], UTC)
+
     def wait_until(self, true: Callable[[], bool]) -> None:
         """Until it is so; shops need a moment."""
         deadline = time.monotonic() + HANGS_S
@@ -203,8 +242,10 @@ class Shops(Shell):
     # What is true, from boto3.
 
     def aws(self, service: str) -> Any:
-        """A boto3 client."""
-        return self.client(service, ACCOUNT, REGION)
+        """A boto3 client; one for all scenarios, because making one takes as long as ten calls."""
+        if service not in self._clients:
+            self._clients[service] = self.client(service, ACCOUNT, REGION)
+        return self._clients[service]
 
     def of(self, variant: str) -> list[str]:
         """Shops of a hardware variant."""
@@ -229,11 +270,6 @@ class Shops(Shell):
         [container, *_] = said["taskDefinition"]["containerDefinitions"]
         return str(next(e["value"] for e in container["environment"] if e["name"] == "VERSION"))
 
-    def touched(self) -> tuple[list[str], list[str]]:
-        """Shops that were given a second deployment, and the others."""
-        hit = [store for store in self.stores if len(self.deployments(store)) > 1]
-        return hit, [store for store in self.stores if store not in hit]
-
     def tasks(self, store: str, status: str = "RUNNING") -> list[dict[str, Any]]:
         """Tasks of a shop whose desired status is this."""
         ecs = self.aws("ecs")
@@ -249,14 +285,17 @@ class Shops(Shell):
         return self.version_of(running[0]["taskDefinitionArn"]) if running else ""
 
     def deployments(self, store: str) -> list[dict[str, Any]]:
-        """Service deployments of a shop's till, the oldest first."""
-        ecs, service = self.aws("ecs"), self.service(store)
-        listed = ecs.list_service_deployments(cluster=store, service=service["serviceName"])
+        """Service deployments of a shop's till since it was taken, the oldest first."""
+        listed = self.aws("ecs").list_service_deployments(
+            cluster=store,
+            service=f"till-{variant_of(store)}",
+            createdAt={"after": self._taken_at, "before": self._taken_at + timedelta(days=9)},
+        )
         arns = [brief["serviceDeploymentArn"] for brief in listed["serviceDeployments"]]
         if not arns:
             return []
-        said = ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
-        return sorted(said, key=lambda deployment: deployment["createdAt"])
+        said = self.aws("ecs").describe_service_deployments(serviceDeploymentArns=arns)
+        return sorted(said["serviceDeployments"], key=lambda deployment: deployment["createdAt"])
 
     # Files.
 
@@ -293,22 +332,46 @@ class Chain:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._all = Shops(self._made("chain"), {}, [])
+        self._clients: dict[str, Any] = {}
+        self._all = Shops(self._made("chain"), {}, self._clients, [])
         self._free: list[str] = []
         self._env: dict[str, str] = {}
+        self._used: set[str] = set()
+        self._count = 0
 
     def take(self, count: int) -> Shops:
-        """Shops that nobody has touched, in equal parts of both variants.
+        """Shops that run the first release, in equal parts of both variants, amd64 first.
 
         Their records are empty: what they run is only known to AWS.
         """
-        while len(self._free) < count:
+        while any(len(self._free_of(variant)) < -(-count // 2) for variant in VARIANTS):
             self._grow()
-        taken, self._free = self._free[:count], self._free[count:]
-        return Shops(self._made(f"scenario-{taken[0]}"), self._env, taken)
+        taken = [self._free_of(VARIANTS[n % 2])[n // 2] for n in range(count)]
+        self._free = [store for store in self._free if store not in taken]
+        self._count += 1
+        shops = Shops(self._made(f"scenario-{self._count}"), self._env, self._clients, taken)
+        again = sorted(self._used & set(taken))
+        shops.wait_until(lambda: {shops.serves(store) for store in again} <= {_FIRST})
+        shops.begin()
+        return shops
+
+    def give_back(self, shops: Shops) -> None:
+        """Undo what was done to shops; the next to take them waits until they are as before."""
+        shops.restore(*shops.stores)
+        for store in shops.stores:
+            # One that cannot be set back is taken by nobody any more.
+            with suppress(ClientError):
+                shops.set_back(store)
+                self._free.append(store)
+        self._used |= set(shops.stores)
+
+    def _free_of(self, variant: str) -> list[str]:
+        return [store for store in self._free if variant_of(store) == variant]
 
     def down(self) -> None:
         """Stop the sandbox."""
+        for client in self._clients.values():
+            client.close()
         self._all.fleet("sandbox", "down")
 
     def _grow(self) -> None:
@@ -355,7 +418,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 @pytest.fixture
 def take(chain: Chain) -> Iterator[TakeShops]:
-    """Takes shops; what was done to their links and images is undone afterwards."""
+    """Takes shops; what was done to them is undone afterwards."""
     taken: list[Shops] = []
 
     def shops(count: int) -> Shops:
@@ -364,4 +427,4 @@ def take(chain: Chain) -> Iterator[TakeShops]:
 
     yield shops
     for each in taken:
-        each.restore(*each.stores)
+        chain.give_back(each)

@@ -1,6 +1,10 @@
-"""Releases that go well."""
+"""Releases that go well, and those that are refused before anything is touched."""
 
-from tests.scenarios.rollouts.conftest import TakeShops
+from typing import Any
+
+from tests.scenarios.rollouts.conftest import TEMPLATE, TakeShops
+
+LOG_GROUP = "/shops/sensor"
 
 
 def test_a_good_release_reaches_every_shop(take: TakeShops) -> None:
@@ -9,6 +13,61 @@ def test_a_good_release_reaches_every_shop(take: TakeShops) -> None:
 
     ran = shops.roll("--canary")
 
-    assert ran.code == 0, ran.err + ran.out
-    assert set(shops.verdicts().values()) == {"ok"}
+    assert ran.code == 0, ran.err
+    assert "8 ok" in ran.out
     assert {shops.serves(store) for store in shops.stores} == {"1.9.0"}
+    assert [len(shops.deployments(store)) for store in shops.stores] == [1] * 8
+    for store in shops.stores:
+        shops.aws("ecs").get_waiter("services_stable").wait(
+            cluster=store, services=[shops.service(store)["serviceName"]]
+        )
+
+
+def test_a_first_rollout_makes_services_that_bear_a_shop_being_offline(take: TakeShops) -> None:
+    shops = take(2)
+    shops.policy(waves=["100%"], concurrency="100%", breaker_count=2)
+    shops.release("4.2.0", workload="sensor")
+    shops.template(_logging_to(LOG_GROUP), workload="sensor")
+
+    ran = shops.fleet("rollout", "sensor", "--all", "--yes")
+
+    assert ran.code == 0, ran.err
+    service = shops.service(shops.stores[0], "sensor")
+    assert service["launchType"] == "EXTERNAL"
+    assert service["availabilityZoneRebalancing"] == "DISABLED"
+    deployment = service["deploymentConfiguration"]
+    assert (deployment["minimumHealthyPercent"], deployment["maximumPercent"]) == (0, 100)
+    breaker = deployment["deploymentCircuitBreaker"]
+    assert (breaker["enable"], breaker["rollback"]) == (True, True)
+    assert breaker["thresholdConfiguration"] == {"type": "COUNT", "value": 2}
+    tags = {tag["key"]: tag["value"] for tag in service["tags"]}
+    assert tags["fleet:rollout"] == "ro-1"
+    assert tags["fleet:store"] == shops.stores[0]
+    body = shops.aws("ecs").describe_task_definition(taskDefinition=service["taskDefinition"])
+    [container] = body["taskDefinition"]["containerDefinitions"]
+    assert container["logConfiguration"]["options"]["mode"] == "non-blocking"
+    assert container["restartPolicy"] == {"enabled": True, "restartAttemptPeriod": 60}
+    groups = shops.aws("logs").describe_log_groups(logGroupNamePrefix=LOG_GROUP)["logGroups"]
+    assert [group["retentionInDays"] for group in groups] == [30]
+
+
+def test_an_image_without_a_shops_architecture_is_refused_by_the_plan(take: TakeShops) -> None:
+    shops = take(2)
+    images = {"main": {"image": shops.release("1.9.0"), "platforms": ["linux/arm64"]}}
+    shops.release("1.9.0", images=images)
+
+    ran = shops.roll()
+
+    assert ran.code == 1
+    assert "linux/amd64" in ran.out
+    assert "nothing was sent" in ran.err
+    assert {shops.runs(store) for store in shops.stores} == {"1.8.3"}
+
+
+def _logging_to(group: str) -> dict[str, Any]:
+    options = {"awslogs-group": group, "awslogs-region": "eu-west-1"}
+    logs = {"logConfiguration": {"logDriver": "awslogs", "options": options}}
+    return {
+        **TEMPLATE,
+        "containerDefinitions": [{**TEMPLATE["containerDefinitions"][0], **logs}],
+    }

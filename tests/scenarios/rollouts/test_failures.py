@@ -1,0 +1,147 @@
+"""Releases that fail, and what of it is whose fault."""
+
+from typing import Any
+
+import pytest
+
+from tests.scenarios.rollouts.conftest import TEMPLATE, TakeShops
+
+#: A container that nobody restarts on the host, so that ECS sees each of its ends.
+UNAIDED: dict[str, Any] = {
+    **TEMPLATE,
+    "containerDefinitions": [
+        {**TEMPLATE["containerDefinitions"][0], "restartPolicy": {"enabled": False}}
+    ],
+}
+
+
+def test_an_image_that_crashes_on_one_variant_halts_and_every_shop_goes_on_serving(
+    take: TakeShops,
+) -> None:
+    shops = take(8)
+    shops.behave(shops.release("1.9.0"), run="crash", log="libfoo.so missing", on=["arm64"])
+
+    ran = shops.roll("--canary", "--json")
+
+    assert ran.code == 4, ran.err
+    assert "every failure is arm64" in ran.err
+    verdicts = shops.verdicts(ran)
+    failed = [store for store, verdict in verdicts.items() if verdict == "failed"]
+    ok = [store for store, verdict in verdicts.items() if verdict == "ok"]
+    assert (len(failed), len(ok)) == (2, 2)
+    assert set(failed) < set(shops.of("arm64"))
+    assert {shops.serves(store) for store in ok} == {"1.9.0"}
+    others = set(shops.stores) - set(ok)
+    assert {shops.serves(store) for store in others} == {"1.8.3"}
+    assert [store for store in others - set(failed) if shops.deployments(store)] == []
+
+
+@pytest.mark.long
+def test_what_the_breaker_restored_is_told_as_the_breakers_doing(take: TakeShops) -> None:
+    shops = take(2)
+    shops.behave(shops.release("1.9.0"), run="crash", exit_code=7)
+
+    ran = shops.roll("--json")
+
+    assert ran.code == 4
+    [change, *_] = [c for c in ran.document["changes"] if c["verdict"] == "failed"]
+    assert "breaker restored till-" in change["reason"]
+    assert "exit 7" in change["reason"]
+    assert "by hand" not in ran.err + ran.out
+    latest = shops.deployments(change["store"])[-1]
+    assert latest["status"] == "ROLLBACK_SUCCESSFUL"
+    assert latest["deploymentCircuitBreaker"]["status"] == "TRIGGERED"
+
+
+@pytest.mark.long
+def test_a_failure_during_the_bake_halts(take: TakeShops) -> None:
+    shops = take(4)
+    shops.template(UNAIDED)
+    shops.policy(canary=2, bake="10m", max_failures=0)
+    shops.behave(shops.release("1.9.0"), run="crash", after_s=150)
+
+    ran = shops.roll("--canary", "--json")
+
+    assert ran.code == 4, ran.err
+    assert "after it was ok" in ran.err
+    verdicts = list(shops.verdicts(ran).values())
+    assert "failed" in verdicts
+    assert verdicts.count("to send") == 2
+
+
+@pytest.mark.long
+def test_a_lossy_registry_is_tried_again_until_the_image_is_there(take: TakeShops) -> None:
+    shops = take(2)
+    shops.policy(pull_wait="60s", waves=["100%"], concurrency="100%")
+    shops.behave(shops.release("1.9.0"), pull_fails=1)
+
+    ran = shops.roll()
+
+    assert ran.code == 0, ran.err + ran.out
+    assert "undelivered" in ran.err
+    assert {shops.serves(store) for store in shops.stores} == {"1.9.0"}
+
+
+@pytest.mark.long
+def test_an_image_that_never_arrives_is_neither_ok_nor_failed(take: TakeShops) -> None:
+    shops = take(6)
+    shops.policy(pull_wait="30s", pulls=1, waves=["100%"], coverage="60%", min_sample=2)
+    shops.behave(shops.release("1.9.0"), pull="missing", on=[shops.stores[0]])
+
+    ran = shops.roll("--json")
+
+    verdicts = shops.verdicts(ran)
+    assert ran.code == 0, ran.err
+    assert verdicts.pop(shops.stores[0]) == "undelivered"
+    assert set(verdicts.values()) == {"ok"}
+    assert shops.serves(shops.stores[0]) == "1.8.3"
+
+
+def test_a_change_by_hand_is_found_and_left_until_somebody_says_so(take: TakeShops) -> None:
+    shops = take(2)
+    [mine, other] = shops.stores
+    old = shops.service(mine)["taskDefinition"]
+    shops.policy(waves=["100%"], concurrency="100%", bake="5m", patience="10m")
+    shops.release("1.9.0")
+    running = shops.start("rollout", "--all", "--yes", "--json")
+    running.wait_for(f"{mine} amd64 ok")
+
+    shops.aws("ecs").update_service(cluster=mine, service="till-amd64", taskDefinition=old)
+
+    ran = running.end()
+    assert "changed by hand" in ran.err
+    assert shops.verdicts(ran) == {mine: "by hand", other: "ok"}
+    assert shops.runs(mine) == "1.8.3"
+    ran = shops.fleet("rollout", "retry", "--store", mine)
+    assert ran.code == 0, ran.err + ran.out
+    assert shops.serves(mine) == "1.9.0"
+
+
+@pytest.mark.long
+def test_what_was_changed_by_hand_is_left_out_of_a_plan_unless_it_may_be_overwritten(
+    take: TakeShops,
+) -> None:
+    shops = take(2)
+    [mine, other] = shops.stores
+    first = shops.service(mine)["taskDefinition"]
+    shops.policy(waves=["100%"], concurrency="100%")
+    shops.release("1.8.4")
+    assert shops.roll().code == 0
+    ecs = shops.aws("ecs")
+    hand = ecs.describe_task_definition(taskDefinition=first)
+    body = hand["taskDefinition"]["containerDefinitions"]
+    body[0]["environment"] = [{"name": "VERSION", "value": "by hand"}]
+    made = ecs.register_task_definition(
+        family="till-amd64", requiresCompatibilities=["EXTERNAL"], containerDefinitions=body
+    )
+    arn = made["taskDefinition"]["taskDefinitionArn"]
+    ecs.update_service(cluster=mine, service="till-amd64", taskDefinition=arn)
+    shops.release("1.9.0")
+
+    ran = shops.roll()
+
+    assert ran.code == 0, ran.err + ran.out
+    assert "changed by hand since ro-1" in ran.err
+    assert (shops.runs(mine), shops.runs(other)) == ("by hand", "1.9.0")
+    assert shops.roll("--overwrite").code == 0
+    assert shops.runs(mine) == "1.9.0"
