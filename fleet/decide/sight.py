@@ -1,10 +1,11 @@
 """What a tick makes of what it saw: rows move by their verdicts, and the story is told."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fleet.decide.away import away_since, service_of
 from fleet.decide.board import Board, is_parked, is_sent
-from fleet.decide.verdict import has_health_check, judge
+from fleet.decide.verdict import has_health_check, judge, was_applied
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
 from fleet.model.services import ServiceDeployment, ServiceState, StoreView
 
@@ -16,6 +17,9 @@ UNREAD_LOOK_S = 15.0
 RETURN_LOOK_S = 120.0
 #: Seconds between looks at a store that is away at its turn, until it counts as dark.
 AWAY_LOOK_S = 60.0
+
+#: How the reason of a row begins that could not be read at its turn.
+PUT_OFF = "its turn is put off"
 
 
 def see(board: Board, views: Mapping[str, StoreView]) -> tuple[str, ...]:
@@ -50,12 +54,31 @@ def _judge(board: Board, change: Change, view: StoreView) -> bool:
         return True
     moved = said.onto(change, board.now)
     if change.stage is Stage.PLANNED:
-        _see_planned(board, change, moved, _newest(change, view))
+        if view.problem and not is_parked(change) and _turn_has_come(board, change):
+            _put_off(board, change, said.reason)
+        else:
+            _see_planned(board, change, moved, _newest(change, view))
         return False
+    if _returns_late(board, change, moved):
+        moved = replace(moved, wave=CONVOY)
     board.put(moved)
     if moved.verdict is not change.verdict:
         _tell(board, change, moved)
     return False
+
+
+def _returns_late(board: Board, before: Change, now: Change) -> bool:
+    """Whether a store is back whose wave has passed without it: the convoy judges it then."""
+    passed = before.wave != CONVOY and before.wave < board.rollout.wave
+    is_back = before.verdict is Verdict.DARK and now.verdict is not Verdict.DARK
+    return passed and is_back and not was_applied(before)
+
+
+def _put_off(board: Board, change: Change, why: str) -> None:
+    """A store that cannot be read at its turn leaves its place to others for a while."""
+    if not change.reason.startswith(PUT_OFF):
+        board.say("problem", f"{PUT_OFF}: {why}", change.store)
+    board.move(change, reason=f"{PUT_OFF}: {why}", look_at=board.in_seconds(AWAY_LOOK_S))
 
 
 def _newest(change: Change, view: StoreView) -> str:
@@ -75,10 +98,11 @@ def _see_planned(board: Board, before: Change, now: Change, deployment: str) -> 
         return
     back = is_parked(before) and come and now.away_since is None
     # Waiting for its turn, a row keeps its own words; only what was seen of its hosts moves on.
+    reason = "can be read again" if before.reason.startswith(PUT_OFF) else before.reason
     moved = board.move(
         before,
         verdict=Verdict.WAITING if back else before.verdict,
-        reason="is back" if back else before.reason,
+        reason="is back" if back else reason,
         away_since=now.away_since,
         looked_at=now.looked_at,
         look_at=None if now.away_since is None else board.in_seconds(AWAY_LOOK_S),

@@ -287,3 +287,49 @@ def test_a_view_of_a_store_without_changes_moves_nothing() -> None:
     rows = board(sent())
     assert see(rows, {"store-999": view("store-999")}) == ()
     assert rows.moved == ()
+
+
+# stores that cannot be read at their turn, and those that come back when their wave has passed
+
+UNREAD = view(problem="no answer")
+
+
+def test_a_store_that_cannot_be_read_at_its_turn_leaves_its_place_for_a_while() -> None:
+    row, rows = seen(planned(), UNREAD)
+    assert seconds(row.look_at) == 60 + AWAY_LOOK_S
+    assert row.reason.startswith("its turn is put off: not read: no answer")
+    assert [e.kind for e in rows.events] == ["problem"]
+
+
+def test_it_is_said_once_of_a_store_that_it_cannot_be_read() -> None:
+    first, _ = seen(planned(), UNREAD)
+    _, rows = seen(first, UNREAD)
+    assert rows.events == []
+
+
+def test_a_store_that_can_be_read_again_says_nothing_old() -> None:
+    first, _ = seen(planned(), UNREAD)
+    row, _ = seen(first, view())
+    assert (row.reason, row.look_at) == ("can be read again", None)
+
+
+def test_a_dark_store_that_is_back_when_its_wave_has_passed_is_judged_with_the_convoy() -> None:
+    starts = running(13, running=0, state="IN_PROGRESS")
+    row, _ = seen(sent(verdict=Verdict.DARK, away_since=after(-900)), starts, wave=1)
+    assert (row.verdict, row.wave) == (Verdict.WAITING, CONVOY)
+
+
+def test_a_dark_store_that_is_back_in_its_own_wave_stays_in_it() -> None:
+    starts = running(13, running=0, state="IN_PROGRESS")
+    row, _ = seen(sent(verdict=Verdict.DARK, away_since=after(-900)), starts)
+    assert (row.verdict, row.wave) == (Verdict.WAITING, 0)
+
+
+def test_a_store_that_was_good_before_it_went_dark_needs_no_second_judgement() -> None:
+    known = {"try": after(0).isoformat(), "ok_at": after(30).isoformat()}
+    row, _ = seen(
+        sent(verdict=Verdict.DARK, away_since=after(-900), evidence=known),
+        running(13, running=0, state="IN_PROGRESS"),
+        wave=1,
+    )
+    assert (row.verdict, row.wave) == (Verdict.WAITING, 0)
