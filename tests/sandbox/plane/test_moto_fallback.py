@@ -177,10 +177,12 @@ def test_an_image_under_a_wrong_digest_is_refused(served: Served) -> None:
 
 @pytest.mark.parametrize("account", [EMEA, APAC])
 def test_log_groups_are_made_once_and_keep_their_retention(served: Served, account: str) -> None:
+    # moto keeps its state as long as the process lives: a name that no other test takes.
+    name = "/kept-once/vision"
     logs = served.client("logs", account)
-    logs.create_log_group(logGroupName="/fleet/vision", tags={"fleet:rollout": "ro-1"})
-    logs.put_retention_policy(logGroupName="/fleet/vision", retentionInDays=30)
-    (group,) = logs.describe_log_groups(logGroupNamePrefix="/fleet/")["logGroups"]
-    assert (group["logGroupName"], group["retentionInDays"]) == ("/fleet/vision", 30)
+    logs.create_log_group(logGroupName=name, tags={"fleet:rollout": "ro-1"})
+    logs.put_retention_policy(logGroupName=name, retentionInDays=30)
+    (group,) = logs.describe_log_groups(logGroupNamePrefix="/kept-once/")["logGroups"]
+    assert (group["logGroupName"], group["retentionInDays"]) == (name, 30)
     with pytest.raises(ClientError, match="ResourceAlreadyExistsException"):
-        logs.create_log_group(logGroupName="/fleet/vision")
+        logs.create_log_group(logGroupName=name)
