@@ -57,6 +57,7 @@ class RemoteClock:
     def __init__(self, url: str) -> None:
         _check_loopback(url)
         self._url = url
+        self._asked_at = time.monotonic()
         self._opener = urllib.request.build_opener(
             # No proxy of the environment, and no way for an answer to lead off this machine.
             urllib.request.ProxyHandler({}),
@@ -85,8 +86,11 @@ class RemoteClock:
         with self._lock:
             age = time.monotonic() - self._asked_at
             if self._rate == 0 or age > SYNC_EVERY_S:
+                began = time.monotonic()
                 self._set(self._ask(None))
-                age = 0.0
+                # It was true about half-way between question and answer.
+                self._asked_at = (began + self._asked_at) / 2
+                age = time.monotonic() - self._asked_at
             self._latest = max(self._latest, self._then + age * self._rate)
             return self._latest
 

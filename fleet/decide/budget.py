@@ -20,6 +20,8 @@ from fleet.model.budget import Use, Wait
 DEFAULT_SHARE = 0.8
 #: Seconds over which ``used`` counts calls.
 USED_OVER_S = 60
+#: Most of a published burst that is ever saved up: calls that leave evenly arrive a little bunched.
+BURST_SHARE = 0.9
 #: A throttle halves the pace, down to this part of it and no further.
 SLOWEST = 1 / 64
 #: Seconds in which the pace climbs from nothing back to full, evenly.
@@ -150,7 +152,10 @@ class Bucket:
     def empty(cls, rate: Rate, share: float, at: float) -> "Bucket":
         """A new bucket that takes ``share`` of a published rate and holds nothing yet."""
         return cls(
-            burst=max(1.0, rate.burst * share), refill=rate.refill * share, tokens=0.0, at=at
+            burst=max(1.0, rate.burst * min(share, BURST_SHARE)),
+            refill=rate.refill * share,
+            tokens=0.0,
+            at=at,
         )
 
     def advanced(self, now: float) -> "Bucket":

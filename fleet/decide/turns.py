@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,9 @@ from fleet.model.services import StoreView
 #: Most stores looked at, and sent to, in one tick of one account and region; keeps ticks short.
 LOOKS_PER_TICK = 80
 SENDS_PER_TICK = 40
+#: So many other looks less for every store that is sent to: reading (20 calls a second, and several
+#: for a look) must take no longer than it takes for the sends' own calls to flow (5 a second).
+LOOKS_OF_A_SEND = 0.75
 #: Untouched stores that are looked at for comparison.
 CONTROL_SAMPLE = 200
 
@@ -64,7 +67,7 @@ def take_turn(board: Board) -> Turn:
     looks += [_look(board, store) for store in _due(board) if store not in chosen]
     control = _control(board)
     looks += [_look(board, store) for store in control if store not in chosen]
-    return Turn(tuple(_capped(board, looks)), next_up, control, held_until, held_why)
+    return Turn(tuple(_capped(board, looks, chosen)), next_up, control, held_until, held_why)
 
 
 def flying(board: Board) -> list[str]:
@@ -165,11 +168,11 @@ def is_next(board: Board, change: Change) -> bool:
 
 
 def _due(board: Board) -> list[str]:
-    """Stores whose next look is due, the longest overdue first."""
+    """Stores whose next look is due: what may have been sent first, then the longest overdue."""
     due = [
         c for c in board.changes if is_watched(board, c) and (c.look_at or board.now) <= board.now
     ]
-    due.sort(key=lambda c: (c.look_at or board.now, c.store))
+    due.sort(key=lambda c: (c.stage is not Stage.SENDING, c.look_at or board.now, c.store))
     return board.stores(due)
 
 
@@ -222,12 +225,15 @@ def _look(board: Board, store: str) -> Look:
     return Look(store, tuple(sorted(c.service for c in rows)), tasks=cut_off, records=cut_off)
 
 
-def _capped(board: Board, looks: Iterable[Look]) -> Iterable[Look]:
-    taken: Counter[tuple[str, str]] = Counter()
+def _capped(board: Board, looks: Iterable[Look], sends: Collection[str]) -> Iterable[Look]:
+    """As many as a tick has time for beside its sends, which are the first of them."""
+    taken: dict[tuple[str, str], float] = {}
     for look in looks:
         place = board.rollout.spec.places[look.store]
-        taken[place.account, place.region] += 1
-        if taken[place.account, place.region] <= LOOKS_PER_TICK:
+        shard = place.account, place.region
+        cost = 1 + LOOKS_OF_A_SEND if look.store in sends else 1
+        taken[shard] = taken.get(shard, 0) + cost
+        if taken[shard] <= LOOKS_PER_TICK:
             yield look
 
 

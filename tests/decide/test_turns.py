@@ -8,6 +8,7 @@ import pytest
 from fleet.decide.board import Board
 from fleet.decide.turns import (
     CONTROL_SAMPLE,
+    LOOKS_OF_A_SEND,
     LOOKS_PER_TICK,
     SENDS_PER_TICK,
     Turn,
@@ -80,6 +81,14 @@ def test_the_longest_overdue_look_comes_first() -> None:
     assert looked_at(turn_of(*rows)) == ["store-002", "store-001"]
 
 
+def test_what_may_have_been_sent_is_looked_at_before_all_that_was() -> None:
+    cut_off = planned("store-002", stage=Stage.SENDING, look_at=None)
+    assert looked_at(turn_of(sent("store-001", look_at=after(1)), cut_off, at=60)) == [
+        "store-002",
+        "store-001",
+    ]
+
+
 def test_a_look_that_is_not_due_is_not_taken() -> None:
     assert looked_at(turn_of(sent(look_at=after(61)), at=60)) == []
     assert looked_at(turn_of(sent(look_at=after(60)), at=60)) == ["store-042"]
@@ -97,6 +106,13 @@ def test_the_cap_on_looks_is_per_account_and_region() -> None:
         for n, c in enumerate(rows)
     }
     assert len(turn_of(*rows, places=places).looks) == len(rows)
+
+
+def test_what_was_sent_is_looked_at_less_while_more_is_sent() -> None:
+    rows = [sent(f"sent-{n:04}") for n in range(LOOKS_PER_TICK)]
+    due = [s for s in looked_at(turn_of(*rows, *shops(SENDS_PER_TICK))) if s.startswith("sent")]
+    assert len(due) == LOOKS_PER_TICK - (1 + LOOKS_OF_A_SEND) * SENDS_PER_TICK
+    assert due
 
 
 def test_no_more_stores_are_sent_to_than_fit_a_tick() -> None:
