@@ -53,7 +53,7 @@ def _resume(board: Board, verb: Verb) -> str:
         if not owed:
             return "it is done and nothing is owed"
         for change in owed:
-            board.move(change, look_at=None)
+            _owe_again(board, change, verb)
         board.turn(
             Phase.RUNNING,
             _because(verb, "resumed for owed stores"),
@@ -79,6 +79,25 @@ def _resume(board: Board, verb: Verb) -> str:
     board.turn(Phase.RUNNING, _because(verb, "resumed"), accepted=accepted, wave_at=board.now)
     count = sum(accepted.values())
     return f"resumed, {count} failures accepted" if count else "resumed"
+
+
+def _owe_again(board: Board, change: Change, verb: Verb) -> None:
+    """An owed store is looked at; one that could not pull the image gets its tries anew.
+
+    Not where the word is about other stores that are back: every try may be paid for.
+    """
+    if change.verdict is not Verdict.UNDELIVERED or verb.stores:
+        board.move(change, look_at=None)
+        return
+    board.move(
+        change,
+        stage=Stage.PLANNED,
+        verdict=Verdict.WAITING,
+        reason=_because(verb, "to be sent again: resumed"),
+        wave=CONVOY,
+        pulls_failed=0,
+        look_at=None,
+    )
 
 
 def _readmit(board: Board, change: Change) -> None:

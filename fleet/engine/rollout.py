@@ -2,15 +2,16 @@
 
 import threading
 import time
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fleet.decide.away import away_since
 from fleet.engine.lease import TTL_S, Held, held
-from fleet.engine.shard_jobs import Read, ShardJob, run_shard_job
+from fleet.engine.shard_jobs import Read, ShardJob, ShardResult, run_shard_job
 from fleet.engine.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
-from fleet.errors import FleetError, LeaseLost, Locked
+from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
 from fleet.model.history import Lease
 from fleet.model.rollout import Change, Phase, Rollout, Stage, VerbName, Verdict
 
@@ -24,6 +25,10 @@ CLOCK_EVERY_S = 0.02
 SHARD_PATIENCE_S = 60.0
 #: Seconds of the run's clock until a controller tries again what it could not tick.
 TROUBLE_S = 60.0
+#: Real seconds until a controller asks again for a database that is away.
+AWAY_S = 2.0
+#: Seconds of the run's clock until a controller asks again for what somebody else ticks.
+LOCKED_S = 5.0
 #: Seconds of the run's clock between asking owed stores of finished rollouts whether they are back.
 OWED_EVERY_S = 120.0
 #: Phases in which a rollout waits for a person, once nothing is in flight.
@@ -171,7 +176,23 @@ class _Rounds:
                 self._crew.wiring.records.leases.release(self._lease)
 
     def go(self, stop: threading.Event, *, everything: bool) -> bool:
-        """One round; whether anything was ticked."""
+        """One round; whether anything was ticked.
+
+        Raises:
+            RecordsError: the database is away, and one round is all there is.
+        """
+        try:
+            worked = self._go(stop, everything=everything)
+        except RecordsError as error:
+            if everything:
+                raise
+            self._say_once("records", str(error))
+            stop.wait(AWAY_S)
+            return False
+        self._told.pop("records", None)
+        return worked
+
+    def _go(self, stop: threading.Event, *, everything: bool) -> bool:
         worked = False
         crew = self._crew
         for rollout_id in crew.wiring.records.rollouts.active():
@@ -204,7 +225,7 @@ class _Rounds:
             trouble = "; ".join(f"{where}: {why}" for where, why, _ in ticked.troubles)
         except (Locked, LeaseLost):
             # Somebody else ticks it; whether they still live is seen by trying again.
-            wake_at = crew.wiring.clock.now()
+            wake_at = crew.wiring.clock.now() + timedelta(seconds=LOCKED_S)
         except FleetError as error:
             trouble = str(error)
         now = crew.wiring.clock.now()
@@ -225,7 +246,9 @@ class _Rounds:
         crew = self._crew
         owed: dict[str, list[Change]] = {}
         for rollout_id, change in crew.wiring.records.rollouts.owed():
-            owed.setdefault(rollout_id, []).append(change)
+            # What could not be pulled has had its tries: more of them are a person's to give.
+            if change.verdict is not Verdict.UNDELIVERED:
+                owed.setdefault(rollout_id, []).append(change)
         for rollout_id, changes in owed.items():
             try:
                 back = sorted(_back(crew, rollout_id, changes))
@@ -234,7 +257,7 @@ class _Rounds:
                 continue
             if back:
                 names = ", ".join(back[:5])
-                say(crew, rollout_id, VerbName.RESUME, (), f"owed and back: {names}")
+                say(crew, rollout_id, VerbName.RESUME, tuple(back), f"owed and back: {names}")
                 self._round(rollout_id)
 
 
@@ -245,12 +268,18 @@ def _back(crew: Crew, rollout_id: str, changes: list[Change]) -> set[str]:
     for shard in {(c.account, c.region) for c in changes}:
         here = [c for c in changes if (c.account, c.region) == shard]
         stores = sorted({c.store for c in here})
+        account = crew.wiring.fleet.accounts.get(shard[0])
+        if account is None:
+            raise FleetError(
+                f"stores of account {shard[0]} owe it, which the inventory does not have any more",
+                hint="put the account back into inventory/fleet.yaml",
+            )
         job = ShardJob(
-            account=crew.wiring.fleet.accounts[shard[0]],
+            account=account,
             region=shard[1],
             reads=tuple(Read(store, spec.places[store].cluster, ()) for store in stores),
         )
-        result = crew.executor.submit(run_shard_job, crew.opener, job).result()
+        result = _result(crew, job)
         if result.trouble:
             raise FleetError(f"{'/'.join(shard)}: {result.trouble}", hint=result.hint)
         for change in here:
@@ -260,6 +289,20 @@ def _back(crew: Crew, rollout_id: str, changes: list[Change]) -> set[str]:
             if away_since(change, view, spec.places[change.store]) is None:
                 back.add(change.store)
     return back
+
+
+def _result(crew: Crew, job: ShardJob) -> ShardResult:
+    """What a job came to.
+
+    Raises:
+        FleetError: the executor did not bring it to an end.
+    """
+    try:
+        return crew.executor.submit(run_shard_job, crew.opener, job).result()
+    except FleetError:
+        raise
+    except (Exception, CancelledError) as error:
+        raise FleetError(f"the executor lost a look: {type(error).__name__}") from error
 
 
 def say(crew: Crew, rollout_id: str, name: VerbName, stores: tuple[str, ...], why: str) -> int:

@@ -158,6 +158,25 @@ def test_owed_stores_are_asked_at_once_when_a_done_rollout_is_resumed() -> None:
     assert rows.changes[0].look_at is None
 
 
+def undelivered() -> Board:
+    row = sent(verdict=Verdict.UNDELIVERED, since=after(-900), pulls_failed=4)
+    return board(row, phase=Phase.DONE, wave=2, finished_at=after(30))
+
+
+def test_resume_gives_a_store_that_could_not_pull_its_tries_anew() -> None:
+    rows = undelivered()
+    tell(rows, VerbName.RESUME)
+    (row,) = rows.changes
+    assert (row.stage, row.verdict, row.wave) == (Stage.PLANNED, Verdict.WAITING, CONVOY)
+    assert row.pulls_failed == 0
+
+
+def test_resume_for_other_stores_that_are_back_gives_it_none() -> None:
+    rows = undelivered()
+    tell(rows, VerbName.RESUME, "store-001")
+    assert (rows.changes[0].stage, rows.changes[0].pulls_failed) == (Stage.SENT, 4)
+
+
 def test_promote_before_the_canary_has_passed_is_remembered() -> None:
     rows = mixed(Phase.RUNNING)
     answer = tell(rows, VerbName.PROMOTE)
