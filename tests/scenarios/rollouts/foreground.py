@@ -40,13 +40,13 @@ def running(shops: Shops, version: str) -> list[str]:
     return [store for store in shops.stores if shops.runs(store) == version]
 
 
-def now(shops: Shops) -> datetime:
-    """The sandbox's time, which runs on."""
-    return datetime.fromtimestamp(shops.control("clock", {}, "GET")["now"], UTC)
-
-
 def sent_at(shops: Shops, store: str) -> datetime:
     """When ECS was told of a shop's newest revision."""
     at = shops.deployments(store)[-1]["createdAt"]
     assert isinstance(at, datetime)
     return at.astimezone(UTC)
+
+
+def sends(shops: Shops) -> list[int]:
+    """By shop, how often ECS was told of a revision since the shop was taken."""
+    return [len(shops.deployments(store)) for store in shops.stores]

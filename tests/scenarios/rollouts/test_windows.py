@@ -9,7 +9,6 @@ from fleet.records import open_records
 from tests.scenarios.rollouts.conftest import TakeShops, variant_of
 from tests.scenarios.rollouts.foreground import (
     began,
-    now,
     running,
     sent_at,
     slowed,
@@ -38,7 +37,7 @@ def test_nothing_is_sent_to_a_shop_before_it_closes(take: TakeShops) -> None:
     shops = take(2)
     closed, opened = shops.stores
     shops.policy(window="closed", waves=["100%"], concurrency="100%")
-    begins = whole(now(shops))
+    begins = whole(shops.now())
     closes = begins + HOUR
     shops.shop(closed, hours={"daily": f"{at(begins - 3 * HOUR)}-{at(begins - 2 * HOUR)}"})
     shops.shop(opened, hours={"daily": f"{at(begins - HOUR)}-{at(closes)}"})
@@ -61,7 +60,7 @@ def test_what_would_not_be_done_before_the_shop_opens_waits_for_the_next_night(
     shops = take(1)
     [shop] = shops.stores
     shops.policy(window="closed", finish_by="2h")
-    begins = whole(now(shops))
+    begins = whole(shops.now())
     opens, closes = begins + 90 * MINUTE, begins + 5 * HOUR
     shops.shop(shop, hours={"daily": f"{at(opens)}-{at(closes)}"})
     shops.release("1.9.0")
@@ -80,7 +79,7 @@ def test_what_would_not_be_done_before_the_shop_opens_waits_for_the_next_night(
 def test_a_freeze_that_begins_in_the_middle_holds_the_next_wave(take: TakeShops) -> None:
     shops = take(4)
     shops.policy(canary=2, waves=["100%"], bake="10m", finish_by="2m")
-    freezes = whole(now(shops)) + 10 * MINUTE
+    freezes = whole(shops.now()) + 10 * MINUTE
     thaws = freezes + HOUR
     shops.freeze("stocktaking", **span(freezes, thaws), reason="everybody counts")
     shops.release("1.9.0")
@@ -103,7 +102,7 @@ def test_a_freeze_that_begins_in_the_middle_holds_the_next_wave(take: TakeShops)
 @pytest.mark.long
 def test_a_freeze_is_overridden_with_a_reason_that_is_audited(take: TakeShops) -> None:
     shops = take(2)
-    begins = now(shops)
+    begins = shops.now()
     frozen = span(begins - HOUR, begins + 48 * HOUR)
     shops.freeze("stocktaking", **frozen, reason="everybody counts")
     shops.release("1.9.0")
@@ -125,7 +124,7 @@ def test_a_freeze_is_overridden_with_a_reason_that_is_audited(take: TakeShops) -
 def test_a_dark_shop_is_set_back_when_its_window_closes(take: TakeShops) -> None:
     shops = take(2)
     dark, lit = shops.stores
-    opens = whole(now(shops)) + 2 * HOUR
+    opens = whole(shops.now()) + 2 * HOUR
     shops.policy(window="closed", canary=2, concurrency="100%", finish_by="10m", bake="6h")
     for store in shops.stores:
         shops.shop(store, hours={"daily": f"{at(opens)}-{at(opens + 9 * HOUR)}"})
