@@ -71,6 +71,7 @@ def test_shops_whose_links_flap_are_not_called_dark(take: TakeShops) -> None:
     assert {shops.serves(store) for store in shops.stores} == {"1.9.0"}
 
 
+@pytest.mark.long
 def test_a_shop_that_missed_three_releases_catches_up_with_the_newest_only(
     take: TakeShops,
 ) -> None:
