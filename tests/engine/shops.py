@@ -147,12 +147,15 @@ class Shops:
             pin_machine=lambda _host, _machine: None,
             listen=lambda _event: None,
         )
+        self.run_id = records.start_run(
+            "rollout", caller_arn=CALLER, command="fleet rollout", at=self.now()
+        )
         self.crew = Crew(
             wiring=self.wiring,
             executor=executor,
             opener=self.door,
             owner="fleet rollout on laptop",
-            run_id="",
+            run_id=self.run_id,
             caller=CALLER,
             tell=self.told.append,
             warn=self.warned.append,
@@ -262,7 +265,7 @@ class Shops:
         spec = rollout_spec(stores or STORES, **fields)
         holds = [(store, "vision") for store in spec.places]
         return self.records.rollouts.start(
-            spec, self.changes(spec), holds, caller=CALLER, at=self.now(), run=""
+            spec, self.changes(spec), holds, caller=CALLER, at=self.now(), run=self.run_id
         )
 
     def tick(self, rollout_id: str = "ro-1", crew: Crew | None = None) -> Ticked:
