@@ -30,6 +30,8 @@ from fleet.model.written import Written
 
 #: How far back darkness of untouched stores is remembered for comparison.
 HISTORY = timedelta(days=7)
+#: Seconds until a rollout goes on that could not do what somebody told it.
+AGAIN_S = 15.0
 Shard = tuple[str, str]
 
 
@@ -143,12 +145,14 @@ class _Tick:
         return Ticked(settled, board.rollout, board.changes, troubles)
 
     def _not_obeyed(self, answers: Mapping[int, str], settled: Settled, error: Locked) -> Ticked:
-        """A finished rollout cannot go on while another one holds its stores; all stays."""
+        """Nobody goes on or back where another rollout holds the stores; all stays."""
         rollout, changes = self._records.load(self._id), self._records.changes(self._id)
         self._board = Board(rollout, changes, self._crew.wiring.clock.now())
         self._board.say("problem", str(error))
         self._record(dict.fromkeys(answers, f"not done: {error}"))
-        rested = replace(settled, actions=(), wake_at=None, why=str(error))
+        # One that was not finished goes on as it was, without what could not be done.
+        again = None if rollout.finished_at is not None else self._board.in_seconds(AGAIN_S)
+        rested = replace(settled, actions=(), wake_at=again, why=str(error))
         return Ticked(rested, self._board.rollout, self._board.changes, ())
 
     def _history(self) -> Sample | None:

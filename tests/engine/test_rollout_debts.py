@@ -102,3 +102,23 @@ def test_a_rollout_that_another_process_ticks_is_not_asked_for_at_every_moment(
     with held(shops.records, [rollout_lease("ro-1")], "fleet rollout on another machine"):
         run_controller(shops.crew, stop)
     assert tries == 1
+
+
+def test_a_rollout_that_could_not_do_what_it_was_told_goes_on(shops: Shops) -> None:
+    shops.start(*STORES[:2])
+    shops.run()
+    with held(shops.records, [rollout_lease("ro-1")], "the test") as own:
+        dark = replace(shops.row(STORES[0]), stage=Stage.UNDONE, verdict=Verdict.DARK)
+        lease, done = own.lease(rollout_lease("ro-1")), shops.records.rollouts.load("ro-1")
+        shops.records.rollouts.write_tick(lease, done, [dark])
+    shops.chain.cut(STORES[0])
+    shops.say(VerbName.RESUME)
+    shops.tick()
+    shops.start(STORES[1])
+
+    verb = shops.say(VerbName.ROLLBACK)
+    ticked = shops.tick()
+
+    assert "ro-2 holds" in shops.answer(verb)
+    assert (ticked.rollout.phase, ticked.settled.actions) == (Phase.RUNNING, ())
+    assert ticked.settled.wake_at is not None
