@@ -330,8 +330,9 @@ def shop_of(store: str) -> dict[str, Any]:
 class Chain:
     """All shops of a worker: brought up, registered and given the first release in batches."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: str = START) -> None:
         self._folder = folder
+        self._start = start
         self._clients: dict[str, Any] = {}
         self._all = Shops(self._made("chain"), {}, self._clients, [])
         self._free: list[str] = []
@@ -380,7 +381,7 @@ class Chain:
         chain.stores += new
         for store in new:
             chain.shop(store, **shop_of(store))
-        options = () if self._env else ("--rate", str(RATE), "--start", START)
+        options = () if self._env else ("--rate", str(RATE), "--start", self._start)
         self._done(chain.fleet("sandbox", "up", "--detach", *options))
         if not self._env:  # it has just begun
             for line in chain.fleet("sandbox", "env").out.splitlines():

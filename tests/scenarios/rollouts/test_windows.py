@@ -1,12 +1,14 @@
 """When shops may be changed: opening hours, freezes, and the night in which clocks go back."""
 
 import signal
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from fleet.records import open_records
-from tests.scenarios.rollouts.conftest import TakeShops, variant_of
+from tests.scenarios.rollouts.conftest import Chain, Shops, TakeShops, variant_of
 from tests.scenarios.rollouts.foreground import (
     began,
     running,
@@ -31,6 +33,18 @@ def span(begins: datetime, ends: datetime) -> dict[str, str]:
 def whole(moment: datetime) -> datetime:
     """The minute that it is in."""
     return moment.replace(second=0, microsecond=0)
+
+
+def at_night(time: str) -> datetime:
+    """A moment of that night, UTC."""
+    return datetime.fromisoformat(f"2026-10-25T{time}Z")
+
+
+def reach(shops: Shops, moment: datetime) -> None:
+    """Jump to a moment, which is to come."""
+    left = (moment - shops.now()).total_seconds()
+    assert left > 0
+    shops.pass_time(left)
 
 
 def test_nothing_is_sent_to_a_shop_before_it_closes(take: TakeShops) -> None:
@@ -144,3 +158,39 @@ def test_a_dark_shop_is_set_back_when_its_window_closes(take: TakeShops) -> None
     assert (shops.runs(dark), shops.runs(lit)) == ("1.8.3", "1.9.0")
     shops.restore(dark)
     shops.wait_until(lambda: shops.serves(dark) == "1.8.3")
+
+
+@pytest.fixture
+def autumn(tmp_path: Path) -> Iterator[Chain]:
+    """Shops on the day before the clocks of Europe go back."""
+    made = Chain(tmp_path, start="2026-10-24T12:00:00Z")
+    yield made
+    made.down()
+
+
+@pytest.mark.long
+def test_in_the_night_that_has_half_past_one_twice_the_second_one_counts(autumn: Chain) -> None:
+    shops = autumn.take(2)
+    for store in shops.stores:
+        shops.shop(store, time_zone="Europe/London")
+    shops.policy(between="01:30-04:00", finish_by="10m", bake="2m")
+    shops.release("1.9.0")
+    first, second = at_night("00:40"), at_night("01:10")  # 01:40 summer time, 01:10 winter time
+    reach(shops, at_night("00:10"))
+    with slowed(shops):
+        foreground = shops.start("rollout", "--all", "--yes")
+        foreground.wait_for("begins:")
+
+    for moment in (first, second):
+        reach(shops, moment)
+        with slowed(shops):
+            status = shops.fleet("rollout", "status").out
+        assert "outside 01:30-04:00 store time" in status
+        assert running(shops, "1.8.3") == shops.stores
+    reach(shops, at_night("01:31"))
+
+    ended = foreground.end()
+    assert ended.code == 0, ended.err
+    assert running(shops, "1.9.0") == shops.stores
+    for store in shops.stores:
+        assert at_night("01:30") <= sent_at(shops, store) < at_night("04:00")
