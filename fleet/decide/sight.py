@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fleet.decide.away import away_since, service_of
 from fleet.decide.board import Board, is_parked, is_sent
+from fleet.decide.spans import span
 from fleet.decide.verdict import has_health_check, judge, was_applied
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
 from fleet.model.services import ServiceDeployment, ServiceState, StoreView
@@ -169,9 +170,13 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
     place = board.rollout.spec.places[change.store]
     away = away_since(change, view, place)
     service = service_of(change, view)
-    settled = _runs_before(change, service) or away is not None
+    ill = _is_ill(board, change, service, view)
+    settled = _runs_before(change, service) or away is not None or bool(ill)
+    if ill and not change.evidence.get("settled"):
+        board.say("problem", ill, change.store)
     moved = board.move(
         change,
+        reason=ill or change.reason,
         away_since=away,
         looked_at=view.at,
         look_at=board.in_seconds(UNDONE_LOOK_S if not settled else RETURN_LOOK_S),
@@ -188,6 +193,23 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
             look_at=None,
         )
         board.say("verdict", "is back and joins the convoy", change.store)
+
+
+def _is_ill(board: Board, change: Change, service: ServiceState | None, view: StoreView) -> str:
+    """Why a store that was set back does not come to run what it ran before; "" while it may.
+
+    No rollback waits for it for ever: that is not the release's doing any more.
+    """
+    newest = service.deployments[0] if service is not None and service.deployments else None
+    if newest is None or newest.task_definition != change.previous:
+        return ""
+    if newest.rollout_state == "FAILED":
+        return "set back, but what ran before fails too: ECS gave its deployment up"
+    made, limit = newest.created_at, board.rollout.spec.policy.deadline_s
+    late = made is not None and (view.at - made).total_seconds() >= limit
+    if newest.rollout_state == "COMPLETED" or not late:
+        return ""
+    return f"set back, but what ran before has not come up in {span(limit)}"
 
 
 def _runs_before(change: Change, service: ServiceState | None) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from fleet.decide.board import Board
 from fleet.decide.sight import AWAY_LOOK_S, RETURN_LOOK_S, UNDONE_LOOK_S, see
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
@@ -333,3 +335,30 @@ def test_a_store_that_was_good_before_it_went_dark_needs_no_second_judgement() -
         wave=1,
     )
     assert (row.verdict, row.wave) == (Verdict.WAITING, 0)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (
+            {"state": "FAILED"},
+            "set back, but what ran before fails too: ECS gave its deployment up",
+        ),
+        (
+            {"state": "IN_PROGRESS", "deployed": -1800},
+            "set back, but what ran before has not come up in 30 min",
+        ),
+    ],
+)
+def test_no_rollback_waits_for_ever_for_what_ran_before(what: dict[str, Any], said: str) -> None:
+    back = undone(verdict=Verdict.FAILED, evidence={"settled": False}, previous=OLD)
+    row, rows = seen(back, running(12, **what), phase=Phase.ROLLING_BACK)
+    assert (row.evidence["settled"], row.reason) == (True, said)
+    assert [event.text for event in rows.events] == [said]
+
+
+def test_a_store_that_is_being_set_back_is_waited_for() -> None:
+    back = undone(verdict=Verdict.FAILED, evidence={"settled": False}, previous=OLD)
+    starts = running(12, state="IN_PROGRESS", deployed=0)
+    row, _ = seen(back, starts, phase=Phase.ROLLING_BACK)
+    assert row.evidence["settled"] is False
