@@ -28,6 +28,7 @@ from fleet.model.policy import Amount, Policy, Window
 from fleet.model.rollout import (
     ActionKind,
     Change,
+    Place,
     Rollout,
     RolloutEvent,
     RolloutSpec,
@@ -98,6 +99,10 @@ def spec_of(store: str) -> HostSpec:
     )
 
 
+def place(store: str) -> Place:
+    return rollouts.place(store, hosts={SERVICE: ("cam-1",)})
+
+
 def rollout_spec(stores: tuple[str, ...] = STORES, **fields: Any) -> RolloutSpec:
     """The new release for these shops, the first of them as the canary."""
     waves = WavePlan("canary", stores[:1]), WavePlan("wave 1", stores[1:])
@@ -106,7 +111,7 @@ def rollout_spec(stores: tuple[str, ...] = STORES, **fields: Any) -> RolloutSpec
         policy=POLICY,
         shapes={SERVICE: SHAPE},
         task_definitions={NEW.content: NEW},
-        places={s: rollouts.place(s, hosts={SERVICE: ("cam-1",)}) for s in stores},
+        places={s: place(s) for s in stores},
     )
     return replace(value, **fields)
 
