@@ -173,7 +173,7 @@ def test_in_the_night_that_has_half_past_one_twice_the_second_one_counts(autumn:
     shops = autumn.take(2)
     for store in shops.stores:
         shops.shop(store, time_zone="Europe/London")
-    shops.policy(between="01:30-04:00", finish_by="10m", bake="2m")
+    shops.policy(window="closed", between="01:30-04:00", finish_by="10m", bake="2m")
     shops.release("1.9.0")
     first, second = at_night("00:40"), at_night("01:10")  # 01:40 summer time, 01:10 winter time
     reach(shops, at_night("00:10"))
