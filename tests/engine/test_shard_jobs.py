@@ -326,14 +326,6 @@ def test_reads_come_before_writes(shops: Shops) -> None:
     assert first["cluster"] == STORES[1]
 
 
-def test_the_budget_travels_with_the_job(shops: Shops) -> None:
-    restored: list[Any] = []
-    door = replace(shops.door(), restore=lambda *told: restored.append(told[2]))
-    result = run_shard_job(lambda: door, shops.job(budget={"spent": 7}))
-    assert restored == [{"spent": 7}]
-    assert result.budget == {"spent": 1}
-
-
 def test_jobs_and_results_are_plain_values(shops: Shops) -> None:
     job = shops.job(shops.write(), reads=(Read(STORE, STORE, (SERVICE,)),))
     result = run_shard_job(shops.door, job)
