@@ -226,6 +226,9 @@ class _Variant:
     @cached_property
     def outcome(self) -> tuple[Answer, str, datetime | None]:
         """Answer, reason, and when time alone may change it."""
+        if self.darkness.excess is Excess.YES:
+            # Stores are compared with others whatever their hardware is, so no variant is named.
+            return Answer.HALT, f"{self.darkness.seen} dark: {self.darkness.words}", None
         stop = self._stop()
         if stop:
             return Answer.HALT, self._named(stop), None
@@ -246,8 +249,6 @@ class _Variant:
         """Why the wave must stop, or ""."""
         if self.alarms:
             return f"alarm {', '.join(self.alarms)}"
-        if self.darkness.excess is Excess.YES:
-            return f"{self.darkness.seen} dark: {self.darkness.words}"
         if self.over_budget:
             return f"{_many(self.failed, 'failure')}, budget {self.budget}"
         if self.is_complete and self.has_sample and not self.has_success:

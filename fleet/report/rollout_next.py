@@ -34,7 +34,8 @@ def next_steps(overview: Overview) -> tuple[Next, ...]:
             return (Next(say("promote"), "go on beyond the canary"), *([back] if sent else []))
         case Phase.PAUSED:
             go_on = Next(say("resume"), "go on where it was")
-            return (*explain, go_on, Next(say("abort"), "send nothing more, for good"))
+            ends = Next(say("abort"), "send nothing more, for good")
+            return (*explain, *_about_silent(overview), go_on, ends)
         case Phase.HALTED:
             accept = Next(say("resume"), "go on and accept these failures")
             return (*explain, *([back] if sent else []), accept)
@@ -48,6 +49,18 @@ def next_steps(overview: Overview) -> tuple[Next, ...]:
             return (*explain, *([back] if sent else []))
         case Phase.ROLLED_BACK:
             return (*explain, Next(say("status"), "what each store runs"))
+
+
+def _about_silent(overview: Overview) -> tuple[Next, ...]:
+    """What can be done about stores that say nothing of the release, and keep a wave waiting."""
+    silent = stores_that(overview.changes, Standing.UNDELIVERED, Standing.BY_HAND)
+    if not silent:
+        return ()
+    id_, first = overview.rollout.id, silent[0]
+    return (
+        Next(f"fleet rollout retry {id_} --store {first}", "send it there again"),
+        Next(f"fleet rollout skip {id_} --store {first}", "leave it out, then resume"),
+    )
 
 
 def stores_that(changes: Iterable[Change], *wanted: Standing) -> Sequence[str]:

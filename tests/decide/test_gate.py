@@ -266,6 +266,14 @@ def test_excess_darkness_halts_at_once() -> None:
     assert "4/8 updated, 0/792 others" in gate.reason
 
 
+def test_a_halt_for_darkness_blames_no_variant() -> None:
+    counts = {"amd64": Count(sent=4, ok=2, dark=2), "arm64": Count(sent=4, ok=2, dark=2)}
+
+    gate = ask(counts, darkness=DARKENED, complete_since=None)
+
+    assert gate.reason.startswith("4/8 updated, 0/792 others dark")
+
+
 def test_an_alarm_halts() -> None:
     gate = ask(Count(sent=8, ok=8), alarms=["till-errors"])
 

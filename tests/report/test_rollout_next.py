@@ -56,3 +56,17 @@ def test_a_finished_rollout_offers_to_wait_for_those_that_owe_it() -> None:
 
 def test_a_finished_rollout_without_debts_offers_nothing() -> None:
     assert next_steps(rollouts.overview(phase=Phase.DONE)) == ()
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNDELIVERED, Verdict.CHANGED_BY_HAND])
+def test_a_pause_over_a_store_that_says_nothing_offers_to_try_it_again_or_leave_it_out(
+    verdict: Verdict,
+) -> None:
+    overview = rollouts.overview(phase=Phase.PAUSED, changes=rollouts.changes(store_002=verdict))
+
+    commands = [step.command for step in next_steps(overview)]
+
+    assert commands[:2] == [
+        "fleet rollout retry ro-118 --store store-002",
+        "fleet rollout skip ro-118 --store store-002",
+    ]
