@@ -1,6 +1,7 @@
 """A rollout while one tick thinks about it: rows that can be moved, and the story of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -99,6 +100,24 @@ class Board:
 def is_sent(change: Change) -> bool:
     """Whether a change went out in this rollout, whatever became of it; N counts these."""
     return change.sends > 0 and change.stage is not Stage.SKIPPED
+
+
+def is_failed(change: Change) -> bool:
+    """Whether a change that went out has failed."""
+    return is_sent(change) and change.verdict is Verdict.FAILED
+
+
+def accepted(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dict[str, int]:
+    """Stores by variant whose failure a person has accepted; one that is tried again is none.
+
+    The rows know it and no number does: what was accepted of some stores is no room for others.
+    """
+    found = {
+        (variant_of(change), change.store)
+        for change in changes
+        if is_failed(change) and change.evidence.get("accepted")
+    }
+    return dict(Counter(variant for variant, _ in found))
 
 
 def is_parked(change: Change) -> bool:

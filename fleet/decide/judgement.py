@@ -16,7 +16,17 @@ from fleet.model.rollout import Change, Stage, Verdict
 from fleet.model.services import TaskState
 
 #: Keys of the evidence of one try that go on from look to look.
-_KEPT = ("ok_at", "cause", "pull_counted", "restored", "settles_at", "deep_at", "tasks", "reason")
+_KEPT = (
+    "ok_at",
+    "cause",
+    "pull_counted",
+    "restored",
+    "settles_at",
+    "deep_at",
+    "tasks",
+    "reason",
+    "accepted",
+)
 
 
 @dataclass(frozen=True, slots=True)

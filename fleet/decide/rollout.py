@@ -8,7 +8,7 @@ out, ``note``. All of it is pure: rows in, rows out, and the time is an argument
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
-from fleet.decide.board import Board, is_parked, is_sent
+from fleet.decide.board import Board, accepted, is_parked, is_sent
 from fleet.decide.calendar import window_at
 from fleet.decide.darkness import Finding, darkness
 from fleet.decide.freshness import mind_the_gap, watched
@@ -182,7 +182,7 @@ def _ask(board: Board, rows: list[Change], finding: Finding) -> Gate:
         wave_at=rollout.wave_at or rollout.started_at,
         complete_since=rollout.baking_since,
         now=board.now,
-        accepted=rollout.accepted,
+        accepted=accepted(rows, lambda change: _variant(board, change)),
         failures=[c for c in rows if c.verdict is Verdict.FAILED and is_sent(c)],
     )
 

@@ -1,10 +1,9 @@
 """What a rollout makes of what people say to it. Saying a thing twice is the same as once."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from fleet.decide.board import Board, is_sent
+from fleet.decide.board import Board, accepted, is_failed
 from fleet.decide.verdict import owes
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verb, VerbName, Verdict
 
@@ -65,19 +64,16 @@ def _resume(board: Board, verb: Verb) -> str:
         if count == 1:
             return f"1 owed store is sent the release when it is back, until {until}"
         return f"{count} owed stores are sent the release when they are back, until {until}"
-    accepted: Mapping[str, int] = board.rollout.accepted
     if phase is Phase.HALTED:
-        failed = Counter(
-            board.rollout.spec.shapes[c.service].variant
-            for c in (*board.current, *board.convoy)
-            if is_sent(c) and c.verdict is Verdict.FAILED
-        )
-        accepted = {**accepted, **failed}
+        for change in filter(is_failed, [*board.current, *board.convoy]):
+            board.move(change, evidence={**change.evidence, "accepted": True})
         for change in board.changes:
             _readmit(board, change)
+    shapes = board.rollout.spec.shapes
+    taken = accepted([*board.current, *board.convoy], lambda c: shapes[c.service].variant)
     # The patience that asked a person begins anew with the answer.
-    board.turn(Phase.RUNNING, _because(verb, "resumed"), accepted=accepted, wave_at=board.now)
-    count = sum(accepted.values())
+    board.turn(Phase.RUNNING, _because(verb, "resumed"), accepted=taken, wave_at=board.now)
+    count = sum(taken.values())
     return f"resumed, {count} failures accepted" if count else "resumed"
 
 
@@ -146,7 +142,11 @@ def _retry(board: Board, verb: Verb) -> str:
             wave=wave,
             pulls_failed=0,
             look_at=None,
-            evidence={**change.evidence, "asked": change.verdict is Verdict.CHANGED_BY_HAND},
+            evidence={
+                **change.evidence,
+                "asked": change.verdict is Verdict.CHANGED_BY_HAND,
+                "accepted": False,
+            },
         )
     board.turn(
         Phase.RUNNING,

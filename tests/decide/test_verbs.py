@@ -1,12 +1,15 @@
 """What a rollout makes of each word in each phase, and that saying it twice changes nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fleet.decide.board import Board
+from fleet.decide.rollout import settle
+from fleet.decide.turns import take_turn
 from fleet.decide.verbs import obey, who
-from fleet.model.rollout import CONVOY, Phase, Stage, VerbName, Verdict
+from fleet.model.rollout import CONVOY, Change, Phase, Stage, VerbName, Verdict
 from tests.decide.boards import after, board, parked, planned, said, seconds, sent, undone
 
 ENDED = (Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK)
@@ -314,3 +317,44 @@ def test_what_was_set_back_already_is_not_set_back_again() -> None:
     rows = board(undone())
     assert tell(rows, VerbName.ROLLBACK) == "nothing was sent"
     assert rows.changes[0].stage is Stage.UNDONE
+
+
+# what a person has accepted is of some stores, and is no room for others
+
+
+def after_resume(*rows: Change, again: str = "") -> Board:
+    """A halted rollout that goes on with its failures, of which one may be tried again."""
+    halted = board(*rows, *good_to_come(), phase=Phase.HALTED)
+    tell(halted, VerbName.RESUME)
+    if again:
+        tell(halted, VerbName.RETRY, *again.split())
+    for change in halted.changes:
+        if "store-101" <= change.store <= "store-105":
+            halted.move(change, verdict=Verdict.FAILED, since=after(55))
+    settle(halted, take_turn(halted), frozenset(), None)
+    return halted
+
+
+def good_to_come() -> list[Change]:
+    return [sent(f"store-{number}", look_at=after(900)) for number in range(101, 120)]
+
+
+def bad(*numbers: int, **fields: Any) -> list[Change]:
+    return [sent(f"store-00{n}", Verdict.FAILED, since=after(10), **fields) for n in numbers]
+
+
+def test_accepted_failures_of_the_convoy_are_no_room_for_the_wave() -> None:
+    assert after_resume(*bad(1, 2, 3, 4, 5, wave=CONVOY)).rollout.phase is Phase.HALTED
+
+
+def test_accepted_failures_that_are_tried_again_are_no_room_for_others() -> None:
+    rows = after_resume(*bad(1, 2, 3, 4, 5), again=" ".join(f"store-00{n}" for n in range(1, 6)))
+    assert rows.rollout.phase is Phase.HALTED
+
+
+def test_accepted_failures_stay_accepted_for_as_long_as_they_stand() -> None:
+    rows = board(*bad(1, 2, 3, 4, 5, wave=CONVOY), *good_to_come(), phase=Phase.HALTED)
+    tell(rows, VerbName.RESUME)
+    rows.rollout = replace(rows.rollout, accepted={})
+    settle(rows, take_turn(rows), frozenset(), None)
+    assert rows.rollout.phase is Phase.RUNNING
