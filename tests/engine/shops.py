@@ -22,7 +22,7 @@ from fleet.engine.lease import held
 from fleet.engine.shard_jobs import ShardJob, Write
 from fleet.engine.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
 from fleet.engine.wiring import Wiring
-from fleet.model.desired import LogGroup, Scheduling, ServiceShape, TaskDefinition
+from fleet.model.desired import Scheduling, ServiceShape, TaskDefinition
 from fleet.model.inventory import Account, Fleet
 from fleet.model.policy import Amount, Policy, Window
 from fleet.model.rollout import (
@@ -49,7 +49,6 @@ SERVICE = "vision-arm64"
 CALLER = rollouts.CALLER
 START = 1_800_000_000.0
 STORES = ("store-001", "store-002", "store-003")
-GROUP = LogGroup("/fleet/vision", 30)
 SHAPE = ServiceShape(
     SERVICE,
     "vision",
@@ -57,7 +56,6 @@ SHAPE = ServiceShape(
     "arm64",
     Scheduling.REPLICA,
     ({"type": "distinctInstance"},),
-    log_groups=(GROUP,),
 )
 #: One shop after the other, and nothing that takes longer than it must.
 POLICY = Policy(
@@ -248,7 +246,6 @@ class Shops:
             region=REGION,
             writes=writes,
             definitions={NEW.content: NEW},
-            log_groups=(GROUP,),
             tags={"fleet:fleet": "emea"},
         )
         return replace(value, **fields)
