@@ -8,6 +8,7 @@ from tests.scenarios.rollouts.foreground import TWO_FIRST, began, running, sends
 ALWAYS = 10_000
 
 
+@pytest.mark.long
 def test_a_throttled_account_slows_it_down_and_nothing_is_sent_twice(take: TakeShops) -> None:
     shops = take(4)
     shops.release("1.9.0")

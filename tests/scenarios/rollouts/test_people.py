@@ -131,6 +131,7 @@ def test_a_rollback_from_another_terminal_turns_the_foreground_round(take: TakeS
     assert shops.status()["rollout"]["phase"] == "rolled-back"
 
 
+@pytest.mark.long
 def test_a_rollback_returns_every_shop_to_what_it_ran_itself(take: TakeShops) -> None:
     shops = take(2)
     behind, ahead = shops.stores

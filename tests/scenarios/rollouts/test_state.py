@@ -62,6 +62,7 @@ def test_what_a_killed_run_left_is_resumed(take: TakeShops) -> None:
     assert sends(shops) == [1, 1, 1, 1]
 
 
+@pytest.mark.long
 def test_a_detached_rollout_needs_a_controller_and_is_carried_out_by_it(take: TakeShops) -> None:
     shops = take(2)
     shops.release("1.9.0")

@@ -90,6 +90,7 @@ def test_what_would_not_be_done_before_the_shop_opens_waits_for_the_next_night(
     assert sent_at(shops, shop) >= closes
 
 
+@pytest.mark.long
 def test_a_freeze_that_begins_in_the_middle_holds_the_next_wave(take: TakeShops) -> None:
     shops = take(4)
     shops.policy(canary=2, waves=["100%"], bake="10m", finish_by="2m")
