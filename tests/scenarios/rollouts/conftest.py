@@ -233,6 +233,10 @@ class Shops(Shell):
             assert time.monotonic() < deadline, "it never came true"
             time.sleep(0.1)
 
+    def pace(self, rate: float = RATE) -> None:
+        """Sandbox seconds per second from now on: a slow clock waits for what a test does next."""
+        self.control("clock", {"rate": rate}, "PUT")
+
     def pass_time(self, seconds: float) -> None:
         """Jump ahead; what is due on the way happens."""
         while seconds > 0:
@@ -358,6 +362,7 @@ class Chain:
 
     def give_back(self, shops: Shops) -> None:
         """Undo what was done to shops; the next to take them waits until they are as before."""
+        shops.pace()
         shops.restore(*shops.stores)
         for store in shops.stores:
             # One that cannot be set back is taken by nobody any more.

@@ -12,7 +12,7 @@ def test_a_release_that_kills_links_halts_and_shops_return_with_what_they_ran_be
 ) -> None:
     shops = take(8)
     # A link that dies is noticed after minutes of silence, and dark for five more.
-    shops.policy(min_control=4, bake="10m")
+    shops.policy(min_control=4, bake="15m")
     image = shops.release("1.9.0")
     shops.behave(image, run="kills-link", after_s=5)
 
@@ -34,8 +34,9 @@ def test_an_outage_over_updated_and_untouched_shops_alike_is_waited_out(
     take: TakeShops,
 ) -> None:
     shops = take(8)
-    shops.policy(min_control=4, concurrency="100%")
+    shops.policy(min_control=4, concurrency="100%", settle="5m")
     shops.release("1.9.0")
+    shops.pace(20)
     running = shops.start("rollout", "--all", "--yes", "--canary", "--json")
     running.wait_for("sent")
     sent = [
@@ -45,6 +46,7 @@ def test_an_outage_over_updated_and_untouched_shops_alike_is_waited_out(
     away = [*sent[:2], *others[:2]]
 
     shops.cut(*away)
+    shops.pace()
     running.wait_for(" dark ")
     shops.restore(*away)
 

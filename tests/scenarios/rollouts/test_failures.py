@@ -101,7 +101,7 @@ def test_a_change_by_hand_is_found_and_left_until_somebody_says_so(take: TakeSho
     shops = take(2)
     [mine, other] = shops.stores
     old = shops.service(mine)["taskDefinition"]
-    shops.policy(waves=["100%"], concurrency="100%", bake="5m", patience="10m")
+    shops.policy(waves=["100%"], concurrency="100%", bake="10m", patience="10m")
     shops.release("1.9.0")
     running = shops.start("rollout", "--all", "--yes", "--json")
     running.wait_for(f"{mine} amd64 ok")
