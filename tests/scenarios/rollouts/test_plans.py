@@ -49,6 +49,7 @@ def test_a_saved_plan_is_run_once_and_not_again_in_a_world_that_has_moved(
     assert shops.stores[0] in again.err
 
 
+@pytest.mark.long
 def test_a_plan_of_nothing_ends_with_0_and_one_of_something_with_3(take: TakeShops) -> None:
     shops = take(2)
 
