@@ -44,7 +44,7 @@ def owes(change: Change) -> bool:
     if change.stage is Stage.PLANNED:
         return change.verdict in {Verdict.PARKED, Verdict.UNDELIVERED}
     if change.stage is Stage.UNDONE:
-        return change.verdict is Verdict.DARK
+        return change.verdict in {Verdict.DARK, Verdict.UNDELIVERED}
     if change.stage is not Stage.SENT or was_applied(change):
         return False
     return change.verdict in {Verdict.DARK, Verdict.UNDELIVERED}

@@ -15,6 +15,7 @@ from functools import cached_property
 from fleet.decide.darkness import Excess, Finding
 from fleet.decide.spans import moment, span
 from fleet.model.policy import Policy
+from fleet.model.printable import many
 from fleet.model.rollout import (
     WORST,
     Answer,
@@ -250,7 +251,7 @@ class _Variant:
         if self.alarms:
             return f"alarm {', '.join(self.alarms)}"
         if self.over_budget:
-            return f"{_many(self.failed, 'failure')}, budget {self.budget}"
+            return f"{many(self.failed, 'failure')}, budget {self.budget}"
         if self.is_complete and self.has_sample and not self.has_success:
             return (
                 f"success {self._success_words()} with every verdict in, "
@@ -261,7 +262,7 @@ class _Variant:
     def _unfinished(self) -> tuple[Answer, str, datetime | None]:
         c = self.count
         if c.waiting:
-            waiting = f"waiting for {c.waiting} of {_many(c.sent, 'verdict')}"
+            waiting = f"waiting for {c.waiting} of {many(c.sent, 'verdict')}"
             return Answer.WAIT, self._named(waiting), None
         more = f"{c.sent} sent, more of the wave to come"
         if self.darkness.excess is not Excess.UNCLEAR:
@@ -290,7 +291,7 @@ class _Variant:
             needed = _percent(self.policy.coverage)
             return f"coverage {self._coverage_words()}, needed {needed}{why}"
         if not self.has_sample:
-            return f"{_many(self.verdicts, 'verdict')}, needed {self.sample}{why}"
+            return f"{many(self.verdicts, 'verdict')}, needed {self.sample}{why}"
         return ""
 
     def _patience(self, lacking: str) -> tuple[Answer, str, datetime | None]:
@@ -396,7 +397,3 @@ def _percent(share: float) -> str:
     whole = int(percent + 1e-9)
     tenth = int(percent * 10 + 1e-6) / 10
     return f"{whole} %" if tenth == whole else f"{tenth:.1f} %"
-
-
-def _many(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -90,8 +90,9 @@ def _by_hand(board: Board, change: Change, one: Written) -> None:
 def _undone(board: Board, change: Change, one: Written) -> None:
     if one.outcome in {Outcome.DONE, Outcome.ALREADY}:
         back = f"back to {_short(change.previous)}" if change.previous else "removed again"
-        # Dark it would owe the release, and be sent it when it is back.
-        stays = change.verdict is Verdict.DARK and change.evidence.get("stays_back")
+        # Dark or not delivered it would owe the release, and be sent it again.
+        owing = change.verdict in {Verdict.DARK, Verdict.UNDELIVERED}
+        stays = owing and change.evidence.get("stays_back")
         board.move(
             change,
             stage=Stage.UNDONE,

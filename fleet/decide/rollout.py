@@ -17,6 +17,7 @@ from fleet.decide.turns import Turn, flying, is_next, places, untouched
 from fleet.decide.verdict import owes, was_applied
 from fleet.decide.waking import next_tick, pulls_again_at, undo_at
 from fleet.model.policy import AfterCanary, OnHalt, Policy
+from fleet.model.printable import many
 from fleet.model.rollout import (
     CONVOY,
     Action,
@@ -34,6 +35,8 @@ from fleet.model.rollout import (
 BEFORE_CLOSING = timedelta(minutes=5)
 #: Phases in which what was sent to a dark store must not be applied when it returns.
 TAKES_BACK = frozenset({Phase.HALTED, Phase.ABORTED})
+#: Likewise where nobody stays who would notice its window closing.
+TAKES_BACK_UNWATCHED = frozenset({Phase.PAUSED, Phase.AWAITING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +66,26 @@ def begin(board: Board) -> None:
         _say_wave(board)
 
 
-def settle(board: Board, turn: Turn, seen: frozenset[str], history: Sample | None) -> Settled:
+def settle(
+    board: Board,
+    turn: Turn,
+    seen: frozenset[str],
+    history: Sample | None,
+    *,
+    unwatched: bool = False,
+) -> Settled:
     """Decide what follows from the verdicts, and move rows and phase accordingly.
 
     Args:
         turn: what ``take_turn`` said at the beginning of the tick.
         seen: stores that were looked at in this tick.
         history: how often untouched stores went dark before, for when there is no control group.
+        unwatched: whether nobody ticks the rollout while it waits for a person.
     """
     control = _control_sample(board) if turn.control else None
     _try_pulls_again(board)
     gate = _judge_wave(board, _darkness(board, control, history))
-    _take_back(board)
+    _take_back(board, unwatched=unwatched)
     _roll_back(board)
     actions = [*_undo(board), *_send(board, turn, seen)]
     _finish(board, actions)
@@ -113,6 +124,10 @@ def is_unsettled(board: Board, change: Change) -> bool:
 
 def _darkness(board: Board, control: Sample | None, history: Sample | None) -> Finding:
     sent = board.stores(c for c in (*board.current, *board.convoy) if is_sent(c))
+    # Who was away before a person last said to go on was judged then, as in the control group.
+    began = board.rollout.wave_at or board.rollout.started_at
+    old = {c.store for c in board.changes if c.away_since is not None and c.away_since < began}
+    sent = [s for s in sent if s not in old]
     dark = [s for s in sent if any(c.verdict is Verdict.DARK for c in board.of_store(s))]
     known = control or _control_sample(board)
     return darkness(Sample(len(dark), len(sent)), known, history, _policy(board))
@@ -223,7 +238,9 @@ def _say_wave(board: Board) -> None:
     if board.rollout.wave < len(waves):
         stores = waves[board.rollout.wave].stores
         board.say(
-            "wave", f"{wave_name(board)} begins: {len(stores)} stores", data={"stores": len(stores)}
+            "wave",
+            f"{wave_name(board)} begins: {many(len(stores), 'store')}",
+            data={"stores": len(stores)},
         )
 
 
@@ -244,21 +261,32 @@ def _data(gate: Gate) -> dict[str, object]:
     }
 
 
-def _take_back(board: Board) -> None:
+def _take_back(board: Board, *, unwatched: bool) -> None:
     """Dark stores must not apply a halted release, or one at noon, when they return."""
+    phases = TAKES_BACK | TAKES_BACK_UNWATCHED if unwatched else TAKES_BACK
     for change in board.changes:
-        dark = change.stage is Stage.SENT and change.verdict is Verdict.DARK
-        if not dark or was_applied(change):
+        if not _may_apply_later(change):
             continue
-        if board.rollout.phase in TAKES_BACK:
-            why = f"dark while the rollout is {board.rollout.phase.value}: ECS would apply it later"
+        is_what = change.verdict.value
+        if board.rollout.phase in phases:
+            phase = board.rollout.phase.value
+            why = f"{is_what} while the rollout is {phase}: ECS would apply it later"
         elif _is_closing(board, change):
-            why = "dark, and its window closes: ECS would apply it in opening hours"
+            why = f"{is_what}, and its window closes: ECS would apply it in opening hours"
         elif _is_over(board):
-            why = "dark at the end of the rollout: ECS would apply it while nobody looks"
+            why = f"{is_what} at the end of the rollout: ECS would apply it while nobody looks"
         else:
             continue
         board.move(change, stage=Stage.UNDOING, reason=why, look_at=None)
+
+
+def _may_apply_later(change: Change) -> bool:
+    """Whether ECS holds what was sent ready for a store that has not run it: dark, or pulling."""
+    if change.stage is not Stage.SENT or was_applied(change):
+        return False
+    if change.verdict is Verdict.UNDELIVERED:
+        return change.evidence.get("runs") == change.target
+    return change.verdict is Verdict.DARK
 
 
 def _roll_back(board: Board) -> None:

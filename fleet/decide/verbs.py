@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fleet.decide.board import Board, accepted, is_failed
 from fleet.decide.verdict import owes
+from fleet.model.printable import many
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verb, VerbName, Verdict
 
 #: Phases from which nothing goes on by itself any more.
@@ -129,6 +130,9 @@ def _retry(board: Board, verb: Verb) -> str:
     again = [c for c in _chosen(board, verb) if c.verdict in bad and c.stage is not Stage.SKIPPED]
     # By hand stays by hand unless the store is named: naming it is being asked.
     again = [c for c in again if verb.stores or c.verdict is not Verdict.CHANGED_BY_HAND]
+    # Nor is anything sent again that somebody had set back, or that is being set back.
+    again = [c for c in again if verb.stores or c.stage is not Stage.UNDONE]
+    again = [c for c in again if c.stage is not Stage.UNDOING]
     if not again:
         return "no store has failed" if not verb.stores else "none of these stores has failed"
     for change in again:
@@ -155,7 +159,8 @@ def _retry(board: Board, verb: Verb) -> str:
         wave_at=board.now,
         finished_at=None,
     )
-    return f"{len(board.stores(again))} stores are sent the release again"
+    count = len(board.stores(again))
+    return f"{many(count, 'store')} {'is' if count == 1 else 'are'} sent the release again"
 
 
 def _skip(board: Board, verb: Verb) -> str:
@@ -168,7 +173,8 @@ def _skip(board: Board, verb: Verb) -> str:
         kept = "what was sent stays" if change.sends else "nothing was sent"
         board.move(change, stage=Stage.SKIPPED, reason=_because(verb, f"skipped, {kept},"))
     left = board.stores(chosen)
-    return f"{len(left)} stores are left out" if left else "none of these stores is in it"
+    be = "is" if len(left) == 1 else "are"
+    return f"{many(len(left), 'store')} {be} left out" if left else "none of these stores is in it"
 
 
 def _abort(board: Board, verb: Verb) -> str:
@@ -199,7 +205,12 @@ def _rollback(board: Board, verb: Verb) -> str:
         # Only these stores go back; the rollout is as finished as it was when they have.
         board.rollout = replace(board.rollout, finished_at=None)
     stores = board.stores(chosen)
-    return f"{len(stores)} stores go back to what each ran before" if stores else "nothing was sent"
+    go = "goes" if len(stores) == 1 else "go"
+    return (
+        f"{many(len(stores), 'store')} {go} back to what each ran before"
+        if stores
+        else "nothing was sent"
+    )
 
 
 _DO: Mapping[VerbName, Callable[[Board, Verb], str]] = {

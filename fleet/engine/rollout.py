@@ -59,7 +59,8 @@ def run_until_rest(crew: Crew, rollout_id: str, stop: threading.Event) -> Rested
     """
     with held(crew.wiring.records, [rollout_lease(rollout_id)], crew.owner) as own:
         while True:
-            ticked = _tick(crew, rollout_id, own)
+            alone = crew.wiring.records.leases.holder(CONTROLLER) is None
+            ticked = _tick(crew, rollout_id, own, unwatched=alone)
             if ticked.rollout.finished_at is not None or _rests(ticked):
                 return Rested(ticked.rollout, ticked.changes, stopped=False)
             if stop.is_set():
@@ -85,7 +86,7 @@ def _rests(ticked: Ticked) -> bool:
     return not flying and not ticked.settled.actions
 
 
-def _tick(crew: Crew, rollout_id: str, own: Held) -> Ticked:
+def _tick(crew: Crew, rollout_id: str, own: Held, *, unwatched: bool = False) -> Ticked:
     records = crew.wiring.records
     places = records.rollouts.load(rollout_id).spec.places.values()
     names = {shard_lease(p.account_id, p.region) for p in places}
@@ -93,7 +94,7 @@ def _tick(crew: Crew, rollout_id: str, own: Held) -> Ticked:
     while True:
         try:
             with held(records, names, crew.owner) as shards:
-                return tick(crew, rollout_id, own, shards)
+                return tick(crew, rollout_id, own, shards, unwatched=unwatched)
         except LeaseLost:
             raise
         except Locked:

@@ -32,6 +32,8 @@ from fleet.model.written import Outcome, Written
 
 #: Calls of one job that are under way at once; the call budget decides how many a second.
 THREADS = 8
+#: What ECS answers when it is the body of a task definition that it does not want.
+REFUSED_BODY = frozenset({"ClientException", "InvalidParameterException"})
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -145,9 +147,11 @@ def run_shard_job(opener: DoorOpener, job: ShardJob) -> ShardResult:
     try:
         for view in _side_by_side(lambda read: _read(shard, read), job.reads):
             views[view.store] = view
-        _prepare(shard, job, registered)
+        refused = _prepare(shard, job, registered)
         now = door.clock.now()
-        written.extend(_side_by_side(lambda one: _write(shard, one, registered, now), job.writes))
+        able = [w for w in job.writes if w.kind is ActionKind.UNDO or w.content not in refused]
+        written.extend(_refused(w, refused[w.content], now) for w in job.writes if w not in able)
+        written.extend(_side_by_side(lambda one: _write(shard, one, registered, now), able))
     except AwsError as error:
         trouble, hint = str(error), error.hint or ""
     return ShardResult(
@@ -220,12 +224,17 @@ def _of(read: Read, tasks: Iterable[TaskState]) -> tuple[TaskState, ...]:
     return tuple(task for task in tasks if task.service in read.services)
 
 
-def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> None:
-    """Find or register the task definitions that writes need, and their log groups before."""
+def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> dict[str, str]:
+    """Find or register the task definitions that writes need, and their log groups before.
+
+    Returns:
+        Why ECS would not have some, by content; the others are in ``registered``.
+    """
     wanted = {w.content for w in job.writes if w.kind is ActionKind.SEND}
     missing = sorted(wanted - registered.keys())
+    refused: dict[str, str] = {}
     if not missing:
-        return
+        return refused
     there = log_groups(shard, [group.name for group in job.log_groups]).value
     for group in job.log_groups:
         if group.name not in there:
@@ -233,9 +242,19 @@ def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> None:
     # One after another: at one registration a second, threads would only wait in line.
     seen: dict[str, Registered] = {}
     for content in missing:
-        registered[content] = register_task_definition(
-            shard, job.definitions[content], job.tags, seen=seen
-        )
+        try:
+            registered[content] = register_task_definition(
+                shard, job.definitions[content], job.tags, seen=seen
+            )
+        except AwsError as error:
+            if error.code not in REFUSED_BODY:
+                raise
+            refused[content] = str(error)
+    return refused
+
+
+def _refused(write: Write, why: str, now: datetime) -> Written:
+    return Written(write.kind, write.store, write.service, Outcome.REFUSED, now, words=why)
 
 
 def _write(shard: Shard, write: Write, registered: Mapping[str, str], now: datetime) -> Written:
@@ -305,7 +324,8 @@ def _undo(
         return Outcome.DONE, at, "removed: there was no such service before"
     if service is None:
         return Outcome.GONE, at, "there is no such service any more"
-    if service.task_definition == write.previous:
+    counted = write.count is None or service.desired == write.count
+    if service.task_definition == write.previous and counted:
         return Outcome.ALREADY, at, ""
     if service.task_definition != write.target:
         return Outcome.BY_HAND, at, service.task_definition

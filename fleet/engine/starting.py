@@ -79,7 +79,6 @@ def _spec(
         },
         freezes=fleet.freezes,
         override_freeze=override_freeze,
-        control=tuple(sorted({c.store for c in plan.changes} - running.keys())),
         pull_s={
             f"{c.store}/{c.service}": pull_s(release, stores[c.store], [c], {}) for c in planned
         },

@@ -85,23 +85,29 @@ def rollout_lease(rollout_id: str) -> str:
     return f"rollout {rollout_id}"
 
 
-def tick(crew: Crew, rollout_id: str, own: Held, shards: Held) -> Ticked:
+def tick(
+    crew: Crew, rollout_id: str, own: Held, shards: Held, *, unwatched: bool = False
+) -> Ticked:
     """One tick.
 
     Args:
         own: holds the rollout's lease; every write is checked against it.
         shards: holds the leases of the rollout's accounts and regions; their budgets travel with
             them.
+        unwatched: whether nobody ticks it any more once it waits for a person.
 
     Raises:
         LeaseLost: somebody else ticks it now; nothing was recorded after that.
         RecordsError: the database is away.
     """
-    return _Tick(crew, rollout_id, own, shards).run()
+    return _Tick(crew, rollout_id, own, shards, unwatched=unwatched).run()
 
 
 class _Tick:
-    def __init__(self, crew: Crew, rollout_id: str, own: Held, shards: Held) -> None:
+    def __init__(
+        self, crew: Crew, rollout_id: str, own: Held, shards: Held, *, unwatched: bool
+    ) -> None:
+        self._unwatched = unwatched
         self._crew = crew
         self._records = crew.wiring.records.rollouts
         self._own = own
@@ -126,7 +132,7 @@ class _Tick:
             see(board, deep)
             views |= deep
         seen = frozenset(store for store, view in views.items() if not view.problem)
-        settled = settle(board, turn, seen, self._history())
+        settled = settle(board, turn, seen, self._history(), unwatched=self._unwatched)
         if settled.untouched is not None and settled.untouched.of:
             sample = settled.untouched
             self._records.note_connectivity(self._id, board.now, sample.dark, sample.of)
@@ -190,7 +196,7 @@ class _Tick:
             )
             reads.setdefault((place.account, place.region), []).append(read)
         views: dict[str, StoreView] = {}
-        for result in self._run({key: self._job(key, reads=some) for key, some in reads.items()}):
+        for result in self._run(self._jobs(reads, {})):
             views |= result.views
         return views
 
@@ -205,7 +211,7 @@ class _Tick:
         self._own.check()
         self._shards.check()
         written: list[Written] = []
-        for result in self._run({key: self._job(key, writes=some) for key, some in writes.items()}):
+        for result in self._run(self._jobs({}, writes)):
             written += result.written
             self._remember(result)
         # The calls took time; what follows happens after them.
@@ -213,6 +219,18 @@ class _Tick:
         note(self._board, written)
         self._audit(written)
         self._record()
+
+    def _jobs(
+        self, reads: Mapping[Shard, list[Read]], writes: Mapping[Shard, list[Write]]
+    ) -> dict[Shard, ShardJob]:
+        """A job for each account and region; one that nobody can log in to is a trouble of its."""
+        jobs = {}
+        for key in {**reads, **writes}:
+            try:
+                jobs[key] = self._job(key, reads=reads.get(key, ()), writes=writes.get(key, ()))
+            except FleetError as error:
+                self._troubles[key] = str(error), error.hint or ""
+        return jobs
 
     def _job(
         self, key: Shard, *, reads: Iterable[Read] = (), writes: Iterable[Write] = ()

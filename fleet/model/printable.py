@@ -13,3 +13,8 @@ def printable(text: str, *, limit: int = 2000) -> str:
     spaced = " ".join(text.split())
     clean = "".join(c for c in spaced if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co"})
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def many(number: int, word: str) -> str:
+    """``1 store``, ``2 stores``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

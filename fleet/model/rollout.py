@@ -201,7 +201,6 @@ class RolloutSpec:
         shapes: by service name.
         task_definitions: by content.
         places: by store id, of the stores with changes.
-        control: ids of stores that are not touched and may be looked at for comparison.
         pull_s: by (store, service) joined with "/", seconds that pulling is expected to take.
         seed: of every tie-break.
         retention: days of log groups that are made.
@@ -219,7 +218,6 @@ class RolloutSpec:
     places: Mapping[str, Place]
     freezes: tuple[Freeze, ...] = ()
     override_freeze: str = ""
-    control: tuple[str, ...] = ()
     pull_s: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     canary: bool = False

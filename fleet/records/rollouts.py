@@ -334,13 +334,9 @@ def _changes(connection: Connection, which: ColumnElement[bool]) -> Iterable[Cha
 def _owed(query: Any) -> Any:
     """Of rollouts that are done: parked, dark and set back, still dark, or not delivered."""
     stage, verdict = CHANGES.c.stage, CHANGES.c.verdict
-    owing = (
-        ((stage == Stage.PLANNED.value) & (verdict == Verdict.PARKED.value))
-        | ((stage == Stage.UNDONE.value) & (verdict == Verdict.DARK.value))
-        | (
-            (stage == Stage.SENT.value)
-            & verdict.in_([Verdict.UNDELIVERED.value, Verdict.DARK.value])
-        )
+    owing = ((stage == Stage.PLANNED.value) & (verdict == Verdict.PARKED.value)) | (
+        stage.in_([Stage.SENT.value, Stage.UNDONE.value])
+        & verdict.in_([Verdict.UNDELIVERED.value, Verdict.DARK.value])
     )
     done = (ROLLOUTS.c.phase == Phase.DONE.value) & ROLLOUTS.c.finished_at.is_not(None)
     return query.join_from(CHANGES, ROLLOUTS).where(done, owing)

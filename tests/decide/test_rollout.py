@@ -57,10 +57,13 @@ def later(number: int = 900) -> Change:
     return planned(f"store-{number:03}", wave=1)
 
 
-def settled(rows: Board, seen: tuple[str, ...] | None = None) -> Settled:
+def settled(
+    rows: Board, seen: tuple[str, ...] | None = None, *, unwatched: bool = False
+) -> Settled:
     """A tick that has looked at everybody whose turn it is, unless somebody else is named."""
     turn = take_turn(rows)
-    return settle(rows, turn, frozenset(turn.next_up if seen is None else seen), None)
+    looked = frozenset(turn.next_up if seen is None else seen)
+    return settle(rows, turn, looked, None, unwatched=unwatched)
 
 
 def of(rows: Board, store: str = "store-042") -> Change:
@@ -75,7 +78,7 @@ def test_the_first_tick_begins_the_first_wave() -> None:
     rows = board(planned(), wave_at=None)
     begin(rows)
     assert rows.rollout.wave_at == rows.now
-    assert [e.text for e in rows.events] == ["canary begins: 1 stores"]
+    assert [e.text for e in rows.events] == ["canary begins: 1 store"]
 
 
 def test_a_wave_that_has_begun_is_not_begun_again() -> None:
@@ -193,7 +196,7 @@ def test_a_wave_that_has_baked_lets_the_next_one_begin() -> None:
     settled(rows)
     assert (rows.rollout.wave, rows.rollout.wave_at) == (1, rows.now)
     assert rows.rollout.baking_since is None
-    assert "wave 1 begins: 1 stores" in [e.text for e in rows.events]
+    assert "wave 1 begins: 1 store" in [e.text for e in rows.events]
 
 
 def test_a_wave_that_is_a_second_short_of_its_bake_goes_on_baking() -> None:
@@ -309,6 +312,20 @@ def test_a_dark_store_may_return_while_the_rollout_runs_or_is_paused() -> None:
     for phase in (Phase.RUNNING, Phase.PAUSED):
         rows = board(sent(verdict=Verdict.DARK), phase=phase)
         assert settled(rows).actions == ()
+
+
+def test_a_dark_store_is_set_back_where_nobody_watches_while_a_person_is_asked() -> None:
+    for phase in (Phase.PAUSED, Phase.AWAITING):
+        rows = board(sent(verdict=Verdict.DARK), phase=phase)
+        assert kinds(settled(rows, unwatched=True)) == [(ActionKind.UNDO, "store-042")]
+        assert settled(board(sent(verdict=Verdict.DARK), phase=phase)).actions == ()
+
+
+def test_what_could_not_be_pulled_is_set_back_where_ecs_still_tries() -> None:
+    trying = sent(verdict=Verdict.UNDELIVERED, evidence={"runs": sent().target})
+    restored = sent(verdict=Verdict.UNDELIVERED, evidence={"runs": "arn:before"})
+    assert kinds(settled(board(trying, phase=Phase.HALTED))) == [(ActionKind.UNDO, "store-042")]
+    assert settled(board(restored, phase=Phase.HALTED)).actions == ()
 
 
 def test_a_dark_store_that_was_seen_running_the_release_has_nothing_to_take_back() -> None:

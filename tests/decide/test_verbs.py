@@ -198,7 +198,7 @@ def test_promote_means_nothing_to_a_rollout_without_a_canary() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.UNDELIVERED])
 def test_retry_sends_again_what_did_not_arrive_or_failed(verdict: Verdict) -> None:
     rows = board(sent(verdict=verdict, pulls_failed=4, look_at=after(999)))
-    assert tell(rows, VerbName.RETRY) == "1 stores are sent the release again"
+    assert tell(rows, VerbName.RETRY) == "1 store is sent the release again"
     (row,) = rows.changes
     assert (row.stage, row.verdict) == (Stage.PLANNED, Verdict.WAITING)
     assert (row.pulls_failed, row.look_at, row.sends) == (0, None, 1)
@@ -265,7 +265,7 @@ def test_skip_needs_stores() -> None:
 )
 def test_skip_says_what_becomes_of_the_store(row: Any, words: str) -> None:
     rows = board(row)
-    assert tell(rows, VerbName.SKIP, "store-042") == "1 stores are left out"
+    assert tell(rows, VerbName.SKIP, "store-042") == "1 store is left out"
     assert rows.changes[0].stage is Stage.SKIPPED
     assert words in rows.changes[0].reason
 

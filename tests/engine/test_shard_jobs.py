@@ -222,7 +222,10 @@ def test_a_call_that_nobody_may_make_is_trouble_and_not_the_fault_of_a_store(sho
 def test_nothing_is_sent_when_the_release_cannot_be_registered(shops: Shops) -> None:
     shops.fail("RegisterTaskDefinition", "ClientException", count=9)
     result = run(shops, shops.write())
-    assert result.trouble
+    [written] = result.written
+    assert written.outcome is Outcome.REFUSED
+    assert "RegisterTaskDefinition" in written.words
+    assert result.trouble == ""
     assert shops.actions(*WRITES) == []
 
 

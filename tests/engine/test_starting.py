@@ -105,13 +105,6 @@ def test_the_spec_has_all_that_a_tick_needs_without_an_inventory(records: Record
         assert spec.pull_s[f"{shop.id}/{plans.SERVICE}"] > 0
 
 
-def test_stores_that_are_not_changed_are_there_for_comparison(records: Records) -> None:
-    there = plans.view(SHOPS[0], plans.service(plans.arn(42)))
-    spec = begin(records, plans.plan(SHOPS, [there, *map(plans.view, SHOPS[1:])])).spec
-    assert spec.control == (SHOPS[0].id,)
-    assert SHOPS[0].id not in spec.places
-
-
 def test_the_reason_for_passing_over_a_freeze_is_kept(records: Records) -> None:
     assert begin(records, plans.plan(SHOPS), override_freeze="recall").spec.override_freeze == (
         "recall"
