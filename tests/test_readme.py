@@ -94,6 +94,7 @@ def test_the_layout_names_every_room() -> None:
     assert [room for room in sorted(rooms) if f"{room}/" not in README] == []
 
 
+@pytest.mark.long
 def test_the_quickstart_ends_with_every_shop_at_the_release(tmp_path: Path) -> None:
     ran = subprocess.run(
         [ROOT / "scripts" / "quickstart"],

@@ -7,12 +7,29 @@ from fleet.model.inventory import Fleet, Lifecycle
 from fleet.model.policy import Policy, Window
 
 _DAY_MINUTES = 24 * 60
+#: ECS shows an agent as connected until its session is dead, which its read timeout of 3 minutes
+#: bounds (amazon-ecs-agent 1.105.1); a look more, and it is known.
+SEEN_LOST_S = 240.0
 _FEW = 5
 
 
 def notes_of(fleet: Fleet) -> tuple[str, ...]:
-    """In the order of the workloads."""
-    return tuple(_without_window(fleet))
+    """Stores without a window first, then policies."""
+    return (*_without_window(fleet), *_blind_bakes(fleet))
+
+
+def _blind_bakes(fleet: Fleet) -> Iterator[str]:
+    """Policies that are done before a release that cuts links can be seen to have cut them."""
+    for name in sorted({workload.policy for workload in fleet.workloads}):
+        policy = fleet.policies.get(name, Policy(name))
+        needed = policy.dark_after_s + SEEN_LOST_S
+        if policy.settle_s + policy.bake_s < needed:
+            yield (
+                f"policy {name}: settle and bake are over after "
+                f"{policy.settle_s + policy.bake_s:g} s, and a store that lost its line is known "
+                f"to be dark after about {needed:g} s: a release that cuts links could pass; "
+                "give it a longer bake"
+            )
 
 
 def _without_window(fleet: Fleet) -> Iterator[str]:

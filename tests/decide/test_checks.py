@@ -59,3 +59,14 @@ def test_many_stores_are_not_all_named() -> None:
     many = tuple(replace(made.stores[0], id=f"s-{number}") for number in range(8))
 
     assert notes_of(replace(made, stores=many))[0].startswith("s-0, s-1, s-2, s-3, s-4 and 3 more")
+
+
+def test_a_bake_that_ends_before_a_lost_line_is_seen_is_said_to() -> None:
+    (note,) = notes_of(fleet({}, Policy("standard", bake_s=120)))
+
+    assert "policy standard: settle and bake are over after 240 s" in note
+    assert "after about 540 s" in note
+
+
+def test_the_policy_that_is_built_in_sees_a_lost_line_in_time() -> None:
+    assert notes_of(fleet({})) == ()
