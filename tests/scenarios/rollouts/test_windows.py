@@ -140,7 +140,9 @@ def test_a_dark_shop_is_set_back_when_its_window_closes(take: TakeShops) -> None
     shops = take(2)
     dark, lit = shops.stores
     opens = whole(shops.now()) + 2 * HOUR
-    shops.policy(window="closed", canary=2, concurrency="100%", finish_by="10m", bake="6h")
+    shops.policy(
+        window="closed", canary=2, concurrency="100%", finish_by="10m", bake="6h", patience="9h"
+    )
     for store in shops.stores:
         shops.shop(store, hours={"daily": f"{at(opens)}-{at(opens + 9 * HOUR)}"})
     shops.release("1.9.0")
