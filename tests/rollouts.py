@@ -6,16 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fleet.model.desired import Scheduling, ServiceShape
+from fleet.model.gate import Answer, Check, Count, Gate, Mark
 from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview
 from fleet.model.policy import Policy
 from fleet.model.rollout import (
-    Answer,
     Change,
-    Check,
-    Count,
-    Gate,
-    Mark,
     Phase,
     Place,
     Rollout,

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleet.model.gate import Sample
 from fleet.model.policy import Policy
-from fleet.model.rollout import Sample
 
 
 class Excess(StrEnum):

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from fleet.decide.board import Board
 from fleet.decide.spans import moment
-from fleet.model.rollout import Answer, Change, Gate, Stage, Verdict
+from fleet.model.gate import Answer, Gate
+from fleet.model.rollout import Change, Stage, Verdict
 
 #: Times ``fresh_s`` between two ticks after which nobody has watched; ticks of thousands take long.
 GAP = 2

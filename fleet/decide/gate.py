@@ -14,19 +14,10 @@ from functools import cached_property
 
 from fleet.decide.darkness import Excess, Finding
 from fleet.decide.spans import moment, span
+from fleet.model.gate import Answer, Check, Count, Gate, Mark
 from fleet.model.policy import Policy
 from fleet.model.printable import many
-from fleet.model.rollout import (
-    WORST,
-    Answer,
-    Change,
-    Check,
-    Count,
-    Gate,
-    Mark,
-    Stage,
-    Verdict,
-)
+from fleet.model.rollout import WORST, Change, Stage, Verdict
 
 _RANK = {verdict: rank for rank, verdict in enumerate(WORST)}
 _FIELD = {

@@ -16,20 +16,10 @@ from fleet.decide.gate import count, evaluate
 from fleet.decide.turns import Turn, flying, is_next, places, untouched
 from fleet.decide.verdict import owes, was_applied
 from fleet.decide.waking import next_tick, pulls_again_at, undo_at
+from fleet.model.gate import Answer, Gate, Sample
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.printable import many
-from fleet.model.rollout import (
-    CONVOY,
-    Action,
-    ActionKind,
-    Answer,
-    Change,
-    Gate,
-    Phase,
-    Sample,
-    Stage,
-    Verdict,
-)
+from fleet.model.rollout import CONVOY, Action, ActionKind, Change, Phase, Stage, Verdict
 
 #: A dark store is set back this long before its window ends, so that the call is in time.
 BEFORE_CLOSING = timedelta(minutes=5)

@@ -7,7 +7,8 @@ from fleet.decide.board import Board
 from fleet.decide.calendar import next_window, window_at
 from fleet.decide.turns import Turn, is_watched, take_turn
 from fleet.decide.verdict import retry_at
-from fleet.model.rollout import Change, Gate, Phase, Stage, Verdict
+from fleet.model.gate import Gate
+from fleet.model.rollout import Change, Phase, Stage, Verdict
 
 #: Seconds between ticks of a rollout that runs and of which nothing else says when.
 AT_LEAST_EVERY_S = 15.0

@@ -9,9 +9,10 @@ from fleet.decide.turns import Turn, take_turn, waiting_for_windows
 from fleet.engine.lease import holder_of
 from fleet.engine.rollout import CONTROLLER
 from fleet.engine.ticking import HISTORY, rollout_lease, shard_lease
+from fleet.model.gate import Gate
 from fleet.model.history import Lease
 from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker
-from fleet.model.rollout import Gate, Phase
+from fleet.model.rollout import Phase
 from fleet.records import Records
 
 #: Latest lines of the story that are shown.

@@ -23,8 +23,9 @@ from fleet.engine.shard_jobs import Read, ShardJob, ShardResult, Write, run_shar
 from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError, LeaseLost, Locked
 from fleet.model.desired import Scheduling
+from fleet.model.gate import Sample
 from fleet.model.inventory import Account
-from fleet.model.rollout import Action, ActionKind, Change, Rollout, RolloutEvent, Sample, Verdict
+from fleet.model.rollout import Action, ActionKind, Change, Rollout, RolloutEvent, Verdict
 from fleet.model.services import StoreView
 from fleet.model.written import Written
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleet.model.rollout import Change, Gate, Hold, Rollout, RolloutEvent, Verb
+from fleet.model.gate import Gate
+from fleet.model.rollout import Change, Hold, Rollout, RolloutEvent, Verb
 
 
 @dataclass(frozen=True, slots=True)

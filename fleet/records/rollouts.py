@@ -102,8 +102,17 @@ class RolloutRecords(Story):
         number = number_of(rollout_id)
         text, rows = spec_text(spec), _change_rows(spec, changes)
         why = "rebuilt from AWS"
+        # Past its last wave, so that resuming it is about what it is owed.
         rollout = Rollout(
-            rollout_id, spec, caller, started_at, Phase.DONE, why, updated_at=at, finished_at=at
+            rollout_id,
+            spec,
+            caller,
+            started_at,
+            Phase.DONE,
+            why,
+            wave=len(spec.waves),
+            updated_at=at,
+            finished_at=at,
         )
         with self._database.write() as connection:
             self._database.take_turns(connection, "rollouts")

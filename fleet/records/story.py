@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from fleet.model.rollout import RolloutEvent, Sample, Verb, VerbName
+from fleet.model.gate import Sample
+from fleet.model.rollout import RolloutEvent, Verb, VerbName
 from fleet.records.database import Database
 from fleet.records.rollout_rows import event_of, event_row, id_of, number_of, unknown, verb_of
 from fleet.records.rollout_tables import CONNECTIVITY, EVENTS, ROLLOUTS, VERBS

@@ -5,9 +5,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from fleet.model.gate import Gate
 from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview, Ticker
-from fleet.model.rollout import Change, Gate, Rollout, RolloutEvent, Verb
+from fleet.model.rollout import Change, Rollout, RolloutEvent, Verb
 from fleet.report.rollout_counts import owed, standing, store_standings, wave_counts
 from fleet.report.rollout_next import next_steps
 from fleet.report.times import stamp

@@ -11,7 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fleet.model.rollout import Answer, Check, Count, Gate, Mark, RolloutEvent, RolloutSpec, Verdict
+from fleet.model.gate import Answer, Check, Count, Gate, Mark
+from fleet.model.rollout import RolloutEvent, RolloutSpec, Verdict
 from fleet.report.screen import GAP, NARROW, labelled
 from fleet.report.times import clock
 

@@ -24,10 +24,11 @@ from fleet.engine.shard_jobs import ShardJob, ShardResult
 from fleet.engine.starting import start
 from fleet.engine.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
 from fleet.engine.wiring import Wiring
+from fleet.model.gate import Sample
 from fleet.model.inventory import Store
 from fleet.model.plan import Plan
 from fleet.model.policy import Amount, Policy, Window
-from fleet.model.rollout import Sample, Verdict
+from fleet.model.rollout import Verdict
 from fleet.model.services import StoreView
 from fleet.model.written import Outcome, Written
 from fleet.records import open_records

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.decide.darkness import Excess, darkness, fisher
+from fleet.model.gate import Sample
 from fleet.model.policy import Policy
-from fleet.model.rollout import Sample
 
 POLICY = Policy("standard")
 

@@ -6,7 +6,8 @@ import pytest
 
 from fleet.decide.board import Board
 from fleet.decide.freshness import mind_the_gap, watched
-from fleet.model.rollout import Answer, Change, Count, Gate, Stage, Verdict
+from fleet.model.gate import Answer, Count, Gate
+from fleet.model.rollout import Change, Stage, Verdict
 from tests.decide.boards import POLICY, after, board, seconds, sent
 
 HOUR = 3600.0

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from fleet.decide.darkness import Excess, Finding
 from fleet.decide.gate import count, evaluate
+from fleet.model.gate import Answer, Count, Gate, Mark
 from fleet.model.policy import Amount, Policy
-from fleet.model.rollout import Answer, Change, Count, Gate, Mark, Stage, Verdict
+from fleet.model.rollout import Change, Stage, Verdict
 from tests import rollouts
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)

@@ -11,18 +11,9 @@ from fleet.decide.rollout import Settled, begin, settle
 from fleet.decide.sight import see
 from fleet.decide.turns import take_turn
 from fleet.decide.verbs import obey
+from fleet.model.gate import Answer, Sample
 from fleet.model.policy import AfterCanary, Amount, OnHalt, Policy, Window
-from fleet.model.rollout import (
-    CONVOY,
-    ActionKind,
-    Answer,
-    Change,
-    Phase,
-    Sample,
-    Stage,
-    VerbName,
-    Verdict,
-)
+from fleet.model.rollout import CONVOY, ActionKind, Change, Phase, Stage, VerbName, Verdict
 from fleet.model.written import Outcome, Written
 from tests.decide.boards import (
     OLD,

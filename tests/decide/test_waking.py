@@ -9,8 +9,9 @@ import pytest
 from fleet.decide.board import Board
 from fleet.decide.turns import Turn, take_turn
 from fleet.decide.waking import AT_LEAST_EVERY_S, may_undo, next_tick, pulls_again_at
+from fleet.model.gate import Answer, Gate
 from fleet.model.policy import Window
-from fleet.model.rollout import Answer, Change, Gate, Phase, Stage, Verdict
+from fleet.model.rollout import Change, Phase, Stage, Verdict
 from tests.decide.boards import (
     POLICY,
     after,

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleet.errors import UsageError
-from fleet.model.rollout import RolloutEvent, Sample, Verb, VerbName
+from fleet.model.gate import Sample
+from fleet.model.rollout import RolloutEvent, Verb, VerbName
 from fleet.records import Records
 from tests import rollouts as some
 

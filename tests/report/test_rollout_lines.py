@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 import pytest
 from rich.console import Console, RenderableType
 
-from fleet.model.rollout import Answer, Verdict
+from fleet.model.gate import Answer
+from fleet.model.rollout import Verdict
 from fleet.report.rollout_lines import EventLines, gate_from, gate_view, moment
 from tests import rollouts
 

@@ -1,0 +1,86 @@
+"""What a gate says of a wave, with the arithmetic that it rests on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Stores of a wave (or of one variant in it) by verdict; ``sent`` is N.
+
+    Attributes:
+        sent: that a change was sent to, whatever became of it.
+    """
+
+    sent: int = 0
+    ok: int = 0
+    failed: int = 0
+    dark: int = 0
+    waiting: int = 0
+    undelivered: int = 0
+    parked: int = 0
+    unchanged: int = 0
+    by_hand: int = 0
+
+
+class Answer(StrEnum):
+    """What a gate says: go on, wait, stop, or ask a person because nothing can be concluded."""
+
+    ADVANCE = "advance"
+    WAIT = "wait"
+    HALT = "halt"
+    ASK = "ask"
+
+
+class Mark(StrEnum):
+    """How a check stands."""
+
+    OK = "ok"
+    UNDER = "UNDER"
+    OVER = "OVER"
+    WAIT = "wait"
+    UNCLEAR = "UNCLEAR"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of a gate's arithmetic, as ``success  6/8=75 %  needed 95 %  UNDER``."""
+
+    name: str
+    seen: str
+    needed: str
+    mark: Mark
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate's answer, with the numbers that it rests on.
+
+    Attributes:
+        reason: in one line.
+        checks: of the variant that decided, or of all together.
+        counts: by variant.
+        again_at: when the answer may change by time alone (bake), or None.
+    """
+
+    answer: Answer
+    reason: str
+    checks: tuple[Check, ...]
+    counts: Mapping[str, Count]
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many stores of a group went dark over a period, for the comparison.
+
+    Attributes:
+        dark: that were connected when the period began and are dark now.
+        of: stores looked at.
+    """
+
+    dark: int
+    of: int
