@@ -1,6 +1,8 @@
 """Every test starts from a clean environment and never reaches AWS by accident."""
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,11 @@ from hypothesis import settings
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("fleet", deadline=None)
 settings.load_profile("fleet")
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and every process that the
+# tests start would inherit that; those that are interrupted would wait for ever.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
