@@ -53,7 +53,16 @@ def is_gone(owner: str) -> bool:
         return True
     except (PermissionError, OverflowError):
         return False
-    return False
+    return _is_zombie(named["pid"])
+
+
+def _is_zombie(pid: str) -> bool:
+    """Whether a process has ended and only waits for its parent to take note (proc(5), stat)."""
+    try:
+        stat = Path("/proc", pid, "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[:1] in (["Z"], ["X"])
 
 
 def holder_of(records: Records, name: str) -> Lease | None:

@@ -228,6 +228,14 @@ def test_what_a_killed_process_of_this_machine_held_is_taken_over_at_once(
         records.leases.renew(dead)
 
 
+def test_a_killed_process_that_nobody_has_waited_for_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert not is_gone(owned_by(process.pid))
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert is_gone(owned_by(process.pid))
+
+
 def test_what_a_living_process_holds_is_left_to_it(records: Records) -> None:
     alive = records.leases.take("a", owner_name("fleet rollout"), 3600.0)
     assert holder_of(records, "a") == alive
