@@ -13,7 +13,7 @@ from tests.scenarios.chains import Shops, wait_until
 
 STORES = 24
 POLICY = "window: always, settle: 20s, bake: 30s, concurrency: 4, canary: 3, waves: [100%]"
-RATE = 40.0
+RATE = 100.0
 
 
 #: Loopback only, and no second process that would start a lost worker again.
@@ -26,7 +26,8 @@ def cluster(shops: Shops) -> tuple[str, list["subprocess.Popen[str]"]]:
     told = shops.folder / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     shops.spawn([*dask, *SCHEDULER, "--scheduler-file", str(told)])
-    wait_until(told.exists, "the scheduler is up")
+    # Its last character: it is not written in one piece.
+    wait_until(lambda: told.exists() and "}" in told.read_text()[-2:], "the scheduler is up")
     address = str(json.loads(told.read_text())["address"])
     command = [*dask, *WORKER, address, "--local-directory", str(shops.folder)]
     workers = [shops.spawn(command)[0] for _ in range(2)]

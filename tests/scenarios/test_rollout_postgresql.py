@@ -17,7 +17,7 @@ __all__ = ["postgresql_server", "postgresql_url"]
 
 STORES = 24
 POLICY = "window: always, settle: 20s, bake: 30s, concurrency: 4, canary: 3, waves: [100%]"
-RATE = 40.0
+RATE = 100.0
 
 
 @pytest.fixture
