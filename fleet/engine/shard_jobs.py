@@ -20,6 +20,7 @@ from fleet.aws.services import tasks as read_tasks
 from fleet.aws.session import Shard
 from fleet.aws.task_definitions import Registered, register_task_definition
 from fleet.decide.standing import differing
+from fleet.decide.attribution import TAG_ROLLOUT
 from fleet.decide.turns import is_quiet
 from fleet.engine.door import DoorOpener
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
@@ -292,7 +293,7 @@ def _send(
         return Outcome.LOST, at, "its first deployment failed, so it is made anew"
     counted = write.count is None or service.desired == write.count
     if runs == target and counted and not differing(write.settings, service.settings):
-        return Outcome.ALREADY, at, ""
+        return _found(write, service, at)
     if runs not in {write.previous, target} and write.accept != "*":
         return Outcome.BY_HAND, at, runs
     done = update_service(
@@ -304,6 +305,14 @@ def _send(
         settings=write.settings,
     )
     return Outcome.DONE, done.at, ""
+
+
+def _found(write: Write, service: ServiceState, at: datetime) -> tuple[Outcome, datetime, str]:
+    """It runs what is to be sent. This very job may have sent it, before its worker was lost."""
+    if write.target or service.tags.get(TAG_ROLLOUT) != write.tags[TAG_ROLLOUT]:
+        return Outcome.ALREADY, at, ""
+    newest = service.deployments[0] if service.deployments else None
+    return Outcome.DONE, (newest.created_at if newest else None) or at, ""
 
 
 def _gave_up(service: ServiceState) -> bool:

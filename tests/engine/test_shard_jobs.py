@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from fleet.decide.desired import service_input, service_settings
@@ -64,13 +65,21 @@ def test_no_deployment_is_forced(shops: Shops) -> None:
 def test_a_job_that_runs_twice_updates_once(shops: Shops) -> None:
     job = shops.job(shops.write())
     run_shard_job(shops.door, job)
+    shops.pass_by(60)
     again = run_shard_job(shops.door, job)
-    assert outcome(again) is Outcome.ALREADY
+    assert outcome(again) is Outcome.DONE
+    assert again.written[0].at < shops.now() - timedelta(seconds=50)
     assert shops.actions("UpdateService", "RegisterTaskDefinition") == [
         "RegisterTaskDefinition",
         "UpdateService",
     ]
     assert shops.tags()["fleet:previous"] == shops.old
+
+
+def test_what_another_rollout_sent_already_is_not_ours(shops: Shops) -> None:
+    run(shops, shops.write())
+    other = {**shops.write().tags, "fleet:rollout": "ro-2"}
+    assert outcome(run(shops, shops.write(tags=other))) is Outcome.ALREADY
 
 
 def test_one_content_is_registered_once_for_all_stores(shops: Shops) -> None:
@@ -160,7 +169,7 @@ def test_a_service_that_was_never_there_is_made_with_its_tags(shops: Shops) -> N
 
 def test_a_service_that_was_made_is_not_made_twice(shops: Shops) -> None:
     run(shops, fresh(shops))
-    assert outcome(run(shops, fresh(shops))) is Outcome.ALREADY
+    assert outcome(run(shops, fresh(shops))) is Outcome.DONE
     assert shops.actions("CreateService") == ["CreateService"]
 
 
@@ -208,7 +217,7 @@ def test_what_was_done_before_the_credentials_expired_is_told(shops: Shops) -> N
     done = run_shard_job(shops.door, job)
     shops.fail("UpdateService", "ExpiredTokenException", count=99)
     result = run(shops, shops.write(), shops.write(store=STORES[1]), known=done.registered)
-    assert [(one.store, one.outcome) for one in result.written] == [(STORE, Outcome.ALREADY)]
+    assert [(one.store, one.outcome) for one in result.written] == [(STORE, Outcome.DONE)]
     assert result.trouble
 
 
