@@ -19,8 +19,8 @@ from fleet.aws.services import services as read_services
 from fleet.aws.services import tasks as read_tasks
 from fleet.aws.session import Shard
 from fleet.aws.task_definitions import Registered, register_task_definition
-from fleet.decide.standing import differing
 from fleet.decide.attribution import TAG_ROLLOUT
+from fleet.decide.standing import differing
 from fleet.decide.turns import is_quiet
 from fleet.engine.door import DoorOpener
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
