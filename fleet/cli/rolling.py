@@ -20,6 +20,7 @@ from fleet.cli.stopping import leaves_at_once
 from fleet.cli.streams import Talk
 from fleet.cli.wiring import open_wiring
 from fleet.decide.fingerprint import differences
+from fleet.engine.lease import holder_of
 from fleet.engine.rollout import CONTROLLER
 from fleet.engine.starting import start
 from fleet.engine.wiring import Wiring
@@ -133,7 +134,7 @@ def _check_free(wiring: Wiring, plan: Plan) -> None:
 
 def _check_controller(wiring: Wiring) -> None:
     """Somebody must be there who ticks what is left alone."""
-    if wiring.records.leases.holder(CONTROLLER) is None:
+    if holder_of(wiring.records, CONTROLLER) is None:
         raise UsageError(
             "no controller is alive, so nobody would go on with it; nothing was sent",
             hint="start one: fleet controller; or leave --detach out",
