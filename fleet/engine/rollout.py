@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fleet.decide.away import away_since
-from fleet.engine.lease import TTL_S, Held, held
+from fleet.engine.lease import TTL_S, Held, held, holder_of
 from fleet.engine.shard_jobs import Read, ShardJob, ShardResult, run_shard_job
 from fleet.engine.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
 from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
@@ -59,7 +59,7 @@ def run_until_rest(crew: Crew, rollout_id: str, stop: threading.Event) -> Rested
     """
     with held(crew.wiring.records, [rollout_lease(rollout_id)], crew.owner) as own:
         while True:
-            alone = crew.wiring.records.leases.holder(CONTROLLER) is None
+            alone = holder_of(crew.wiring.records, CONTROLLER) is None
             ticked = _tick(crew, rollout_id, own, unwatched=alone)
             if ticked.rollout.finished_at is not None or _rests(ticked):
                 return Rested(ticked.rollout, ticked.changes, stopped=False)
