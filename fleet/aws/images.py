@@ -7,6 +7,7 @@ changes nothing. Everything here only reads; a lost reply means nothing.
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -280,9 +281,11 @@ def _download(url: str, size: int) -> bytes:
     http = URLLib3Session(timeout=timeout, proxies=get_environ_proxies(url))
     try:
         answer = http.send(AWSRequest("GET", url, stream_output=True).prepare())
-        if answer.status_code != HTTP_OK:
-            raise AwsUnreachable(f"the download answered HTTP {answer.status_code}")
-        return bytes(answer.raw.read(size))
+        # One that breaks off keeps its socket until somebody closes it.
+        with closing(answer.raw) as body:
+            if answer.status_code != HTTP_OK:
+                raise AwsUnreachable(f"the download answered HTTP {answer.status_code}")
+            return bytes(body.read(size))
     except (BotoCoreError, HTTPError) as error:
         raise AwsUnreachable(f"the download failed ({type(error).__name__})") from None
     finally:

@@ -31,7 +31,8 @@ def _before_sending(change: Change) -> str:
     # It was sent before, and ECS or fleet took that back.
     if change.verdict is Verdict.UNDELIVERED or change.pulls_failed:
         return Verdict.UNDELIVERED.value
-    return "dark-and-reverted" if change.verdict is Verdict.PARKED else "to be sent again"
+    set_back = change.verdict is Verdict.PARKED or change.evidence.get("set_back")
+    return "dark-and-reverted" if set_back else "to be sent again"
 
 
 def owes(change: Change) -> bool:

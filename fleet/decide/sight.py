@@ -189,6 +189,7 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
             stage=Stage.PLANNED,
             verdict=Verdict.WAITING,
             reason="is back after having been set back",
+            evidence={**moved.evidence, "set_back": True},
             wave=CONVOY,
             look_at=None,
         )
