@@ -34,12 +34,14 @@ def doctor(
     from fleet.cli.stopping import leaves_at_once
     from fleet.cli.wiring import open_wiring, pinned_hosts
     from fleet.engine.doctor import failed, local_checks, remote_checks
-    from fleet.errors import FleetError, UsageError
+    from fleet.engine.wiring import Wiring
+    from fleet.errors import EmptySelection, FleetError, InventoryError, UsageError
     from fleet.model.onboarding import Check, CheckResult
     from fleet.report.checks import checks_document, checks_view
     from fleet.report.screen import console_for
 
     checks: tuple[Check, ...]
+    wiring: Wiring | None = None
     with leaves_at_once(lambda: "interrupted; nothing was changed"):
         try:
             wiring = open_wiring(inventory, listen=lambda _event: None)
@@ -47,9 +49,11 @@ def doctor(
             wiring = replace(wiring, fleet=replace(wiring.fleet, stores=chosen))
             local = local_checks(wiring, pinned_hosts(wiring.fleet, inventory))
             checks = (*local, *remote_checks(wiring))
-        except UsageError:
-            raise  # wrong words, or an inventory whose problems are lines of their own
+        except (InventoryError, EmptySelection):
+            raise  # problems with lines of their own, or nothing to check
         except FleetError as error:
+            if wiring is not None and isinstance(error, UsageError):
+                raise  # the words of the command
             checks = (failed("surroundings", error),)
     if json:
         typer.echo(json_format.dumps(checks_document(checks), indent=2))

@@ -7,6 +7,7 @@ import pytest
 from tests.scenarios.rollouts.conftest import TakeShops, variant_of
 
 
+@pytest.mark.long
 def test_a_release_that_kills_links_halts_and_shops_return_with_what_they_ran_before(
     take: TakeShops,
 ) -> None:
@@ -30,6 +31,7 @@ def test_a_release_that_kills_links_halts_and_shops_return_with_what_they_ran_be
     shops.wait_until(lambda: {shops.serves(store) for store in hit} == {"1.8.3"})
 
 
+@pytest.mark.long
 def test_an_outage_over_updated_and_untouched_shops_alike_is_waited_out(
     take: TakeShops,
 ) -> None:

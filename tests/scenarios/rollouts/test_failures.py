@@ -97,6 +97,7 @@ def test_an_image_that_never_arrives_is_neither_ok_nor_failed(take: TakeShops) -
     assert shops.serves(shops.stores[0]) == "1.8.3"
 
 
+@pytest.mark.long
 def test_a_change_by_hand_is_found_and_left_until_somebody_says_so(take: TakeShops) -> None:
     shops = take(2)
     [mine, other] = shops.stores

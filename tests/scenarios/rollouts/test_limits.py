@@ -22,6 +22,7 @@ def test_a_throttled_account_slows_it_down_and_nothing_is_sent_twice(take: TakeS
     assert sends(shops) == [1, 1, 1, 1]
 
 
+@pytest.mark.long
 def test_credentials_that_expire_half_way_are_named_and_it_is_resumed(take: TakeShops) -> None:
     shops = take(4)
     shops.policy(**TWO_FIRST)

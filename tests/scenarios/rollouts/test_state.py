@@ -106,6 +106,7 @@ def test_of_two_controllers_the_other_goes_on_when_one_is_killed(take: TakeShops
     assert sends(shops) == [1, 1, 1, 1]
 
 
+@pytest.mark.long
 def test_a_lost_database_is_rebuilt_from_aws_and_the_rollout_set_back(take: TakeShops) -> None:
     shops = take(3)
     behind, ahead, owing = shops.stores
