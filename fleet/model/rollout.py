@@ -331,12 +331,11 @@ class Hold:
 class ActionKind(StrEnum):
     """What a tick may do to one service.
 
-    SEND and UNDO change a service; LOOK reads the store; both writers read before they write.
+    Both change a service, and read it before they write.
     """
 
     SEND = "send"
     UNDO = "undo"
-    LOOK = "look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,13 +345,11 @@ class Action:
     Attributes:
         kind: what.
         store: id of the store.
-        service: name; "" to look at all of the store's services in the rollout.
+        service: name.
         why: for the audit.
-        deep: for LOOK: read tasks, instances and deployment records too.
     """
 
     kind: ActionKind
     store: str
     service: str
     why: str
-    deep: bool = False
