@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# How long an example takes says more about the machine than about the code.
-settings.register_profile("fleet", deadline=None)
+# How long an example takes says more about the machine than about the code. Which examples are
+# tried is the same in every run, so that a change and what it breaks are seen together; new ones
+# are looked for with --hypothesis-profile=explore.
+settings.register_profile("fleet", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("fleet")
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and every process that the

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from fleet.decide.again import forgetting
 from fleet.decide.board import Board
 from fleet.model.rollout import ActionKind, Change, Stage, Verdict
 from fleet.model.written import Outcome, Written
@@ -35,6 +36,7 @@ def _sent(board: Board, change: Change, one: Written) -> None:
             target=one.target,
             sends=change.sends + 1,
             look_at=board.in_seconds(FIRST_LOOK_S),
+            evidence=forgetting(change),
         )
         again = " again" if change.sends else ""
         board.say(

@@ -8,6 +8,7 @@ out, ``note``. All of it is pure: rows in, rows out, and the time is an argument
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
+from fleet.decide.again import called_off
 from fleet.decide.board import Board, accepted, is_parked, is_sent
 from fleet.decide.calendar import window_at
 from fleet.decide.darkness import Finding, darkness
@@ -74,6 +75,7 @@ def settle(
     """
     control = _control_sample(board) if turn.control else None
     _try_pulls_again(board)
+    _call_off(board)
     gate = _judge_wave(board, _darkness(board, control, history))
     _take_back(board, unwatched=unwatched)
     _roll_back(board)
@@ -99,6 +101,13 @@ def _try_pulls_again(board: Board) -> None:
         again = pulls_again_at(board, change)
         if again is not None and again <= board.now:
             board.move(change, stage=Stage.PLANNED, look_at=None)
+
+
+def _call_off(board: Board) -> None:
+    """Nothing is sent any more: what was to be tried again stays as its last try ended."""
+    if board.rollout.phase is Phase.ABORTED:
+        for change in board.changes:
+            board.put(called_off(change))
 
 
 def is_unsettled(board: Board, change: Change) -> bool:

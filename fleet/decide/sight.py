@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from fleet.decide.again import forgetting
 from fleet.decide.away import away_since, service_of
 from fleet.decide.board import Board, is_parked, is_sent
 from fleet.decide.spans import span
@@ -155,6 +156,7 @@ def _resolve(board: Board, change: Change, view: StoreView) -> Change:
         sends=change.sends + 1,
         sent_at=sent_at or view.at,
         look_at=board.now,
+        evidence=forgetting(change),
     )
 
 

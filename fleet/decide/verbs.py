@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from fleet.decide.again import called_off, remembering
 from fleet.decide.board import Board, accepted, is_failed
 from fleet.decide.verdict import owes
 from fleet.model.printable import many
@@ -94,6 +95,7 @@ def _owe_again(board: Board, change: Change, verb: Verb) -> None:
         wave=CONVOY,
         pulls_failed=0,
         look_at=None,
+        evidence=remembering(change),
     )
 
 
@@ -147,7 +149,7 @@ def _retry(board: Board, verb: Verb) -> str:
             pulls_failed=0,
             look_at=None,
             evidence={
-                **change.evidence,
+                **remembering(change),
                 "asked": change.verdict is Verdict.CHANGED_BY_HAND,
                 "accepted": False,
             },
@@ -187,6 +189,8 @@ def _abort(board: Board, verb: Verb) -> str:
 def _rollback(board: Board, verb: Verb) -> str:
     if board.rollout.phase is Phase.ROLLED_BACK:
         return "it is rolled back already"
+    for change in _chosen(board, verb):
+        board.put(called_off(change))
     moved = {Stage.SENT, Stage.SENDING, Stage.SKIPPED}
     chosen = [c for c in _chosen(board, verb) if c.sends and c.stage in moved]
     for change in chosen:

@@ -268,3 +268,18 @@ def test_what_was_sent_is_watched_to_its_end_after_the_rest_was_called_off(verb:
     world.run(72)
 
     assert endings(world) == ["ok", *["not sent"] * 7]
+
+
+@pytest.mark.parametrize(
+    ("last", "end"), [(VerbName.ABORT, "failed"), (VerbName.ROLLBACK, "rolled back")]
+)
+def test_a_retry_that_is_called_off_leaves_the_store_with_its_last_end(
+    last: VerbName, end: str
+) -> None:
+    world = play(*[Fate(run="crash")] * 10)
+    store = sends(world)[0].store
+    world.say(VerbName.RETRY, store)
+    world.say(last)
+    world.run(2)
+
+    assert [ending(c) for c in world.changes if c.store == store] == [end]

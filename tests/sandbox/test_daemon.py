@@ -172,6 +172,10 @@ def test_a_service_runs_on_a_host_and_is_seen_there(rig: Rig) -> None:
     assert (task["family"], task["status"]) == ("telemetry", "RUNNING")
     rig.end(signal.SIGKILL)
     rig.up()
+    give_up = time.monotonic() + 20
+    while rig.host()["container_instance_arn"] is None:  # the agent, too, has started anew
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
     assert (
         rig.ssh(ADDRESS, "sudo docker ps --format '{{.Names}} {{.Image}}'", *TRUST).stdout == seen
     )
