@@ -134,6 +134,7 @@ def _container(raw: Mapping[str, Any]) -> ContainerState:
         reason=clean(raw.get("reason")),
         image_digest=clean(raw.get("imageDigest")),
         health=clean(raw.get("healthStatus") or "UNKNOWN"),
+        image=clean(raw.get("image")),
     )
 
 

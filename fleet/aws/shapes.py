@@ -119,6 +119,7 @@ def cluster_of(raw: Mapping[str, Any]) -> Cluster:
         container_instances=int(raw.get("registeredContainerInstancesCount", 0)),
         running_tasks=int(raw.get("runningTasksCount", 0)),
         tags=tags_of(raw.get("tags")),
+        services=int(raw.get("activeServicesCount", 0)),
     )
 
 
@@ -149,7 +150,18 @@ def container_instance_of(raw: Mapping[str, Any], cluster: str) -> ContainerInst
         },
         tags=tags_of(raw.get("tags")),
         version=int(raw.get("version", 0)),
+        registered=_whole(raw.get("registeredResources")),
+        remaining=_whole(raw.get("remainingResources")),
     )
+
+
+def _whole(resources: Iterable[Mapping[str, Any]] | None) -> dict[str, int]:
+    """CPU and MEMORY of a container instance; ports and the like are no whole numbers."""
+    return {
+        clean(resource["name"]): int(resource.get("integerValue", 0))
+        for resource in resources or ()
+        if resource.get("type") == "INTEGER"
+    }
 
 
 @part_of(DESCRIBE_INSTANCE_INFORMATION)

@@ -12,6 +12,7 @@ from fleet.model.observed import (
     ContainerInstance,
     HostFacts,
     ManagedInstance,
+    NotRead,
     Ping,
     Reading,
 )
@@ -45,13 +46,6 @@ PING_STALE = timedelta(minutes=11)
 
 #: A ping that is due, but not yet stale.
 PING_DUE = timedelta(minutes=5, seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class NotRead:
-    """A ledger that could not be read: why, in words for a person."""
-
-    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from typing import TypeVar
 from fleet.aws import observe
 from fleet.aws.session import Shard
 from fleet.decide.identity import TAG_FLEET
-from fleet.decide.status import NotRead, Recorded, StoreReadings, store_status
+from fleet.decide.status import Recorded, StoreReadings, store_status
 from fleet.engine.ledgers import check_caller
 from fleet.engine.wiring import Wiring
 from fleet.errors import AwsError, RecordsError
 from fleet.model.history import Observation
 from fleet.model.inventory import Store
-from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, Ping, Reading
+from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from fleet.model.progress import Note
 from fleet.model.status import Freshness, LedgerView, StoreStatus
 

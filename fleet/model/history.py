@@ -10,12 +10,18 @@ from fleet.model.rollout import Phase, Verdict
 
 
 class Ledger(StrEnum):
-    """Who says something about a host."""
+    """Who says something about a host.
+
+    CONNECTION is what SSM and ECS said together once it had held, INSTANCE by which ids they knew
+    the host: both are what a scan made of them.
+    """
 
     HOST = "host"
     SSM = "ssm"
     ECS = "ecs"
     INVENTORY = "inventory"
+    CONNECTION = "connection"
+    INSTANCE = "instance"
 
 
 @dataclass(frozen=True, slots=True)

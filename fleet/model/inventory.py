@@ -10,7 +10,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from fleet.model.drift_settings import DriftSettings, Ignore
 from fleet.model.hours import Hours
+from fleet.model.notify import MailChannel, SnsChannel, WebhookChannel
 from fleet.model.policy import Freeze, Policy
 
 
@@ -151,6 +153,7 @@ class Host:
         hardware: what kind of box it is.
         ssh: how to log in.
         attributes: custom ECS attributes beside the ones fleet sets.
+        probe: how ``fleet drift --deep`` asks it: ``ssm`` for Run Command, or ``ssh``.
         source: where it is written down.
     """
 
@@ -162,6 +165,7 @@ class Host:
     attributes: Mapping[str, str] = field(default_factory=dict)
     source: Source = Source("", 0)
     extras: Mapping[str, Any] = field(default_factory=dict)
+    probe: str = "ssm"
 
     @property
     def id(self) -> str:
@@ -299,6 +303,9 @@ class Fleet:
         policies: rollout policies by name; ``standard`` is always there.
         freezes: times in which nothing new is sent, in order of their beginning.
         log_retention_days: of log groups that fleet makes.
+        drift: what counts as drift.
+        ignores: findings that the team lives with for a while, as in ``ignores.yaml``.
+        channels: where people are told of a night, in the order written.
         digest: SHA-256 over the files read, so that a plan can say which inventory it was made of.
         read_files: the files it was read from, in order.
     """
@@ -313,6 +320,9 @@ class Fleet:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     freezes: tuple[Freeze, ...] = ()
     log_retention_days: int = 30
+    drift: DriftSettings = field(default_factory=DriftSettings)
+    ignores: tuple[Ignore, ...] = ()
+    channels: tuple[MailChannel | WebhookChannel | SnsChannel, ...] = ()
     digest: str = ""
     read_files: tuple[str, ...] = ()
     extras: Mapping[str, Any] = field(default_factory=dict)

@@ -20,6 +20,13 @@ class Reading(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class NotRead:
+    """Something that could not be read: why, in words for a person."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who we are at AWS: STS GetCallerIdentity."""
 
@@ -105,6 +112,7 @@ class Cluster:
     Attributes:
         status: ACTIVE, PROVISIONING, DEPROVISIONING, FAILED or INACTIVE.
         container_instances: registered ones, connected or not.
+        services: ACTIVE ones (``activeServicesCount``).
     """
 
     name: str
@@ -113,6 +121,7 @@ class Cluster:
     container_instances: int
     running_tasks: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
+    services: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,9 @@ class ContainerInstance:
         registered_at: when.
         attributes: custom and ``ecs.*`` ones, name -> value ("" when there is none).
         version: rises with every change.
+        registered: what the host offers to tasks, as ``{"CPU": 4096, "MEMORY": 7800}``: CPU units
+            of 1/1024 core, MiB.
+        remaining: what of it no task has taken.
     """
 
     arn: str
@@ -143,6 +155,8 @@ class ContainerInstance:
     attributes: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
+    registered: Mapping[str, int] = field(default_factory=dict)
+    remaining: Mapping[str, int] = field(default_factory=dict)
 
 
 class Privilege(StrEnum):

@@ -75,6 +75,7 @@ class ContainerState:
         reason: why it ended or could not start, in the agent's words.
         image_digest: what really runs, or "".
         health: HEALTHY, UNHEALTHY or UNKNOWN.
+        image: reference that the task definition names.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ContainerState:
     reason: str = ""
     image_digest: str = ""
     health: str = "UNKNOWN"
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from fleet.decide.status import NotRead, Recorded, StoreReadings, on_host_words, store_status
+from fleet.decide.status import Recorded, StoreReadings, on_host_words, store_status
 from fleet.model.inventory import Lifecycle
-from fleet.model.observed import HostFacts, Ping, Reading
+from fleet.model.observed import HostFacts, NotRead, Ping, Reading
 from fleet.model.status import Freshness, Health, HostStatus
 from tests import build
 

@@ -1,0 +1,341 @@
+"""Findings: where the ledgers disagree with the inventory or with each other, and how sure that is.
+
+A scan reads the ledgers into ``ShardSeen`` and ``StoreSeen``; ``decide`` compares them with what is
+wanted and what was recorded, and says what it found. What could not be read is ``Unread`` and comes
+first everywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from fleet.model.desired import DesiredService, Release
+from fleet.model.drift_settings import DriftSettings, Severity
+from fleet.model.inventory import Store
+from fleet.model.observed import (
+    Activation,
+    Cluster,
+    ContainerInstance,
+    ManagedInstance,
+    NodeTier,
+    NotRead,
+    Reading,
+)
+from fleet.model.services import ServiceState, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a finding rests on.
+
+    Attributes:
+        ledger: who says so: ``inventory``, ``ECS``, ``SSM``, ``host`` or ``records``.
+        words: what it says, as ``agentConnected false``.
+        at: when that was true, aware UTC; None for what has no age, as the inventory.
+    """
+
+    ledger: str
+    words: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference, with everything a person needs to act on it.
+
+    Attributes:
+        code: one of the catalogue, as ``TWIN``.
+        store: id; "" for a finding of an account and region or of the whole fleet.
+        host: name; "" for one of the store.
+        subject: what of it, where there can be several: a service, an activation, a node; else "".
+        account: name in the inventory; "" for the whole fleet.
+        since: the earliest moment at which it is known to have been so.
+        since_known: whether it began then; False when it may be older ("at least since").
+        cause: one sentence.
+        evidence: newest first.
+        fix: what to type; "" when nothing need be done.
+        safe: whether ``fleet drift --fix`` may do it by itself.
+        data: exact values for the fix and for JSON, as ARNs and attribute names; no secrets.
+    """
+
+    code: str
+    severity: Severity
+    store: str
+    host: str
+    subject: str
+    account: str
+    region: str
+    since: datetime
+    since_known: bool
+    cause: str
+    evidence: tuple[Evidence, ...] = ()
+    fix: str = ""
+    safe: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str, str]:
+        """What makes it the same finding in another night."""
+        return self.code, self.account, self.region, self.store, self.host, self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something that could not be read, so that nothing is concluded from its absence.
+
+    Attributes:
+        account: name in the inventory.
+        store: id where it concerns one store; "" for all of the account and region.
+        what: as ``SSM nodes`` or ``ECS services``.
+        why: AWS's or the system's words.
+        stores: how many open stores are not verified because of it.
+        fix: what to type.
+    """
+
+    account: str
+    region: str
+    store: str
+    what: str
+    why: str
+    stores: int = 1
+    fix: str = ""
+
+
+class Connection(StrEnum):
+    """How a host is connected, from SSM's ping and ECS's agentConnected, once it has held."""
+
+    CONNECTED = "connected"
+    ECS_DOWN = "ecs-down"
+    SSM_DOWN = "ssm-down"
+    DARK = "dark"
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A stretch of time in which a host was connected in one way.
+
+    Attributes:
+        since: when it began, as far as is known.
+        last_seen: when it was last seen to be so; it went on until the next spell began.
+    """
+
+    connection: Connection
+    since: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a host said of itself when it was asked through Run Command or SSH (``--deep``).
+
+    Attributes:
+        containers: that run, in docker's words.
+        disk_free_mb: on /, in MiB.
+        disk_total_mb: likewise.
+        temperature_c: of its hottest zone; None when it has none.
+        clock_offset_s: host minus our clock, good to half the round trip.
+        booted_at: None when it does not say.
+        via: ``ssm`` or ``ssh``.
+    """
+
+    containers: tuple["ProbedContainer", ...]
+    disk_free_mb: int
+    disk_total_mb: int
+    temperature_c: float | None
+    clock_offset_s: float
+    booted_at: datetime | None = None
+    via: str = "ssm"
+    machine_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedContainer:
+    """A running container, as docker on the host says.
+
+    Attributes:
+        task_arn: label ``com.amazonaws.ecs.task-arn``; "" for one that ECS did not start.
+        container: label ``com.amazonaws.ecs.container-name``; else docker's own name.
+        image: reference it was started from.
+        digest: ``sha256:...`` of the image's repo digest; "" when docker does not know one.
+    """
+
+    task_arn: str
+    container: str
+    image: str
+    digest: str = ""
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSeen:
+    """What was read of one store in a scan; a part that was not asked for is None.
+
+    Attributes:
+        instances: container instances that are not INACTIVE.
+        again: the same, read once more for hosts that were not connected, some minutes later; an
+            agent reconnects several times an hour, and one look cannot tell that from an outage.
+        services: ACTIVE and DRAINING ones.
+        tasks: running and, where the store was away, stopped ones.
+        probes: by host name.
+    """
+
+    store: str
+    instances: Reading[tuple[ContainerInstance, ...]] | NotRead
+    services: Reading[tuple[ServiceState, ...]] | NotRead
+    again: Reading[tuple[ContainerInstance, ...]] | None = None
+    tasks: Reading[tuple[TaskState, ...]] | NotRead | None = None
+    probes: Mapping[str, Reading[Probe] | NotRead] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSeen:
+    """What was read of one account and region in a scan.
+
+    Attributes:
+        account: name in the inventory.
+        clusters: by name, INACTIVE ones among them.
+        nodes: every managed instance of the account and region, ours or not.
+        tagged: ids of those that carry the tag ``fleet`` with the fleet's name.
+        activations: all that AWS lists.
+        stores: by id, those in the scan's scope.
+    """
+
+    account: str
+    region: str
+    clusters: Reading[Mapping[str, Cluster]] | NotRead
+    nodes: Reading[tuple[ManagedInstance, ...]] | NotRead
+    tagged: Reading[frozenset[str]] | NotRead
+    activations: Reading[tuple[Activation, ...]] | NotRead
+    tier: Reading[NodeTier] | NotRead
+    stores: Mapping[str, StoreSeen]
+
+
+@dataclass(frozen=True, slots=True)
+class HostMemory:
+    """What is recorded of one host.
+
+    Attributes:
+        spells: how it was connected, oldest first, within the days that are kept.
+        managed_instance_id: of the last scan that saw one; "" before.
+        container_instance_arn: likewise.
+        machine_id: of the last visit; "" when never.
+    """
+
+    spells: tuple[Spell, ...] = ()
+    managed_instance_id: str = ""
+    container_instance_arn: str = ""
+    machine_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A release that a store still owes, as the rollout's row says.
+
+    Attributes:
+        rollout: id.
+        content: address that the store shall run.
+        words: as ``parked`` or ``dark, set back``.
+        since: when it came to owe it.
+    """
+
+    rollout: str
+    service: str
+    content: str
+    words: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one store should be.
+
+    Attributes:
+        services: that it should run, in service order.
+        owed: by service name, what rollouts say that it still owes.
+        rolling: by service name, the active rollout that holds it: a difference there is in work.
+    """
+
+    store: Store
+    services: tuple[DesiredService, ...]
+    owed: Mapping[str, Owed] = field(default_factory=dict)
+    rolling: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the rules need beside one shard or one store.
+
+    Attributes:
+        fleet: name of the fleet, as tagged on what it made.
+        now: the scan's time, by AWS's clock.
+        release: of the committed inventory; NotRead when templates or images could not be.
+        contents: content address by ARN of what runs; "" for a revision that is none of fleet's.
+        revoked: ARNs of revisions that were deregistered.
+        memory: by (store, host).
+        first_seen: by ``Finding.key``, since when a finding of the last scan is known.
+        digests: whether tasks were read to compare image digests.
+        deep: whether hosts were asked.
+    """
+
+    fleet: str
+    now: datetime
+    settings: DriftSettings
+    release: Release | NotRead
+    contents: Mapping[str, str] = field(default_factory=dict)
+    revoked: frozenset[str] = frozenset()
+    memory: Mapping[tuple[str, str], HostMemory] = field(default_factory=dict)
+    first_seen: Mapping[tuple[str, ...], datetime] = field(default_factory=dict)
+    digests: bool = False
+    deep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A store that was away and is back: what it did meanwhile, as far as ECS remembers.
+
+    Attributes:
+        dark_since: when it went.
+        back_at: when it was first seen back.
+        words: what was lost, restarted, replaced, in one sentence.
+        owes: what it still owes, in words; "" when nothing.
+    """
+
+    store: str
+    dark_since: datetime
+    back_at: datetime
+    words: str
+    owes: str = ""
+
+
+class StoreState(StrEnum):
+    """One word for a store in a night, the worst that is true of it."""
+
+    OK = "ok"
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    DARK = "dark"
+    NOT_VERIFIED = "not-verified"
+    NOT_COUNTED = "not-counted"
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What one scan found.
+
+    Attributes:
+        findings: by severity (worst first), store, host, code.
+        connections: by (store, host), how each is connected, only where that is certain: a state
+            that has not held yet is missing.
+        states: by store id, of all stores in scope.
+        returned: stores that were dark in the last spell and are connected now.
+    """
+
+    findings: tuple[Finding, ...]
+    unread: tuple[Unread, ...]
+    connections: Mapping[tuple[str, str], Spell]
+    states: Mapping[str, StoreState]
+    returned: tuple[Returned, ...] = ()

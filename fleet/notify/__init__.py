@@ -1,0 +1,1 @@
+"""Edge: messages to people, over SMTP and HTTP; SNS arrives as a callable."""
