@@ -1,0 +1,1 @@
+"""What differs between the ledgers and the inventory: ordered rules, a module per pair of ledgers."""
