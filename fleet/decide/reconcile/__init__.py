@@ -1,1 +1,1 @@
-"""What differs between the ledgers and the inventory: ordered rules, a module per pair of ledgers."""
+"""What differs between ledgers and inventory: ordered rules, a module per pair of ledgers."""
