@@ -50,7 +50,6 @@ __all__ = [
     "judge",
     "owes",
     "retry_at",
-    "shallow",
     "was_applied",
 ]
 
@@ -86,19 +85,6 @@ def judge(
         if judgement is not None:
             return judgement
     return _waiting(seen)
-
-
-def shallow(
-    change: Change, view: StoreView, place: Place, policy: Policy, now: datetime
-) -> Judgement | None:
-    """What DescribeServices and the instances alone can tell; None: look deeper.
-
-    So that a tick spends one call per store while nothing has moved.
-    """
-    # Whether there is a health check matters only to what tasks say, and none are looked at here.
-    slim = replace(view, tasks=None, deployments=None)
-    judgement = judge(change, slim, place, policy, now, health_check=False)
-    return None if judgement.deeper else judgement
 
 
 def has_health_check(definition: TaskDefinition) -> bool:

@@ -15,7 +15,6 @@ from fleet.decide.verdict import (
     judge,
     owes,
     retry_at,
-    shallow,
     was_applied,
 )
 from fleet.model.desired import TaskDefinition
@@ -174,20 +173,10 @@ def test_a_store_that_was_not_read_keeps_its_verdict(world: dict[str, Any], prob
 def test_what_a_shallow_look_concludes_a_deep_one_does_not_contradict(
     world: dict[str, Any],
 ) -> None:
-    seen = view({**world, "at": 60, "view": "deep"})
-    told = shallow(change(), seen, place(), POLICY, seen.at)
+    told = look(change(), view({**world, "at": 60, "view": "shallow"}))
 
-    if told is not None and told.verdict is not Verdict.WAITING:
-        assert look(change(), seen).verdict is told.verdict
-
-
-def test_a_shallow_look_reads_no_tasks_even_where_there_are_some() -> None:
-    seen = view({"at": 60, "service": {"running": 0, "state": "IN_PROGRESS"}})
-
-    told = shallow(change(), seen, place(), POLICY, seen.at)
-
-    assert told is not None
-    assert told.reason == "0 of 1 tasks RUNNING"
+    if not told.deeper and told.verdict is not Verdict.WAITING:
+        assert look(change(), view({**world, "at": 60, "view": "deep"})).verdict is told.verdict
 
 
 def test_a_new_try_begins_with_none_of_the_old_ones_evidence() -> None:
