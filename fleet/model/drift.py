@@ -125,6 +125,15 @@ class Spell:
     since: datetime
     last_seen: datetime
 
+    def goes_on_as(self, now: "Spell") -> bool:
+        """Whether what is seen later is still this spell, and no new one of the same kind.
+
+        A host that has been away, was back unseen, and is away again is away for a new time.
+        """
+        if now.connection is not self.connection:
+            return False
+        return self.connection is Connection.CONNECTED or now.since <= self.last_seen
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:

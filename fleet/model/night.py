@@ -51,6 +51,25 @@ class PastFinding:
     resolved_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FindingChanges:
+    """What one scan's findings change in those that are recorded; each key is in one part only.
+
+    Attributes:
+        at: when the scan compared, by AWS's clock, aware UTC.
+        opened: found now, and not open before.
+        kept: open before and found again: the row, and the finding as it is now.
+        resolved: open before and gone, though what they rest on was read; ``resolved_at`` is set.
+        not_verified: open before and not found, but what they rest on was not read: they stay open.
+    """
+
+    at: datetime
+    opened: tuple[Finding, ...] = ()
+    kept: tuple[tuple[PastFinding, Finding], ...] = ()
+    resolved: tuple[PastFinding, ...] = ()
+    not_verified: tuple[PastFinding, ...] = ()
+
+
 class Change(StrEnum):
     """A finding beside the last scan of the same scope."""
 
