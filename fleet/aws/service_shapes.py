@@ -122,6 +122,7 @@ def task_of(raw: Mapping[str, Any]) -> TaskState:
         stop_code=clean(raw.get("stopCode")),
         stopped_reason=clean(raw.get("stoppedReason")),
         containers=tuple(_container(one) for one in raw.get("containers") or ()),
+        stopping_at=utc(raw.get("stoppingAt")),
     )
 
 

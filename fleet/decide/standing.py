@@ -241,10 +241,16 @@ def _missing_words(case: _Case) -> str:
     return f"{words}: `fleet register {case.store.id} {hosts}`"
 
 
-def _foreign(case: _Case, service: ServiceState) -> str:
+def is_tagged_ours(service: ServiceState, fleet: str) -> bool:
+    """Whether its tags say that this fleet made it."""
     whose = service.tags.get(TAG_FLEET, "")
-    if whose == case.background.fleet or (not whose and service.tags.get(TAG_ROLLOUT)):
+    return whose == fleet or (not whose and bool(service.tags.get(TAG_ROLLOUT)))
+
+
+def _foreign(case: _Case, service: ServiceState) -> str:
+    if is_tagged_ours(service, case.background.fleet):
         return ""
+    whose = service.tags.get(TAG_FLEET, "")
     of = f"of fleet {whose}" if whose else "of somebody else's making (no tag fleet:fleet)"
     return (
         f"a service of this name is {of}; delete it, or give it to fleet: tag it "
@@ -262,21 +268,31 @@ def _other_scheduling(case: _Case, service: ServiceState) -> str:
     )
 
 
-def _by_hand(case: _Case, service: ServiceState) -> str:
-    """Whether somebody else moved it since fleet did.
+def is_moved_by_hand(service: ServiceState, contents: Mapping[str, str], wanted: str) -> bool:
+    """Whether somebody else moved it since fleet did, and not to what is wanted.
 
     Fleet's tags name what it sent and what ran before. Either may run: the first when all went
     well, the second when ECS's breaker restored it or a run was cut off before the call. When
     fleet set it back, the tags name what was sent as what ran before.
+
+    Args:
+        contents: content address by ARN, of what runs and of what ran before.
+        wanted: address of what it should run.
     """
     sent, previous = service.tags.get(TAG_CONTENT, ""), service.tags.get(TAG_PREVIOUS, "")
-    contents = case.background.contents
-    if not sent or case.background.overwrite:
-        return ""
+    if not sent:
+        return False
+    runs = contents.get(service.task_definition, "")
     set_back = bool(previous) and contents.get(previous) == sent
-    if case.runs == sent or service.task_definition == previous or set_back:
-        return ""
-    if case.runs == case.wanted.content:
+    return not (runs in {sent, wanted} or service.task_definition == previous or set_back)
+
+
+def _by_hand(case: _Case, service: ServiceState) -> str:
+    """What is said of a service that somebody else moved; "" when nobody did."""
+    background = case.background
+    if background.overwrite or not is_moved_by_hand(
+        service, background.contents, case.wanted.content
+    ):
         return ""
     return (
         f"changed by hand since {service.tags.get(TAG_ROLLOUT) or 'fleet sent it'}: it runs "

@@ -284,6 +284,7 @@ class Background:
         revoked: ARNs of revisions that were deregistered.
         memory: by (store, host).
         first_seen: by ``Finding.key``, since when a finding of the last scan is known.
+        deadlines: by workload, seconds that its policy gives a store that is connected.
         digests: whether tasks were read to compare image digests.
         deep: whether hosts were asked.
     """
@@ -296,6 +297,7 @@ class Background:
     revoked: frozenset[str] = frozenset()
     memory: Mapping[tuple[str, str], HostMemory] = field(default_factory=dict)
     first_seen: Mapping[tuple[str, ...], datetime] = field(default_factory=dict)
+    deadlines: Mapping[str, float] = field(default_factory=dict)
     digests: bool = False
     deep: bool = False
 

@@ -97,6 +97,7 @@ class TaskState:
         health: HEALTHY, UNHEALTHY, or UNKNOWN without a health check.
         stop_code: TaskFailedToStart, EssentialContainerExited, ServiceSchedulerInitiated, ...
         stopped_reason: in ECS's words.
+        stopping_at: since when ECS wants it stopped; None as long as it does not.
     """
 
     arn: str
@@ -112,6 +113,7 @@ class TaskState:
     stop_code: str = ""
     stopped_reason: str = ""
     containers: tuple[ContainerState, ...] = ()
+    stopping_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The catalogue's entries for services, releases, images, capacity and what hosts say themselves."""
+"""The catalogue's entries for services, releases, images, room, and what hosts say themselves."""
 
 from fleet.decide.reconcile.entries import Entry
 from fleet.model.drift_settings import Severity
