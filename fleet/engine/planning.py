@@ -15,7 +15,6 @@ from fleet.aws import observe
 from fleet.aws.images import ecr_reference, image_fact
 from fleet.aws.services import store_view
 from fleet.aws.session import Shard
-from fleet.aws.task_definitions import Registered, same, task_definition
 from fleet.decide.attribution import TAG_CONTENT
 from fleet.decide.away import ATTRIBUTE
 from fleet.decide.budget import DEFAULT_SHARE
@@ -24,10 +23,11 @@ from fleet.decide.plan import plan_rollout
 from fleet.decide.standing import TAG_PREVIOUS, away_of
 from fleet.decide.status import ecs_words
 from fleet.engine.ledgers import check_caller
+from fleet.engine.revisions import Key, look_up
 from fleet.engine.wiring import Wiring
 from fleet.errors import AwsError, Interrupted, RecordsError, UsageError
 from fleet.files.templates import render_all
-from fleet.model.desired import ImageFact, Release, TaskDefinition
+from fleet.model.desired import ImageFact, Release
 from fleet.model.history import Ledger, Observation
 from fleet.model.inventory import Account, Fleet, Image, Lifecycle, Store, Workload
 from fleet.model.observed import Cluster, ContainerInstance
@@ -38,7 +38,6 @@ from fleet.model.services import ServiceState, StoreView
 
 #: A line of progress for every so many stores that were read.
 STORES_PER_LINE = 250
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,55 +298,10 @@ class Readings:
 
     def _look_up(self, arns: Mapping[str, Key], pool: ThreadPoolExecutor) -> dict[str, str]:
         """Read these task definitions; returns why some could not be."""
-        cache = self.wiring.records.task_definitions
-        for arn, definition in cache.get(arns).items():
-            self.contents[arn], self.bodies[arn] = definition.content, definition.body
-        left = sorted(arn for arn in arns if arn not in self.contents)
-        failed: dict[str, str] = {}
-        answers = pool.map(lambda arn: _attempt(self._shard(arns[arn]), arn), left)
-        for arn, found in zip(left, answers, strict=True):
-            if isinstance(found, AwsError):
-                if found.code != "ClientException":
-                    failed[arn] = str(found)
-                    continue
-                # Deleted: services may go on running a revision that nobody can read any more.
-                self.contents[arn] = ""
-                continue
-            content = content_seen(self.release, found)
-            self.contents[arn], self.bodies[arn] = content, found.body
-            if content in self.release.task_definitions:
-                account, region = arns[arn]
-                account_id = self.wiring.fleet.accounts[account].account_id
-                definition = self.release.task_definitions[content]
-                cache.put(account_id, region, arn, definition)
-        return failed
-
-
-def content_seen(release: Release, found: Registered) -> str:
-    """The content address of a revision, or "" for one that is not of fleet's making.
-
-    A tag that names something of this release is checked against the body, because a revision that
-    a person makes in the console takes the tags of the one it is made from. Other tags are
-    believed: what they name can no longer be compared.
-    """
-    tagged = release.task_definitions.get(found.content)
-    if tagged is not None:
-        return found.content if same(tagged.body, found.body) else ""
-    if found.content:
-        return found.content
-    family = str(found.body.get("family", ""))
-    return next((d.content for d in _of_family(release, family) if same(d.body, found.body)), "")
-
-
-def _of_family(release: Release, family: str) -> Iterable[TaskDefinition]:
-    return (d for _, d in sorted(release.task_definitions.items()) if d.family == family)
-
-
-def _attempt(shard: Shard, arn: str) -> Registered | AwsError:
-    try:
-        return task_definition(shard, arn)
-    except AwsError as error:
-        return error
+        found = look_up(self.wiring, self.release, arns, pool)
+        self.contents.update(found.contents)
+        self.bodies.update(found.bodies)
+        return found.failed
 
 
 def _key(store: Store) -> Key:

@@ -235,7 +235,7 @@ ENGINE = Path(fleet.engine.__file__).parent
 MODULES = {
     "register": ("register.py", "installing.py", "activating.py", "ledgers.py"),
     "doctor": ("doctor.py",),
-    "plan": ("planning.py",),
+    "plan": ("planning.py", "revisions.py"),
     "controller": ("shard_jobs.py",),
 }
 #: Modules of the AWS edge by name, whose functions are called as ``observe.clusters``.

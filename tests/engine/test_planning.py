@@ -13,7 +13,8 @@ from fleet.aws.deploy import create_service
 from fleet.aws.session import AwsAccess
 from fleet.aws.task_definitions import Registered, register_task_definition
 from fleet.decide.desired import service_input
-from fleet.engine.planning import Request, choose_policy, content_seen, make_plan, read_release
+from fleet.engine.planning import Request, choose_policy, make_plan, read_release
+from fleet.engine.revisions import content_seen
 from fleet.engine.wiring import Wiring
 from fleet.errors import CredentialsError, Interrupted, UsageError
 from fleet.files import load_fleet
