@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, select, update
 
-from fleet.records import rollout_tables
+from fleet.records import rollout_tables, scan_tables
 from fleet.records.tables import METADATA, SCHEMA, SCHEMA_VERSION
 
 
@@ -46,6 +46,11 @@ def _add_rollouts(connection: Connection) -> None:
     )
 
 
+def _add_scans(connection: Connection) -> None:
+    """All that there is stays as it is; scans and findings get tables of their own."""
+    METADATA.create_all(connection, tables=[scan_tables.SCANS, scan_tables.FINDINGS])
+
+
 #: By the version it starts from, what leads to the next one. A step that makes a table makes it as
 #: it is in this fleet; a later step that changes the same table looks whether that is still to do.
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _add_rollouts}
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _add_rollouts, 2: _add_scans}

@@ -16,6 +16,7 @@ from fleet.model.history import AuditEntry, Ledger, Observation, Run
 from fleet.records.database import Database, open_sqlite, open_url
 from fleet.records.leases import LeaseRecords
 from fleet.records.rollouts import RolloutRecords
+from fleet.records.scans import ScanRecords
 from fleet.records.tables import AUDIT, OBSERVATIONS, RUNS, canonical
 from fleet.records.task_definitions import TaskDefinitionCache
 
@@ -54,6 +55,7 @@ class Records:
     Attributes:
         rollouts: what they were told, did and owe.
         leases: who works on what.
+        scans: what they found over the nights.
         task_definitions: what is behind their ARNs.
     """
 
@@ -61,6 +63,7 @@ class Records:
         self._database = database
         self.rollouts = RolloutRecords(database)
         self.leases = LeaseRecords(database)
+        self.scans = ScanRecords(database)
         self.task_definitions = TaskDefinitionCache(database)
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     newer.execute("UPDATE fleet_schema SET version = 99")
     newer.commit()
     newer.close()
-    with pytest.raises(RecordsError, match="schema 99; this fleet knows 2"):
+    with pytest.raises(RecordsError, match="schema 99; this fleet knows 3"):
         open_records(None, tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_a_newer_schema_is_refused_on_a_server(postgresql_url: str, tmp_path: Pa
     with open_records(postgresql_url, tmp_path) as records:
         with records._database.write() as connection:
             connection.exec_driver_sql("UPDATE fleet_schema SET version = 99")
-        with pytest.raises(RecordsError, match="schema 99; this fleet knows 2"):
+        with pytest.raises(RecordsError, match="schema 99; this fleet knows 3"):
             open_records(postgresql_url, tmp_path)
 
 

@@ -9,17 +9,25 @@ from sqlalchemy import Connection, create_engine, make_url
 
 from fleet.errors import RecordsError
 from fleet.model.history import Ledger
+from fleet.model.night import Scan
 from fleet.records import Records, migrations, open_records
 from fleet.records.tables import AUDIT, METADATA, OBSERVATIONS, RUNS, SCHEMA, SCHEMA_VERSION
 
-VERSION_1 = Path(__file__).with_name("schema_1.sql").read_text()
+#: What every version of fleet before this one made.
+BEFORE = tuple(range(1, SCHEMA_VERSION))
+
+
+@pytest.fixture(params=BEFORE)
+def old_version(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
 
 
 @pytest.fixture
-def old_file(tmp_path: Path) -> Path:
-    """A folder whose database the first version of fleet made."""
+def old_file(old_version: int, tmp_path: Path) -> Path:
+    """A folder whose database an older version of fleet made."""
+    made = Path(__file__).with_name(f"schema_{old_version}.sql").read_text()
     with closing(sqlite3.connect(tmp_path / "fleet.db")) as old:
-        old.executescript(VERSION_1)
+        old.executescript(made)
     return tmp_path
 
 
@@ -34,7 +42,7 @@ def version(folder: Path) -> list[tuple[int]]:
         return opened.execute("SELECT version FROM fleet_schema").fetchall()
 
 
-def test_a_database_of_version_1_keeps_everything(old_file: Path) -> None:
+def test_a_database_of_an_older_version_keeps_everything(old_file: Path) -> None:
     with open_records(None, old_file) as records:
         (run,) = records.runs()
         (entry,) = records.audit_of("reg-7f3a")
@@ -59,39 +67,49 @@ def test_a_migrated_database_is_like_a_new_one(old_file: Path, tmp_path: Path) -
     assert version(old_file) == version(tmp_path / "new") == [(SCHEMA_VERSION,)]
 
 
-def test_a_migrated_database_takes_leases_and_rollouts(old_file: Path) -> None:
+def test_a_migrated_database_takes_leases_rollouts_and_scans(
+    old_file: Path, old_version: int
+) -> None:
+    scan = Scan("drift-7f3a", "", datetime(2026, 11, 23, 3, tzinfo=UTC), None)
     with open_records(None, old_file) as records:
         assert records.leases.take("controller", "me", 30.0) is not None
-        assert records.rollouts.active() == ()
+        assert records.rollouts.active() == (("ro-118",) if old_version > 1 else ())
+        records.scans.begin(scan)
+        assert records.scans.since(scan.started_at) == (scan,)
 
 
 def test_a_migration_that_breaks_off_leaves_the_old_database(
-    old_file: Path, monkeypatch: pytest.MonkeyPatch
+    old_file: Path, old_version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = schema(old_file)
-    whole = migrations._STEPS[1]
+    last = SCHEMA_VERSION - 1
+    whole = migrations._STEPS[last]
 
     def broken(connection: Connection) -> None:
         whole(connection)
         raise RecordsError("the disk is full")
 
-    monkeypatch.setattr(migrations, "_STEPS", {1: broken})
+    monkeypatch.setattr(migrations, "_STEPS", {**migrations._STEPS, last: broken})
     with pytest.raises(RecordsError, match="full"):
         open_records(None, old_file)
-    assert (schema(old_file), version(old_file)) == (before, [(1,)])
+    assert (schema(old_file), version(old_file)) == (before, [(old_version,)])
 
 
-def test_a_server_with_tables_of_version_1_is_migrated_once(
-    postgresql_url: str, tmp_path: Path
+@pytest.mark.parametrize("version", BEFORE)
+def test_a_server_with_older_tables_is_migrated_once(
+    postgresql_url: str, tmp_path: Path, version: int
 ) -> None:
     engine = create_engine(make_url(postgresql_url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
         METADATA.create_all(connection, tables=[SCHEMA, RUNS, AUDIT, OBSERVATIONS])
-        connection.execute(SCHEMA.insert().values(version=1))
+        for older in range(1, version):
+            migrations._STEPS[older](connection)
+        connection.execute(SCHEMA.insert().values(version=version))
     engine.dispose()
     for _ in range(2):
         with open_records(postgresql_url, tmp_path) as records:
             assert taken(records)
+            assert records.scans.since(datetime(2026, 1, 1, tzinfo=UTC)) == ()
 
 
 def taken(records: Records) -> bool:
