@@ -15,8 +15,10 @@ For HTTP put a ``SandboxServer`` before ``chain.plane`` and start ``chain.schedu
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fleet.errors import SandboxError
@@ -28,6 +30,7 @@ from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.hosts.box import Box, Facts, SessionFor
 from fleet.sandbox.hosts.links import Links
 from fleet.sandbox.plane import ControlPlane, InProcessSession
+from fleet.sandbox.plane.ssm_settings import STANDARD_LIMIT, TIER
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import AccountSpec, HostSpec
 
@@ -38,6 +41,10 @@ _SETTLED_AFTER_S = 10.0
 _DOCKER = "24.0.7"
 
 ValuesFor = Callable[[HostSpec], Mapping[str, str]]
+
+
+def _no_shell(_script: str) -> tuple[int, str, str]:
+    return 127, "", "the hosts of a chain have no shell"
 
 
 class BareHost(Box):
@@ -59,6 +66,7 @@ class BareHost(Box):
         memory: dict[str, str] | None = None,
     ) -> None:
         """``memory`` is what an earlier host of this id kept, by path."""
+        self.answer: Callable[[str], tuple[int, str, str]] = _no_shell
         self.memory = {} if memory is None else memory
         super().__init__(
             spec, folder, clock=clock, schedule=schedule, session_for=session_for, images=images
@@ -71,6 +79,16 @@ class BareHost(Box):
     def kept(self, absolute: str) -> str | None:
         """What was kept."""
         return self.memory.get(absolute)
+
+    def run_as_root(
+        self,
+        script: str,
+        timeout_s: float,  # noqa: ARG002 - the box's signature
+        ended: Callable[[int, str, str], None],
+    ) -> None:
+        """There is no shell: ``answer`` speaks for the host, where somebody has set it."""
+        status, out, err = self.answer(script)
+        self.schedule.at(self.clock.now(), lambda: ended(status, out, err))
 
     def facts(self) -> Facts:
         """What its agents report; Docker always runs."""
@@ -85,13 +103,19 @@ class BareHost(Box):
         agent = self.ecs_agent if unit == ecs.UNIT else self.ssm_agent
         self.schedule.at(self.clock.now() + _RESTART_S, agent.start)
 
-    def configure(self, cluster: str, attributes: Mapping[str, str]) -> None:
+    def configure(
+        self,
+        cluster: str,
+        attributes: Mapping[str, str],
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Write the agents' settings, as they are before the first start."""
         lines = {
             "ECS_CLUSTER": cluster,
             "AWS_DEFAULT_REGION": self.spec.region,
             "ECS_EXTERNAL": "true",
             "ECS_INSTANCE_ATTRIBUTES": json.dumps(dict(attributes)),
+            "ECS_CONTAINER_INSTANCE_TAGS": json.dumps(dict(tags)),
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         write_whole(self.path("/etc/ecs/ecs.config"), text)
@@ -118,13 +142,14 @@ class Chain:
 
     Args:
         folder: where the hosts' files go; a temporary one, on tmpfs for speed.
-        specs: the hosts. A region of an account takes 1,000 (SSM's standard tier).
+        specs: the hosts. More than 1,000 in a region of an account are of SSM's advanced tier.
         clock: the sandbox's time. At rate 0 everything happens in ``clock.advance``; otherwise
             start ``schedule`` or call its ``run_due``.
         throttling: whether AWS's request rates apply, from the end of ``start`` on.
         cluster: of a host; by default its store.
         attributes: custom ones of a host, at most ten.
-        tags: of a host's managed node.
+        tags: of a host's managed node and container instance.
+        cluster_tags: of a host's cluster.
 
     Attributes:
         plane: the control plane, whose ``call`` is AWS.
@@ -144,11 +169,13 @@ class Chain:
         cluster: Callable[[HostSpec], str] = lambda spec: spec.store,
         attributes: ValuesFor = lambda _: {},
         tags: ValuesFor = lambda _: {},
+        cluster_tags: ValuesFor = lambda _: {},
     ) -> None:
         self.clock = clock
         self.schedule = Schedule(clock)
         self._throttling = throttling
         self._cluster, self._attributes, self._tags = cluster, attributes, tags
+        self._tags_of_clusters = cluster_tags
         accounts = sorted({spec.account_id for spec in specs})
         self.plane = ControlPlane(
             clock, [AccountSpec(account, f"account-{account}") for account in accounts]
@@ -175,13 +202,16 @@ class Chain:
             SandboxError: a host is not connected then.
         """
         self.plane.throttling = False
+        self._make_room()
         clusters: set[tuple[str, str, str]] = set()
         for host in self:
             spec, name = host.spec, self._cluster(host.spec)
             if (spec.account_id, spec.region, name) not in clusters:
                 clusters.add((spec.account_id, spec.region, name))
-                self.call(spec, "ecs", "CreateCluster", clusterName=name)
-            host.configure(name, self._attributes(spec))
+                self.call(
+                    spec, "ecs", "CreateCluster", clusterName=name, tags=self._cluster_tags(spec)
+                )
+            host.configure(name, self._attributes(spec), self._tags(spec))
             self._register(host)
             host.ssm_agent.start()
             host.ecs_agent.start()
@@ -202,6 +232,20 @@ class Chain:
         """Undo that."""
         self.links.restore(target)
 
+    def doze(self, seconds: float) -> None:
+        """Let a long time pass in which nobody looks, at no cost: no agent lives in it.
+
+        At its end every agent starts, so that some minutes later AWS shows what it would have
+        shown: hosts that are cut off were last heard when they were, the others just now.
+        """
+        for host in self:
+            host.ssm_agent.stop()
+            host.ecs_agent.stop()
+        self.clock.advance(seconds)
+        for host in self:
+            host.ssm_agent.start()
+            host.ecs_agent.start()
+
     def close(self) -> None:
         """End everything."""
         self.schedule.stop()
@@ -211,6 +255,20 @@ class Chain:
 
     def __iter__(self) -> Iterator[BareHost]:
         return iter(self.hosts.values())
+
+    def _make_room(self) -> None:
+        """Choose SSM's advanced tier where the standard one does not hold the hosts."""
+        realms = Counter((host.spec.account_id, host.spec.region) for host in self)
+        for (account, region), hosts in realms.items():
+            if hosts > STANDARD_LIMIT:
+                setting = {"SettingId": TIER, "SettingValue": "advanced"}
+                self.plane.call(
+                    "ssm", "UpdateServiceSetting", setting, account=account, region=region
+                )
+
+    def _cluster_tags(self, spec: HostSpec) -> list[dict[str, str]]:
+        tags = self._tags_of_clusters(spec)
+        return [{"key": key, "value": value} for key, value in tags.items()]
 
     def _register(self, host: BareHost) -> None:
         spec = host.spec

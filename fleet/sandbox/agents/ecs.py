@@ -92,6 +92,12 @@ class EcsAgent:
         self._health_due = False
         self._hang_up()
 
+    def lose_session(self) -> None:
+        """Its session breaks off, and AWS notices too; it connects again after its back-off."""
+        if self._channel is not None:
+            self._hang_up()
+            self._reconnect_later("the connection was reset")
+
     @property
     def connected(self) -> bool:
         """Whether it holds a session with AWS, as far as it knows."""
