@@ -5,6 +5,7 @@ from typing import Any
 
 from fleet.files.checking import Problems
 from fleet.files.document import Path, nearest
+from fleet.files.drift import build_channels, build_drift, build_ignores
 from fleet.files.folder import Folder, templates_folder
 from fleet.files.policies import build_freezes, build_policies
 from fleet.files.reading import Files, FleetFile
@@ -17,6 +18,7 @@ from fleet.files.references import (
 )
 from fleet.files.resolve import ResolvedHost, ResolvedStore, Written, resolve
 from fleet.files.shapes import AccountShape, FleetShape, HardwareShape, StoreShape, WorkloadShape
+from fleet.model.drift_settings import DriftSettings, Ignore
 from fleet.model.inventory import (
     Account,
     Fleet,
@@ -28,6 +30,7 @@ from fleet.model.inventory import (
     Store,
     Workload,
 )
+from fleet.model.notify import MailChannel, SnsChannel, WebhookChannel
 from fleet.model.policy import Freeze, Policy
 
 
@@ -46,11 +49,15 @@ def build(files: Files, folder: Folder, problems: Problems) -> Fleet | None:
         for name, written in sorted(files.hardware.items())
         if written is not None
     }
-    stores = _StoreBuilder(files.fleet, known, hardware, problems).build(files.stores)
+    probes = {name: box.shape.probe for name, box in files.hardware.items() if box is not None}
+    stores = _StoreBuilder(files.fleet, known, hardware, probes, problems).build(files.stores)
     check_stores(stores, problems)
     complete = len(stores) == len(files.stores)
     policies = build_policies(files.fleet.policies, problems)
     freezes = build_freezes(files.fleet.freezes, stores if complete else None, problems)
+    drift = build_drift(files.fleet.drift, problems)
+    ignores = build_ignores(files.ignores, stores if complete else None, problems)
+    channels = build_channels(files.fleet.channels, known.accounts, problems)
     workloads = []
     for name, workload in sorted(files.workloads.items()):
         if workload is not None:
@@ -69,6 +76,9 @@ def build(files: Files, folder: Folder, problems: Problems) -> Fleet | None:
         workloads=tuple(workloads),
         policies=policies,
         freezes=freezes,
+        drift=drift,
+        ignores=ignores,
+        channels=channels,
     )
 
 
@@ -82,6 +92,9 @@ def _fleet(
     workloads: tuple[Workload, ...],
     policies: Mapping[str, Policy],
     freezes: tuple[Freeze, ...],
+    drift: DriftSettings,
+    ignores: tuple[Ignore, ...],
+    channels: tuple[MailChannel | WebhookChannel | SnsChannel, ...],
 ) -> Fleet:
     installer = shape.installer
     return Fleet(
@@ -96,6 +109,9 @@ def _fleet(
         else Installer(),
         policies=policies,
         freezes=freezes,
+        drift=drift,
+        ignores=ignores,
+        channels=channels,
         log_retention_days=shape.log_retention_days,
         digest=folder.digest,
         read_files=tuple(folder.files),
@@ -167,9 +183,11 @@ class _StoreBuilder:
         file: FleetFile,
         known: Known,
         hardware: Mapping[str, Hardware],
+        probes: Mapping[str, str | None],
         problems: Problems,
     ) -> None:
         self._file = file
+        self._probes = probes
         self._known = known
         self._hardware = hardware
         self._problems = problems
@@ -285,6 +303,8 @@ class _StoreBuilder:
             attributes=resolved.attributes,
             source=entry.source if inherited else written.source,
             extras=resolved.extras,
+            # What a kind of box says holds where nothing is said of the store or the host.
+            probe=resolved.probe or self._probes.get(hardware.name) or "ssm",
         )
 
     def _problem(

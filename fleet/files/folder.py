@@ -55,8 +55,12 @@ class Folder:
                 self._problem(entry, "is not read", f"{folder}/ holds {' and '.join(suffixes)}")
         return found
 
-    def text(self, path: Path) -> str | None:
-        """The text of a file, counted in the digest; None after a problem."""
+    def text(self, path: Path, *, counts: bool = True) -> str | None:
+        """The text of a file, counted in the digest; None after a problem.
+
+        Args:
+            counts: False for what says nothing about what stores run.
+        """
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -66,9 +70,8 @@ class Folder:
             self._problem(path, f"cannot be read: {error.strerror}")
             return None
         self.files.append(str(path))
-        name = path.name if path.parent == self.root else f"{path.parent.name}/{path.name}"
-        self._digest.update(f"{name}\0{len(content)}\0".encode())
-        self._digest.update(content)
+        if counts:
+            self._count(path, content)
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -76,9 +79,14 @@ class Folder:
             self._problem(path, "is not UTF-8 text", "save it as UTF-8", line)
             return None
 
-    def yaml(self, path: Path) -> Document | None:
+    def _count(self, path: Path, content: bytes) -> None:
+        name = path.name if path.parent == self.root else f"{path.parent.name}/{path.name}"
+        self._digest.update(f"{name}\0{len(content)}\0".encode())
+        self._digest.update(content)
+
+    def yaml(self, path: Path, *, counts: bool = True) -> Document | None:
         """A YAML file; None after its problems have been added."""
-        text = self.text(path)
+        text = self.text(path, counts=counts)
         if text is None:
             return None
         try:

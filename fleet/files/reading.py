@@ -1,14 +1,16 @@
 """The files of an inventory in their shapes, each with the place where it is written."""
 
-from collections.abc import Collection, Iterator, Mapping
+import pathlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from fleet.errors import Problem
 from fleet.files.checking import Problems, check
-from fleet.files.document import Document, Map
+from fleet.files.document import Document, Map, Path
+from fleet.files.drift_shapes import DriftShape, IgnoreShape, IgnoresShape
 from fleet.files.folder import Folder
+from fleet.files.notify_shapes import ChannelShape
 from fleet.files.policy_shapes import FreezeShape, PolicyShape
 from fleet.files.resolve import Written
 from fleet.files.shape import Shape
@@ -44,6 +46,8 @@ class FleetFile:
     defaults: Written[LayerShape]
     policies: Mapping[str, Written[PolicyShape]]
     freezes: Mapping[str, Written[FreezeShape]]
+    drift: Written[DriftShape] | None
+    channels: Mapping[str, Written[ChannelShape]]
     names: Mapping[str, Collection[str]]
     extras: Mapping[str, Any]
 
@@ -56,6 +60,7 @@ class Files:
     hardware: Mapping[str, Written[HardwareShape] | None]
     stores: Mapping[str, Written[StoreShape] | None]
     workloads: Mapping[str, Written[WorkloadShape] | None]
+    ignores: Sequence[Written[IgnoreShape]] = ()
 
 
 def read_files(folder: Folder, problems: Problems) -> Files:
@@ -65,6 +70,7 @@ def read_files(folder: Folder, problems: Problems) -> Files:
         hardware=_one_per_file("hardware", HardwareShape, folder, problems),
         stores=_stores(folder, problems),
         workloads=_one_per_file("workloads", WorkloadShape, folder, problems),
+        ignores=_ignores(folder, problems),
     )
 
 
@@ -83,6 +89,8 @@ def _fleet_file(folder: Folder, problems: Problems) -> FleetFile | None:
         or Written(LayerShape(), document, ("defaults",)),
         policies=_section(PolicyShape, "policies", document, content),
         freezes=_section(FreezeShape, "freezes", document, content),
+        drift=_entry(DriftShape, content.get("drift"), document, ("drift",)),
+        channels=_section(ChannelShape, "notify", document, content),
         names={
             name: list(section) if isinstance(section := content.get(name), Map) else []
             for name in ("accounts", "groups", "policies")
@@ -99,9 +107,7 @@ def _section(shape: type[S], name: str, document: Document, content: Map) -> dic
     return {key: entry for key, entry in entries.items() if entry is not None}
 
 
-def _entry(
-    shape: type[S], value: Any, document: Document, path: tuple[str, ...]
-) -> Written[S] | None:
+def _entry(shape: type[S], value: Any, document: Document, path: Path) -> Written[S] | None:
     """One entry alone; what is wrong with it has been said with the whole file."""
     checked = check(shape, value, document, path, Problems())
     return None if checked is None else Written(checked, document, path, _extras(value))
@@ -129,6 +135,24 @@ def _one_per_file(
     return found
 
 
+def _ignores(folder: Folder, problems: Problems) -> list[Written[IgnoreShape]]:
+    """What is let be says nothing of what stores run, so it is no part of the digest."""
+    file = folder.root / "ignores.yaml"
+    document = folder.yaml(file, counts=False) if file.exists() else None
+    if document is None:
+        return []
+    check(IgnoresShape, document.value, document, (), problems)
+    entries = document.value.get("ignores") if isinstance(document.value, Map) else None
+    found = []
+    for index, value in enumerate(entries if isinstance(entries, list) else []):
+        path = ("ignores", index)
+        checked = check(IgnoreShape, value, document, path, Problems())
+        if checked is not None:
+            line = document.line(path)
+            found.append(Written(checked, document, path, _extras(value), line))
+    return found
+
+
 def _stores(folder: Folder, problems: Problems) -> dict[str, Written[StoreShape] | None]:
     found: dict[str, Written[StoreShape] | None] = {}
     places: dict[str, str] = {}
@@ -150,7 +174,7 @@ def _stores(folder: Folder, problems: Problems) -> dict[str, Written[StoreShape]
 
 
 def _stores_of(
-    path: Path, folder: Folder, problems: Problems
+    path: pathlib.Path, folder: Folder, problems: Problems
 ) -> Iterator[tuple[Document, str, Any]]:
     """The entries of one file, after the file around them has been checked."""
     if path.suffix == ".csv":

@@ -41,7 +41,7 @@ class Known:
 
 def check_layer(layer: Written[LayerShape], known: Known, problems: Problems) -> None:
     """Account, groups and hardware that a layer names exist."""
-    shape, ask = layer.shape, _Asker(layer, problems)
+    shape, ask = layer.shape, Asker(layer, problems)
     ask.known(("account",), "account", shape.account, known.accounts)
     if isinstance(shape, StoreShape):
         for group in shape.groups:
@@ -52,7 +52,7 @@ def check_layer(layer: Written[LayerShape], known: Known, problems: Problems) ->
             ask.known(where, "hardware", host.hardware, known.hardware)
 
 
-class _Asker:
+class Asker:
     """Asks whether words written in one place are known; the unknown become problems there."""
 
     def __init__(self, written: Written[Shape], problems: Problems) -> None:
@@ -67,6 +67,13 @@ class _Asker:
         hint = nearest(word, sorted(names)) if names else f"no {what} is written"
         path = (*self._written.path, *where)
         self._problems.add(self._written.document.problem(path, message, hint))
+
+    def all_known(
+        self, where: Path, what: str, words: Sequence[str], names: Collection[str]
+    ) -> None:
+        """Each of these words is the name of a ``what``."""
+        for word in words:
+            self.known(where, what, word, names)
 
 
 def check_workload_name(name: str, workload: Written[WorkloadShape], problems: Problems) -> None:
@@ -91,7 +98,7 @@ def check_workload(
     Ring, store and labels are left alone when ``stores`` is None: not all of them could be read,
     and what the unread ones say is not known.
     """
-    shape, ask = workload.shape, _Asker(workload, problems)
+    shape, ask = workload.shape, Asker(workload, problems)
     policies = {*known.policies, BUILT_IN}
     ask.known(("policy",), "policy", shape.policy, policies)
     boxes = hardware.values()

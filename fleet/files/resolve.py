@@ -47,6 +47,7 @@ class ResolvedHost:
     address: str | None
     ssh: SshAccess
     attributes: Mapping[str, str]
+    probe: str | None
     extras: Mapping[str, Any]
     written: Written[Shape]
 
@@ -67,7 +68,7 @@ class ResolvedStore:
     extras: Mapping[str, Any]
 
 
-_WORDS = ("account", "region", "time_zone", "hours", "ring", "lifecycle", "address")
+_WORDS = ("account", "region", "time_zone", "hours", "ring", "lifecycle", "address", "probe")
 
 
 def resolve(
@@ -87,13 +88,13 @@ def resolve(
         said=said,
         labels=_merged(layer.shape.labels for layer in chain),
         link=_link(layer.shape.link for layer in chain),
-        hosts=_hosts(identity, chain, values.get("address")),
+        hosts=_hosts(identity, chain, values),
         extras=_merged(layer.extras for layer in chain),
     )
 
 
 def _hosts(
-    identity: str, chain: Sequence[Written[LayerShape]], address: str | None
+    identity: str, chain: Sequence[Written[LayerShape]], values: Mapping[str, Any]
 ) -> dict[str, ResolvedHost]:
     found: dict[str, list[Written[HostShape]]] = {}
     for layer in chain:
@@ -102,7 +103,7 @@ def _hosts(
     ssh = [layer.shape.ssh for layer in chain]
     attributes = _merged(layer.shape.attributes for layer in chain)
     return {
-        name: _host(name, identity, found[name], ssh=ssh, attributes=attributes, address=address)
+        name: _host(name, identity, found[name], ssh=ssh, attributes=attributes, values=values)
         for name in sorted(found)
     }
 
@@ -126,12 +127,14 @@ def _host(
     *,
     ssh: Sequence[SshShape | None],
     attributes: Mapping[str, str],
-    address: str | None,
+    values: Mapping[str, Any],
 ) -> ResolvedHost:
     hardware = None
+    address, probe = values.get("address"), values.get("probe")
     for entry in entries:
         hardware = entry.shape.hardware or hardware
         address = entry.shape.address or address
+        probe = entry.shape.probe or probe
     if address:
         address = address.replace("{store}", store).replace("{host}", name)
     return ResolvedHost(
@@ -139,6 +142,7 @@ def _host(
         address=address,
         ssh=_ssh([*ssh, *(entry.shape.ssh for entry in entries)]),
         attributes=_merged([attributes, *(entry.shape.attributes for entry in entries)]),
+        probe=probe,
         extras=_merged(entry.extras for entry in entries),
         written=entries[-1],
     )

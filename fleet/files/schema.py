@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from fleet.files.drift_shapes import IgnoresShape
 from fleet.files.shape import Shape
 from fleet.files.shapes import (
     FleetShape,
@@ -19,6 +20,7 @@ FILES: dict[str, tuple[type[Shape], str]] = {
     "hardware": (HardwareShape, "hardware/*.yaml"),
     "stores": (StoresShape, "stores/*.yaml"),
     "workload": (WorkloadShape, "workloads/*.yaml"),
+    "ignores": (IgnoresShape, "ignores.yaml"),
     "pins": (PinsShape, "pins.yaml"),
 }
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -23,7 +23,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 from fleet.files.document import free, nearest
+from fleet.files.drift_shapes import DriftShape
 from fleet.files.hours import HoursError, parse_hours
+from fleet.files.notify_shapes import ChannelShape
 from fleet.files.policy_shapes import FreezeShape, PolicyShape, Retention
 from fleet.files.shape import Shape, several
 from fleet.model.hours import Hours
@@ -178,6 +180,8 @@ Several = Annotated[list[str], BeforeValidator(several), WithJsonSchema(_ONE_OR_
 Attributes = Annotated[dict[str, str], AfterValidator(_attributes)]
 Label = Annotated[str, Field(max_length=256)]
 Seconds = Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)]
+#: How a host is asked by ``fleet drift --deep``: through Run Command, or over SSH.
+Probe = Literal["ssm", "ssh"]
 
 
 class LinkShape(Shape):
@@ -205,6 +209,7 @@ class HostShape(Shape):
     address: Address | None = None
     ssh: SshShape | None = None
     attributes: Attributes | None = None
+    probe: Probe | None = None
 
 
 class LayerShape(Shape):
@@ -221,6 +226,7 @@ class LayerShape(Shape):
     ssh: SshShape | None = None
     address: Address | None = None
     attributes: Attributes | None = None
+    probe: Probe | None = None
     hosts: dict[Id, HostShape | None] | None = None
 
 
@@ -267,6 +273,8 @@ class FleetShape(Shape):
     policies: dict[Name, PolicyShape | None] | None = None
     freezes: dict[Name, FreezeShape] | None = None
     log_retention_days: Retention = 30
+    drift: DriftShape | None = None
+    notify: dict[Name, ChannelShape] | None = None
 
 
 class HardwareShape(Shape):
@@ -280,6 +288,7 @@ class HardwareShape(Shape):
     min_memory_mb: Annotated[int, Field(ge=0)] = 1024
     devices: list[DevicePath] | None = None
     agent_settings: dict[SettingName, SettingValue] | None = None
+    probe: Probe | None = None
 
 
 class ImageShape(Shape):
