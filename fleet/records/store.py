@@ -15,13 +15,14 @@ from fleet.errors import RecordsError
 from fleet.model.history import AuditEntry, Ledger, Observation, Run
 from fleet.records.database import Database, open_sqlite, open_url
 from fleet.records.leases import LeaseRecords
+from fleet.records.past import Past
 from fleet.records.rollouts import RolloutRecords
 from fleet.records.scans import ScanRecords
 from fleet.records.tables import AUDIT, OBSERVATIONS, RUNS, canonical
 from fleet.records.task_definitions import TaskDefinitionCache
 
 #: How run ids begin, by kind of run. A rollout outlives the runs that tick it, and is ``ro-118``.
-PREFIXES = {"register": "reg", "rollout": "run", "drift": "dr"}
+PREFIXES = {"register": "reg", "rollout": "run", "drift": "drift"}
 #: Bound values per statement that every SQLite allows.
 STORES_PER_QUERY = 500
 TRIES = 12
@@ -55,6 +56,7 @@ class Records:
     Attributes:
         rollouts: what they were told, did and owe.
         leases: who works on what.
+        past: what all of them say of one store.
         scans: what they found over the nights.
         task_definitions: what is behind their ARNs.
     """
@@ -63,6 +65,7 @@ class Records:
         self._database = database
         self.rollouts = RolloutRecords(database)
         self.leases = LeaseRecords(database)
+        self.past = Past(database)
         self.scans = ScanRecords(database)
         self.task_definitions = TaskDefinitionCache(database)
 
