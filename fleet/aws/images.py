@@ -121,7 +121,8 @@ def image_fact(shard: Shard, image: Image) -> Reading[ImageFact]:
         platforms = tuple(dict.fromkeys(children.values()))
         sizes = _sizes(shard, image.reference, where, children)
     pinned = f"{where.name}@{where.digest or digest}"
-    return Reading(ImageFact(image.reference, pinned, platforms, sizes, source="ecr"), reply.at)
+    fact = ImageFact(image.reference, pinned, platforms, sizes, "ecr", tuple(children or ()))
+    return Reading(fact, reply.at)
 
 
 def _ask(

@@ -179,6 +179,8 @@ class ImageFact:
         bytes: compressed size by platform; a platform that is missing is of unknown size.
         source: ``ecr`` when the registry was read, ``declared`` when the inventory said so,
             ``unread`` when nobody asked: good for looking at, never for sending.
+        manifests: digests of what the index holds, where it was read: docker may report the
+            platform's own digest of an image that was pulled by the index's.
     """
 
     reference: str
@@ -186,6 +188,7 @@ class ImageFact:
     platforms: tuple[str, ...]
     bytes: Mapping[str, int] = field(default_factory=dict)
     source: str = "declared"
+    manifests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

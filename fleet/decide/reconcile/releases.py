@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from fleet.decide.attribution import TAG_CONTENT, TAG_ROLLOUT, revision
 from fleet.decide.reconcile import service_codes as codes
 from fleet.decide.reconcile.case import StoreCase, made
-from fleet.decide.reconcile.service_case import ServiceCase, aws_command, wanted_services
+from fleet.decide.reconcile.commands import aws_command
+from fleet.decide.reconcile.service_case import ServiceCase, wanted_services
 from fleet.decide.spans import moment, span
 from fleet.decide.standing import TAG_PREVIOUS, is_moved_by_hand
 from fleet.model.drift import Background, Evidence, Finding, Owed, ShardSeen

@@ -10,7 +10,7 @@ from fleet.decide.reconcile.case import HostCase, StoreCase
 from fleet.decide.standing import TAG_PREVIOUS, is_tagged_ours
 from fleet.model.desired import DesiredService, ServiceShape
 from fleet.model.drift import Background, Connection, Evidence
-from fleet.model.inventory import Fleet, Lifecycle, Store
+from fleet.model.inventory import Fleet, Lifecycle
 from fleet.model.observed import NotRead
 from fleet.model.policy import Policy
 from fleet.model.services import Deployment, ServiceState
@@ -26,12 +26,6 @@ def deadlines(fleet: Fleet) -> dict[str, float]:
         for workload in fleet.workloads
         if workload.policy in fleet.policies
     }
-
-
-def aws_command(store: Store, words: str) -> str:
-    """What to type for an AWS call in the store's account and region."""
-    profile = f" --profile {store.account.profile}" if store.account.profile else ""
-    return f"aws {words} --region {store.region}{profile}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from fleet.decide.identity import differing as tags_differing
 from fleet.decide.reconcile import service_codes as codes
 from fleet.decide.reconcile.capacity import blocked
 from fleet.decide.reconcile.case import StoreCase
+from fleet.decide.reconcile.commands import aws_command
 from fleet.decide.reconcile.service_case import (
     ServiceCase,
-    aws_command,
     back_since,
     is_ours,
     wanted_services,

@@ -1,0 +1,146 @@
+"""What a store that was away and is back did meanwhile, as far as ECS still remembers.
+
+Containers on a host that loses its connection go on running; one that ends stays down until the
+host is back (amazon-ecs-agent #2916), and its agent then reports what happened. ECS shows stopped
+tasks for about an hour.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from fleet.decide.failures import counted, failures
+from fleet.decide.reconcile.case import HostCase, StoreCase
+from fleet.decide.reconcile.service_case import is_here
+from fleet.decide.spans import span
+from fleet.model.drift import Connection, Returned
+from fleet.model.inventory import Lifecycle
+from fleet.model.observed import Reading
+from fleet.model.printable import many
+from fleet.model.services import TaskState
+
+#: How long ECS shows a task that has stopped (DescribeTasks, "at least one hour").
+REMEMBERED = timedelta(hours=1)
+
+
+def returned(case: StoreCase) -> Returned | None:
+    """What to tell of a store whose hosts were all dark when last seen and are all back."""
+    hosts = list(case.hosts.values())
+    if case.store.lifecycle is not Lifecycle.OPEN or not hosts or not all(map(_is_back, hosts)):
+        return None
+    dark_since = min(host.memory.spells[-1].since for host in hosts)
+    back_at = max(_back_at(case, host) for host in hosts)
+    away = span((back_at - dark_since).total_seconds())
+    parts = [*_tasks(case, hosts, dark_since, back_at), *_boots(case, dark_since)]
+    words = "; ".join(parts)
+    return Returned(
+        store=case.store.id,
+        dark_since=dark_since,
+        back_at=back_at,
+        words=f"after {away}: {words}" if words else f"after {away}",
+        owes="; ".join(_owes(case)),
+    )
+
+
+def _is_back(host: HostCase) -> bool:
+    spells = host.memory.spells
+    return bool(spells) and spells[-1].connection is Connection.DARK and is_here(host)
+
+
+def _back_at(case: StoreCase, host: HostCase) -> datetime:
+    """When it was first seen back; never before it was last seen dark."""
+    seen = host.connection.since if host.connection else case.background.now
+    return max(seen, host.memory.spells[-1].last_seen)
+
+
+def _tasks(
+    case: StoreCase, hosts: Iterable[HostCase], dark_since: datetime, back_at: datetime
+) -> Iterator[str]:
+    tasks = case.seen.tasks
+    if tasks is None:
+        yield "what its tasks did was not asked"
+        return
+    if not isinstance(tasks, Reading):
+        yield f"what its tasks did could not be read ({tasks.why})"
+        return
+    arns = {host.instance.arn for host in hosts if host.instance is not None}
+    mine = [task for task in tasks.value if task.container_instance_arn in arns]
+    forgotten = tasks.at - back_at > REMEMBERED
+    services = dict.fromkeys(one.service for one in case.wanted.services)
+    services |= dict.fromkeys(task.service for task in mine if task.service)
+    unsure = False
+    for service in services:
+        of_it = [task for task in mine if task.service == service]
+        lost = [t for t in of_it if _ended(t, dark_since)]
+        began = _began(of_it, dark_since)
+        yield f"{service} {_story(of_it, lost, began, dark_since)}"
+        unsure = unsure or bool(forgotten and began and not lost)
+    if unsure:
+        yield "ECS has forgotten tasks that stopped more than an hour ago"
+
+
+def _story(
+    tasks: Sequence[TaskState],
+    lost: Sequence[TaskState],
+    began: Sequence[TaskState],
+    dark_since: datetime,
+) -> str:
+    kept = [t for t in tasks if _runs(t) and t not in began]
+    latest = max((t.started_at for t in began if t.started_at), default=None)
+    at = f" {latest.astimezone(UTC):%H:%MZ}" if latest else ""
+    if lost:
+        why = _why(lost, dark_since)
+        then = ", the others ran on" if kept else ", and does not run again"
+        if began:
+            then = f", started again{at}"
+        times = "lost" if len(lost) == 1 else f"lost {len(lost)} times"
+        return f"{times}: {why}{then}"
+    if began:
+        return f"started again{at}"
+    return "ran on without a break" if kept else "does not run"
+
+
+def _why(lost: Sequence[TaskState], dark_since: datetime) -> str:
+    """In the tasks' own words; those that a person or the scheduler stopped have not failed."""
+    by_revision = {task.task_definition for task in lost}
+    # A task from before the absence has failed in it all the same.
+    since = datetime.min.replace(tzinfo=UTC)
+    found = [f for arn in sorted(by_revision) for f in failures(lost, arn, since)]
+    if found:
+        away = all(f.at is None or f.at >= dark_since for f in found)
+        return counted(found) + (" while away" if away else "")
+    replaced = many(len(lost), "task")
+    return f"{replaced} stopped by {'its service' if _by_scheduler(lost) else 'somebody'}"
+
+
+def _by_scheduler(lost: Sequence[TaskState]) -> bool:
+    return all(task.stop_code == "ServiceSchedulerInitiated" for task in lost)
+
+
+def _ended(task: TaskState, since: datetime) -> bool:
+    stopped = task.stopped_at
+    return task.last_status == "STOPPED" and (stopped is None or stopped >= since)
+
+
+def _runs(task: TaskState) -> bool:
+    return task.last_status == "RUNNING" and task.desired_status == "RUNNING"
+
+
+def _began(tasks: Iterable[TaskState], since: datetime) -> list[TaskState]:
+    return [t for t in tasks if _runs(t) and t.started_at is not None and t.started_at >= since]
+
+
+def _boots(case: StoreCase, dark_since: datetime) -> Iterator[str]:
+    """Only hosts that were asked say when they started; the clock of some is wrong before."""
+    for name, reading in sorted(case.seen.probes.items()):
+        if not isinstance(reading, Reading) or reading.value.booted_at is None:
+            continue
+        booted = reading.value.booted_at
+        if booted < dark_since:
+            yield f"{name} no reboot"
+        else:
+            yield f"{name} rebooted {booted.astimezone(UTC):%H:%MZ}"
+
+
+def _owes(case: StoreCase) -> Iterator[str]:
+    for service, owed in sorted(case.wanted.owed.items()):
+        yield f"{service} of {owed.rollout} ({owed.words})"
