@@ -86,6 +86,8 @@ class ImageStore:
             attempt = self._attempts[reference] = self._attempts.get(reference, 0) + 1
             refusal = self._refusal(reference, behaviour, attempt)
             layers = _layers_of(reference, behaviour)
+            stale = behaviour.digest if behaviour.affects(self._box.words) else ""
+            digest = stale or digest_of(reference)
             on_disk = self._layers()
             missing = sum(size for name, size in layers.items() if name not in on_disk)
             registry = registry_of(reference)
@@ -104,10 +106,9 @@ class ImageStore:
                 else:
                     error = refusal
                 if not error:
-                    digest = digest_of(reference)
                     self._images[reference] = CachedImage(digest, layers, self._box.clock.now())
                 self._changed()
-                done(Pulled(error, "" if error else digest_of(reference)))
+                done(Pulled(error, "" if error else digest))
 
             # What the registry refuses, or loses, does not take the time of the whole image.
             return self._downloads.begin(registry, 0.0 if refusal else missing, end)

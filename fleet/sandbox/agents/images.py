@@ -5,6 +5,7 @@ An image that nobody spoke of is good: 200 MB, for every architecture, and healt
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -19,6 +20,7 @@ DOCKER_HUB = "registry-1.docker.io"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PULLS = ("ok", "missing", "denied")
 RUNS = ("ok", "crash", "unhealthy", "kills-link")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _KINDS = {
     "size_mb": "a number above 0",
     "layers": "names with a size in MB each",
@@ -31,6 +33,7 @@ _KINDS = {
     "log": "a text",
     "after_s": "a number of seconds, 0 or more",
     "stop_s": "a number of seconds, 0 or more",
+    "digest": "sha256: and 64 hex digits, or nothing",
     "on": "a list of architectures, hardware, stores or hosts",
 }
 
@@ -54,8 +57,11 @@ class ImageBehaviour:
         log: what it writes at the end.
         after_s: seconds from the container's start until it does so.
         stop_s: seconds it needs to end once it is told to.
-        on: hosts that ``pull``, ``pull_fails``, ``pull_loss`` and ``run`` hold for: architectures
-            (``arm64``, ``aarch64``), hardware names, stores, or ``STORE/HOST``; empty is all.
+        digest: that docker reports for it instead of the one that it says or is made of its text,
+            as where a stale copy is taken for it.
+        on: hosts that ``pull``, ``pull_fails``, ``pull_loss``, ``run`` and ``digest`` hold for:
+            architectures (``arm64``, ``aarch64``), hardware names, stores, or ``STORE/HOST``;
+            empty is all.
     """
 
     size_mb: float = 200.0
@@ -69,6 +75,7 @@ class ImageBehaviour:
     log: str = ""
     after_s: float = 1.0
     stop_s: float = 1.0
+    digest: str = ""
     on: tuple[str, ...] = ()
 
     def affects(self, words: frozenset[str]) -> bool:
@@ -204,6 +211,8 @@ def _fits(name: str, value: Any) -> bool:
             return value in RUNS
         case "log":
             return isinstance(value, str)
+        case "digest":
+            return isinstance(value, str) and (not value or _DIGEST.fullmatch(value) is not None)
         case "on" | "architectures":
             allowed = set(ARCHITECTURES.values())
             return isinstance(value, list | tuple) and all(

@@ -1,4 +1,4 @@
-"""ECS tasks as people see them: list, describe, stop."""
+"""ECS tasks as people see them: list, describe, start by themselves, stop."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,15 @@ from fleet.sandbox.plane.call import Call, Operation
 from fleet.sandbox.plane.ecs_clusters import missing, needed_cluster, own_resource
 from fleet.sandbox.plane.ecs_instances import find_instance
 from fleet.sandbox.plane.ecs_services import service_in
+from fleet.sandbox.plane.ecs_task_definitions import usable_task_definition
+from fleet.sandbox.plane.placing import room_on
 from fleet.sandbox.plane.realm import Cluster
-from fleet.sandbox.plane.tags import write_tags
+from fleet.sandbox.plane.tags import read_tags, write_tags
 from fleet.sandbox.plane.turn import Turn
 from fleet.sandbox.plane.workloads import Task
 
 _MOST = 100
+_MOST_STARTED = 10
 _STATUSES = ("RUNNING", "PENDING", "STOPPED")
 _MOMENTS = (
     "pullStartedAt",
@@ -56,7 +59,7 @@ def list_tasks(call: Call) -> dict[str, Any]:
         and family in {"", task.family}
         and service in {"", task.service}
         and instance in {"", task.instance}
-        and started_by in {"", f"ecs-svc/{task.deployment}"}
+        and started_by in {"", task.starter}
     )
     part, after = call.page(arns, most=_MOST, default=_MOST)
     return {"taskArns": list(part), **after}
@@ -80,6 +83,33 @@ def describe_tasks(call: Call) -> dict[str, Any]:
         else:
             found.append(_describe(call, task, include))
     return {"tasks": found, "failures": missing(call, "task", cluster, gone)}
+
+
+def start_task(call: Call) -> dict[str, Any]:
+    """StartTask: a task of no service on each of at most 10 instances; nobody starts it again."""
+    fields = call.fields
+    fields.only("cluster", "containerInstances", "startedBy", "tags", "taskDefinition")
+    cluster = needed_cluster(call)
+    given = fields.texts("containerInstances", most=_MOST_STARTED)
+    if not given:
+        raise fields.bad("Container instances cannot be empty.")
+    definition = usable_task_definition(call, fields.needed_text("taskDefinition"))
+    said, tags = fields.text("startedBy", most=128), read_tags(fields, "tags")
+    turn = Turn(call.world, call.realm, call.now)
+    started, failures = [], []
+    for name in given:
+        instance = find_instance(call, cluster, name)
+        if instance is None or instance.status == "INACTIVE":
+            failures += missing(call, "container-instance", cluster, [name])
+            continue
+        channels = call.world.channels
+        obstacle = room_on(call.realm, channels, instance, definition, call.now)
+        if obstacle is not None:
+            failures.append({"arn": instance.arn, "reason": obstacle.reason})
+            continue
+        task = task_life.start_on(turn, definition, instance, started_by=said, tags=tags)
+        started.append(_describe(call, task, frozenset({"TAGS"})))
+    return {"tasks": started, "failures": failures}
 
 
 def stop_task(call: Call) -> dict[str, Any]:
@@ -134,18 +164,19 @@ def _describe(call: Call, task: Task, include: frozenset[str]) -> dict[str, Any]
         "createdAt": round(task.created_at, 3),
         "desiredStatus": task.desired_status,
         "enableExecuteCommand": False,
-        "group": f"service:{task.service.partition('/')[2]}",
+        "group": task.group,
         "healthStatus": task.health,
         "lastStatus": task.last_status,
         "launchType": "EXTERNAL",
         "memory": str(task.memory),
         "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": []},
-        "startedBy": f"ecs-svc/{task.deployment}",
         "tags": write_tags(task.tags) if "TAGS" in include else [],
         "taskArn": task.arn,
         "taskDefinitionArn": task.task_definition,
         "version": task.version,
     }
+    if task.starter:
+        shown["startedBy"] = task.starter
     if since is not None:
         shown["connectivityAt"] = round(since, 3)
     ended = {"stopCode": task.stop_code, "stoppedReason": task.stopped_reason}
@@ -157,5 +188,6 @@ def _describe(call: Call, task: Task, include: frozenset[str]) -> dict[str, Any]
 OPERATIONS: Mapping[str, Operation] = {
     "ListTasks": list_tasks,
     "DescribeTasks": describe_tasks,
+    "StartTask": start_task,
     "StopTask": stop_task,
 }

@@ -109,7 +109,7 @@ def _intent(realm: Realm, task: Task) -> dict[str, Any]:
         "desiredStatus": "RUNNING",
         "launchType": "EXTERNAL",
         "serviceName": service,
-        "group": f"service:{service}",
+        "group": task.group,
         "networkMode": content.get("networkMode", "bridge"),
         "overrides": "{}",
         "volumes": [_volume(volume) for volume in content.get("volumes", ())],

@@ -32,18 +32,20 @@ class Obstacle:
     Attributes:
         rank: how many other hurdles were taken; the closest instance has the highest.
         text: in the words of the service event.
+        reason: of a failure of StartTask ("API failure reasons" of the developer guide).
     """
 
     rank: int
     text: str
+    reason: str = ""
 
 
 _MEMBER = Obstacle(0, 'encountered error "MemberOf placement constraint unsatisfied."')
 _DISTINCT = Obstacle(1, 'encountered error "DistinctInstance placement constraint unsatisfied."')
-_CPU = Obstacle(2, "has insufficient CPU units available.")
-_MEMORY = Obstacle(3, "has insufficient memory available.")
-_PORT = Obstacle(4, "is already using a port required by your task.")
-_AGENT = Obstacle(5, 'encountered error "AGENT".')
+_CPU = Obstacle(2, "has insufficient CPU units available.", "RESOURCE:CPU")
+_MEMORY = Obstacle(3, "has insufficient memory available.", "RESOURCE:MEMORY")
+_PORT = Obstacle(4, "is already using a port required by your task.", "RESOURCE:PORTS")
+_AGENT = Obstacle(5, 'encountered error "AGENT".', "AGENT")
 
 
 def demand_of(content: Mapping[str, Any]) -> Demand:
@@ -139,6 +141,17 @@ def obstacle_on(
         for task in tasks
     ):
         return _DISTINCT
+    return room_on(realm, channels, instance, definition, now)
+
+
+def room_on(
+    realm: Realm,
+    channels: Channels,
+    instance: ContainerInstance,
+    definition: TaskDefinition,
+    now: float,
+) -> Obstacle | None:
+    """Why an instance has no room for a task, or nobody who would start it; None if it has."""
     demand = demand_of(definition.content)
     left = {resource["name"]: resource for resource in remaining(realm, instance)}
     if _whole(left, "CPU") < demand.cpu:

@@ -27,18 +27,34 @@ def start(
     definition: TaskDefinition,
     instance: ContainerInstance,
 ) -> Task:
-    """Place a task; its agent is told once the call is over."""
+    """Place a task of a service; its agent is told once the call is over."""
+    tags = _tags(service, definition)
+    return start_on(
+        turn, definition, instance, service=service.key, deployment=deployment.number, tags=tags
+    )
+
+
+def start_on(
+    turn: Turn,
+    definition: TaskDefinition,
+    instance: ContainerInstance,
+    *,
+    service: str = "",
+    deployment: str = "",
+    started_by: str = "",
+    tags: dict[str, str] | None = None,
+) -> Task:
+    """Place a task, of a service or of nobody; its agent is told once the call is over."""
     demand = demand_of(definition.content)
-    task_id = turn.world.hex_id(32)
     task = Task(
-        service.account,
-        service.region,
-        service.cluster,
-        task_id,
+        instance.account,
+        instance.region,
+        instance.cluster,
+        turn.world.hex_id(32),
         instance.id,
         definition.arn,
-        service.key,
-        deployment.number,
+        service,
+        deployment,
         turn.now,
         demand.cpu,
         demand.memory,
@@ -46,7 +62,8 @@ def start(
         list(demand.udp_ports),
         is_checked(definition.content),
         [],
-        tags=_tags(service, definition),
+        tags=tags or {},
+        started_by=started_by,
     )
     task.containers = [
         _container(turn, task, container)

@@ -217,13 +217,14 @@ class Task:
 
     Attributes:
         instance: id of the container instance.
-        service: key of its service.
-        deployment: number of the deployment that started it.
+        service: key of its service; "" for a task that somebody started by itself.
+        deployment: number of the deployment that started it, or "".
         cpu, memory: reserved on the instance, in CPU units and MiB.
         ports, udp_ports: of the host, reserved as well.
         checked: whether an essential container has a health check.
         containers: in wire form.
         proved: whether it was ever healthy.
+        started_by: what whoever started it by itself said.
     """
 
     KIND: ClassVar[str] = "task"
@@ -251,6 +252,7 @@ class Task:
     stop_code: str = ""
     stopped_reason: str = ""
     proved: bool = False
+    started_by: str = ""
 
     @property
     def key(self) -> str:
@@ -267,6 +269,17 @@ class Task:
         """Of the container instance that it is on."""
         prefix = arn_prefix("ecs", self.account, self.region)
         return f"{prefix}:container-instance/{self.cluster}/{self.instance}"
+
+    @property
+    def group(self) -> str:
+        """As AWS shows it: of its service, else of its family."""
+        _, _, service = self.service.partition("/")
+        return f"service:{service}" if service else f"family:{self.family}"
+
+    @property
+    def starter(self) -> str:
+        """``startedBy``: the deployment, else what was said."""
+        return f"ecs-svc/{self.deployment}" if self.deployment else self.started_by
 
     @property
     def family(self) -> str:

@@ -140,7 +140,7 @@ def test_services_and_tasks_asked_for_by_name_are_missing(rig: Rig) -> None:
     assert tasks["failures"] == [{"arn": f"{stem}:task/a/{'0' * 32}", "reason": "MISSING"}]
 
 
-@pytest.mark.parametrize("action", ["RunTask", "StartTask", "CreateTaskSet", "ExecuteCommand"])
+@pytest.mark.parametrize("action", ["RunTask", "CreateTaskSet", "ExecuteCommand"])
 def test_what_is_not_modelled_is_refused_by_name(rig: Rig, action: str) -> None:
     with pytest.raises(AwsFault, match=f"does not model ecs:{action}") as caught:
         rig.ecs(action)

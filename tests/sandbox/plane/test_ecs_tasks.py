@@ -151,3 +151,39 @@ def test_connectivity_is_told_with_its_time(shops: Shops) -> None:
     task = shops.tasks()[0]
     assert task["connectivity"] == "DISCONNECTED"
     assert heard_at < task["connectivityAt"] <= heard_at + 200
+
+
+def started(shops: Shops, *instances: str, **body: Any) -> dict[str, Any]:
+    definition = shops.service()["taskDefinition"]
+    return shops.rig.ecs(
+        "StartTask",
+        cluster=STORE,
+        taskDefinition=definition,
+        containerInstances=list(instances),
+        **body,
+    )
+
+
+def test_a_task_started_by_itself_is_of_no_service_and_is_not_started_again(shops: Shops) -> None:
+    worker = shops.host()
+    shops.create()
+    shops.settle()
+    (task,) = started(shops, worker.host.arn, startedBy="somebody")["tasks"]
+    assert (task["group"], task["startedBy"]) == ("family:vision", "somebody")
+    shops.settle()
+    assert listed(shops, startedBy="somebody") == 1
+    assert shops.service()["runningCount"] == 1
+    shops.rig.ecs("StopTask", cluster=STORE, task=task["taskArn"])
+    shops.settle()
+    assert listed(shops) == 1
+
+
+def test_a_task_is_not_started_where_nobody_would_start_it(shops: Shops) -> None:
+    worker = shops.host()
+    shops.create()
+    shops.settle()
+    worker.cut()
+    shops.settle(240)
+    answer = started(shops, worker.host.arn, "0" * 32)
+    assert answer["tasks"] == []
+    assert [failure["reason"] for failure in answer["failures"]] == ["AGENT", "MISSING"]
