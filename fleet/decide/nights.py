@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from fleet.decide.availability import availability_of, spells_of, unsteady_spells
 from fleet.decide.ignoring import expired, rule_for
+from fleet.decide.looked import Looked
 from fleet.decide.release_lines import lines_of, owes_of
 from fleet.model.drift import (
     Background,
@@ -49,12 +50,12 @@ def changes_of(
     at: datetime,
     *,
     whole: bool = False,
-    unasked: Collection[str] = (),
+    looked: Looked | None = None,
 ) -> FindingChanges:
     """Compare what a scan found with the findings that are open in the records.
 
-    A row that was not found is resolved only if everything it rests on was read; one of a store
-    that the scan did not look at stays as it is and is in no part of the result.
+    A row that was not found is resolved only if the scan looked there and everything it rests on
+    was read; one of a store that is not in scope stays as it is and is in no part of the result.
 
     Args:
         open_: rows that are not resolved; other stores' among them do no harm.
@@ -63,8 +64,7 @@ def changes_of(
         at: the scan's time.
         whole: whether these are all stores of the inventory. Then findings of stores that have left
             it are resolved, and so are an account's and the fleet's own that are gone.
-        unasked: codes that this scan could not find because it did not look there, as it was not
-            told to compare digests or to ask the hosts: not verified, never resolved.
+        looked: where it looked; None for everywhere.
     """
     now = _one_per_key(found)
     before = {row.finding.key: row for row in open_}
@@ -75,7 +75,7 @@ def changes_of(
         if key in now or not (whole or store in scope):
             continue
         has_left = bool(store) and store not in scope
-        if not has_left and (row.finding.code in unasked or gaps.touch(row.finding)):
+        if not has_left and (_is_hidden(row, looked) or gaps.touch(row.finding)):
             not_verified.append(row)
         else:
             resolved.append(replace(row, resolved_at=at))
@@ -151,6 +151,10 @@ def night_of(
         stores=tuple(_facts(store) for store in sorted(scope, key=lambda store: store.id)),
         notes=tuple(notes),
     )
+
+
+def _is_hidden(row: PastFinding, looked: Looked | None) -> bool:
+    return looked is not None and not looked.sees(row.finding)
 
 
 class _Gaps:

@@ -67,15 +67,17 @@ def release_name(workload: Workload, release: Release) -> str:
 
 
 def owes_of(wanted: Wanted, workloads: Mapping[str, Workload], release: Release | NotRead) -> str:
-    """What a store still owes, as ``vision 1.9.0 (ro-118)``; "" when nothing."""
+    """What a store still owes, as ``vision 1.9.0 (ro-118)``; "" when nothing.
+
+    What a rollout of an older release is owed has no name any more.
+    """
     words = []
     for service, owed in sorted(wanted.owed.items()):
-        shape = None if isinstance(release, NotRead) else release.shapes.get(service)
-        name = shape.workload if shape else service
-        workload = workloads.get(name)
-        newest = not isinstance(release, NotRead) and _is_wanted(wanted, service, owed)
-        if newest and workload and not isinstance(release, NotRead):
-            name += f" {release_name(workload, release)}"
+        name = service
+        if not isinstance(release, NotRead) and service in release.shapes:
+            name = release.shapes[service].workload
+            if name in workloads and _is_wanted(wanted, service, owed):
+                name += f" {release_name(workloads[name], release)}"
         words.append(f"{name} ({owed.rollout})")
     return ", ".join(dict.fromkeys(words))
 
