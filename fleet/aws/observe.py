@@ -104,27 +104,41 @@ def container_instances(
             them is no longer there or not ACTIVE, the cluster is listed after all.
     """
     if known:
-        told = _described(shard, cluster, known)
+        told = described_container_instances(shard, cluster, known)
         if len(told.value) == len(set(known)) and all(i.status == "ACTIVE" for i in told.value):
             return told
+    listed = container_instance_arns(shard, cluster)
+    if not listed.value:
+        return Reading((), listed.at)
+    try:
+        described = described_container_instances(shard, cluster, listed.value)
+    except AwsError as error:
+        if error.code != "ClusterNotFoundException":
+            raise
+        return Reading((), listed.at)
+    alive = tuple(one for one in described.value if one.status != "INACTIVE")
+    return Reading(alive, min(listed.at, described.at))
+
+
+def container_instance_arns(shard: Shard, cluster: str) -> Reading[tuple[str, ...]]:
+    """ARNs of the container instances of a cluster, without INACTIVE ones; none without a cluster.
+
+    A call per 100.
+    """
     arns: list[str] = []
     times: list[datetime] = []
     try:
         for reply in pages(shard, LIST_CONTAINER_INSTANCES, cluster=cluster, maxResults=BATCH):
             times.append(reply.at)
             arns += items(reply, "containerInstanceArns", LIST_CONTAINER_INSTANCES)
-        described = _described(shard, cluster, arns)
-        found = described.value
-        times += [described.at] if arns else []
     except AwsError as error:
         if error.code != "ClusterNotFoundException":
             raise
-        return Reading((), oldest(times, shard))
-    alive = tuple(instance for instance in found if instance.status != "INACTIVE")
-    return Reading(alive, oldest(times, shard))
+        arns = []
+    return Reading(tuple(arns), oldest(times, shard))
 
 
-def _described(
+def described_container_instances(
     shard: Shard, cluster: str, arns: Sequence[str]
 ) -> Reading[tuple[ContainerInstance, ...]]:
     """These container instances, as far as ECS knows them; a call per 100."""

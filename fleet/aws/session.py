@@ -20,7 +20,7 @@ from botocore.loaders import Loader, create_loader
 
 from fleet import __version__
 from fleet.aws.actions import Action
-from fleet.aws.calls import Attempt, Line, Patience, Reply, send
+from fleet.aws.calls import Attempt, CallCounter, Line, Patience, Reply, send
 from fleet.aws.faults import Caller, unstumbling, whole
 from fleet.errors import UsageError
 from fleet.model.budget import Budget
@@ -90,15 +90,16 @@ class AwsAccess:
         with self._lock:
             found = self._shards.get((account, region))
             if found is None:
+                counter = CallCounter()
                 line = Line(
                     account=account.name,
                     region=region,
                     clock=self._clock,
                     budget=self._budget(account, region),
-                    on_call=self._on_call,
+                    on_call=_both(counter, self._on_call),
                     patience=self._patience,
                 )
-                found = Shard(account, region, line=line, config=self._config)
+                found = Shard(account, region, line=line, config=self._config, counter=counter)
                 self._shards[account, region] = found
             return found
 
@@ -137,11 +138,15 @@ class Shard:
         account: of the inventory; its profile is used, and its role assumed from there.
         region: as in ``eu-west-1``.
         caller_arn: who we are there, once ``observe.caller`` has asked; "" before.
+        counter: of the calls made through it.
     """
 
-    def __init__(self, account: Account, region: str, *, line: Line, config: Config) -> None:
+    def __init__(
+        self, account: Account, region: str, *, line: Line, config: Config, counter: CallCounter
+    ) -> None:
         self.account = account
         self.region = region
+        self.counter = counter
         self.caller_arn = ""
         self._line = line
         self._config = config
@@ -199,6 +204,17 @@ class Shard:
         self._role = _AssumedRole(base, self.account.role_arn, self.region, self._config)
         assumed.get_component("credential_provider").providers.insert(0, self._role)
         return boto3.Session(botocore_session=assumed, region_name=self.region)
+
+
+def _both(
+    counter: CallCounter, other: Callable[[Attempt], None] | None
+) -> Callable[[Attempt], None]:
+    def tell(attempt: Attempt) -> None:
+        counter(attempt)
+        if other is not None:
+            other(attempt)
+
+    return tell
 
 
 def _session(profile: str | None) -> botocore.session.Session:

@@ -4,7 +4,7 @@ ECS has no address by content, so fleet tags each revision with ``fleet:content`
 bodies as well: whoever makes a new revision in the console from one of ours takes the tags along.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeGuard
@@ -55,6 +55,21 @@ def task_definition(shard: Shard, arn: str) -> Registered:
     """
     reply = shard.call(DESCRIBE_TASK_DEFINITION, taskDefinition=arn, include=["TAGS"])
     return _registered(reply.body)
+
+
+def still_active(shard: Shard, family: str, arns: Collection[str]) -> frozenset[str]:
+    """Those of these revisions of a family that were not deregistered.
+
+    Revisions are listed newest first, 100 a call, down to the oldest of these: what runs is mostly
+    new, so one call tells of all of them, where describing costs one for each.
+    """
+    left = {int(arn.rpartition(":")[2]): arn for arn in arns}
+    for arn in _revisions(shard, family):
+        number = int(arn.rpartition(":")[2])
+        left.pop(number, None)
+        if not left or number < min(left):
+            break
+    return frozenset(arns) - frozenset(left.values())
 
 
 def find_task_definition(

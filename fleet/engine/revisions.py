@@ -30,20 +30,28 @@ class Looked:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def look_up(wiring: Wiring, release: Release, arns: Mapping[str, Key], pool: Executor) -> Looked:
+def look_up(
+    wiring: Wiring,
+    release: Release,
+    arns: Mapping[str, Key],
+    pool: Executor,
+    *,
+    remembered: bool = True,
+) -> Looked:
     """Read these task definitions: those that the records do not know, a call each.
 
     Args:
         release: whose contents are looked for.
         arns: with the account and region of each.
         pool: the calls are made side by side in it.
+        remembered: whether the records are asked and told; without them AWS is asked for all.
 
     Raises:
         RecordsError: the records are away.
     """
     cache = wiring.records.task_definitions
     found = Looked()
-    for arn, definition in cache.get(arns).items():
+    for arn, definition in (cache.get(arns) if remembered else {}).items():
         found.contents[arn], found.bodies[arn] = definition.content, definition.body
     left = sorted(arn for arn in arns if arn not in found.contents)
     shards = (wiring.shard(wiring.fleet.accounts[arns[arn][0]], arns[arn][1]) for arn in left)
@@ -57,7 +65,7 @@ def look_up(wiring: Wiring, release: Release, arns: Mapping[str, Key], pool: Exe
             continue
         content = content_seen(release, answer)
         found.contents[arn], found.bodies[arn] = content, answer.body
-        if content in release.task_definitions:
+        if remembered and content in release.task_definitions:
             account, region = arns[arn]
             account_id = wiring.fleet.accounts[account].account_id
             cache.put(account_id, region, arn, release.task_definitions[content])

@@ -1,0 +1,75 @@
+"""Under which ids the ledgers know a host, for the next scan to ask for without listing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from fleet.decide.away import ATTRIBUTE
+from fleet.decide.classify import best_instance
+from fleet.decide.identity import activation_name
+from fleet.model.drift import Probe, ShardSeen
+from fleet.model.inventory import Store
+from fleet.model.observed import ContainerInstance, NotRead, Ping, Reading
+
+
+def ids_of(
+    stores: Iterable[Store], shards: Iterable[ShardSeen]
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """``mi-`` id and container instance ARN by (store, host), of the hosts that ECS knows.
+
+    An instance says by its attribute which host it is, or else its node's name does.
+    """
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    by_id = {store.id: store for store in stores}
+    for shard in shards:
+        nodes = () if isinstance(shard.nodes, NotRead) else shard.nodes.value
+        named = {node.id: node.name for node in nodes}
+        for store_id, seen in shard.stores.items():
+            if isinstance(seen.instances, NotRead) or store_id not in by_id:
+                continue
+            hosts = {activation_name(host): host.name for host in by_id[store_id].hosts}
+            of_host: dict[str, list[ContainerInstance]] = {}
+            for one in seen.instances.value:
+                name = one.attributes.get(ATTRIBUTE) or hosts.get(
+                    named.get(one.managed_instance_id, ""), ""
+                )
+                of_host.setdefault(name, []).append(one)
+            for host in by_id[store_id].hosts:
+                if host.name in of_host:
+                    best = best_instance(tuple(of_host[host.name]))
+                    found[store_id, host.name] = (best.managed_instance_id, best.arn)
+    return found
+
+
+def online_nodes(
+    stores: Iterable[Store], shards: Iterable[ShardSeen]
+) -> dict[tuple[str, str], str]:
+    """``mi-`` ids by (store, host) of the hosts whose SSM agent answers."""
+    seen = tuple(shards)
+    online = {
+        node.id
+        for shard in seen
+        if not isinstance(shard.nodes, NotRead)
+        for node in shard.nodes.value
+        if node.ping is Ping.ONLINE
+    }
+    return {host: ids[0] for host, ids in ids_of(stores, seen).items() if ids[0] in online}
+
+
+def with_probes(
+    shards: Iterable[ShardSeen],
+    answers: Mapping[tuple[str, str], Reading[Probe] | NotRead],
+) -> tuple[ShardSeen, ...]:
+    """The same shards, with what hosts said of themselves, by (store, host)."""
+    of_store: dict[str, dict[str, Reading[Probe] | NotRead]] = {}
+    for (store, host), answer in answers.items():
+        of_store.setdefault(store, {})[host] = answer
+    return tuple(
+        replace(
+            shard,
+            stores={
+                store: replace(seen, probes=of_store.get(store, {}))
+                for store, seen in shard.stores.items()
+            },
+        )
+        for shard in shards
+    )

@@ -1,0 +1,102 @@
+"""Whose ECS agent is away for a reason that one look cannot tell, and what a second one proves.
+
+Agents reconnect several times an hour (ECS developer guide, external instances), so one that is
+not connected now is no finding. SSM's ping explains most of the others: where it is lost or old,
+the host is dark. What is left is looked at twice, in both ledgers: a host that went dark just
+before the first look has not pinged since, and one whose ECS agent is down has.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from fleet.decide.away import ATTRIBUTE
+from fleet.decide.status import PING_STALE
+from fleet.model.drift import Connection, HostMemory, StoreSeen
+from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
+
+Nodes = Mapping[str, ManagedInstance]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A container instance that has to be looked at again.
+
+    Attributes:
+        arn: of it.
+        managed_instance_id: its node's.
+    """
+
+    arn: str
+    managed_instance_id: str
+
+
+def doubts(
+    store: StoreSeen,
+    nodes: Nodes,
+    read_at: datetime,
+    memory: Mapping[tuple[str, str], HostMemory],
+) -> tuple[Doubt, ...]:
+    """Those of a store that are not connected while SSM says that their hosts are there.
+
+    Args:
+        nodes: by id, of the account and region.
+        read_at: when they were read.
+        memory: by (store, host); a host that was ECS_DOWN when it was last seen is known to be.
+    """
+    if isinstance(store.instances, NotRead):
+        return ()
+    seen = store.instances
+    connected = {one.managed_instance_id for one in seen.value if one.agent_connected}
+    return tuple(
+        Doubt(one.arn, one.managed_instance_id)
+        for one in seen.value
+        if not one.agent_connected
+        and one.status == "ACTIVE"
+        and one.managed_instance_id not in connected
+        and _answers(nodes.get(one.managed_instance_id), read_at)
+        and not _is_known(memory.get((store.store, one.attributes.get(ATTRIBUTE, ""))))
+    )
+
+
+def _answers(node: ManagedInstance | None, read_at: datetime) -> bool:
+    if node is None or node.ping is not Ping.ONLINE:
+        return False
+    return node.last_ping_at is None or read_at - node.last_ping_at <= PING_STALE
+
+
+def _is_known(memory: HostMemory | None) -> bool:
+    if memory is None or not memory.spells:
+        return False
+    return memory.spells[-1].connection is Connection.ECS_DOWN
+
+
+def vouched(before: Nodes, after: Nodes, asked: Iterable[Doubt]) -> frozenset[str]:
+    """ARNs whose hosts have pinged SSM between two looks: what ECS says twice of them holds."""
+    return frozenset(
+        doubt.arn
+        for doubt in asked
+        if _pinged(before.get(doubt.managed_instance_id), after.get(doubt.managed_instance_id))
+    )
+
+
+def _pinged(before: ManagedInstance | None, after: ManagedInstance | None) -> bool:
+    if before is None or after is None or after.ping is not Ping.ONLINE:
+        return False
+    if after.last_ping_at is None:
+        return False
+    return before.last_ping_at is None or after.last_ping_at > before.last_ping_at
+
+
+def with_lost(before: Nodes, after: Nodes) -> tuple[ManagedInstance, ...]:
+    """The nodes as first read, but for those that SSM has called lost since."""
+    lost = {id_: node for id_, node in after.items() if node.ping is not Ping.ONLINE}
+    return tuple(lost.get(id_, node) for id_, node in before.items())
+
+
+def seen_again(
+    again: Reading[tuple[ContainerInstance, ...]], sure: frozenset[str]
+) -> Reading[tuple[ContainerInstance, ...]] | None:
+    """The second look at those that are vouched for; None when it proves nothing of anybody."""
+    held = tuple(one for one in again.value if one.arn in sure)
+    return Reading(held, again.at) if held else None

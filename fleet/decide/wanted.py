@@ -1,0 +1,58 @@
+"""What each store should be: the committed release, what rollouts owe it, and who is at it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from fleet.model.desired import DesiredService, Release
+from fleet.model.drift import Owed, Wanted
+from fleet.model.inventory import Store
+from fleet.model.observed import NotRead
+from fleet.model.rollout import Change, Hold, Stage, Verdict
+
+
+def wanted_of(
+    stores: Sequence[Store],
+    release: Release | NotRead,
+    owed: Iterable[tuple[str, Change]],
+    holds: Iterable[Hold],
+    now: datetime,
+) -> dict[str, Wanted]:
+    """By store id, of these stores.
+
+    Args:
+        release: without it nothing is known of services; what is owed still is.
+        owed: rollout ids and changes as the records say them, oldest first; the latest counts.
+        holds: stores and workloads that active rollouts have to themselves.
+        now: since when what has no time of its own is owed, as a rollout rebuilt from AWS's tags.
+    """
+    services: dict[str, list[DesiredService]] = {}
+    workloads: dict[str, str] = {}
+    if not isinstance(release, NotRead):
+        workloads = {name: shape.workload for name, shape in release.shapes.items()}
+        for service in release.services:
+            services.setdefault(service.store, []).append(service)
+    debts: dict[str, dict[str, Owed]] = {}
+    for rollout, change in owed:
+        debts.setdefault(change.store, {})[change.service] = _owed(rollout, change, now)
+    held = {(hold.store, hold.workload): hold.rollout for hold in holds}
+    return {
+        store.id: Wanted(
+            store,
+            tuple(services.get(store.id, ())),
+            owed=debts.get(store.id, {}),
+            rolling={
+                name: held[store.id, workload]
+                for name, workload in workloads.items()
+                if (store.id, workload) in held
+            },
+        )
+        for store in stores
+    }
+
+
+def _owed(rollout: str, change: Change, now: datetime) -> Owed:
+    words = change.verdict.value
+    if change.verdict is Verdict.DARK and change.stage is Stage.UNDONE:
+        words = "dark, set back"
+    since = change.since or change.looked_at or change.sent_at or now
+    return Owed(rollout, change.service, change.content, words, since)

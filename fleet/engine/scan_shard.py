@@ -1,0 +1,286 @@
+"""Reads the ledgers of one account and region for a scan, side by side and with bounded threads."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from fleet.aws import observe, sweep
+from fleet.aws.session import Shard
+from fleet.aws.sharing import Shared
+from fleet.decide.identity import TAG_FLEET
+from fleet.decide.second_look import Doubt, doubts, seen_again, vouched, with_lost
+from fleet.engine.asking import Asker
+from fleet.engine.wiring import Wiring
+from fleet.errors import Interrupted
+from fleet.model.drift import Connection, HostMemory, ShardSeen, StoreSeen
+from fleet.model.drift_settings import DriftSettings
+from fleet.model.inventory import Lifecycle, Store
+from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, NodeTier, NotRead
+from fleet.model.observed import Reading as Read
+from fleet.model.progress import Note
+from fleet.model.services import TaskState
+
+T = TypeVar("T")
+Clusters = Read[Mapping[str, Cluster]] | NotRead
+
+#: SSM's questions go beside those about stores: other limits hold for them.
+SSM_THREADS = 4
+#: Longest sleep after which it is seen whether somebody wants the scan to end, in seconds.
+NAP_S = 5.0
+#: A line of progress for about every tenth part of the stores, and for no fewer than these.
+STORES_PER_LINE = 250
+
+
+@dataclass(frozen=True, slots=True)
+class ShardQuestion:
+    """What to read of an account and region.
+
+    Attributes:
+        stores: in scope, all of this account and region.
+        names: services that each should run, by store id; None when that is not known.
+        memory: by (store, host).
+        digests: whether the tasks that run are read everywhere.
+    """
+
+    account: str
+    region: str
+    stores: tuple[Store, ...]
+    names: Mapping[str, tuple[str, ...]] | None
+    memory: Mapping[tuple[str, str], HostMemory]
+    settings: DriftSettings
+    digests: bool = False
+
+
+def read_shard(wiring: Wiring, question: ShardQuestion, shared: Shared) -> ShardSeen:
+    """Everything that a scan wants to know of an account and region; what fails is NotRead.
+
+    Raises:
+        Interrupted: somebody wanted it to end.
+    """
+    reader = _Reader(wiring, question, shared)
+    with ThreadPoolExecutor(wiring.workers + SSM_THREADS, thread_name_prefix="scan") as pool:
+        try:
+            return reader.read(pool)
+        except BaseException:
+            # The others of this shard end at their next question.
+            reader.ended.set()
+            raise
+
+
+def unread_shard(question: ShardQuestion, why: NotRead) -> ShardSeen:
+    """An account and region of which nothing could be read."""
+    stores = {store.id: StoreSeen(store.id, why, why) for store in question.stores}
+    return ShardSeen(question.account, question.region, why, why, why, why, why, stores)
+
+
+class _Reader:
+    """One account and region while it is being read."""
+
+    def __init__(self, wiring: Wiring, question: ShardQuestion, shared: Shared) -> None:
+        self.ended = threading.Event()
+        self._wiring = wiring
+        self._question = question
+        self._shared = shared
+        account = wiring.fleet.accounts[question.account]
+        self._shard: Shard = wiring.shard(account, question.region)
+        self._asker = Asker()
+        self._stores: dict[str, StoreSeen] = {}
+        self._looked_at: dict[str, datetime] = {}
+        self._per_line = max(STORES_PER_LINE, len(question.stores) // 10)
+
+    def read(self, pool: ThreadPoolExecutor) -> ShardSeen:
+        """The whole of it."""
+        shard, fleet = self._shard, self._wiring.fleet.name
+        all_nodes = pool.submit(self._ask, "nodes", "ssm", lambda: sweep.nodes(shard, self._shared))
+        tagged = pool.submit(
+            self._ask, "nodes", "ssm", lambda: sweep.tagged(shard, TAG_FLEET, fleet)
+        )
+        activations = pool.submit(self._ask, "activations", "ssm", lambda: sweep.activations(shard))
+        tier = pool.submit(self._ask, "tier", "ssm", lambda: sweep.tier(shard))
+        names = [store.cluster for store in self._question.stores]
+        clusters = self._ask("clusters", "ecs", lambda: _clusters(shard, names))
+        self._side_by_side(
+            pool, self._question.stores, lambda store: self._read_store(store, clusters)
+        )
+        nodes = all_nodes.result()
+        if not isinstance(nodes, NotRead):
+            nodes = self._look_again(pool, nodes)
+        return ShardSeen(
+            account=self._question.account,
+            region=self._question.region,
+            clusters=clusters,
+            nodes=nodes,
+            tagged=tagged.result(),
+            activations=activations.result(),
+            tier=_tier(tier, nodes),
+            stores={store.id: self._stores[store.id] for store in self._question.stores},
+        )
+
+    def _read_store(self, store: Store, clusters: Clusters) -> None:
+        # By the clock that is slept by, which need not be AWS's.
+        self._looked_at[store.id] = self._wiring.clock.now()
+        self._stores[store.id] = self._seen(store, clusters)
+        if len(self._stores) % self._per_line == 0:
+            where = f"{self._question.account} {self._question.region}"
+            self._note(f"{where}: read {len(self._stores)} of {len(self._question.stores)} stores")
+
+    def _seen(self, store: Store, clusters: Clusters) -> StoreSeen:
+        if isinstance(clusters, NotRead):
+            return StoreSeen(store.id, clusters, clusters)
+        cluster = clusters.value.get(store.cluster)
+        if cluster is None or cluster.status == "INACTIVE":
+            return StoreSeen(store.id, Read((), clusters.at), Read((), clusters.at))
+        shard, shared = self._shard, self._shared
+        instances: Read[tuple[ContainerInstance, ...]] | NotRead = Read((), clusters.at)
+        if cluster.container_instances:
+            known = self._remembered(store)
+            instances = self._ask(
+                "container instances",
+                "ecs",
+                lambda: sweep.instances(shard, cluster, known, shared),
+            )
+        names = None if self._question.names is None else self._question.names.get(store.id, ())
+        seen = StoreSeen(store.id, instances, Read((), clusters.at))
+        if names or cluster.services:
+            services = self._ask(
+                "services", "ecs", lambda: sweep.services(shard, cluster, names, shared)
+            )
+            seen = replace(seen, services=services)
+        return replace(seen, tasks=self._tasks(store, cluster, seen))
+
+    def _tasks(
+        self, store: Store, cluster: Cluster, seen: StoreSeen
+    ) -> Read[tuple[TaskState, ...]] | NotRead | None:
+        """The tasks, where digests are asked for; the stopped ones too of a store that is back."""
+        back = self._is_back(store, seen)
+        if not back and not self._question.digests:
+            return None
+        if not back and not cluster.running_tasks:
+            return Read((), seen.services.at) if isinstance(seen.services, Read) else None
+        return self._ask(
+            "tasks",
+            "ecs",
+            lambda: sweep.tasks(self._shard, cluster.name, stopped=back, shared=self._shared),
+        )
+
+    def _is_back(self, store: Store, seen: StoreSeen) -> bool:
+        """Whether all of it was dark when it was last seen, and some of it is connected now."""
+        if isinstance(seen.instances, NotRead):
+            return False
+        spells = [
+            memory.spells[-1].connection
+            for host in store.hosts
+            if (memory := self._question.memory.get((store.id, host.name))) and memory.spells
+        ]
+        was_dark = bool(spells) and all(spell is Connection.DARK for spell in spells)
+        return was_dark and any(one.agent_connected for one in seen.instances.value)
+
+    def _remembered(self, store: Store) -> list[str]:
+        known = (self._question.memory.get((store.id, host.name)) for host in store.hosts)
+        return [one.container_instance_arn for one in known if one and one.container_instance_arn]
+
+    def _look_again(
+        self, pool: ThreadPoolExecutor, nodes: Read[tuple[ManagedInstance, ...]]
+    ) -> Read[tuple[ManagedInstance, ...]]:
+        """Look twice at hosts that one look leaves in doubt; returns the nodes as of then."""
+        before = {node.id: node for node in nodes.value}
+        doubtful = [
+            (store, found)
+            for store in self._question.stores
+            if store.lifecycle is Lifecycle.OPEN
+            and (found := doubts(self._stores[store.id], before, nodes.at, self._question.memory))
+        ]
+        if not doubtful:
+            return nodes
+        asked = [doubt for _store, found in doubtful for doubt in found]
+        doubtful.sort(key=lambda pair: self._looked_at[pair[0].id])
+        wait = timedelta(seconds=self._question.settings.look_again_s)
+        last = self._looked_at[doubtful[-1][0].id] + wait
+        many = "1 host" if len(asked) == 1 else f"{len(asked)} hosts"
+        self._note(f"looking again at {many} until {last:%H:%M:%S}Z: not connected, and not dark")
+        again: dict[str, Read[tuple[ContainerInstance, ...]]] = {}
+
+        def look(pair: tuple[Store, tuple[Doubt, ...]]) -> None:
+            store, found = pair
+            self._sleep_until(self._looked_at[store.id] + wait)
+            arns = [doubt.arn for doubt in found]
+            seen = self._ask(
+                "container instances",
+                "ecs",
+                lambda: sweep.instances_again(self._shard, store.cluster, arns, self._shared),
+            )
+            if not isinstance(seen, NotRead):
+                again[store.id] = seen
+
+        self._side_by_side(pool, doubtful, look)
+        ids = [doubt.managed_instance_id for doubt in asked]
+        told = self._ask("nodes", "ssm", lambda: observe.managed_instances(self._shard, ids))
+        if isinstance(told, NotRead):
+            return nodes
+        after = {node.id: node for node in told.value.known}
+        sure = vouched(before, after, asked)
+        for store_id, seen in again.items():
+            self._stores[store_id] = replace(self._stores[store_id], again=seen_again(seen, sure))
+        return Read(with_lost(before, after), nodes.at)
+
+    def _side_by_side(
+        self, pool: ThreadPoolExecutor, things: Iterable[T], work: Callable[[T], None]
+    ) -> None:
+        """Do this with all of them, so many at once as there are workers."""
+        lock, rest = threading.Lock(), iter(things)
+
+        def worker() -> None:
+            for thing in _taken(rest, lock):
+                work(thing)
+
+        for future in [pool.submit(worker) for _ in range(self._wiring.workers)]:
+            future.result()
+
+    def _ask(self, part: str, service: str, read: Callable[[], Read[T]]) -> Read[T] | NotRead:
+        self._check()
+        return self._asker.ask(part, service, read)
+
+    def _check(self) -> None:
+        if self._wiring.stop.is_set() or self.ended.is_set():
+            raise Interrupted("stopped while stores were read; nothing was recorded")
+
+    def _sleep_until(self, due: datetime) -> None:
+        clock = self._wiring.clock
+        while (left := (due - clock.now()).total_seconds()) > 0:
+            self._check()
+            clock.sleep(min(NAP_S, left))
+
+    def _note(self, text: str) -> None:
+        self._wiring.listen(Note(self._wiring.clock.now(), text))
+
+
+def _clusters(shard: Shard, names: Iterable[str]) -> Read[Mapping[str, Cluster]]:
+    found = observe.clusters(shard, names)
+    return Read(found.value, found.at)
+
+
+def _taken(rest: Iterator[T], lock: threading.Lock) -> Iterator[T]:
+    """What is left of an iterator that several threads share."""
+    while True:
+        with lock:
+            try:
+                thing = next(rest)
+            except StopIteration:
+                return
+        yield thing
+
+
+def _tier(
+    reading: "Future[Read[str] | NotRead]", nodes: Read[tuple[ManagedInstance, ...]] | NotRead
+) -> Read[NodeTier] | NotRead:
+    """The room for nodes, from the tier's name and the nodes that were read anyway."""
+    tier = reading.result()
+    if isinstance(tier, NotRead):
+        return tier
+    if isinstance(nodes, NotRead):
+        return nodes
+    limit = observe.STANDARD_TIER_NODES if tier.value == "standard" else None
+    return Read(NodeTier(tier.value, len(nodes.value), limit), min(tier.at, nodes.at))
