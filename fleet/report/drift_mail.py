@@ -62,17 +62,22 @@ def subject_of(night: Night) -> str:
     if night.is_clean and is_complete(night):
         return f"[fleet] ok: verified {count.verified:,} of {count.open:,}"
     dark = f"{many(count.dark, 'store')} dark" if count.dark else ""
-    if dark and count.dark_before is not None and count.dark_before != count.dark:
-        dark += f" (was {count.dark_before:,})"
-    accounts = sorted({unread.account for unread in night.unread if unread.account})
-    incomplete = "" if is_complete(night) else f"INCOMPLETE {some(accounts, 2)}".strip()
-    parts = [_head(night), dark, f"{count.verified:,}/{count.open:,} verified", incomplete]
-    subject = f"[fleet] {' · '.join(filter(None, parts))}"
-    if len(subject) <= SUBJECT_CELLS:
-        return subject
-    # What is lost of a long list of accounts is in the text; that something is missing is not.
-    parts[-1] = "INCOMPLETE" if incomplete else ""
-    return printable(f"[fleet] {' · '.join(filter(None, parts))}", limit=SUBJECT_CELLS)
+    was = count.dark_before
+    before = f" (was {was:,})" if dark and was is not None and was != count.dark else ""
+    share = f"{count.verified:,}/{count.open:,} verified"
+    missing = "" if is_complete(night) else "INCOMPLETE"
+    accounts = some(sorted({unread.account for unread in night.unread if unread.account}), 2)
+    subject = ""
+    # What is left out of a long line is in the text; that something is missing never is.
+    for parts in (
+        (_head(night), f"{dark}{before}", share, f"{missing} {accounts}".strip()),
+        (_head(night), f"{dark}{before}", share, missing),
+        (_head(night), dark, missing),
+    ):
+        subject = printable(f"[fleet] {' · '.join(filter(None, parts))}", limit=2 * SUBJECT_CELLS)
+        if len(subject) <= SUBJECT_CELLS:
+            break
+    return subject
 
 
 def _head(night: Night) -> str:
