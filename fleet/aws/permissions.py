@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleet.aws import deploy, images, logs, observe, perform, services, task_definitions
+from fleet.aws import deploy, images, logs, observe, perform, services, sweep, task_definitions
 from fleet.aws.actions import (
     ADD_TAGS,
     BATCH_GET_IMAGE,
@@ -56,6 +56,8 @@ SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
     observe.caller: (GET_CALLER_IDENTITY,),
     observe.clusters: (DESCRIBE_CLUSTERS,),
     observe.container_instances: _INSTANCES,
+    observe.container_instance_arns: (LIST_CONTAINER_INSTANCES,),
+    observe.described_container_instances: (DESCRIBE_CONTAINER_INSTANCES,),
     observe.managed_instances_of_store: (DESCRIBE_INSTANCE_INFORMATION,),
     observe.managed_instances_tagged: (DESCRIBE_INSTANCE_INFORMATION,),
     observe.managed_instances: (DESCRIBE_INSTANCE_INFORMATION,),
@@ -63,6 +65,14 @@ SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
     observe.node_tier: (GET_SERVICE_SETTING, DESCRIBE_INSTANCE_INFORMATION),
     observe.managed_instance_tags: (SSM_LIST_TAGS,),
     observe.instance_role_exists: (GET_ROLE,),
+    sweep.nodes: (DESCRIBE_INSTANCE_INFORMATION,),
+    sweep.tagged: (DESCRIBE_INSTANCE_INFORMATION,),
+    sweep.activations: (DESCRIBE_ACTIVATIONS,),
+    sweep.tier: (GET_SERVICE_SETTING,),
+    sweep.instances: _INSTANCES,
+    sweep.instances_again: (DESCRIBE_CONTAINER_INSTANCES,),
+    sweep.services: (LIST_SERVICES, DESCRIBE_SERVICES),
+    sweep.tasks: (LIST_TASKS, DESCRIBE_TASKS),
     perform.create_cluster: (CREATE_CLUSTER,),
     perform.create_activation: (CREATE_ACTIVATION,),
     perform.delete_activation: (DELETE_ACTIVATION,),
@@ -76,6 +86,7 @@ SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
     services.service_deployments: _DEPLOYMENTS,
     services.store_view: (DESCRIBE_CLUSTERS, LIST_SERVICES, DESCRIBE_SERVICES),
     task_definitions.task_definition: (DESCRIBE_TASK_DEFINITION,),
+    task_definitions.still_active: (LIST_TASK_DEFINITIONS,),
     task_definitions.find_task_definition: _FIND,
     task_definitions.register_task_definition: (*_FIND, REGISTER_TASK_DEFINITION, TAG_RESOURCE),
     deploy.create_service: (CREATE_SERVICE,),
@@ -144,6 +155,22 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any], ...]] = {
         observe.clusters,
         observe.node_tier,
         observe.instance_role_exists,
+    ),
+    "drift": (
+        observe.caller,
+        observe.clusters,
+        observe.managed_instances,
+        sweep.nodes,
+        sweep.tagged,
+        sweep.activations,
+        sweep.tier,
+        sweep.instances,
+        sweep.instances_again,
+        sweep.services,
+        sweep.tasks,
+        task_definitions.task_definition,
+        task_definitions.still_active,
+        images.image_fact,
     ),
     "render": (images.image_fact,),
     "plan": _PLAN,

@@ -16,12 +16,15 @@ from fleet.aws import (
     observe,
     perform,
     services,
+    sweep,
     task_definitions,
 )
 from fleet.aws.actions import Action, Repeat
 from fleet.aws.permissions import COMMANDS, SENDS, TAGGED, actions_for, policy_for
 from fleet.aws.service_shapes import service_of
 from fleet.aws.session import Shard
+from fleet.aws.shapes import cluster_of
+from fleet.aws.sharing import Shared
 from fleet.errors import AwsError, UsageError
 from fleet.model.desired import LogGroup, TaskDefinition
 from fleet.model.inventory import Image
@@ -33,11 +36,12 @@ NODE = "mi-" + "0" * 17
 INFORMATION: dict[str, Any] = {"InstanceInformationList": []}
 BODY = {"family": "vision-arm64", "containerDefinitions": []}
 WANTED = TaskDefinition.of(BODY)
+ONE_HOST = cluster_of({**bodies.CLUSTER, "registeredContainerInstancesCount": 1})
 SERVICE = service_of(bodies.service(), "store-042")
 IMAGE = Image("111122223333.dkr.ecr.eu-west-1.amazonaws.com/fleet/vision:1.9.0")
 MANIFEST = {"layers": [], "config": {"digest": "sha256:0", "size": 2}}
 PURE = {images.ecr_reference, task_definitions.same}
-MODULES_THAT_CALL = (observe, perform, services, task_definitions, deploy, logs, images)
+MODULES_THAT_CALL = (observe, perform, services, sweep, task_definitions, deploy, logs, images)
 DEPLOYMENTS: list[dict[str, Any]] = [
     {"serviceDeployments": [{"serviceDeploymentArn": bodies.RECORD_ARN}]},
     {"serviceDeployments": [bodies.record()]},
@@ -58,6 +62,31 @@ CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, 
         lambda s: observe.container_instances(s, "a"),
         [{"containerInstanceArns": ["arn"]}, {"containerInstances": []}],
     ),
+    observe.container_instance_arns: (
+        lambda s: observe.container_instance_arns(s, "a"),
+        [{"containerInstanceArns": []}],
+    ),
+    observe.described_container_instances: (
+        lambda s: observe.described_container_instances(s, "a", ["arn"]),
+        [{"containerInstances": []}],
+    ),
+    sweep.nodes: (lambda s: sweep.nodes(s, Shared()), [INFORMATION]),
+    sweep.tagged: (lambda s: sweep.tagged(s, "a", "b"), [INFORMATION]),
+    sweep.activations: (sweep.activations, [{"ActivationList": []}]),
+    sweep.tier: (sweep.tier, [{"ServiceSetting": {"SettingValue": "standard"}}]),
+    sweep.instances: (
+        lambda s: sweep.instances(s, ONE_HOST, [], Shared()),
+        [{"containerInstanceArns": ["arn"]}, {"containerInstances": []}],
+    ),
+    sweep.instances_again: (
+        lambda s: sweep.instances_again(s, "a", ["arn"], Shared()),
+        [{"containerInstances": []}],
+    ),
+    sweep.services: (
+        lambda s: sweep.services(s, ONE_HOST, None, Shared()),
+        [{"serviceArns": ["arn"]}, {"services": [bodies.service()]}],
+    ),
+    sweep.tasks: (lambda s: sweep.tasks(s, "a", stopped=True, shared=Shared()), TASKS),
     observe.managed_instances_of_store: (
         lambda s: observe.managed_instances_of_store(s, "a"),
         [INFORMATION],
@@ -119,6 +148,10 @@ CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, 
     task_definitions.task_definition: (
         lambda s: task_definitions.task_definition(s, "a:1"),
         [{"taskDefinition": bodies.revision(BODY)}],
+    ),
+    task_definitions.still_active: (
+        lambda s: task_definitions.still_active(s, "vision-arm64", [bodies.OLD]),
+        [{"taskDefinitionArns": [bodies.OLD]}],
     ),
     task_definitions.find_task_definition: (
         lambda s: task_definitions.find_task_definition(s, WANTED),
@@ -250,7 +283,8 @@ def called_in(*names: str, folder: Path = ENGINE) -> set[str]:
             if (
                 isinstance(node, ast.Attribute)
                 and isinstance(node.value, ast.Name)
-                and node.value.id in {"observe", "perform"}
+                and node.value.id in {"observe", "perform", "sweep"}
+                and node.attr.islower()
             ):
                 found.add(f"{node.value.id}.{node.attr}")
             if isinstance(node, ast.ImportFrom):
@@ -296,8 +330,13 @@ def test_status_may_do_what_its_part_of_the_engine_calls_and_no_more() -> None:
     assert names_of("status") == called_in("status.py") | {"observe.caller"}
 
 
+def test_drift_may_do_what_its_part_of_the_engine_calls_and_ask_for_images() -> None:
+    ours = called_in("scan.py", "scan_shard.py", "scan_revisions.py", "revisions.py")
+    assert names_of("drift") == ours | {"observe.caller", "images.image_fact"}
+
+
 def test_commands_that_only_look_change_nothing() -> None:
-    for command in ("status", "doctor", "plan", "render"):
+    for command in ("status", "doctor", "plan", "render", "drift"):
         sent = {action for function in COMMANDS[command] for action in SENDS[function]}
         assert {action.repeat for action in sent} == {Repeat.READ}
 
@@ -362,4 +401,9 @@ def test_every_write_says_why_it_may_be_repeated_or_not() -> None:
 def test_what_makes_another_one_each_time_is_never_repeated() -> None:
     known = [value for value in vars(actions).values() if isinstance(value, Action)]
     once = [action.id for action in known if action.repeat is Repeat.ONCE]
-    assert sorted(once) == ["ecs:RegisterTaskDefinition", "ssm:CreateActivation"]
+    assert sorted(once) == [
+        "ecs:RegisterTaskDefinition",
+        "sns:Publish",
+        "ssm:CreateActivation",
+        "ssm:SendCommand",
+    ]
