@@ -7,8 +7,9 @@ night before that is missing for such a reason is not resolved.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from fleet.decide.reconcile import host_codes
 from fleet.decide.reconcile import service_codes as codes
-from fleet.model.drift import Connection, Finding, Spell, Wanted
+from fleet.model.drift import Connection, Finding, HostMemory, Spell, Wanted
 
 #: Seen in tasks, which are read to compare digests.
 OF_TASKS = frozenset(
@@ -35,6 +36,17 @@ OF_CONTAINERS = frozenset(
 OF_CONNECTED = (
     OF_TASKS | OF_CONTAINERS | frozenset({codes.TASKS_SHORT.code, codes.DEPLOYMENT_STUCK.code})
 )
+#: Of how hosts are connected, of which nothing is said while it has not held.
+OF_CONNECTIONS = frozenset(
+    entry.code
+    for entry in (
+        host_codes.SITE_DARK,
+        host_codes.HOST_DARK,
+        host_codes.ECS_AGENT_DOWN,
+        host_codes.SSM_AGENT_DOWN,
+        host_codes.UNSTEADY,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,7 @@ class Looked:
         digests: whether tasks were read to compare image digests.
         deep: whether hosts were asked.
         connections: by (store, host), where that is certain.
+        memory: likewise, of hosts that were ever seen; one that never was hides nothing.
         hosts: names of the hosts of each store in scope.
         wanted: by store id; what a rollout is at work on is told by nobody.
     """
@@ -52,6 +65,7 @@ class Looked:
     digests: bool
     deep: bool
     connections: Mapping[tuple[str, str], Spell] = field(default_factory=dict)
+    memory: Mapping[tuple[str, str], HostMemory] = field(default_factory=dict)
     hosts: Mapping[str, Collection[str]] = field(default_factory=dict)
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
 
@@ -65,9 +79,23 @@ class Looked:
         wanted = self.wanted.get(finding.store)
         if wanted is not None and finding.subject in wanted.rolling:
             return False
-        return code not in OF_CONNECTED or self._all_connected(finding)
+        if code in OF_CONNECTED:
+            return self._known(finding) <= {Connection.CONNECTED}
+        if code in OF_CONNECTIONS:
+            known = self._known(finding)
+            # One host that is there is enough to know that a site is not dark.
+            return None not in known or bool(known - {None, Connection.DARK})
+        return True
 
-    def _all_connected(self, finding: Finding) -> bool:
-        names = [finding.host] if finding.host else self.hosts.get(finding.store, ())
-        seen = [self.connections.get((finding.store, name)) for name in names]
-        return all(spell is not None and spell.connection is Connection.CONNECTED for spell in seen)
+    def _known(self, finding: Finding) -> set[Connection | None]:
+        """How the finding's hosts are connected; None for one of which nobody can say it now."""
+        known: set[Connection | None] = set()
+        for name in self.hosts.get(finding.store, ()):
+            key = finding.store, name
+            if finding.host not in {"", name}:
+                continue
+            if key in self.connections:
+                known.add(self.connections[key].connection)
+            elif key in self.memory and self.memory[key].spells:
+                known.add(None)
+        return known

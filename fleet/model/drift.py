@@ -132,7 +132,9 @@ class Spell:
         """
         if now.connection is not self.connection:
             return False
-        return self.connection is Connection.CONNECTED or now.since <= self.last_seen
+        if self.connection is Connection.CONNECTED:
+            return True
+        return now.since <= max(self.since, self.last_seen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,116 @@
+import inspect
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from fleet.decide.looked import OF_CONNECTIONS, OF_CONTAINERS, OF_PROBES, OF_TASKS, Looked
+from fleet.decide.reconcile import deep, digests
+from fleet.decide.reconcile import service_codes as codes
+from fleet.model.drift import Connection, HostMemory, Wanted
+from tests import build
+from tests.decide.night_parts import HOST, LAST_NIGHT, finding, remembered, spell
+
+HOSTS = {"store-042": ("tel-1",)}
+CONNECTED = {HOST: spell(Connection.CONNECTED, LAST_NIGHT)}
+AWAY = {HOST: spell(Connection.DARK, LAST_NIGHT)}
+
+
+def looked(digests: bool = True, deep: bool = True, **changes: Any) -> Looked:
+    return replace(Looked(digests, deep, CONNECTED, hosts=HOSTS), **changes)
+
+
+@pytest.mark.parametrize("code", sorted(OF_TASKS))
+def test_tasks_are_seen_only_where_digests_are_compared(code: str) -> None:
+    assert looked(digests=True, deep=False).sees(finding(code))
+    assert not looked(digests=False, deep=True).sees(finding(code))
+
+
+@pytest.mark.parametrize("code", sorted(OF_PROBES | OF_CONTAINERS))
+def test_what_hosts_say_is_seen_only_where_they_are_asked(code: str) -> None:
+    assert looked(digests=False, deep=True).sees(finding(code))
+    assert not looked(digests=True, deep=False).sees(finding(code))
+
+
+def test_every_code_of_tasks_and_of_hosts_is_known_here() -> None:
+    """A rule that is added there must be told apart here, or it resolves itself every night."""
+    assert _codes_named_in(digests) == OF_TASKS
+    assert _codes_named_in(deep) == OF_PROBES | OF_CONTAINERS
+
+
+def _codes_named_in(module: ModuleType) -> set[str]:
+    text = inspect.getsource(module)
+    return {entry.code for entry in codes.ENTRIES if f"codes.{entry.code}" in text}
+
+
+@pytest.mark.parametrize("code", ["IMAGE_DRIFT", "CONTAINER_MISSING", "TASKS_SHORT"])
+def test_what_runs_on_a_host_that_is_away_is_not_seen(code: str) -> None:
+    assert not looked(connections=AWAY).sees(finding(code, host="tel-1"))
+    assert not looked(connections=AWAY).sees(finding(code))
+    assert looked().sees(finding(code, host="tel-1"))
+
+
+def test_that_a_host_is_away_hides_nothing_that_ecs_itself_knows() -> None:
+    assert looked(connections=AWAY).sees(finding("SERVICE_MISSING"))
+
+
+def test_another_host_that_is_away_hides_nothing_of_this_one() -> None:
+    both = {"store-042": ("cam-1", "tel-1")}
+    away = {**CONNECTED, ("store-042", "cam-1"): AWAY[HOST]}
+    seen = looked(hosts=both, connections=away)
+    assert seen.sees(finding("IMAGE_DRIFT", host="tel-1"))
+    assert not seen.sees(finding("IMAGE_DRIFT", host="cam-1"))
+    assert not seen.sees(finding("TASKS_SHORT"))
+
+
+def test_a_host_of_which_nobody_can_say_how_it_is_connected_hides_what_runs_there() -> None:
+    memory = {HOST: remembered(spell(Connection.CONNECTED, LAST_NIGHT))}
+    assert not looked(connections={}, memory=memory).sees(finding("TASKS_SHORT"))
+
+
+@pytest.mark.parametrize("memory", [{}, {HOST: HostMemory()}])
+def test_a_host_that_was_never_seen_hides_nothing(
+    memory: dict[tuple[str, str], HostMemory],
+) -> None:
+    assert looked(connections={}, memory=memory).sees(finding("TASKS_SHORT"))
+
+
+def test_a_host_that_has_left_the_inventory_hides_nothing() -> None:
+    assert looked(connections=AWAY).sees(finding("IMAGE_DRIFT", host="gone-1"))
+
+
+def test_what_a_rollout_is_at_work_on_is_not_seen() -> None:
+    wanted = {"store-042": Wanted(build.store(), (), rolling={"vision-arm64": "ro-118"})}
+    assert not looked(wanted=wanted).sees(finding("RELEASE_PENDING", subject="vision-arm64"))
+    assert looked(wanted=wanted).sees(finding("RELEASE_PENDING", subject="telemetry-amd64"))
+
+
+UNCERTAIN = {HOST: remembered(spell(Connection.DARK, LAST_NIGHT))}
+
+
+@pytest.mark.parametrize("code", sorted(OF_CONNECTIONS))
+def test_an_outage_is_not_over_before_its_end_has_held(code: str) -> None:
+    seen = looked(connections={}, memory=UNCERTAIN)
+    assert not seen.sees(finding(code))
+    assert not seen.sees(finding(code, host="tel-1"))
+
+
+@pytest.mark.parametrize("how", list(Connection))
+def test_how_a_host_is_connected_for_certain_is_seen(how: Connection) -> None:
+    connections = {HOST: spell(how, LAST_NIGHT)}
+    assert looked(connections=connections, memory=UNCERTAIN).sees(
+        finding("HOST_DARK", host=HOST[1])
+    )
+
+
+def test_a_site_with_one_host_that_is_there_is_not_dark_whatever_the_other_one_is() -> None:
+    memory = {**UNCERTAIN, ("store-042", "cam-1"): remembered()}
+    connections = {("store-042", "cam-1"): CONNECTED[HOST]}
+    two = looked(connections=connections, memory=memory, hosts={"store-042": ("cam-1", "tel-1")})
+    assert two.sees(finding("SITE_DARK"))
+    assert not two.sees(finding("HOST_DARK", host="tel-1"))
+
+
+def test_what_is_of_no_store_hangs_on_no_host() -> None:
+    assert looked(connections={}, memory=UNCERTAIN).sees(finding("SSM_TIER", ""))
