@@ -15,6 +15,7 @@
     │   ├── HostKeyChanged        1   the key is not the pinned one: refuse, always
     │   ├── LoginRefused          1   the host took none of our keys
     │   └── HostCommandFailed     1   a command ran and failed, or ran out of time
+    ├── NotDelivered              1   a message could not be handed over to a channel
     ├── RecordsError              1   the database is locked, full, or of another version
     ├── SandboxError              1   the sandbox is not up, or does not model what was asked
     ├── Locked                    5   another run holds this, since when and who
@@ -165,6 +166,22 @@ class HostCommandFailed(SshError):
         super().__init__(message, hint=hint)
         self.status = status
         self.output = output
+
+
+class NotDelivered(FleetError):
+    """A message could not be handed over to a channel of ``notify``.
+
+    Attributes:
+        passing: whether the same may work in a moment.
+        after_s: seconds after which the receiver asks to be tried again; 0 when it does not say.
+    """
+
+    def __init__(
+        self, message: str, *, passing: bool = False, after_s: float = 0.0, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.passing = passing
+        self.after_s = after_s
 
 
 class RecordsError(FleetError):

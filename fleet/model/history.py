@@ -13,7 +13,8 @@ class Ledger(StrEnum):
     """Who says something about a host.
 
     CONNECTION is what SSM and ECS said together once it had held, INSTANCE by which ids they knew
-    the host: both are what a scan made of them.
+    the host: both are what a scan made of them. NOTIFY is about a channel in the place of a host:
+    of which scan it was told.
     """
 
     HOST = "host"
@@ -22,6 +23,7 @@ class Ledger(StrEnum):
     INVENTORY = "inventory"
     CONNECTION = "connection"
     INSTANCE = "instance"
+    NOTIFY = "notify"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Where people are told of a night (``notify:`` in fleet.yaml), and what they are told."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from fleet.model.drift_settings import Severity
@@ -65,6 +66,21 @@ class SnsChannel(Channel):
 
     topic_arn: str = ""
     account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a message is about, whoever is told.
+
+    Attributes:
+        fleet: name.
+        scan: id, as ``drift-7f3a``.
+        at: when it is told, aware UTC.
+    """
+
+    fleet: str
+    scan: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Edge: messages to people, over SMTP and HTTP; SNS arrives as a callable."""
+"""Edge to people: hands messages over to mail servers and webhooks; holds no secret longer."""
