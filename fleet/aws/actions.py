@@ -154,5 +154,24 @@ PUT_RETENTION_POLICY = Action(
     "logs", "PutRetentionPolicy", Repeat.IDEMPOTENT, "sets a value; the same again changes nothing"
 )
 
+PUBLISH = Action(
+    "sns",
+    "Publish",
+    Repeat.ONCE,
+    "a standard topic takes no client token: each call is another message",
+    answers="MessageId",
+)
+
 BATCH_GET_IMAGE = Action("ecr", "BatchGetImage", answers="images")
 GET_DOWNLOAD_URL = Action("ecr", "GetDownloadUrlForLayer", answers="downloadUrl")
+
+SEND_COMMAND = Action(
+    "ssm",
+    "SendCommand",
+    Repeat.ONCE,
+    "takes no client token: each call makes another command, which is found by its comment",
+    answers="Command",
+)
+LIST_COMMANDS = Action("ssm", "ListCommands", answers="Commands")
+LIST_COMMAND_INVOCATIONS = Action("ssm", "ListCommandInvocations", answers="CommandInvocations")
+GET_COMMAND_INVOCATION = Action("ssm", "GetCommandInvocation", answers="CommandId")
