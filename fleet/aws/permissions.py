@@ -3,7 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleet.aws import deploy, images, logs, observe, perform, services, sweep, task_definitions
+from fleet.aws import (
+    deploy,
+    images,
+    logs,
+    observe,
+    perform,
+    services,
+    sweep,
+    task_definitions,
+    topics,
+)
 from fleet.aws.actions import (
     ADD_TAGS,
     BATCH_GET_IMAGE,
@@ -33,6 +43,7 @@ from fleet.aws.actions import (
     LIST_SERVICES,
     LIST_TASK_DEFINITIONS,
     LIST_TASKS,
+    PUBLISH,
     PUT_ATTRIBUTES,
     PUT_RETENTION_POLICY,
     REGISTER_TASK_DEFINITION,
@@ -96,6 +107,7 @@ SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
     logs.log_groups: (DESCRIBE_LOG_GROUPS,),
     logs.create_log_group: (CREATE_LOG_GROUP, PUT_RETENTION_POLICY),
     images.image_fact: (BATCH_GET_IMAGE, GET_DOWNLOAD_URL),
+    topics.publish: (PUBLISH,),
 }
 
 #: What moves a rollout on, whoever ticks it.
@@ -176,6 +188,8 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any], ...]] = {
     "plan": _PLAN,
     "rollout": tuple(dict.fromkeys((*_PLAN, *_TICK))),
     "controller": _TICK,
+    # What `fleet drift --notify` needs besides, in the accounts of its topics.
+    "notify": (topics.publish,),
 }
 
 PASSING = "iam:PassRole"
@@ -217,6 +231,8 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "logs:PutRetentionPolicy": _LOG_GROUP,
     "logs:TagResource": _LOG_GROUP,
     "iam:GetRole": ("arn:{partition}:iam::{account}:role/{role}",),
+    # Of any account: a topic may lie in one that has no shops.
+    "sns:Publish": ("arn:{partition}:sns:*:*:*",),
     "ssm:DeregisterManagedInstance": ("arn:{partition}:ssm:*:{account}:managed-instance/*",),
     "ssm:GetServiceSetting": ("arn:{partition}:ssm:*:{account}:servicesetting/*",),
 }

@@ -18,6 +18,7 @@ from fleet.aws import (
     services,
     sweep,
     task_definitions,
+    topics,
 )
 from fleet.aws.actions import Action, Repeat
 from fleet.aws.permissions import COMMANDS, SENDS, TAGGED, actions_for, policy_for
@@ -40,8 +41,23 @@ ONE_HOST = cluster_of({**bodies.CLUSTER, "registeredContainerInstancesCount": 1}
 SERVICE = service_of(bodies.service(), "store-042")
 IMAGE = Image("111122223333.dkr.ecr.eu-west-1.amazonaws.com/fleet/vision:1.9.0")
 MANIFEST = {"layers": [], "config": {"digest": "sha256:0", "size": 2}}
-PURE = {images.ecr_reference, task_definitions.same}
-MODULES_THAT_CALL = (observe, perform, services, sweep, task_definitions, deploy, logs, images)
+PURE = {
+    images.ecr_reference,
+    task_definitions.same,
+    topics.ascii_subject,
+    topics.cut_message,
+}
+MODULES_THAT_CALL = (
+    observe,
+    perform,
+    services,
+    sweep,
+    task_definitions,
+    deploy,
+    logs,
+    images,
+    topics,
+)
 DEPLOYMENTS: list[dict[str, Any]] = [
     {"serviceDeployments": [{"serviceDeploymentArn": bodies.RECORD_ARN}]},
     {"serviceDeployments": [bodies.record()]},
@@ -246,14 +262,21 @@ def test_functions_of_the_query_protocol_send_what_the_table_says(
             b"<R><GetRoleResult><Role><RoleName>r</RoleName></Role></GetRoleResult></R>",
             content_type="text/xml",
         ),
+        reply(
+            b"<R><PublishResult><MessageId>m</MessageId></PublishResult></R>",
+            content_type="text/xml",
+        ),
     ]
     shard = open_shard()
     observe.caller(shard)
     observe.instance_role_exists(shard, "r")
+    topics.publish(shard, "arn:aws:sns:eu-west-1:111122223333:fleet", "s", "m")
     assert [body.split(b"&")[0] for body in canned.bodies] == [
         b"Action=GetCallerIdentity",
         b"Action=GetRole",
+        b"Action=Publish",
     ]
+    assert SENDS[topics.publish] == (actions.PUBLISH,)
     assert SENDS[observe.caller] == (actions.GET_CALLER_IDENTITY,)
     assert SENDS[observe.instance_role_exists] == (actions.GET_ROLE,)
 
@@ -261,7 +284,11 @@ def test_functions_of_the_query_protocol_send_what_the_table_says(
 def test_every_function_that_calls_aws_is_in_the_table() -> None:
     found = {function for module in MODULES_THAT_CALL for function in public_functions(module)}
     assert set(SENDS) == found - PURE
-    assert set(CALLS) == set(SENDS) - {observe.caller, observe.instance_role_exists}
+    assert set(CALLS) == set(SENDS) - {
+        observe.caller,
+        observe.instance_role_exists,
+        topics.publish,
+    }
 
 
 ENGINE = Path(fleet.engine.__file__).parent
