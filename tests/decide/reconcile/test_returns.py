@@ -1,0 +1,132 @@
+"""What a store that was away did meanwhile, as far as ECS remembers."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fleet.decide.reconcile.returns import returned
+from fleet.model.drift import Connection, HostMemory, Owed, Probe, Returned, Spell
+from fleet.model.inventory import Lifecycle
+from fleet.model.observed import NotRead, Reading
+from fleet.model.services import TaskState
+from tests.decide.reconcile import shop
+from tests.decide.reconcile.shop import ago, back, case, container, dark, host, task
+
+BACK = ago(minutes=40)
+
+
+def story(*tasks: TaskState, **changes: Any) -> Returned:
+    seen = {"tasks": Reading(tasks, shop.NOW), **changes.pop("seen", {})}
+    told = returned(case(**{"hosts": [back()], "seen": seen, **changes}))
+    assert told is not None
+    return told
+
+
+def lost(**changes: Any) -> TaskState:
+    value = task(
+        "t0",
+        last_status="STOPPED",
+        desired_status="STOPPED",
+        stopped_at=ago(hours=20),
+        stop_code="EssentialContainerExited",
+        stopped_reason="Essential container in task exited",
+        containers=(container(status="STOPPED", exit_code=137),),
+    )
+    return replace(value, **changes)
+
+
+def again(**changes: Any) -> TaskState:
+    return task("t1", **{"started_at": ago(minutes=38), **changes})
+
+
+def test_a_task_that_ran_all_the_time_ran_on() -> None:
+    told = story(task())
+    assert told.words == "after 31h00m: telemetry-amd64 ran on without a break"
+    assert (told.dark_since, told.back_at, told.owes) == (ago(hours=31, minutes=40), BACK, "")
+
+
+def test_a_task_that_ended_is_told_with_its_exit_code_and_when_it_began_again() -> None:
+    assert story(lost(), again()).words == (
+        "after 31h00m: telemetry-amd64 lost: exit 137 while away, started again 01:22Z"
+    )
+
+
+def test_a_task_that_is_still_down_is_told() -> None:
+    assert story(lost()).words.endswith("exit 137 while away, and does not run again")
+
+
+def test_a_task_that_the_scheduler_stopped_was_replaced() -> None:
+    stopped = lost(stop_code="ServiceSchedulerInitiated", containers=())
+    assert "lost: 1 task stopped by its service, started" in story(stopped, again()).words
+
+
+def test_two_losses_are_counted() -> None:
+    twice = lost(), replace(lost(), arn="arn/t00")
+    assert "lost 2 times: exit 137 x2 while away" in story(*twice, again()).words
+
+
+def test_what_ended_before_the_store_went_away_is_no_loss_of_it() -> None:
+    assert "ran on" in story(lost(stopped_at=ago(days=2)), task()).words
+
+
+def test_what_ecs_has_forgotten_is_said_to_be_forgotten() -> None:
+    later = back(connection=shop.spell(hours=3))
+    gone = Spell(Connection.DARK, ago(hours=31), ago(hours=4))
+    hosts = [replace(later, memory=HostMemory((gone,)))]
+    told = story(again(started_at=ago(hours=2)), hosts=hosts)
+    assert told.words.endswith(
+        "started again 00:00Z; ECS has forgotten tasks that stopped more than an hour ago"
+    )
+    assert "forgotten" not in story(again()).words
+
+
+def test_a_service_without_any_task_does_not_run() -> None:
+    assert story().words.endswith("telemetry-amd64 does not run")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words"),
+    [
+        (None, "after 31h00m: what its tasks did was not asked"),
+        (NotRead("Throttled"), "after 31h00m: what its tasks did could not be read (Throttled)"),
+    ],
+)
+def test_tasks_that_were_not_read_are_said_not_to_be(tasks: Any, words: str) -> None:
+    assert story(seen={"tasks": tasks}).words == words
+
+
+@pytest.mark.parametrize(
+    ("booted", "words"),
+    [(ago(days=9), "tel-1 no reboot"), (ago(hours=5), "tel-1 rebooted 21:00Z")],
+)
+def test_a_host_that_was_asked_says_whether_it_rebooted(booted: Any, words: str) -> None:
+    answer = Reading(Probe((), 1, 1, None, 0.0, booted), shop.NOW)
+    assert story(task(), seen={"probes": {"tel-1": answer}}).words.endswith(f"; {words}")
+
+
+def test_what_it_still_owes_is_told() -> None:
+    owed = {shop.SERVICE: Owed("ro-118", shop.SERVICE, "c", "parked", ago(days=1))}
+    assert story(task(), want={"owed": owed}).owes == "telemetry-amd64 of ro-118 (parked)"
+
+
+def test_tasks_of_other_instances_are_not_its_own() -> None:
+    assert "does not run" in story(task(host="ghost")).words
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hosts": [host()]},
+        {"hosts": [dark()]},
+        {"hosts": [back("tel-1"), dark("tel-2")]},
+        {"hosts": [back("tel-1"), host("tel-2")]},
+        {"hosts": [back(connection=None)]},
+        {"store": {"lifecycle": Lifecycle.CLOSED}},
+    ],
+    ids=["never away", "away", "one is away", "one never was", "not certain", "closed"],
+)
+def test_a_store_that_was_not_away_as_a_whole_or_is_not_back_has_not_returned(
+    changes: dict[str, Any],
+) -> None:
+    assert returned(case(**{"hosts": [back()], **changes})) is None
