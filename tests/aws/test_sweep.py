@@ -1,0 +1,195 @@
+from collections.abc import Iterator
+
+import pytest
+
+from fleet.aws import observe, sweep
+from fleet.aws.session import AwsAccess, Shard
+from fleet.aws.sharing import Shared
+from fleet.errors import AwsError
+from fleet.model.observed import Cluster, Ping
+from tests.aws.canned import Canned, fault, reply
+from tests.aws.conftest import ACCOUNT, REGION, Open, SandboxTime
+from tests.sandbox.plane.rig import Rig
+from tests.sandbox.plane.works import STORE, Shops
+
+TAG = {"Key": "fleet:fleet", "Value": "emea"}
+
+
+@pytest.fixture
+def shared() -> Shared:
+    return Shared()
+
+
+@pytest.fixture
+def asked(sandbox_time: SandboxTime) -> Iterator[Shard]:
+    """A shard of its own, whose calls are counted from nothing."""
+    with AwsAccess(sandbox_time) as access:
+        yield access.shard(ACCOUNT, REGION)
+
+
+def cluster(shard: Shard) -> Cluster:
+    return observe.clusters(shard, [STORE]).value[STORE]
+
+
+def calls(shard: Shard) -> dict[str, int]:
+    """Calls by name, without those that looked at the cluster first."""
+    return {
+        action.partition(":")[2]: count
+        for action, count in shard.counter.attempts.items()
+        if action != "ecs:DescribeClusters"
+    }
+
+
+def test_every_node_is_read_whosever_it_is(shard: Shard, rig: Rig, shared: Shared) -> None:
+    ours = rig.node(DefaultInstanceName="store-042/cam-1", Tags=[TAG])
+    theirs = rig.node(DefaultInstanceName="theirs")
+    for host in (ours, theirs):
+        rig.ping(host)
+    seen = sweep.nodes(shard, shared).value
+    assert {(node.name, node.ping) for node in seen} == {
+        ("store-042/cam-1", Ping.ONLINE),
+        ("theirs", Ping.ONLINE),
+    }
+
+
+def test_tagged_nodes_are_told_by_id_a_call_per_fifty(asked: Shard, rig: Rig) -> None:
+    ours = {rig.node(Tags=[TAG]).node for _ in range(51)}
+    rig.node()
+    assert sweep.tagged(asked, "fleet:fleet", "emea").value == ours
+    assert calls(asked) == {"DescribeInstanceInformation": 2}
+
+
+def test_all_activations_are_read_without_naming_one(shard: Shard, rig: Rig) -> None:
+    made = {rig.activation(DefaultInstanceName=f"host-{n}")["ActivationId"] for n in range(51)}
+    assert {one.id for one in sweep.activations(shard).value} == made
+
+
+def test_the_tier_is_told_in_one_call(asked: Shard, rig: Rig) -> None:
+    assert sweep.tier(asked).value == "standard"
+    assert calls(asked) == {"GetServiceSetting": 1}
+
+
+def test_remembered_instances_are_described_without_being_listed(
+    asked: Shard, rig: Rig, shared: Shared
+) -> None:
+    hosts = [rig.host(), rig.host()]
+    seen = sweep.instances(asked, cluster(asked), [host.arn for host in hosts], shared)
+    assert {one.arn for one in seen.value} == {host.arn for host in hosts}
+    assert calls(asked) == {"DescribeContainerInstances": 1}
+
+
+def test_an_instance_that_nobody_remembers_is_found_because_ecs_counts_it(
+    asked: Shard, rig: Rig, shared: Shared
+) -> None:
+    known, new = rig.host(), rig.host()
+    seen = sweep.instances(asked, cluster(asked), [known.arn], shared)
+    assert {one.arn for one in seen.value} == {known.arn, new.arn}
+    assert calls(asked) == {"ListContainerInstances": 1, "DescribeContainerInstances": 2}
+
+
+def test_without_memory_a_cluster_is_listed(asked: Shard, rig: Rig, shared: Shared) -> None:
+    host = rig.host()
+    assert [one.arn for one in sweep.instances(asked, cluster(asked), [], shared).value] == [
+        host.arn
+    ]
+    assert calls(asked) == {"ListContainerInstances": 1, "DescribeContainerInstances": 1}
+
+
+def test_a_remembered_instance_that_was_replaced_is_left_out(
+    asked: Shard, rig: Rig, shared: Shared
+) -> None:
+    old, new = rig.host(), rig.host()
+    rig.ecs("DeregisterContainerInstance", cluster=STORE, containerInstance=old.arn, force=True)
+    seen = sweep.instances(asked, cluster(asked), [old.arn], shared)
+    assert [one.arn for one in seen.value] == [new.arn]
+
+
+def test_what_is_remembered_of_another_cluster_is_not_asked_for(
+    asked: Shard, rig: Rig, shared: Shared
+) -> None:
+    moved, here = rig.host("store-043"), rig.host()
+    seen = sweep.instances(asked, cluster(asked), [moved.arn, here.arn], shared)
+    assert [one.arn for one in seen.value] == [here.arn]
+    assert calls(asked) == {"DescribeContainerInstances": 1}
+
+
+def test_arns_that_ecs_refuses_lead_to_a_listing(
+    canned: Canned, open_shard: Open, shared: Shared
+) -> None:
+    arn = f"arn:aws:ecs:eu-west-1:111122223333:container-instance/{STORE}/1"
+    canned.answers = [
+        fault("InvalidParameterException", "Identifier is for cluster store-043"),
+        reply({"containerInstanceArns": [arn]}),
+        reply(
+            {"containerInstances": [{"containerInstanceArn": arn, "status": "ACTIVE"}]},
+        ),
+    ]
+    one = Cluster(STORE, "", "ACTIVE", 1)
+    assert [i.arn for i in sweep.instances(open_shard(), one, [arn], shared).value] == [arn]
+
+
+def test_a_listing_that_is_refused_is_an_error_not_an_empty_store(
+    canned: Canned, open_shard: Open, shared: Shared
+) -> None:
+    canned.answers = [fault("ServerException", status=400)]
+    with pytest.raises(AwsError):
+        sweep.instances(open_shard(), Cluster(STORE, "", "ACTIVE", 1), [], shared)
+
+
+def test_wanted_services_are_described_without_being_listed(
+    asked: Shard, shops: Shops, shared: Shared
+) -> None:
+    shops.host()
+    shops.create("vision")
+    shops.create("telemetry")
+    seen = sweep.services(asked, cluster(asked), ["vision", "telemetry"], shared)
+    assert {one.name for one in seen.value} == {"vision", "telemetry"}
+    assert calls(asked) == {"DescribeServices": 1}
+
+
+def test_a_service_that_nobody_wants_is_found_because_ecs_counts_it(
+    asked: Shard, shops: Shops, shared: Shared
+) -> None:
+    shops.host()
+    shops.create("vision")
+    shops.create("left-over")
+    seen = sweep.services(asked, cluster(asked), ["vision"], shared)
+    assert {one.name for one in seen.value} == {"vision", "left-over"}
+    assert calls(asked) == {"ListServices": 1, "DescribeServices": 2}
+
+
+def test_services_are_listed_where_it_is_not_known_what_is_wanted(
+    asked: Shard, shops: Shops, shared: Shared
+) -> None:
+    shops.host()
+    shops.create("vision")
+    assert len(sweep.services(asked, cluster(asked), None, shared).value) == 1
+    assert calls(asked) == {"ListServices": 1, "DescribeServices": 1}
+
+
+def test_a_deleted_service_is_left_out(asked: Shard, shops: Shops, shared: Shared) -> None:
+    shops.host()
+    shops.create("vision")
+    shops.rig.ecs("DeleteService", cluster=STORE, service="vision", force=True)
+    shops.settle()
+    assert sweep.services(asked, cluster(asked), ["vision"], shared).value == ()
+
+
+def test_tasks_that_run_cost_two_calls_and_stopped_ones_one_more(
+    asked: Shard, shops: Shops, shared: Shared
+) -> None:
+    shops.host()
+    shops.create("vision")
+    shops.settle()
+    (running,) = sweep.tasks(asked, STORE, stopped=False, shared=shared).value
+    assert running.last_status == "RUNNING"
+    assert calls(asked) == {"ListTasks": 1, "DescribeTasks": 1}
+    sweep.tasks(asked, STORE, stopped=True, shared=shared)
+    assert calls(asked) == {"ListTasks": 3, "DescribeTasks": 2}
+
+
+def test_a_second_look_describes_and_lists_nothing(asked: Shard, rig: Rig, shared: Shared) -> None:
+    host = rig.host()
+    (seen,) = sweep.instances_again(asked, STORE, [host.arn], shared).value
+    assert seen.agent_connected
+    assert calls(asked) == {"DescribeContainerInstances": 1}
