@@ -9,6 +9,7 @@ from fleet.aws import (
     logs,
     observe,
     perform,
+    run_command,
     services,
     sweep,
     task_definitions,
@@ -35,9 +36,12 @@ from fleet.aws.actions import (
     DESCRIBE_TASK_DEFINITION,
     DESCRIBE_TASKS,
     GET_CALLER_IDENTITY,
+    GET_COMMAND_INVOCATION,
     GET_DOWNLOAD_URL,
     GET_ROLE,
     GET_SERVICE_SETTING,
+    LIST_COMMAND_INVOCATIONS,
+    LIST_COMMANDS,
     LIST_CONTAINER_INSTANCES,
     LIST_SERVICE_DEPLOYMENTS,
     LIST_SERVICES,
@@ -47,6 +51,7 @@ from fleet.aws.actions import (
     PUT_ATTRIBUTES,
     PUT_RETENTION_POLICY,
     REGISTER_TASK_DEFINITION,
+    SEND_COMMAND,
     SSM_LIST_TAGS,
     TAG_RESOURCE,
     UPDATE_SERVICE,
@@ -107,6 +112,12 @@ SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
     logs.log_groups: (DESCRIBE_LOG_GROUPS,),
     logs.create_log_group: (CREATE_LOG_GROUP, PUT_RETENTION_POLICY),
     images.image_fact: (BATCH_GET_IMAGE, GET_DOWNLOAD_URL),
+    run_command.run_script: (
+        SEND_COMMAND,
+        LIST_COMMANDS,
+        LIST_COMMAND_INVOCATIONS,
+        GET_COMMAND_INVOCATION,
+    ),
     topics.publish: (PUBLISH,),
 }
 
@@ -188,6 +199,8 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any], ...]] = {
     "plan": _PLAN,
     "rollout": tuple(dict.fromkeys((*_PLAN, *_TICK))),
     "controller": _TICK,
+    # What `fleet drift --deep` needs besides.
+    "deep": (run_command.run_script,),
     # What `fleet drift --notify` needs besides, in the accounts of its topics.
     "notify": (topics.publish,),
 }
@@ -234,6 +247,10 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     # Of any account: a topic may lie in one that has no shops.
     "sns:Publish": ("arn:{partition}:sns:*:*:*",),
     "ssm:DeregisterManagedInstance": ("arn:{partition}:ssm:*:{account}:managed-instance/*",),
+    "ssm:SendCommand": (
+        "arn:{partition}:ssm:*:{account}:managed-instance/*",
+        "arn:{partition}:ssm:*::document/AWS-RunShellScript",
+    ),
     "ssm:GetServiceSetting": ("arn:{partition}:ssm:*:{account}:servicesetting/*",),
 }
 

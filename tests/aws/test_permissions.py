@@ -15,6 +15,7 @@ from fleet.aws import (
     logs,
     observe,
     perform,
+    run_command,
     services,
     sweep,
     task_definitions,
@@ -56,6 +57,7 @@ MODULES_THAT_CALL = (
     deploy,
     logs,
     images,
+    run_command,
     topics,
 )
 DEPLOYMENTS: list[dict[str, Any]] = [
@@ -64,6 +66,27 @@ DEPLOYMENTS: list[dict[str, Any]] = [
     {"serviceRevisions": [{"serviceRevisionArn": bodies.REVISION_ARN}]},
 ]
 TASKS: list[dict[str, Any]] = [{"taskArns": ["arn"]}, {"taskArns": []}, {"tasks": [bodies.task()]}]
+
+
+COMMAND = {
+    "CommandId": "0" * 36,
+    "Comment": "c",
+    "InstanceIds": [NODE],
+    "RequestedDateTime": 1_800_000_000.0,
+}
+INVOCATION = {
+    "CommandId": "0" * 36,
+    "InstanceId": NODE,
+    "Status": "Success",
+    "CommandPlugins": [{"Output": "cut"}],
+}
+
+
+def run_a_script(shard: Shard) -> None:
+    """Its send is not answered, and its output is cut."""
+    run_command.run_script(
+        shard, [NODE], "true", "c", clock=shard.clock, is_whole=lambda text: text == "whole"
+    )
 
 
 def image_without_config(shard: Shard) -> None:
@@ -116,6 +139,15 @@ CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, 
     observe.node_tier: (
         observe.node_tier,
         [{"ServiceSetting": {"SettingValue": "standard"}}, INFORMATION],
+    ),
+    run_command.run_script: (
+        run_a_script,
+        [
+            {},
+            {"Commands": [COMMAND]},
+            {"CommandInvocations": [INVOCATION]},
+            {"CommandId": "0" * 36, "StandardOutputContent": "whole"},
+        ],
     ),
     observe.managed_instance_tags: (lambda s: observe.managed_instance_tags(s, NODE), [{}]),
     perform.create_cluster: (

@@ -250,7 +250,7 @@ def test_unknown_credentials_are_refused(site: Site, service: str, call: str, co
     [
         ("ecs", "run_task", {"taskDefinition": "vision"}),
         ("ecs", "describe_capacity_providers", {}),
-        ("ssm", "send_command", {"DocumentName": "AWS-RunShellScript"}),
+        ("ssm", "start_session", {"Target": "mi-0123456789abcdef0"}),
     ],
 )
 def test_what_moto_does_wrong_never_reaches_it(

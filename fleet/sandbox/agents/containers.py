@@ -129,9 +129,12 @@ class Containers:
             if container.status == "created":
                 self._end(container, None)
                 return
-            needs = self._catalogue.of(container.image).stop_s
+            behaviour = self._catalogue.of(container.image)
+            needs = behaviour.stop_s
             self._disarm(container)
             self._stopping.add(container_id)
+            if behaviour.run == "hangs" and behaviour.affects(self._box.words):
+                return
             code = 0 if needs <= timeout_s else SIGKILL
             self._later(container, min(needs, timeout_s), lambda: self._end(container, code))
 

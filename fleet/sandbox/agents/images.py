@@ -19,7 +19,7 @@ DOCKER_HUB = "registry-1.docker.io"
 #: Docker's word for what ``uname -m`` prints.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PULLS = ("ok", "missing", "denied")
-RUNS = ("ok", "crash", "unhealthy", "kills-link")
+RUNS = ("ok", "crash", "unhealthy", "kills-link", "hangs")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _KINDS = {
     "size_mb": "a number above 0",
@@ -52,7 +52,8 @@ class ImageBehaviour:
             retries are one pull.
         pull_loss: the fraction of pulls that fail, drawn anew for each from host and image.
         run: ``ok``; ``crash``: exits with ``exit_code`` and a last line ``log``; ``unhealthy``:
-            its health check fails; ``kills-link``: cuts its host's link.
+            its health check fails; ``kills-link``: cuts its host's link; ``hangs``: runs well and
+            cannot be ended, not even by SIGKILL, as a process that waits for a broken device.
         exit_code: of a crash.
         log: what it writes at the end.
         after_s: seconds from the container's start until it does so.

@@ -83,6 +83,12 @@ class Machine(Protocol):
         """A service's main process ended by itself; the unit's rules say what follows."""
         ...
 
+    def run_as_root(
+        self, script: str, timeout_s: float, ended: Callable[[int, str, str], None]
+    ) -> None:
+        """Run a script; ``ended(status, out, err)`` follows from the schedule's thread."""
+        ...
+
 
 class Box(Machine, Protocol):
     """What containers use of the box, beside what agents do."""

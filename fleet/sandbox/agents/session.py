@@ -73,6 +73,21 @@ class ControlPlaneSession(Protocol):
         """SSM UpdateInstanceInformation: the ping, sent every 5 minutes."""
         ...
 
+    def open_commands(self, token: RoleToken, deliver: Callable[[Mapping[str, Any]], None]) -> None:
+        """Say where Run Command's commands are taken; stands for the channel of ssmmessages.
+
+        ``deliver`` gets ``{"CommandId", "Script", "TimeoutSeconds"}``, more than once for one
+        command when the first did not seem to arrive.
+        """
+        ...
+
+    def update_command(self, token: RoleToken, body: Mapping[str, Any]) -> bool:
+        """Tell what becomes of a command; False when nobody wants it run any more.
+
+        ``body`` is ``{"CommandId", "Status": "InProgress" | "Done", "Code", "Out", "Err"}``.
+        """
+        ...
+
     def register_container_instance(
         self, token: RoleToken, body: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ errors retried after 2^n (AWS's plus 10 to 20) seconds, never later than 30 minu
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleet.sandbox.agents import identity
@@ -45,11 +45,15 @@ class SsmAgent:
         self._life = 0
         self._token: RoleToken | None = None
         self._failures = 0
+        self._listens = False
+        self._taken: set[str] = set()
+        self._unsaid: list[dict[str, Any]] = []
 
     def start(self) -> None:
         """Begin; without a registration it idles, as the real one does off EC2."""
         self._life += 1
         self._failures = 0
+        self._listens = False
         self._later(0.0, self._renew)
 
     def stop(self) -> None:
@@ -93,6 +97,8 @@ class SsmAgent:
         if first:
             self._report(full=False)
             self._ping()
+        else:
+            self._listen()
 
     def _wait_after(self, error: Exception) -> float:
         if isinstance(error, AwsFault) and error.code in _HIBERNATE:
@@ -131,4 +137,57 @@ class SsmAgent:
         try:
             machine.session(registration.region).update_instance_information(token, body)
         except (AwsFault, LinkDown) as error:
+            self._listens = False
             append_log(machine, LOG, f"health ping failed, next one in {PING_S:.0f} s: {error}")
+            return
+        if full and not self._listens:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Say where commands are taken, and how those ended of which AWS has not heard yet."""
+        machine, token, life = self._machine, self._token, self._life
+        registration = identity.read_registration(machine)
+        if registration is None or token is None:
+            return
+
+        def take(message: Mapping[str, Any]) -> None:
+            if life == self._life:
+                self._later(0.0, lambda: self._run(message))
+
+        try:
+            machine.session(registration.region).open_commands(token, take)
+        except (AwsFault, LinkDown) as error:
+            append_log(machine, LOG, f"cannot take commands: {error}")
+            return
+        self._listens = True
+        unsaid, self._unsaid = self._unsaid, []
+        for body in unsaid:
+            self._say(body)
+
+    def _run(self, message: Mapping[str, Any]) -> None:
+        command = str(message["CommandId"])
+        if command in self._taken:
+            return
+        if not self._say({"CommandId": command, "Status": "InProgress"}):
+            return
+        self._taken.add(command)
+
+        def ended(status: int, out: str, err: str) -> None:
+            said = {"Code": status, "Out": out, "Err": err}
+            self._say({"CommandId": command, "Status": "Done", **said})
+
+        self._machine.run_as_root(str(message["Script"]), float(message["TimeoutSeconds"]), ended)
+
+    def _say(self, body: dict[str, Any]) -> bool:
+        """Tell AWS; an end that it does not hear of is told when the agent listens anew."""
+        machine, token = self._machine, self._token
+        registration = identity.read_registration(machine)
+        if registration is not None and token is not None:
+            try:
+                return machine.session(registration.region).update_command(token, body)
+            except (AwsFault, LinkDown) as error:
+                append_log(machine, LOG, f"cannot tell of a command: {error}")
+        if body["Status"] == "Done":
+            self._listens = False
+            self._unsaid.append(body)
+        return False

@@ -100,6 +100,12 @@ class Box(ABC):
     def unit_ended(self, unit: str, exit_code: int) -> None:
         """A service's main process ended by itself."""
 
+    @abstractmethod
+    def run_as_root(
+        self, script: str, timeout_s: float, ended: Callable[[int, str, str], None]
+    ) -> None:
+        """Run a script; ``ended(status, out, err)`` follows from the schedule's thread."""
+
     def path(self, absolute: str) -> Path:
         """Where a path of the box really is."""
         return self.root / absolute.lstrip("/")

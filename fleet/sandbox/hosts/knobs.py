@@ -17,6 +17,7 @@ _KINDS = {
     "kill_after_s": "a number or nothing",
     "kill_after_bytes": "a whole number or nothing",
     "slow_to_mbps": "a number or nothing",
+    "temperature_c": "a number",
     "flap": "a list of two numbers of seconds, the period and the part of it that is down",
 }
 
@@ -36,6 +37,7 @@ class Knobs:
         kill_after_bytes: end the next SSH connection when it has sent this many bytes to a
             command; once.
         slow_to_mbps: what its link carries at most, in Mbit/s; None is what its kind does.
+        temperature_c: of its hottest zone, degrees Celsius.
         flap: period and, at its end, time without a link, both in seconds; empty is a link that
             stays.
     """
@@ -47,6 +49,7 @@ class Knobs:
     kill_after_s: float | None = None
     kill_after_bytes: int | None = None
     slow_to_mbps: float | None = None
+    temperature_c: float = 45.0
     flap: list[float] = field(default_factory=list)
 
     @property

@@ -42,6 +42,21 @@ class LinkedSession:
         self._need("ssm")
         self._inner.update_instance_information(token, body)
 
+    def open_commands(self, token: RoleToken, deliver: Callable[[Mapping[str, Any]], None]) -> None:
+        """Where the agent takes commands; what is sent while the link is cut does not arrive."""
+        self._need("ssmmessages")
+
+        def arrive(message: Mapping[str, Any]) -> None:
+            self._need("ssmmessages")
+            deliver(message)
+
+        self._inner.open_commands(token, arrive)
+
+    def update_command(self, token: RoleToken, body: Mapping[str, Any]) -> bool:
+        """What becomes of a command."""
+        self._need("ssmmessages")
+        return self._inner.update_command(token, body)
+
     def register_container_instance(
         self, token: RoleToken, body: Mapping[str, Any]
     ) -> dict[str, Any]:

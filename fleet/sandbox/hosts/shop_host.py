@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import secrets
+import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,10 @@ from fleet.sandbox.hosts.units import Service, Units
 from fleet.sandbox.spec import HostSpec
 
 _DEB = {"ubuntu", "debian", "raspbian"}
+#: Real seconds that a command of Run Command has at least.
+_LEAST_LIMIT_S = 30.0
+#: What a shell says of a command that it had to end (timeout(1)).
+_TIMED_OUT = 124
 
 
 class ShopHost(Box):
@@ -98,6 +105,37 @@ class ShopHost(Box):
         """A service's main process ended by itself."""
         self.units.ended(unit, exit_code)
 
+    def environment(self, user: str) -> dict[str, str]:
+        """Of a login: the host's own programs first, and nothing of the developer's."""
+        folders = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
+        path = [*(str(self.root / folder) for folder in folders), str(self.toolbox)]
+        return {
+            "FLEET_ROOT": str(self.root),
+            "HOME": str(self.path("/root" if user == "root" else f"/home/{user}")),
+            "LANG": "C.UTF-8",
+            "LOGNAME": user,
+            "PATH": os.pathsep.join(path),
+            "SHELL": "/bin/bash",
+            "TMPDIR": str(self.path("/tmp")),  # noqa: S108 - the host's own
+            "USER": user,
+            **({"FLEET_SANDBOX_ROOT": "1"} if user == "root" else {}),
+        }
+
+    def run_as_root(
+        self, script: str, timeout_s: float, ended: Callable[[int, str, str], None]
+    ) -> None:
+        """Run a script in a shell of root's, as the SSM agent does, in a thread of its own.
+
+        The time limit is the sandbox's, but never so short that a busy machine breaks it.
+        """
+        limit = max(_LEAST_LIMIT_S, timeout_s / max(self.clock.rate, 1.0))
+
+        def work() -> None:
+            said = _ran(script, self.environment("root"), str(self.path("/root")), limit)
+            self.schedule.at(self.clock.now(), lambda: ended(*said))
+
+        threading.Thread(target=work, name=f"command on {self.id}", daemon=True).start()
+
     def provision(self) -> None:
         """Make the box as the inventory says, once; later only bring its programs up to date."""
         if not self.path("/etc/machine-id").exists():
@@ -114,6 +152,22 @@ class ShopHost(Box):
         }
         text = "".join(f"{name}='{value}'\n" for name, value in lines.items())
         write_whole(self.path("/run/sandbox/machine"), text, 0o644)
+        if not self.path("/proc/stat").exists():
+            self._boot()
+        self._warm()
+
+    def turn(self, settings: dict[str, Any]) -> None:
+        """Set knobs by name, keep them, and let the thermometer follow."""
+        super().turn(settings)
+        self._warm()
+
+    def _boot(self) -> None:
+        text = f"cpu 0 0 0 0\nbtime {self.now():.0f}\n"
+        write_whole(self.path("/proc/stat"), text, 0o444)
+
+    def _warm(self) -> None:
+        text = f"{self.knobs.temperature_c * 1000:.0f}\n"
+        write_whole(self.path("/sys/class/thermal/thermal_zone0/temp"), text, 0o444)
 
     def resume(self) -> None:
         """Begin what was running when the sandbox was last there."""
@@ -127,6 +181,7 @@ class ShopHost(Box):
 
     def reboot(self) -> None:
         """Power off and on: agents start anew, /run is empty, containers are gone."""
+        self._boot()
         self.units.reboot()
 
     def install(self, name: str, version: str = "") -> None:
@@ -256,3 +311,25 @@ def _meminfo(memory_mb: int) -> str:
         f"MemAvailable:   {total * 3 // 4} kB\n"
         "SwapTotal:      0 kB\nSwapFree:       0 kB\n"
     )
+
+
+def _ran(
+    script: str, environment: dict[str, str], folder: str, limit_s: float
+) -> tuple[int, str, str]:
+    """Exit status and what it printed."""
+    try:
+        done = subprocess.run(
+            ["/bin/sh", "-s"],  # AWS-RunShellScript asks for no bash
+            input=script.encode(),
+            capture_output=True,
+            env=environment,
+            cwd=folder,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return _TIMED_OUT, "", "the command took too long"
+    except OSError as error:
+        return 126, "", f"the host cannot run anything: {error}"
+    code = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return code, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import selectors
 import socket
 import struct
@@ -214,7 +213,7 @@ class _Login(paramiko.ServerInterface):
             target=shell.run,
             args=(command,),
             kwargs={
-                "environment": environment_of(self._host),
+                "environment": self._host.environment(self._host.spec.user),
                 "cwd": str(self._host.path(f"/home/{self._host.spec.user}")),
             },
             name=f"ssh {self._host.id}",
@@ -239,24 +238,6 @@ class _Login(paramiko.ServerInterface):
             self._left -= size
             if self._left <= 0:
                 _cut_off(self._transport)
-
-
-def environment_of(host: ShopHost) -> dict[str, str]:
-    """The environment of a login: the host's own programs first, and nothing of the developer's."""
-    folders = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
-    path = [*(str(host.root / folder) for folder in folders), str(host.toolbox)]
-    user = host.spec.user
-    return {
-        "FLEET_ROOT": str(host.root),
-        "HOME": str(host.path("/root" if user == "root" else f"/home/{user}")),
-        "LANG": "C.UTF-8",
-        "LOGNAME": user,
-        "PATH": os.pathsep.join(path),
-        "SHELL": "/bin/bash",
-        "TMPDIR": str(host.path("/tmp")),  # noqa: S108 - the host's own
-        "USER": user,
-        **({"FLEET_SANDBOX_ROOT": "1"} if user == "root" else {}),
-    }
 
 
 def _bind(port: int) -> socket.socket:

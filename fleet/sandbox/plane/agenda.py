@@ -13,9 +13,11 @@ class Agenda:
         services: account, region and key of each service that something happened to.
         messages: by ARN of the container instance, the ids of the tasks whose intent its agent
             has to be told.
+        commands: ids of the nodes that a command waits for.
     """
 
     def __init__(self) -> None:
+        self.commands: dict[str, None] = {}
         self.services: dict[ServiceKey, None] = {}
         self.messages: dict[str, dict[str, None]] = {}
 
@@ -37,6 +39,15 @@ class Agenda:
         """An agent has to be told of everything that it should run or stop."""
         for task in realm.tasks_on.get(instance.id, {}).values():
             self.tell(task)
+
+    def run_on(self, node: str) -> None:
+        """A command waits for a node."""
+        self.commands[node] = None
+
+    def take_commands(self) -> tuple[str, ...]:
+        """The nodes that commands wait for, taken off the list."""
+        taken, self.commands = tuple(self.commands), {}
+        return taken
 
     def take_services(self) -> tuple[ServiceKey, ...]:
         """The services, taken off the list."""

@@ -22,6 +22,7 @@ from fleet.sandbox.plane import (
     ecs_task_definitions,
     ecs_tasks,
     ssm_activations,
+    ssm_commands,
     ssm_nodes,
     ssm_settings,
     sts,
@@ -29,6 +30,8 @@ from fleet.sandbox.plane import (
 )
 from fleet.sandbox.plane.call import Call, Caller, Operation
 from fleet.sandbox.plane.channels import Channel, Deliver
+from fleet.sandbox.plane.command_delivery import CommandDelivery
+from fleet.sandbox.plane.command_delivery import Deliver as DeliverCommand
 from fleet.sandbox.plane.faults import Fault, Faults, strike
 from fleet.sandbox.plane.fields import Fields
 from fleet.sandbox.plane.realm import Realm
@@ -56,7 +59,12 @@ _OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     },
     # The telemetry session of agents, which is no AWS API; faults are asked for by this name.
     "tacs": task_reports.TELEMETRY,
-    "ssm": {**ssm_activations.OPERATIONS, **ssm_nodes.OPERATIONS, **ssm_settings.OPERATIONS},
+    "ssm": {
+        **ssm_activations.OPERATIONS,
+        **ssm_commands.OPERATIONS,
+        **ssm_nodes.OPERATIONS,
+        **ssm_settings.OPERATIONS,
+    },
     "sts": sts.OPERATIONS,
 }
 _INVALID = {
@@ -72,6 +80,7 @@ _NODES_MAY = {
     "PublishHealth",
     "RegisterContainerInstance",
     "SubmitTaskStateChange",
+    "UpdateCommand",
     "UpdateInstanceInformation",
 }
 _UNSIGNED = "RegisterManagedInstance"
@@ -124,6 +133,7 @@ class ControlPlane:
         self._throttled = 0
         self._sessions = AgentSessions(self._world, self._writing)
         self._scheduler = ServiceScheduler(self._world, self._writing, self._sessions)
+        self._commands = CommandDelivery(self._world, self._writing)
 
     def call(
         self,
@@ -172,6 +182,7 @@ class ControlPlane:
             self._calls[f"{service}:{action}"] += 1
             answer = self._answer(service, action, body, region, access_key)
         self._sessions.flush_soon()
+        self._commands.flush_soon()
         if fault is not None:
             strike(fault)
         return answer
@@ -231,9 +242,21 @@ class ControlPlane:
                 deliver=deliver,
             )
 
+    def open_commands(self, access_key: str, deliver: DeliverCommand) -> None:
+        """An SSM agent takes commands from now on; those that wait for it follow at once.
+
+        Raises:
+            AwsFault: what is wrong with the credentials.
+        """
+        with self._writing():
+            caller = self._caller(access_key, "connect", self._world.keep_time())
+            self._commands.open(caller.managed_instance_id, deliver)
+        self._commands.flush_soon()
+
     def run_on(self, schedule: Schedule) -> None:
         """Let a schedule send what agents are sent, and run the service scheduler."""
         self._sessions.run_on(schedule)
+        self._commands.run_on(schedule)
         with self._lock:
             self._scheduler.run_on(schedule)
 

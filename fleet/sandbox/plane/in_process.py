@@ -58,6 +58,14 @@ class InProcessSession:
         """SSM UpdateInstanceInformation: the ping, sent every 5 minutes."""
         self._call("ssm", "UpdateInstanceInformation", body, token.access_key_id)
 
+    def open_commands(self, token: RoleToken, deliver: Callable[[Mapping[str, Any]], None]) -> None:
+        """Where the agent takes Run Command's commands."""
+        self._plane.open_commands(token.access_key_id, deliver)
+
+    def update_command(self, token: RoleToken, body: Mapping[str, Any]) -> bool:
+        """What becomes of a command; whether it is still wanted."""
+        return bool(self._call("ssm", "UpdateCommand", body, token.access_key_id)["Run"])
+
     def register_container_instance(
         self, token: RoleToken, body: Mapping[str, Any]
     ) -> dict[str, Any]:

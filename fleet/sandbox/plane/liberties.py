@@ -75,3 +75,9 @@ STOPPED_TASKS_SEEN_S = 3600.0
 
 PAYLOAD_AGAIN_AFTER_S = 45.0
 """A payload without an ack is sent again with the first heartbeat after so long."""
+
+COMMAND_OUTPUT_LISTED = 2500
+"""Characters of output that ListCommandInvocations shows. (API reference, CommandPlugin.)"""
+
+COMMAND_OUTPUT_READ = 24_000
+"""Characters of output that GetCommandInvocation shows. (API reference.)"""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from fleet.sandbox.plane.arns import arn_prefix
+from fleet.sandbox.plane.commands import Invocation
 from fleet.sandbox.plane.workloads import (
     Deployment,
     Service,
@@ -201,6 +202,7 @@ Entity = (
     | ServiceRevision
     | ServiceDeployment
     | Task
+    | Invocation
 )
 KINDS: Mapping[str, type[Entity]] = {
     kind.KIND: kind
@@ -217,6 +219,7 @@ KINDS: Mapping[str, type[Entity]] = {
         ServiceRevision,
         ServiceDeployment,
         Task,
+        Invocation,
     )
 }
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -241,6 +244,7 @@ class Realm:
         tasks_of: the tasks of each cluster name, stopped ones too while they are remembered.
         tasks_on: by id of the container instance, those that have not stopped.
         live_tasks_of: by key of the service, those that have not stopped.
+        invocations: of Run Command, by command and node.
     """
 
     def __init__(self, account: str, region: str) -> None:
@@ -260,6 +264,7 @@ class Realm:
         self.tasks_of: dict[str, dict[str, Task]] = {}
         self.tasks_on: dict[str, dict[str, Task]] = {}
         self.live_tasks_of: dict[str, dict[str, Task]] = {}
+        self.invocations: dict[str, dict[str, Invocation]] = {}
 
     def hold(self, entity: Entity) -> None:
         """Take an entity in, new or changed."""
@@ -275,6 +280,8 @@ class Realm:
                 self.nodes[entity.id] = entity
             case ServiceSetting():
                 self.settings[entity.id] = entity
+            case Invocation():
+                self.invocations.setdefault(entity.command, {})[entity.node] = entity
             case _:
                 self._hold_workload(entity)
 

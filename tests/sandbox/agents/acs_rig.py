@@ -74,6 +74,12 @@ class FakeAws:
     def request_role_token(self, **_: str) -> RoleToken:
         return RoleToken("AKIA", "x", "x", START + 1e9)
 
+    def open_commands(self, token: RoleToken, deliver: Callable[[Mapping[str, Any]], None]) -> None:
+        return
+
+    def update_command(self, token: RoleToken, body: Mapping[str, Any]) -> bool:
+        return False
+
     def update_instance_information(self, token: RoleToken, body: Mapping[str, Any]) -> None:
         return
 

@@ -6,7 +6,6 @@ import pytest
 
 from fleet.sandbox.hosts.bridge import Bridge
 from fleet.sandbox.hosts.shop_host import ShopHost
-from fleet.sandbox.hosts.ssh import environment_of
 from tests.sandbox.shop import Shop
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -39,7 +38,7 @@ def run(bridge: Bridge) -> Run:
             bridge.join(host)
         return subprocess.run(
             ["/bin/bash", "-c", command],
-            env=environment_of(host),
+            env=host.environment(host.spec.user),
             cwd=host.path(f"/home/{host.spec.user}"),
             input=stdin,
             capture_output=True,

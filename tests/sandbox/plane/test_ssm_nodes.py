@@ -201,7 +201,7 @@ def test_a_node_has_at_most_fifty_tags(rig: Rig) -> None:
         rig.ssm("AddTagsToResource", Tags=[{"Key": "one more", "Value": ""}], **ask)
 
 
-@pytest.mark.parametrize("action", ["SendCommand", "StartSession", "CreateAssociation"])
+@pytest.mark.parametrize("action", ["StartSession", "CreateAssociation", "CreateOpsItem"])
 def test_what_moto_would_fake_is_refused(rig: Rig, action: str) -> None:
     with pytest.raises(AwsFault, match=f"does not model ssm:{action}"):
         rig.ssm(action)

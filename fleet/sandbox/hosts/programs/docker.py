@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.sandbox.agents.containers import Container
 from fleet.sandbox.hosts.programs import docker_things
 from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
 from fleet.sandbox.hosts.shop_host import ShopHost
@@ -13,10 +14,24 @@ _DOWN = (
     "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
     "Is the docker daemon running?"
 )
-_VERBS = {"version", "info", "ps", "images", "system df", "system info", "logs", "inspect"}
+_VERBS = {
+    "version",
+    "info",
+    "ps",
+    "images",
+    "image inspect",
+    "system df",
+    "system info",
+    "logs",
+    "inspect",
+}
+_INDEX = re.compile(r'index (\S+) "([^"]*)"')
 _DENIED = "permission denied while trying to connect to the Docker daemon socket"
 _ACTION = re.compile(r"{{\s*(.*?)\s*}}")
 _RANGE = re.compile(r"{{\s*range\s+(.*?)\s*}}(.*?){{\s*end\s*}}", re.DOTALL)
+
+
+_OF_TWO_WORDS = (["system"], ["image"])
 
 
 class _TemplateError(Exception):
@@ -31,13 +46,14 @@ class _Asked:
     template: str
     filters: list[str]
     everything: bool
+    quiet: bool
 
 
 def docker(host: ShopHost, call: Call) -> Reply:
     """``version``, ``info``, ``ps``, ``images``, ``system df``, ``inspect``, ``logs``."""
     asked = _read(call)
     words = asked.words
-    verb = " ".join(words[:2]) if words[:1] == ["system"] else (words or [""])[0]
+    verb = " ".join(words[:2]) if words[:1] in _OF_TWO_WORDS else (words or [""])[0]
     if verb in {"--version", "-v"}:
         return Reply(0, f"Docker version {_version(host)}, build 0000000\n".encode())
     if verb not in _VERBS:
@@ -46,13 +62,15 @@ def docker(host: ShopHost, call: Call) -> Reply:
         return failed(1, _DOWN)
     if not call.root:
         return failed(1, _DENIED)
-    if verb in {"logs", "inspect"}:
-        return _about_one(host, verb, asked)
+    if verb in {"logs", "inspect", "image inspect"}:
+        return _about_each(host, verb, asked)
     try:
         if verb in {"version", "info", "system info"}:
             value = _about(host)["version" if verb == "version" else "info"]
             return Reply(0, _one(asked.template, value).encode())
         rows = _rows(host, verb, asked)
+        if verb == "ps" and asked.quiet and not asked.template:
+            return Reply(0, "".join(f"{row['ID']}\n" for row in rows).encode())
         return Reply(0, "".join(_one(asked.template, row) for row in rows).encode())
     except _TemplateError as error:
         return failed(64, f"template parsing error: {error}")
@@ -78,16 +96,41 @@ def _read(call: Call) -> _Asked:
             next(rest, "")
         elif not word.startswith("-") or not words:
             words.append(word)
-    return _Asked(words, template, filters, bool({"-a", "--all", "-aq"} & set(call.args)))
+    given = set(call.args)
+    everything, quiet = given & {"-a", "--all", "-aq"}, given & {"-q", "--quiet", "-aq"}
+    return _Asked(words, template, filters, bool(everything), bool(quiet))
 
 
-def _about_one(host: ShopHost, verb: str, asked: _Asked) -> Reply:
-    name = asked.words[1] if len(asked.words) > 1 else ""
-    container = docker_things.find(host, name)
-    if container is None:
-        return failed(1, f"Error response from daemon: No such container: {name}")
-    if verb == "logs":
-        return Reply(0, "".join(f"{line}\n" for line in container.log).encode())
+def _about_each(host: ShopHost, verb: str, asked: _Asked) -> Reply:
+    names = asked.words[2:] if verb == "image inspect" else asked.words[1:]
+    replies = [_about_one(host, verb, name, asked.template) for name in names or [""]]
+    status = max(reply.status for reply in replies)
+    return Reply(
+        status, b"".join(reply.out for reply in replies), b"".join(reply.err for reply in replies)
+    )
+
+
+def _about_one(host: ShopHost, verb: str, name: str, template: str) -> Reply:
+    value: dict[str, Any] | None
+    if verb == "image inspect":
+        value = docker_things.image(host, name)
+        if value is None:
+            return failed(1, f"Error response from daemon: No such image: {name}")
+    else:
+        container = docker_things.find(host, name)
+        if container is None:
+            return failed(1, f"Error response from daemon: No such container: {name}")
+        if verb == "logs":
+            return Reply(0, "".join(f"{line}\n" for line in container.log).encode())
+        value = _inspected(host, container)
+    try:
+        text = _one(template, value) if template else f"{json.dumps([value])}\n"
+    except _TemplateError as error:
+        return failed(64, f"template parsing error: {error}")
+    return Reply(0, text.encode())
+
+
+def _inspected(host: ShopHost, container: Container) -> dict[str, Any]:
     state: dict[str, Any] = {
         "Status": container.status,
         "Running": container.status == "running",
@@ -98,18 +141,13 @@ def _about_one(host: ShopHost, verb: str, asked: _Asked) -> Reply:
     }
     if container.health:
         state["Health"] = {"Status": container.health}
-    value = {
+    return {
         "Id": container.id,
         "Name": f"/{container.name}",
         "Image": docker_things.digest(host, container),
         "Config": {"Image": container.image, "Labels": container.labels},
         "State": state,
     }
-    try:
-        text = _one(asked.template, value) if asked.template else f"{json.dumps([value])}\n"
-    except _TemplateError as error:
-        return failed(64, f"template parsing error: {error}")
-    return Reply(0, text.encode())
 
 
 def _version(host: ShopHost) -> str:
@@ -179,6 +217,9 @@ def _look_up(expression: str, value: dict[str, Any]) -> Any:
     expression = expression.strip()
     if expression.startswith("json "):
         return json.dumps(_look_up(expression.removeprefix("json "), value))
+    if (indexed := _INDEX.fullmatch(expression)) is not None:
+        within = _look_up(indexed[1], value)
+        return within.get(indexed[2], "") if isinstance(within, dict) else ""
     if expression in value:
         return value[expression]
     if expression == ".":

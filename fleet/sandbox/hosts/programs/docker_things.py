@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from fleet.sandbox.agents.containers import Container
 from fleet.sandbox.hosts.shop_host import ShopHost
@@ -90,6 +91,21 @@ def find(host: ShopHost, wanted: str) -> Container | None:
     for container in host.containers.all():
         if container.name == wanted or (wanted and container.id.startswith(wanted)):
             return container
+    return None
+
+
+def image(host: ShopHost, wanted: str) -> dict[str, Any] | None:
+    """An image as ``docker image inspect`` shows it, by reference or by its id.
+
+    The sandbox takes an image's digest for its id, too.
+    """
+    for reference, cached in host.containers.images.all().items():
+        if wanted in {reference, cached.digest}:
+            name = reference.partition("@")[0]
+            head, colon, tag = name.rpartition(":")
+            repository = head if colon and "/" not in tag else name
+            digests = [f"{repository}@{cached.digest}"] if cached.digest else []
+            return {"Id": cached.digest, "RepoTags": [name], "RepoDigests": digests}
     return None
 
 
