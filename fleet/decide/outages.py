@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import zip_longest
 
 from fleet.model.drift import Connection, Spell
 from fleet.model.store_story import Outage
@@ -28,7 +29,7 @@ def outages_of(spells: Mapping[str, Sequence[Spell]], since: datetime) -> tuple[
 def _of_host(host: str, spells: Sequence[Spell]) -> list[Outage]:
     return [
         Outage(host, spell.connection, spell.since, _end(spell, then), spell.last_seen)
-        for spell, then in zip(spells, [*spells[1:], None], strict=True)
+        for spell, then in zip_longest(spells, spells[1:])
         if spell.connection is not Connection.CONNECTED
     ]
 
