@@ -81,6 +81,7 @@ def test_an_index_in_the_registry_is_pinned_with_its_platforms_and_sizes(
     assert (fact.reference, fact.source) == (TAGGED.reference, "ecr")
     assert fact.platforms == ("linux/arm64", "linux/amd64")
     assert fact.bytes == {"linux/arm64": 1202, "linux/amd64": 3002}
+    assert fact.manifests == (digest_of(ARM), digest_of(AMD))
 
 
 def push(ecr: Any, by_tag: Mapping[str, str]) -> None:

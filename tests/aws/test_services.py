@@ -390,6 +390,18 @@ def test_what_a_container_says_cannot_write_to_the_terminal(
     assert (seen.stopped_reason, seen.containers[0].reason) == ("]0;x", "[2Jgone")
 
 
+def test_a_task_tells_since_when_it_is_to_stop(canned: Canned, open_shard: Open) -> None:
+    both = [bodies.task(stoppingAt=1_790_000_000.5), bodies.task()]
+    canned.answers = [
+        reply({"taskArns": ["arn"]}),
+        reply({"taskArns": []}),
+        reply({"tasks": both}),
+    ]
+    seen = services.tasks(open_shard(), STORE, None).value
+    since = datetime.fromtimestamp(1_790_000_000.5, UTC)
+    assert {task.stopping_at for task in seen} == {since, None}
+
+
 def test_times_are_those_of_aws(shard: Shard, shops: Shops) -> None:
     shops.host()
     shops.create()

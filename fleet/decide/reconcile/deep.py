@@ -78,7 +78,9 @@ def _of_host(seen: _Probed) -> Iterator[Finding]:
             return
         mine = {t.arn: t for t in tasks.value if t.container_instance_arn == instance.arn}
         yield from _missing(seen, mine, tasks.at)
-        yield from _unknown(seen, {t.arn for t in tasks.value}, tasks.at)
+        # Tasks that are stopping are not listed with the others; ECS counts them as running.
+        if sum(t.last_status == "RUNNING" for t in mine.values()) >= instance.running_tasks:
+            yield from _unknown(seen, {t.arn for t in tasks.value}, tasks.at)
         yield from _old_images(seen, mine)
 
 

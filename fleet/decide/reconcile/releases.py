@@ -11,7 +11,7 @@ from fleet.decide.reconcile.case import StoreCase, made
 from fleet.decide.reconcile.commands import aws_command
 from fleet.decide.reconcile.service_case import ServiceCase, wanted_services
 from fleet.decide.spans import moment, span
-from fleet.decide.standing import TAG_PREVIOUS, is_moved_by_hand
+from fleet.decide.standing import is_moved_by_hand
 from fleet.model.drift import Background, Evidence, Finding, Owed, ShardSeen
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet
@@ -55,13 +55,10 @@ def _of_service(one: ServiceCase) -> Iterator[Finding]:
 
 
 def _is_by_hand(one: ServiceCase, service: ServiceState) -> bool:
-    contents = one.case.background.contents
+    """As a plan judges it; and what is nobody's, where the tag of what was sent is lost."""
     if not service.tags.get(TAG_CONTENT):
         return not one.runs
-    previous = service.tags.get(TAG_PREVIOUS, "")
-    if one.runs and previous and previous not in contents:
-        return False  # What ran before was not read, and may be what fleet set it back from.
-    return is_moved_by_hand(service, contents, one.wanted.content)
+    return is_moved_by_hand(service, one.case.background.contents, one.wanted.content)
 
 
 def _runs(one: ServiceCase, service: ServiceState) -> Evidence:

@@ -29,14 +29,17 @@ def returned(case: StoreCase) -> Returned | None:
         return None
     dark_since = min(host.memory.spells[-1].since for host in hosts)
     back_at = max(_back_at(case, host) for host in hosts)
-    away = span((back_at - dark_since).total_seconds())
-    parts = [*_tasks(case, hosts, dark_since, back_at), *_boots(case, dark_since)]
+    last_dark = max(host.memory.spells[-1].last_seen for host in hosts)
+    # Scans lie a night apart: it came back at some time since the last one that saw it dark.
+    most = "at most " if back_at - last_dark > REMEMBERED else ""
+    away = f"after {most}{span((back_at - dark_since).total_seconds())}"
+    parts = [*_tasks(case, hosts, dark_since, last_dark), *_boots(case, dark_since)]
     words = "; ".join(parts)
     return Returned(
         store=case.store.id,
         dark_since=dark_since,
         back_at=back_at,
-        words=f"after {away}: {words}" if words else f"after {away}",
+        words=f"{away}: {words}" if words else away,
         owes="; ".join(_owes(case)),
     )
 
@@ -53,7 +56,7 @@ def _back_at(case: StoreCase, host: HostCase) -> datetime:
 
 
 def _tasks(
-    case: StoreCase, hosts: Iterable[HostCase], dark_since: datetime, back_at: datetime
+    case: StoreCase, hosts: Iterable[HostCase], dark_since: datetime, last_dark: datetime
 ) -> Iterator[str]:
     tasks = case.seen.tasks
     if tasks is None:
@@ -64,7 +67,7 @@ def _tasks(
         return
     arns = {host.instance.arn for host in hosts if host.instance is not None}
     mine = [task for task in tasks.value if task.container_instance_arn in arns]
-    forgotten = tasks.at - back_at > REMEMBERED
+    forgotten = tasks.at - last_dark > REMEMBERED
     services = dict.fromkeys(one.service for one in case.wanted.services)
     services |= dict.fromkeys(task.service for task in mine if task.service)
     unsure = False

@@ -12,7 +12,7 @@ from fleet.model.observed import NotRead, Reading
 from fleet.model.services import TaskState
 from tests.decide import plans
 from tests.decide.reconcile import shop
-from tests.decide.reconcile.shop import ago, case, container, dark, task
+from tests.decide.reconcile.shop import ago, case, container, dark, host, task
 
 DIGEST = plans.NEW_IMAGE.rpartition("@")[2]
 OTHER = "sha256:" + "e" * 64
@@ -131,6 +131,11 @@ def test_a_container_whose_task_ecs_does_not_have_is_told_with_how_to_stop_it() 
     assert (found.code, found.subject) == ("CONTAINER_UNKNOWN", "t9/ingest")
     assert "label=com.amazonaws.ecs.task-arn=arn:aws:ecs:" in found.fix
     assert found.since == ago(days=3)
+
+
+def test_a_task_that_is_still_stopping_and_was_not_listed_is_not_unknown() -> None:
+    busy = host(instances=(plans.instance(running_tasks=2),))
+    assert found_in(probe(ran(), ran("t9")), task(), hosts=[busy]) == []
 
 
 def test_a_label_with_shell_words_in_it_does_not_reach_the_command() -> None:

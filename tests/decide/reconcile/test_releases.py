@@ -115,12 +115,6 @@ def test_an_older_revision_of_fleets_that_fleet_did_not_send_is_by_hand() -> Non
     assert only(found_in(service(shop.OLD, tags=tags))).code == "CHANGED_BY_HAND"
 
 
-def test_who_moved_it_stays_open_while_what_ran_before_was_not_read() -> None:
-    tags = {**SENT_OLD, "fleet:content": plans.NEW.content, "fleet:previous": plans.arn(40)}
-    found = only(found_in(service(shop.OLD, tags=tags), contents=shop.CONTENTS))
-    assert found.code == "RELEASE_PENDING"
-
-
 def test_a_hand_that_did_what_is_committed_is_no_finding() -> None:
     assert found_in(service(tags=SENT_OLD)) == []
 

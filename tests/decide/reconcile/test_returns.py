@@ -71,12 +71,12 @@ def test_what_ended_before_the_store_went_away_is_no_loss_of_it() -> None:
 
 
 def test_what_ecs_has_forgotten_is_said_to_be_forgotten() -> None:
-    later = back(connection=shop.spell(hours=3))
-    gone = Spell(Connection.DARK, ago(hours=31), ago(hours=4))
-    hosts = [replace(later, memory=HostMemory((gone,)))]
+    gone = Spell(Connection.DARK, ago(hours=31), ago(hours=24))
+    hosts = [back(connection=shop.spell(seconds=10), memory=HostMemory((gone,)))]
     told = story(again(started_at=ago(hours=2)), hosts=hosts)
-    assert told.words.endswith(
-        "started again 00:00Z; ECS has forgotten tasks that stopped more than an hour ago"
+    assert told.words == (
+        "after at most 30h59m: telemetry-amd64 started again 00:00Z; "
+        "ECS has forgotten tasks that stopped more than an hour ago"
     )
     assert "forgotten" not in story(again()).words
 
