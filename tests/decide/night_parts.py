@@ -29,17 +29,17 @@ HOST = ("store-042", "tel-1")
 
 
 def finding(code: str = "HOST_DARK", store: str = "store-042", **changes: Any) -> Finding:
-    place = {"account": "emea-prod", "region": "eu-west-1"}
     value = Finding(
         code=code,
         severity=Severity.MEDIUM,
         store=store,
         host="",
         subject="",
+        account="emea-prod",
+        region="eu-west-1",
         since=LAST_NIGHT,
         since_known=False,
         cause="for the test",
-        **place,
     )
     return replace(value, **changes)
 
