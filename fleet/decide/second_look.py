@@ -97,6 +97,9 @@ def with_lost(before: Nodes, after: Nodes) -> tuple[ManagedInstance, ...]:
 def seen_again(
     again: Reading[tuple[ContainerInstance, ...]], sure: frozenset[str]
 ) -> Reading[tuple[ContainerInstance, ...]] | None:
-    """The second look at those that are vouched for; None when it proves nothing of anybody."""
-    held = tuple(one for one in again.value if one.arn in sure)
-    return Reading(held, again.at) if held else None
+    """The second look, as far as it proves something; None when it does so of nobody.
+
+    Who is back is back; who is still away is told only when somebody vouches for its host.
+    """
+    told = tuple(one for one in again.value if one.agent_connected or one.arn in sure)
+    return Reading(told, again.at) if told else None

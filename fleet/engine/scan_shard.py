@@ -120,9 +120,9 @@ class _Reader:
         )
 
     def _read_store(self, store: Store, clusters: Clusters) -> None:
+        self._stores[store.id] = self._seen(store, clusters)
         # By the clock that is slept by, which need not be AWS's.
         self._looked_at[store.id] = self._wiring.clock.now()
-        self._stores[store.id] = self._seen(store, clusters)
         if len(self._stores) % self._per_line == 0:
             where = f"{self._question.account} {self._question.region}"
             self._note(f"{where}: read {len(self._stores)} of {len(self._question.stores)} stores")
