@@ -17,8 +17,8 @@ from fleet.model.secret import Secret
 
 #: Seconds for each answer of the server; RFC 5321 (4.5.3.2) allows minutes, and a night has them.
 TIMEOUT_S = 60.0
-#: First answer of the class that RFC 5321 (4.2.1) calls permanent; those below pass.
-_PERMANENT = 500
+#: Answers that RFC 5321 (4.2.1) calls transient. smtplib has -1 for one that is no answer at all.
+_TRANSIENT = range(400, 500)
 #: A server says the largest message it takes with this (RFC 1870), and refuses others so.
 _SIZE = "size"
 _TOO_LARGE = 552
@@ -103,7 +103,7 @@ def _failure(error: Exception, channel: MailChannel) -> NotDelivered:
         case smtplib.SMTPAuthenticationError(smtp_code=code):
             return NotDelivered(
                 f"{server} refused the login of {channel.user} ({code})",
-                passing=code < _PERMANENT,
+                passing=code in _TRANSIENT,
                 hint=f"check {channel.password_env} in the environment",
             )
         case smtplib.SMTPRecipientsRefused(recipients=refused):
@@ -111,7 +111,7 @@ def _failure(error: Exception, channel: MailChannel) -> NotDelivered:
             said = ", ".join(str(code) for code in sorted(codes))
             return NotDelivered(
                 f"{server} refused everybody whom it is for ({said})",
-                passing=max(codes, default=_PERMANENT) < _PERMANENT,
+                passing=all(code in _TRANSIENT for code in codes),
                 hint=f"correct `to` of {channel.name} in fleet.yaml",
             )
         case smtplib.SMTPSenderRefused(smtp_code=code):
@@ -122,25 +122,27 @@ def _failure(error: Exception, channel: MailChannel) -> NotDelivered:
         case smtplib.SMTPResponseException(smtp_code=code):
             return _answered(f"{server} refused to talk to us", code)
         case smtplib.SMTPServerDisconnected():
-            return NotDelivered(f"{server} closed the connection", passing=True)
+            return NotDelivered(
+                f"{server} hung up, or did not answer within {TIMEOUT_S:g} s", passing=True
+            )
         case ssl.SSLCertVerificationError():
             return NotDelivered(
                 f"{server} shows a certificate that is not to be trusted: {error.verify_message}",
                 hint="name the host as in its certificate; SSL_CERT_FILE names further authorities",
             )
-        case OSError():
-            words = error.strerror or type(error).__name__
-            return NotDelivered(f"{server} cannot be reached: {printable(words)}", passing=True)
         case smtplib.SMTPException():  # by now one that the standard library words itself
             hint = "its port for submission is 587; starttls: false is for servers without it"
             return NotDelivered(f"{server}: {printable(str(error))}", hint=hint)
+        case OSError():
+            words = error.strerror or type(error).__name__
+            return NotDelivered(f"{server} cannot be reached: {printable(words)}", passing=True)
         case _:
             return NotDelivered(f"{server}: {type(error).__name__}")
 
 
 def _answered(what: str, code: int, hint: str | None = None) -> NotDelivered:
     """What a server refused, with its number; its words may hold ours, and are left out."""
-    passing = code < _PERMANENT
+    passing = code in _TRANSIENT
     return NotDelivered(f"{what} ({code})", passing=passing, hint=None if passing else hint)
 
 
