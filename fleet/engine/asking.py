@@ -18,8 +18,8 @@ class Asker:
     """What an account and region has answered and refused so far. Thread-safe.
 
     A question that fails is ``NotRead``, never raised. Without credentials nothing more is asked;
-    a part that is denied or throttled, and a service that does not answer, are given up after
-    ``IN_A_ROW`` failures: 10,000 stores would be 10,000 times the same minute of retries.
+    a part that is denied, throttled or not answered, and a service that answers nothing, are given
+    up after ``IN_A_ROW`` failures: 10,000 stores would be 10,000 times the same minute of retries.
     """
 
     def __init__(self) -> None:
@@ -56,6 +56,7 @@ class Asker:
             self.give_up(why)
         elif isinstance(error, AwsUnreachable):
             self._count(service, why)
+            self._count(part, why)
         elif isinstance(error, AccessDenied | Throttled):
             self._count(part, why)
         return why
