@@ -63,11 +63,14 @@ class FindingRecords:
 
     def began_since(self, when: datetime) -> Mapping[tuple[str, str, str, str, str, str], int]:
         """How often each finding began since then, by ``Finding.key``."""
-        of = FINDINGS.c
-        key = of.code, of.account, of.region, of.store, of.host, of.subject
-        query = select(*key, func.count()).where(of.first_seen >= when).group_by(*key)
+        columns = [FINDINGS.c[name] for name in KEY]
+        query = select(*columns, func.count()).where(FINDINGS.c.first_seen >= when)
         with self._database.read() as connection:
-            return {row[:6]: row[6] for row in connection.execute(query).tuples()}
+            rows = connection.execute(query.group_by(*columns)).all()
+        return {
+            (code, account, region, store, host, subject): count
+            for code, account, region, store, host, subject, count in map(tuple, rows)
+        }
 
     def store_findings(self, store_id: str) -> tuple[PastFinding, ...]:
         """Every finding of a store that is kept, the one that began last first."""
