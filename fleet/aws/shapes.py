@@ -192,6 +192,7 @@ def activation_of(raw: Mapping[str, Any]) -> Activation:
         count=int(raw.get("RegistrationsCount", 0)),
         expires_at=expires_at,
         tags=tags_of(raw.get("Tags")),
+        created_at=utc(raw.get("CreatedDate")),
     )
 
 

@@ -204,14 +204,19 @@ def best_instance(instances: tuple[ContainerInstance, ...]) -> ContainerInstance
     RegisterContainerInstance is not idempotent, so one node may have several (containers-roadmap
     #1901, amazon-ecs-agent #782).
     """
-    return max(
-        instances,
-        key=lambda i: (
-            i.agent_connected,
-            i.registered_at.timestamp() if i.registered_at else 0.0,
-            i.arn,
-        ),
-    )
+    return max(instances, key=life_of_instance)
+
+
+def life_of_instance(instance: ContainerInstance) -> tuple[bool, float, str]:
+    """What tells a living container instance from others of its node: the greater, the livelier."""
+    registered = instance.registered_at.timestamp() if instance.registered_at else 0.0
+    return instance.agent_connected, registered, instance.arn
+
+
+def life_of_node(node: ManagedInstance) -> tuple[bool, float, str]:
+    """What tells a living node from others of its name: online first, then the last heard of."""
+    heard = node.last_ping_at.timestamp() if node.last_ping_at else 0.0
+    return node.ping is Ping.ONLINE, heard, node.id
 
 
 RULES: tuple[Rule, ...] = (

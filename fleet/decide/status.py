@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from fleet.decide.classify import best_instance
+from fleet.decide.classify import best_instance, life_of_node
 from fleet.decide.identity import activation_name
 from fleet.model.inventory import Host, Lifecycle, Store
 from fleet.model.observed import (
@@ -139,11 +139,7 @@ def _node(
     if isinstance(nodes, NotRead):
         return None
     named = [n for n in nodes.value if n.name == activation_name(host)]
-    return max(named, key=lambda n: (n.ping is Ping.ONLINE, _moment(n), n.id), default=None)
-
-
-def _moment(node: ManagedInstance) -> float:
-    return node.last_ping_at.timestamp() if node.last_ping_at else 0.0
+    return max(named, key=life_of_node, default=None)
 
 
 def _instances(

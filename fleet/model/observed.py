@@ -80,6 +80,7 @@ class Activation:
         count: how many did.
         expires_at: after that nobody can register with it.
         tags: flow to the nodes that register.
+        created_at: None where AWS did not say.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Activation:
     count: int
     expires_at: datetime
     tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
