@@ -68,6 +68,7 @@ class BareHost(Box):
         """``memory`` is what an earlier host of this id kept, by path."""
         self.answer: Callable[[str], tuple[int, str, str]] = _no_shell
         self.memory = {} if memory is None else memory
+        self.catalogue = images
         super().__init__(
             spec, folder, clock=clock, schedule=schedule, session_for=session_for, images=images
         )
@@ -150,6 +151,8 @@ class Chain:
         attributes: custom ones of a host, at most ten.
         tags: of a host's managed node and container instance.
         cluster_tags: of a host's cluster.
+        images_apart: whether each host has a catalogue of images of its own, ``host.catalogue``,
+            so that an image can be bad in several ways at once; else all have ``images``.
 
     Attributes:
         plane: the control plane, whose ``call`` is AWS.
@@ -170,6 +173,7 @@ class Chain:
         attributes: ValuesFor = lambda _: {},
         tags: ValuesFor = lambda _: {},
         cluster_tags: ValuesFor = lambda _: {},
+        images_apart: bool = False,
     ) -> None:
         self.clock = clock
         self.schedule = Schedule(clock)
@@ -189,7 +193,7 @@ class Chain:
                 clock=clock,
                 schedule=self.schedule,
                 session_for=lambda region: InProcessSession(self.plane, region),
-                images=self.images,
+                images=Catalogue() if images_apart else self.images,
             )
             for spec in specs
         }
