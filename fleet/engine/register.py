@@ -233,9 +233,9 @@ def _facts(visit: _Visit, host: Host, store: Store) -> HostFacts | Unread:
         visit.keep(host, traceback.format_exc())
         reason = f"a bug in fleet: {type(error).__name__}; its traceback is in the host's log"
         return Unread(HostClass.UNREACHABLE, reason, "")
-    wiring.records.observe(
-        host.store, host.name, "host", {"state": on_host_words(facts)}, at=wiring.clock.now()
-    )
+    # The machine's id tells a nightly scan of clones, which SSM and ECS cannot see.
+    said = {"state": on_host_words(facts), "machine_id": facts.machine_id}
+    wiring.records.observe(host.store, host.name, "host", said, at=wiring.clock.now())
     return facts
 
 

@@ -164,7 +164,7 @@ def _memory_of(
         if ledger == Ledger.INSTANCE.value:
             ids[key] = str(value.get("mi", "")), str(value.get("arn", ""))
         elif ledger == Ledger.HOST.value:
-            machines[key] = str(value["machine_id"])
+            machines[key] = str(value.get("machine_id", ""))
         else:
             known = spells[key]
             # The one before went on until this one began.

@@ -1,6 +1,7 @@
 """Registering shops as a person does, with boto3 as the witness of what was really done."""
 
 import json
+import re
 import signal
 from collections.abc import Callable
 
@@ -34,6 +35,7 @@ def test_everything_that_changed_the_shop_is_audited_with_who_and_why(
     with open_records(None, world.folder / ".fleet") as records:
         entries = records.audit_of(run_id)
         (run,) = [run for run in records.runs() if run.id == run_id]
+        remembered = records.scans.memory([shop], run.started_at).values()
 
     host = world.hosts(shop)[0].split("/")[1]
     mine = [entry.action for entry in entries if entry.host == host]
@@ -48,6 +50,8 @@ def test_everything_that_changed_the_shop_is_audited_with_who_and_why(
     assert all(":assumed-role/fleet-operator/" in entry.caller_arn for entry in entries)
     assert all(entry.why for entry in entries)
     assert (run.outcome, run.kind) == ("done", "register")
+    assert all(re.fullmatch("[0-9a-f]{32}", host.machine_id) for host in remembered)
+    assert len(remembered) == len(world.hosts(shop))
 
 
 def test_twice_is_a_no_op_that_says_why(world: World, store: TakeStore) -> None:
