@@ -13,7 +13,12 @@ from typer.core import TyperGroup
 from fleet import __version__
 from fleet.cli import (
     controller,
+    cron,
     doctor,
+    drift,
+    explain,
+    history,
+    hosts,
     installer,
     inventory,
     plan,
@@ -59,6 +64,11 @@ app = typer.Typer(
 )
 app.command("register")(register.register)
 app.command("status")(status.status)
+app.command("drift")(drift.drift)
+app.command("cron")(cron.cron)
+app.command("hosts")(hosts.hosts)
+app.command("history")(history.history)
+app.command("explain")(explain.explain)
 app.command("plan")(plan.plan)
 app.command("doctor")(doctor.doctor)
 app.command("validate")(validate.validate)

@@ -139,7 +139,7 @@ def changed(night: Night) -> str:
         ignored = f" ({len(night.ignored)} ignored, next expiry {expiry})"
     if is_first(night):
         found = many(len(night.findings), "finding")
-        return f"the first scan of this scope that is recorded: {found}{ignored}"
+        return f"nothing recorded to compare with: {found}{ignored}"
     parts = [f"+{count[Change.NEW]} {'finding' if count[Change.NEW] == 1 else 'findings'}"]
     parts += [f"{count[Change.WORSE]} worse"] if count[Change.WORSE] else []
     parts += [f"{count[Change.BETTER]} better"] if count[Change.BETTER] else []

@@ -39,7 +39,7 @@ def history_view(history: StoreHistory, width: int) -> RenderableType:
     if len(shown) < len(history.moments):
         parts.append(Text(f"{len(history.moments) - SHOWN:,} earlier ones: --json has all"))
     if shown:
-        columns = ("WHEN", "WHAT", "HOST", "FROM", "")
+        columns = ("WHEN", "WHAT", "HOST", "FROM", "WORDS")
         rows = [
             (
                 when(one.at, now),

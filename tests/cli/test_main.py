@@ -25,6 +25,10 @@ COMMANDS = [
     "plan",
     "rollout",
     "controller",
+    "drift",
+    "hosts",
+    "history",
+    "explain",
 ]
 
 
@@ -77,6 +81,10 @@ def test_the_version_is_the_changelogs() -> None:
         (["register", "store-042", "--host", "cam-9"], "hosts there: "),
         (["status", "--inventory", "nowhere"], "nowhere"),
         (["rollout", "staus"], "did you mean status, start"),
+        (["drift", "--jitter", "soon"], "'soon' is no time"),
+        (["drift", "--notify"], "names nobody to tell"),
+        (["explain", "TWINS"], "did you mean TWIN?"),
+        (["explain", "store-042", "cam-9"], "hosts there: "),
         (["rollout", "--detach"], "no controller is alive"),
     ],
 )

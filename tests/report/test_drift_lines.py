@@ -75,7 +75,7 @@ def test_of_a_first_scan_nothing_is_called_new_since_last_night() -> None:
     night = nights.night(40, nights=1)
 
     assert changed(replace(night, ignored=())) == (
-        f"the first scan of this scope that is recorded: {len(night.findings)} findings"
+        f"nothing recorded to compare with: {len(night.findings)} findings"
     )
 
 

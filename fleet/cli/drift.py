@@ -1,0 +1,102 @@
+"""``fleet drift``: the nightly scan; reads, compares, tells, and changes nothing in shops."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleet.cli.options import (
+    DEFAULT_INVENTORY,
+    AllOption,
+    InventoryOption,
+    JsonOption,
+    RingOption,
+    StoresArgument,
+    WhereOption,
+)
+from fleet.model.drift_settings import Severity
+
+
+class Format(StrEnum):
+    """How a night is written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "md"
+    HTML = "html"
+
+
+def drift(
+    stores: StoresArgument = None,
+    where: WhereOption = "",
+    ring: RingOption = "",
+    every: AllOption = False,
+    digests: Annotated[
+        bool,
+        typer.Option(
+            "--digests", help="Also compare the images that tasks run; 1 to 2 calls more per store."
+        ),
+    ] = False,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Also ask the hosts: containers, disk, temperature, clock."),
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="DIR",
+            help="Write drift-DATE.html, .md and .json there, and latest.html, .md and .json.",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="What goes to stdout.")] = Format.TABLE,
+    json: JsonOption = False,
+    fail_on: Annotated[
+        Severity | None,
+        typer.Option(
+            "--fail-on",
+            help="Least severity that ends with 3; without it what fleet.yaml says.",
+            show_default=False,
+        ),
+    ] = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Tell the channels of fleet.yaml's notify: of it.")
+    ] = False,
+    jitter: Annotated[
+        str,
+        typer.Option(
+            "--jitter",
+            metavar="TIME",
+            help="Begin after a random time of at most so long, as 10m.",
+            show_default=False,
+        ),
+    ] = "",
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Compare the inventory with ECS and SSM, and say what differs, since when, and what to do.
+
+    Without words it is about the whole fleet. What could not be read comes first, and nothing is
+    called healthy or resolved for lack of data. Reports of the same folder are kept as long as
+    fleet.yaml's drift.keep_days says.
+
+    Exit codes: 0 all was read and nothing is at or above --fail-on; 3 something is; 1 something
+    could not be read, written or told (a partial result; wins over 3); 2 wrong words or files; 5
+    another scan is under way; 130 interrupted.
+    """
+    from fleet.cli.drifting import Asked, run_drift
+    from fleet.cli.selecting import choice_of
+
+    asked = Asked(
+        choice=choice_of(stores, where, ring, every),
+        digests=digests,
+        deep=deep,
+        report=report,
+        form=Format.JSON if json else form,
+        fail_on=fail_on,
+        notify=notify,
+        jitter=jitter,
+        inventory=inventory,
+    )
+    raise typer.Exit(run_drift(asked))

@@ -1,0 +1,241 @@
+"""A night from its words to its exit code. Imported when it runs, never for help."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TextIO, cast
+
+from rich.console import Console
+
+from fleet.cli.drift import Format
+from fleet.cli.planning import notes_to
+from fleet.cli.report_folder import ReportFolder, folder_words
+from fleet.cli.rollout_looking import seconds_of
+from fleet.cli.selecting import stores_to_show
+from fleet.cli.stopping import leaves_at_once, stops_safely
+from fleet.cli.streams import Talk, let_go
+from fleet.cli.wiring import command_line, open_wiring
+from fleet.decide.budget import call_share
+from fleet.decide.selection import Choice, describe
+from fleet.engine.scan import ScanRequest, scan
+from fleet.engine.wiring import Wiring
+from fleet.errors import FleetError, UsageError
+from fleet.model.drift_settings import Severity
+from fleet.model.night import Change, Night
+from fleet.model.printable import many
+from fleet.report.drift import night_view
+from fleet.report.drift_document import document_text
+from fleet.report.drift_lines import is_complete
+from fleet.report.drift_markdown import night_markdown
+from fleet.report.screen import console_for
+from fleet.report.times import span
+
+#: Exit code of a night with findings that matter.
+FOUND = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of the command, as its options explain them."""
+
+    choice: Choice
+    inventory: Path
+    digests: bool = False
+    deep: bool = False
+    report: Path | None = None
+    form: Format = Format.TABLE
+    fail_on: Severity | None = None
+    notify: bool = False
+    jitter: str = ""
+
+
+def run_drift(asked: Asked) -> int:
+    """``fleet drift``; returns the exit code.
+
+    Raises:
+        UsageError: a word means nothing; nothing was read.
+        Locked: another scan is under way.
+        Interrupted: somebody ended it before anything was recorded.
+    """
+    talk = console_for(cast("TextIO", Talk(sys.stderr)))
+    wiring = open_wiring(asked.inventory, listen=notes_to(talk))
+    request = _request(wiring, asked)
+    longest = seconds_of(asked.jitter) if asked.jitter else 0.0
+    if asked.notify and not wiring.fleet.channels:
+        raise UsageError(
+            "--notify, but the inventory names nobody to tell",
+            hint="write down channels in fleet.yaml under notify:",
+        )
+    aside = _Aside(wiring, asked, talk)
+    with leaves_at_once(lambda: "interrupted; nothing was read"):
+        aside.probe()
+        _wait(wiring, longest, asked.jitter, talk)
+    again = " ".join(filter(None, ("fleet drift", describe(asked.choice))))
+    with stops_safely(wiring.stop, resume=again, first="what is being read is let go"):
+        night = scan(wiring, request)
+    with leaves_at_once(lambda: "interrupted; the scan is recorded, and `fleet hosts` shows it"):
+        told = Rendered(night, wiring.clock.now())
+        gone = _shown(told, asked.form)
+        page = aside.write(told)
+        aside.tell(told)
+    least = asked.fail_on or wiring.fleet.drift.fail_on
+    code = exit_code(night, least, aside.problems)
+    talk.print(ending_words(night, code, least, aside.problems))
+    if page is not None:
+        # Where stdout holds a document, the path is no part of it.
+        out = talk if asked.form is not Format.TABLE or gone else console_for(sys.stdout)
+        out.print(str(page), soft_wrap=True)
+    if gone:
+        raise BrokenPipeError
+    return code
+
+
+def exit_code(night: Night, fail_on: Severity, problems: Iterable[str]) -> int:
+    """1 when something is not known or was not told, 3 when something was found, else 0."""
+    if any(problems) or not is_complete(night):
+        return FleetError.exit_code
+    return FOUND if _heavy(night, fail_on) else 0
+
+
+def ending_words(night: Night, code: int, fail_on: Severity, problems: Iterable[str]) -> str:
+    """Why the command ends as it does, in one line."""
+    if code == FOUND:
+        words = many(_heavy(night, fail_on), "finding")
+        return f"exit 3: {words} of severity {fail_on.value} or more"
+    if code == 0:
+        below = f", {many(len(night.findings), 'finding')} below {fail_on.value}"
+        verified = f"exit 0: verified {night.totals.verified:,} of {night.totals.open:,}"
+        return verified + (below if night.findings else "")
+    why = [] if is_complete(night) else ["not everything could be read"]
+    return f"exit 1 (partial): {'; '.join([*why, *problems])}"
+
+
+def _heavy(night: Night, least: Severity) -> int:
+    return sum(
+        told.finding.severity.rank >= least.rank and told.change is not Change.NOT_VERIFIED
+        for told in night.findings
+    )
+
+
+def _request(wiring: Wiring, asked: Asked) -> ScanRequest:
+    choice = asked.choice
+    stores = stores_to_show(wiring.fleet, choice)
+    whole = len(stores) == len(wiring.fleet.stores)
+    return ScanRequest(
+        stores=stores,
+        # However the whole fleet was chosen, it is the same scope in another night.
+        selection="" if whole else describe(choice),
+        digests=asked.digests,
+        deep=asked.deep,
+        share=call_share(os.environ.get("FLEET_CALL_SHARE")),
+        whole=whole,
+        command=command_line(),
+    )
+
+
+def _wait(wiring: Wiring, longest: float, typed: str, talk: Console) -> None:
+    if longest > 0:
+        wait = secrets.SystemRandom().uniform(0, longest)
+        talk.print(f"begins in {span(wait)} (--jitter {typed})")
+        wiring.clock.sleep(wait)
+
+
+class Rendered:
+    """A night in every form; the page is made once, when it is wanted: it takes its time."""
+
+    def __init__(self, night: Night, now: datetime) -> None:
+        self.night = night
+        self.now = now
+        self._page = ""
+
+    def page(self) -> str:
+        """The HTML page."""
+        if not self._page:
+            from fleet.report.page import page_of
+
+            self._page = page_of(self.night, self.now)
+        return self._page
+
+    def pieces(self, form: Format) -> Iterable[str]:
+        """The text of a form but the table, in pieces."""
+        match form:
+            case Format.JSON:
+                return document_text(self.night)
+            case Format.MARKDOWN:
+                return (night_markdown(self.night, self.now),)
+            case _:
+                return (self.page(),)
+
+
+class _Aside:
+    """What is done beside showing the night: reports and messages, and what went wrong there."""
+
+    def __init__(self, wiring: Wiring, asked: Asked, talk: Console) -> None:
+        self.problems: list[str] = []
+        self._wiring = wiring
+        self._notify = asked.notify
+        self._folder = ReportFolder(asked.report) if asked.report is not None else None
+        self._talk = talk
+
+    def probe(self) -> None:
+        """Say before the scan that a report could not be written after it."""
+        problem = self._folder.problem() if self._folder is not None else ""
+        if problem:
+            self._talk.print(f"{problem}; the scan goes on, and its results go to stdout")
+
+    def write(self, told: Rendered) -> Path | None:
+        """Write the report, where one is wanted; returns the path of its page."""
+        folder = self._folder
+        if folder is None:
+            return None
+        told.page()  # before any file is opened: what goes wrong there is not the folder's fault
+        parts = {form.value: partial(told.pieces, form) for form in Format}
+        try:
+            page = folder.write(told.night.scan.started_at, parts)
+        except OSError as error:
+            self._went_wrong(folder_words(error, folder.path))
+            return None
+        folder.prune(told.now - timedelta(days=self._wiring.fleet.drift.keep_days))
+        return page
+
+    def tell(self, told: Rendered) -> None:
+        """Tell the channels, where that is wanted."""
+        if not self._notify:
+            return
+        from fleet.cli.senders import senders_for
+        from fleet.engine.telling import tell
+        from fleet.report.drift_mail import message_of
+
+        problems = tell(
+            self._wiring,
+            told.night,
+            lambda night, least: message_of(night, told.now, least),
+            told.page().encode(),
+            senders_for(self._wiring),
+        )
+        for problem in problems:
+            self._went_wrong(problem)
+
+    def _went_wrong(self, problem: str) -> None:
+        self._talk.print(problem)
+        self.problems.append(problem)
+
+
+def _shown(told: Rendered, form: Format) -> bool:
+    """Print the night; True when nobody reads it any more, which must not stop the reports."""
+    try:
+        if form is Format.TABLE:
+            console = console_for(sys.stdout)
+            console.print(night_view(told.night, told.now, console.width))
+        else:
+            sys.stdout.writelines(told.pieces(form))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        let_go(sys.stdout)
+        return True
+    return False

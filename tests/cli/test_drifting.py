@@ -1,0 +1,204 @@
+"""A night from its words to its exit code, with a scan that is made up."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.cli import drifting
+from fleet.cli.drift import Format
+from fleet.cli.drifting import FOUND, Asked, ending_words, exit_code, run_drift
+from fleet.decide.selection import Choice
+from fleet.engine.scan import ScanRequest
+from fleet.engine.wiring import Wiring
+from fleet.errors import Locked, UsageError
+from fleet.model.drift_settings import Severity
+from fleet.model.night import Change, Night
+from tests import nights
+
+INVENTORY = Path(__file__).resolve().parents[2] / "inventory"
+CLEAN = nights.clean_night()
+FULL = nights.night(40, unread=False)
+PARTIAL = nights.night(40)
+
+
+@pytest.fixture
+def scans(monkeypatch: pytest.MonkeyPatch, desk: Path) -> list[ScanRequest]:
+    """What was asked for; the scan finds a full night."""
+    made: list[ScanRequest] = []
+
+    def scan(_wiring: Wiring, request: ScanRequest) -> Night:
+        made.append(request)
+        return FULL
+
+    monkeypatch.setattr(drifting, "scan", scan)
+    return made
+
+
+def asked(**words: Any) -> Asked:
+    return Asked(**{"choice": Choice(), "inventory": INVENTORY, **words})
+
+
+def only(night: Night, *severities: Severity, change: Change = Change.SAME) -> Night:
+    """The same night with findings of just these severities."""
+    one = night.findings[0]
+    told = [
+        replace(one, change=change, finding=replace(one.finding, severity=severity))
+        for severity in severities
+    ]
+    return replace(night, findings=tuple(told))
+
+
+def test_a_clean_night_ends_with_0() -> None:
+    assert exit_code(CLEAN, Severity.INFO, ()) == 0
+    assert ending_words(CLEAN, 0, Severity.LOW, ()) == "exit 0: verified 20 of 20"
+
+
+def test_a_finding_at_the_limit_ends_with_3_and_one_below_it_does_not() -> None:
+    night = only(FULL, Severity.LOW)
+
+    assert exit_code(night, Severity.LOW, ()) == FOUND
+    assert (
+        ending_words(night, FOUND, Severity.LOW, ()) == "exit 3: 1 finding of severity low or more"
+    )
+    assert exit_code(night, Severity.MEDIUM, ()) == 0
+    assert ending_words(night, 0, Severity.MEDIUM, ()).endswith(", 1 finding below medium")
+
+
+def test_what_could_not_be_read_wins_over_what_was_found() -> None:
+    assert exit_code(PARTIAL, Severity.LOW, ()) == 1
+    assert (
+        ending_words(PARTIAL, 1, Severity.LOW, ())
+        == "exit 1 (partial): not everything could be read"
+    )
+
+
+def test_what_could_not_be_written_or_told_wins_too() -> None:
+    assert exit_code(FULL, Severity.LOW, ["mail was not told"]) == 1
+    words = ending_words(FULL, 1, Severity.LOW, ["mail was not told"])
+    assert words == "exit 1 (partial): mail was not told"
+
+
+def test_stores_that_are_not_verified_are_enough_to_be_partial() -> None:
+    count = replace(CLEAN.totals, not_verified=1)
+
+    assert exit_code(replace(CLEAN, totals=count), Severity.LOW, ()) == 1
+
+
+def test_the_whole_fleet_is_the_same_scope_however_it_was_chosen(
+    scans: list[ScanRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_drift(asked())
+    run_drift(asked(choice=Choice(all=True)))
+
+    assert [(one.selection, one.whole) for one in scans] == [("", True), ("", True)]
+    assert capsys.readouterr().out.startswith("fleet drift shops, night of 23 Nov 2026\n")
+
+
+def test_a_part_of_the_fleet_is_a_scope_of_its_own(scans: list[ScanRequest]) -> None:
+    run_drift(asked(choice=Choice(stores=("store-042",)), digests=True, deep=True))
+
+    [one] = scans
+    assert (one.selection, one.whole, one.digests, one.deep) == ("store-042", False, True, True)
+    assert [store.id for store in one.stores] == ["store-042"]
+
+
+@pytest.mark.usefixtures("scans")
+def test_json_is_all_that_goes_to_stdout(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = run_drift(asked(form=Format.JSON, report=tmp_path / "out"))
+
+    said = capsys.readouterr()
+    assert json.loads(said.out)["kind"] == "fleet.drift"
+    assert code == FOUND
+    assert said.err.splitlines()[-1] == str(tmp_path / "out" / "drift-2026-11-23T0331Z.html")
+
+
+@pytest.mark.usefixtures("scans")
+def test_a_report_is_written_in_three_forms_and_its_page_named_last(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "a folder" / "reports"
+
+    run_drift(asked(report=out))
+
+    assert capsys.readouterr().out.splitlines()[-1] == str(out / "drift-2026-11-23T0331Z.html")
+    assert json.loads((out / "latest.json").read_text())["version"] == 1
+    assert (out / "latest.md").read_text().startswith("# fleet drift shops")
+    assert "<!DOCTYPE html>" in (out / "latest.html").read_text()
+
+
+@pytest.mark.usefixtures("scans")
+def test_a_folder_that_cannot_be_written_is_said_first_and_last_and_hides_no_result(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    taken = tmp_path / "out"
+    taken.write_text("a file")
+
+    code = run_drift(asked(report=taken))
+
+    said = capsys.readouterr()
+    assert code == 1
+    assert said.err.startswith("no report can be written: ")
+    assert said.err.splitlines()[-1].startswith("exit 1 (partial): no report can be written: ")
+    assert "DO FIRST" in said.out
+
+
+def test_old_reports_are_dropped_and_others_stay(scans: list[ScanRequest], tmp_path: Path) -> None:
+    (tmp_path / "drift-2020-01-01T0000Z.html").write_text("old")
+    (tmp_path / "notes.html").write_text("mine")
+
+    run_drift(asked(report=tmp_path))
+
+    assert scans
+    assert not (tmp_path / "drift-2020-01-01T0000Z.html").exists()
+    assert (tmp_path / "notes.html").exists()
+
+
+def test_reports_are_written_though_nobody_reads_stdout(
+    monkeypatch: pytest.MonkeyPatch, scans: list[ScanRequest], tmp_path: Path
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        with pytest.raises(BrokenPipeError):
+            run_drift(asked(form=Format.MARKDOWN, report=tmp_path))
+
+    assert scans
+    assert (tmp_path / "latest.html").exists()
+
+
+def test_nobody_to_tell_is_said_before_anything_is_read(scans: list[ScanRequest]) -> None:
+    with pytest.raises(UsageError, match="names nobody to tell"):
+        run_drift(asked(notify=True))
+
+    assert scans == []
+
+
+def test_a_wrong_time_is_said_before_anything_is_read(scans: list[ScanRequest]) -> None:
+    with pytest.raises(UsageError, match="'soon' is no time"):
+        run_drift(asked(jitter="soon"))
+
+    assert scans == []
+
+
+@pytest.mark.usefixtures("scans")
+def test_jitter_waits_no_longer_than_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    run_drift(asked(jitter="0.01s"))
+
+    assert "begins in 0s (--jitter 0.01s)" in capsys.readouterr().err
+
+
+def test_a_second_run_is_told_who_is_at_it(monkeypatch: pytest.MonkeyPatch, desk: Path) -> None:
+    def locked(_wiring: Wiring, _request: ScanRequest) -> Night:
+        raise Locked("fleet drift on host, pid 1, works on drift since then")
+
+    monkeypatch.setattr(drifting, "scan", locked)
+
+    with pytest.raises(Locked):
+        run_drift(asked())
