@@ -4,12 +4,13 @@ Rules say nothing of what they cannot see, as the tasks of a host that is away. 
 night before that is missing for such a reason is not resolved.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fleet.decide.reconcile import host_codes
 from fleet.decide.reconcile import service_codes as codes
-from fleet.model.drift import Connection, Finding, HostMemory, Spell, Wanted
+from fleet.model.drift import Connection, Finding, ShardSeen, Spell, Wanted
+from fleet.model.observed import NotRead
 
 #: Seen in tasks, which are read to compare digests.
 OF_TASKS = frozenset(
@@ -57,7 +58,7 @@ class Looked:
         digests: whether tasks were read to compare image digests.
         deep: whether hosts were asked.
         connections: by (store, host), where that is certain.
-        memory: likewise, of hosts that were ever seen; one that never was hides nothing.
+        known: hosts that SSM and ECS both know, so that they are connected somehow.
         hosts: names of the hosts of each store in scope.
         wanted: by store id; what a rollout is at work on is told by nobody.
     """
@@ -65,7 +66,7 @@ class Looked:
     digests: bool
     deep: bool
     connections: Mapping[tuple[str, str], Spell] = field(default_factory=dict)
-    memory: Mapping[tuple[str, str], HostMemory] = field(default_factory=dict)
+    known: Collection[tuple[str, str]] = frozenset()
     hosts: Mapping[str, Collection[str]] = field(default_factory=dict)
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
 
@@ -80,22 +81,39 @@ class Looked:
         if wanted is not None and finding.subject in wanted.rolling:
             return False
         if code in OF_CONNECTED:
-            return self._known(finding) <= {Connection.CONNECTED}
+            return self._connections(finding) <= {Connection.CONNECTED}
         if code in OF_CONNECTIONS:
-            known = self._known(finding)
+            hows = self._connections(finding)
             # One host that is there is enough to know that a site is not dark.
-            return None not in known or bool(known - {None, Connection.DARK})
+            return None not in hows or bool(hows - {None, Connection.DARK})
         return True
 
-    def _known(self, finding: Finding) -> set[Connection | None]:
+    def _connections(self, finding: Finding) -> set[Connection | None]:
         """How the finding's hosts are connected; None for one of which nobody can say it now."""
-        known: set[Connection | None] = set()
+        hows: set[Connection | None] = set()
         for name in self.hosts.get(finding.store, ()):
             key = finding.store, name
             if finding.host not in {"", name}:
                 continue
             if key in self.connections:
-                known.add(self.connections[key].connection)
-            elif key in self.memory and self.memory[key].spells:
-                known.add(None)
-        return known
+                hows.add(self.connections[key].connection)
+            elif key in self.known:
+                hows.add(None)
+        return hows
+
+
+def known_to_both(
+    ids: Mapping[tuple[str, str], tuple[str, str]], shards: Iterable[ShardSeen]
+) -> frozenset[tuple[str, str]]:
+    """Hosts that SSM and ECS both know; one that only ECS knows is wrong in another way.
+
+    Args:
+        ids: ``mi-`` id and container instance ARN by (store, host), of hosts that ECS knows.
+    """
+    nodes = {
+        node.id
+        for shard in shards
+        if not isinstance(shard.nodes, NotRead)
+        for node in shard.nodes.value
+    }
+    return frozenset(host for host, (node, _arn) in ids.items() if node in nodes)

@@ -15,7 +15,7 @@ from fleet.aws.sharing import Shared
 from fleet.decide.budget import DEFAULT_SHARE
 from fleet.decide.host_ids import ids_of, online_nodes, with_probes
 from fleet.decide.least_calls import ShardSize, least_calls, least_seconds
-from fleet.decide.looked import Looked
+from fleet.decide.looked import Looked, known_to_both
 from fleet.decide.nights import night_of
 from fleet.decide.reconcile.service_case import deadlines
 from fleet.decide.reconcile.table import reconcile
@@ -266,6 +266,7 @@ class _Scanning:
         request, fleet = self._request, self._wiring.fleet
         found = reconcile(fleet, read.shards, read.wanted, read.background)
         reconciled = with_unread(found, read.revisions)
+        ids = ids_of(request.stores, read.shards)
         changes = compared(
             reconciled.findings,
             read.past,
@@ -277,6 +278,7 @@ class _Scanning:
                 digests=self._digests,
                 deep=request.deep,
                 connections=reconciled.connections,
+                known=known_to_both(ids, read.shards),
                 hosts={one.id: [host.name for host in one.hosts] for one in request.stores},
                 wanted=read.wanted,
             ),
@@ -291,7 +293,7 @@ class _Scanning:
             complete=not reconciled.unread,
         )
         self._check()
-        self._records.keep(done, changes, reconciled, ids_of(request.stores, read.shards))
+        self._records.keep(done, changes, reconciled, ids)
         return night_of(
             fleet=fleet,
             scope=request.stores,

@@ -5,12 +5,20 @@ from typing import Any
 
 import pytest
 
-from fleet.decide.looked import OF_CONNECTIONS, OF_CONTAINERS, OF_PROBES, OF_TASKS, Looked
+from fleet.decide.looked import (
+    OF_CONNECTIONS,
+    OF_CONTAINERS,
+    OF_PROBES,
+    OF_TASKS,
+    Looked,
+    known_to_both,
+)
 from fleet.decide.reconcile import deep, digests
 from fleet.decide.reconcile import service_codes as codes
-from fleet.model.drift import Connection, HostMemory, Wanted
+from fleet.model.drift import Connection, ShardSeen, Wanted
+from fleet.model.observed import ManagedInstance, NotRead, Reading
 from tests import build
-from tests.decide.night_parts import HOST, LAST_NIGHT, finding, remembered, spell
+from tests.decide.night_parts import HOST, LAST_NIGHT, finding, spell
 
 HOSTS = {"store-042": ("tel-1",)}
 CONNECTED = {HOST: spell(Connection.CONNECTED, LAST_NIGHT)}
@@ -65,15 +73,12 @@ def test_another_host_that_is_away_hides_nothing_of_this_one() -> None:
 
 
 def test_a_host_of_which_nobody_can_say_how_it_is_connected_hides_what_runs_there() -> None:
-    memory = {HOST: remembered(spell(Connection.CONNECTED, LAST_NIGHT))}
-    assert not looked(connections={}, memory=memory).sees(finding("TASKS_SHORT"))
+    assert not looked(connections={}, known={HOST}).sees(finding("TASKS_SHORT"))
 
 
-@pytest.mark.parametrize("memory", [{}, {HOST: HostMemory()}])
-def test_a_host_that_was_never_seen_hides_nothing(
-    memory: dict[tuple[str, str], HostMemory],
-) -> None:
-    assert looked(connections={}, memory=memory).sees(finding("TASKS_SHORT"))
+@pytest.mark.parametrize("code", ["TASKS_SHORT", "HOST_DARK"])
+def test_a_host_that_is_not_there_hides_nothing(code: str) -> None:
+    assert looked(connections={}).sees(finding(code, host="tel-1"))
 
 
 def test_a_host_that_has_left_the_inventory_hides_nothing() -> None:
@@ -86,12 +91,9 @@ def test_what_a_rollout_is_at_work_on_is_not_seen() -> None:
     assert looked(wanted=wanted).sees(finding("RELEASE_PENDING", subject="telemetry-amd64"))
 
 
-UNCERTAIN = {HOST: remembered(spell(Connection.DARK, LAST_NIGHT))}
-
-
 @pytest.mark.parametrize("code", sorted(OF_CONNECTIONS))
 def test_an_outage_is_not_over_before_its_end_has_held(code: str) -> None:
-    seen = looked(connections={}, memory=UNCERTAIN)
+    seen = looked(connections={}, known={HOST})
     assert not seen.sees(finding(code))
     assert not seen.sees(finding(code, host="tel-1"))
 
@@ -99,18 +101,26 @@ def test_an_outage_is_not_over_before_its_end_has_held(code: str) -> None:
 @pytest.mark.parametrize("how", list(Connection))
 def test_how_a_host_is_connected_for_certain_is_seen(how: Connection) -> None:
     connections = {HOST: spell(how, LAST_NIGHT)}
-    assert looked(connections=connections, memory=UNCERTAIN).sees(
-        finding("HOST_DARK", host=HOST[1])
-    )
+    assert looked(connections=connections, known={HOST}).sees(finding("HOST_DARK", host=HOST[1]))
 
 
 def test_a_site_with_one_host_that_is_there_is_not_dark_whatever_the_other_one_is() -> None:
-    memory = {**UNCERTAIN, ("store-042", "cam-1"): remembered()}
-    connections = {("store-042", "cam-1"): CONNECTED[HOST]}
-    two = looked(connections=connections, memory=memory, hosts={"store-042": ("cam-1", "tel-1")})
+    other = ("store-042", "cam-1")
+    hosts = {"store-042": ("cam-1", "tel-1")}
+    two = looked(connections={other: CONNECTED[HOST]}, known={HOST, other}, hosts=hosts)
     assert two.sees(finding("SITE_DARK"))
     assert not two.sees(finding("HOST_DARK", host="tel-1"))
 
 
 def test_what_is_of_no_store_hangs_on_no_host() -> None:
-    assert looked(connections={}, memory=UNCERTAIN).sees(finding("SSM_TIER", ""))
+    assert looked(connections={}, known={HOST}).sees(finding("SSM_TIER", ""))
+
+
+def test_a_host_is_known_to_both_where_ssm_has_the_node_that_ecs_names() -> None:
+    nothing = NotRead("not asked for")
+    nodes: Reading[tuple[ManagedInstance, ...]] = Reading((build.node(),), LAST_NIGHT)
+    shard = ShardSeen("emea-prod", "eu-west-1", nothing, nodes, nothing, nothing, nothing, {})
+    unread = replace(shard, nodes=nothing)
+    ids = {HOST: (build.MI, "arn"), ("store-042", "cam-1"): ("mi-gone", "arn")}
+    assert known_to_both(ids, [shard, unread]) == {HOST}
+    assert known_to_both(ids, [unread]) == frozenset()
