@@ -21,6 +21,8 @@ from fleet.cli.stopping import leaves_at_once, stops_safely
 from fleet.cli.streams import Talk, let_go
 from fleet.cli.wiring import command_line, open_wiring
 from fleet.decide.budget import call_share
+from fleet.decide.ignore_rules import problems_of
+from fleet.decide.reconcile.catalogue import CATALOGUE
 from fleet.decide.selection import Choice, describe
 from fleet.engine.scan import ScanRequest, scan
 from fleet.engine.wiring import Wiring
@@ -71,6 +73,9 @@ def run_drift(asked: Asked) -> int:
             "--notify, but the inventory names nobody to tell",
             hint="write down channels in fleet.yaml under notify:",
         )
+    for problem in problems_of(wiring.fleet.ignores, CATALOGUE, wiring.clock.now()):
+        # A rule that is about nothing hides nothing: no reason to go a night without a report.
+        talk.print(f"note: {problem}")
     aside = _Aside(wiring, asked, talk)
     with leaves_at_once(lambda: "interrupted; nothing was read"):
         aside.probe()

@@ -43,6 +43,7 @@ def validate(
     try:
         fleet = load_fleet(inventory)
         problems += _host_problems(fleet)
+        problems += _ignore_problems(fleet)
         # Templates are only worth rendering for an inventory that is right.
         rendered, notes = _release_problems(fleet, problems)
         renderings = counted(rendered, "task definition")
@@ -61,6 +62,15 @@ def validate(
     if problems:
         typer.echo(f"{counted(len(problems), 'problem')} in {inventory}", err=True)
         raise typer.Exit(2)
+
+
+def _ignore_problems(fleet: "Fleet") -> "tuple[Problem, ...]":
+    """Rules that ignore what is no finding, or for longer than anybody remembers why."""
+    from fleet.decide.ignore_rules import problems_of
+    from fleet.decide.reconcile.catalogue import CATALOGUE
+    from fleet.model.clock import SystemClock
+
+    return problems_of(fleet.ignores, CATALOGUE, SystemClock().now())
 
 
 def _release_problems(fleet: "Fleet", problems: "list[Problem]") -> tuple[int, list[str]]:

@@ -179,3 +179,21 @@ def test_tags_of_a_template_are_refused(example: Path) -> None:
     template.write_text(template.read_text() + "tags: [{key: a, value: b}]\n")
 
     assert "fleet tags what it registers" in run("--inventory", str(example)).stderr
+
+
+def test_a_rule_that_ignores_what_is_no_finding_is_a_problem(example: Path) -> None:
+    (example / "ignores.yaml").write_text(
+        "ignores:\n"
+        "  - {codes: SITE_DRAK, until: 2020-01-31, reason: x}\n"
+        "  - {codes: SITE_DARK, until: 2120-01-31, reason: x}\n"
+    )
+
+    result = run("--inventory", str(example))
+
+    assert result.exit_code == 2
+    first, second, end = result.stderr.splitlines()
+    assert first.endswith(
+        'ignores.yaml:2: codes there is no finding "SITE_DRAK" (did you mean "SITE_DARK"?)'
+    )
+    assert "ignores.yaml:3: until 2120-02-01 is more than a year away" in second
+    assert end == f"2 problems in {example}"

@@ -1,0 +1,34 @@
+"""Do the rules of ``ignores.yaml`` mean something, and for how long may they hold?"""
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from fleet.errors import Problem
+from fleet.model.drift_settings import Ignore
+
+#: Longest time ahead; after it somebody has to say again that this is let be.
+LONGEST = timedelta(days=366)
+
+
+def problems_of(
+    rules: Iterable[Ignore], codes: Collection[str], now: datetime
+) -> tuple[Problem, ...]:
+    """What is wrong with rules beyond how they are written.
+
+    Args:
+        codes: of the catalogue of findings.
+    """
+    return tuple(problem for rule in rules for problem in _wrong(rule, codes, now))
+
+
+def _wrong(rule: Ignore, codes: Collection[str], now: datetime) -> Iterator[Problem]:
+    file, _, line = rule.source.rpartition(":")
+    for code in sorted(rule.codes - frozenset(codes)):
+        near = get_close_matches(code.upper(), codes, n=1, cutoff=0.6)
+        hint = f'did you mean "{near[0]}"?' if near else "`fleet explain` lists them"
+        yield Problem(file, int(line), "codes", f'there is no finding "{code}"', hint)
+    if rule.until - now > LONGEST:
+        message = f"{rule.until:%Y-%m-%d} is more than a year away"
+        hint = f"at most {now + LONGEST:%Y-%m-%d}; what stays so for ever is a matter for settings"
+        yield Problem(file, int(line), "until", message, hint)
