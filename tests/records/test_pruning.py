@@ -7,6 +7,8 @@ from fleet.model.night import FindingChanges, PastFinding
 from fleet.records import Records, pruning
 from tests.scans import DAY, HOST, NIGHT, finding, scan, write
 
+#: What does not depend on the kind of database.
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 #: Rows older than this go.
 KEPT_SINCE = NIGHT + 10 * DAY
 LATER = NIGHT + 20 * DAY
@@ -29,6 +31,7 @@ def test_observations_that_others_followed_go_once_they_are_old(records: Records
     assert states(records) == ['{"state":"2"}']
 
 
+@sqlite_only
 def test_the_latest_observation_of_each_host_and_ledger_stays_however_old(
     records: Records,
 ) -> None:
@@ -39,6 +42,7 @@ def test_the_latest_observation_of_each_host_and_ledger_stays_however_old(
     assert len(states(records)) == 3
 
 
+@sqlite_only
 def test_spells_go_like_other_observations(records: Records) -> None:
     for number, how in enumerate((Connection.DARK, Connection.CONNECTED)):
         at = NIGHT + number * DAY
@@ -78,6 +82,7 @@ def test_an_empty_database_has_nothing_to_lose(records: Records) -> None:
     assert records.scans.prune(LATER) == 0
 
 
+@sqlite_only
 def test_more_rows_than_one_batch_go_in_several(
     records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:

