@@ -33,7 +33,7 @@ def test_a_code_that_is_none_names_the_nearest(code: str, hint: str) -> None:
 
 
 def test_a_code_that_is_near_none_says_where_they_are_listed() -> None:
-    assert said(rule("XYZXYZXYZ"))[0].endswith("(`fleet explain` lists them)")
+    assert said(rule("XYZXYZXYZ"))[0].endswith("(`fleet explain XYZXYZXYZ` lists those there are)")
 
 
 def test_a_rule_holds_for_a_year_and_no_longer() -> None:
