@@ -10,6 +10,9 @@ from fleet.model.drift import Probe, ShardSeen
 from fleet.model.inventory import Store
 from fleet.model.observed import ContainerInstance, NotRead, Ping, Reading
 
+#: Custom attribute that names the store of a container instance's host.
+STORE = "fleet.store"
+
 
 def ids_of(
     stores: Iterable[Store], shards: Iterable[ShardSeen]
@@ -29,6 +32,8 @@ def ids_of(
             hosts = {activation_name(host): host.name for host in by_id[store_id].hosts}
             of_host: dict[str, list[ContainerInstance]] = {}
             for one in seen.instances.value:
+                if one.attributes.get(STORE, store_id) != store_id:
+                    continue  # A host of another store that joined the wrong cluster.
                 name = one.attributes.get(ATTRIBUTE) or hosts.get(
                     named.get(one.managed_instance_id, ""), ""
                 )
@@ -43,16 +48,29 @@ def ids_of(
 def online_nodes(
     stores: Iterable[Store], shards: Iterable[ShardSeen]
 ) -> dict[tuple[str, str], str]:
-    """``mi-`` ids by (store, host) of the hosts whose SSM agent answers."""
-    seen = tuple(shards)
-    online = {
-        node.id
+    """``mi-`` ids by (store, host) of the hosts whose SSM agent answers.
+
+    A host that its cluster does not know, or knows by another node, is known by its node's name.
+    """
+    seen, scope = tuple(shards), tuple(stores)
+    online = [
+        node
         for shard in seen
         if not isinstance(shard.nodes, NotRead)
         for node in shard.nodes.value
         if node.ping is Ping.ONLINE
-    }
-    return {host: ids[0] for host, ids in ids_of(stores, seen).items() if ids[0] in online}
+    ]
+    ids, named = {node.id for node in online}, {node.name: node.id for node in online}
+    of_ecs = ids_of(scope, seen)
+    found: dict[tuple[str, str], str] = {}
+    for store in scope:
+        for host in store.hosts:
+            key = store.id, host.name
+            id_ = of_ecs[key][0] if key in of_ecs else ""
+            id_ = id_ if id_ in ids else named.get(activation_name(host), "")
+            if id_:
+                found[key] = id_
+    return found
 
 
 def with_probes(

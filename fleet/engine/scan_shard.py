@@ -154,16 +154,27 @@ class _Reader:
     def _tasks(
         self, store: Store, cluster: Cluster, seen: StoreSeen
     ) -> Read[tuple[TaskState, ...]] | NotRead | None:
-        """The tasks, where digests are asked for; the stopped ones too of a store that is back."""
+        """The tasks, where digests are asked for; the stopped ones too of a store that is back.
+
+        A task that is told to stop and still runs is listed with the stopped ones, and shows in
+        the cluster's count alone.
+        """
         back = self._is_back(store, seen)
         if not back and not self._question.digests:
             return None
         if not back and not cluster.running_tasks:
             return Read((), seen.services.at) if isinstance(seen.services, Read) else None
+        read = self._listed(cluster, stopped=back)
+        if back or isinstance(read, NotRead):
+            return read
+        running = sum(task.last_status == "RUNNING" for task in read.value)
+        return self._listed(cluster, stopped=True) if running < cluster.running_tasks else read
+
+    def _listed(self, cluster: Cluster, *, stopped: bool) -> Read[tuple[TaskState, ...]] | NotRead:
         return self._ask(
             "tasks",
             "ecs",
-            lambda: sweep.tasks(self._shard, cluster.name, stopped=back, shared=self._shared),
+            lambda: sweep.tasks(self._shard, cluster.name, stopped=stopped, shared=self._shared),
         )
 
     def _is_back(self, store: Store, seen: StoreSeen) -> bool:

@@ -65,3 +65,12 @@ def test_only_hosts_whose_ssm_agent_answers_can_be_asked() -> None:
 def test_answers_go_to_the_stores_of_their_hosts() -> None:
     (asked,) = with_probes([shard(build.instance())], {KEY: NotRead("asleep")})
     assert asked.stores["store-042"].probes == {"tel-1": NotRead("asleep")}
+
+
+def test_a_host_of_another_store_that_joined_the_wrong_cluster_is_not_taken_for_ours() -> None:
+    lost = build.instance(attributes={"fleet.host": "tel-1", "fleet.store": "store-043"})
+    assert ids_of([STORE], [shard(lost)]) == {}
+
+
+def test_a_host_that_its_cluster_does_not_know_is_asked_by_its_nodes_name() -> None:
+    assert online_nodes([STORE], [shard(nodes=(build.node(),))]) == {KEY: build.MI}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleet.decide.reconcile.case import StoreCase
+from fleet.decide.reconcile.service_case import wanted_services
 from fleet.model.desired import Release
 from fleet.model.drift_settings import Severity
 from fleet.model.images import is_by_digest
@@ -36,7 +37,8 @@ class Images:
 
     Attributes:
         same: by a pinned digest, the digests of its platforms; empty where they were not read.
-        pins: by service and container, the reference that the release pins.
+        pins: by service and container, the reference that the release pins; only of services that
+            are set to it, because of the others their revision is told.
         names: by a digest of the release, the image that it is.
     """
 
@@ -91,10 +93,11 @@ def images_of(case: StoreCase) -> Images:
 
 
 def _pins(case: StoreCase, release: Release) -> dict[tuple[str, str], str]:
+    current = {one.name for one in wanted_services(case) if one.runs == one.wanted.content}
     return {
         (one.service, str(container.get("name", ""))): str(container.get("image", ""))
         for one in case.wanted.services
-        if one.content in release.task_definitions
+        if one.content in release.task_definitions and one.service in current
         for container in release.task_definitions[one.content].body.get("containerDefinitions", ())
     }
 

@@ -6,7 +6,7 @@ instance that agrees with it: then the contradicting one is a clone's.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from fleet.decide.reconcile.case import HostCase, StoreCase
 from fleet.decide.reconcile.spells import Sight, spells_of
 from fleet.model.drift import Background, HostMemory, ShardSeen, Spell, StoreSeen, Wanted
 from fleet.model.inventory import Fleet, Host, Store
-from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead
+from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping
 
 NOTHING = HostMemory()
 
@@ -131,9 +131,18 @@ def _joined(host: Host, ledgers: Ledgers, background: Background) -> _Joined:
     nodes = _distinct(
         [*named, *(n for i in mine if (n := ledgers.by_id.get(i.managed_instance_id)))]
     )
+    # Of several that answer, one that ECS knows is the host, and the others are copies of it.
+    known = {one.managed_instance_id for one in mine}
+    nodes = tuple(sorted(nodes, key=lambda node: _rank(node, known)))
     current = nodes[0].id if nodes else ""
     mine.sort(key=lambda i: (i.managed_instance_id == current, *life_of_instance(i)), reverse=True)
     return _Joined(host, nodes, tuple(mine), memory)
+
+
+def _rank(node: ManagedInstance, known: Container[str]) -> int:
+    if node.ping is not Ping.ONLINE:
+        return 2
+    return 0 if node.id in known else 1
 
 
 def _distinct(nodes: Iterable[ManagedInstance]) -> tuple[ManagedInstance, ...]:

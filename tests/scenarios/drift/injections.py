@@ -170,8 +170,8 @@ def unsteady(spot: Spot) -> list[Expected]:
 def carrier_dark(spot: Spot) -> list[Expected]:
     """Every third shop is a customer of one carrier, and they all go within minutes."""
     count = spot.town.plan.stores
-    spot.town.stores(link=lambda n: "kind=lte;carrier=" + ("acme" if n % 3 else "other"))
-    gone = [number for number in range(count) if number % 3]
+    spot.town.stores(link=lambda n: "kind=lte;carrier=" + ("other" if n % 3 else "acme"))
+    gone = [number for number in range(count) if not number % 3]
     for number in gone:
         spot.town.chain.cut(store_id(number))
         spot.pass_by(60)
@@ -584,11 +584,12 @@ def container_unknown(spot: Spot) -> list[Expected]:
 
 @injects("CONTAINER_OLD_IMAGE")
 def container_old_image(spot: Spot) -> list[Expected]:
-    """The image of that name was replaced on the box; ECS was told the old one's digest."""
-    images = spot.box.containers.images
-    found = images.cached(spot.image)
-    assert found is not None
-    images._images[spot.image] = replace(found, digest=STALE)
+    """Somebody replaced it on the box by one of another image, under the same labels."""
+    images, container = spot.box.containers.images, _container(spot)
+    pinned = images.cached(container.image)
+    assert pinned is not None
+    container.image = "images.shops.example/by-hand:1"
+    images._images[container.image] = replace(pinned, digest=STALE)
     return spot.expect_here("CONTAINER_OLD_IMAGE")
 
 
