@@ -25,7 +25,7 @@ MOST, FEW = 0.5, 0.1
 #: Others that must be known to be connected, at least.
 OTHERS = 4
 #: How likely it may be that chance alone did it.
-ALPHA = 0.001
+ALPHA = 0.01
 #: Stores that one outage takes are heard of last within this of each other.
 TOGETHER = timedelta(hours=1)
 
@@ -89,6 +89,12 @@ class Carriers:
     def name(self, store: Store) -> str:
         """Of a store's carrier, or of its kind of link where none is named."""
         return key_of(store)[0]
+
+    def whom_to_ask(self, store: Store) -> str:
+        """What to do about a dark store first."""
+        if store.id in self._out.get(key_of(store), ()):
+            return f"ask {self.name(store)}"
+        return f"check power and router at {store.name}"
 
     def beside(self, case: StoreCase) -> str:
         """How the other stores of a dark store's carrier are, and what follows from that."""

@@ -3,6 +3,7 @@
 Every finding rests on a spell that has held (``spells``); a host that has none is not spoken of.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.decide.reconcile import host_codes as codes
@@ -83,7 +84,7 @@ def _site_dark(case: StoreCase, since: datetime, carriers: Carriers) -> Finding:
         codes.SITE_DARK,
         f"{_how_many(len(dark), len(case.hosts))}{again}; {carriers.beside(case)}",
         *evidence,
-        fix=f"check power and router at {case.store.name}; then fleet status {case.store.id}",
+        fix=f"{carriers.whom_to_ask(case.store)}; then fleet status {case.store.id}",
         since=since,
         data={"hosts": [host.host.name for host in dark], "carrier": carriers.name(case.store)},
     )
@@ -173,7 +174,7 @@ def _fix(case: StoreCase, host: HostCase, entry: Entry) -> str:
 
 
 def _made(case: StoreCase, host: HostCase, entry: Entry, spell: Spell, cause: str) -> Finding:
-    return case.found(
+    made = case.found(
         entry,
         cause,
         *_evidence(case, host),
@@ -185,6 +186,11 @@ def _made(case: StoreCase, host: HostCase, entry: Entry, spell: Spell, cause: st
             "arn": host.instance.arn if host.instance else "",
         },
     )
+    # ECS keeps no time of a disconnect: an ECS agent's outage is as old as the first look at it.
+    heard = host.node.last_ping_at if host.node else None
+    is_lost = spell.connection is not Connection.ECS_DOWN
+    known = is_lost and heard is not None and spell.since <= heard
+    return replace(made, since_known=known)
 
 
 def _evidence(case: StoreCase, host: HostCase) -> list[Evidence]:

@@ -175,12 +175,11 @@ def _two_boxes(
 
 def clones(cases: Mapping[str, StoreCase], all_ledgers: Sequence[Ledgers]) -> list[Finding]:
     """Hosts that share a node id or a machine id, one finding for each id at the first of them."""
-    found = []
-    for ledgers in all_ledgers:
-        for node_id, hosts in sorted(ledgers.claims.items()):
-            told = [host for host in sorted(hosts) if ledgers.hosts[host].store in cases]
-            if told:
-                found.append(_same_node(cases, ledgers, node_id, told[0], sorted(hosts)))
+    found = [
+        _same_node(cases, ledgers, node_id, sorted(hosts))
+        for ledgers in all_ledgers
+        for node_id, hosts in sorted(ledgers.claims.items())
+    ]
     by_machine: dict[str, list[HostCase]] = {}
     for case in cases.values():
         for host in case.hosts.values():
@@ -207,19 +206,21 @@ def _machine_id(case: StoreCase, host: HostCase) -> str:
 
 
 def _same_node(
-    cases: Mapping[str, StoreCase], ledgers: Ledgers, node_id: str, first: str, hosts: list[str]
+    cases: Mapping[str, StoreCase], ledgers: Ledgers, node_id: str, hosts: list[str]
 ) -> Finding:
-    host = ledgers.hosts[first]
-    case = cases[host.store]
-    others = [name for name in hosts if name != first]
+    """Told at the first host that the node is not named after: that one is the copy."""
+    node = ledgers.by_id.get(node_id)
+    copies = [host for host in hosts if node is None or host != node.name]
+    copy = ledgers.hosts[copies[0]]
+    case = cases[copy.store]
+    others = " and by ".join(host for host in hosts if host != copies[0])
     return case.found(
         codes.CLONE,
-        f"{node_id} is claimed by {first} and by {' and '.join(others)}: one is a copy of the "
-        "other's disk",
+        f"{node_id} is claimed by {copies[0]} and by {others}: one is a copy of the other's disk",
         *(ecs_says(case, placed.instance) for placed in ledgers.of_node[node_id]),
-        host=host.name,
+        host=copy.name,
         subject=node_id,
-        fix=_unclone(others[0]),
+        fix=_unclone(copies[0]),
         data={"node": node_id, "hosts": hosts},
     )
 

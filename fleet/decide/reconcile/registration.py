@@ -66,6 +66,7 @@ def still_registered(case: StoreCase) -> Finding | None:
     bill = len(seen.value) * DOLLARS_PER_HOUR * HOURS_PER_MONTH
     cost = f", about ${bill:.0f} a month" if seen.value else ""
     held = f"{many(len(seen.value), 'container instance')} and {many(len(left), 'node')}"
+    planned = store.lifecycle is Lifecycle.PLANNED
     fixes = [drop_instance(store, one) for one in seen.value]
     fixes += [drop_node(store, node.id) for node in left]
     return case.found(
@@ -74,8 +75,8 @@ def still_registered(case: StoreCase) -> Finding | None:
         no_instance(case, f"{many(len(seen.value), 'container instance')} in {store.cluster}"),
         no_node(case, f"{many(len(left), 'node')} of its hosts"),
         Evidence("inventory", f"lifecycle {store.lifecycle}"),
-        fix="; ".join(fixes),
-        severity=Severity.INFO if store.lifecycle is Lifecycle.PLANNED else None,
+        fix="" if planned else "; ".join(fixes),
+        severity=Severity.INFO if planned else None,
         data={"instances": [one.arn for one in seen.value], "nodes": [node.id for node in left]},
     )
 
@@ -112,8 +113,7 @@ def _elsewhere(case: StoreCase, host: HostCase, ledgers: Ledgers) -> Finding | N
         ecs_says(case, placed.instance),
         *([ssm_says(case, host.node)] if host.node else []),
         host=host.host.name,
-        fix=f"fleet explain {case.store.id}; if the box stands in the right shop: "
-        f"{register(host.host)}",
+        fix=register(host.host),
         data={"arn": placed.instance.arn, "cluster": placed.instance.cluster},
     )
 
@@ -219,8 +219,8 @@ def _draining(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding | N
     draining = instance.status == "DRAINING"
     return case.found(
         codes.HOST_DRAINING,
-        f"it is {instance.status}: no task is placed on it, and "
-        f"{many(instance.running_tasks, 'task')} still run there",
+        f"it is {instance.status}: no task is placed on it, and it still has "
+        f"{many(instance.running_tasks, 'task')}",
         ecs_says(case, instance),
         host=host.host.name,
         fix=aws_command(case.store, words) if draining else register(host.host),
