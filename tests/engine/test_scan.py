@@ -166,6 +166,21 @@ def test_another_account_is_not_looked_at(shops: Shops, monkeypatch: pytest.Monk
     assert "999988887777" in night.unread[0].why
 
 
+def test_a_region_that_is_down_hides_no_other(shops: Shops) -> None:
+    fleet = shops.wiring.fleet
+    *here, moved = fleet.stores
+    there = replace(moved, region="eu-central-1")
+    other = replace(fleet, stores=(*here, there))
+    for service, action in (("ecs", "DescribeClusters"), ("ssm", "DescribeInstanceInformation")):
+        faults = shops.chain.plane.faults
+        faults.add(service, action, "InternalFailure", 500, 99, region="eu-central-1")
+    wiring = replace(shops.wiring, fleet=other)
+    night = scan(wiring, ScanRequest(other.stores, whole=True))
+    assert {gap.region for gap in night.unread} == {"eu-central-1"}
+    assert (night.totals.verified, night.totals.not_verified) == (2, 1)
+    assert {store for _code, store in codes(night) if store} == {store.id for store in here}
+
+
 def test_a_partial_scan_is_recorded_as_such(shops: Shops) -> None:
     shops.fail("DescribeServices", "AccessDeniedException", count=9)
     night = look(shops)
