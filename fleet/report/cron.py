@@ -129,18 +129,20 @@ def crontab(job: Job) -> str:
 
 
 def _cron_command(job: Job) -> str:
-    quoted = {name: shlex.quote(getattr(job, name)) for name in ("folder", "log", "secrets")}
+    """One line of /bin/sh; paths that are needed twice have a letter, as lines may not be long."""
+    names = {"d": job.folder, "e": job.secrets, "l": job.log}
     state = f"FLEET_STATE={shlex.quote(job.state)} " if job.state else ""
-    logs = shlex.quote(job.log.rpartition("/")[0] or "/")
     steps = (
-        f"cd {quoted['folder']}",
-        f"mkdir -p {logs}",
-        f"if [ -r {quoted['secrets']} ]; then set -a; . {quoted['secrets']}; set +a; fi",
-        f"{state}flock -n -E {LOCKED} {quoted['folder']} {shlex.join(job.words(jitter=True))}"
-        f" >>{quoted['log']} 2>&1",
+        'cd "$d"',
+        'mkdir -p "${l%/*}"',
+        'if [ -r "$e" ]; then set -a; . "$e"; set +a; fi',
+        f'{state}flock -n -E {LOCKED} "$d" {shlex.join(job.words(jitter=True))} >>"$l" 2>&1',
     )
-    told = f'echo "fleet drift ended with $s, see" {quoted["log"]}'
-    whole = f"{' && '.join(steps)}; s=$?; [ $s = 0 ] || [ $s = 3 ] || {told}; exit $s"
+    whole = (
+        f"{' '.join(f'{name}={shlex.quote(path)}' for name, path in names.items())}; "
+        f"{' && '.join(steps)}; s=$?; "
+        '[ $s = 0 ] || [ $s = 3 ] || echo "fleet drift ended with $s, see $l"; exit $s'
+    )
     # Unescaped, cron takes it for the end of the line; within quotes too.
     return whole.replace("%", "\\%")
 

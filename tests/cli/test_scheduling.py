@@ -47,8 +47,10 @@ def test_everything_is_printed_with_absolute_paths(here: Path) -> None:
     assert (ran.exit_code, ran.stderr) == (0, "")
     fleet = Path(sys.executable).parent / "fleet"
     words = f"{fleet} drift --inventory {here}/inventory --report {here}/out --jitter 600s"
-    assert f" {words} >>{here}/.fleet/logs/drift.log 2>&1;" in ran.stdout
-    assert "\nCRON_TZ=Europe/London\n5 4 * * * cd " in ran.stdout
+    assert f' {words} >>"$l" 2>&1;' in ran.stdout
+    state = f"{here}/.fleet"
+    paths = f"d={here} e={state}/cron.env l={state}/logs/drift.log"
+    assert f"\nCRON_TZ=Europe/London\n5 4 * * * {paths}; " in ran.stdout
     assert "OnCalendar=*-*-* 04:05:00 Europe/London" in ran.stdout
     assert f"\nUser={getpass.getuser()}\n" in ran.stdout
     assert f"EnvironmentFile=-{here}/.fleet/cron.env" in ran.stdout

@@ -238,7 +238,7 @@ def test_a_path_that_some_reader_cannot_be_told_is_refused(field: str, path: str
 
 def test_a_command_that_is_longer_than_cron_takes_is_refused() -> None:
     with pytest.raises(UsageError, match="cron takes 998") as caught:
-        crontab(replace(JOB, folder="/" + "x" * 400))
+        crontab(replace(JOB, folder="/" + "x" * 900))
     assert "--format systemd" in (caught.value.hint or "")
 
 
