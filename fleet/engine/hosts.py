@@ -83,6 +83,7 @@ def hosts_of(
                 verified=bool(spell and last and spell.last_seen >= last.started_at),
                 managed_instance_id=known.managed_instance_id,
                 container_instance_arn=known.container_instance_arn,
+                versions=known.versions,
                 findings=tuple(f for f in findings if f.finding.host in {"", host.name}),
             )
         )

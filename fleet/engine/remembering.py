@@ -16,7 +16,7 @@ from fleet.decide.nights import NIGHTS, changes_of
 from fleet.engine.lease import held, owner_name
 from fleet.engine.wiring import Wiring
 from fleet.errors import RecordsError
-from fleet.model.drift import Finding, HostMemory, Reconciled, Unread
+from fleet.model.drift import Finding, HostMemory, Reconciled, Unread, Versions
 from fleet.model.history import RolloutSummary
 from fleet.model.night import FindingChanges, PastFinding, Scan
 from fleet.model.rollout import Change, Hold
@@ -141,13 +141,14 @@ class Remembering:
         changes: FindingChanges,
         reconciled: Reconciled,
         ids: Mapping[HostKey, tuple[str, str]],
+        versions: Mapping[HostKey, Versions],
     ) -> None:
         """Write what was found in one transaction; then drop what is older than is kept."""
         scans = self._wiring.records.scans
         spells, at = reconciled.connections, changes.at
 
         def write() -> bool:
-            scans.write(scan, changes, spells, ids, at)
+            scans.write(scan, changes, spells, ids, at, versions=versions)
             return True
 
         kept = self._try(

@@ -19,6 +19,7 @@ from fleet.decide.looked import Looked, known_to_both
 from fleet.decide.nights import night_of
 from fleet.decide.reconcile.service_case import deadlines
 from fleet.decide.reconcile.table import reconcile
+from fleet.decide.versions import versions_of
 from fleet.decide.wanted import wanted_of
 from fleet.engine.ledgers import check_caller
 from fleet.engine.planning import read_release
@@ -293,7 +294,8 @@ class _Scanning:
             complete=not reconciled.unread,
         )
         self._check()
-        self._records.keep(done, changes, reconciled, ids)
+        runs = versions_of(ids, read.shards, read.past.memory)
+        self._records.keep(done, changes, reconciled, ids, runs)
         return night_of(
             fleet=fleet,
             scope=request.stores,

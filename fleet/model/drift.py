@@ -224,6 +224,15 @@ class ShardSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Versions:
+    """What runs on a host, as ECS and SSM say; "" where they never did."""
+
+    ecs_agent: str = ""
+    ssm_agent: str = ""
+    docker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HostMemory:
     """What is recorded of one host.
 
@@ -232,12 +241,14 @@ class HostMemory:
         managed_instance_id: of the last scan that saw one; "" before.
         container_instance_arn: likewise.
         machine_id: of the last visit; "" when never.
+        versions: of the last scan that saw any.
     """
 
     spells: tuple[Spell, ...] = ()
     managed_instance_id: str = ""
     container_instance_arn: str = ""
     machine_id: str = ""
+    versions: Versions = Versions()
 
 
 @dataclass(frozen=True, slots=True)

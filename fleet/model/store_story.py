@@ -1,10 +1,10 @@
 """One store, its hosts and what a finding means, told from the records alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from fleet.model.drift import Connection, StoreState
+from fleet.model.drift import Connection, StoreState, Versions
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
 from fleet.model.inventory import Host, Store
@@ -23,6 +23,7 @@ class HostNow:
         verified: whether that was the last scan of its store.
         managed_instance_id: as last seen; "" when never.
         container_instance_arn: likewise.
+        versions: likewise.
         findings: open ones of it, and those of its store as a whole.
     """
 
@@ -33,6 +34,7 @@ class HostNow:
     verified: bool
     managed_instance_id: str = ""
     container_instance_arn: str = ""
+    versions: Versions = field(default_factory=Versions)
     findings: tuple[PastFinding, ...] = ()
 
 

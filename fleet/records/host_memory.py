@@ -5,8 +5,9 @@ Both are observations like others: a row for a stretch of time in which nothing 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Row, Text, bindparam, func, select, type_coer
 
 from fleet.errors import RecordsError
 from fleet.model.drift import Connection as HowConnected
-from fleet.model.drift import HostMemory, Spell
+from fleet.model.drift import HostMemory, Spell, Versions
 from fleet.model.history import Ledger
 from fleet.records.tables import OBSERVATIONS, canonical
 
@@ -28,7 +29,10 @@ _COLUMNS = OBSERVATIONS.c
 _VALUE = type_coerce(_COLUMNS.value, Text).label("value")
 _WORDS = {how: canonical({"state": how.value}) for how in HowConnected}
 _HOW = {words: how for how, words in _WORDS.items()}
+_NO_VERSIONS = Versions()
 _NOTED = (Ledger.CONNECTION.value, Ledger.INSTANCE.value)
+#: Names of ``Versions`` in a row, in its order.
+_RUNS = ("ecs_agent", "ssm_agent", "docker")
 _AGAIN = (
     update(OBSERVATIONS)
     .where(_COLUMNS.id == bindparam("_id"))
@@ -53,6 +57,7 @@ def note(
     spells: Mapping[HostKey, Spell],
     ids: Mapping[HostKey, tuple[str, str]],
     at: datetime,
+    versions: Mapping[HostKey, Versions],
 ) -> None:
     """Write down how hosts are connected and under which ids, in the caller's transaction.
 
@@ -62,6 +67,7 @@ def note(
     Args:
         ids: of a host its ``mi-`` id and the ARN of its container instance.
         at: when those were seen.
+        versions: what runs there; kept with the ids, so that an upgrade begins a new row.
     """
     of_store = defaultdict(list)
     for (store, host), spell in spells.items():
@@ -69,8 +75,9 @@ def note(
         seen = _Seen(host, _NOTED[0], how, spell.since, spell.last_seen, spell)
         of_store[store].append(seen)
     for (store, host), (managed_instance, arn) in ids.items():
-        pair = {"mi": managed_instance, "arn": arn}
-        of_store[store].append(_Seen(host, _NOTED[1], pair, at, at))
+        runs = asdict(versions.get((store, host), _NO_VERSIONS))
+        known_as = {"mi": managed_instance, "arn": arn, **{k: v for k, v in runs.items() if v}}
+        of_store[store].append(_Seen(host, _NOTED[1], known_as, at, at))
     for some in _chunks(of_store):
         known = _latest(connection, some)
         again: list[dict[str, Any]] = []
@@ -159,10 +166,12 @@ def _memory_of(
     spells: dict[HostKey, list[Spell]] = defaultdict(list)
     ids: dict[HostKey, tuple[str, str]] = {}
     machines: dict[HostKey, str] = {}
+    runs: dict[HostKey, Versions] = {}
     for store, host, ledger, value, first_seen, last_seen in connection.execute(query):
         key = store, host
         if ledger == Ledger.INSTANCE.value:
             ids[key] = str(value.get("mi", "")), str(value.get("arn", ""))
+            runs[key] = _versions(*(str(value.get(name, "")) for name in _RUNS))
         elif ledger == Ledger.HOST.value:
             machines[key] = str(value.get("machine_id", ""))
         else:
@@ -172,9 +181,20 @@ def _memory_of(
                 known.pop()
             known.append(_spell(canonical(value), first_seen, last_seen))
     return {
-        key: HostMemory(tuple(spells.get(key, ())), *ids.get(key, ("", "")), machines.get(key, ""))
+        key: HostMemory(
+            tuple(spells.get(key, ())),
+            *ids.get(key, ("", "")),
+            machines.get(key, ""),
+            runs.get(key, _NO_VERSIONS),
+        )
         for key in {**spells, **ids, **machines}
     }
+
+
+@cache
+def _versions(ecs_agent: str, ssm_agent: str, docker: str) -> Versions:
+    """One value for the many hosts that run the same."""
+    return Versions(ecs_agent, ssm_agent, docker)
 
 
 def _spell(words: str, first_seen: datetime, last_seen: datetime) -> Spell:

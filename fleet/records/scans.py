@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from fleet.model.drift import HostMemory, Spell
+from fleet.model.drift import HostMemory, Spell, Versions
 from fleet.model.night import FindingChanges, Scan
 from fleet.records import host_memory, pruning
 from fleet.records.database import Database
@@ -37,6 +37,8 @@ class ScanRecords(FindingRecords):
         spells: Mapping[HostKey, Spell],
         ids: Mapping[HostKey, tuple[str, str]],
         at: datetime,
+        *,
+        versions: Mapping[HostKey, Versions] | None = None,
     ) -> None:
         """Keep what a scan found, all of it or nothing, whether or not its beginning was kept.
 
@@ -44,6 +46,7 @@ class ScanRecords(FindingRecords):
             spells: how hosts are connected, by (store, host), where that is certain.
             ids: likewise, the ``mi-`` id and the ARN of the container instance of those seen.
             at: when findings and ids were seen, by AWS's clock.
+            versions: what runs on the hosts that have ids.
 
         Raises:
             TypeError: a finding holds a secret, or something that JSON has no word for.
@@ -53,7 +56,7 @@ class ScanRecords(FindingRecords):
             self._database.take_turns(connection, "scans")
             _keep(connection, row)
             rows.write(connection)
-            host_memory.note(connection, spells, ids, at)
+            host_memory.note(connection, spells, ids, at, versions or {})
 
     def since(self, when: datetime) -> tuple[Scan, ...]:
         """Scans that began since then, oldest first, those that never finished among them."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.text import Text
 from fleet.model.drift import Connection
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Scan
-from fleet.model.printable import many
+from fleet.model.printable import many, printable
 from fleet.model.store_story import HostNow, HostsNow
 from fleet.report.drift_lines import some, when
 from fleet.report.screen import labelled, table
@@ -36,7 +37,7 @@ def hosts_view(seen: HostsNow, width: int) -> RenderableType:
         parts.append(labelled("NOT SCANNED", f"{words}. {SCAN} {seen.unscanned[0]}", "yellow"))
     shown = seen.hosts[:SHOWN]
     if shown:
-        columns = ("HOST", "CONNECTION", "SINCE", "SEEN", "NODE", "FINDINGS")
+        columns = ("HOST", "CONNECTION", "SINCE", "SEEN", "NODE", "ECS/SSM AGENT", "FINDINGS")
         rows = [_row(host, seen.at) for host in shown]
         parts.append(table(columns, rows, width=width, styles=[_style(host) for host in shown]))
     if len(seen.hosts) > SHOWN:
@@ -61,6 +62,12 @@ def connection_words(host: HostNow) -> str:
     return host.connection.value if host.verified else f"{host.connection.value} (not verified)"
 
 
+def agents_words(host: HostNow) -> str:
+    """Versions of its ECS and SSM agents; ``?`` where nobody ever said."""
+    versions = host.versions
+    return f"{printable(versions.ecs_agent) or '?'} / {printable(versions.ssm_agent) or '?'}"
+
+
 def findings_words(host: HostNow) -> str:
     """Codes of the open findings, the heaviest first."""
     heaviest = sorted(host.findings, key=lambda past: -past.finding.severity.rank)
@@ -76,6 +83,7 @@ def _row(host: HostNow, now: datetime) -> tuple[str, ...]:
         since,
         age(host.seen_at, now),
         node,
+        agents_words(host),
         findings_words(host),
     )
 
@@ -134,6 +142,7 @@ def host_document(host: HostNow) -> dict[str, Any]:
         "seen_at": stamp(host.seen_at),
         "managed_instance_id": host.managed_instance_id,
         "container_instance_arn": host.container_instance_arn,
+        "versions": asdict(host.versions),
         "findings": [
             {
                 "code": past.finding.code,

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import RecordsError
-from fleet.model.drift import Connection, HostMemory, Spell
+from fleet.model.drift import Connection, HostMemory, Spell, Versions
 from fleet.model.drift_settings import Severity
+from fleet.model.history import Ledger
 from fleet.model.night import FindingChanges, PastFinding
 from fleet.model.secret import Secret
 from fleet.records import Records, database, open_records
@@ -275,3 +276,20 @@ def test_what_another_version_wrote_is_said_to_be_so(records: Records, spoil: st
     with pytest.raises(RecordsError, match="another shape") as raised:
         (records.scans.open(), records.scans.since(NIGHT), remembered(records))
     assert "version of fleet" in str(raised.value.hint)
+
+
+def test_what_runs_on_a_host_is_remembered_with_its_ids(records: Records) -> None:
+    runs = Versions("1.105.1", "3.3", "24.0.7")
+    records.scans.write(
+        scan(), FindingChanges(NIGHT), {}, {HOST: IDS}, NIGHT, versions={HOST: runs}
+    )
+    assert remembered(records).versions == runs
+
+
+def test_an_upgrade_begins_a_new_row_and_keeps_the_old_one(records: Records) -> None:
+    for at, agent in ((NIGHT, "1.100.0"), (NEXT, "1.105.1")):
+        runs = {HOST: Versions(ecs_agent=agent)}
+        records.scans.write(scan(), FindingChanges(at), {}, {HOST: IDS}, at, versions=runs)
+    assert remembered(records).versions == Versions(ecs_agent="1.105.1")
+    [last] = [one for one in records.latest(["store-042"]) if one.ledger is Ledger.INSTANCE]
+    assert last.first_seen == NEXT

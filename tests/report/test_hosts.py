@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fleet.model.drift import Connection
+from fleet.model.drift import Connection, Versions
 from fleet.model.night import PastFinding
 from fleet.model.store_story import HostNow, HostsNow
 from fleet.report.hosts import SHOWN, hosts_document, hosts_view
@@ -21,6 +21,7 @@ HOST = HostNow(
     verified=True,
     managed_instance_id="mi-0c9e4f1ab2d37785e",
     container_instance_arn="arn:cam-1",
+    versions=Versions(ecs_agent="1.105.1"),
     findings=(PastFinding(scanned.finding("SITE_DARK", host=""), LAST, LAST),),
 )
 SCAN = replace(nights.night(2).scan, started_at=LAST, finished_at=ENDED, complete=True)
@@ -38,7 +39,7 @@ def test_a_host_is_one_line_with_since_when_and_how_old() -> None:
 
     assert line.split() == [
         *("store-042/cam-1", "dark", "21", "Nov", "03:31Z", "(48h29m)", "20m00s", "ago"),
-        *("mi-0c9e4f1ab2d37785e", "SITE_DARK"),
+        *("mi-0c9e4f1ab2d37785e", "1.105.1", "/", "?", "SITE_DARK"),
     ]
 
 
