@@ -26,10 +26,13 @@ from fleet.model.observed import NotRead
 #: Most nodes of a SendCommand by id, and most invocations of a page (SSM API reference).
 NODES_PER_CALL = 50
 DOCUMENT = "AWS-RunShellScript"
-#: Least ``TimeoutSeconds`` that AWS takes: how long an agent has to take the command.
-DELIVERY_S = 30
-#: Seconds between two looks at a command.
-LOOK_S = 5.0
+#: Seconds in which an agent has to take the command; AWS takes no less than 30.
+DELIVERY_S = 120
+#: Seconds in which the script has to end once it was taken; small boxes can be very busy.
+EXECUTION_S = 600
+#: Seconds until the first look at a command, and at most between two: each wait is twice the last.
+FIRST_LOOK_S = 4.0
+LOOK_S = 30.0
 _OVER = frozenset({"Success", "Failed", "Cancelled", "TimedOut"})
 #: StatusDetails in words for a person (Systems Manager user guide, command statuses).
 _WHY = {
@@ -65,7 +68,7 @@ def run_script(
     *,
     clock: Clock,
     is_whole: Callable[[str], bool],
-    deadline_s: float = 180.0,
+    deadline_s: float = 900.0,
 ) -> Mapping[str, Printed | NotRead]:
     """Run a script on every one of these nodes; each has an answer or a reason.
 
@@ -83,12 +86,13 @@ def run_script(
     for batch in in_batches(dict.fromkeys(nodes), NODES_PER_CALL):
         commands += _send(shard, batch, script, comment, found)
     limit = clock.now() + timedelta(seconds=deadline_s)
-    waiting = list(commands)
+    waiting, pause_s = list(commands), FIRST_LOOK_S
     while waiting:
         waiting = [one for one in waiting if not _look(shard, one, found, is_whole)]
         if not waiting or clock.now() >= limit:
             break
-        clock.sleep(LOOK_S)
+        clock.sleep(min(pause_s, max(0.1, (limit - clock.now()).total_seconds())))
+        pause_s = min(LOOK_S, 2 * pause_s)
     for _, batch, _ in waiting:
         for node in batch:
             found.setdefault(node, NotRead("it had not answered when the time was over"))
@@ -110,7 +114,7 @@ def _send(
             InstanceIds=list(batch),
             Comment=comment,
             TimeoutSeconds=DELIVERY_S,
-            Parameters={"commands": script.splitlines(), "executionTimeout": ["60"]},
+            Parameters={"commands": script.splitlines(), "executionTimeout": [str(EXECUTION_S)]},
         )
         return [(_command_of(reply.body), tuple(batch), reply.at)]
     except CredentialsError:
