@@ -179,3 +179,15 @@ def test_another_night_keeps_since_when_it_is_known() -> None:
     key = replace(first).key
     again = only(found_in(behind(), first_seen={key: ago(days=4)}))
     assert (again.since, again.since_known) == (ago(days=4), False)
+
+
+def test_nothing_is_owed_by_hosts_that_are_not_registered() -> None:
+    nobody = host(instances=(), connection=None)
+    seen: Any = {"services": Reading((), shop.NOW)}
+    assert found_in(want={"owed": owed()}, hosts=[nobody], seen=seen) == []
+
+
+def test_since_when_it_is_by_hand_is_open_where_the_deployment_is_of_another_revision() -> None:
+    made = deployment(shop.NEW, created_at=ago(hours=5))
+    found = only(found_in(service(shop.HAND, deployments=(made,))))
+    assert (found.since, found.since_known) == (shop.NOW, False)

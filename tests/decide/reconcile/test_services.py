@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fleet.decide.reconcile.case import HostCase
 from fleet.decide.reconcile.service_case import DEADLINE_S, deadlines
 from fleet.decide.reconcile.services import of_services
 from fleet.model.desired import Scheduling
@@ -115,11 +116,13 @@ def test_nothing_is_unwanted_while_nobody_knows_what_is_wanted() -> None:
     assert codes(service(), want={"services": ()}, release=unread) == []
 
 
-def test_what_a_closed_store_still_runs_is_told() -> None:
-    changes: Any = {"store": {"lifecycle": Lifecycle.CLOSED}, "want": {"services": ()}}
-    found = only(of_services(case(service(), **changes)))
+def test_what_a_closed_store_still_has_is_told_once_its_hosts_are_gone() -> None:
+    closed: Any = {"store": {"lifecycle": Lifecycle.CLOSED}, "want": {"services": ()}}
+    found = only(of_services(case(service(), hosts=[host(instances=())], **closed)))
     assert found.code == "SERVICE_UNMANAGED"
     assert "the store is closed" in found.cause
+    # Until then that its hosts are still registered says it all.
+    assert codes(service(), **closed) == []
 
 
 def test_a_wanted_name_of_somebody_elses_making_is_told_with_how_to_take_it_over() -> None:
@@ -311,3 +314,64 @@ def test_deadlines_are_those_of_the_workloads_policies() -> None:
     slow = plans.fleet([build.store()], policies={"standard": Policy("standard", deadline_s=7200)})
     assert deadlines(slow) == {"telemetry": 7200}
     assert timedelta(minutes=30).total_seconds() == DEADLINE_S
+
+
+def test_what_is_owed_brings_its_settings_and_count_along() -> None:
+    odd = service(desired=0, running=0, settings={**shop.SETTINGS, "propagateTags": "NONE"})
+    assert codes(odd, want={"owed": OWED}) == []
+    assert sorted(codes(odd)) == ["SERVICE_COUNT", "SERVICE_SETTINGS"]
+
+
+def test_a_service_whose_hosts_are_not_registered_is_not_stuck() -> None:
+    gone = [host(instances=(), connection=None)]
+    assert codes(service(deployments=(deployment(**PROGRESS),)), hosts=gone) == []
+
+
+def test_a_deployment_waits_for_a_host_that_is_away() -> None:
+    hosts = [host("tel-1"), shop.dark("tel-2")]
+    waiting = service(desired=2, running=2, deployments=(deployment(**PROGRESS),))
+    assert codes(waiting, hosts=hosts) == []
+
+
+def test_a_deployment_whose_tasks_all_run_and_that_does_not_end_is_stuck() -> None:
+    assert codes(service(deployments=(deployment(**PROGRESS),))) == ["DEPLOYMENT_STUCK"]
+
+
+def test_a_wrong_count_does_not_hide_that_no_task_starts() -> None:
+    stuck = service(desired=2, running=0, deployments=(deployment(**PROGRESS, running=0),))
+    assert codes(stuck) == ["SERVICE_COUNT", "DEPLOYMENT_STUCK"]
+
+
+def test_a_deployment_was_given_up_when_it_was_last_updated() -> None:
+    given_up = deployment(
+        rollout_state="FAILED", created_at=ago(hours=3), updated_at=ago(hours=2), running=0
+    )
+    assert only(of_services(case(service(deployments=(given_up,))))).since == ago(hours=2)
+
+
+def test_the_breakers_old_words_do_not_excuse_what_a_hand_did_since() -> None:
+    words = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/0."
+    by_hand = deployment(shop.HAND, rollout_reason=words)
+    assert codes(service(shop.HAND, deployments=(by_hand,))) == []
+
+
+def been_away(name: str, minutes: float) -> HostCase:
+    """Was dark days ago and is connected since."""
+    gone = Spell(Connection.DARK, ago(days=9), ago(days=8))
+    here = shop.spell(minutes=minutes)
+    return host(name, connection=here, memory=HostMemory((gone, here)))
+
+
+def test_the_last_host_to_come_back_is_waited_for() -> None:
+    hosts = [been_away("tel-1", 300), been_away("tel-2", 29)]
+    late = [been_away("tel-1", 300), been_away("tel-2", 30)]
+    stuck = service(desired=2, running=2, deployments=(deployment(**PROGRESS),))
+    assert codes(stuck, hosts=hosts) == []
+    assert codes(stuck, hosts=late) == ["DEPLOYMENT_STUCK"]
+
+
+def test_a_host_that_was_never_away_was_there_before_anybody_looked() -> None:
+    young = host(connection=shop.spell(seconds=1))
+    assert codes(service(deployments=(deployment(**PROGRESS),)), hosts=[young]) == [
+        "DEPLOYMENT_STUCK"
+    ]
