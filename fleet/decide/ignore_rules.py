@@ -26,7 +26,8 @@ def _wrong(rule: Ignore, codes: Collection[str], now: datetime) -> Iterator[Prob
     file, _, line = rule.source.rpartition(":")
     for code in sorted(rule.codes - frozenset(codes)):
         near = get_close_matches(code.upper(), codes, n=1, cutoff=0.6)
-        hint = f'did you mean "{near[0]}"?' if near else f"`fleet explain {code}` lists those there are"
+        known = f"`fleet explain {code}` lists those there are"
+        hint = f'did you mean "{near[0]}"?' if near else known
         yield Problem(file, int(line), "codes", f'there is no finding "{code}"', hint)
     if rule.until - now > LONGEST:
         message = f"{rule.until:%Y-%m-%d} is more than a year away"
