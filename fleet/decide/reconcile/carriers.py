@@ -44,10 +44,12 @@ class Group:
     Attributes:
         dark: since when, by store id.
         lit: ids of stores of which at least one agent of one host is connected.
+        unknown: how many others there are, which may be either.
     """
 
     dark: dict[str, datetime] = field(default_factory=dict)
     lit: set[str] = field(default_factory=set)
+    unknown: int = 0
 
     def together(self) -> tuple[str, ...]:
         """The most stores that went dark within the hour, the earliest such hour."""
@@ -77,6 +79,8 @@ class Carriers:
                 self._groups[key].dark[case.store.id] = since
             elif _is_lit(case):
                 self._groups[key].lit.add(case.store.id)
+            else:
+                self._groups[key].unknown += 1
         self._counts: dict[str, Sample] = defaultdict(lambda: Sample(0, 0))
         for (name, _region), group in self._groups.items():
             self._counts[name] = _plus(self._counts[name], group)
@@ -149,7 +153,7 @@ class Carriers:
         group = self._groups[key]
         out = group.together()
         of, others = len(group.dark) + len(group.lit), self._others(key)
-        if len(out) < LEAST or len(out) < MOST * of:
+        if len(out) < LEAST or len(out) < MOST * (of + group.unknown):
             return ()
         if others.of - others.dark < OTHERS or others.dark > FEW * others.of:
             return ()

@@ -62,7 +62,7 @@ def _twins(case: StoreCase, host: HostCase) -> list[Finding]:
         host=host.host.name,
         fix="; ".join(drop_instance(case.store, one) for one in dead)
         if best.agent_connected
-        else f"wait until its agent is connected; then fleet drift {_where(case)}",
+        else f"wait until its agent is connected; then fleet drift {case.store.id}",
         data={"keep": best.arn, "arns": [one.arn for one in dead], "cluster": best.cluster},
     )
     # Which of them lives is only proved by the one that is connected.
@@ -72,10 +72,6 @@ def _twins(case: StoreCase, host: HostCase) -> list[Finding]:
 
 def _newest(live: Sequence[ContainerInstance]) -> object:
     return max((one.registered_at for one in live if one.registered_at), default=None)
-
-
-def _where(case: StoreCase) -> str:
-    return f"--store {case.store.id}"
 
 
 def _old_instances(case: StoreCase, host: HostCase) -> list[Finding]:

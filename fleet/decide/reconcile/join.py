@@ -60,6 +60,11 @@ class Ledgers:
                 self.of_host[self.owner(placed)].append(placed)
 
     @cached_property
+    def cloned(self) -> frozenset[str]:
+        """Ids of the hosts that such claims are about."""
+        return frozenset(host for hosts in self.claims.values() for host in hosts)
+
+    @cached_property
     def claims(self) -> Mapping[str, frozenset[str]]:
         """By ``mi-`` id, the hosts that instances of it say they are, where they contradict."""
         found = {}
@@ -133,9 +138,13 @@ def _joined(host: Host, ledgers: Ledgers, background: Background) -> _Joined:
     )
     # Of several that answer, one that ECS knows is the host, and the others are copies of it.
     known = {one.managed_instance_id for one in mine}
-    nodes = tuple(sorted(nodes, key=lambda node: _rank(node, known)))
+    if len(nodes) > 1:
+        nodes = tuple(sorted(nodes, key=lambda node: _rank(node, known)))
     current = nodes[0].id if nodes else ""
-    mine.sort(key=lambda i: (i.managed_instance_id == current, *life_of_instance(i)), reverse=True)
+    if len(mine) > 1:
+        mine.sort(
+            key=lambda i: (i.managed_instance_id == current, *life_of_instance(i)), reverse=True
+        )
     return _Joined(host, nodes, tuple(mine), memory)
 
 
@@ -147,6 +156,8 @@ def _rank(node: ManagedInstance, known: Container[str]) -> int:
 
 def _distinct(nodes: Iterable[ManagedInstance]) -> tuple[ManagedInstance, ...]:
     by_id = {node.id: node for node in nodes}
+    if len(by_id) <= 1:
+        return tuple(by_id.values())
     return tuple(sorted(by_id.values(), key=life_of_node, reverse=True))
 
 

@@ -60,24 +60,25 @@ def still_registered(case: StoreCase) -> Finding | None:
     store, seen, nodes = case.store, case.seen.instances, case.shard.nodes
     if store.lifecycle not in NOT_OPEN or isinstance(seen, NotRead) or isinstance(nodes, NotRead):
         return None
-    left = [node for host in case.hosts.values() for node in host.nodes]
-    if not seen.value and not left:
+    left = sorted({node.id for host in case.hosts.values() for node in host.nodes})
+    instances = sorted(seen.value, key=lambda one: one.arn)
+    if not instances and not left:
         return None
-    bill = len(seen.value) * DOLLARS_PER_HOUR * HOURS_PER_MONTH
-    cost = f", about ${bill:.0f} a month" if seen.value else ""
-    held = f"{many(len(seen.value), 'container instance')} and {many(len(left), 'node')}"
     planned = store.lifecycle is Lifecycle.PLANNED
-    fixes = [drop_instance(store, one) for one in seen.value]
-    fixes += [drop_node(store, node.id) for node in left]
+    bill = len(instances) * DOLLARS_PER_HOUR * HOURS_PER_MONTH
+    cost = f", about ${bill:.0f} a month" if instances else ""
+    held = f"{many(len(instances), 'container instance')} and {many(len(left), 'node')}"
+    fixes = [drop_instance(store, one) for one in instances]
+    fixes += [drop_node(store, node) for node in left]
     return case.found(
         codes.CLOSED_STILL_REGISTERED,
         f"the store is {store.lifecycle} and still has {held}{cost}",
-        no_instance(case, f"{many(len(seen.value), 'container instance')} in {store.cluster}"),
+        no_instance(case, f"{many(len(instances), 'container instance')} in {store.cluster}"),
         no_node(case, f"{many(len(left), 'node')} of its hosts"),
         Evidence("inventory", f"lifecycle {store.lifecycle}"),
         fix="" if planned else "; ".join(fixes),
         severity=Severity.INFO if planned else None,
-        data={"instances": [one.arn for one in seen.value], "nodes": [node.id for node in left]},
+        data={"instances": [one.arn for one in instances], "nodes": left},
     )
 
 
@@ -87,12 +88,12 @@ def of_hosts(case: StoreCase, ledgers: Ledgers) -> list[Finding]:
         case.store.lifecycle is not Lifecycle.OPEN
         or isinstance(case.seen.instances, NotRead)
         or isinstance(case.shard.nodes, NotRead)
+        or isinstance(case.shard.clusters, NotRead)
     ):
         return []
-    cloned = {host for hosts in ledgers.claims.values() for host in hosts}
     found = []
     for host in case.hosts.values():
-        if host.host.id in cloned:
+        if host.host.id in ledgers.cloned:
             continue
         for rule in RULES:
             finding = rule(case, host, ledgers)

@@ -332,7 +332,8 @@ def _unwanted(case: StoreCase) -> list[Finding]:
     if isinstance(seen, NotRead) or unsure or case.store.lifecycle is Lifecycle.PAUSED:
         return []
     is_open = case.store.lifecycle is Lifecycle.OPEN
-    if not is_open and any(host.instances for host in case.hosts.values()):
+    unread = isinstance(case.seen.instances, NotRead)
+    if not is_open and (unread or any(host.instances for host in case.hosts.values())):
         return []  # That its hosts are still registered is told, and the services go with them.
     wanted = {one.service for one in case.wanted.services}
     left = [s for s in seen.value if s.status == "ACTIVE" and s.name not in wanted]

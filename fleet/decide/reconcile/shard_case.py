@@ -11,6 +11,7 @@ from fleet.decide.reconcile.join import Ledgers
 from fleet.model.drift import Background, Evidence, Finding, ShardSeen
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet, Host
+from fleet.model.observed import NotRead
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,10 @@ class ShardCase:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every store of it was in the scan's scope."""
-        here = self.shard.account, self.shard.region
+        """Whether the container instances of every store of it were read."""
+        here, seen = (self.shard.account, self.shard.region), self.shard.stores
         return all(
-            store.id in self.shard.stores
+            store.id in seen and not isinstance(seen[store.id].instances, NotRead)
             for store in self.fleet.stores
             if (store.account.name, store.region) == here
         )

@@ -57,7 +57,7 @@ def _named(hosts: Iterable[Host]) -> str:
 
 def _told(owner: str, ledgers: Ledgers) -> bool:
     """Whether the instance is told at its owner: as a clone's, or because it has no other."""
-    if any(owner in hosts for hosts in ledgers.claims.values()):
+    if owner in ledgers.cloned:
         return True
     host = ledgers.hosts[owner]
     if host.store not in ledgers.shard.stores:
@@ -70,8 +70,8 @@ def _told(owner: str, ledgers: Ledgers) -> bool:
 def of_shard(case: ShardCase) -> list[Finding]:
     """Nodes that are ours by tag or by name, and no host of the inventory's.
 
-    One that a cluster still names is told there, so this needs all stores of the account and
-    region in scope.
+    One that a cluster still names is told there, so nothing is said as long as not every cluster
+    of the account and region was read.
     """
     shard = case.shard
     if isinstance(shard.nodes, NotRead) or not case.is_whole:

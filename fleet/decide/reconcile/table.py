@@ -158,7 +158,7 @@ def _not_looked_at(store: Store) -> Unread:
         "everything",
         "the store was not looked at",
         int(store.lifecycle is Lifecycle.OPEN),
-        f"fleet drift --store {store.id}",
+        f"fleet drift {store.id}",
     )
 
 

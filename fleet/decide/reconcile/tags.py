@@ -35,6 +35,8 @@ def of_store(case: StoreCase) -> list[Finding]:
         instance = host.instance
         if instance is None or isinstance(case.seen.instances, NotRead):
             continue
+        if host.node is None and len(host.instances) > 1:
+            continue  # which of them is the host's cannot be told without SSM
         if host.node is not None and instance.managed_instance_id != host.node.id:
             continue
         found += _attributes(case, host, instance)
