@@ -191,6 +191,8 @@ class Night:
         availability: by group.
         stores: of the scope, in id order.
         notes: what else to know, as that history could not be written.
+        recorded: whether the records could be read and written; where not, ``notes`` say what is
+            lost by that.
     """
 
     fleet: str
@@ -209,6 +211,7 @@ class Night:
     availability: tuple[Availability, ...]
     stores: tuple[StoreFacts, ...]
     notes: tuple[str, ...] = ()
+    recorded: bool = True
 
     @property
     def is_clean(self) -> bool:

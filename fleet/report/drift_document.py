@@ -50,6 +50,7 @@ def _parts(night: Night) -> Iterator[tuple[str, Any]]:
     yield "caller", night.caller
     yield "complete", is_complete(night)
     yield "clean", night.is_clean
+    yield "recorded", night.recorded
     yield "unread", map(_unread, night.unread)
     yield "notes", list(night.notes)
     yield "totals", to_plain(night.totals)

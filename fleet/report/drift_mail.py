@@ -59,20 +59,21 @@ def subject_of(night: Night) -> str:
     apac``; of a clean night ``[fleet] ok: verified 800 of 800``.
     """
     count = night.totals
-    if night.is_clean and is_complete(night):
+    if night.is_clean and is_complete(night) and night.recorded:
         return f"[fleet] ok: verified {count.verified:,} of {count.open:,}"
     dark = f"{many(count.dark, 'store')} dark" if count.dark else ""
     was = count.dark_before
     before = f" (was {was:,})" if dark and was is not None and was != count.dark else ""
     share = f"{count.verified:,}/{count.open:,} verified"
     missing = "" if is_complete(night) else "INCOMPLETE"
+    kept = "" if night.recorded else "NOT RECORDED"
     accounts = some(sorted({unread.account for unread in night.unread if unread.account}), 2)
     subject = ""
     # What is left out of a long line is in the text; that something is missing never is.
     for parts in (
-        (_head(night), f"{dark}{before}", share, f"{missing} {accounts}".strip()),
-        (_head(night), f"{dark}{before}", share, missing),
-        (_head(night), dark, missing),
+        (_head(night), f"{dark}{before}", share, kept, f"{missing} {accounts}".strip()),
+        (_head(night), f"{dark}{before}", share, kept, missing),
+        (_head(night), dark, kept, missing),
     ):
         subject = printable(f"[fleet] {' · '.join(filter(None, parts))}", limit=2 * SUBJECT_CELLS)
         if len(subject) <= SUBJECT_CELLS:

@@ -86,7 +86,9 @@ def _fresh(story: StoreStory) -> Iterable[RenderableType]:
     state = story.state.value.upper() if story.state else "NOT KNOWN"
     style = "" if story.state and story.state.value == "ok" else "yellow"
     yield labelled(
-        state, f"the store is {story.store.lifecycle.value} · {scan_line(story.scan, story.at)}", style
+        state,
+        f"the store is {story.store.lifecycle.value} · {scan_line(story.scan, story.at)}",
+        style,
     )
 
 

@@ -82,6 +82,10 @@ def test_what_could_not_be_written_or_told_wins_too() -> None:
     assert words == "exit 1 (partial): mail was not told"
 
 
+def test_a_night_that_could_not_be_recorded_is_partial() -> None:
+    assert exit_code(replace(CLEAN, recorded=False), Severity.LOW, ()) == 1
+
+
 def test_stores_that_are_not_verified_are_enough_to_be_partial() -> None:
     count = replace(CLEAN.totals, not_verified=1)
 

@@ -10,7 +10,18 @@ from fleet.report.drift_document import document_text, night_document
 from tests import nights
 
 ORDER = [
-    *("version", "kind", "fleet", "scan", "caller", "complete", "clean", "unread", "notes"),
+    *(
+        "version",
+        "kind",
+        "fleet",
+        "scan",
+        "caller",
+        "complete",
+        "clean",
+        "recorded",
+        "unread",
+        "notes",
+    ),
     *("totals", "findings", "resolved", "returned", "releases", "ignored", "expired"),
     *("availability", "nights", "connections", "stores"),
 ]

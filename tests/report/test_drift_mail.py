@@ -13,7 +13,6 @@ from fleet.model.night import Change, Night, Totals
 from fleet.report.drift_mail import MARKDOWN_LIMIT, chat, message_of, subject_of
 from tests import nights
 
-
 SMALL = nights.night(12)
 
 
@@ -63,6 +62,12 @@ def test_a_night_in_which_nothing_was_read_never_looks_healthy() -> None:
     assert subject.startswith("[fleet] UNKNOWN: nothing verified")
     assert "INCOMPLETE emea-prod" in subject
     assert "ok" not in subject
+
+
+def test_a_night_that_could_not_be_recorded_is_no_clean_one() -> None:
+    night = replace(nights.clean_night(), recorded=False)
+
+    assert subject_of(night) == "[fleet] ok · 20/20 verified · NOT RECORDED"
 
 
 def test_many_accounts_are_left_out_of_the_subject_before_the_word_incomplete_is() -> None:
