@@ -101,8 +101,8 @@ def run_drift(asked: Asked) -> int:
 
 
 def exit_code(night: Night, fail_on: Severity, problems: Iterable[str]) -> int:
-    """1 when something is not known or was not told, 3 when something was found, else 0."""
-    if any(problems) or not is_complete(night):
+    """1 when something is not known, recorded or told, 3 when something was found, else 0."""
+    if any(problems) or not night.recorded or not is_complete(night):
         return FleetError.exit_code
     return FOUND if _heavy(night, fail_on) else 0
 
@@ -117,6 +117,7 @@ def ending_words(night: Night, code: int, fail_on: Severity, problems: Iterable[
         verified = f"exit 0: verified {night.totals.verified:,} of {night.totals.open:,}"
         return verified + (below if night.findings else "")
     why = [] if is_complete(night) else ["not everything could be read"]
+    why += [] if night.recorded else ["the records could not be used"]
     return f"exit 1 (partial): {'; '.join([*why, *problems])}"
 
 
