@@ -79,10 +79,12 @@ class Remembering:
 
     Attributes:
         notes: what could not be read or written, in words for the report.
+        failed: whether there was anything that could not.
     """
 
     def __init__(self, wiring: Wiring, notes: list[str]) -> None:
         self.notes = notes
+        self.failed = False
         self._wiring = wiring
         self._run = ""
 
@@ -164,6 +166,7 @@ class Remembering:
         try:
             return work()
         except RecordsError as error:
+            self.failed = True
             if lost:
                 self.notes.append(f"{lost}: {error}")
             return None

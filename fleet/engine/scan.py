@@ -296,7 +296,7 @@ class _Scanning:
         self._check()
         runs = versions_of(ids, read.shards, read.past.memory)
         self._records.keep(done, changes, reconciled, ids, runs)
-        return night_of(
+        night = night_of(
             fleet=fleet,
             scope=request.stores,
             scan=done,
@@ -311,6 +311,7 @@ class _Scanning:
             rollouts=read.past.rollouts,
             notes=self._notes,
         )
+        return replace(night, recorded=not self._records.failed)
 
     def _shard(self, key: Key) -> Shard:
         return self._wiring.shard(self._wiring.fleet.accounts[key[0]], key[1])

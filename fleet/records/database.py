@@ -24,7 +24,7 @@ from sqlalchemy.pool import QueuePool
 
 from fleet.errors import FleetError, RecordsError
 from fleet.model.printable import printable
-from fleet.records.migrations import migrate
+from fleet.records.migrations import migrate, version_of
 from fleet.records.tables import SCHEMA_VERSION
 
 #: Seconds that a writer waits for another one; a write of ours takes milliseconds.
@@ -83,9 +83,14 @@ class Database:
     def prepare(self) -> None:
         """Make the tables if there are none, and bring those of an older fleet up to date.
 
+        Where they are of this fleet nothing is written: who only reads waits for nobody.
+
         Raises:
             RecordsError: they were made by a newer version of fleet, or are not fleet's.
         """
+        with self.read() as connection:
+            if version_of(connection) == SCHEMA_VERSION:
+                return
         with self.write() as connection:
             self.take_turns(connection, "schema")
             found = migrate(connection)

@@ -2,10 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, inspect, select, update
 
 from fleet.records import rollout_tables, scan_tables
 from fleet.records.tables import METADATA, SCHEMA, SCHEMA_VERSION
+
+
+def version_of(connection: Connection) -> int | None:
+    """The version of the tables that are there; None when there are none. Only reads."""
+    if not inspect(connection).has_table(SCHEMA.name, schema=SCHEMA.schema):
+        return None
+    return max(connection.scalars(select(SCHEMA.c.version)), default=None)
 
 
 def migrate(connection: Connection) -> int:
