@@ -85,8 +85,8 @@ class Frame:
 
     @property
     def letters(self) -> int:
-        """How long a row's name may be to fit, in a font of about 6.4 pixels a letter."""
-        return int(self.label / 6.4)
+        """How long a row's name may be to fit, in a font of about 7.2 pixels a letter."""
+        return int(self.label / 7.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,12 +336,20 @@ def _marks(
     """The same letters or number at many places: the shape once, then where it stands."""
     if not points:
         return
-    size = min(4.5 * len(mark), step - 3) if len(mark) > 1 else 7
+    from matplotlib.path import Path
+    from matplotlib.textpath import TextPath
+
+    outline = TextPath((0, 0), mark, size=9.5)
+    corners = outline.get_extents()
+    middle = ((corners.x0 + corners.x1) / 2, (corners.y0 + corners.y1) / 2)
+    shape = Path(outline.vertices - middle, outline.codes)
+    # A marker's size is that of its longer side.
+    longer = max(corners.width, corners.height)
     figure.axes[0].plot(
         *_split(points),
         ls="",
-        marker=rf"$\mathrm{{{mark}}}$",
-        ms=size,
+        marker=shape,
+        ms=min(longer, step - 2),
         mew=0,
         color=_COLOURS[ink],
         clip_on=False,

@@ -10,7 +10,7 @@ from typing import Any
 
 from fleet.model.drift import Finding
 from fleet.model.drift_settings import Ignore
-from fleet.model.night import Change, Night, Told
+from fleet.model.night import Change, Night, ReleaseLine, Told
 from fleet.model.printable import printable
 from fleet.report.drift_lines import (
     by_code,
@@ -32,6 +32,7 @@ from fleet.report.drift_lines import (
 )
 from fleet.report.drift_mail import subject_of
 from fleet.report.page.findings import (
+    DATA_LIMIT,
     STATIC_ROWS,
     counted,
     findings_data,
@@ -82,7 +83,8 @@ def page_of(night: Night, now: datetime) -> str:
         lstrip_blocks=True,
     )
     shops = {store.id: store for store in night.stores}
-    data = findings_data(night, shops, now)
+    stores = stores_data(night)
+    data = findings_data(night, shops, now, DATA_LIMIT - len(stores.encode()))
     first = [told for told in night.findings if needs_somebody(told)]
     return environment.get_template("page.html.j2").render(
         night=night,
@@ -106,11 +108,12 @@ def page_of(night: Night, now: datetime) -> str:
         rows=[row_of(told, shops, now) for told in night.findings[:STATIC_ROWS]],
         data=data,
         data_json=Markup(data.text),  # noqa: S704 - script_json has made it safe in a script
-        stores_json=Markup(stores_data(night)),  # noqa: S704 - likewise
+        stores_json=Markup(stores),  # noqa: S704 - likewise
         options=_options(night),
         heatmap=nights_of(night),
         timelines=timelines_of(night, now),
         availability=availability_of(night),
+        releases=_releases(night.releases),
         ignored=_ignored(night.ignored),
         expired=[expired_words(rule) for rule in night.expired],
         legend=legend(),
@@ -193,6 +196,19 @@ def _options(night: Night) -> dict[str, list[tuple[str, str, int]]]:
         name: [(value, words, count) for (value, words), count in sorted(found.items())]
         for name, found in counts.items()
     }
+
+
+def _releases(lines: Iterable[ReleaseLine]) -> list[tuple[str, ...]]:
+    return [
+        (
+            printable(line.workload),
+            printable(line.release),
+            f"{line.on:,} of {line.of:,} stores",
+            f"{line.owed:,}",
+            printable(line.rollout),
+        )
+        for line in lines
+    ]
 
 
 def _ignored(pairs: Iterable[tuple[Finding, Ignore]]) -> list[tuple[str, str, str, str, str]]:

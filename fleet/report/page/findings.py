@@ -24,9 +24,9 @@ from fleet.report.drift_markdown import LETTERS, NOT_IN_SCAN
 
 #: Findings that are readable where no script runs.
 STATIC_ROWS = 25
-#: Characters of data at which the page stops to take in more findings: 5 MB is the limit of many
-#: mail servers' patience, and pictures and stores need some of it.
-DATA_LIMIT = 3_000_000
+#: Bytes of data at which the page stops to take in more findings: with pictures and texts it shall
+#: stay below 5 MB.
+DATA_LIMIT = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,12 @@ class _Words:
         if known is None:
             known = self._numbers[text] = len(self.all)
             self.all.append(text)
-            self.size += len(text) + 3
+            self.size += len(script_json(text).encode()) + 1
         return known
 
 
-def findings_data(
-    night: Night, shops: Mapping[str, StoreFacts], now: datetime, limit: int = DATA_LIMIT
-) -> Data:
-    """The findings as ``{"words": [...], "rows": [[...], ...]}``, up to a size.
+def findings_data(night: Night, shops: Mapping[str, StoreFacts], now: datetime, limit: int) -> Data:
+    """The findings as ``{"words": [...], "rows": [[...], ...]}``, up to a size in bytes.
 
     A row is severity rank, since (seconds since 1970), whether ``--fix`` may do it, then numbers
     of words: change, code, kind, place, shop, account, market, since, cause, fix, and the facts.
@@ -157,12 +155,12 @@ def findings_data(
             seen.fix,
             *seen.facts,
         )
+        if size + words.size > limit:
+            break
         numbers = [words.number(text) for text in texts]
         since = int(finding.since.astimezone(UTC).timestamp())
         rows.append([finding.severity.rank, since, int(finding.safe), *numbers])
-        size += 6 * len(rows[-1])
-        if size + words.size > limit:
-            break
+        size += len(script_json(rows[-1])) + 1
     text = script_json({"words": words.all, "rows": rows})
     return Data(text, len(rows), len(night.findings) - len(rows))
 

@@ -22,13 +22,16 @@ from fleet.report.pictures import (
 )
 from fleet.report.times import span
 
-#: Stores, groups and hosts that a picture shows one by one; nobody reads more.
+#: Stores, groups and lines of hosts that a picture shows one by one; nobody reads more.
 STORES_SHOWN = 40
 GROUPS_SHOWN = 16
-HOSTS_SHOWN = 30
+LINES_SHOWN = 30
 CURVES_SHOWN = 12
 #: Nights that fit on a telephone.
 FEW_NIGHTS = 10
+#: Hosts of a store that lose their link together are not noticed in the same minute: SSM pings
+#: every five.
+TOGETHER = timedelta(minutes=15)
 #: Outages of a host that are told one by one.
 OUTAGES_TOLD = 5
 
@@ -134,19 +137,17 @@ def _groups(night: Night) -> tuple[tuple[_Group, ...], int]:
     return tuple(groups[:GROUPS_SHOWN]), max(0, len(groups) - GROUPS_SHOWN)
 
 
-def _trouble(store: StoreFacts, scans: Iterable[Scan]) -> int:
-    """How bad a store's nights were; later nights weigh more, tonight most."""
-    return sum(
-        _WEIGHTS.get(scan.states.get(store.id, StoreState.OK), 0) * number
-        for number, scan in enumerate(scans, 10)
-    )
+def _trouble(store: StoreFacts, scans: Sequence[Scan]) -> int:
+    """How bad a store's nights were; tonight weighs as much as a week."""
+    weights = [_WEIGHTS.get(scan.states.get(store.id, StoreState.OK), 0) for scan in scans]
+    return sum(weights) + 7 * weights[-1]
 
 
 def _rows(groups: Iterable[_Group], scans: Sequence[Scan]) -> list[Row]:
     rows = []
     for group in groups:
         cells = [_share_cell(group, scan) for scan in scans]
-        name = f"{group.name} · {many(len(group.stores), 'store')}"
+        name = f"{group.name} · {len(group.stores):,} stores"
         rows.append(Row(name, cells, strong=True))
         rows += [
             Row(
@@ -207,39 +208,68 @@ def _runs(store: StoreFacts, scans: Sequence[Scan]) -> str:
 
 
 def timelines_of(night: Night, now: datetime) -> Picture | None:
-    """When hosts were away; None when none was."""
+    """When hosts were away, those that went together in one line; None when none was."""
     away = {
-        f"{store}/{printable(host)}": spells
-        for (store, host), spells in night.spells.items()
+        key: spells
+        for key, spells in night.spells.items()
         if any(_is_away(spell) for spell in spells)
     }
     if not away:
         return None
-    hosts = sorted(away, key=lambda host: (not _is_away(away[host][-1]), -_lost(away[host], now)))
-    shown = hosts[:HOSTS_SHOWN]
-    first = min((scan.started_at for scan in night.nights), default=now - timedelta(days=1))
-    wide = _timeline(Frame(_WIDE, 220, "away-wide", "away-caption"), shown, away, (first, now), 4)
-    near = max(first, now - timedelta(days=FEW_NIGHTS))
-    narrow = _timeline(
-        Frame(_NARROW, 128, "away-narrow", "away-caption"), shown, away, (near, now), 5
+    lines = _together(away)
+    order = sorted(
+        lines, key=lambda line: (not _is_away(lines[line][-1]), -_lost(lines[line], now))
     )
+    shown = order[:LINES_SHOWN]
+    first = min((scan.started_at for scan in night.nights), default=now - timedelta(days=1))
+    frame = Frame(_WIDE, 220, "away-wide", "away-caption")
+    wide = _timeline(frame, shown, lines, (first, now), 4)
+    near = max(first, now - timedelta(days=FEW_NIGHTS))
+    frame = Frame(_NARROW, 128, "away-narrow", "away-caption")
+    narrow = _timeline(frame, shown, lines, (near, now), 5)
     gone = sum(_is_away(spells[-1]) for spells in away.values())
+    left = len(order) - len(shown)
     caption = (
         f"{many(len(away), 'host')} lost a connection since {_day(first)}, {gone:,} of them still "
-        f"without it. Shown: {'all' if len(shown) == len(away) else f'the {len(shown)} worst'}, "
-        "those still away first."
-    )
+        "without it. Those come first, then who was away longest; hosts of a store that went "
+        "together share a line."
+    ) + (f" {left:,} lines more, with less, not shown." if left else "")
     rows = tuple(
-        (
-            host,
-            _now_words(away[host][-1], now),
-            span(_lost(away[host], now)),
-            _told(away[host], now),
-        )
-        for host in shown
+        (line, _now_words(at[-1], now), span(_lost(at, now)), _told(at, now))
+        for line, at in ((line, lines[line]) for line in shown)
     )
-    heads = ("Host", "Now", "Away in all", "Outages, newest first")
+    heads = ("Hosts", "Now", "Away in all", "Outages, newest first")
     return Picture(wide, narrow, caption, heads, rows)
+
+
+def _together(
+    away: Mapping[tuple[str, str], Sequence[Spell]],
+) -> dict[str, Sequence[Spell]]:
+    """Spells by line: a host, or the hosts of a store whose spells are the same but for minutes."""
+    lines: dict[str, Sequence[Spell]] = {}
+    for store, keys in groupby(sorted(away), key=lambda key: key[0]):
+        alike: list[list[str]] = []
+        for _, host in keys:
+            same = (names for names in alike if _same(away[store, names[0]], away[store, host]))
+            names = next(same, None)
+            if names is None:
+                alike.append([host])
+            else:
+                names.append(host)
+        for names in alike:
+            alone = len(names) == 1
+            line = f"{store}/{printable(names[0])}" if alone else f"{store} {len(names)} hosts"
+            # Two groups of one size in one store are told apart by their first host.
+            line = f"{line} with {printable(names[0])}" if line in lines else line
+            lines[line] = away[store, names[0]]
+    return lines
+
+
+def _same(one: Sequence[Spell], other: Sequence[Spell]) -> bool:
+    return len(one) == len(other) and all(
+        a.connection is b.connection and abs(a.since - b.since) <= TOGETHER
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def _timeline(
@@ -315,8 +345,8 @@ def _curves(kind: str, groups: Sequence[Availability], scans: Sequence[Scan]) ->
     worst = sorted(groups, key=lambda one: (min(_known(one), default=2.0), one.group))
     shown = worst[:CURVES_SHOWN]
     least = min((share for one in shown for share in _known(one)), default=1.0)
-    # Ten, fifty or all per cent: whole steps, so that one night is compared with another.
-    floor = next((step for step in (0.9, 0.5) if least >= step), 0.0)
+    # Whole steps, so that one night's picture is compared with another's.
+    floor = next((step for step in (0.98, 0.95, 0.9, 0.75, 0.5) if least >= step), 0.0)
     curves = [Curve(f"{one.group} · {one.stores:,}", one.nights, _last_words(one)) for one in shown]
     few = [Curve(c.name, c.shares[-FEW_NIGHTS:], c.words) for c in curves]
     name, caption = f"{kind}-curves", f"{kind}-caption"

@@ -96,9 +96,10 @@
     slot("severity").className = `tag ${severity}`;
     const isSame = finding.change === "same";
     slot("change").textContent = isSame ? "" : finding.change.replace("-", " ").toUpperCase();
-    for (const name of ["kind", "cause", "place", "shop", "since", "fix"]) {
+    for (const name of ["kind", "cause", "place", "shop", "since"]) {
       slot(name).textContent = finding[name];
     }
+    slot("fix").replaceChildren(...typed(finding.fix));
     slot("note").textContent = noteOf(finding);
     slot("facts").replaceChildren(...finding.facts.map((fact) => element("li", fact)));
     detail.id = `detail-${finding.order}`;
@@ -107,6 +108,12 @@
     toggle.setAttribute("aria-label", `Details of ${finding.kind} at ${finding.place}`);
     open(row, detail, isOpen);
     return copy;
+  }
+
+  // A word of a command is never broken at its hyphens.
+  function typed(command) {
+    const parts = command.split(" ").filter(Boolean);
+    return parts.flatMap((word, n) => (n ? [" "] : []).concat(element("span", word, "word")));
   }
 
   function noteOf(finding) {
