@@ -70,12 +70,13 @@ def _of_shard(shard: ShardSeen, cases: Sequence[StoreCase], touched: set[str]) -
 
 def _of_stores(shard: ShardSeen, cases: Sequence[StoreCase], touched: set[str]) -> list[Unread]:
     """The parts of single stores; one line for all of them where none was read, and alike."""
-    whole = {part.why for name, _, _ in _SHARD if isinstance(part := getattr(shard, name), NotRead)}
+    # Without its clusters no store is read, for the same reason, which is told once.
+    told = shard.clusters.why if isinstance(shard.clusters, NotRead) else None
     lines: dict[tuple[str, str], list[StoreCase]] = defaultdict(list)
     for case in cases:
         parts: dict[str, list[str]] = defaultdict(list)
         for words, why in _parts(case):
-            if why not in whole:
+            if why != told:
                 parts[why].append(words)
         for why, many in parts.items():
             lines[", ".join(many), why].append(case)

@@ -131,13 +131,14 @@ def test_findings_do_not_depend_on_the_order_of_what_was_read(
 
 
 def _unread(shard: ShardSeen, hidden: set[str]) -> ShardSeen:
+    """Without its clusters nothing of a store can be read."""
     why = NotRead("throttled")
     parts: dict[str, Any] = dict.fromkeys(hidden & set(PARTS), why)
     stores = {
         name: replace(
             seen,
-            instances=why if f"{name}/instances" in hidden else seen.instances,
-            services=why if f"{name}/services" in hidden else seen.services,
+            instances=why if {"clusters", f"{name}/instances"} & hidden else seen.instances,
+            services=why if {"clusters", f"{name}/services"} & hidden else seen.services,
         )
         for name, seen in shard.stores.items()
     }
