@@ -67,9 +67,11 @@ def test_a_lock_that_is_not_given_up_names_who_holds_it(
     with holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with open_records(None, tmp_path) as records:  # who only reads waits for nobody
-            with pytest.raises(RecordsError, match=rf"locked .*pid {holder.pid}\b") as raised:
-                records.start_run("drift", caller_arn="", command="", at=datetime.now(UTC))
+        with (
+            open_records(None, tmp_path) as records,  # who only reads waits for nobody
+            pytest.raises(RecordsError, match=rf"locked .*pid {holder.pid}\b") as raised,
+        ):
+            records.start_run("drift", caller_arn="", command="", at=datetime.now(UTC))
     assert raised.value.hint is not None
     assert "wait" in raised.value.hint
 

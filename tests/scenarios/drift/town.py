@@ -102,12 +102,14 @@ class Plan:
         hosts: name to hardware, of every one of them.
         accounts: how many of ``ACCOUNTS``; stores take turns.
         regions: how many of ``REGIONS``, likewise.
+        workloads: of ``WORKLOADS``.
     """
 
     stores: int = 3
     hosts: Mapping[str, str] = field(default_factory=lambda: {"cam-1": "cam", "tel-1": "tel"})
     accounts: int = 1
     regions: int = 1
+    workloads: tuple[str, ...] = tuple(WORKLOADS)
 
 
 def store_id(number: int) -> str:
@@ -170,7 +172,7 @@ class Town:
 
     def commit(self, version: str, *workloads: str) -> None:
         """Let the inventory name another image for these workloads; for all without any."""
-        for name in workloads or WORKLOADS:
+        for name in workloads or self.plan.workloads:
             hardware, _memory = WORKLOADS[name]
             self.write(
                 f"inventory/workloads/{name}.yaml",
@@ -363,7 +365,7 @@ class Town:
         for name in dict.fromkeys(self.plan.hosts.values()):
             self.write(f"inventory/hardware/{name}.yaml", f"architecture: {HARDWARE[name]}\n")
         self._write_stores({})
-        for name in WORKLOADS:
+        for name in self.plan.workloads:
             self.template(name)
 
     def _places(self) -> list[tuple[str, str]]:
