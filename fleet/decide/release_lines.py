@@ -24,7 +24,7 @@ def lines_of(
 
     A store is on the release when each of its services of the workload is told to run the content
     that is wanted, has no older deployment left with tasks, and no rollout is owed by it. One that
-    was not read is in ``of`` and not in ``on``.
+    was not read is in ``of`` and ``unread``.
 
     Args:
         rollouts: newest first.
@@ -37,11 +37,14 @@ def lines_of(
     by_workload = _by_workload(wanted.values(), release)
     names = {workload.name: release_name(workload, release) for workload in workloads}
     for workload, stores in sorted(by_workload.items()):
-        on = owed = 0
+        on = owed = unread = 0
         for one, services in stores:
             owes = any(_owes(one, service) for service in services)
             running = _services(seen.get(one.store.id))
             owed += owes
+            if not _is_read(seen.get(one.store.id)):
+                unread += 1
+                continue
             on += not owes and all(
                 _runs(running.get(service.service), service.content, background.contents)
                 for service in services
@@ -55,6 +58,7 @@ def lines_of(
                 len(stores),
                 owed,
                 _phase(latest) if latest else "",
+                unread,
             )
         )
     return tuple(lines)
@@ -101,6 +105,10 @@ def _by_workload(
         for workload, services in mine.items():
             found[workload].append((one, tuple(services)))
     return found
+
+
+def _is_read(seen: StoreSeen | None) -> bool:
+    return seen is not None and not isinstance(seen.services, NotRead)
 
 
 def _services(seen: StoreSeen | None) -> Mapping[str, ServiceState]:

@@ -324,6 +324,7 @@ class Returned:
         back_at: when it was first seen back.
         words: what was lost, restarted, replaced, in one sentence.
         owes: what it still owes, in words; "" when nothing.
+        at_most: whether it may have been back some time before ``back_at``.
     """
 
     store: str
@@ -331,6 +332,7 @@ class Returned:
     back_at: datetime
     words: str
     owes: str = ""
+    at_most: bool = False
 
 
 class StoreState(StrEnum):

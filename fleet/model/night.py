@@ -128,6 +128,7 @@ class ReleaseLine:
         of: stores that should.
         owed: stores that owe it.
         rollout: the latest of it, with its phase, as ``ro-118 HALTED 01:14Z``; "".
+        unread: stores that should and whose services could not be read.
     """
 
     workload: str
@@ -136,6 +137,7 @@ class ReleaseLine:
     of: int
     owed: int
     rollout: str = ""
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

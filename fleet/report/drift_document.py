@@ -177,6 +177,7 @@ def _returned(returned: Returned) -> dict[str, Any]:
         "store": returned.store,
         "dark_since": stamp(returned.dark_since),
         "back_at": stamp(returned.back_at),
+        "back_at_most": returned.at_most,
         "words": returned.words,
         "owes": returned.owes,
     }

@@ -231,12 +231,15 @@ def returned_words(returned: Returned) -> str:
     away = span((returned.back_at - returned.dark_since).total_seconds())
     said = printable(returned.words).removesuffix(".")
     owes = printable(returned.owes) or "nothing"
-    return f"{returned.store} after {away}: {said}, owes {owes}"
+    most = "at most " if returned.at_most else ""
+    return f"{returned.store} after {most}{away}: {said}, owes {owes}"
 
 
 def release_words(line: ReleaseLine) -> str:
     """``vision 1.9.0 on 6/800, 1 owed, ro-118 HALTED 01:14Z``."""
     parts = [f"{line.workload} {line.release} on {line.on:,}/{line.of:,}"]
+    if line.unread:
+        parts.append(f"{line.unread:,} not read")
     parts += [f"{line.owed:,} owed"] if line.owed else []
     return printable(", ".join([*parts, line.rollout] if line.rollout else parts))
 

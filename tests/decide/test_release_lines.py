@@ -106,6 +106,12 @@ def test_a_store_that_was_not_seen_at_all_should_run_it_and_does_not() -> None:
     assert count(shard()) == (0, 1, 0)
 
 
+def test_a_store_that_was_not_read_is_told_apart_from_one_that_does_not_run_it() -> None:
+    unread, read = shard(store_1=NotRead("AccessDenied")), shard(store_1=(running(OLD),))
+
+    assert [line.unread for line in (*lines(unread), *lines(read))] == [1, 0]
+
+
 def test_all_services_of_a_workload_have_to_run_it() -> None:
     both = wanted("store-1", "vision-arm64", "vision-jetpack6")
     assert count(shard(store_1=(running(),)), both) == (0, 1, 0)

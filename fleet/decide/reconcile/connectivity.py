@@ -44,7 +44,7 @@ def dark_since(case: StoreCase) -> datetime | None:
     dark: list[datetime] = []
     for host in case.hosts.values():
         if is_dark(host):
-            if host.connection is not None and not never_connected(host):
+            if host.connection is not None and not never_connected(host, case.background.now):
                 dark.append(host.connection.since)
         elif host.connection is not None or (
             host.node is not None
@@ -66,7 +66,7 @@ def of_store(case: StoreCase, carriers: Carriers) -> list[Finding]:
         return [_unsteady_site(case, unsteady)]
     found = []
     for host in case.hosts.values():
-        if never_connected(host):
+        if never_connected(host, case.background.now):
             continue
         finding = _of_host(case, host)
         if finding is None and host.host.name in unsteady:

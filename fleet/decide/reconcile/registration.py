@@ -5,7 +5,7 @@ read, which takes minutes and comes into SSM before it comes into ECS, is none o
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fleet.decide.reconcile import host_codes as codes
 from fleet.decide.reconcile.case import HostCase, StoreCase
@@ -29,6 +29,8 @@ from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
 from fleet.model.printable import many
 
+#: A host that falls silent so soon after its registration has gone dark, and nobody forgot it.
+FIRST_DAY = timedelta(days=1)
 #: On-premises instances, all regions (Amazon ECS Anywhere pricing, September 2026).
 DOLLARS_PER_HOUR = 0.01025
 HOURS_PER_MONTH = 730
@@ -182,7 +184,7 @@ def _not_in_ecs(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding |
 
 def _never_connected(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding | None:
     node, instance = host.node, host.instance
-    if node is None or instance is None or not never_connected(host):
+    if node is None or instance is None or not never_connected(host, case.background.now):
         return None
     begun = node.registered_at or instance.registered_at
     when = f"was registered {moment(begun)}" if begun else "was registered"
@@ -197,13 +199,19 @@ def _never_connected(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Find
     )
 
 
-def never_connected(host: HostCase) -> bool:
-    """Whether a dark host fell silent within a ping of its registration, and was never seen up."""
+def never_connected(host: HostCase, now: datetime) -> bool:
+    """Whether a dark host fell silent within a ping of its registration, and was never seen up.
+
+    Not on its first day: then it has just gone dark like any other.
+    """
     if host.connection is None or host.connection.connection is not Connection.DARK:
         return False
     if any(spell.connection is not Connection.DARK for spell in host.memory.spells):
         return False
-    node = host.node
+    node, instance = host.node, host.instance
+    begun = (node.registered_at if node else None) or (instance.registered_at if instance else None)
+    if begun is not None and now - begun < FIRST_DAY:
+        return False
     if node is None or node.last_ping_at is None:
         return True
     return node.registered_at is not None and node.last_ping_at - node.registered_at <= PING_DUE

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from fleet.decide.failures import counted, failures
 from fleet.decide.reconcile.case import HostCase, StoreCase
 from fleet.decide.reconcile.service_case import is_here
-from fleet.decide.spans import span
 from fleet.model.drift import Connection, Returned
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import Reading
@@ -30,17 +29,15 @@ def returned(case: StoreCase) -> Returned | None:
     dark_since = min(host.memory.spells[-1].since for host in hosts)
     back_at = max(_back_at(case, host) for host in hosts)
     last_dark = max(host.memory.spells[-1].last_seen for host in hosts)
-    # Scans lie a night apart: it came back at some time since the last one that saw it dark.
-    most = "at most " if back_at - last_dark > REMEMBERED else ""
-    away = f"after {most}{span((back_at - dark_since).total_seconds())}"
     parts = [*_tasks(case, hosts, dark_since, last_dark), *_boots(case, dark_since)]
-    words = "; ".join(parts)
     return Returned(
         store=case.store.id,
         dark_since=dark_since,
         back_at=back_at,
-        words=f"{away}: {words}" if words else away,
+        words="; ".join(parts),
         owes="; ".join(_owes(case)),
+        # Scans lie a night apart: it came back at some time since the last one that saw it dark.
+        at_most=back_at - last_dark > REMEMBERED,
     )
 
 
@@ -70,11 +67,15 @@ def _tasks(
     forgotten = tasks.at - last_dark > REMEMBERED
     services = dict.fromkeys(one.service for one in case.wanted.services)
     services |= dict.fromkeys(task.service for task in mine if task.service)
+    new = _made_since(case, dark_since)
     unsure = False
     for service in services:
         of_it = [task for task in mine if task.service == service]
         lost = [t for t in of_it if _ended(t, dark_since)]
         began = _began(of_it, dark_since)
+        if service in new and began and not lost:
+            yield f"{service} was sent and started for the first time{_at(began)}"
+            continue
         yield f"{service} {_story(of_it, lost, began, dark_since)}"
         unsure = unsure or bool(forgotten and began and not lost)
     if unsure:
@@ -88,8 +89,7 @@ def _story(
     dark_since: datetime,
 ) -> str:
     kept = [t for t in tasks if _runs(t) and t not in began]
-    latest = max((t.started_at for t in began if t.started_at), default=None)
-    at = f" {latest.astimezone(UTC):%H:%MZ}" if latest else ""
+    at = _at(began)
     if lost:
         why = _why(lost, dark_since)
         then = ", the others ran on" if kept else ", and does not run again"
@@ -100,6 +100,20 @@ def _story(
     if began:
         return f"started again{at}"
     return "ran on without a break" if kept else "does not run"
+
+
+def _at(began: Sequence[TaskState]) -> str:
+    latest = max((t.started_at for t in began if t.started_at), default=None)
+    return f" {latest.astimezone(UTC):%H:%MZ}" if latest else ""
+
+
+def _made_since(case: StoreCase, dark_since: datetime) -> frozenset[str]:
+    """Services that did not exist when the store went away: what they run did not run before."""
+    seen = case.seen.services
+    if not isinstance(seen, Reading):
+        return frozenset()
+    made = (s for s in seen.value if s.created_at is not None and s.created_at > dark_since)
+    return frozenset(service.name for service in made)
 
 
 def _why(lost: Sequence[TaskState], dark_since: datetime) -> str:

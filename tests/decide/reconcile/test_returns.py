@@ -42,13 +42,13 @@ def again(**changes: Any) -> TaskState:
 
 def test_a_task_that_ran_all_the_time_ran_on() -> None:
     told = story(task())
-    assert told.words == "after 31h00m: telemetry-amd64 ran on without a break"
+    assert told.words == "telemetry-amd64 ran on without a break"
     assert (told.dark_since, told.back_at, told.owes) == (ago(hours=31, minutes=40), BACK, "")
 
 
 def test_a_task_that_ended_is_told_with_its_exit_code_and_when_it_began_again() -> None:
     assert story(lost(), again()).words == (
-        "after 31h00m: telemetry-amd64 lost: exit 137 while away, started again 01:22Z"
+        "telemetry-amd64 lost: exit 137 while away, started again 01:22Z"
     )
 
 
@@ -75,10 +75,26 @@ def test_what_ecs_has_forgotten_is_said_to_be_forgotten() -> None:
     hosts = [back(connection=shop.spell(seconds=10), memory=HostMemory((gone,)))]
     told = story(again(started_at=ago(hours=2)), hosts=hosts)
     assert told.words == (
-        "after at most 30h59m: telemetry-amd64 started again 00:00Z; "
+        "telemetry-amd64 started again 00:00Z; "
         "ECS has forgotten tasks that stopped more than an hour ago"
     )
     assert "forgotten" not in story(again()).words
+
+
+def test_a_store_that_may_have_been_back_before_is_said_to_be() -> None:
+    long_ago = Spell(Connection.DARK, ago(hours=31), ago(hours=24))
+    hosts = [back(connection=shop.spell(seconds=10), memory=HostMemory((long_ago,)))]
+
+    assert story(task(), hosts=hosts).at_most
+    assert not story(task()).at_most
+
+
+def test_a_service_that_was_made_meanwhile_has_started_for_the_first_time() -> None:
+    made = Reading((shop.service(created_at=ago(minutes=39)),), shop.NOW)
+
+    assert story(again(), seen={"services": made}).words == (
+        "telemetry-amd64 was sent and started for the first time 01:22Z"
+    )
 
 
 def test_a_service_without_any_task_does_not_run() -> None:
@@ -88,8 +104,8 @@ def test_a_service_without_any_task_does_not_run() -> None:
 @pytest.mark.parametrize(
     ("tasks", "words"),
     [
-        (None, "after 31h00m: what its tasks did was not asked"),
-        (NotRead("Throttled"), "after 31h00m: what its tasks did could not be read (Throttled)"),
+        (None, "what its tasks did was not asked"),
+        (NotRead("Throttled"), "what its tasks did could not be read (Throttled)"),
     ],
 )
 def test_tasks_that_were_not_read_are_said_not_to_be(tasks: Any, words: str) -> None:
@@ -130,3 +146,38 @@ def test_a_store_that_was_not_away_as_a_whole_or_is_not_back_has_not_returned(
     changes: dict[str, Any],
 ) -> None:
     assert returned(case(**{"hosts": [back()], **changes})) is None
+
+
+def test_a_store_is_back_with_its_last_host_and_went_with_its_first() -> None:
+    first = Spell(Connection.DARK, ago(hours=30), ago(minutes=50))
+    second = Spell(Connection.DARK, ago(hours=28), ago(minutes=45))
+    hosts = [
+        back("tel-1", memory=HostMemory((first,)), connection=shop.spell(minutes=30)),
+        back("tel-2", memory=HostMemory((second,)), connection=shop.spell(minutes=20)),
+    ]
+    told = story(task(), hosts=hosts)
+    assert (told.dark_since, told.back_at) == (ago(hours=30), ago(minutes=20))
+
+
+def test_a_loss_whose_time_ecs_does_not_tell_is_one_of_the_absence() -> None:
+    assert "lost: exit 137 while away" in story(lost(stopped_at=None), again()).words
+
+
+def test_one_of_two_tasks_that_is_lost_leaves_the_other() -> None:
+    assert story(lost(), task()).words.endswith("exit 137 while away, the others ran on")
+
+
+def test_a_task_that_a_person_stopped_is_told_as_that() -> None:
+    by_hand = lost(stop_code="UserInitiated", containers=())
+    by_ecs = replace(by_hand, stop_code="ServiceSchedulerInitiated", arn="arn/t00")
+    assert "2 tasks stopped by somebody" in story(by_hand, by_ecs, again()).words
+
+
+def test_the_latest_start_is_told() -> None:
+    twice = again(started_at=ago(hours=3)), replace(again(), arn="arn/t2")
+    assert "started again 01:22Z" in story(*twice).words
+
+
+def test_a_host_that_could_not_be_asked_does_not_say_whether_it_rebooted() -> None:
+    told = story(task(), seen={"probes": {"tel-1": NotRead("no answer")}})
+    assert told.words.endswith("ran on without a break")
