@@ -132,3 +132,12 @@ def test_room_is_short_exactly_when_the_sum_is_more_than_the_host_has(sizes: lis
 def test_the_release_is_not_asked_for_what_it_does_not_hold() -> None:
     empty: Release = replace(plans.release([build.store()]), task_definitions={})
     assert found_for(release=empty, want={"services": (shop.desired("a", "c"),)}) == []
+
+
+def test_a_task_as_big_as_its_host_fits_and_says_what_the_host_has_when_it_does_not() -> None:
+    assert found_for(body("a", memory=1000, cpu=1024)) == []
+    (found,) = found_for(body("a", cpu=1025))
+    assert [one.words for one in found.evidence] == [
+        "registered CPU 1024, MEMORY 1000",
+        "a asks for 1025 CPU units",
+    ]

@@ -8,6 +8,7 @@ import pytest
 from fleet.decide.reconcile.deep import of_hosts
 from fleet.model.drift import Finding, Probe, ProbedContainer
 from fleet.model.drift_settings import DriftSettings, Severity
+from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
 from fleet.model.services import TaskState
 from tests.decide import plans
@@ -159,3 +160,23 @@ def test_what_ecs_reports_itself_is_told_once() -> None:
     drifted = task(containers=(container(image_digest=OTHER),))
     assert found_in(probe(ran(digest=OTHER)), drifted, digests=True) == []
     assert only(found_in(probe(ran(digest=OTHER)), drifted)).code == "CONTAINER_OLD_IMAGE"
+
+
+def test_tasks_that_stopped_do_not_make_up_for_one_that_was_not_listed() -> None:
+    counted = host(instances=(plans.instance(running_tasks=1),))
+    found = found_in(probe(ran(), ran("t9")), task(), hosts=[counted])
+    assert [one.code for one in found] == ["CONTAINER_UNKNOWN"]
+    over = task("t0", last_status="STOPPED", desired_status="STOPPED")
+    busy = host(instances=(plans.instance(running_tasks=2),))
+    assert found_in(probe(ran(), ran("t9")), task(), over, hosts=[busy]) == []
+
+
+def test_only_a_young_container_of_the_same_name_stands_for_a_missing_one() -> None:
+    other = ran("t1", container="sidecar", started_at=ago(minutes=1))
+    old = ran("t1", container="sidecar")
+    codes = [[one.code for one in found_in(probe(one), task())] for one in (other, old)]
+    assert codes == [["CONTAINER_MISSING"], ["CONTAINER_MISSING"]]
+
+
+def test_a_closed_stores_host_is_let_be() -> None:
+    assert found_in(probe(disk_free_mb=1), store={"lifecycle": Lifecycle.CLOSED}) == []

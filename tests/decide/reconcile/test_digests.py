@@ -187,3 +187,10 @@ def test_a_host_that_is_asked_by_ssh_is_mended_by_ssh() -> None:
 )
 def test_a_task_that_stops_is_let_be(stuck: TaskState, changes: dict[str, Any]) -> None:
     assert found_in(stuck, **changes) == []
+
+
+def test_an_older_task_on_a_host_that_is_just_back_is_let_be() -> None:
+    old = task(runs=shop.OLD, containers=())
+    assert found_in(old, hosts=[shop.back(connection=shop.spell(minutes=29))]) == []
+    late = found_in(old, hosts=[shop.back(connection=shop.spell(minutes=30))])
+    assert only(late).code == "TASK_OLD_REVISION"
