@@ -32,6 +32,7 @@ from fleet.model.night import (
     Told,
     Totals,
 )
+from tests.night_kinds import HOST_DARK, KINDS, SITE_DARK, Kind, Number
 
 STARTED = datetime(2026, 11, 23, 3, 31, 2, tzinfo=UTC)
 NOW = datetime(2026, 11, 23, 3, 40, 14, tzinfo=UTC)
@@ -61,122 +62,6 @@ _HARDWARE = {"cam": ("orin-nano", "xavier-nx"), "tel": ("nuc-11",)}
 _RANKS = list(StoreState)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    code: str
-    severity: Severity
-    per_host: bool
-    cause: str
-    evidence: tuple[tuple[str, str], ...]
-    fix: str
-    safe: bool = False
-    subject: str = ""
-
-
-_DARK = _Kind(
-    "HOST_DARK",
-    Severity.MEDIUM,
-    True,
-    "Neither agent of {host} answers, while another host of the store does: the box itself or its "
-    "power is the likely cause.",
-    (("SSM", "PingStatus ConnectionLost"), ("ECS", "agentConnected false")),
-    "fleet doctor {store} --host {host}",
-)
-
-_SITE_DARK = _Kind(
-    "SITE_DARK",
-    Severity.HIGH,
-    False,
-    "All {count} hosts of the store are away, {others} other stores on its carrier are fine: "
-    "router or power of the shop.",
-    (("SSM", "PingStatus ConnectionLost"), ("ECS", "agentConnected false")),
-    "fleet explain {store}",
-)
-
-_KINDS = (
-    _Kind(
-        "DISK_LOW",
-        Severity.HIGH,
-        True,
-        "/ has {n} MB free, 2048 MB is the floor.",
-        (("host", "df / {n} MB free"), ("inventory", "disk_free_mb 2048")),
-        "fleet doctor {store} --host {host}",
-    ),
-    _Kind(
-        "TWIN",
-        Severity.MEDIUM,
-        True,
-        "Two container instances carry the same managed instance mi-0c9e4f1ab2d3{n:05d}; the new "
-        "one is connected.",
-        (("ECS", "2 instances, 1 connected"), ("SSM", "one node, Online")),
-        "fleet drift --fix {store}",
-        safe=True,
-    ),
-    _Kind(
-        "ECS_AGENT_DOWN",
-        Severity.HIGH,
-        True,
-        "SSM reaches {host}, but its ECS agent has been away for {n} minutes: tasks run on, "
-        "changes do not arrive.",
-        (("ECS", "agentConnected false"), ("SSM", "PingStatus Online")),
-        "fleet register {store} --host {host}",
-        safe=True,
-    ),
-    _Kind(
-        "ATTRIBUTES",
-        Severity.LOW,
-        True,
-        'Attribute "ring" is "wave-{n}", the inventory says "wave-1".',
-        (("ECS", "attribute ring=wave-{n}"), ("inventory", "ring: wave-1")),
-        "fleet drift --fix {store}",
-        safe=True,
-    ),
-    _Kind(
-        "RELEASE_OWED",
-        Severity.LOW,
-        False,
-        "The store owes vision 1.9.0 since rollout ro-118 parked it while it was dark.",
-        (("records", "ro-118 parked"), ("ECS", "vision-arm64:{n}")),
-        "fleet rollout resume ro-118",
-        subject="vision-arm64",
-    ),
-    _Kind(
-        "CHANGED_BY_HAND",
-        Severity.MEDIUM,
-        False,
-        "Service telemetry-amd64 runs revision {n}, which no rollout of fleet has sent.",
-        (("ECS", "telemetry-amd64:{n}, no fleet:rollout tag"), ("records", "last sent :12")),
-        "fleet rollout telemetry --where store={store}",
-        subject="telemetry-amd64",
-    ),
-    _Kind(
-        "ECS_AGENT_OLD",
-        Severity.LOW,
-        True,
-        "ECS agent 1.9{n:.1}.0 is older than 1.100.0.",
-        (("ECS", "agentVersion 1.9{n:.1}.0"), ("inventory", "min_versions.ecs_agent 1.100.0")),
-        "fleet explain ECS_AGENT_OLD",
-    ),
-    _Kind(
-        "UNSTEADY",
-        Severity.LOW,
-        True,
-        "{host} lost its connection {n:.1} times in 7 days; it is connected now.",
-        (("records", "{n:.1} outages since Monday"),),
-        "fleet history {store}",
-    ),
-    _Kind(
-        "SERVICE_UNMANAGED",
-        Severity.INFO,
-        False,
-        "Service debug-{n} is in the cluster, and nothing in the inventory wants it.",
-        (("ECS", "service debug-{n}, desired 1"),),
-        "",
-        subject="debug",
-    ),
-)
-
-
 @dataclass(slots=True)
 class _Shop:
     """A store of the made-up fleet while its nights are made."""
@@ -185,7 +70,7 @@ class _Shop:
     hosts: tuple[str, ...]
     is_open: bool
     away: dict[str, list[tuple[datetime, datetime]]] = field(default_factory=dict)
-    odd: list[tuple[_Kind, str, int, datetime, datetime]] = field(default_factory=list)
+    odd: list[tuple[Kind, str, int, datetime, datetime]] = field(default_factory=list)
 
     def is_away(self, host: str, at: datetime) -> bool:
         return any(since <= at < until for since, until in self.away.get(host, ()))
@@ -233,7 +118,7 @@ def night(
         returned=tuple(_returned(shops, moments))[:12],
         releases=_releases(stores, trouble),
         nights=scans,
-        spells=_spells(shops, moments[0]),
+        spells=_spells(shops, moments, blind),
         availability=tuple(_availability(shops, moments, blind)),
         stores=tuple(shop.facts for shop in shops),
         notes=("history of 19 Nov is missing: no scan finished that night",) if trouble else (),
@@ -280,7 +165,7 @@ def _go_wrong(
             for host in shop.hosts if whole else (chance.choice(shop.hosts),):
                 shop.away.setdefault(host, []).append((since, until))
         if chance.random() < trouble * 0.01:
-            kind = chance.choice(_KINDS)
+            kind = chance.choice(KINDS)
             host = chance.choice(shop.hosts) if kind.per_host else ""
             since = at - timedelta(minutes=chance.randint(5, 1380))
             until = since + timedelta(days=chance.choice((1, 2, 5, 20)))
@@ -290,7 +175,7 @@ def _go_wrong(
 def _one_of_each(shops: Sequence[_Shop], at: datetime) -> None:
     """Every kind of finding, a dark store and one that is back, in small fleets too."""
     others = (shop for shop in shops if shop.is_open and shop.facts.labels["market"] not in _FAR)
-    for number, kind in enumerate(_KINDS):
+    for number, kind in enumerate(KINDS):
         shop = next(others, None)
         if shop is not None:
             since = at - timedelta(hours=5 + 17 * number)
@@ -334,12 +219,12 @@ def _scan(shops: Sequence[_Shop], at: datetime, number: int, *, blind: bool) -> 
 
 
 def _finding(
-    shop: _Shop, kind: _Kind, host: str, n: int, since: datetime, *, known: bool = True
+    shop: _Shop, kind: Kind, host: str, n: int, since: datetime, *, known: bool = True
 ) -> Finding:
     words = {
         "store": shop.facts.id,
         "host": host,
-        "n": _Number(n),
+        "n": Number(n),
         "count": len(shop.hosts),
         "others": 3 + n % 9,
     }
@@ -365,13 +250,6 @@ def _finding(
     )
 
 
-class _Number(int):
-    """``{n:.1}`` is its first digit, which makes a small number of a large one."""
-
-    def __format__(self, spec: str) -> str:
-        return str(self)[0] if spec == ".1" else super().__format__(spec)
-
-
 def _open_at(shop: _Shop, at: datetime) -> Iterator[tuple[Finding, datetime]]:
     """What is true of a store at a moment, with when it began."""
     if not shop.is_open:
@@ -384,10 +262,10 @@ def _open_at(shop: _Shop, at: datetime) -> Iterator[tuple[Finding, datetime]]:
     }
     if len(gone) == len(shop.hosts):
         since = max(gone.values())
-        yield _finding(shop, _SITE_DARK, "", len(shop.facts.name), since), since
+        yield _finding(shop, SITE_DARK, "", len(shop.facts.name), since), since
     else:
         for host, since in gone.items():
-            yield _finding(shop, _DARK, host, 1, since), since
+            yield _finding(shop, HOST_DARK, host, 1, since), since
     for kind, host, n, since, until in shop.odd:
         if since <= at < until:
             yield _finding(shop, kind, host, n, since, known=n % 3 > 0), since
@@ -477,7 +355,7 @@ def _ignored(shops: Sequence[_Shop]) -> tuple[tuple[Finding, Ignore], ...]:
         "upgraded with the next image of the boxes",
         "inventory/ignores.yaml:3",
     )
-    old = next(kind for kind in _KINDS if kind.code == "ECS_AGENT_OLD")
+    old = next(kind for kind in KINDS if kind.code == "ECS_AGENT_OLD")
     return tuple(
         (_finding(shop, old, shop.hosts[0], 5, STARTED - timedelta(days=9)), rule)
         for shop in shops[:2]
@@ -500,25 +378,42 @@ def _releases(stores: int, trouble: float) -> tuple[ReleaseLine, ...]:
     )
 
 
-def _spells(shops: Sequence[_Shop], began: datetime) -> Mapping[tuple[str, str], tuple[Spell, ...]]:
-    """A host's spells, where it was away at all; every third outage is of one agent alone."""
+def _spells(
+    shops: Sequence[_Shop],
+    moments: Sequence[datetime],
+    blind: Mapping[datetime, tuple[str, ...]],
+) -> Mapping[tuple[str, str], tuple[Spell, ...]]:
+    """A host's spells, where it was away at all; every third outage is of one agent alone.
+
+    Of hosts that could not be read tonight nothing is known since the night before.
+    """
     spells: dict[tuple[str, str], tuple[Spell, ...]] = {}
     for shop in shops:
+        unseen = shop.facts.labels["account"] in blind.get(moments[-1], ())
+        until = moments[max(-2, -len(moments))] if unseen else NOW
         for host, outages in shop.away.items():
-            at, made = began, list[Spell]()
-            for number, (went, back) in enumerate(sorted(outages)):
-                since, until = max(went, at), min(back, NOW)
-                if until <= since:
-                    continue
-                kind = Connection.ECS_DOWN if number % 3 == 2 else Connection.DARK
-                if since > at:
-                    made.append(Spell(Connection.CONNECTED, at, since))
-                made.append(Spell(kind, since, until))
-                at = until
-            if at < NOW:
-                made.append(Spell(Connection.CONNECTED, at, NOW))
-            spells[shop.facts.id, host] = tuple(made)
+            made = _host_spells(outages, moments[0], until)
+            if any(spell.connection is not Connection.CONNECTED for spell in made):
+                spells[shop.facts.id, host] = made
     return spells
+
+
+def _host_spells(
+    outages: Sequence[tuple[datetime, datetime]], began: datetime, until: datetime
+) -> tuple[Spell, ...]:
+    at, made = began, list[Spell]()
+    for number, (went, back) in enumerate(sorted(outages)):
+        since, end = max(went, at), min(back, until)
+        if end <= since:
+            continue
+        kind = Connection.ECS_DOWN if number % 3 == 2 else Connection.DARK
+        if since > at:
+            made.append(Spell(Connection.CONNECTED, at, since))
+        made.append(Spell(kind, since, end))
+        at = end
+    if at < until:
+        made.append(Spell(Connection.CONNECTED, at, until))
+    return tuple(made)
 
 
 def _availability(

@@ -40,7 +40,8 @@ from fleet.report.page.findings import (
     row_of,
     stores_data,
 )
-from fleet.report.page.nights import availability_of, nights_of, timelines_of
+from fleet.report.page.nights import availability_of, nights_of
+from fleet.report.page.outages import timelines_of
 from fleet.report.times import stamp
 
 #: How many of a kind are told in full, how many besides can be unfolded; the rest is counted.

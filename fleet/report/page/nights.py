@@ -1,41 +1,28 @@
 """Thirty nights for the page: which stores and hosts are shown one by one, and in what words."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from fleet.model.drift import Connection, Spell, StoreState
+from fleet.model.drift import StoreState
 from fleet.model.night import Availability, Night, Scan, StoreFacts
 from fleet.model.printable import many, printable
-from fleet.report.drift_lines import when
+from fleet.report.drift_lines import day
 from fleet.report.drift_markdown import LETTERS
+from fleet.report.page.picture import FEW_NIGHTS, NARROW, WIDE, Picture
 from fleet.report.pictures import (
-    Bar,
     Curve,
     Frame,
     Row,
     curves_picture,
     nights_picture,
-    timelines_picture,
 )
-from fleet.report.times import span
 
-#: Stores, groups and lines of hosts that a picture shows one by one; nobody reads more.
+#: Stores and groups that a picture shows one by one; nobody reads more.
 STORES_SHOWN = 40
 GROUPS_SHOWN = 16
-LINES_SHOWN = 30
 CURVES_SHOWN = 12
-#: Nights that fit on a telephone.
-FEW_NIGHTS = 10
-#: Hosts of a store that lose their link together are not noticed in the same minute: SSM pings
-#: every five.
-TOGETHER = timedelta(minutes=15)
-#: Outages of a host that are told one by one.
-OUTAGES_TOLD = 5
-
-_WIDE, _NARROW = 920.0, 344.0
 
 #: How much a night in this state counts when stores are ordered by trouble.
 _WEIGHTS = {
@@ -45,25 +32,6 @@ _WEIGHTS = {
     StoreState.LOW: 1,
 }
 _TROUBLE = frozenset(_WEIGHTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture in two widths, and the same in words.
-
-    Attributes:
-        wide: an ``<svg>``.
-        narrow: another one, of fewer nights, for telephones.
-        caption: what is shown and what is left out.
-        heads: of the table that says the same.
-        rows: of it.
-    """
-
-    wide: str
-    narrow: str
-    caption: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +50,10 @@ def nights_of(night: Night) -> Picture | None:
         return None
     groups, left = _groups(night)
     rows = _rows(groups, scans)
-    wide = nights_picture(
-        Frame(_WIDE, 220, "nights-wide", "nights-caption"), _dates(scans, 4), rows
-    )
+    wide = nights_picture(Frame(WIDE, 220, "nights-wide", "nights-caption"), _dates(scans, 4), rows)
     few = scans[-FEW_NIGHTS:]
     narrow = nights_picture(
-        Frame(_NARROW, 128, "nights-narrow", "nights-caption"), _dates(few, 5), _rows(groups, few)
+        Frame(NARROW, 128, "nights-narrow", "nights-caption"), _dates(few, 5), _rows(groups, few)
     )
     shown = sum(len(group.shown) for group in groups)
     words = [f"{many(len(scans), 'night')}, the last at the right"]
@@ -185,14 +151,9 @@ def _dates(scans: Sequence[Scan], every: int) -> list[str]:
     """A date above every few columns, the last one always."""
     last = len(scans) - 1
     return [
-        _day(scan.started_at) if (last - number) % every == 0 else ""
+        day(scan.started_at) if (last - number) % every == 0 else ""
         for number, scan in enumerate(scans)
     ]
-
-
-def _day(at: datetime) -> str:
-    at = at.astimezone(UTC)
-    return f"{at.day} {at:%b}"
 
 
 def _runs(store: StoreFacts, scans: Sequence[Scan]) -> str:
@@ -201,136 +162,10 @@ def _runs(store: StoreFacts, scans: Sequence[Scan]) -> str:
     for state, run in groupby(scans, key=lambda scan: scan.states.get(store.id)):
         same = list(run)
         if state in _TROUBLE or state is StoreState.NOT_VERIFIED:
-            first, last = _day(same[0].started_at), _day(same[-1].started_at)
+            first, last = day(same[0].started_at), day(same[-1].started_at)
             stretch = f"{first} to {last} ({len(same)} nights)" if len(same) > 1 else first
             parts.append(f"{state.value.replace('-', ' ')} {stretch}")
     return ", ".join(parts) or "none"
-
-
-def timelines_of(night: Night, now: datetime) -> Picture | None:
-    """When hosts were away, those that went together in one line; None when none was."""
-    away = {
-        key: spells
-        for key, spells in night.spells.items()
-        if any(_is_away(spell) for spell in spells)
-    }
-    if not away:
-        return None
-    lines = _together(away)
-    order = sorted(
-        lines, key=lambda line: (not _is_away(lines[line][-1]), -_lost(lines[line], now))
-    )
-    shown = order[:LINES_SHOWN]
-    first = min((scan.started_at for scan in night.nights), default=now - timedelta(days=1))
-    frame = Frame(_WIDE, 220, "away-wide", "away-caption")
-    wide = _timeline(frame, shown, lines, (first, now), 4)
-    near = max(first, now - timedelta(days=FEW_NIGHTS))
-    frame = Frame(_NARROW, 128, "away-narrow", "away-caption")
-    narrow = _timeline(frame, shown, lines, (near, now), 5)
-    gone = sum(_is_away(spells[-1]) for spells in away.values())
-    left = len(order) - len(shown)
-    caption = (
-        f"{many(len(away), 'host')} lost a connection since {_day(first)}, {gone:,} of them still "
-        "without it. Those come first, then who was away longest; hosts of a store that went "
-        "together share a line."
-    ) + (f" {left:,} lines more, with less, not shown." if left else "")
-    rows = tuple(
-        (line, _now_words(at[-1], now), span(_lost(at, now)), _told(at, now))
-        for line, at in ((line, lines[line]) for line in shown)
-    )
-    heads = ("Hosts", "Now", "Away in all", "Outages, newest first")
-    return Picture(wide, narrow, caption, heads, rows)
-
-
-def _together(
-    away: Mapping[tuple[str, str], Sequence[Spell]],
-) -> dict[str, Sequence[Spell]]:
-    """Spells by line: a host, or the hosts of a store whose spells are the same but for minutes."""
-    lines: dict[str, Sequence[Spell]] = {}
-    for store, keys in groupby(sorted(away), key=lambda key: key[0]):
-        alike: list[list[str]] = []
-        for _, host in keys:
-            same = (names for names in alike if _same(away[store, names[0]], away[store, host]))
-            names = next(same, None)
-            if names is None:
-                alike.append([host])
-            else:
-                names.append(host)
-        for names in alike:
-            alone = len(names) == 1
-            line = f"{store}/{printable(names[0])}" if alone else f"{store} {len(names)} hosts"
-            # Two groups of one size in one store are told apart by their first host.
-            line = f"{line} with {printable(names[0])}" if line in lines else line
-            lines[line] = away[store, names[0]]
-    return lines
-
-
-def _same(one: Sequence[Spell], other: Sequence[Spell]) -> bool:
-    return len(one) == len(other) and all(
-        a.connection is b.connection and abs(a.since - b.since) <= TOGETHER
-        for a, b in zip(one, other, strict=True)
-    )
-
-
-def _timeline(
-    frame: Frame,
-    hosts: Sequence[str],
-    away: Mapping[str, Sequence[Spell]],
-    stretch: tuple[datetime, datetime],
-    every: int,
-) -> str:
-    began, ended = stretch
-    whole = max(1.0, (ended - began).total_seconds())
-
-    def share(at: datetime) -> float:
-        return min(1.0, max(0.0, (at - began).total_seconds() / whole))
-
-    midnight = began.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    days = [midnight + timedelta(days=n) for n in range(1, (ended - midnight).days + 1)]
-    # A date too near the right edge would be cut off.
-    dates = [(share(day), _day(day)) for day in days[::every] if share(day) < 0.93]  # noqa: PLR2004
-    rows = []
-    for host in hosts:
-        spells = away[host]
-        bars = [
-            Bar(share(spell.since), share(_end(spells, n, ended)), spell.connection)
-            for n, spell in enumerate(spells)
-        ]
-        rows.append((host, [bar for bar in bars if bar.end > bar.start]))
-    return timelines_picture(frame, dates, rows)
-
-
-def _is_away(spell: Spell) -> bool:
-    return spell.connection is not Connection.CONNECTED
-
-
-def _end(spells: Sequence[Spell], index: int, now: datetime) -> datetime:
-    """When a spell ended: it went on until the next one began, and the last one goes on."""
-    return spells[index + 1].since if index + 1 < len(spells) else now
-
-
-def _lost(spells: Sequence[Spell], now: datetime) -> float:
-    """Seconds without one connection or both."""
-    return sum(
-        (_end(spells, n, now) - spell.since).total_seconds()
-        for n, spell in enumerate(spells)
-        if _is_away(spell)
-    )
-
-
-def _now_words(spell: Spell, now: datetime) -> str:
-    return f"{spell.connection.value.replace('-', ' ')} since {when(spell.since, now)}"
-
-
-def _told(spells: Sequence[Spell], now: datetime) -> str:
-    outages = [
-        f"{spell.connection.value.replace('-', ' ')} {when(spell.since, now)} for "
-        f"{span((_end(spells, n, now) - spell.since).total_seconds())}"
-        for n, spell in enumerate(spells)
-        if _is_away(spell)
-    ][::-1]
-    more = len(outages) - OUTAGES_TOLD
-    return "; ".join([*outages[:OUTAGES_TOLD], *([f"{more} more"] if more > 0 else [])])
 
 
 def availability_of(night: Night) -> tuple[tuple[str, Picture], ...]:
@@ -354,9 +189,9 @@ def _curves(kind: str, groups: Sequence[Availability], scans: Sequence[Scan]) ->
     left = f" The {len(shown)} worst of {len(groups)}." if len(groups) > len(shown) else ""
     rows = tuple(_numbers(one, scans) for one in worst)
     return Picture(
-        curves_picture(Frame(_WIDE, 160, f"{name}-wide", caption), dates, curves, floor),
+        curves_picture(Frame(WIDE, 160, f"{name}-wide", caption), dates, curves, floor),
         curves_picture(
-            Frame(_NARROW, 110, f"{name}-narrow", caption),
+            Frame(NARROW, 110, f"{name}-narrow", caption),
             _dates(scans[-FEW_NIGHTS:], 5),
             few,
             floor,
@@ -386,7 +221,7 @@ def _numbers(one: Availability, scans: Sequence[Scan]) -> tuple[str, ...]:
     worst = min(known, default=None)
     at = ""
     if worst is not None and len(scans) == len(one.nights) and worst < 1:
-        at = f", {_day(scans[one.nights.index(worst)].started_at)}"
+        at = f", {day(scans[one.nights.index(worst)].started_at)}"
     unseen = len(one.nights) - len(known)
     return (
         printable(one.group),
