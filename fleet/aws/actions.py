@@ -65,6 +65,19 @@ CREATE_CLUSTER = Action(
 PUT_ATTRIBUTES = Action(
     "ecs", "PutAttributes", Repeat.IDEMPOTENT, "sets values; the same ones again change nothing"
 )
+DELETE_ATTRIBUTES = Action(
+    "ecs",
+    "DeleteAttributes",
+    Repeat.IDEMPOTENT,
+    "a second call finds them gone, which is what was wanted",
+)
+DEREGISTER_CONTAINER_INSTANCE = Action(
+    "ecs",
+    "DeregisterContainerInstance",
+    Repeat.IDEMPOTENT,
+    "ARNs are never used again: a second call finds it INACTIVE, which is what was wanted",
+    answers="containerInstance",
+)
 TAG_RESOURCE = Action(
     "ecs", "TagResource", Repeat.IDEMPOTENT, "sets values; the same ones again change nothing"
 )

@@ -219,6 +219,22 @@ def activations(shard: Shard, names: Iterable[str]) -> Reading[tuple[Activation,
     return Reading(ours, oldest(times, shard))
 
 
+def activation(shard: Shard, activation_id: str) -> Reading[Activation | None]:
+    """The activation of this id; None where this account and region does not know it (any more).
+
+    What is no id is refused by AWS. Whether its filter matches whole ids is not documented, so they
+    are compared here too.
+    """
+    filters = [{"FilterKey": "ActivationIds", "FilterValues": [activation_id]}]
+    found: list[Activation] = []
+    times: list[datetime] = []
+    for reply in pages(shard, DESCRIBE_ACTIVATIONS, Filters=filters, MaxResults=SSM_PAGE):
+        times.append(reply.at)
+        found += map(activation_of, items(reply, "ActivationList", DESCRIBE_ACTIVATIONS))
+    mine = next((one for one in found if one.id == activation_id), None)
+    return Reading(mine, oldest(times, shard))
+
+
 def node_tier(shard: Shard) -> Reading[NodeTier]:
     """The SSM tier of the account and region, and how many hybrid nodes it holds.
 

@@ -4,7 +4,7 @@ All but one are idempotent and are repeated until AWS answers. ``create_activati
 ``AwsUnreachable`` from it the caller observes again and deletes what it does not know the code of.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from fleet.aws.actions import (
@@ -12,6 +12,8 @@ from fleet.aws.actions import (
     CREATE_ACTIVATION,
     CREATE_CLUSTER,
     DELETE_ACTIVATION,
+    DELETE_ATTRIBUTES,
+    DEREGISTER_CONTAINER_INSTANCE,
     DEREGISTER_MANAGED_INSTANCE,
     PUT_ATTRIBUTES,
     TAG_RESOURCE,
@@ -22,7 +24,7 @@ from fleet.errors import AwsError
 from fleet.model.observed import Activation, Cluster
 from fleet.model.secret import Secret
 
-#: Most attributes of one PutAttributes call (ECS API reference).
+#: Most attributes of one PutAttributes or DeleteAttributes call (ECS API reference).
 ATTRIBUTES_PER_CALL = 10
 #: What AWS answers when the thing to be removed is not there.
 GONE = {
@@ -133,8 +135,52 @@ def put_attributes(
         )
 
 
+def delete_attributes(
+    shard: Shard, cluster: str, container_instance_arn: str, names: Iterable[str]
+) -> None:
+    """Remove custom attributes of a container instance; others stay.
+
+    Repeated until AWS answers: what is not there need not be removed. More than ten go in several
+    calls, of which the first may have been done when a later one fails.
+    """
+    for batch in in_batches(names, ATTRIBUTES_PER_CALL):
+        shard.call(
+            DELETE_ATTRIBUTES,
+            cluster=cluster,
+            attributes=[
+                {
+                    "name": name,
+                    "targetType": "container-instance",
+                    "targetId": container_instance_arn,
+                }
+                for name in batch
+            ],
+        )
+
+
+def deregister_container_instance(
+    shard: Shard, cluster: str, container_instance_arn: str, *, force: bool = False
+) -> None:
+    """Deregister a container instance, which is INACTIVE from then on. The host is not touched.
+
+    Repeated until AWS answers. After a lost reply AWS may refuse the second call because the first
+    was done; its error then does not tell that from other refusals, so that the caller has to look
+    again.
+
+    Args:
+        force: also with tasks, which ECS then counts as stopped though they may run on, and
+            replaces where their service wants them; without it AWS refuses.
+    """
+    shard.call(
+        DEREGISTER_CONTAINER_INSTANCE,
+        cluster=cluster,
+        containerInstance=container_instance_arn,
+        force=force,
+    )
+
+
 def tag_resource(shard: Shard, arn: str, tags: Mapping[str, str]) -> None:
-    """Set tags of a cluster or container instance; others stay. Repeated until AWS answers."""
+    """Set tags of what ECS knows by this ARN; others stay. Repeated until AWS answers."""
     if tags:
         shard.call(TAG_RESOURCE, resourceArn=arn, tags=ecs_tags(tags))
 

@@ -23,7 +23,9 @@ from fleet.aws.actions import (
     CREATE_LOG_GROUP,
     CREATE_SERVICE,
     DELETE_ACTIVATION,
+    DELETE_ATTRIBUTES,
     DELETE_SERVICE,
+    DEREGISTER_CONTAINER_INSTANCE,
     DEREGISTER_MANAGED_INSTANCE,
     DESCRIBE_ACTIVATIONS,
     DESCRIBE_CLUSTERS,
@@ -78,6 +80,7 @@ SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
     observe.managed_instances_tagged: (DESCRIBE_INSTANCE_INFORMATION,),
     observe.managed_instances: (DESCRIBE_INSTANCE_INFORMATION,),
     observe.activations: (DESCRIBE_ACTIVATIONS,),
+    observe.activation: (DESCRIBE_ACTIVATIONS,),
     observe.node_tier: (GET_SERVICE_SETTING, DESCRIBE_INSTANCE_INFORMATION),
     observe.managed_instance_tags: (SSM_LIST_TAGS,),
     observe.instance_role_exists: (GET_ROLE,),
@@ -94,6 +97,8 @@ SENDS: Mapping[Callable[..., Any], tuple[Action, ...]] = {
     perform.delete_activation: (DELETE_ACTIVATION,),
     perform.deregister_managed_instance: (DEREGISTER_MANAGED_INSTANCE,),
     perform.put_attributes: (PUT_ATTRIBUTES,),
+    perform.delete_attributes: (DELETE_ATTRIBUTES,),
+    perform.deregister_container_instance: (DEREGISTER_CONTAINER_INSTANCE,),
     perform.tag_resource: (TAG_RESOURCE,),
     perform.tag_managed_instance: (ADD_TAGS,),
     services.services: (DESCRIBE_SERVICES,),
@@ -199,6 +204,24 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any], ...]] = {
     "plan": _PLAN,
     "rollout": tuple(dict.fromkeys((*_PLAN, *_TICK))),
     "controller": _TICK,
+    # What `fleet drift --fix` needs besides.
+    "fix": (
+        observe.caller,
+        observe.clusters,
+        observe.container_instances,
+        observe.managed_instances,
+        observe.managed_instance_tags,
+        observe.activation,
+        services.services,
+        services.tasks,
+        perform.delete_activation,
+        perform.deregister_container_instance,
+        perform.deregister_managed_instance,
+        perform.put_attributes,
+        perform.delete_attributes,
+        perform.tag_resource,
+        perform.tag_managed_instance,
+    ),
     # What `fleet drift --deep` needs besides.
     "deep": (run_command.run_script,),
     # What `fleet drift --notify` needs besides, in the accounts of its topics.
@@ -222,6 +245,8 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "ecs:ListContainerInstances": _CLUSTER,
     "ecs:DescribeContainerInstances": _INSTANCE,
     "ecs:PutAttributes": _INSTANCE,
+    "ecs:DeleteAttributes": _INSTANCE,
+    "ecs:DeregisterContainerInstance": _CLUSTER,
     "ecs:DescribeServices": _SERVICE,
     "ecs:CreateService": _SERVICE,
     "ecs:UpdateService": _SERVICE,
@@ -257,6 +282,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
 #: What a command tags, and makes with tags.
 TAGGED: Mapping[str, tuple[str, ...]] = {
     "register": (*_CLUSTER, *_INSTANCE),
+    "fix": (*_CLUSTER, *_SERVICE),
     "rollout": (*_SERVICE, *_TASK_DEFINITION),
     "controller": (*_SERVICE, *_TASK_DEFINITION),
 }

@@ -136,6 +136,7 @@ CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, 
     ),
     observe.managed_instances: (lambda s: observe.managed_instances(s, [NODE]), [INFORMATION]),
     observe.activations: (lambda s: observe.activations(s, ["a"]), [{"ActivationList": []}]),
+    observe.activation: (lambda s: observe.activation(s, "a"), [{"ActivationList": []}]),
     observe.node_tier: (
         observe.node_tier,
         [{"ServiceSetting": {"SettingValue": "standard"}}, INFORMATION],
@@ -166,6 +167,11 @@ CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, 
         [{}],
     ),
     perform.put_attributes: (lambda s: perform.put_attributes(s, "a", "arn", {"n": "v"}), [{}]),
+    perform.delete_attributes: (lambda s: perform.delete_attributes(s, "a", "arn", ["n"]), [{}]),
+    perform.deregister_container_instance: (
+        lambda s: perform.deregister_container_instance(s, "a", "arn"),
+        [{"containerInstance": {}}],
+    ),
     perform.tag_resource: (lambda s: perform.tag_resource(s, "arn", {"k": "v"}), [{}]),
     perform.tag_managed_instance: (
         lambda s: perform.tag_managed_instance(s, NODE, {"k": "v"}),
@@ -329,6 +335,7 @@ MODULES = {
     "doctor": ("doctor.py",),
     "plan": ("planning.py", "revisions.py"),
     "controller": ("shard_jobs.py",),
+    "fix": ("fixing.py", "fixing_look.py"),
 }
 #: Modules of the AWS edge by name, whose functions are called as ``observe.clusters``.
 EDGE = {module.__name__.rpartition(".")[2]: module for module in MODULES_THAT_CALL}
