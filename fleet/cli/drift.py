@@ -1,4 +1,4 @@
-"""``fleet drift``: the nightly scan; reads, compares, tells, and changes nothing in shops."""
+"""``fleet drift``: the nightly scan; reads, compares, tells, and fixes where it is asked to."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,9 @@ from fleet.cli.options import (
     RingOption,
     StoresArgument,
     WhereOption,
+    YesOption,
 )
+from fleet.errors import UsageError
 from fleet.model.drift_settings import Severity
 
 
@@ -73,6 +75,14 @@ def drift(
             show_default=False,
         ),
     ] = "",
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Also fix what is safe: show the plan, ask, do, write it down."),
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="With --fix: only show what it would do.")
+    ] = False,
+    yes: YesOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
     """Compare the inventory with ECS and SSM, and say what differs, since when, and what to do.
@@ -81,22 +91,34 @@ def drift(
     called healthy or resolved for lack of data. Reports of the same folder are kept as long as
     fleet.yaml's drift.keep_days says.
 
+    --fix deregisters leftovers of hosts that are connected beside them, puts fleet's own attributes
+    and tags right, and deletes its old activations: only what is provably this fleet's, each after
+    one more look right before, at most 50 deregistrations in a run. It starts and stops no task and
+    changes no service; what it leaves alone is listed with the reason. With --json it prints the
+    plan and its results instead of the night. --fix --plan ends with 3 when there is something to
+    fix and with 0 when there is nothing.
+
     Exit codes: 0 all was read and nothing is at or above --fail-on; 3 something is; 1 something
     could not be read, written or told (a partial result; wins over 3); 2 wrong words or files; 5
     another scan is under way; 130 interrupted.
     """
+    if (plan or yes) and not fix:
+        raise UsageError("--plan and --yes are about fixing", hint="add --fix")
     from fleet.cli.drifting import Asked, run_drift
+    from fleet.cli.fixing import FixAsked
     from fleet.cli.selecting import choice_of
 
+    form = Format.JSON if json else form
     asked = Asked(
         choice=choice_of(stores, where, ring, every),
         digests=digests,
         deep=deep,
         report=report,
-        form=Format.JSON if json else form,
+        form=form,
         fail_on=fail_on,
         notify=notify,
         jitter=jitter,
+        fix=FixAsked(plan=plan, yes=yes, json=form is Format.JSON) if fix else None,
         inventory=inventory,
     )
     raise typer.Exit(run_drift(asked))

@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,6 +13,7 @@ from typing import TextIO, cast
 from rich.console import Console
 
 from fleet.cli.drift import Format
+from fleet.cli.fixing import FixAsked, check_words, fix_night
 from fleet.cli.planning import notes_to
 from fleet.cli.report_folder import ReportFolder, folder_words
 from fleet.cli.rollout_looking import seconds_of
@@ -54,6 +55,7 @@ class Asked:
     fail_on: Severity | None = None
     notify: bool = False
     jitter: str = ""
+    fix: FixAsked | None = None
 
 
 def run_drift(asked: Asked) -> int:
@@ -68,11 +70,7 @@ def run_drift(asked: Asked) -> int:
     wiring = open_wiring(asked.inventory, listen=notes_to(talk))
     request = _request(wiring, asked)
     longest = seconds_of(asked.jitter) if asked.jitter else 0.0
-    if asked.notify and not wiring.fleet.channels:
-        raise UsageError(
-            "--notify, but the inventory names nobody to tell",
-            hint="write down channels in fleet.yaml under notify:",
-        )
+    _check(wiring, asked)
     for problem in problems_of(wiring.fleet.ignores, CATALOGUE, wiring.clock.now()):
         # A rule that is about nothing hides nothing: no reason to go a night without a report.
         talk.print(f"note: {problem}")
@@ -85,18 +83,53 @@ def run_drift(asked: Asked) -> int:
         night = scan(wiring, request)
     with leaves_at_once(lambda: "interrupted; the scan is recorded, and `fleet hosts` shows it"):
         told = Rendered(night, wiring.clock.now())
-        gone = _shown(told, asked.form)
+        # What is to be fixed is a document of its own.
+        in_fixes = asked.fix is not None and asked.form is Format.JSON
+        gone = not in_fixes and _shown(told, asked.form)
         page = aside.write(told)
         aside.tell(told)
-    least = asked.fail_on or wiring.fleet.drift.fail_on
-    code = exit_code(night, least, aside.problems)
-    talk.print(ending_words(night, code, least, aside.problems))
+    code = _ended(wiring, night, asked, aside.problems, talk)
     if page is not None:
         # Where stdout holds a document, the path is no part of it.
         out = talk if asked.form is not Format.TABLE or gone else console_for(sys.stdout)
         out.print(str(page), soft_wrap=True)
     if gone:
         raise BrokenPipeError
+    return code
+
+
+def _check(wiring: Wiring, asked: Asked) -> None:
+    """Refuse, before anything is read, words that cannot be followed."""
+    if asked.notify and not wiring.fleet.channels:
+        raise UsageError(
+            "--notify, but the inventory names nobody to tell",
+            hint="write down channels in fleet.yaml under notify:",
+        )
+    if asked.fix is not None:
+        if asked.form not in {Format.TABLE, Format.JSON}:
+            raise UsageError(
+                f"--fix prints a table or JSON, and not {asked.form.value}",
+                hint="--report DIR writes the night in every form",
+            )
+        check_words(asked.fix)
+
+
+def _ended(
+    wiring: Wiring, night: Night, asked: Asked, problems: Sequence[str], talk: Console
+) -> int:
+    """Fix, where that was asked for; then say how the command ends. Returns the exit code."""
+    least = asked.fail_on or wiring.fleet.drift.fail_on
+    if asked.fix is None:
+        code = exit_code(night, least, problems)
+        talk.print(ending_words(night, code, least, problems))
+        return code
+    again = " ".join(filter(None, ("fleet drift --fix", describe(asked.choice))))
+    mended = fix_night(wiring, night, asked.fix, again, talk)
+    talk.print(mended.words)
+    if mended.code is not None:
+        return FleetError.exit_code if problems else mended.code
+    code = exit_code(mended.night, least, problems)
+    talk.print(ending_words(mended.night, code, least, problems))
     return code
 
 

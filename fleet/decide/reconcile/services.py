@@ -122,7 +122,7 @@ def _untagged(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
         one.says(f"tags {', '.join(sorted(service.tags)) or 'none'}"),
         subject=one.name,
         fix=_tag_command(case, service, missing),
-        data={"arn": service.arn, "tags": missing},
+        data={"arn": service.arn, "tags": missing, "runs": service.task_definition},
     )
 
 

@@ -1,0 +1,63 @@
+"""One finding that may be fixed by itself, and what its rule has to go by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fleet.model.drift import Finding
+from fleet.model.fixing import Already, Deed, Fix, Left, Seen
+from fleet.model.inventory import Fleet, Host, Store
+from fleet.model.observed import ContainerInstance, ManagedInstance
+from fleet.model.printable import printable
+
+Answer = Fix | Left | Already
+#: Why something is left whose host is none (any more).
+NOBODY = "the inventory does not name its host"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One finding, what it is about in the inventory, and what AWS says of it now.
+
+    Attributes:
+        store: None where the finding is of no store.
+        host: None where it is of no host.
+    """
+
+    finding: Finding
+    fleet: Fleet
+    store: Store | None
+    host: Host | None
+    seen: Seen
+
+    def fix(self, what: str, why: str, *deeds: Deed) -> Fix:
+        """That it may be done."""
+        return Fix(self.finding, what, deeds, why)
+
+    def left(self, why: str) -> Left:
+        """That it is not touched."""
+        return Left(self.finding, why)
+
+    def already(self, why: str) -> Already:
+        """That there is nothing to do any more."""
+        return Already(self.finding, why)
+
+    def instance(self, arn: str) -> ContainerInstance | None:
+        """One of the store's cluster."""
+        return next((one for one in self.seen.instances if one.arn == arn), None)
+
+    def node(self, node_id: str) -> ManagedInstance | None:
+        """One that SSM knows."""
+        return next((one for one in self.seen.nodes if one.id == node_id), None)
+
+
+Answer = Fix | Left | Already
+
+
+def short(arn: str) -> str:
+    """The last part of an ARN."""
+    return arn.rsplit("/", 1)[-1]
+
+
+def pairs(tags: Mapping[str, str]) -> str:
+    """Tags in words."""
+    return printable(", ".join(f"{key}={text}" for key, text in sorted(tags.items())), limit=300)
