@@ -132,7 +132,11 @@ def _nights(night: Night) -> str:
 def _outages(night: Night, now: datetime) -> str:
     lines = []
     for (store, host), spells in sorted(night.spells.items()):
-        away = [_outage(spells, n, now) for n in range(len(spells)) if _is_away(spells[n])]
+        away = [
+            _outage(spells, n, night.scan.started_at, now)
+            for n in range(len(spells))
+            if _is_away(spells[n])
+        ]
         if away:
             lines.append(escaped(f"{store}/{printable(host)}: {'; '.join(away)}"))
     return _listed("Hosts that were away", lines)
@@ -142,8 +146,12 @@ def _is_away(spell: Spell) -> bool:
     return spell.connection is not Connection.CONNECTED
 
 
-def _outage(spells: Sequence[Spell], index: int, now: datetime) -> str:
+def _outage(spells: Sequence[Spell], index: int, began: datetime, now: datetime) -> str:
+    """One outage; one that tonight's scan, which ``began`` then, did not see is not certain."""
     spell = spells[index]
+    if index + 1 == len(spells) and spell.last_seen < began:
+        seen = when(spell.last_seen, now)
+        return f"{spell.connection.value} since {when(spell.since, now)}, last certain {seen}"
     if index + 1 == len(spells):
         lasted = span((now - spell.since).total_seconds())
         return f"{spell.connection.value} since {when(spell.since, now)} ({lasted} so far)"

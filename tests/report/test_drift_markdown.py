@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 
+from fleet.model.drift import Connection, Spell
 from fleet.model.night import Night
 from fleet.report.drift_markdown import code, escaped, night_markdown
 from tests import nights
@@ -77,3 +79,15 @@ def test_what_a_host_said_is_no_markup() -> None:
 def test_a_backtick_ends_no_code() -> None:
     assert code("echo `id`") == "`` echo `id` ``"
     assert escaped("a_b [x](y)") == "a\\_b \\[x\\](y)"
+
+
+def test_an_outage_that_tonights_scan_did_not_see_is_not_said_to_go_on() -> None:
+    shown = nights.night(stores=3, nights=2)
+    began = shown.scan.started_at
+    seen = began - timedelta(days=1)
+    spell = Spell(Connection.DARK, seen - timedelta(hours=1), seen)
+    unsure = replace(shown, spells={("store-1", "cam-1"): (spell,)})
+    sure = replace(shown, spells={("store-1", "cam-1"): (replace(spell, last_seen=began),)})
+
+    assert "last certain" in night_markdown(unsure, nights.NOW)
+    assert "so far" in night_markdown(sure, nights.NOW)

@@ -204,12 +204,16 @@ def _releases(lines: Iterable[ReleaseLine]) -> list[tuple[str, ...]]:
         (
             printable(line.workload),
             printable(line.release),
-            f"{line.on:,} of {line.of:,} stores",
+            f"{line.on:,} of {line.of:,} stores{_not_read(line.unread)}",
             f"{line.owed:,}",
             printable(line.rollout),
         )
         for line in lines
     ]
+
+
+def _not_read(stores: int) -> str:
+    return f", {stores:,} not read" if stores else ""
 
 
 def _ignored(pairs: Iterable[tuple[Finding, Ignore]]) -> list[tuple[str, str, str, str, str]]:
