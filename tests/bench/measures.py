@@ -25,7 +25,7 @@ from fleet.sandbox.plane.engine import ControlPlane, access_key_for
 from fleet.sandbox.plane.in_process import InProcessSession
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import AccountSpec
-from tests.bench import rollouts
+from tests.bench import drift, rollouts
 
 ACCOUNT = AccountSpec("111122223333", "bench")
 REGIONS = ("eu-west-1", "eu-central-1")
@@ -243,6 +243,8 @@ def main() -> None:
         rollouts.gate_evaluation,
         rollouts.planning,
         rollouts.ticking,
+        drift.against_naive,
+        drift.scanning,
         quickstart_own_part,
     ):
         print(f"{measure.__name__:22} {measure()}", flush=True)  # noqa: T201 - its whole purpose

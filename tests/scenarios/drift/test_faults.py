@@ -54,15 +54,36 @@ def pairs(of: Mapping[str, list[str]]) -> list[tuple[str, str]]:
     return [(service, action) for service, actions in of.items() for action in actions]
 
 
-@pytest.fixture
-def dark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Town, Scans]]:
+@contextlib.contextmanager
+def dark_town(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[Town, Scans]]:
     """A town in which one shop is dark since before the last scan, and is told so."""
-    with open_town(tmp_path, monkeypatch, PLAN) as (town, scans):
+    with open_town(folder, patch, PLAN) as (town, scans):
         scans.scan(digests=True, deep=True)
         town.chain.cut(store_id(0))
         town.clock.advance(2 * HOUR)
         assert codes(scans.scan(digests=True, deep=True)) == [DARK]
         yield town, scans
+
+
+@pytest.fixture(scope="module")
+def one_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, Scans]]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        dark_town(tmp_path_factory.mktemp("town"), patch) as opened,
+    ):
+        yield opened
+
+
+@pytest.fixture
+def dark(
+    one_town: tuple[Town, Scans], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Town, Scans]]:
+    """The one of all these tests: whatever fails, the next night knows all again."""
+    town, scans = one_town
+    for name, value in town.environment().items():
+        monkeypatch.setenv(name, value)
+    yield town, scans
+    town.chain.plane.faults.clear()
 
 
 def code_of(scans: Scans, night: Night) -> int:
@@ -248,13 +269,9 @@ class Typed:
 
 
 @pytest.fixture
-def typed(dark: tuple[Town, Scans]) -> Iterator[Typed]:
-    town, scans = dark
-    scans.access.close()
-    night = Typed(town)
-    yield night
-    town.chain.schedule.stop()
-    town.clock.set_rate(0)
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
+    with dark_town(tmp_path, monkeypatch) as (town, _scans):
+        yield Typed(town)
 
 
 def test_a_full_database_costs_the_history_and_not_the_night(typed: Typed) -> None:
