@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleet.decide.away import ATTRIBUTE
 from fleet.decide.status import PING_STALE
-from fleet.model.drift import Connection, HostMemory, StoreSeen
+from fleet.model.drift import StoreSeen
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 
 Nodes = Mapping[str, ManagedInstance]
@@ -31,18 +30,12 @@ class Doubt:
     managed_instance_id: str
 
 
-def doubts(
-    store: StoreSeen,
-    nodes: Nodes,
-    read_at: datetime,
-    memory: Mapping[tuple[str, str], HostMemory],
-) -> tuple[Doubt, ...]:
+def doubts(store: StoreSeen, nodes: Nodes, read_at: datetime) -> tuple[Doubt, ...]:
     """Those of a store that are not connected while SSM says that their hosts are there.
 
     Args:
         nodes: by id, of the account and region.
         read_at: when they were read.
-        memory: by (store, host); a host that was ECS_DOWN when it was last seen is known to be.
     """
     if isinstance(store.instances, NotRead):
         return ()
@@ -55,7 +48,6 @@ def doubts(
         and one.status == "ACTIVE"
         and one.managed_instance_id not in connected
         and _answers(nodes.get(one.managed_instance_id), read_at)
-        and not _is_known(memory.get((store.store, one.attributes.get(ATTRIBUTE, ""))))
     )
 
 
@@ -63,12 +55,6 @@ def _answers(node: ManagedInstance | None, read_at: datetime) -> bool:
     if node is None or node.ping is not Ping.ONLINE:
         return False
     return node.last_ping_at is None or read_at - node.last_ping_at <= PING_STALE
-
-
-def _is_known(memory: HostMemory | None) -> bool:
-    if memory is None or not memory.spells:
-        return False
-    return memory.spells[-1].connection is Connection.ECS_DOWN
 
 
 def vouched(before: Nodes, after: Nodes, asked: Iterable[Doubt]) -> frozenset[str]:
@@ -95,11 +81,19 @@ def with_lost(before: Nodes, after: Nodes) -> tuple[ManagedInstance, ...]:
 
 
 def seen_again(
-    again: Reading[tuple[ContainerInstance, ...]], sure: frozenset[str]
-) -> Reading[tuple[ContainerInstance, ...]] | None:
+    again: Reading[tuple[ContainerInstance, ...]] | NotRead, sure: frozenset[str] | NotRead
+) -> Reading[tuple[ContainerInstance, ...]] | NotRead | None:
     """The second look, as far as it proves something; None when it does so of nobody.
 
-    Who is back is back; who is still away is told only when somebody vouches for its host.
+    Who is back is back; who is still away is told only when somebody vouches for its host. Where
+    either ledger did not answer, that is what is said: such a host is neither well nor down.
+
+    Args:
+        sure: ARNs of ``vouched``; NotRead where SSM was not heard a second time.
     """
+    if isinstance(again, NotRead):
+        return again
+    if isinstance(sure, NotRead):
+        return again if all(one.agent_connected for one in again.value) else sure
     told = tuple(one for one in again.value if one.agent_connected or one.arn in sure)
     return Reading(told, again.at) if told else None

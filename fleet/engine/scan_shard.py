@@ -202,7 +202,7 @@ class _Reader:
             (store, found)
             for store in self._question.stores
             if store.lifecycle is Lifecycle.OPEN
-            and (found := doubts(self._stores[store.id], before, nodes.at, self._question.memory))
+            and (found := doubts(self._stores[store.id], before, nodes.at))
         ]
         if not doubtful:
             return nodes
@@ -212,27 +212,23 @@ class _Reader:
         last = self._looked_at[doubtful[-1][0].id] + wait
         many = "1 host" if len(asked) == 1 else f"{len(asked)} hosts"
         self._note(f"looking again at {many} until {last:%H:%M:%S}Z: not connected, and not dark")
-        again: dict[str, Read[tuple[ContainerInstance, ...]]] = {}
+        again: dict[str, Read[tuple[ContainerInstance, ...]] | NotRead] = {}
 
         def look(pair: tuple[Store, tuple[Doubt, ...]]) -> None:
             store, found = pair
             self._sleep_until(self._looked_at[store.id] + wait)
             arns = [doubt.arn for doubt in found]
-            seen = self._ask(
+            again[store.id] = self._ask(
                 "container instances",
                 "ecs",
                 lambda: sweep.instances_again(self._shard, store.cluster, arns, self._shared),
             )
-            if not isinstance(seen, NotRead):
-                again[store.id] = seen
 
         self._side_by_side(pool, doubtful, look)
         ids = [doubt.managed_instance_id for doubt in asked]
         told = self._ask("nodes", "ssm", lambda: observe.managed_instances(self._shard, ids))
-        if isinstance(told, NotRead):
-            return nodes
-        after = {node.id: node for node in told.value.known}
-        sure = vouched(before, after, asked)
+        after = {} if isinstance(told, NotRead) else {n.id: n for n in told.value.known}
+        sure = told if isinstance(told, NotRead) else vouched(before, after, asked)
         for store_id, seen in again.items():
             self._stores[store_id] = replace(self._stores[store_id], again=seen_again(seen, sure))
         return Read(with_lost(before, after), nodes.at)

@@ -80,6 +80,11 @@ class Finding:
         """What makes it the same finding in another night."""
         return self.code, self.account, self.region, self.store, self.host, self.subject
 
+    @property
+    def listed_by(self) -> tuple[str, ...]:
+        """What lists of findings are sorted by: where it is, then what it is."""
+        return self.store, self.host, self.code, self.subject, self.account, self.region
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -124,6 +129,11 @@ class Spell:
     connection: Connection
     since: datetime
     last_seen: datetime
+
+    @property
+    def is_away(self) -> bool:
+        """Whether an agent of the host, or both, were out of AWS's sight."""
+        return self.connection is not Connection.CONNECTED
 
     def goes_on_as(self, now: "Spell") -> bool:
         """Whether what is seen later is still this spell, and no new one of the same kind.
@@ -187,6 +197,7 @@ class StoreSeen:
         instances: container instances that are not INACTIVE.
         again: the same, read once more for hosts that were not connected, some minutes later; an
             agent reconnects several times an hour, and one look cannot tell that from an outage.
+            NotRead where that was needed and failed.
         services: ACTIVE and DRAINING ones.
         tasks: running and, where the store was away, stopped ones.
         probes: by host name.
@@ -195,7 +206,7 @@ class StoreSeen:
     store: str
     instances: Reading[tuple[ContainerInstance, ...]] | NotRead
     services: Reading[tuple[ServiceState, ...]] | NotRead
-    again: Reading[tuple[ContainerInstance, ...]] | None = None
+    again: Reading[tuple[ContainerInstance, ...]] | NotRead | None = None
     tasks: Reading[tuple[TaskState, ...]] | NotRead | None = None
     probes: Mapping[str, Reading[Probe] | NotRead] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.decide.second_look import doubts, seen_again, vouched, with_lost
-from fleet.model.drift import Connection, HostMemory, Spell, StoreSeen
+from fleet.model.drift import StoreSeen
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from tests import build
 
@@ -28,14 +28,9 @@ def node(**changes: Any) -> ManagedInstance:
     return build.node(last_ping_at=build.NOW - timedelta(minutes=2), **changes)
 
 
-def in_doubt(
-    store: StoreSeen,
-    one: ManagedInstance | None,
-    memory: HostMemory | None = None,
-) -> list[str]:
+def in_doubt(store: StoreSeen, one: ManagedInstance | None) -> list[str]:
     nodes = {one.id: one} if one else {}
-    known = {("store-042", "tel-1"): memory} if memory else {}
-    return [doubt.arn for doubt in doubts(store, nodes, build.NOW, known)]
+    return [doubt.arn for doubt in doubts(store, nodes, build.NOW)]
 
 
 def test_an_agent_that_is_away_while_its_host_pings_is_in_doubt() -> None:
@@ -67,25 +62,13 @@ def test_the_old_record_of_a_connected_host_is_no_doubt() -> None:
     assert in_doubt(seen(away(arn=OTHER), build.instance()), node()) == []
 
 
-def test_a_host_that_was_known_to_be_without_its_agent_needs_no_second_look() -> None:
-    day_before = build.NOW - timedelta(days=1)
-    known = HostMemory((Spell(Connection.ECS_DOWN, day_before, day_before),))
-    assert in_doubt(seen(away()), node(), known) == []
-
-
-def test_a_host_that_was_dark_and_pings_again_is_in_doubt() -> None:
-    day_before = build.NOW - timedelta(days=1)
-    known = HostMemory((Spell(Connection.DARK, day_before, day_before),))
-    assert in_doubt(seen(away()), node(), known) == [build.ARN]
-
-
 def test_a_store_that_was_not_read_is_in_no_doubt() -> None:
     why = NotRead("denied")
     assert in_doubt(StoreSeen("store-042", why, why), node()) == []
 
 
 def asked() -> tuple[Any, ...]:
-    return doubts(seen(away()), {build.MI: node()}, build.NOW, {})
+    return doubts(seen(away()), {build.MI: node()}, build.NOW)
 
 
 def test_a_host_that_pinged_since_is_there_so_what_ecs_says_twice_holds() -> None:
@@ -127,6 +110,17 @@ def test_a_host_that_is_back_at_the_second_look_is_told_of_without_a_word_for_it
     assert seen_again(again(build.instance()), frozenset()) == again(build.instance())
 
 
+def test_a_second_look_that_failed_says_so() -> None:
+    failed = NotRead("Throttled")
+    assert seen_again(failed, frozenset({build.ARN})) == failed
+
+
+def test_a_host_that_is_still_away_while_ssm_is_not_heard_is_not_known() -> None:
+    failed = NotRead("Throttled")
+    assert seen_again(again(away()), failed) == failed
+    assert seen_again(again(build.instance()), failed) == again(build.instance())
+
+
 @given(
     st.booleans(),
     st.sampled_from(list(Ping)),
@@ -138,8 +132,6 @@ def test_nobody_is_vouched_for_who_has_not_pinged_between_the_looks(
 ) -> None:
     first = replace(node(), last_ping_at=build.NOW - timedelta(seconds=before_s))
     second = replace(node(), ping=ping, last_ping_at=build.NOW - timedelta(seconds=after_s))
-    found = doubts(
-        seen(build.instance(agent_connected=connected)), {build.MI: first}, build.NOW, {}
-    )
+    found = doubts(seen(build.instance(agent_connected=connected)), {build.MI: first}, build.NOW)
     sure = vouched({build.MI: first}, {build.MI: second}, found)
     assert not sure or (not connected and ping is Ping.ONLINE and after_s < before_s)

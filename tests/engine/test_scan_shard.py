@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_an_agent_that_stays_away_is_looked_at_twice(shops: Shops) -> None:
     assert [one.agent_connected for one in values(store.instances)] == [False]
     assert [one.agent_connected for one in values(store.again)] == [False]
     assert values(store.again) is not values(store.instances)
-    assert store.again is not None
+    assert isinstance(store.again, Reading)
     assert isinstance(store.instances, Reading)
     assert store.again.at - store.instances.at >= timedelta(seconds=330)
     assert Counter(shops.actions())["DescribeContainerInstances"] == 4
@@ -160,12 +161,32 @@ def test_a_store_that_is_not_open_is_not_looked_at_twice(shops: Shops) -> None:
     assert read(shops, memory=memory, stores=tuple(stores)).stores["store-001"].again is None
 
 
-def test_a_host_that_was_without_its_agent_last_night_needs_no_second_look(shops: Shops) -> None:
+def test_a_host_that_was_without_its_agent_last_night_may_only_be_reconnecting(
+    shops: Shops,
+) -> None:
     memory = remembered(shops, Connection.ECS_DOWN)
     away(shops)
-    before = shops.now()
-    assert read(shops, memory=memory).stores["store-001"].again is None
-    assert shops.now() - before < timedelta(seconds=330)
+    (again,) = values(read(shops, memory=memory).stores["store-001"].again)
+    assert not again.agent_connected
+
+
+@pytest.mark.parametrize(
+    ("service", "action"),
+    [("ecs", "DescribeContainerInstances"), ("ssm", "DescribeInstanceInformation")],
+)
+def test_a_second_look_that_is_refused_is_no_look(shops: Shops, service: str, action: str) -> None:
+    memory = remembered(shops)
+    away(shops)
+    refused = partial(
+        shops.chain.plane.faults.add, service, action, "AccessDeniedException", 400, count=9
+    )
+    shops.chain.schedule.at(shops.sandbox_clock.now() + 100, refused)
+    seen = read(shops, memory=memory)
+    store = seen.stores["store-001"]
+    assert isinstance(store.instances, Reading)
+    assert isinstance(seen.nodes, Reading)
+    assert isinstance(store.again, NotRead)
+    assert action in store.again.why
 
 
 ECS_PARTS: dict[str, Callable[[ShardSeen], Any]] = {

@@ -6,7 +6,7 @@ from fleet.decide.spans import moment
 from fleet.decide.status import ecs_words
 from fleet.model.drift import Evidence
 from fleet.model.inventory import Host, Store
-from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead
+from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Reading
 
 
 def short(instance: ContainerInstance) -> str:
@@ -26,9 +26,10 @@ def ecs_says(case: StoreCase, instance: ContainerInstance) -> Evidence:
     """A container instance as ECS shows it, by the later look at it."""
     seen, again = case.seen.instances, case.seen.again
     at = None if isinstance(seen, NotRead) else seen.at
-    for later in again.value if again is not None else ():
-        if later.arn == instance.arn and again is not None:
-            instance, at = later, again.at
+    if isinstance(again, Reading):
+        for later in again.value:
+            if later.arn == instance.arn:
+                instance, at = later, again.at
     return Evidence("ECS", f"container instance {short(instance)}: {ecs_words(instance)}", at)
 
 

@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from fleet.decide.status import PING_DUE, PING_STALE
 from fleet.model.drift import Background, Connection, HostMemory, Spell, StoreSeen
-from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping
+from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 
 #: Hosts of one store that go at once are heard of last at most so far apart: two pings.
 TOGETHER = timedelta(minutes=10)
@@ -124,7 +124,7 @@ def _spell(
 
 def _is_connected(instance: ContainerInstance, seen: StoreSeen) -> bool:
     """In either look: one that came back between the two is here."""
-    if instance.agent_connected or seen.again is None:
+    if instance.agent_connected or not isinstance(seen.again, Reading):
         return instance.agent_connected
     return any(one.agent_connected for one in seen.again.value if one.arn == instance.arn)
 
@@ -134,11 +134,9 @@ def _agent_stays_away(sight: Sight, seen: StoreSeen, look_again_s: float) -> boo
 
     ECS counts a container instance's ``version`` up whenever its agent connects or drops (ECS API
     reference, ContainerInstance), so that two flaps are told from one outage.
+    That it was away last night proves nothing of tonight: it may be up, and reconnect just now.
     """
-    last = sight.last
-    if last is not None and last.connection is Connection.ECS_DOWN:
-        return True
-    if seen.again is None or isinstance(seen.instances, NotRead):
+    if not isinstance(seen.again, Reading) or isinstance(seen.instances, NotRead):
         return False
     if seen.again.at - seen.instances.at < timedelta(seconds=look_again_s) - ROUNDING:
         return False

@@ -103,6 +103,7 @@ def _parts(case: StoreCase) -> list[tuple[str, str]]:
             ("ECS container instances", seen.instances),
             ("ECS services", seen.services),
             ("ECS tasks", seen.tasks),
+            ("second look at ECS agents that are away", seen.again),
         )
         if isinstance(part, NotRead)
     ]

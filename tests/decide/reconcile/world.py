@@ -23,7 +23,8 @@ A file of tests/cases/findings has these keys, all but ``about`` and ``expect`` 
 
 and of a host::
 
-    node, instance, again: fields; null: SSM or ECS does not know it; ``dark: -26h`` for both
+    node, instance, again: fields; null: SSM or ECS does not know it; ``dark: -26h`` for both;
+        again: {not_read: why} for a second look that failed
     more_nodes, more_instances: [fields, ...]
     memory: {machine_id: ..., spells: [[dark, -3d, -2d], ...]}
     probe: fields of Probe, or {not_read: why}
@@ -171,12 +172,15 @@ class _Maker:
         self.stores.append(store)
         instances: list[ContainerInstance] = []
         again: list[ContainerInstance] = []
+        failed: NotRead | None = None
         probes: dict[str, Reading[Probe] | NotRead] = {}
         for host in hosts:
             box = _dark(boxes[host.name])
             self._node(store, host, box)
             instances += _instances(store, host, box)
-            if "again" in box:
+            if "not_read" in box.get("again", {}):
+                failed = NotRead(box["again"]["not_read"])
+            elif "again" in box:
                 again += [changed(one, box["again"]) for one in instances[-1:]]
             self._remember(host, box.get("memory", {}))
             if "probe" in box:
@@ -187,7 +191,7 @@ class _Maker:
             store_id,
             read(told.get("instances"), tuple(instances), at),
             read(told.get("services"), services(store, told.get("services", {}), self.definitions)),
-            Reading(tuple(again), NOW) if again else None,
+            failed or (Reading(tuple(again), NOW) if again else None),
             read(told["tasks"], tasks(store, told["tasks"])) if "tasks" in told else None,
             probes,
         )
