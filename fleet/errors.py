@@ -44,6 +44,11 @@ class FleetError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def in_full(self) -> str:
+        """Message and hint in one line."""
+        return f"{self} ({self.hint})" if self.hint else str(self)
+
 
 class UsageError(FleetError):
     """The words or files given are wrong; nothing was touched."""

@@ -27,8 +27,8 @@ def validate(
 
     from fleet.errors import InventoryError, Problem
     from fleet.files import json_schema, load_fleet, load_pins
-    from fleet.model.printable import printable
-    from fleet.report.inventory import counted, totals, validation_document
+    from fleet.model.printable import many, printable
+    from fleet.report.inventory import totals, validation_document
 
     if schema:
         typer.echo(json_format.dumps(json_schema(), indent=2))
@@ -46,7 +46,7 @@ def validate(
         problems += _ignore_problems(fleet)
         # Templates are only worth rendering for an inventory that is right.
         rendered, notes = _release_problems(fleet, problems)
-        renderings = counted(rendered, "task definition")
+        renderings = many(rendered, "task definition")
         summary = f"{totals(fleet)}, {renderings} rendered: no problems"
     except InventoryError as error:
         problems += error.problems
@@ -60,7 +60,7 @@ def validate(
         for note in notes:
             typer.echo(f"note: {printable(note)}", err=True)
     if problems:
-        typer.echo(f"{counted(len(problems), 'problem')} in {inventory}", err=True)
+        typer.echo(f"{many(len(problems), 'problem')} in {inventory}", err=True)
         raise typer.Exit(2)
 
 

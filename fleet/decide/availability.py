@@ -58,7 +58,7 @@ def unsteady_spells(spells: Spells, nights: Sequence[Scan]) -> Spells:
     shown = {}
     for key, known in spells.items():
         recent = tuple(spell for spell, end in _with_ends(known) if end >= begin)
-        if any(spell.connection is not Connection.CONNECTED for spell in recent):
+        if any(spell.is_away for spell in recent):
             shown[key] = recent
     return shown
 

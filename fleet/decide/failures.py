@@ -86,7 +86,7 @@ def _failure(task: TaskState) -> Failure | None:
         kind,
         head,
         printable(detail, limit=_WORDS),
-        task.arn.rpartition("/")[2],
+        task.id,
         task.container_instance_arn,
         task.stopped_at,
     )

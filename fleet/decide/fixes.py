@@ -47,9 +47,9 @@ def plan_fixes(night: Night, answers: Mapping[Key, Seen | NotRead], fleet: Fleet
     kept, refused = _within_limit(fixes)
     return FixPlan(
         scan=night.scan.id,
-        fixes=tuple(sorted(kept, key=lambda fix: _order(fix.finding))),
-        left=tuple(sorted((*left, *refused), key=lambda one: _order(one.finding))),
-        already=tuple(sorted(already, key=lambda one: _order(one.finding))),
+        fixes=tuple(sorted(kept, key=lambda fix: fix.finding.listed_by)),
+        left=tuple(sorted((*left, *refused), key=lambda one: one.finding.listed_by)),
+        already=tuple(sorted(already, key=lambda one: one.finding.listed_by)),
     )
 
 
@@ -105,15 +105,4 @@ def _within_limit(fixes: Sequence[Fix]) -> tuple[list[Fix], list[Left]]:
     return (
         [fix for fix in fixes if not fix.deregistrations],
         [Left(fix.finding, why) for fix in fixes if fix.deregistrations],
-    )
-
-
-def _order(finding: Finding) -> tuple[str, ...]:
-    return (
-        finding.store,
-        finding.host,
-        finding.code,
-        finding.subject,
-        finding.account,
-        finding.region,
     )

@@ -204,7 +204,7 @@ def _task_evidence(seen: Seen, task: TaskState) -> dict[str, Any]:
     exits = [c.exit_code for c in task.containers if c.exit_code is not None]
     words = next((c.reason for c in task.containers if c.reason), task.stopped_reason)
     return {
-        "id": task.arn.rpartition("/")[2],
+        "id": task.id,
         "host": seen.by_host.get(task.container_instance_arn, ""),
         "status": task.last_status,
         "health": task.health,

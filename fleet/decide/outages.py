@@ -30,7 +30,7 @@ def _of_host(host: str, spells: Sequence[Spell]) -> list[Outage]:
     return [
         Outage(host, spell.connection, spell.since, _end(spell, then), spell.last_seen)
         for spell, then in zip_longest(spells, spells[1:])
-        if spell.connection is not Connection.CONNECTED
+        if spell.is_away
     ]
 
 

@@ -128,7 +128,7 @@ class _Fixing:
         try:
             fixed = self._fixed(fix)
         except FleetError as error:
-            fixed = Fixed(fix, Outcome.FAILED, f"{_steps(0, fix)}{_words(error)}")
+            fixed = Fixed(fix, Outcome.FAILED, f"{_steps(0, fix)}{error.in_full}")
         except Exception as error:  # noqa: BLE001 - a bug met in one shop must not lose the others
             reason = f"a bug in fleet: {type(error).__name__}; fleet drift says what became of it"
             fixed = Fixed(fix, Outcome.FAILED, reason)
@@ -156,7 +156,7 @@ class _Fixing:
                 self._own.check()
                 self._audit(fix, deed, caller, answer.why)
             except FleetError as error:
-                return Fixed(fix, Outcome.FAILED, f"{_steps(done, fix)}{_words(error)}")
+                return Fixed(fix, Outcome.FAILED, f"{_steps(done, fix)}{error.in_full}")
             try:
                 _do(shard, deed)
             except AwsError as error:
@@ -180,7 +180,7 @@ class _Fixing:
         with suppress(RecordsError):  # that it was tried is written down already
             self._audit(fix, deed, caller, "it failed", error=str(error))
         before = "whether it was done is not known: " if now is None else _steps(done, fix)
-        return Fixed(fix, Outcome.FAILED, f"{before}{_words(error)}")
+        return Fixed(fix, Outcome.FAILED, f"{before}{error.in_full}")
 
     def _audit(self, fix: Fix, deed: Deed, caller: str, why: str, **more: str) -> None:
         finding = fix.finding
@@ -240,7 +240,3 @@ def _store(fix: Fix) -> tuple[str, str, str]:
 
 def _shard(wiring: Wiring, finding: Finding) -> Shard:
     return wiring.shard(wiring.fleet.accounts[finding.account], finding.region)
-
-
-def _words(error: FleetError) -> str:
-    return f"{error} ({error.hint})" if error.hint else str(error)

@@ -15,7 +15,7 @@ from fleet.aws.sharing import Shared
 from fleet.decide.budget import DEFAULT_SHARE
 from fleet.decide.host_ids import ids_of, online_nodes, with_probes
 from fleet.decide.least_calls import ShardSize, least_calls, least_seconds
-from fleet.decide.looked import Looked, known_to_both
+from fleet.decide.looked import Looked, answered, known_to_both
 from fleet.decide.nights import night_of
 from fleet.decide.reconcile.service_case import deadlines
 from fleet.decide.reconcile.table import reconcile
@@ -157,7 +157,7 @@ class _Scanning:
         try:
             reading = check_caller(self._shard(key))
         except AwsError as error:
-            return NotRead(_words(error)), None
+            return NotRead(error.in_full), None
         return reading, reading.at - self._wiring.clock.now()
 
     def _read(self, callers: Mapping[Key, Reading[Caller] | NotRead], now: datetime) -> _Read:
@@ -190,7 +190,7 @@ class _Scanning:
         try:
             return read_release(self._wiring, [one.name for one in self._wiring.fleet.workloads])
         except (AwsError, InventoryError) as error:
-            return NotRead(_words(error))
+            return NotRead(error.in_full)
 
     def _shards(
         self,
@@ -282,6 +282,8 @@ class _Scanning:
                 known=known_to_both(ids, read.shards),
                 hosts={one.id: [host.name for host in one.hosts] for one in request.stores},
                 wanted=read.wanted,
+                answered=answered(read.shards),
+                whole=request.whole,
             ),
         )
         calls, throttled = self._counted.totals()
@@ -356,8 +358,3 @@ class _Counted:
 def _made(shard: Shard) -> tuple[int, int]:
     counter = shard.counter
     return sum(counter.attempts.values()), sum(counter.throttles.values())
-
-
-def _words(error: FleetError) -> str:
-    """An error with what to do about it."""
-    return f"{error} ({error.hint})" if error.hint else str(error)

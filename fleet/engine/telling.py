@@ -131,8 +131,7 @@ class _Post:
             message = self._message(channel, message_of(self._night, channel.least), last)
             self._retrying()(self._send, channel, message)
         except FleetError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            return f"{channel.name} was not told: {error}{hint}"
+            return f"{channel.name} was not told: {error.in_full}"
         except Exception as error:  # noqa: BLE001 - a bug in one channel must not silence the others
             # Not its words: nobody has looked whether they hold a secret.
             return f"{channel.name} was not told: a bug in fleet: {type(error).__name__}"

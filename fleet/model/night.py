@@ -156,6 +156,11 @@ class Availability:
     stores: int
     nights: tuple[float | None, ...]
 
+    @property
+    def known(self) -> list[float]:
+        """The shares of the nights in which it was verified."""
+        return [share for share in self.nights if share is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:

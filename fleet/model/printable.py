@@ -1,6 +1,7 @@
 """Text that came from a host or a server, made safe for a terminal and a log."""
 
 import unicodedata
+from collections.abc import Sequence
 
 
 def printable(text: str, *, limit: int = 2000) -> str:
@@ -18,3 +19,9 @@ def printable(text: str, *, limit: int = 2000) -> str:
 def many(number: int, word: str) -> str:
     """``1 store``, ``2 stores``."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """``store-001, store-002 and 38 more``."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown

@@ -115,6 +115,11 @@ class TaskState:
     containers: tuple[ContainerState, ...] = ()
     stopping_at: datetime | None = None
 
+    @property
+    def id(self) -> str:
+        """The last part of its ARN."""
+        return self.arn.rpartition("/")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceDeployment:

@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 from fleet.model.drift import Evidence, Finding, Returned, Unread
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.night import Change, Night, PastFinding, ReleaseLine, Told
-from fleet.model.printable import many, printable
+from fleet.model.printable import many, printable, some
 from fleet.report.times import age, span
 
 #: Pieces of evidence that a line has room for; ``fleet explain`` shows all.
 EVIDENCE_SHOWN = 2
-#: Stores or findings that are named in one line.
-NAMED = 5
 #: Days after which a date without its year could be taken for another one.
 YEAR_DAYS = 300
 
@@ -275,10 +273,9 @@ def by_code(findings: Iterable[Told]) -> tuple[tuple[str, Severity, int, str], .
     return tuple(sorted(rows, key=lambda row: (-row[1].rank, -row[2], row[0])))
 
 
-def some(names: Sequence[str], most: int = NAMED) -> str:
-    """``store-001, store-002 and 38 more``."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
+def percent(share: float | None) -> str:
+    """``99.5 %``, rounded down, so that 100.0 % means all; ``not verified`` for None."""
+    return "not verified" if share is None else f"{int(share * 1000) / 10:.1f} %"
 
 
 def ordinal(number: int) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Change, Night, Told
 from fleet.model.notify import Message
-from fleet.model.printable import many, printable
+from fleet.model.printable import many, printable, some
 from fleet.report.drift_lines import (
     by_code,
     change_word,
@@ -27,7 +27,6 @@ from fleet.report.drift_lines import (
     resolved_words,
     returned_words,
     scope,
-    some,
     totals,
     what,
 )

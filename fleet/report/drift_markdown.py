@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from fleet.model.drift import Connection, Spell, StoreState
-from fleet.model.night import Availability, Night, Told
+from fleet.model.drift import Spell, StoreState
+from fleet.model.night import Night, Told
 from fleet.model.printable import many, printable
 from fleet.report.drift_lines import (
     change_word,
@@ -17,6 +17,7 @@ from fleet.report.drift_lines import (
     kind,
     needs_somebody,
     not_read,
+    percent,
     place,
     reading,
     release_words,
@@ -135,15 +136,11 @@ def _outages(night: Night, now: datetime) -> str:
         away = [
             _outage(spells, n, night.scan.started_at, now)
             for n in range(len(spells))
-            if _is_away(spells[n])
+            if spells[n].is_away
         ]
         if away:
             lines.append(escaped(f"{store}/{printable(host)}: {'; '.join(away)}"))
     return _listed("Hosts that were away", lines)
-
-
-def _is_away(spell: Spell) -> bool:
-    return spell.connection is not Connection.CONNECTED
 
 
 def _outage(spells: Sequence[Spell], index: int, began: datetime, now: datetime) -> str:
@@ -166,24 +163,15 @@ def _availability(night: Night) -> str:
             escaped(one.kind),
             escaped(one.group),
             f"{one.stores:,}",
-            _share(one.nights[-1] if one.nights else None),
-            _share(min(_known(one), default=None)),
-            _share(sum(_known(one)) / len(_known(one)) if _known(one) else None),
-            str(len(one.nights) - len(_known(one))),
+            percent(one.nights[-1] if one.nights else None),
+            percent(min(one.known, default=None)),
+            percent(sum(one.known) / len(one.known) if one.known else None),
+            str(len(one.nights) - len(one.known)),
         )
         for one in night.availability
     ]
     heads = ("By", "Group", "Stores", "Tonight", "Worst night", "Mean", "Nights not verified")
     return _table("Hosts connected", heads, rows) if rows else ""
-
-
-def _known(one: Availability) -> list[float]:
-    return [share for share in one.nights if share is not None]
-
-
-def _share(share: float | None) -> str:
-    """Rounded down, so that 100.0 % means all."""
-    return "not verified" if share is None else f"{int(share * 1000) / 10:.1f} %"
 
 
 def escaped(text: str) -> str:

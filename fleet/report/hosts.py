@@ -12,9 +12,9 @@ from rich.text import Text
 from fleet.model.drift import Connection
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Scan
-from fleet.model.printable import many, printable
+from fleet.model.printable import many, printable, some
 from fleet.model.store_story import HostNow, HostsNow
-from fleet.report.drift_lines import some, when
+from fleet.report.drift_lines import when
 from fleet.report.screen import labelled, table
 from fleet.report.times import age, span, stamp
 

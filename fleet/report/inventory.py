@@ -10,7 +10,7 @@ from rich.text import Text
 from fleet.errors import Problem
 from fleet.model.hours import Hours, OpenSpan
 from fleet.model.inventory import Fleet, Host, Link, Source, Store
-from fleet.model.printable import printable
+from fleet.model.printable import many, printable
 from fleet.report.plan import store_line
 from fleet.report.screen import NARROW, table
 
@@ -65,15 +65,10 @@ def totals(fleet: Fleet) -> str:
     for store in fleet.stores:
         counts[str(store.lifecycle)] = counts.get(str(store.lifecycle), 0) + 1
     lives = ", ".join(f"{count} {life}" for life, count in sorted(counts.items()))
-    stores = counted(len(fleet.stores), "store")
-    hosts = counted(sum(len(store.hosts) for store in fleet.stores), "host")
-    workloads = counted(len(fleet.workloads), "workload")
+    stores = many(len(fleet.stores), "store")
+    hosts = many(sum(len(store.hosts) for store in fleet.stores), "host")
+    workloads = many(len(fleet.workloads), "workload")
     return f"{stores} ({lives}), {hosts}, {workloads}" if lives else f"no stores, {workloads}"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 store``, ``2 stores``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def store_view(store: Store, width: int) -> RenderableType:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fleet.model.inventory import Host, Store
 from fleet.model.onboarding import CheckResult
+from fleet.model.printable import many, some
 from fleet.model.progress import HostResult, Outcome, RegisterResult
 from fleet.report.commands import MANY, Again
 from fleet.report.plan import (
@@ -66,11 +67,11 @@ def stores_lines(stores: Sequence[Store], run_id: str) -> list[str]:
     for store in stores:
         places.setdefault(f"{store.account.name}/{store.region}", []).append(store)
     lines = [
-        f"{place} · {_counted(len(mine), 'store')}, "
-        f"{_counted(sum(len(store.hosts) for store in mine), 'host')}"
+        f"{place} · {many(len(mine), 'store')}, "
+        f"{many(sum(len(store.hosts) for store in mine), 'host')}"
         for place, mine in sorted(places.items())
     ]
-    return [f"{_counted(len(stores), 'store')} · run {run_id}", *lines]
+    return [f"{many(len(stores), 'store')} · run {run_id}", *lines]
 
 
 def _few_stores(result: RegisterResult, width: int) -> list[RenderableType]:
@@ -102,7 +103,7 @@ def _many_stores(result: RegisterResult, width: int) -> list[RenderableType]:
         parts += [Text(""), Text("By cause", style="bold")]
     for cause in found:
         parts.append(labelled(f"{len(cause.hosts)} x {cause.name}", cause.seen))
-        parts.append(labelled("    on ", _first(cause.hosts)))
+        parts.append(labelled("    on ", some(cause.hosts, _FEW)))
         parts += fix_lines(cause.fix)
     return parts
 
@@ -152,15 +153,6 @@ def _alike(reason: str, host: Host) -> str:
     for name in (host.id, host.address, host.store):
         reason = reason.replace(name, "…")
     return reason
-
-
-def _first(hosts: Sequence[str]) -> str:
-    more = len(hosts) - _FEW
-    return ", ".join(hosts[:_FEW]) + (f" and {more} more" if more > 0 else "")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _table(results: Sequence[HostResult], names: Sequence[str], width: int) -> RenderableType:
@@ -227,7 +219,7 @@ def _verdict(result: RegisterResult) -> str:
         if any(mine) and not all(mine):
             partial.append(store.id)
     if partial:
-        words += f" PARTIAL: {_first(partial)}."
+        words += f" PARTIAL: {some(partial, _FEW)}."
     return words
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from fleet.model.hours import OpenSpan
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import AfterCanary, Policy, Window
+from fleet.model.printable import many, some
 from fleet.report.rollout_plan_document import plan_document, plan_from_document
 from fleet.report.screen import GAP, labelled, table
 from fleet.report.times import span
@@ -104,7 +105,7 @@ def _sections(plan: Plan) -> Iterable[_Section]:
     if plan.unread:
         rows = [(store, why) for store, why in sorted(plan.unread.items())]
         yield _Section(
-            title=f"NOT READ {_counted(len(rows), 'store')}, in no wave",
+            title=f"NOT READ {many(len(rows), 'store')}, in no wave",
             columns=("STORE", "WHY"),
             rows=_cut(rows, 2),
             style="red",
@@ -135,7 +136,7 @@ def _totals(plan: Plan) -> str:
         for kind in Kind
         if kinds.count(kind) or kind.is_change
     ]
-    return f"{len(changing)} of {_counted(len(stores), 'store')} change. Services: " + ", ".join(
+    return f"{len(changing)} of {many(len(stores), 'store')} change. Services: " + ", ".join(
         [word for word in counts if not word.endswith(" 0")] or ["none"]
     )
 
@@ -150,11 +151,11 @@ def _what_changes(plan: Plan, changing: Sequence[PlannedChange]) -> Iterable[_Se
     for (service, diff, content, verb), same in groupby(sorted(changing, key=key), key=key):
         group = list(same)
         before = sorted({_revision(c.before) for c in group if c.before})
-        runs = f", now {_some(before, 3)}" if before else ""
+        runs = f", now {some(before, 3)}" if before else ""
         stores = sorted({c.store for c in group})
         yield _Section(
-            title=f"{service}: {verb} in {_counted(len(stores), 'store')}{runs}",
-            lines=(("stores", _some(stores, NAMED)), ("content", content[:12])),
+            title=f"{service}: {verb} in {many(len(stores), 'store')}{runs}",
+            lines=(("stores", some(stores, NAMED)), ("content", content[:12])),
             verbatim=diff,
         )
 
@@ -195,7 +196,7 @@ def _waves(plan: Plan) -> _Section:
         lines.append(
             (
                 "canary",
-                f"{size} of {_counted(total, 'store')}, {covered} of {len(plan.strata)} strata "
+                f"{size} of {many(total, 'store')}, {covered} of {len(plan.strata)} strata "
                 f"covered; {_after_canary(plan.policy)}",
             )
         )
@@ -203,8 +204,8 @@ def _waves(plan: Plan) -> _Section:
             lines.append((f"  {stratum}", store or "nobody"))
     lines.append(("window", _window(plan.policy)))
     lines.append(("in flight", f"{plan.policy.concurrency.of(total)} of {total} stores at once"))
-    rows = [(w.name, str(len(w.stores)), _some(w.stores, NAMED)) for w in plan.waves]
-    title = f"{_counted(len(plan.waves), 'wave')}, each judged before the next begins"
+    rows = [(w.name, str(len(w.stores)), some(w.stores, NAMED)) for w in plan.waves]
+    title = f"{many(len(plan.waves), 'wave')}, each judged before the next begins"
     return _Section(
         title=title, lines=tuple(lines), columns=("WAVE", "STORES", "WHICH"), rows=tuple(rows)
     )
@@ -233,7 +234,7 @@ def _hours(span: OpenSpan) -> str:
 def _left(left: Sequence[PlannedChange]) -> _Section:
     rows = [(c.store, c.service or "all", c.reason) for c in left]
     return _Section(
-        title=f"Left alone: {_counted(len(rows), 'service')}",
+        title=f"Left alone: {many(len(rows), 'service')}",
         columns=("STORE", "SERVICE", "WHY"),
         rows=_cut(rows, 3),
         style="yellow",
@@ -280,16 +281,6 @@ def _size(amount: int) -> str:
 
 def _revision(arn: str) -> str:
     return arn.rpartition("/")[2]
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def _some(names: Sequence[str], most: int) -> str:
-    """``store-001, store-002 and 38 more``."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def _cut(

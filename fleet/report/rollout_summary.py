@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.model.overview import Overview
+from fleet.model.printable import some
 from fleet.model.rollout import Change, Phase, Stage, Verdict
 from fleet.report.rollout import counted, next_view, tally
 from fleet.report.rollout_counts import Standing, by_store, owed, revision, standing
@@ -14,8 +15,6 @@ from fleet.report.rollout_lines import gate_view
 from fleet.report.screen import GAP, labelled
 from fleet.report.times import clock, span
 
-#: Most stores named in one line.
-NAMED = 5
 #: Failed stores that are shown with their reason.
 FAILED_SHOWN = 5
 
@@ -56,7 +55,7 @@ def summary_view(overview: Overview, width: int) -> RenderableType:
     debts = owed(overview.changes, overview.rollout.phase)
     if debts:
         stores = list(by_store(debts))
-        parts.append(labelled("owed", f"by {counted(len(stores))}: {_named(stores)}"))
+        parts.append(labelled("owed", f"by {counted(len(stores))}: {some(stores)}"))
     return Group(*parts, next_view(overview, width))
 
 
@@ -79,7 +78,7 @@ def running(changes: Iterable[Change]) -> Sequence[tuple[str, str]]:
         words = [f"{what}: {counted(number)}" for what, number in found[service].most_common()]
         lost = unknown.get(service, [])
         if lost:
-            names = _named([f"{c.store} (before: {revision(c.previous)})" for c in lost])
+            names = some([f"{c.store} (before: {revision(c.previous)})" for c in lost])
             words.append(f"not known: {names}")
         rows.append((service, " · ".join(words)))
     return rows
@@ -109,8 +108,3 @@ def _failed(changes: Iterable[Change]) -> list[RenderableType]:
     if len(bad) > FAILED_SHOWN:
         parts.append(Text(f"{' ' * 8}and {len(bad) - FAILED_SHOWN} more: fleet rollout status"))
     return parts
-
-
-def _named(names: Sequence[str]) -> str:
-    first = ", ".join(names[:NAMED])
-    return f"{first} and {len(names) - NAMED} more" if len(names) > NAMED else first

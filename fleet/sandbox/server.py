@@ -163,7 +163,7 @@ class SandboxServer:
         except ConnectionResetError:
             return web.Response()  # whoever asked was killed half-way; nobody reads this
         except SandboxError as error:
-            return self._plain(503, f"{error} ({error.hint})" if error.hint else str(error))
+            return self._plain(503, error.in_full)
         except web.HTTPException:
             raise
         except Exception:  # noqa: BLE001 - a 500 and a log line, not a dead server

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet.model.drift import Returned
 from fleet.model.night import Change, Night
@@ -12,6 +14,7 @@ from fleet.report.drift_lines import (
     changed,
     not_read,
     ordinal,
+    percent,
     reading,
     returned_words,
     since_words,
@@ -115,3 +118,8 @@ def test_counting_by_code_loses_nothing_and_begins_with_the_worst() -> None:
     assert counted(night) == len(night.findings)
     ranks = [severity.rank for _, severity, _, _ in rows]
     assert ranks == sorted(ranks, reverse=True)
+
+
+@given(st.floats(0, 1))
+def test_only_all_is_a_hundred_per_cent(share: float) -> None:
+    assert (percent(share) == "100.0 %") == (share == 1)

@@ -1,17 +1,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from fleet.model.drift import StoreState
 from fleet.model.night import Availability, Night
-from fleet.report.page.nights import (
-    STORES_SHOWN,
-    availability_of,
-    nights_of,
-    percent,
-)
+from fleet.report.page.nights import STORES_SHOWN, availability_of, nights_of
 from tests.nights import clean_night, night
 
 
@@ -124,8 +116,3 @@ def test_the_worst_group_comes_first() -> None:
     [(_, picture)] = availability_of(replace(clean_night(3, 1), availability=groups))
 
     assert [row[0] for row in picture.rows] == ["bad", "good", "unseen"]
-
-
-@given(st.floats(0, 1))
-def test_only_all_is_a_hundred_per_cent(share: float) -> None:
-    assert (percent(share) == "100.0 %") == (share == 1)

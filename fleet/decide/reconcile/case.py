@@ -8,6 +8,7 @@ from typing import Any
 from fleet.decide.reconcile.entries import Entry
 from fleet.model.drift import (
     Background,
+    Connection,
     Evidence,
     Finding,
     HostMemory,
@@ -46,6 +47,11 @@ class HostCase:
     def instance(self) -> ContainerInstance | None:
         """The best container instance."""
         return self.instances[0] if self.instances else None
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether it is dark for certain."""
+        return self.connection is not None and self.connection.connection is Connection.DARK
 
 
 @dataclass(frozen=True, slots=True)

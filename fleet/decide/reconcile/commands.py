@@ -4,12 +4,18 @@ import shlex
 
 from fleet.decide.reconcile.case import HostCase
 from fleet.model.inventory import SshAccess, Store
+from fleet.model.services import TaskState
 
 
 def aws_command(store: Store, words: str) -> str:
     """An AWS call in the store's account and region."""
     profile = f" --profile {store.account.profile}" if store.account.profile else ""
     return f"aws {words} --region {store.region}{profile}"
+
+
+def stop_task(store: Store, task: TaskState) -> str:
+    """Stop a task; its service starts another one."""
+    return aws_command(store, f"ecs stop-task --cluster {store.cluster} --task {task.id}")
 
 
 def host_command(store: Store, host: HostCase, command: str) -> str:

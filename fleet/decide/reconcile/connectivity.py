@@ -27,11 +27,6 @@ CREDENTIALS_LAST = timedelta(minutes=90)
 _BOTH = 2
 
 
-def is_dark(host: HostCase) -> bool:
-    """Whether it is dark for certain."""
-    return host.connection is not None and host.connection.connection is Connection.DARK
-
-
 def dark_since(case: StoreCase) -> datetime | None:
     """Since when no host of an open store is connected; None where that is not so, or uncertain.
 
@@ -43,7 +38,7 @@ def dark_since(case: StoreCase) -> datetime | None:
         return None
     dark: list[datetime] = []
     for host in case.hosts.values():
-        if is_dark(host):
+        if host.is_dark:
             if host.connection is not None and not never_connected(host, case.background.now):
                 dark.append(host.connection.since)
         elif host.connection is not None or (
@@ -77,7 +72,7 @@ def of_store(case: StoreCase, carriers: Carriers) -> list[Finding]:
 
 
 def _site_dark(case: StoreCase, since: datetime, carriers: Carriers) -> Finding:
-    dark = [host for host in case.hosts.values() if is_dark(host)]
+    dark = [host for host in case.hosts.values() if host.is_dark]
     evidence = [e for host in dark for e in _evidence(case, host)]
     again = _times(case, dark)
     return case.found(
@@ -211,9 +206,7 @@ def _outages(case: StoreCase, host: HostCase) -> list[Spell]:
     away = [
         spell
         for before, spell in zip((None, *host.memory.spells), host.memory.spells, strict=False)
-        if spell.connection is not Connection.CONNECTED
-        and spell.since >= begin
-        and _begins_anew(before, spell)
+        if spell.is_away and spell.since >= begin and _begins_anew(before, spell)
     ]
     return away if len(away) >= settings.unsteady else []
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from fleet.decide.reconcile import service_codes as codes
 from fleet.decide.reconcile.case import HostCase, StoreCase
-from fleet.decide.reconcile.commands import aws_command, host_command
+from fleet.decide.reconcile.commands import host_command, stop_task
 from fleet.decide.reconcile.images import Images, images_of, short
 from fleet.decide.reconcile.service_case import is_here
 from fleet.decide.spans import moment, span
@@ -162,7 +162,7 @@ def _missing_one(seen: _Probed, task: TaskState, container: str, at: datetime) -
         f"ECS says that {container} of {task.service or 'no service'} runs on {seen.name}, and "
         f"docker does not run it ({running} others)",
         seen.says(f"docker runs {_named(seen.probe.containers)}"),
-        Evidence("ECS", f"task {_id(task.arn)[:8]} RUNNING", at),
+        Evidence("ECS", f"task {task.id[:8]} RUNNING", at),
         host=seen.name,
         subject=f"{task.service}/{container}",
         fix=seen.type("systemctl restart ecs"),
@@ -223,10 +223,7 @@ def _old_images(seen: _Probed, tasks: Mapping[str, TaskState]) -> Iterator[Findi
             Evidence("inventory", f"pins {found.pinned}"),
             host=seen.name,
             subject=f"{task.service}/{one.container}",
-            fix=aws_command(
-                seen.case.store,
-                f"ecs stop-task --cluster {seen.case.store.cluster} --task {_id(task.arn)}",
-            ),
+            fix=stop_task(seen.case.store, task),
             severity=found.severity,
             data={"task": task.arn, "digest": found.digest, "pinned": found.pinned},
         )

@@ -11,7 +11,7 @@ from datetime import datetime
 from fleet.decide.attribution import revision
 from fleet.decide.reconcile import service_codes as codes
 from fleet.decide.reconcile.case import HostCase, StoreCase
-from fleet.decide.reconcile.commands import aws_command, host_command
+from fleet.decide.reconcile.commands import host_command, stop_task
 from fleet.decide.reconcile.images import Images, images_of, short
 from fleet.decide.reconcile.service_case import (
     ServiceCase,
@@ -99,7 +99,7 @@ def _stuck(seen: _Tasks, task: TaskState, host: HostCase) -> Iterator[Finding]:
     lasted = (seen.at - (max(began, back) if back else began)).total_seconds()
     if lasted <= STOP_S:
         return
-    name, id_ = host.host.name, _id(task)
+    name, id_ = host.host.name, task.id
     of = f"of {task.service} " if task.service else ""
     why = printable(task.stopped_reason, limit=120)
     yield seen.case.found(
@@ -134,11 +134,11 @@ def _old(seen: _Tasks, one: ServiceCase, task: TaskState, host: HostCase) -> Ite
         codes.TASK_OLD_REVISION,
         f"a task of {one.name} on {name} runs {revision(task.task_definition)}, and the service "
         f"has {revision(service.task_definition)} for {span(lasted)}",
-        seen.say(f"task {_id(task)[:8]} runs {revision(task.task_definition)}"),
+        seen.say(f"task {task.id[:8]} runs {revision(task.task_definition)}"),
         one.says(f"deployment of {revision(service.task_definition)} COMPLETED"),
         host=name,
         subject=one.name,
-        fix=_stop(seen.case, task),
+        fix=stop_task(seen.case.store, task),
         since=ended,
         data={"task": task.arn, "runs": task.task_definition, "wanted": service.task_definition},
     )
@@ -160,7 +160,7 @@ def _drift(seen: _Tasks, task: TaskState, host: HostCase) -> Iterator[Finding]:
             Evidence("inventory", f"pins {found.pinned}"),
             host=name,
             subject=f"{task.service}/{container.name}",
-            fix=_stop(seen.case, task),
+            fix=stop_task(seen.case.store, task),
             severity=found.severity,
             data={"task": task.arn, "digest": found.digest, "pinned": found.pinned},
         )
@@ -172,19 +172,12 @@ def _orphan(seen: _Tasks, task: TaskState, host: HostCase) -> Finding:
     return seen.case.found(
         codes.TASK_ORPHAN,
         f"a task {of} runs {runs} on {name}",
-        seen.say(f"task {_id(task)[:8]} RUNNING"),
+        seen.say(f"task {task.id[:8]} RUNNING"),
         host=name,
-        subject=_id(task),
-        fix=_stop(seen.case, task),
+        subject=task.id,
+        fix=stop_task(seen.case.store, task),
         since=task.started_at,
         data={"task": task.arn, "runs": task.task_definition},
     )
 
 
-def _id(task: TaskState) -> str:
-    return task.arn.rpartition("/")[2]
-
-
-def _stop(case: StoreCase, task: TaskState) -> str:
-    words = f"ecs stop-task --cluster {case.store.cluster} --task {_id(task)}"
-    return aws_command(case.store, words)

@@ -19,7 +19,7 @@ from fleet.decide.reconcile.host_words import (
 from fleet.decide.reconcile.join import Ledgers
 from fleet.decide.reconcile.registration import NOT_OPEN
 from fleet.decide.reconcile.spells import Pinged, pinged
-from fleet.model.drift import Connection, Evidence, Finding, Probe
+from fleet.model.drift import Evidence, Finding, Probe
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from fleet.model.printable import printable
 
@@ -180,17 +180,13 @@ def clones(cases: Mapping[str, StoreCase], all_ledgers: Sequence[Ledgers]) -> li
     for case in cases.values():
         for host in case.hosts.values():
             id_ = _machine_id(case, host)
-            if id_ and host.node is not None and not _is_dark(host):
+            if id_ and host.node is not None and not host.is_dark:
                 by_machine.setdefault(id_, []).append(host)
     for id_, same in sorted(by_machine.items()):
         nodes = {host.node.id for host in same if host.node}
         if len(same) > 1 and len(nodes) > 1:
             found.append(_same_machine(cases, id_, sorted(same, key=lambda host: host.host.id)))
     return found
-
-
-def _is_dark(host: HostCase) -> bool:
-    return host.connection is not None and host.connection.connection is Connection.DARK
 
 
 def _machine_id(case: StoreCase, host: HostCase) -> str:

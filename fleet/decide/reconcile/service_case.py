@@ -148,7 +148,7 @@ def back_since(hosts: Iterable[HostCase]) -> datetime | None:
     known = []
     for host in hosts:
         spells = host.memory.spells
-        was_away = any(spell.connection is not Connection.CONNECTED for spell in spells)
+        was_away = any(spell.is_away for spell in spells)
         if was_away and host.connection is not None:
             known.append(host.connection.since)
     return max(known, default=None)

@@ -138,16 +138,8 @@ def _of_shard(case: ShardCase) -> list[Finding]:
     ]
 
 
-def _order(finding: Finding) -> tuple[int, str, str, str, str, str, str]:
-    return (
-        -finding.severity.rank,
-        finding.store,
-        finding.host,
-        finding.code,
-        finding.subject,
-        finding.account,
-        finding.region,
-    )
+def _order(finding: Finding) -> tuple[int, tuple[str, ...]]:
+    return -finding.severity.rank, finding.listed_by
 
 
 def _not_looked_at(store: Store) -> Unread:

@@ -11,7 +11,7 @@ from typing import Any
 from fleet.model.drift import Finding
 from fleet.model.drift_settings import Ignore
 from fleet.model.night import Change, Night, ReleaseLine, Told
-from fleet.model.printable import printable
+from fleet.model.printable import printable, some
 from fleet.report.drift_lines import (
     by_code,
     change_word,
@@ -28,7 +28,6 @@ from fleet.report.drift_lines import (
     resolved_words,
     returned_words,
     scope,
-    some,
 )
 from fleet.report.drift_mail import subject_of
 from fleet.report.page.findings import (

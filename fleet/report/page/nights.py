@@ -8,7 +8,7 @@ from itertools import groupby
 from fleet.model.drift import StoreState
 from fleet.model.night import Availability, Night, Scan, StoreFacts
 from fleet.model.printable import many, printable
-from fleet.report.drift_lines import day
+from fleet.report.drift_lines import day, percent
 from fleet.report.drift_markdown import LETTERS
 from fleet.report.page.picture import FEW_NIGHTS, NARROW, WIDE, Picture
 from fleet.report.pictures import (
@@ -177,9 +177,9 @@ def availability_of(night: Night) -> tuple[tuple[str, Picture], ...]:
 
 
 def _curves(kind: str, groups: Sequence[Availability], scans: Sequence[Scan]) -> Picture:
-    worst = sorted(groups, key=lambda one: (min(_known(one), default=2.0), one.group))
+    worst = sorted(groups, key=lambda one: (min(one.known, default=2.0), one.group))
     shown = worst[:CURVES_SHOWN]
-    least = min((share for one in shown for share in _known(one)), default=1.0)
+    least = min((share for one in shown for share in one.known), default=1.0)
     # Whole steps, so that one night's picture is compared with another's.
     floor = next((step for step in (0.98, 0.95, 0.9, 0.75, 0.5) if least >= step), 0.0)
     curves = [Curve(f"{one.group} · {one.stores:,}", one.nights, _last_words(one)) for one in shown]
@@ -203,10 +203,6 @@ def _curves(kind: str, groups: Sequence[Availability], scans: Sequence[Scan]) ->
     )
 
 
-def _known(one: Availability) -> list[float]:
-    return [share for share in one.nights if share is not None]
-
-
 def _last(one: Availability) -> float | None:
     return one.nights[-1] if one.nights else None
 
@@ -217,7 +213,7 @@ def _last_words(one: Availability) -> str:
 
 
 def _numbers(one: Availability, scans: Sequence[Scan]) -> tuple[str, ...]:
-    known = _known(one)
+    known = one.known
     worst = min(known, default=None)
     at = ""
     if worst is not None and len(scans) == len(one.nights) and worst < 1:
@@ -231,8 +227,3 @@ def _numbers(one: Availability, scans: Sequence[Scan]) -> tuple[str, ...]:
         f"{percent(worst)}{at}",
         many(unseen, "night") if unseen else "none",
     )
-
-
-def percent(share: float | None) -> str:
-    """``99.5 %``, rounded down, so that 100.0 % means all; ``not verified`` for None."""
-    return "not verified" if share is None else f"{int(share * 1000) / 10:.1f} %"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from fleet.model.drift import Connection, Spell
+from fleet.model.drift import Spell
 from fleet.model.night import Night
 from fleet.model.printable import many, printable
 from fleet.report.drift_lines import day, when
@@ -46,7 +46,7 @@ class _Tonight:
 
     def lost(self, spells: Sequence[Spell]) -> float:
         """Seconds without one connection or both."""
-        away = [n for n, spell in enumerate(spells) if _is_away(spell)]
+        away = [n for n, spell in enumerate(spells) if spell.is_away]
         return sum((self.end(spells, n) - spells[n].since).total_seconds() for n in away)
 
 
@@ -55,14 +55,14 @@ def timelines_of(night: Night, now: datetime) -> Picture | None:
     away = {
         key: spells
         for key, spells in night.spells.items()
-        if any(_is_away(spell) for spell in spells)
+        if any(spell.is_away for spell in spells)
     }
     if not away:
         return None
     tonight = _Tonight(night.scan.started_at - timedelta(seconds=CLOCKS_DIFFER_S), now)
     lines = _together(away)
     order = sorted(
-        lines, key=lambda line: (not _is_away(lines[line][-1]), -tonight.lost(lines[line]))
+        lines, key=lambda line: (not lines[line][-1].is_away, -tonight.lost(lines[line]))
     )
     shown = {line: lines[line] for line in order[:LINES_SHOWN]}
     first = min((scan.started_at for scan in night.nights), default=now - timedelta(days=1))
@@ -83,7 +83,7 @@ def _caption(
     away: Mapping[tuple[str, str], Sequence[Spell]], lines: int, first: datetime, tonight: _Tonight
 ) -> str:
     last = [spells[-1] for spells in away.values()]
-    gone = sum(_is_away(spell) and tonight.holds(spell) for spell in last)
+    gone = sum(spell.is_away and tonight.holds(spell) for spell in last)
     unseen = sum(not tonight.holds(spell) for spell in last)
     words = [
         f"{many(len(away), 'host')} lost a connection since {day(first)}, {gone:,} of them still "
@@ -156,10 +156,6 @@ def _timeline(
     return timelines_picture(frame, dates, rows)
 
 
-def _is_away(spell: Spell) -> bool:
-    return spell.connection is not Connection.CONNECTED
-
-
 def _now_words(spell: Spell, tonight: _Tonight) -> str:
     since = f"{_word(spell)} since {when(spell.since, tonight.now)}"
     if tonight.holds(spell):
@@ -172,7 +168,7 @@ def _told(spells: Sequence[Spell], tonight: _Tonight) -> str:
         f"{_word(spell)} {when(spell.since, tonight.now)} for "
         f"{span((tonight.end(spells, n) - spell.since).total_seconds())}"
         for n, spell in enumerate(spells)
-        if _is_away(spell)
+        if spell.is_away
     ][::-1]
     more = len(outages) - OUTAGES_TOLD
     return "; ".join([*outages[:OUTAGES_TOLD], *([f"{more} more"] if more > 0 else [])])

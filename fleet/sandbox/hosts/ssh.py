@@ -26,7 +26,6 @@ from fleet.sandbox.hosts.shop_host import ShopHost
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 64
 _BANNER = "SSH-2.0-OpenSSH_8.9p1"
-_LOGIN_S = 30.0
 
 
 def make_key(path: Path) -> paramiko.Ed25519Key:

@@ -1,6 +1,6 @@
 """What a call or a turn leaves to be done after it: services to look at, agents to talk to."""
 
-from fleet.sandbox.plane.realm import ContainerInstance, Realm
+from fleet.sandbox.plane.realm import Realm
 from fleet.sandbox.plane.workloads import Service, Task
 
 ServiceKey = tuple[str, str, str]
@@ -34,11 +34,6 @@ class Agenda:
     def tell(self, task: Task) -> None:
         """The agent of a task has to be told what is wanted of it."""
         self.messages.setdefault(task.instance_arn, {})[task.id] = None
-
-    def tell_all(self, realm: Realm, instance: ContainerInstance) -> None:
-        """An agent has to be told of everything that it should run or stop."""
-        for task in realm.tasks_on.get(instance.id, {}).values():
-            self.tell(task)
 
     def run_on(self, node: str) -> None:
         """A command waits for a node."""
