@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fleet.decide.reconcile import host_codes
 from fleet.decide.reconcile import service_codes as codes
 from fleet.model.drift import Connection, Finding, ShardSeen, Spell, Wanted
+from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
 
 #: Seen in tasks, which are read to compare digests.
@@ -37,6 +38,10 @@ OF_CONTAINERS = frozenset(
 OF_CONNECTED = (
     OF_TASKS | OF_CONTAINERS | frozenset({codes.TASKS_SHORT.code, codes.DEPLOYMENT_STUCK.code})
 )
+#: Told of hosts that are connected now, by how they were before: one that is away is no steadier.
+OF_PAST = frozenset({host_codes.UNSTEADY.code})
+#: Of tasks by their ids, which do not name the service that a rollout may be at work on.
+BY_TASK = frozenset({codes.TASK_ORPHAN.code, codes.TASK_STUCK_STOPPING.code})
 #: Of how hosts are connected, of which nothing is said while it has not held.
 OF_CONNECTIONS = frozenset(
     entry.code
@@ -45,7 +50,6 @@ OF_CONNECTIONS = frozenset(
         host_codes.HOST_DARK,
         host_codes.ECS_AGENT_DOWN,
         host_codes.SSM_AGENT_DOWN,
-        host_codes.UNSTEADY,
     )
 )
 
@@ -61,6 +65,9 @@ class Looked:
         known: hosts that SSM and ECS both know, so that they are connected somehow.
         hosts: names of the hosts of each store in scope.
         wanted: by store id; what a rollout is at work on is told by nobody.
+        answered: hosts that were asked and said something of themselves; None for all.
+        whole: whether these are all stores of the inventory, so that there is no other store of
+            which a finding could be, too.
     """
 
     digests: bool
@@ -69,6 +76,8 @@ class Looked:
     known: Collection[tuple[str, str]] = frozenset()
     hosts: Mapping[str, Collection[str]] = field(default_factory=dict)
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
+    answered: Collection[tuple[str, str]] | None = None
+    whole: bool = True
 
     def sees(self, finding: Finding) -> bool:
         """Whether it would have found this, were it still so; nothing unread is considered."""
@@ -78,15 +87,60 @@ class Looked:
         if code in OF_PROBES | OF_CONTAINERS and not self.deep:
             return False
         wanted = self.wanted.get(finding.store)
-        if wanted is not None and finding.subject in wanted.rolling:
+        if wanted is not None and wanted.store.lifecycle is not Lifecycle.OPEN:
+            return True
+        if self._is_in_work(finding) or not self._has_all_hosts(finding):
             return False
-        if code in OF_CONNECTED:
+        if code in OF_PROBES | OF_CONTAINERS and self._is_silent(finding.store, finding.host):
+            return False
+        if code in OF_CONNECTED | OF_PAST:
             return self._connections(finding) <= {Connection.CONNECTED}
         if code in OF_CONNECTIONS:
             hows = self._connections(finding)
             # One host that is there is enough to know that a site is not dark.
             return None not in hows or bool(hows - {None, Connection.DARK})
         return True
+
+    def _is_in_work(self, finding: Finding) -> bool:
+        """Whether it may be about what a rollout is at work on, which is told by nobody."""
+        wanted = self.wanted.get(finding.store)
+        if wanted is None or not wanted.rolling:
+            return False
+        if finding.code in BY_TASK:
+            return True
+        service = finding.subject
+        if finding.code in OF_TASKS | OF_CONTAINERS:
+            service = service.partition("/")[0]
+        return service in wanted.rolling
+
+    def _has_all_hosts(self, finding: Finding) -> bool:
+        """Whether the other hosts that it names were looked at as well.
+
+        Hosts are copies of each other only beside each other, and machine ids are not compared with
+        those of hosts that are dark; one that is in another store's cluster is found there.
+        """
+        if finding.code == host_codes.HOST_ELSEWHERE.code and not self.whole:
+            cluster = finding.data.get("cluster")
+            return any(one.store.cluster == cluster for one in self.wanted.values())
+        if finding.code != host_codes.CLONE.code:
+            return True
+        of_machine = "machine_id" in finding.data
+        return not any(
+            (store not in self.hosts and not self.whole)
+            or (of_machine and self._is_dark(store, host))
+            for store, host in named_hosts(finding)
+        )
+
+    def _is_dark(self, store: str, host: str) -> bool:
+        spell = self.connections.get((store, host))
+        return spell is not None and spell.connection is Connection.DARK
+
+    def _is_silent(self, store: str, host: str) -> bool:
+        """Whether a host that is there somehow has said nothing of itself."""
+        key = store, host
+        if self.answered is None or key in self.answered or host not in self.hosts.get(store, ()):
+            return False
+        return key in self.connections or key in self.known
 
     def _connections(self, finding: Finding) -> set[Connection | None]:
         """How the finding's hosts are connected; None for one of which nobody can say it now."""
@@ -100,6 +154,24 @@ class Looked:
             elif key in self.known:
                 hows.add(None)
         return hows
+
+
+def named_hosts(finding: Finding) -> frozenset[tuple[str, str]]:
+    """Store and name of the hosts that it names in full, as those of other stores."""
+    ids = finding.data.get("hosts", ())
+    pairs = (str(id_).partition("/") for id_ in ids)
+    return frozenset((store, name) for store, slash, name in pairs if slash)
+
+
+def answered(shards: Iterable[ShardSeen]) -> frozenset[tuple[str, str]]:
+    """Hosts that were asked and said something of themselves, by (store, host)."""
+    return frozenset(
+        (store, host)
+        for shard in shards
+        for store, seen in shard.stores.items()
+        for host, probe in seen.probes.items()
+        if not isinstance(probe, NotRead)
+    )
 
 
 def known_to_both(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from fleet.decide.availability import availability_of, spells_of, unsteady_spells
 from fleet.decide.ignoring import expired, rule_for
-from fleet.decide.looked import Looked
+from fleet.decide.looked import Looked, named_hosts
 from fleet.decide.release_lines import lines_of, owes_of
 from fleet.model.drift import (
     Background,
@@ -179,6 +179,7 @@ class _Gaps:
             return finding.account in self._touched or shard in self._touched_shards
         return (
             finding.store in self._stores
+            or any(store in self._stores for store, _host in named_hosts(finding))
             or finding.account in self._accounts
             or shard in self._shards
         )

@@ -11,11 +11,13 @@ from fleet.decide.looked import (
     OF_PROBES,
     OF_TASKS,
     Looked,
+    answered,
     known_to_both,
 )
 from fleet.decide.reconcile import deep, digests
 from fleet.decide.reconcile import service_codes as codes
-from fleet.model.drift import Connection, ShardSeen, Wanted
+from fleet.model.drift import Connection, Finding, Probe, ShardSeen, StoreSeen, Wanted
+from fleet.model.inventory import Lifecycle
 from fleet.model.observed import ManagedInstance, NotRead, Reading
 from tests import build
 from tests.decide.night_parts import HOST, LAST_NIGHT, finding, spell
@@ -110,6 +112,92 @@ def test_a_site_with_one_host_that_is_there_is_not_dark_whatever_the_other_one_i
     two = looked(connections={other: CONNECTED[HOST]}, known={HOST, other}, hosts=hosts)
     assert two.sees(finding("SITE_DARK"))
     assert not two.sees(finding("HOST_DARK", host="tel-1"))
+
+
+def rolling(*services: str) -> dict[str, Wanted]:
+    return {"store-042": Wanted(build.store(), (), rolling=dict.fromkeys(services, "ro-118"))}
+
+
+@pytest.mark.parametrize("code", ["IMAGE_DRIFT", "CONTAINER_MISSING", "CONTAINER_OLD_IMAGE"])
+def test_what_runs_of_a_service_that_a_rollout_is_at_work_on_is_not_seen(code: str) -> None:
+    one = finding(code, host="tel-1", subject="vision-arm64/app")
+    assert not looked(wanted=rolling("vision-arm64")).sees(one)
+    assert looked(wanted=rolling("telemetry-amd64")).sees(one)
+
+
+@pytest.mark.parametrize("code", ["TASK_ORPHAN", "TASK_STUCK_STOPPING"])
+def test_a_task_may_be_of_any_service_that_a_rollout_is_at_work_on(code: str) -> None:
+    one = finding(code, host="tel-1", subject="0a1b2c3d")
+    assert not looked(wanted=rolling("vision-arm64")).sees(one)
+    assert looked(wanted=rolling()).sees(one)
+
+
+@pytest.mark.parametrize("code", sorted(OF_PROBES | OF_CONTAINERS))
+def test_what_a_host_said_is_not_gone_while_it_says_nothing(code: str) -> None:
+    one = finding(code, host="tel-1")
+    assert not looked(answered=frozenset()).sees(one)
+    assert looked(answered={HOST}).sees(one)
+
+
+def test_a_disk_is_not_free_because_its_host_is_dark() -> None:
+    away = looked(connections=AWAY, answered=frozenset())
+    assert not away.sees(finding("DISK_LOW", host="tel-1"))
+
+
+def test_a_host_that_is_registered_nowhere_has_no_disk_that_could_be_full() -> None:
+    gone = looked(connections={}, answered=frozenset())
+    assert gone.sees(finding("DISK_LOW", host="tel-1"))
+
+
+def test_a_host_that_is_away_again_is_no_steadier() -> None:
+    assert not looked(connections=AWAY).sees(finding("UNSTEADY", host="tel-1"))
+    assert looked().sees(finding("UNSTEADY", host="tel-1"))
+
+
+@pytest.mark.parametrize("code", ["DISK_LOW", "UNSTEADY", "IMAGE_DRIFT"])
+def test_nobody_waits_for_a_store_that_is_not_open(code: str) -> None:
+    paused = replace(build.store(), lifecycle=Lifecycle.PAUSED)
+    seen = looked(connections=AWAY, wanted={"store-042": Wanted(paused, ())}, answered=frozenset())
+    assert seen.sees(finding(code, host="tel-1"))
+
+
+def clone(**data: Any) -> Finding:
+    return finding(
+        "CLONE", host="tel-1", data={"hosts": ["store-042/tel-1", "store-043/tel-1"]} | data
+    )
+
+
+def test_a_copy_is_not_gone_because_nobody_looked_at_the_original() -> None:
+    assert not looked(whole=False).sees(clone())
+    both = {**HOSTS, "store-043": ("tel-1",)}
+    assert looked(whole=False, hosts=both).sees(clone())
+    assert looked(whole=True).sees(clone())
+
+
+def test_a_machine_id_is_not_compared_with_that_of_a_host_that_is_dark() -> None:
+    dark = {**CONNECTED, ("store-043", "tel-1"): AWAY[HOST]}
+    assert not looked(connections=dark).sees(clone(machine_id="4f3c"))
+    assert looked(connections=dark).sees(clone(node="mi-1"))
+
+
+def test_a_host_in_another_cluster_is_only_seen_by_whoever_looks_there() -> None:
+    one = finding("HOST_ELSEWHERE", host="tel-1", data={"cluster": "store-043"})
+    wanted = {"store-042": Wanted(build.store(), ())}
+    assert not looked(whole=False, wanted=wanted).sees(one)
+    assert looked(whole=True, wanted=wanted).sees(one)
+    other = {"store-043": Wanted(build.store(id="store-043", cluster="store-043"), ())}
+    assert looked(whole=False, wanted=wanted | other).sees(one)
+
+
+def test_hosts_answer_where_what_they_said_was_read() -> None:
+    nothing = NotRead("not asked for")
+    said = Reading(Probe((), 1, 2, None, 0.0), LAST_NIGHT)
+    probes: dict[str, Reading[Probe] | NotRead] = {"tel-1": said, "cam-1": NotRead("timed out")}
+    store = StoreSeen("store-042", nothing, nothing, probes=probes)
+    shard = ShardSeen(
+        "emea-prod", "eu-west-1", nothing, nothing, nothing, nothing, nothing, {"store-042": store}
+    )
+    assert answered((shard,)) == {HOST}
 
 
 def test_what_is_of_no_store_hangs_on_no_host() -> None:

@@ -86,6 +86,13 @@ def test_a_finding_of_the_whole_fleet_rests_on_everything(gap: Unread) -> None:
     assert compare([], [row]).not_verified == ()
 
 
+def test_a_finding_rests_on_the_other_stores_that_it_names() -> None:
+    copy = finding("CLONE", data={"hosts": ["store-042/tel-1", "store-043/tel-1"]})
+    scope = ["store-042", "store-043"]
+    changes = changes_of([], [past(copy)], [unread("store-043")], scope, TONIGHT)
+    assert [row.finding for row in changes.not_verified] == [copy]
+
+
 def test_what_is_found_although_something_was_not_read_is_kept() -> None:
     assert compare([finding()], [past()], unread()).kept == ((past(), finding()),)
 
