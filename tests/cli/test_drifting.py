@@ -68,6 +68,12 @@ def test_a_finding_at_the_limit_ends_with_3_and_one_below_it_does_not() -> None:
     assert ending_words(night, 0, Severity.MEDIUM, ()).endswith(", 1 finding below medium")
 
 
+def test_a_finding_that_was_not_looked_at_again_is_still_open() -> None:
+    night = only(FULL, Severity.HIGH, change=Change.NOT_VERIFIED)
+
+    assert exit_code(night, Severity.LOW, ()) == FOUND
+
+
 def test_what_could_not_be_read_wins_over_what_was_found() -> None:
     assert exit_code(PARTIAL, Severity.LOW, ()) == 1
     assert (
