@@ -34,6 +34,7 @@ from fleet.aws.shapes import (
     refuse_failures,
     tags_of,
     tier_of,
+    unreadable,
 )
 from fleet.errors import AwsError
 from fleet.model.observed import (
@@ -78,15 +79,25 @@ def caller(shard: Shard) -> Reading[Caller]:
     return Reading(seen, reply.at)
 
 
-def clusters(shard: Shard, names: Iterable[str]) -> Reading[dict[str, Cluster]]:
-    """The clusters of these names that exist, by name; INACTIVE (deleted) ones are among them."""
+def clusters(
+    shard: Shard, names: Iterable[str], *, each: bool = False
+) -> Reading[dict[str, Cluster]]:
+    """The clusters of these names that exist, by name; INACTIVE (deleted) ones are among them.
+
+    Args:
+        each: whether to refuse an answer that passes some over. ECS names every one: among the
+            clusters, or among the failures as MISSING; of others it has said nothing.
+    """
     found: dict[str, Cluster] = {}
     times: list[datetime] = []
     for batch in in_batches(dict.fromkeys(names), BATCH):
         reply = shard.call(DESCRIBE_CLUSTERS, clusters=list(batch), include=["TAGS"])
         times.append(reply.at)
         refuse_failures(reply, DESCRIBE_CLUSTERS)
-        for raw in items(reply, "clusters", DESCRIBE_CLUSTERS):
+        told = items(reply, "clusters", DESCRIBE_CLUSTERS)
+        if each and len(told) + len(reply.body.get("failures") or ()) < len(batch):
+            raise unreadable(DESCRIBE_CLUSTERS, "it passes over clusters that were asked for")
+        for raw in told:
             cluster = cluster_of(raw)
             found[cluster.name] = cluster
     return Reading(found, oldest(times, shard))

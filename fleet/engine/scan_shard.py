@@ -265,7 +265,7 @@ class _Reader:
 
 
 def _clusters(shard: Shard, names: Iterable[str]) -> Read[Mapping[str, Cluster]]:
-    found = observe.clusters(shard, names)
+    found = observe.clusters(shard, names, each=True)
     return Read(found.value, found.at)
 
 

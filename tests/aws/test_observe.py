@@ -42,6 +42,17 @@ def test_clusters_come_by_name_with_tags_and_missing_ones_are_left_out(
     )
 
 
+@pytest.mark.parametrize("told", [[], ["store-042"]])
+def test_an_answer_that_passes_clusters_over_does_not_say_that_they_are_gone(
+    canned: Canned, open_shard: Open, told: list[str]
+) -> None:
+    arn = "arn:aws:ecs:eu-west-1:1:cluster/"
+    clusters = [{"clusterName": n, "clusterArn": arn + n, "status": "ACTIVE"} for n in told]
+    canned.answers = [reply({"clusters": clusters, "failures": []})]
+    with pytest.raises(AwsError, match="passes over clusters"):
+        observe.clusters(open_shard(), ["store-042", "store-043"], each=True)
+
+
 def test_more_clusters_than_one_call_takes_go_in_several(shard: Shard, rig: Rig) -> None:
     names = [f"store-{n:03}" for n in range(230)]
     for name in names:
@@ -184,6 +195,17 @@ def test_an_activation_whose_name_only_begins_alike_is_not_ours(
     one = {"ActivationId": "a", "DefaultInstanceName": "store-042/cam-10", "ExpirationDate": 1}
     canned.answers = [reply({"ActivationList": [one]})]
     assert observe.activations(open_shard(), ["store-042/cam-1"]).value == ()
+
+
+def test_an_activation_is_found_by_its_id(shard: Shard, rig: Rig) -> None:
+    made = [rig.activation(DefaultInstanceName=f"store-042/cam-{n}") for n in (1, 2)]
+    seen = observe.activation(shard, made[1]["ActivationId"]).value
+    assert seen is not None
+    assert seen.name == "store-042/cam-2"
+
+
+def test_an_activation_that_is_not_there_is_none(shard: Shard) -> None:
+    assert observe.activation(shard, "6f1e1ab9-2d1c-4c3d-9f0a-0b6f6a6d2a11").value is None
 
 
 def test_the_tier_says_how_much_room_there_is(shard: Shard, rig: Rig) -> None:
