@@ -89,6 +89,7 @@ class Rows:
 
     def __init__(self, changes: FindingChanges, at: datetime) -> None:
         seen = [*changes.opened, *(finding for _row, finding in changes.kept)]
+        self._at = at
         self._seen = [finding_row(finding, at) for finding in seen]
         self._gone = [_key(row) | {"_at": at} for row in changes.resolved]
 
@@ -96,13 +97,22 @@ class Rows:
         """Write them in the caller's transaction.
 
         A finding is open once. Where two scans overlap, what the later one saw stays: rows that it
-        has written are not taken back by the one that was slower.
+        has written are not taken back by the one that was slower, nor opened again.
         """
-        if self._seen:
-            connection.execute(_upsert(connection), self._seen)
+        over = _over_since(connection, self._at)
+        seen = [row for row in self._seen if tuple(row[name] for name in KEY) not in over]
+        if seen:
+            connection.execute(_upsert(connection), seen)
         if self._gone:
             gone = update(FINDINGS).where(*_MINE).values(resolved_at=bindparam("_at"))
             connection.execute(gone, self._gone)
+
+
+def _over_since(connection: Connection, at: datetime) -> frozenset[tuple[Any, ...]]:
+    """Keys of findings that a scan of a later time has found to be gone."""
+    columns = [FINDINGS.c[name] for name in KEY]
+    rows = connection.execute(select(*columns).where(FINDINGS.c.resolved_at > at))
+    return frozenset(map(tuple, rows))
 
 
 def _upsert(connection: Connection) -> Any:

@@ -179,6 +179,16 @@ def test_a_spell_never_begins_before_the_one_that_it_follows(records: Records) -
 
 
 @sqlite_only
+def test_a_slower_scan_does_not_open_again_what_a_later_one_found_gone(records: Records) -> None:
+    opened(records, finding())
+    row = PastFinding(finding(), NIGHT, NIGHT)
+    write(records, FindingChanges(NEXT, resolved=(row,)), at=NEXT)
+    between = NIGHT + DAY / 2
+    kept = FindingChanges(between, opened=(finding("HOST_DARK"),), kept=((row, finding()),))
+    write(records, kept, at=between)
+    assert [past.finding.code for past in records.scans.open()] == ["HOST_DARK"]
+
+
 def test_a_slower_scan_takes_no_spell_back(records: Records) -> None:
     write(records, spells=spelled(Connection.CONNECTED, NIGHT, NEXT), at=NEXT)
     write(records, spells=spelled(Connection.DARK, NIGHT, NIGHT))
