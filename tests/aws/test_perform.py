@@ -154,3 +154,28 @@ def test_a_node_is_tagged(shard: Shard, rig: Rig) -> None:
     node = rig.node().node
     perform.tag_managed_instance(shard, node, TAGS)
     assert observe.managed_instance_tags(shard, node).value == TAGS
+
+
+def test_attributes_are_removed_and_others_stay(shard: Shard, rig: Rig) -> None:
+    host = rig.host(attributes=[{"name": "old", "value": "gone"}, {"name": "ring", "value": "a"}])
+    for _ in range(2):
+        perform.delete_attributes(shard, "store-042", host.arn, ["old", "never-there"])
+    (seen,) = observe.container_instances(shard, "store-042").value
+    assert "old" not in seen.attributes
+    assert seen.attributes["ring"] == "a"
+
+
+def test_a_container_instance_is_deregistered(shard: Shard, rig: Rig) -> None:
+    host = rig.host()
+    perform.deregister_container_instance(shard, "store-042", host.arn)
+    assert observe.container_instances(shard, "store-042").value == ()
+
+
+def test_deregistering_again_what_a_lost_reply_told_nothing_of_is_an_error(
+    shard: Shard, rig: Rig
+) -> None:
+    host = rig.host()
+    rig.plane.faults.add("ecs", "DeregisterContainerInstance", "ConnectionReset", when="after")
+    with pytest.raises(AwsError, match="inactive"):
+        perform.deregister_container_instance(shard, "store-042", host.arn)
+    assert observe.container_instances(shard, "store-042").value == ()

@@ -113,11 +113,16 @@ def answer(one: Finding, said: Seen, fleet: Fleet = FLEET) -> Answer:
     return answer_of(one, said, fleet)
 
 
-def done(one: Finding, said: Seen) -> tuple[Deed, ...]:
-    """What would be done; it must be something."""
+def fix(one: Finding, said: Seen) -> Fix:
+    """The fix of it; there must be one."""
     found = answer(one, said)
     assert isinstance(found, Fix), found
-    return found.deeds
+    return found
+
+
+def done(one: Finding, said: Seen) -> tuple[Deed, ...]:
+    """What would be done; it must be something."""
+    return fix(one, said).deeds
 
 
 def left(one: Finding, said: Seen) -> str:
