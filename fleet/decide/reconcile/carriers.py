@@ -4,6 +4,7 @@ Conservative on purpose: an outage of a carrier sends nobody to a shop, so it is
 where most of its stores went within the hour and most others did not.
 """
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -89,6 +90,8 @@ class Carriers:
             sum(count.of for count in self._counts.values()),
         )
         self._out = {key: out for key in self._groups if (out := self._outage(key))}
+        # Asked for each of their stores, which may be thousands.
+        self._members = {key: frozenset(out) for key, out in self._out.items()}
 
     def name(self, store: Store) -> str:
         """Of a store's carrier, or of its kind of link where none is named."""
@@ -96,14 +99,14 @@ class Carriers:
 
     def whom_to_ask(self, store: Store) -> str:
         """What to do about a dark store first."""
-        if store.id in self._out.get(key_of(store), ()):
+        if store.id in self._members.get(key_of(store), ()):
             return f"ask {self.name(store)}"
         return f"check power and router at {store.name}"
 
     def beside(self, case: StoreCase) -> str:
         """How the other stores of a dark store's carrier are, and what follows from that."""
         key = key_of(case.store)
-        group, out = self._groups[key], self._out.get(key, ())
+        group, out = self._groups[key], self._members.get(key, frozenset())
         whose = "on its carrier" if self._named.get(key) else f"on {key[0]} in {key[1]}"
         if case.store.id in out:
             of = len(group.dark) + len(group.lit)
@@ -147,7 +150,7 @@ class Carriers:
 
     def _where(self, key: Key) -> str:
         word = "carrier" if self._named[key] else "kind"
-        return f"link.{word}={key[0]}"
+        return shlex.quote(f"link.{word}={key[0]}")
 
     def _outage(self, key: Key) -> tuple[str, ...]:
         group = self._groups[key]

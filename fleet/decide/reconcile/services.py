@@ -4,6 +4,7 @@ Nothing is said of a service that a rollout is at work on, nor of tasks on hosts
 their counts are what ECS last heard (containers-roadmap #2040).
 """
 
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -235,7 +236,7 @@ def _again(one: ServiceCase, service: ServiceState) -> str:
     rollout = service.tags.get(TAG_ROLLOUT, "")
     if not rollout:
         return one.roll_out
-    return f"fleet rollout status {rollout} --store {one.case.store.id}"
+    return f"fleet rollout status {shlex.quote(rollout)} --store {one.case.store.id}"
 
 
 def _stuck(one: ServiceCase, primary: Deployment | None) -> Finding | None:

@@ -1,5 +1,6 @@
 """What fleet writes on things in AWS, beside what it says there: attributes and tags."""
 
+import shlex
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -87,8 +88,8 @@ def _put(
     """What to type: register puts what is missing; what is left over has to be deleted."""
     steps = [register(host.host)] if wrong else []
     if left:
-        names = " ".join(f"name={name},targetType=container-instance" for name in left)
-        targets = " ".join(f"{part},targetId={instance.arn}" for part in names.split(" "))
+        where = f"targetType=container-instance,targetId={instance.arn}"
+        targets = " ".join(shlex.quote(f"name={name},{where}") for name in left)
         words = f"ecs delete-attributes --cluster {instance.cluster} --attributes {targets}"
         steps.append(aws_command(case.store, words))
     return "; ".join(steps)

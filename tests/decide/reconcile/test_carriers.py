@@ -73,6 +73,15 @@ def test_an_outage_is_asked_of_the_carrier_and_a_single_store_of_the_shop() -> N
     assert alone == ["check power and router at Shop 501; then fleet status store-501"]
 
 
+def test_a_carrier_of_two_words_is_one_word_of_the_command() -> None:
+    (fix,) = [
+        one.fix
+        for one in town(6, 8, 20, link={"kind": "lte", "carrier": "big red"})
+        if one.code == "CARRIER_DARK"
+    ]
+    assert fix == "ask big red; then fleet status --where 'link.carrier=big red'"
+
+
 def test_a_store_beside_others_that_are_dark_says_how_many() -> None:
     (cause,) = [one.cause for one in town(2, 8, 20) if one.store == "store-501"]
     assert cause == "its only host; 1 of 7 other stores on its carrier is dark too"

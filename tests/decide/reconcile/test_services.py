@@ -224,6 +224,13 @@ def test_a_deployment_that_ecs_gave_up_is_told_with_ecs_own_words() -> None:
     assert found.fix == "fleet rollout status ro-118 --store store-042"
 
 
+def test_a_tag_that_somebody_wrote_is_no_command() -> None:
+    given_up = deployment(rollout_state="FAILED", running=0)
+    tags = {**shop.TAGS, "fleet:rollout": "ro-1; reboot"}
+    found = only(of_services(case(service(deployments=(given_up,), running=0, tags=tags))))
+    assert found.fix == "fleet rollout status 'ro-1; reboot' --store store-042"
+
+
 def test_what_the_breaker_restored_is_told_with_who_sent_it() -> None:
     words = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/0."
     restored = deployment(shop.OLD, rollout_reason=words, created_at=ago(hours=2))
