@@ -57,7 +57,8 @@ class Past:
 
     Attributes:
         memory: of hosts, by (store, host).
-        open: findings that are not resolved; None when they could not be read.
+        open: findings that are not resolved; None when they, or what they rest on in the records,
+            could not be read.
         scans: of the nights that a report shows.
         began: by ``Finding.key``, how often each began in the last ``AGAIN_DAYS``.
         rollouts: the latest ones, newest first.
@@ -126,15 +127,18 @@ class Remembering:
             "what is new since the last scan is not known",
             lambda: scans.open(None if whole else store_ids),
         )
+        owed = self._try("what stores still owe is not known", records.rollouts.owed)
+        holds = self._try("which rollouts are under way is not known", records.rollouts.holds)
+        # What was found rested on these; without them it would be called gone, or something else.
+        comparable = memory is not None and owed is not None and holds is not None
         return Past(
             memory=memory or {},
-            open=open_,
+            open=open_ if comparable else None,
             scans=self._try("earlier nights are not shown", lambda: scans.since(at - days)) or (),
             began=self._try("", lambda: scans.began_since(at - again)) or {},
             rollouts=self._try("", lambda: records.rollouts.history(ROLLOUTS)) or (),
-            owed=self._try("what stores still owe is not known", records.rollouts.owed) or (),
-            holds=self._try("which rollouts are under way is not known", records.rollouts.holds)
-            or (),
+            owed=owed or (),
+            holds=holds or (),
         )
 
     def keep(

@@ -274,6 +274,17 @@ def test_without_recorded_findings_nothing_is_called_new_or_gone(
     assert night.totals.verified == 3
 
 
+def test_where_debts_are_not_known_nothing_is_called_new_or_gone(
+    shops: Shops, tmp_path: Path
+) -> None:
+    look(shops)
+    without(shops, tmp_path, "fleet_holds")
+    night = look(shops)
+    assert (codes(night, Change.SAME), codes(night, Change.NEW)) == (UNMARKED, set())
+    assert night.resolved == ()
+    assert not night.recorded
+
+
 def test_without_any_records_the_fleet_is_still_looked_at(shops: Shops, tmp_path: Path) -> None:
     tables = ("leases", "runs", "observations", "scans", "findings", "task_definitions")
     without(shops, tmp_path, *(f"fleet_{table}" for table in tables))
