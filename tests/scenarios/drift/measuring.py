@@ -23,7 +23,7 @@ from fleet.decide.least_calls import ShardSize, least_calls, least_seconds
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.plane.engine import access_key_for
 from tests.scenarios.conftest import FLEET, ROOT
-from tests.scenarios.drift.town import ACCOUNTS, REGIONS, Plan, Town
+from tests.scenarios.drift.town import ACCOUNTS, REGIONS, SETTLED_S, Plan, Town
 
 #: Four boxes in every shop, two of a kind; a service for each kind.
 HOSTS = {"cam-1": "cam", "cam-2": "cam", "tel-1": "tel", "tel-2": "tel"}
@@ -151,9 +151,11 @@ def measured(stores: int, rate: float = RATE) -> Iterator[Measured]:
     town = Town(folder, plan_of(stores), throttling=True)
     gc.disable()  # millions of objects, none of them garbage
     try:
-        town.open()
+        town.settle()
         gc.freeze()
         gc.enable()
+        town.clock.advance(SETTLED_S)
+        town.server.start()
         town.clock.set_rate(rate)
         town.chain.schedule.start()
         yield Measured(town, rate)

@@ -151,12 +151,17 @@ class Town:
 
     def open(self) -> None:
         """Let every host register, have the first release run everywhere, and an hour pass."""
+        self.settle()
+        self.clock.advance(HOUR)
+        self.server.start()
+
+    def settle(self) -> None:
+        """Let every host register, and have the first release run everywhere."""
         self.chain.start()
         for host in self.chain:
             host.answer = partial(probe_answer, host)
         self.serve_first()
-        self.clock.advance(SETTLED_S + HOUR)
-        self.server.start()
+        self.clock.advance(SETTLED_S)
 
     def environment(self) -> dict[str, str]:
         """What a process needs to take this for AWS."""
