@@ -4,12 +4,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from fleet.cli.main import app
 from fleet.files import load_fleet
 from fleet.model.policy import Policy
 from fleet.model.selection import parse
@@ -37,15 +38,9 @@ def test_every_command_of_the_readme_has_its_words_in_the_help(typed: str) -> No
     below = words[1:2] if words[0] in GROUPS and not words[1:2][0].startswith("--") else []
     command = [words[0], *below]
 
-    ran = subprocess.run(
-        [sys.executable, "-m", "fleet", *command, "--help"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    ran = CliRunner().invoke(app, [*command, "--help"])
 
-    assert ran.returncode == 0, ran.stderr
+    assert ran.exit_code == 0, ran.stderr
     assert [option for option in options if option not in ran.stdout] == []
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from fleet.cli.main import main
+
 ROOT = Path(__file__).resolve().parents[2]
 EDGES = ["boto3", "botocore", "paramiko", "sqlalchemy", "pydantic", "moto", "yaml", "rich"]
 COMMANDS = [
@@ -89,14 +91,24 @@ def test_the_version_is_the_changelogs() -> None:
     ],
 )
 def test_wrong_words_end_with_2_and_say_what_was_not_understood(
-    words: list[str], said: str, tmp_path: Path
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ran = fleet(*words, FLEET_STATE=str(tmp_path))
+    monkeypatch.setenv("FLEET_STATE", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["fleet", *words])
 
-    assert ran.returncode == 2
-    assert said in ran.stderr
-    assert "Traceback" not in ran.stderr
-    assert ran.stdout == ""
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert out == ""
 
 
 def test_a_bug_is_one_line_on_the_screen_and_a_traceback_in_a_file(tmp_path: Path) -> None:

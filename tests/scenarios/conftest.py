@@ -9,13 +9,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+
+from fleet.files import load_fleet
+from fleet.model.inventory import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 FLEET = [sys.executable, "-m", "fleet"]
@@ -156,6 +160,7 @@ class World(Shell):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self._clients: dict[tuple[str, str, str], Any] = {}
         shutil.copytree(ROOT / "inventory", folder / "inventory")
         shutil.copytree(ROOT / "templates", folder / "templates")
         self._add_scenes()
@@ -178,15 +183,27 @@ class World(Shell):
                 )
                 writer.writerow({**row, "id": id_, "name": f"Scene {number}", "hosts": hosts})
 
+    @cached_property
+    def shops(self) -> Mapping[str, Store]:
+        """By id; what the inventory says of them stays as it is."""
+        return {store.id: store for store in load_fleet(self.folder / "inventory").stores}
+
     def hosts(self, store: str) -> list[str]:
         """Ids of a store's hosts."""
-        shown = self.fleet("inventory", "show", store, "--json").document["store"]
-        return [f"{store}/{host['name']}" for host in shown["hosts"]]
+        return [host.id for host in self.shops[store].hosts]
 
     def aws(self, service: str, store: str = "store-042") -> Any:
         """A boto3 client of the store's account and region."""
-        place = self.fleet("inventory", "show", store, "--json").document["store"]
-        return self.client(service, place["account"]["name"], place["region"])
+        shop = self.shops[store]
+        key = service, shop.account.name, shop.region
+        if key not in self._clients:
+            self._clients[key] = self.client(*key)
+        return self._clients[key]
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        for client in self._clients.values():
+            client.close()
 
 
 @pytest.fixture(scope="session")
@@ -195,14 +212,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("world"))
     made.up()
     yield made
+    made.close()
     made.fleet("sandbox", "down")
 
 
 @pytest.fixture(scope="session")
 def stores(world: World) -> list[str]:
     """Ids of the scenes that no scenario has taken yet."""
-    listed = world.fleet("inventory", "list", "--json").document["stores"]
-    return [s["id"] for s in listed if s["id"].startswith("scene-")]
+    return [id_ for id_ in world.shops if id_.startswith("scene-")]
 
 
 @pytest.fixture
@@ -213,3 +230,20 @@ def store(world: World, stores: list[str]) -> Callable[[], str]:
         return stores.pop()
 
     return take
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A shop that was registered, and the document of the run that did it."""
+
+    store: str
+    run: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def registered(world: World, stores: list[str]) -> Registered:
+    """One shop for all scenarios that find it healthy and leave it as it is."""
+    store = stores.pop()
+    ran = world.fleet("register", store, "--accept-new-host-keys", "--yes", "--json")
+    assert ran.code == 0, ran.err
+    return Registered(store, ran.document)

@@ -1,6 +1,5 @@
 """Registering shops as a person does, with boto3 as the witness of what was really done."""
 
-import json
 import re
 import signal
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fleet.records import open_records
-from tests.scenarios.conftest import World
+from tests.scenarios.conftest import Registered, World
 from tests.scenarios.witness import truth
 
 TakeStore = Callable[[], str]
@@ -27,14 +26,13 @@ def test_a_bare_shop_becomes_healthy_and_aws_agrees(world: World, store: TakeSto
 
 
 def test_everything_that_changed_the_shop_is_audited_with_who_and_why(
-    world: World, store: TakeStore
+    world: World, registered: Registered
 ) -> None:
-    shop = store()
-    run_id = world.fleet("register", shop, *NEW, "--json").document["run"]
+    shop, run_id = registered.store, registered.run["run"]
 
     with open_records(None, world.folder / ".fleet") as records:
         entries = records.audit_of(run_id)
-        (run,) = [run for run in records.runs() if run.id == run_id]
+        (run,) = [run for run in records.runs(limit=200) if run.id == run_id]
         remembered = records.scans.memory([shop], run.started_at).values()
 
     host = world.hosts(shop)[0].split("/")[1]
@@ -54,9 +52,8 @@ def test_everything_that_changed_the_shop_is_audited_with_who_and_why(
     assert len(remembered) == len(world.hosts(shop))
 
 
-def test_twice_is_a_no_op_that_says_why(world: World, store: TakeStore) -> None:
-    shop = store()
-    world.fleet("register", shop, *NEW)
+def test_twice_is_a_no_op_that_says_why(world: World, registered: Registered) -> None:
+    shop = registered.store
     before = truth(world, shop)
 
     ran = world.fleet("register", shop)
@@ -79,11 +76,8 @@ def test_a_plan_changes_nothing_and_ends_with_3(world: World, store: TakeStore) 
     assert (seen.nodes, seen.instances, seen.activations) == ({}, {}, [])
 
 
-def test_a_plan_of_a_healthy_shop_has_nothing_pending(world: World, store: TakeStore) -> None:
-    shop = store()
-    world.fleet("register", shop, *NEW)
-
-    ran = world.fleet("register", shop, "--plan", "--json")
+def test_a_plan_of_a_healthy_shop_has_nothing_pending(world: World, registered: Registered) -> None:
+    ran = world.fleet("register", registered.store, "--plan", "--json")
 
     assert ran.code == 0
     hosts = ran.document["stores"][0]["hosts"]
@@ -101,6 +95,7 @@ def test_an_unknown_host_key_is_refused_and_nothing_is_done(world: World, store:
     assert truth(world, shop).nodes == {}
 
 
+@pytest.mark.long
 def test_without_a_terminal_and_without_yes_it_does_not_guess(
     world: World, store: TakeStore
 ) -> None:
@@ -142,12 +137,8 @@ def test_only_the_named_host_is_touched(world: World, store: TakeStore) -> None:
     assert list(truth(world, shop).nodes) == [first]
 
 
-def test_the_document_of_a_run_is_whole_on_stdout(world: World, store: TakeStore) -> None:
-    shop = store()
-
-    ran = world.fleet("register", shop, *NEW, "--json")
-
-    document = json.loads(ran.out)
+def test_the_document_of_a_run_is_whole_on_stdout(registered: Registered) -> None:
+    document = registered.run
     assert document["kind"] == "register"
     assert document["activations"]["left_open"] == []
     assert {h["outcome"] for h in document["hosts"]} == {"registered"}
@@ -173,20 +164,32 @@ def test_a_dark_shop_is_unreachable_and_its_fix_is_named(world: World, store: Ta
             {"code": "ServerException", "when": "after"},
             marks=pytest.mark.long,
         ),
-        ("ssm:CreateActivation", {"code": "InternalServerError", "when": "after"}),
+        pytest.param(
+            "ssm:CreateActivation",
+            {"code": "InternalServerError", "when": "after"},
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             "ssm:CreateActivation",
             {"code": "ConnectionReset", "when": "after"},
             marks=pytest.mark.long,
         ),
         ("ssm:RegisterManagedInstance", {"code": "ConnectionReset", "when": "after"}),
-        ("ecs:RegisterContainerInstance", {"code": "ServerException", "count": 2}),
+        pytest.param(
+            "ecs:RegisterContainerInstance",
+            {"code": "ServerException", "count": 2},
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             "ssm:DescribeInstanceInformation",
             {"code": "ThrottlingException", "status": 400},
             marks=pytest.mark.long,
         ),
-        ("ssm:DeleteActivation", {"code": "InternalServerError", "count": 9}),
+        pytest.param(
+            "ssm:DeleteActivation",
+            {"code": "InternalServerError", "count": 9},
+            marks=pytest.mark.long,
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
 )
@@ -211,10 +214,10 @@ def test_whatever_aws_does_wrong_running_again_ends_with_one_of_everything(
     "moment",
     [
         pytest.param("reading facts", marks=pytest.mark.long),
-        "activating",
+        pytest.param("activating", marks=pytest.mark.long),
         "installing: upload",
         pytest.param("installing: config", marks=pytest.mark.long),
-        "verifying",
+        pytest.param("verifying", marks=pytest.mark.long),
     ],
 )
 def test_killed_anywhere_and_run_again_it_finishes(
@@ -278,6 +281,7 @@ def test_ssh_lost_in_the_middle_of_an_install_is_resumed(world: World, store: Ta
     truth(world, shop).assert_registered_once(world.hosts(shop))
 
 
+@pytest.mark.long
 def test_a_link_cut_in_the_middle_of_an_install_is_resumed_when_it_is_back(
     world: World, store: TakeStore
 ) -> None:

@@ -1,6 +1,8 @@
 """Status while a shop is well, dark, and not readable."""
 
-from tests.scenarios.conftest import World
+import pytest
+
+from tests.scenarios.conftest import Registered, World
 from tests.scenarios.test_register import NEW, TakeStore
 
 
@@ -24,10 +26,9 @@ def test_a_shop_that_was_cut_off_is_dark_and_its_ages_say_since_when(
 
 
 def test_a_ledger_that_cannot_be_read_is_said_first_and_shown_as_recorded(
-    world: World, store: TakeStore
+    world: World, registered: Registered
 ) -> None:
-    shop = store()
-    assert world.fleet("register", shop, *NEW).code == 0
+    shop = registered.store
     world.fault("ssm:DescribeInstanceInformation", "AccessDeniedException", status=400, count=99)
 
     ran = world.fleet("status", shop)
@@ -40,6 +41,7 @@ def test_a_ledger_that_cannot_be_read_is_said_first_and_shown_as_recorded(
     assert "healthy" not in ran.out
 
 
+@pytest.mark.long
 def test_a_node_that_lost_its_tags_is_found_by_id_and_register_puts_them_back(
     world: World, store: TakeStore
 ) -> None:

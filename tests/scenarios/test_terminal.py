@@ -162,7 +162,14 @@ def test_a_reader_that_goes_away_before_the_status_comes_is_no_error(world: Worl
     assert (ran.returncode, ran.stderr) == (141, "")
 
 
-@pytest.mark.parametrize("answer", ["\x04", "n\r", "\r"], ids=["ctrl-d", "no", "return"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param("\x04", id="ctrl-d", marks=pytest.mark.long),
+        pytest.param("n\r", id="no", marks=pytest.mark.long),
+        pytest.param("\r", id="return"),
+    ],
+)
 def test_whoever_does_not_agree_has_changed_no_host(
     world: World, store: TakeStore, answer: str
 ) -> None:
@@ -178,6 +185,7 @@ def test_whoever_does_not_agree_has_changed_no_host(
     assert outcome(world, shop) == "declined"
 
 
+@pytest.mark.long
 def test_a_run_that_is_declined_with_all_keys_known_has_done_nothing(
     world: World, store: TakeStore
 ) -> None:
@@ -203,6 +211,7 @@ def test_ctrl_c_at_the_question_ends_the_run_and_its_row(world: World, store: Ta
     assert outcome(world, shop) == "interrupted"
 
 
+@pytest.mark.long
 def test_a_plan_says_how_many_keys_it_pinned(world: World, store: TakeStore) -> None:
     shop = store()
 
@@ -224,6 +233,7 @@ def test_a_run_that_must_not_ask_ends_its_row_as_refused(world: World, store: Ta
     assert outcome(world, shop) == "refused"
 
 
+@pytest.mark.long
 def test_an_install_script_that_is_not_pinned_ends_the_row_as_refused(
     world: World, store: TakeStore, tmp_path: Path
 ) -> None:
@@ -260,6 +270,7 @@ def test_a_second_ctrl_c_gives_the_terminal_back_and_names_what_resumes(
     assert outcome(world, shop) == "left"
 
 
+@pytest.mark.long
 def test_ctrl_c_before_a_host_is_touched_names_the_command_that_goes_on_with_it(
     world: World, store: TakeStore
 ) -> None:
@@ -278,6 +289,7 @@ def test_ctrl_c_before_a_host_is_touched_names_the_command_that_goes_on_with_it(
     assert outcome(world, shop) == "stopped"
 
 
+@pytest.mark.long
 def test_a_window_that_is_closed_stops_the_run_at_a_safe_point(
     world: World, store: TakeStore
 ) -> None:
@@ -296,6 +308,7 @@ def test_a_window_that_is_closed_stops_the_run_at_a_safe_point(
     truth(world, shop).assert_registered_once(world.hosts(shop))
 
 
+@pytest.mark.long
 def test_only_the_named_host_of_the_named_store_is_touched(world: World, store: TakeStore) -> None:
     shop, other = store(), store()
 
