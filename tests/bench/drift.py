@@ -7,7 +7,7 @@ sandbox's, because real ones say more about this machine.
 import multiprocessing
 from collections.abc import Callable
 
-from tests.scenarios.drift.measuring import RATE, Took, least, measured, plan_of
+from tests.scenarios.drift.measuring import FAST, Took, least, measured, plan_of
 
 SIZES = (100, 1000, 10_000)
 #: Where the naive loop is bearable: it takes minutes at ten times that.
@@ -25,7 +25,7 @@ def against_naive() -> str:
 
 
 def _scan(size: int) -> str:
-    with measured(size, rate=RATE) as town:
+    with measured(size) as town:
         first, nightly, digests = town.fleet(), town.fleet(), town.fleet("--digests")
     plan = plan_of(size)
     return f"{size:,} stores, {size * len(plan.hosts):,} hosts: " + ", ".join(
@@ -47,8 +47,8 @@ def _words(name: str, took: Took, bound: tuple[int, float]) -> str:
 
 
 def _compare(size: int) -> str:
-    with measured(size, rate=1.0) as town:
-        town.fleet()
+    with measured(size) as town:
+        town.fleet(rate=FAST)
         ours, naive = town.fleet(), town.naive()
     return (
         f"{size} stores: fleet {ours.calls.total()} calls, {ours.sandbox_s:.0f} s, "
