@@ -28,8 +28,8 @@ from tests.scenarios.drift.town import ACCOUNTS, REGIONS, SETTLED_S, Plan, Town
 #: Four boxes in every shop, two of a kind; a service for each kind.
 HOSTS = {"cam-1": "cam", "cam-2": "cam", "tel-1": "tel", "tel-2": "tel"}
 SERVED = ("vision", "telemetry")
-#: Sandbox seconds a second, few enough that two processes keep up with AWS's rates on a machine that
-#: does other things as well; and as many as go where it is not time that is measured.
+#: Sandbox seconds a second, few enough that two processes keep up with AWS's rates where others
+#: run as well; and as many as go where it is not time that is measured.
 RATE, FAST = 1.0, 3.0
 #: Wall seconds after which a scan hangs.
 GIVE_UP_S = 1800.0
