@@ -9,9 +9,18 @@ from dataclasses import dataclass, field
 
 from fleet.decide.reconcile import host_codes
 from fleet.decide.reconcile import service_codes as codes
-from fleet.model.drift import Connection, Finding, ShardSeen, Spell, Wanted
+from fleet.model.drift import (
+    Connection,
+    Finding,
+    Reconciled,
+    ShardSeen,
+    Spell,
+    StoreState,
+    Wanted,
+)
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
+from fleet.model.printable import some
 
 #: Seen in tasks, which are read to compare digests.
 OF_TASKS = frozenset(
@@ -171,6 +180,27 @@ def answered(shards: Iterable[ShardSeen]) -> frozenset[tuple[str, str]]:
         for store, seen in shard.stores.items()
         for host, probe in seen.probes.items()
         if not isinstance(probe, NotRead)
+    )
+
+
+def unsettled(known: Iterable[tuple[str, str]], found: Reconciled) -> tuple[str, ...]:
+    """That nobody can say how some hosts are connected: they are no finding, and not well either.
+
+    Args:
+        known: hosts that SSM and ECS both know.
+    """
+    silent = {StoreState.NOT_VERIFIED, StoreState.NOT_COUNTED}
+    names = sorted(
+        f"{store}/{host}"
+        for store, host in known
+        if (store, host) not in found.connections and found.states.get(store) not in silent
+    )
+    if not names:
+        return ()
+    verb = "is" if len(names) == 1 else "are"
+    return (
+        f"how {some(names, 3)} {verb} connected is not known: it has just changed, and a change "
+        "counts when it has held",
     )
 
 

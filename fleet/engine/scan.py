@@ -15,7 +15,7 @@ from fleet.aws.sharing import Shared
 from fleet.decide.budget import DEFAULT_SHARE
 from fleet.decide.host_ids import ids_of, online_nodes, with_probes
 from fleet.decide.least_calls import ShardSize, least_calls, least_seconds
-from fleet.decide.looked import Looked, answered, known_to_both
+from fleet.decide.looked import Looked, answered, known_to_both, unsettled
 from fleet.decide.nights import night_of
 from fleet.decide.reconcile.service_case import deadlines
 from fleet.decide.reconcile.table import reconcile
@@ -268,6 +268,8 @@ class _Scanning:
         found = reconcile(fleet, read.shards, read.wanted, read.background)
         reconciled = with_unread(found, read.revisions)
         ids = ids_of(request.stores, read.shards)
+        known = known_to_both(ids, read.shards)
+        self._notes += unsettled(known, reconciled)
         changes = compared(
             reconciled.findings,
             read.past,
@@ -279,7 +281,7 @@ class _Scanning:
                 digests=self._digests,
                 deep=request.deep,
                 connections=reconciled.connections,
-                known=known_to_both(ids, read.shards),
+                known=known,
                 hosts={one.id: [host.name for host in one.hosts] for one in request.stores},
                 wanted=read.wanted,
                 answered=answered(read.shards),
@@ -295,9 +297,8 @@ class _Scanning:
             throttled=throttled,
             complete=not reconciled.unread,
         )
-        self._check()
         runs = versions_of(ids, read.shards, read.past.memory)
-        self._records.keep(done, changes, reconciled, ids, runs)
+        # Before it is recorded: what cannot be told must be news again in the next night.
         night = night_of(
             fleet=fleet,
             scope=request.stores,
@@ -311,9 +312,10 @@ class _Scanning:
             scans=read.past.scans,
             began=read.past.began,
             rollouts=read.past.rollouts,
-            notes=self._notes,
         )
-        return replace(night, recorded=not self._records.failed)
+        self._check()
+        self._records.keep(done, changes, reconciled, ids, runs)
+        return replace(night, notes=tuple(self._notes), recorded=not self._records.failed)
 
     def _shard(self, key: Key) -> Shard:
         return self._wiring.shard(self._wiring.fleet.accounts[key[0]], key[1])

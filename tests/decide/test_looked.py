@@ -13,10 +13,20 @@ from fleet.decide.looked import (
     Looked,
     answered,
     known_to_both,
+    unsettled,
 )
 from fleet.decide.reconcile import deep, digests
 from fleet.decide.reconcile import service_codes as codes
-from fleet.model.drift import Connection, Finding, Probe, ShardSeen, StoreSeen, Wanted
+from fleet.model.drift import (
+    Connection,
+    Finding,
+    Probe,
+    Reconciled,
+    ShardSeen,
+    StoreSeen,
+    StoreState,
+    Wanted,
+)
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import ManagedInstance, NotRead, Reading
 from tests import build
@@ -212,3 +222,24 @@ def test_a_host_is_known_to_both_where_ssm_has_the_node_that_ecs_names() -> None
     ids = {HOST: (build.MI, "arn"), ("store-042", "cam-1"): ("mi-gone", "arn")}
     assert known_to_both(ids, [shard, unread]) == {HOST}
     assert known_to_both(ids, [unread]) == frozenset()
+
+
+def settled(state: StoreState = StoreState.OK, **connections: Connection) -> Reconciled:
+    spells = {("store-042", name): spell(how, LAST_NIGHT) for name, how in connections.items()}
+    return Reconciled((), (), spells, {"store-042": state})
+
+
+TWO = frozenset({("store-042", "cam"), ("store-042", "tel")})
+
+
+def test_hosts_whose_connection_has_not_held_are_named() -> None:
+    (note,) = unsettled(TWO, settled(cam=Connection.CONNECTED))
+    assert note.startswith("how store-042/tel is connected is not known")
+    (both,) = unsettled(TWO, settled())
+    assert both.startswith("how store-042/cam, store-042/tel are connected is not known")
+
+
+def test_of_hosts_that_are_certain_or_told_as_unread_nothing_more_is_said() -> None:
+    assert unsettled(TWO, settled(cam=Connection.CONNECTED, tel=Connection.DARK)) == ()
+    assert unsettled(TWO, settled(StoreState.NOT_VERIFIED)) == ()
+    assert unsettled(TWO, settled(StoreState.NOT_COUNTED)) == ()

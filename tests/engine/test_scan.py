@@ -151,6 +151,29 @@ def test_a_host_whose_agent_stays_away_is_found_after_a_second_look(shops: Shops
     assert night.scan.calls == least.total()
 
 
+def test_a_store_that_goes_right_before_the_scan_is_not_passed_off_as_well(shops: Shops) -> None:
+    look(shops)
+    shops.pass_by(86_400)
+    shops.chain.cut("store-001")
+    shops.pass_by(480)
+    night = look(shops)
+    assert night.totals.dark == 0
+    assert any("store-001/cam-1 is connected is not known" in note for note in night.notes)
+
+
+def test_what_could_not_be_told_is_not_recorded(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_night: Any) -> Night:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scanning, "night_of", broken)
+        with pytest.raises(ZeroDivisionError):
+            look(shops)
+    assert codes(look(shops), Change.NEW) == UNMARKED
+
+
 def test_another_account_is_not_looked_at(shops: Shops, monkeypatch: pytest.MonkeyPatch) -> None:
     account = replace(shops.wiring.fleet.accounts["emea-prod"], account_id="999988887777")
     fleet = shops.wiring.fleet
