@@ -14,7 +14,7 @@ from fleet.decide.identity import TAG_FLEET
 from fleet.decide.second_look import Doubt, doubts, seen_again, vouched, with_lost
 from fleet.engine.asking import Asker
 from fleet.engine.wiring import Wiring
-from fleet.errors import Interrupted
+from fleet.errors import AwsError, Interrupted
 from fleet.model.drift import Connection, HostMemory, ShardSeen, StoreSeen
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.inventory import Lifecycle, Store
@@ -140,13 +140,25 @@ class _Reader:
             instances = self._ask(
                 "container instances",
                 "ecs",
-                lambda: sweep.instances(shard, cluster, known, shared),
+                lambda: _believed(
+                    shard,
+                    cluster,
+                    lambda one: one.container_instances,
+                    sweep.instances(shard, cluster, known, shared),
+                ),
             )
         names = None if self._question.names is None else self._question.names.get(store.id, ())
         seen = StoreSeen(store.id, instances, Read((), clusters.at))
         if names or cluster.services:
             services = self._ask(
-                "services", "ecs", lambda: sweep.services(shard, cluster, names, shared)
+                "services",
+                "ecs",
+                lambda: _believed(
+                    shard,
+                    cluster,
+                    lambda one: one.services,
+                    sweep.services(shard, cluster, names, shared),
+                ),
             )
             seen = replace(seen, services=services)
         return replace(seen, tasks=self._tasks(store, cluster, seen))
@@ -267,6 +279,22 @@ class _Reader:
 def _clusters(shard: Shard, names: Iterable[str]) -> Read[Mapping[str, Cluster]]:
     found = observe.clusters(shard, names, each=True)
     return Read(found.value, found.at)
+
+
+def _believed(
+    shard: Shard, cluster: Cluster, count: Callable[[Cluster], int], read: Read[tuple[T, ...]]
+) -> Read[tuple[T, ...]]:
+    """What was listed; nothing only where AWS's own count, read once more, is nought as well.
+
+    Raises:
+        AwsError: it is not: one of two answers is wrong, and a store is not empty for it.
+    """
+    if read.value or not count(cluster):
+        return read
+    now = observe.clusters(shard, [cluster.name]).value.get(cluster.name)
+    if now is not None and count(now):
+        raise AwsError(f"ECS counts {count(now)} in cluster {cluster.name} and lists none")
+    return read
 
 
 def _taken(rest: Iterator[T], lock: threading.Lock) -> Iterator[T]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fleet.aws import sweep
 from fleet.aws.sharing import Shared
 from fleet.engine.asking import IN_A_ROW
 from fleet.engine.scan_shard import ShardQuestion, read_shard, unread_shard
@@ -113,6 +114,16 @@ def test_a_store_without_a_cluster_costs_nothing(shops: Shops) -> None:
         (),
         ["DescribeClusters"],
     )
+
+
+@pytest.mark.parametrize("part", ["instances", "services"])
+def test_a_store_is_not_empty_because_a_listing_is(
+    shops: Shops, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = Reading[tuple[Any, ...]]((), shops.now())
+    monkeypatch.setattr(sweep, part, lambda *_: empty)
+    found = getattr(read(shops).stores["store-001"], part)
+    assert found == NotRead("ECS counts 1 in cluster store-001 and lists none")
 
 
 def away(shops: Shops, store: str = "store-001") -> None:
