@@ -85,12 +85,13 @@ REFUSALS: Mapping[HostClass, tuple[str, str]] = {
     ),
     HostClass.ECS_GHOST: (
         "its container instance is gone; the agent will not register anew by itself",
-        "on the host: systemctl stop ecs && rm /var/lib/ecs/data/agent.db && systemctl start ecs",
+        "on the host, as root: systemctl stop ecs && rm -f /var/lib/ecs/data/agent.db && "
+        "systemctl start ecs",
     ),
     HostClass.NODE_GHOST: (
         "its node was deregistered in SSM; its vault must be cleared first",
-        "on the host: amazon-ssm-agent -register -clear; systemctl stop ecs; "
-        "rm /var/lib/ecs/data/agent.db; then `fleet register {store} --host {host}`",
+        "on the host, as root: amazon-ssm-agent -register -clear; systemctl stop ecs; "
+        "rm -f /var/lib/ecs/data/agent.db; then `fleet register {store} --host {host}`",
     ),
     HostClass.ELSEWHERE: (
         "not proved to be ours, so it is left alone",

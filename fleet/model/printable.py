@@ -25,3 +25,9 @@ def some(names: Sequence[str], most: int = 5) -> str:
     """``store-001, store-002 and 38 more``."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
+
+
+def listed(names: Sequence[str]) -> str:
+    """``cam-1, cam-2 and tel-1``."""
+    *first, last = names or [""]
+    return f"{', '.join(first)} and {last}" if first else last

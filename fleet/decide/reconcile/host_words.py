@@ -1,5 +1,6 @@
 """What the ledgers say of a host, as evidence, and what to type about its records."""
 
+from fleet.decide.onboarding import REFUSALS
 from fleet.decide.reconcile.case import StoreCase
 from fleet.decide.reconcile.commands import aws_command
 from fleet.decide.spans import moment
@@ -7,6 +8,7 @@ from fleet.decide.status import ecs_words
 from fleet.model.drift import Evidence
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Reading
+from fleet.model.onboarding import HostClass
 
 
 def short(instance: ContainerInstance) -> str:
@@ -48,6 +50,12 @@ def no_instance(case: StoreCase, words: str) -> Evidence:
 def register(host: Host) -> str:
     """What to type to register a host, or to be told what is in the way."""
     return f"fleet register {host.store} --host {host.name}"
+
+
+def on_the_box(host: Host, host_class: HostClass) -> str:
+    """What to type on a host that ``fleet register`` leaves alone: what it would say itself."""
+    _, fix = REFUSALS[host_class]
+    return fix.format(store=host.store, host=host.name)
 
 
 def drop_instance(store: Store, instance: ContainerInstance) -> str:

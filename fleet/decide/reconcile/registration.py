@@ -16,6 +16,7 @@ from fleet.decide.reconcile.host_words import (
     ecs_says,
     no_instance,
     no_node,
+    on_the_box,
     register,
     short,
     ssm_says,
@@ -27,7 +28,8 @@ from fleet.model.drift import Connection, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
-from fleet.model.printable import many
+from fleet.model.onboarding import HostClass
+from fleet.model.printable import listed, many
 
 #: A host that falls silent so soon after its registration has gone dark, and nobody forgot it.
 FIRST_DAY = timedelta(days=1)
@@ -47,7 +49,7 @@ def cluster_missing(case: StoreCase) -> Finding | None:
     if cluster is not None and cluster.status in {"ACTIVE", "PROVISIONING"}:
         return None
     state = "is not there" if cluster is None else f"is {cluster.status}"
-    hosts = " and ".join(host.name for host in store.hosts)
+    hosts = listed([host.name for host in store.hosts])
     return case.found(
         codes.CLUSTER_MISSING,
         f"the store is open and its cluster {state}, so nothing runs on {hosts} that ECS knows of",
@@ -149,14 +151,18 @@ def _not_in_ssm(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding |
         return None
     if instance.registered_at is not None and instance.registered_at >= nodes.at:
         return None
+    # Credentials are good for an hour, so that the ECS agent outlives its node for so long.
+    then = "its agents have got no credentials since"
+    if instance.agent_connected:
+        then = "the agents' credentials run out within the hour"
     return case.found(
         codes.HOST_NOT_IN_SSM,
         f"ECS names {instance.managed_instance_id or 'no node'}, which SSM does not know: it was "
-        "deregistered, and the agents' credentials run out within the hour",
+        f"deregistered, and {then}",
         ecs_says(case, instance),
         no_node(case, f"no node {instance.managed_instance_id}"),
         host=host.host.name,
-        fix=register(host.host),
+        fix=on_the_box(host.host, HostClass.NODE_GHOST),
         data={"arn": instance.arn, "node": instance.managed_instance_id},
     )
 
@@ -177,7 +183,7 @@ def _not_in_ecs(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding |
         no_instance(case, f"no container instance of {node.id}{old}"),
         ssm_says(case, node),
         host=host.host.name,
-        fix=register(host.host),
+        fix=on_the_box(host.host, HostClass.ECS_GHOST),
         data={"node": node.id},
     )
 

@@ -69,14 +69,14 @@ def _owed(one: ServiceCase, owed: Owed) -> Finding:
     """Where it is away there is nothing to do but to wait for it."""
     case, service = one.case, one.service
     is_back = len(one.here) == len(one.hosts)
-    now = f"runs {revision(service.task_definition)}" if service else "has no such service"
+    now = f"runs {revision(service.task_definition)}" if service else "does not have it yet"
     wait = "" if is_back else "; it is sent when the store is back"
     age = span((case.background.now - owed.since).total_seconds())
     return case.found(
         codes.RELEASE_OWED,
         f"owes {one.name} of {owed.rollout} since {moment(owed.since)} ({age}, {owed.words}) and "
         f"{now}{wait}",
-        one.says(now),
+        one.says(now if service else f"no service {one.name}"),
         Evidence("records", f"{owed.rollout}: {owed.words}", owed.since),
         subject=one.name,
         fix=f"fleet rollout resume {owed.rollout}" if is_back else "",

@@ -29,7 +29,7 @@ from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
-from fleet.model.printable import many, printable
+from fleet.model.printable import listed, many, printable
 from fleet.model.services import Deployment, ServiceState
 
 #: Settings that UpdateService cannot change: such a service is deleted and made anew.
@@ -65,7 +65,7 @@ def _missing(one: ServiceCase) -> Iterator[Finding]:
     case = one.case
     if not one.hosts or one.name in case.wanted.owed:
         return
-    hosts = " and ".join(host.host.name for host in one.hosts)
+    hosts = listed([host.host.name for host in one.hosts])
     yield case.found(
         codes.SERVICE_MISSING,
         f"the cluster has no service {one.name}, so nothing of {one.workload} runs on {hosts}",
@@ -115,7 +115,7 @@ def _untagged(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
         missing[TAG_CONTENT] = one.runs
     if not missing:
         return
-    names = " and ".join(sorted(missing))
+    names = listed(sorted(missing))
     yield case.found(
         codes.SERVICE_UNTAGGED,
         f"{one.name} runs {revision(service.task_definition)}, which is fleet's, and lacks "
@@ -277,7 +277,7 @@ def _short(one: ServiceCase, service: ServiceState) -> Finding | None:
     lasted = _lasted(one, began)
     if lasted < one.deadline_s:
         return None
-    names = " and ".join(host.host.name for host in one.here)
+    names = listed([host.host.name for host in one.here])
     return one.case.found(
         codes.TASKS_SHORT,
         f"{service.running} of {service.desired} tasks of {one.name} run for {span(lasted)}, "
@@ -306,9 +306,11 @@ def _trouble_since(service: ServiceState) -> datetime | None:
 
 
 def _lasted(one: ServiceCase, began: datetime) -> float:
-    """Seconds that it has been so while its hosts were there."""
+    """Seconds that it has been so while its hosts were there, under the instances they are now."""
     back = back_since(one.here)
-    return (one.at - (max(began, back) if back else began)).total_seconds()
+    made = [host.instance.registered_at for host in one.here if host.instance is not None]
+    since = [began, *filter(None, (back, *made))]
+    return (one.at - max(since)).total_seconds()
 
 
 def _events(service: ServiceState) -> tuple[Evidence, ...]:

@@ -12,7 +12,7 @@ from fleet.decide.reconcile.shard_case import ShardCase
 from fleet.model.drift import Evidence, Finding
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead
-from fleet.model.printable import printable
+from fleet.model.printable import listed, printable
 
 
 def of_store(case: StoreCase, ledgers: Ledgers) -> list[Finding]:
@@ -52,7 +52,7 @@ def _instance(case: StoreCase, instance: ContainerInstance, owner: str) -> Findi
 
 
 def _named(hosts: Iterable[Host]) -> str:
-    return " and ".join(host.name for host in hosts) or "no host"
+    return listed([host.name for host in hosts]) or "no host"
 
 
 def _told(owner: str, ledgers: Ledgers) -> bool:

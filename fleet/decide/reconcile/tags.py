@@ -19,7 +19,7 @@ from fleet.decide.reconcile.registration import NOT_OPEN
 from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.observed import ContainerInstance, NotRead
-from fleet.model.printable import printable
+from fleet.model.printable import listed, printable
 
 #: Attributes that services are placed by.
 PLACING = frozenset({"fleet.variant", "fleet.accelerator"})
@@ -126,7 +126,7 @@ def _cluster(case: StoreCase) -> list[Finding]:
     lacking = differing(cluster_tags(case.background.fleet, case.store), cluster.tags)
     if not lacking:
         return []
-    names = " and ".join(lacking)
+    names = listed(lacking)
     tags = " ".join(f"key={key},value={text}" for key, text in lacking.items())
     words = f"ecs tag-resource --resource-arn {cluster.arn} --tags {tags}"
     return [

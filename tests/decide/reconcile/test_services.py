@@ -312,6 +312,11 @@ def test_a_host_that_flapped_has_to_be_back_for_as_long_as_the_deadline() -> Non
     assert codes(service(running=0, events=TROUBLE), hosts=[flapped]) == []
 
 
+def test_a_host_that_has_just_registered_anew_gets_as_long_as_the_deadline() -> None:
+    anew = host(instances=(plans.instance(registered_at=ago(minutes=5)),))
+    assert codes(service(running=0, events=TROUBLE), hosts=[anew]) == []
+
+
 def test_a_task_that_does_not_fit_is_told_as_that_alone() -> None:
     small = host(instances=(plans.instance(registered={"CPU": 4096, "MEMORY": 128}),))
     assert codes(service(running=0, events=TROUBLE), hosts=[small]) == []
