@@ -120,7 +120,7 @@ def test_a_store_without_a_cluster_costs_nothing(shops: Shops) -> None:
 def test_a_store_is_not_empty_because_a_listing_is(
     shops: Shops, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    empty = Reading[tuple[Any, ...]]((), shops.now())
+    empty: Reading[tuple[Any, ...]] = Reading((), shops.now())
     monkeypatch.setattr(sweep, part, lambda *_: empty)
     found = getattr(read(shops).stores["store-001"], part)
     assert found == NotRead("ECS counts 1 in cluster store-001 and lists none")
