@@ -126,7 +126,7 @@ def _cluster(case: StoreCase) -> list[Finding]:
     lacking = differing(cluster_tags(case.background.fleet, case.store), cluster.tags)
     if not lacking:
         return []
-    names = listed(lacking)
+    names = listed(list(lacking))
     tags = " ".join(f"key={key},value={text}" for key, text in lacking.items())
     words = f"ecs tag-resource --resource-arn {cluster.arn} --tags {tags}"
     return [

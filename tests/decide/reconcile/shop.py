@@ -101,7 +101,7 @@ def host(name: str = "tel-1", **changes: Any) -> HostCase:
     value = HostCase(
         host=build.host(name),
         nodes=(build.node(name=f"{STORE}/{name}"),),
-        instances=(plans.instance(name, registered=room),),
+        instances=(plans.instance(name, registered=room, registered_at=ago(days=30)),),
         connection=spell(),
         memory=HostMemory(),
     )
