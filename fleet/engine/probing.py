@@ -43,7 +43,9 @@ def probe_hosts(
             elif key in nodes:
                 shards.setdefault((store.account.name, store.region), {})[nodes[key]] = key
             else:
-                found[key] = NotRead("its SSM agent is not online, as far as SSM was read: nobody can ask it")
+                found[key] = NotRead(
+                    "its SSM agent is not online, as far as SSM was read: nobody can ask it"
+                )
     jobs: list[Callable[[], Answers]] = [
         *(lambda s=shard, n=own: _through_ssm(wiring, s, n) for shard, own in shards.items()),
         *(lambda h=host: _over_ssh(wiring, h) for host in over_ssh),
