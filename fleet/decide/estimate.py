@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from fleet.decide.budget import DEFAULT_SHARE, GROUPS, RATES
+from fleet.decide.budget import DEFAULT_SHARE
 from fleet.decide.calendar import needs_s, slot
+from fleet.decide.rates import GROUPS, RATES
 from fleet.decide.taskdiff import images_of
 from fleet.decide.waves import CANARY
 from fleet.model.desired import Release

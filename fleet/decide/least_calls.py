@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fleet.decide.budget import DEFAULT_SHARE, GROUPS, RATES
+from fleet.decide.budget import DEFAULT_SHARE
+from fleet.decide.rates import GROUPS, RATES
 
 #: Largest batches and pages: DescribeClusters; DescribeTasks and ListTasks; SSM's listings;
 #: DescribeServices.

@@ -10,7 +10,7 @@ import pytest
 from fleet.aws import actions, observe, perform
 from fleet.aws.actions import Action
 from fleet.aws.calls import Attempt, CallCounter, Patience
-from fleet.decide.budget import GROUPS
+from fleet.decide.rates import GROUPS
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.budget import Wait
 from fleet.model.secret import Secret

@@ -6,7 +6,8 @@ import pytest
 from fleet.aws import deploy, services
 from fleet.aws.calls import CallCounter
 from fleet.aws.session import AwsAccess, Shard
-from fleet.decide.budget import RATES, ShardBudget
+from fleet.decide.budget import ShardBudget
+from fleet.decide.rates import RATES
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.services import ServiceState
 from tests.aws import bodies

@@ -9,16 +9,14 @@ from hypothesis import strategies as st
 
 from fleet.decide.budget import (
     BURST_SHARE,
-    GROUPS,
     ONE_THROTTLE_S,
-    RATES,
     RECOVERY_S,
     SLOWEST,
     Bucket,
-    Rate,
     ShardBudget,
     call_share,
 )
+from fleet.decide.rates import GROUPS, RATES, Rate
 from fleet.errors import UsageError
 
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.decide.budget import RATES
 from fleet.decide.estimate import UNKNOWN_BYTES, pull_s
+from fleet.decide.rates import RATES
 from fleet.model.desired import ImageFact
 from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Link

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.decide.budget import GROUPS
 from fleet.decide.least_calls import ShardSize, least_calls, least_seconds
+from fleet.decide.rates import GROUPS
 
 #: A region of the fleet that the promise is about: 2,500 shops of four hosts and two services.
 REGION = ShardSize(

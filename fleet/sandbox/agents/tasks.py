@@ -13,20 +13,13 @@ from typing import Any
 from fleet.sandbox.agents.containers import Container, Containers
 from fleet.sandbox.agents.downloads import Download
 from fleet.sandbox.agents.image_store import Pulled
+from fleet.sandbox.agents.labels import LABEL_TASK, labels
 from fleet.sandbox.agents.machine import Machine, text_of
 from fleet.sandbox.agents.outbox import Outbox
-from fleet.sandbox.agents.payload import (
-    ContainerPlan,
-    TaskPlan,
-    Unrecognised,
-    bindings,
-    read_task,
-)
+from fleet.sandbox.agents.payload import Unrecognised, bindings, read_task
 from fleet.sandbox.agents.settings import Settings
 from fleet.sandbox.agents.task_state import Part, Task
 
-LABEL_TASK = "com.amazonaws.ecs.task-arn"
-LABEL_CONTAINER = "com.amazonaws.ecs.container-name"
 #: A sidecar's end alone is told by a ticker of 10 to 30 s (agent-protocol.md §2.3).
 SIDECAR_TOLD_AFTER_S = 20.0
 
@@ -286,7 +279,7 @@ class TaskEngine:
                 part.id,
                 f"ecs-{plan.family}-{plan.version}-{part.plan.name}-{part.id[:20]}",
                 part.plan.image,
-                _labels(self._cluster, plan, part.plan),
+                labels(self._cluster, plan, part.plan),
                 [f"{each['protocol']}/{each['hostPort']}" for each in part.bindings],
                 part.plan.check,
             )
@@ -393,13 +386,3 @@ class TaskEngine:
 
     def _keep(self) -> None:
         self._save([task.as_json() for task in self._tasks.values()])
-
-
-def _labels(cluster: str, plan: TaskPlan, container: ContainerPlan) -> dict[str, str]:
-    return {
-        "com.amazonaws.ecs.cluster": cluster,
-        LABEL_TASK: plan.arn,
-        LABEL_CONTAINER: container.name,
-        "com.amazonaws.ecs.task-definition-family": plan.family,
-        "com.amazonaws.ecs.task-definition-version": plan.version,
-    }
