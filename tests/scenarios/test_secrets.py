@@ -52,7 +52,13 @@ def watching_argument_lists() -> Iterator[set[str]]:
         watcher.join()
 
 
-@pytest.mark.parametrize("refused", [False, True], ids=["registered", "refused by AWS"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param(False, id="registered"),
+        pytest.param(True, id="refused by AWS", marks=pytest.mark.long),
+    ],
+)
 def test_the_code_is_found_nowhere(
     world: World, store: TakeStore, tmp_path: Path, refused: bool
 ) -> None:

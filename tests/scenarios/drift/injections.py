@@ -113,7 +113,7 @@ def closed_still_registered(spot: Spot) -> list[Expected]:
     return spot.expect("CLOSED_STILL_REGISTERED")
 
 
-@injects("NEVER_CONNECTED", fresh=True, lasts_s=20 * HOUR)
+@injects("NEVER_CONNECTED", fresh=True, lasts_s=30 * HOUR)
 def never_connected(spot: Spot) -> list[Expected]:
     """Set up anew at a bench, and switched off a moment later."""
     node, instance = spot.node, spot.instance

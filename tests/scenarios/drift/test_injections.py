@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -51,42 +51,20 @@ def test_every_code_of_the_catalogue_can_be_brought_about() -> None:
     assert set(INJECTIONS) == set(CATALOGUE)
 
 
-class Street:
+def test_what_is_wrong_in_every_shop_of_a_street_is_named_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A shop for everything that can be wrong by itself, all of it wrong in one night."""
-
-    def __init__(self, town: Town, scans: Scans, halves: Sequence[str]) -> None:
+    with open_town(tmp_path, monkeypatch, Plan(stores=len(TOGETHER))) as (town, scans):
         assert look(scans) == Counter()
-        spots = {
-            code: Spot(town, number, halves[number % len(halves)])
-            for number, code in enumerate(TOGETHER)
-        }
-        for code, spot in spots.items():
-            if spot.half not in INJECTIONS[code].halves:
-                spots[code] = Spot(town, spot.number, INJECTIONS[code].halves[0])
-        self.expected = play(town, [(INJECTIONS[code], spot) for code, spot in spots.items()])
-        self.stores = {code: spot.store for code, spot in spots.items()}
-        self.found = look(scans)
-
-    def of(self, store: str, seen: Counter[Expected]) -> Counter[Expected]:
-        return Counter({one: many for one, many in seen.items() if one.store == store})
-
-
-@pytest.fixture(scope="module")
-def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("street")
-        with open_town(folder, patch, Plan(stores=len(TOGETHER))) as (town, scans):
-            yield Street(town, scans, ["cam", "tel"])
-
-
-@pytest.mark.parametrize("code", TOGETHER)
-def test_what_is_wrong_in_a_shop_is_named_and_nothing_else(street: Street, code: str) -> None:
-    store = street.stores[code]
-    assert street.of(store, street.found) == street.of(store, street.expected)
-
-
-def test_nothing_is_found_beside_the_shops_in_which_something_is_wrong(street: Street) -> None:
-    assert street.found == street.expected
+        wrong = []
+        for number, code in enumerate(TOGETHER):
+            halves = INJECTIONS[code].halves
+            half = ("cam", "tel")[number % 2]
+            spot = Spot(town, number, half if half in halves else halves[0])
+            wrong.append((INJECTIONS[code], spot))
+        expected = play(town, wrong)
+        assert look(scans) == expected
 
 
 @pytest.mark.parametrize("code", APART)
