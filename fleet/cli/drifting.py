@@ -127,6 +127,8 @@ def _ended(
     mended = fix_night(wiring, night, asked.fix, again, talk)
     talk.print(mended.words)
     if mended.code is not None:
+        for problem in problems:
+            talk.print(problem)
         return FleetError.exit_code if problems else mended.code
     code = exit_code(mended.night, least, problems)
     talk.print(ending_words(mended.night, code, least, problems))
@@ -235,7 +237,7 @@ class _Aside:
         try:
             page = folder.write(told.night.scan.started_at, parts)
         except OSError as error:
-            self._went_wrong(folder_words(error, folder.path))
+            self.problems.append(folder_words(error, folder.path))
             return None
         folder.prune(told.now - timedelta(days=self._wiring.fleet.drift.keep_days))
         return page
@@ -255,12 +257,7 @@ class _Aside:
             told.page().encode(),
             senders_for(self._wiring),
         )
-        for problem in problems:
-            self._went_wrong(problem)
-
-    def _went_wrong(self, problem: str) -> None:
-        self._talk.print(problem)
-        self.problems.append(problem)
+        self.problems += problems
 
 
 def _shown(told: Rendered, form: Format) -> bool:

@@ -253,17 +253,26 @@ def _totals(scope: Sequence[Store], scan: Scan, nights: Sequence[Scan]) -> Total
     not_counted = count[StoreState.NOT_COUNTED]
     dark, not_verified = count[StoreState.DARK], count[StoreState.NOT_VERIFIED]
     of_open = len(ids) - not_counted
-    before = nights[-2].states if len(nights) > 1 else None
+    before = nights[:-1]
     return Totals(
         open=of_open,
         verified=of_open - dark - not_verified,
         dark=dark,
         not_verified=not_verified,
         not_counted=not_counted,
-        dark_before=None
-        if before is None
-        else sum(before.get(store) is StoreState.DARK for store in ids),
+        dark_before=sum(_was(store, before) is StoreState.DARK for store in ids)
+        if before
+        else None,
     )
+
+
+def _was(store: str, before: Sequence[Scan]) -> StoreState | None:
+    """What a store last was in a night that could tell; a blind night is no end of a dark time."""
+    for scan in reversed(before):
+        state = scan.states.get(store, StoreState.NOT_VERIFIED)
+        if state is not StoreState.NOT_VERIFIED:
+            return state
+    return None
 
 
 def _facts(store: Store) -> StoreFacts:

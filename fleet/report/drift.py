@@ -59,7 +59,7 @@ def night_view(night: Night, now: datetime, width: int) -> RenderableType:
     rest = [told for told in night.findings if not needs_somebody(told)]
     full = finding_lines(first[:FIRST_SHOWN], now, width)
     parts += _listed("DO FIRST", first, full, FIRST_SHOWN, width)
-    parts.append(labelled("CHANGED SINCE LAST NIGHT", changed(night)))
+    parts.append(labelled("CHANGED SINCE LAST SCAN", changed(night)))
     parts += _lines("RESOLVED", [resolved_words(past, now) for past in night.resolved])
     parts += _lines("RETURNED", [returned_words(one) for one in night.returned])
     parts += _lines("RELEASES", [release_words(line) for line in night.releases])

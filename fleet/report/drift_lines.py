@@ -230,7 +230,7 @@ def returned_words(returned: Returned) -> str:
     said = printable(returned.words).removesuffix(".")
     owes = printable(returned.owes) or "nothing"
     most = "at most " if returned.at_most else ""
-    return f"{returned.store} after {most}{away}: {said}, owes {owes}"
+    return f"{returned.store} after {most}{away}: {said}; owes {owes}"
 
 
 def release_words(line: ReleaseLine) -> str:

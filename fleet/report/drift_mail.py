@@ -110,7 +110,7 @@ def _text(night: Night, now: datetime, least: Severity) -> str:
         lines += _labelled("NOTE", printable(note))
     shown, below = _chosen(night, least)
     lines += _do_first(shown, now)
-    lines += _labelled("CHANGED SINCE LAST NIGHT", changed(night))
+    lines += _labelled("CHANGED SINCE LAST SCAN", changed(night))
     for title, told in (
         ("RESOLVED", [resolved_words(past, now) for past in night.resolved]),
         ("RETURNED", [returned_words(one) for one in night.returned]),

@@ -61,7 +61,7 @@ def _blocks(night: Night, now: datetime) -> Iterable[str]:
     yield _listed("Not read", _unread(night))
     yield _listed("Notes", [escaped(printable(note)) for note in night.notes])
     yield f"**Verified** {escaped(totals(night))}"
-    yield f"**Changed since last night** {escaped(changed(night))}"
+    yield f"**Changed since the last scan** {escaped(changed(night))}"
     yield _findings("Do first", first, now)
     yield _plain("Returned", [returned_words(one) for one in night.returned])
     yield _plain("Resolved", [resolved_words(past, now) for past in night.resolved])

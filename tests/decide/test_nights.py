@@ -168,6 +168,12 @@ def test_dark_stores_stand_beside_those_of_the_night_before() -> None:
     assert night_of(**night()).totals.dark_before is None
 
 
+def test_a_store_that_was_dark_before_a_blind_night_still_was() -> None:
+    dark = scan(LAST_NIGHT - DAY, StoreState.DARK, id="n2")
+    blind = scan(LAST_NIGHT, StoreState.NOT_VERIFIED, id="n1")
+    assert night_of(**night(scans=(dark, blind))).totals.dark_before == 1
+
+
 @given(st.dictionaries(st.integers(0, 12), st.sampled_from(StoreState)))
 def test_totals_add_up(states: dict[int, StoreState]) -> None:
     stores = [build.store(id=f"store-{n}") for n in range(10)]

@@ -102,7 +102,7 @@ def test_who_came_back_says_after_how_long_and_that_it_owes_nothing() -> None:
     back = Returned("store-204", NOW - timedelta(hours=31), NOW, "telemetry restarted once.")
 
     assert returned_words(back) == (
-        "store-204 after 31h00m: telemetry restarted once, owes nothing"
+        "store-204 after 31h00m: telemetry restarted once; owes nothing"
     )
 
 

@@ -108,7 +108,7 @@ def test_whatever_refers_to_an_element_finds_it(page: Page) -> None:
 
 
 def test_the_page_goes_from_what_is_not_known_to_the_rest(page: Page) -> None:
-    heads = ["NOT READ", "Totals", "Changed since last night", "Do first", "All findings"]
+    heads = ["NOT READ", "Totals", "Changed since the last scan", "Do first", "All findings"]
     heads += ["Stores by nights", "Hosts that were away", "Availability", "Releases", "Ignored"]
     places = [page.source.index(f"{head}</h2>") for head in [*heads, "How to read this"]]
 

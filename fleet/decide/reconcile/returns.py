@@ -14,7 +14,7 @@ from fleet.decide.reconcile.service_case import is_here
 from fleet.model.drift import Connection, Returned
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import Reading
-from fleet.model.printable import many
+from fleet.model.printable import listed, many
 from fleet.model.services import TaskState
 
 #: How long ECS shows a task that has stopped (DescribeTasks, "at least one hour").
@@ -68,16 +68,19 @@ def _tasks(
     services = dict.fromkeys(one.service for one in case.wanted.services)
     services |= dict.fromkeys(task.service for task in mine if task.service)
     new = _made_since(case, dark_since)
+    alike: dict[str, list[str]] = {}
     unsure = False
     for service in services:
         of_it = [task for task in mine if task.service == service]
         lost = [t for t in of_it if _ended(t, dark_since)]
         began = _began(of_it, dark_since)
         if service in new and began and not lost:
-            yield f"{service} was sent and started for the first time{_at(began)}"
+            alike.setdefault(f"started for the first time{_at(began)}", []).append(service)
             continue
-        yield f"{service} {_story(of_it, lost, began, dark_since)}"
+        alike.setdefault(_story(of_it, lost, began, dark_since), []).append(service)
         unsure = unsure or bool(forgotten and began and not lost)
+    for words, those in alike.items():
+        yield f"{listed(those)} {words}"
     if unsure:
         yield "ECS has forgotten tasks that stopped more than an hour ago"
 
@@ -148,14 +151,17 @@ def _began(tasks: Iterable[TaskState], since: datetime) -> list[TaskState]:
 
 def _boots(case: StoreCase, dark_since: datetime) -> Iterator[str]:
     """Only hosts that were asked say when they started; the clock of some is wrong before."""
-    for name, reading in sorted(case.seen.probes.items()):
-        if not isinstance(reading, Reading) or reading.value.booted_at is None:
-            continue
-        booted = reading.value.booted_at
-        if booted < dark_since:
-            yield f"{name} no reboot"
-        else:
-            yield f"{name} rebooted {booted.astimezone(UTC):%H:%MZ}"
+    booted = {
+        name: reading.value.booted_at
+        for name, reading in sorted(case.seen.probes.items())
+        if isinstance(reading, Reading) and reading.value.booted_at is not None
+    }
+    stayed = [name for name, at in booted.items() if at < dark_since]
+    if stayed:
+        yield "no reboot" if len(stayed) == len(case.hosts) else f"no reboot of {listed(stayed)}"
+    for name, at in booted.items():
+        if name not in stayed:
+            yield f"{name} rebooted {at.astimezone(UTC):%H:%MZ}"
 
 
 def _owes(case: StoreCase) -> Iterator[str]:

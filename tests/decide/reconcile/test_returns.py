@@ -93,7 +93,7 @@ def test_a_service_that_was_made_meanwhile_has_started_for_the_first_time() -> N
     made = Reading((shop.service(created_at=ago(minutes=39)),), shop.NOW)
 
     assert story(again(), seen={"services": made}).words == (
-        "telemetry-amd64 was sent and started for the first time 01:22Z"
+        "telemetry-amd64 started for the first time 01:22Z"
     )
 
 
@@ -114,11 +114,30 @@ def test_tasks_that_were_not_read_are_said_not_to_be(tasks: Any, words: str) -> 
 
 @pytest.mark.parametrize(
     ("booted", "words"),
-    [(ago(days=9), "tel-1 no reboot"), (ago(hours=5), "tel-1 rebooted 21:00Z")],
+    [(ago(days=9), "no reboot"), (ago(hours=5), "tel-1 rebooted 21:00Z")],
 )
 def test_a_host_that_was_asked_says_whether_it_rebooted(booted: Any, words: str) -> None:
     answer = Reading(Probe((), 1, 1, None, 0.0, booted), shop.NOW)
     assert story(task(), seen={"probes": {"tel-1": answer}}).words.endswith(f"; {words}")
+
+
+def test_hosts_that_all_stayed_up_are_one_word() -> None:
+    hosts = [back("cam-1"), back("tel-1")]
+    answer = Reading(Probe((), 1, 1, None, 0.0, ago(days=9)), shop.NOW)
+    seen = {"tasks": Reading((task(),), shop.NOW)}
+    everybody = returned(
+        case(hosts=hosts, seen={**seen, "probes": dict.fromkeys(["cam-1", "tel-1"], answer)})
+    )
+    one = returned(case(hosts=hosts, seen={**seen, "probes": {"tel-1": answer}}))
+    assert everybody is not None
+    assert one is not None
+    assert everybody.words.endswith("; no reboot")
+    assert one.words.endswith("; no reboot of tel-1")
+
+
+def test_services_with_the_same_story_are_told_together() -> None:
+    other = task("t2", service="vision-arm64")
+    assert story(task(), other).words == ("telemetry-amd64 and vision-arm64 ran on without a break")
 
 
 def test_what_it_still_owes_is_told() -> None:
