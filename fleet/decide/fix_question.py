@@ -9,6 +9,7 @@ from fleet.model.inventory import Fleet, Host, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance
 from fleet.model.printable import printable
 
+#: What becomes of a finding.
 Answer = Fix | Left | Already
 #: Why something is left whose host is none (any more).
 NOBODY = "the inventory does not name its host"
@@ -48,9 +49,6 @@ class Question:
     def node(self, node_id: str) -> ManagedInstance | None:
         """One that SSM knows."""
         return next((one for one in self.seen.nodes if one.id == node_id), None)
-
-
-Answer = Fix | Left | Already
 
 
 def short(arn: str) -> str:
