@@ -4,9 +4,7 @@ Each scan is a process of its own against the sandbox at AWS's published rates; 
 sandbox's, because real ones say more about this machine.
 """
 
-import multiprocessing
-from collections.abc import Callable
-
+from tests.bench.taking import apart
 from tests.scenarios.drift.measuring import FAST, Took, least, measured, plan_of
 
 SIZES = (100, 1000, 10_000)
@@ -16,12 +14,12 @@ BEARABLE = 100
 
 def scanning() -> str:
     """A first night, the nightly pass and one with digests; each size in a process of its own."""
-    return "; ".join(_apart(_scan, size) for size in SIZES)
+    return "; ".join(apart(_scan, size) for size in SIZES)
 
 
 def against_naive() -> str:
     """The loop that most teams write, at the same fleet in the same run."""
-    return _apart(_compare, BEARABLE)
+    return apart(_compare, BEARABLE)
 
 
 def _scan(size: int) -> str:
@@ -57,9 +55,3 @@ def _compare(size: int) -> str:
         f"({naive.sandbox_s / ours.sandbox_s:.1f}x), {naive.throttled} throttled, "
         f"{naive.memory_mb:.0f} MB"
     )
-
-
-def _apart(measure: Callable[[int], str], size: int) -> str:
-    """In a new process, whose memory goes with it."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (size,))

@@ -26,6 +26,7 @@ from fleet.sandbox.plane.in_process import InProcessSession
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import AccountSpec
 from tests.bench import drift, rollouts
+from tests.bench.taking import seconds
 
 ACCOUNT = AccountSpec("111122223333", "bench")
 REGIONS = ("eu-west-1", "eu-central-1")
@@ -33,13 +34,6 @@ KEY = access_key_for(ACCOUNT.account_id)
 BIN = Path(sys.executable).parent
 #: How many services calls are spread over.
 SERVICES = 200
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def help_against_aws(rounds: int = 7) -> str:

@@ -4,11 +4,9 @@ AWS is played from memory, so that only fleet's own work is in the figures: deci
 database (SQLite in a temporary folder).
 """
 
-import multiprocessing
 import resource
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
@@ -33,6 +31,7 @@ from fleet.model.services import StoreView
 from fleet.model.written import Outcome, Written
 from fleet.records import open_records
 from tests import rollouts
+from tests.bench.taking import apart, seconds
 from tests.decide import plans
 
 SIZES = (100, 1000, 10_000)
@@ -59,24 +58,24 @@ def gate_evaluation(stores: int = 10_000) -> str:
             failures=[row for row in rows if row.verdict is Verdict.FAILED],
         )
 
-    took = median(_seconds(once) for _ in range(5))
+    took = median(seconds(once) for _ in range(5))
     return f"{took * 1000:.0f} ms for one gate over {stores:,} stores (under 100)"
 
 
 def planning() -> str:
     """Plan a rollout from a snapshot of what AWS said; each size in a process of its own."""
-    return "; ".join(_apart(_plan_once, size) for size in SIZES) + " (10,000: under 5 s, 500 MB)"
+    return "; ".join(apart(_plan_once, size) for size in SIZES) + " (10,000: under 5 s, 500 MB)"
 
 
 def ticking() -> str:
     """Ticks of a rollout over so many stores: its rows read, looked at, sent to, written."""
-    return "; ".join(_apart(_tick_often, size) for size in SIZES)
+    return "; ".join(apart(_tick_often, size) for size in SIZES)
 
 
 def _plan_once(size: int) -> str:
     stores, views = _snapshot(size)
     before = _peak_mb()
-    took = _seconds(lambda: _plan(stores, views))
+    took = seconds(lambda: _plan(stores, views))
     return f"{size:,} stores {took:.2f} s, {_peak_mb() - before:+.0f} MB to {_peak_mb():.0f} MB"
 
 
@@ -177,22 +176,10 @@ def _timed_tick(crew: Crew, rollout_id: str, clock: _Clock) -> float:
         held(records, [rollout_lease(rollout_id)], crew.owner) as own,
         held(records, [shard_lease(place.account_id, place.region)], crew.owner) as shards,
     ):
-        took = _seconds(lambda: ticked.append(tick(crew, rollout_id, own, shards)))
+        took = seconds(lambda: ticked.append(tick(crew, rollout_id, own, shards)))
     assert not ticked[0].troubles
     return took
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
 def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _apart(measure: Callable[[int], str], size: int) -> str:
-    """In a new process, whose memory is this measure's alone."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (size,))

@@ -1,7 +1,6 @@
 """A night on the terminal: unknown before known, bounded, and nothing that moves the cursor."""
 
 import io
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from fleet.model.night import Change, Night, Told
 from fleet.report.drift import FIRST_SHOWN, REST_SHOWN, UNREAD_SHOWN, finding_lines, night_view
 from fleet.report.screen import console_for
 from tests import nights
+from tests.report.reading import in_order
 
 
 def text(night: Night, width: int = 120) -> str:
@@ -21,11 +21,6 @@ def text(night: Night, width: int = 120) -> str:
         night_view(night, nights.NOW, width)
     )
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
-
-
-def in_order(found: str, parts: Sequence[str]) -> bool:
-    places = [found.index(part) for part in parts]
-    return places == sorted(places)
 
 
 def test_unknown_comes_before_known_and_news_before_what_is_old() -> None:

@@ -1,6 +1,5 @@
 """What people are told: a subject that says it, a page that fits, no good news by silence."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,6 +11,7 @@ from fleet.model.drift_settings import Severity
 from fleet.model.night import Change, Night, Totals
 from fleet.report.drift_mail import MARKDOWN_LIMIT, chat, message_of, subject_of
 from tests import nights
+from tests.report.reading import in_order
 
 SMALL = nights.night(12)
 
@@ -114,11 +114,6 @@ def test_no_line_is_wider_than_a_mail_and_the_whole_is_a_page_or_two(night: Nigh
     assert max(map(len, text.splitlines())) <= 80
     assert len(text) < 12_000
     assert "\x1b" not in text
-
-
-def in_order(found: str, parts: Sequence[str]) -> bool:
-    places = [found.index(part) for part in parts]
-    return places == sorted(places)
 
 
 def test_unknown_comes_first_in_the_text_too() -> None:

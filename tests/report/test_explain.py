@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +22,7 @@ from fleet.report.explain import (
     store_view,
 )
 from tests import nights, rollouts, scanned
+from tests.report.reading import in_order
 from tests.report.test_hosts import HOST, SCAN
 from tests.scanned import ENDED, LAST, NIGHT, NOW
 
@@ -74,11 +74,6 @@ def shown(view: RenderableType, width: int) -> str:
 
 def text(width: int = 120, **changes: Any) -> str:
     return shown(store_view(replace(STORY, **changes), width), width)
-
-
-def in_order(found: str, parts: Sequence[str]) -> bool:
-    places = [found.index(part) for part in parts]
-    return places == sorted(places)
 
 
 def test_what_is_true_now_comes_before_what_was() -> None:

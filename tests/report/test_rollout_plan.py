@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import time
 from decimal import Decimal
@@ -26,6 +25,7 @@ from fleet.report.rollout_plan import (
 )
 from tests.decide import plans
 from tests.decide.plans import plan, service, shop, view
+from tests.report.reading import in_order
 
 
 def text(made: Plan, width: int = 100) -> str:
@@ -43,11 +43,6 @@ def mixed(count: int = 6, **more: Any) -> Plan:
     seen[2] = StoreView("store-002", plans.NOW, problem="AccessDenied: ecs:ListServices")
     seen[4] = replace(seen[4], services=())
     return plan(stores, seen, **{"canary": True, **more})
-
-
-def in_order(found: str, parts: Sequence[str]) -> bool:
-    places = [found.index(part) for part in parts]
-    return places == sorted(places)
 
 
 def test_what_was_not_read_comes_before_what_was_found() -> None:

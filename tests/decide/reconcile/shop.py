@@ -11,6 +11,7 @@ from fleet.model.desired import DesiredService, TaskDefinition
 from fleet.model.drift import (
     Background,
     Connection,
+    Finding,
     HostMemory,
     ShardSeen,
     Spell,
@@ -179,3 +180,9 @@ def box(name: str) -> Host:
 
 def desired(service: str, content: str, *hosts: str) -> DesiredService:
     return DesiredService(STORE, service, content, hosts or ("tel-1",))
+
+
+def only(findings: list[Finding]) -> Finding:
+    """The one finding that there is."""
+    assert len(findings) == 1, [one.code for one in findings]
+    return findings[0]

@@ -13,7 +13,7 @@ from fleet.model.observed import NotRead, Reading
 from fleet.model.services import TaskState
 from tests.decide import plans
 from tests.decide.reconcile import shop
-from tests.decide.reconcile.shop import ago, case, container, dark, host, task
+from tests.decide.reconcile.shop import ago, case, container, dark, host, only, task
 
 DIGEST = plans.NEW_IMAGE.rpartition("@")[2]
 OTHER = "sha256:" + "e" * 64
@@ -38,11 +38,6 @@ def found_in(
         "tasks": Reading(tasks, shop.NOW),
     }
     return of_hosts(case(**{"seen": {**seen, **changes.pop("seen", {})}, "deep": True, **changes}))
-
-
-def only(findings: list[Finding]) -> Finding:
-    assert len(findings) == 1, [one.code for one in findings]
-    return findings[0]
 
 
 def test_a_host_on_which_all_is_well_is_no_finding() -> None:

@@ -15,7 +15,7 @@ from fleet.model.services import TaskState
 from tests import build
 from tests.decide import plans
 from tests.decide.reconcile import shop
-from tests.decide.reconcile.shop import ago, case, container, dark, host, service, task
+from tests.decide.reconcile.shop import ago, case, container, dark, host, only, service, task
 
 OTHER = "sha256:" + "e" * 64
 OLD_DIGEST = plans.OLD_IMAGE.rpartition("@")[2]
@@ -25,11 +25,6 @@ TAG = "images.shops.example/telemetry:latest"
 def found_in(*tasks: TaskState, **changes: Any) -> list[Finding]:
     seen = {"tasks": Reading(tasks, shop.NOW), **changes.pop("seen", {})}
     return of_digests(case(**{"seen": seen, "digests": True, **changes}))
-
-
-def only(findings: list[Finding]) -> Finding:
-    assert len(findings) == 1, [one.code for one in findings]
-    return findings[0]
 
 
 def running(digest: str, image: str = plans.NEW_IMAGE) -> TaskState:

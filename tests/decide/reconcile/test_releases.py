@@ -13,7 +13,7 @@ from fleet.model.services import ServiceState
 from tests import build
 from tests.decide import plans
 from tests.decide.reconcile import shop
-from tests.decide.reconcile.shop import ago, case, dark, deployment, host, service
+from tests.decide.reconcile.shop import ago, case, dark, deployment, host, only, service
 
 #: As fleet left it when it sent the release before.
 SENT_OLD = {**shop.TAGS, "fleet:rollout": "ro-117", "fleet:content": plans.OLD.content}
@@ -32,11 +32,6 @@ def owed(content: str = plans.NEW.content) -> dict[str, Owed]:
 
 def found_in(*services: ServiceState, **changes: Any) -> list[Finding]:
     return of_releases(case(*services, **{"contents": CONTENTS, **changes}))
-
-
-def only(findings: list[Finding]) -> Finding:
-    assert len(findings) == 1, [one.code for one in findings]
-    return findings[0]
 
 
 def test_a_service_that_runs_what_is_committed_is_no_finding() -> None:

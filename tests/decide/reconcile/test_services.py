@@ -10,7 +10,7 @@ from fleet.decide.reconcile.case import HostCase
 from fleet.decide.reconcile.service_case import DEADLINE_S, deadlines
 from fleet.decide.reconcile.services import of_services
 from fleet.model.desired import Scheduling
-from fleet.model.drift import Connection, Finding, HostMemory, Owed, Spell
+from fleet.model.drift import Connection, HostMemory, Owed, Spell
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
@@ -19,7 +19,7 @@ from fleet.model.services import ServiceState
 from tests import build
 from tests.decide import plans
 from tests.decide.reconcile import shop
-from tests.decide.reconcile.shop import ago, case, deployment, host, service
+from tests.decide.reconcile.shop import ago, case, deployment, host, only, service
 
 OWED = {shop.SERVICE: Owed("ro-118", shop.SERVICE, plans.NEW.content, "parked", ago(hours=26))}
 PROGRESS: Any = {"rollout_state": "IN_PROGRESS", "created_at": ago(hours=9), "updated_at": None}
@@ -30,11 +30,6 @@ TROUBLE = (
         "(service x) has started 1 tasks: (task a).",
     ),
 )
-
-
-def only(findings: list[Finding]) -> Finding:
-    assert len(findings) == 1, [one.code for one in findings]
-    return findings[0]
 
 
 def codes(*services: ServiceState, **changes: Any) -> list[str]:

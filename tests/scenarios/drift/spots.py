@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.sandbox.chain import BareHost
-from tests.scenarios.drift.town import WORKLOADS, Town, reference, store_id
+from tests.scenarios.chains import reference
+from tests.scenarios.drift.town import WORKLOADS, Town, store_id
 
 #: Half of a shop -> its box, and a service that runs on it.
 HALVES = {"cam": ("cam-1", "vision"), "tel": ("tel-1", "telemetry")}

@@ -46,6 +46,7 @@ from fleet.sandbox.plane import InProcessSession
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import HostSpec
 from fleet.sandbox.statedir import StateDir
+from tests.scenarios.chains import reference
 
 #: 02:00 UTC on a Tuesday.
 START = 1_795_485_600.0
@@ -85,12 +86,6 @@ networkMode: bridge
 containerDefinitions:
   - {{name: app, image: {{{{ images.app }}}}, essential: true, memory: {memory}{more}}}
 """
-
-
-def reference(workload: str, version: str) -> str:
-    """The image of a version of a workload."""
-    digest = hashlib.sha256(f"{workload} {version}".encode()).hexdigest()
-    return f"images.shops.example/{workload}@sha256:{digest}"
 
 
 @dataclass(frozen=True, slots=True)
