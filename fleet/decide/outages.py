@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import zip_longest
 
 from fleet.model.drift import Connection, Spell
 from fleet.model.store_story import Outage
 
+#: Hosts of a shop ping every five minutes, each at its own time; one line lost is not lost twice.
+ALIKE = timedelta(minutes=10)
+
 
 def outages_of(spells: Mapping[str, Sequence[Spell]], since: datetime) -> tuple[Outage, ...]:
     """Outages that went on after a time, the latest first.
 
-    Where all hosts of a store of several were dark at once, that is told once more, as the
-    store's own outage: it is the shop's line or power, not a box.
+    Where all hosts of a store of several were dark at once, that is told as the store's own outage:
+    it is the shop's line or power, not a box. A host's own one is told beside it where it went on
+    for longer.
 
     Args:
         spells: by host name, oldest first each. A spell goes on until the next one begins, but not
@@ -21,9 +25,18 @@ def outages_of(spells: Mapping[str, Sequence[Spell]], since: datetime) -> tuple[
     """
     found = [outage for host, mine in spells.items() for outage in _of_host(host, mine)]
     if len(spells) > 1:
-        found += _of_all(spells)
+        shop = _of_all(spells)
+        found = [one for one in found if not any(_is_told_by(one, whole) for whole in shop)] + shop
     recent = [outage for outage in found if outage.until is None or outage.until > since]
     return tuple(sorted(recent, key=lambda one: (one.since, one.host), reverse=True))
+
+
+def _is_told_by(one: Outage, shop: Outage) -> bool:
+    """Whether a host's outage is the shop's, but for the time between two pings."""
+    if one.connection is not shop.connection or (one.until is None) is not (shop.until is None):
+        return False
+    late = (one.until - shop.until) if one.until and shop.until else timedelta(0)
+    return abs(one.since - shop.since) <= ALIKE and abs(late) <= ALIKE
 
 
 def _of_host(host: str, spells: Sequence[Spell]) -> list[Outage]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from fleet.model.audit_words import change_words, told_by_run
 from fleet.model.drift import StoreState
 from fleet.model.history import AuditEntry
 from fleet.model.night import PastFinding, Scan
@@ -21,7 +22,8 @@ def moments_of(  # noqa: PLR0917 - the sources of a history
 ) -> tuple[Moment, ...]:
     """A store's history from a time on, oldest first.
 
-    Nights on which nothing changed are no moments: the store's state is told when it changes.
+    Nights on which nothing changed are no moments: the store's state is told when it changes. What
+    a run changed is one moment, when it began to, unless it is little.
 
     Args:
         scans: that looked at the store and came to their end, oldest first.
@@ -31,7 +33,7 @@ def moments_of(  # noqa: PLR0917 - the sources of a history
         *(moment for outage in outages for moment in _outage(outage)),
         *(moment for past in findings for moment in _finding(past)),
         *map(_event, events),
-        *map(_audited, audit),
+        *map(_audited, told_by_run(audit)),
     ]
     return tuple(
         sorted(
@@ -75,9 +77,14 @@ def _finding(past: PastFinding) -> Iterator[Moment]:
 
 
 def _event(event: RolloutEvent) -> Moment:
-    return Moment(event.at, MomentKind.ROLLOUT, "", event.text, event.rollout)
+    words = event.text
+    if event.kind == "verdict" and event.data.get("service"):
+        words = f"{event.data['service']} {event.data.get('verdict', '')}: {words}"
+    return Moment(event.at, MomentKind.ROLLOUT, "", words, event.rollout)
 
 
-def _audited(entry: AuditEntry) -> Moment:
-    words = f"{entry.action} ({entry.why}) by {entry.caller_arn.rpartition('/')[2]}"
-    return Moment(entry.at, MomentKind.CHANGED, entry.host, words, entry.run_id)
+def _audited(entries: tuple[AuditEntry, ...]) -> Moment:
+    first = min(entries, key=lambda entry: entry.at)
+    words = f"{change_words(entries)} by {first.caller_arn.rpartition('/')[2]}"
+    host = first.host if len(entries) == 1 else ""
+    return Moment(first.at, MomentKind.CHANGED, host, words, first.run_id)

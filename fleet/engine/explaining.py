@@ -19,7 +19,7 @@ from fleet.records import Records
 #: Resolved findings, rollouts and audited changes that a story goes back to.
 PAST = 10
 ROLLOUTS = 5
-AUDITED = 10
+AUDITED = 50
 
 
 def explain_store(

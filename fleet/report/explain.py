@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from fleet.model.audit_words import change_words, told_by_run
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
 from fleet.model.night import PastFinding
@@ -72,7 +73,7 @@ def store_view(story: StoreStory, width: int) -> RenderableType:
     parts += _section("OWES", [_owed_words(*owed, now) for owed in story.owed])
     parts += _section("BEFORE", [resolved_words(past, now) for past in story.past])
     parts += _section("ROLLOUTS", [_rollout_words(one, now) for one in story.rollouts])
-    parts += _section("CHANGES", [_audit_words(entry, now) for entry in story.audit])
+    parts += _section("CHANGES", [_audit_words(told, now) for told in told_by_run(story.audit)])
     id_ = story.store.id
     parts.append(labelled("next", f"fleet status {id_} asks SSM and ECS; fleet history {id_}"))
     return Group(*parts)
@@ -161,10 +162,11 @@ def _rollout_words(rollout: StoreRollout, now: datetime) -> str:
     return f"{began} {rollout.id} {title}, {rollout.phase.value}: {services}"
 
 
-def _audit_words(entry: AuditEntry, now: datetime) -> str:
-    host = f"{entry.host} " if entry.host else ""
-    words = f"{host}{entry.action}: {entry.why}, by {who(entry.caller_arn)} in {entry.run_id}"
-    return f"{when(entry.at, now)} {printable(words)}"
+def _audit_words(entries: tuple[AuditEntry, ...], now: datetime) -> str:
+    last = max(entries, key=lambda entry: entry.at)
+    host = f"{last.host} " if last.host and len(entries) == 1 else ""
+    words = f"{host}{change_words(entries)}, by {who(last.caller_arn)} in {last.run_id}"
+    return f"{when(last.at, now)} {printable(words)}"
 
 
 def code_view(story: CodeStory, width: int) -> RenderableType:
@@ -179,7 +181,7 @@ def code_view(story: CodeStory, width: int) -> RenderableType:
         parts.append(labelled("open  ", f"not known, no scan is recorded yet: {SCAN}", "yellow"))
         return Group(*parts)
     ignored = sum(rule is not None for _, rule in story.open)
-    count = f"{many(len(story.open), 'finding')}, {ignored} of them ignored"
+    count = many(len(story.open), "finding") + (f", {ignored} of them ignored" if ignored else "")
     parts.append(labelled("open  ", f"{count} · {scan_line(story.scan, story.at)}"))
     rows = [
         (

@@ -73,6 +73,16 @@ def test_a_shop_with_one_agent_down_is_not_dark() -> None:
     assert {one.host for one in outages_of(hosts, LONG_AGO)} == {"cam-1", "tel-1"}
 
 
+def test_hosts_that_went_with_their_shop_are_told_once() -> None:
+    hosts = {
+        "cam-1": [spell(Connection.DARK, 9)],
+        "tel-1": [spell(Connection.DARK, 9.05)],
+        "tel-2": [spell(Connection.DARK, 30)],
+    }
+
+    assert [one.host for one in outages_of(hosts, LONG_AGO)] == ["", "tel-2"]
+
+
 def test_the_only_host_of_a_shop_is_told_once() -> None:
     assert len(outages_of({"tel-1": [spell(Connection.DARK, 9)]}, LONG_AGO)) == 1
 
@@ -102,13 +112,13 @@ def test_a_shop_is_dark_only_when_every_host_is(hosts: dict[str, list[Spell]]) -
     found = outages_of(hosts, LONG_AGO)
 
     for shop in (one for one in found if not one.host):
-        for host in hosts:
+        for host, spells in hosts.items():
+            mine = outages_of({host: spells}, LONG_AGO)
             assert any(
-                one.host == host
-                and one.connection is Connection.DARK
+                one.connection is Connection.DARK
                 and one.since <= shop.since
                 and (one.until is None or (shop.until is not None and shop.until <= one.until))
-                for one in found
+                for one in mine
             )
 
 

@@ -86,6 +86,28 @@ def test_rollouts_and_changes_name_where_they_are_known_from() -> None:
     ]
 
 
+def test_a_verdict_names_its_service() -> None:
+    data = {"service": "vision-arm64", "verdict": "ok"}
+    event = RolloutEvent(1, "ro-118", ago(2), "verdict", "new task RUNNING", "store-042", data)
+
+    assert moments(events=[event])[0].words == "vision-arm64 ok: new task RUNNING"
+
+
+def test_what_a_run_changed_is_one_moment() -> None:
+    def entry(host: str, action: str, days: float) -> AuditEntry:
+        return AuditEntry("reg-7f3a", ago(days), CALLER, action, "store-042", host, "new", {})
+
+    audit = [entry("cam-1", "host:Install", 1), entry("tel-1", "host:Install", 1.1)]
+    audit += [entry("", "ecs:CreateCluster", 1.2)]
+
+    [found] = moments(audit=audit)
+
+    assert (found.at, found.host) == (ago(1.2), "")
+    assert found.words == (
+        "3 changes on cam-1 and tel-1: ecs:CreateCluster, 2 host:Install by on-call"
+    )
+
+
 def test_what_was_before_is_left_out_and_the_rest_is_in_order() -> None:
     scans = [scan(40, StoreState.OK), scan(2, StoreState.DARK)]
     outage = Outage("tel-1", Connection.DARK, ago(41), ago(1), ago(1))

@@ -262,6 +262,16 @@ def test_registering_twice_is_refused_without_the_word(shop: Shop, run: Run) -> 
     assert len(shop.nodes()) == 1
 
 
+def test_a_registration_is_cleared_when_nothing_else_is_asked(shop: Shop, run: Run) -> None:
+    host = shop.host()
+    host.install("amazon-ssm-agent")
+    activation_id, code = shop.activation()
+    command = f"sudo amazon-ssm-agent -register -code {code} -id {activation_id} -region eu-west-1"
+    run(host, command)
+    assert run(host, "sudo amazon-ssm-agent -register -clear").returncode == 0
+    assert host.status()["managed_instance_id"] is None
+
+
 def test_a_mistyped_registration_does_not_repeat_its_code(shop: Shop, run: Run) -> None:
     host = shop.host()
     host.install("amazon-ssm-agent")

@@ -38,6 +38,9 @@ def amazon_ssm_agent(host: ShopHost, call: Call) -> Reply:
 
 
 def _register(host: ShopHost, options: dict[str, str]) -> Reply:
+    if "clear" in options and not {"code", "id", "region"} & options.keys():
+        host.keep(identity.VAULT, "")
+        return said("INFO Registration information has been removed from the instance.")
     if missing := [name for name in ("code", "id", "region") if not options.get(name)]:
         return failed(1, f"Activation {missing[0]} is required for registration")
     if identity.read_registration(host) is not None and "y" not in options:
