@@ -10,12 +10,12 @@ def is_due(channel: Channel, night: Night) -> bool:
     """Whether a night is worth a message to this channel.
 
     CHANGE means: something that matters to it is new, worse or resolved, or something could not be
-    read. What else there is to know of a night counts too, that history was away for instance:
-    without it nobody can say that nothing changed.
+    read. So does a night without its history: nobody can say that nothing changed. What else is
+    noted, as a host that reconnects just now, is so in most nights and no news.
     """
     if channel.when is When.ALWAYS:
         return True
-    if night.unread or night.notes:
+    if night.unread or not night.recorded:
         return True
     least = channel.least.rank
     return any(

@@ -66,4 +66,9 @@ def test_what_could_not_be_read_is_always_told() -> None:
 
 
 def test_a_night_without_its_history_is_told_as_nobody_knows_what_changed() -> None:
-    assert is_due(CHANGES, replace(CLEAN, notes=("history could not be read",)))
+    assert is_due(CHANGES, replace(CLEAN, recorded=False))
+
+
+def test_a_host_that_reconnects_just_now_is_no_change_to_be_told_of() -> None:
+    note = "how store-042/tel-1 is connected is not known: it has just changed"
+    assert not is_due(CHANGES, replace(CLEAN, notes=(note,)))
