@@ -9,7 +9,8 @@ import pytest
 
 from fleet.decide.reconcile.catalogue import CATALOGUE
 from fleet.model.night import Night
-from tests.scenarios.drift.injections import INJECTIONS, Injection
+from tests.scenarios.drift.injecting import Injection
+from tests.scenarios.drift.injections import INJECTIONS
 from tests.scenarios.drift.spots import HALVES, Expected, Spot
 from tests.scenarios.drift.town import Plan, Scans, Town, found, open_town
 
