@@ -76,6 +76,10 @@ class Case:
     set_runtime: bool = False
 
 
+#: An agent without its state knows no container of its own from before: they would run on, unseen,
+#: and keep their ports from the new tasks.
+DROP_CONTAINERS = "docker ps -aq --filter label=com.amazonaws.ecs.task-arn | xargs -r docker rm -f"
+
 #: What to say to the classes that register does not touch.
 REFUSALS: Mapping[HostClass, tuple[str, str]] = {
     HostClass.ASLEEP: (
@@ -85,12 +89,13 @@ REFUSALS: Mapping[HostClass, tuple[str, str]] = {
     ),
     HostClass.ECS_GHOST: (
         "its container instance is gone; the agent will not register anew by itself",
-        "on the host, as root: systemctl stop ecs && rm -f /var/lib/ecs/data/agent.db && "
-        "systemctl start ecs",
+        f"on the host, as root: systemctl stop ecs; {DROP_CONTAINERS}; "
+        "rm -f /var/lib/ecs/data/agent.db; systemctl start ecs",
     ),
     HostClass.NODE_GHOST: (
         "its node was deregistered in SSM; its vault must be cleared first",
         "on the host, as root: amazon-ssm-agent -register -clear; systemctl stop ecs; "
+        f"{DROP_CONTAINERS}; "
         "rm -f /var/lib/ecs/data/agent.db; then `fleet register {store} --host {host}`",
     ),
     HostClass.ELSEWHERE: (

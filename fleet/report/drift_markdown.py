@@ -126,7 +126,8 @@ def _nights(night: Night) -> str:
     if not rows:
         return ""
     title = f"Stores by nights, oldest left: {many(len(night.nights), 'night')}"
-    key = f"{_MEANT}, `_` not scanned. {many(well, 'store')} without trouble not shown."
+    hidden = f" {many(well, 'store')} without trouble not shown." if well else ""
+    key = f"{_MEANT}, `_` not scanned.{hidden}"
     return _table(title, ("Store", "Name", "Nights"), rows) + f"\n\n{key}"
 
 

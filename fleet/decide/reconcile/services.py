@@ -285,7 +285,7 @@ def _short(one: ServiceCase, service: ServiceState) -> Finding | None:
         one.says(f"runningCount {service.running}, desiredCount {service.desired}"),
         *_events(service),
         subject=one.name,
-        fix=_look(one),
+        fix=_ended(one) if "has started" in service.events[0][1] else _look(one),
         since=began,
         data={"service": service.arn, "running": service.running, "desired": service.desired},
     )
@@ -317,6 +317,21 @@ def _events(service: ServiceState) -> tuple[Evidence, ...]:
     """What ECS said last."""
     return tuple(
         Evidence("ECS", printable(text, limit=_LONGEST), at) for at, text in service.events[:1]
+    )
+
+
+def _ended(one: ServiceCase) -> str:
+    """Why tasks ended that ECS starts again and again; of that its events say nothing."""
+    store = one.case.store
+    which = aws_command(
+        store,
+        f"ecs list-tasks --cluster {store.cluster} --service-name {one.name} "
+        "--desired-status STOPPED --query 'taskArns[:5]' --output text",
+    )
+    return aws_command(
+        store,
+        f"ecs describe-tasks --cluster {store.cluster} --tasks $({which}) "
+        "--query 'tasks[].[stoppedAt,stoppedReason,containers[].reason]'",
     )
 
 

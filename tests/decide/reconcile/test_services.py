@@ -307,6 +307,13 @@ def test_a_host_that_flapped_has_to_be_back_for_as_long_as_the_deadline() -> Non
     assert codes(service(running=0, events=TROUBLE), hosts=[flapped]) == []
 
 
+def test_of_tasks_that_start_again_and_again_it_is_asked_why_they_end() -> None:
+    again = ((ago(minutes=2), "(service x) has started 1 tasks: (task a)."), *TROUBLE)
+    found = only(of_services(case(service(running=0, events=again))))
+    assert "describe-tasks" in found.fix
+    assert "--desired-status STOPPED" in found.fix
+
+
 def test_a_host_that_has_just_registered_anew_gets_as_long_as_the_deadline() -> None:
     anew = host(instances=(plans.instance(registered_at=ago(minutes=5)),))
     assert codes(service(running=0, events=TROUBLE), hosts=[anew]) == []
