@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fleet.model.night import FindingChanges, PastFinding
@@ -53,13 +53,6 @@ class FindingRecords:
                 rows = connection.execute(query.where(FINDINGS.c.store.in_(ids)))
                 found += map(past_of, rows)
         return tuple(sorted(found, key=lambda past: past.first_seen))
-
-    def findings_since(self, when: datetime) -> tuple[PastFinding, ...]:
-        """Findings that began or were resolved since then, in the order in which they began."""
-        moved = or_(FINDINGS.c.first_seen >= when, FINDINGS.c.resolved_at >= when)
-        query = select(*_PAST).where(moved).order_by(FINDINGS.c.first_seen, FINDINGS.c.id)
-        with self._database.read() as connection:
-            return tuple(map(past_of, connection.execute(query)))
 
     def began_since(self, when: datetime) -> Mapping[tuple[str, str, str, str, str, str], int]:
         """How often each finding began since then, by ``Finding.key``."""

@@ -123,17 +123,6 @@ def test_only_findings_of_the_stores_asked_for_come_back_and_those_of_no_store(
 
 
 @sqlite_only
-def test_findings_since_then_began_or_were_resolved_since(records: Records) -> None:
-    gone, open_ = finding(subject="gone"), finding(subject="open")
-    opened(records, gone, open_, at=NIGHT - DAY)
-    row = PastFinding(gone, NIGHT - DAY, NIGHT - DAY)
-    write(records, FindingChanges(NIGHT, opened=(finding(),), resolved=(row,)))
-    found = {past.finding.subject for past in records.scans.findings_since(NIGHT)}
-    assert found == {"gone", "mi-1"}
-    assert records.scans.findings_since(NEXT) == ()
-
-
-@sqlite_only
 def test_a_secret_in_a_finding_is_refused_and_nothing_is_kept(
     records: Records, tmp_path: Path
 ) -> None:
