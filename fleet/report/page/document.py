@@ -95,7 +95,6 @@ def page_of(night: Night, now: datetime) -> str:
         caller=printable(night.caller),
         made=stamp(now),
         exit_words=exit_words(night),
-        day=f"{night.scan.started_at.astimezone(UTC):%d %b}",
         complete=is_complete(night),
         not_read=_cut(not_read(night)),
         notes=[printable(note) for note in night.notes],
