@@ -21,7 +21,8 @@ from fleet.report.drift_markdown import night_markdown
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.plane.engine import access_key_for
 from tests.scenarios.conftest import FLEET, HANGS_S
-from tests.scenarios.drift.town import HOUR, Plan, Scans, Town, codes, open_town, store_id
+from tests.scenarios.drift.scanning import Scans, codes, open_town
+from tests.scenarios.drift.town import HOUR, Plan, Town, store_id
 
 #: What a scan with everything asks of AWS.
 ACTIONS = {

@@ -12,9 +12,10 @@ import pytest
 
 from tests.scenarios.conftest import FLEET, HANGS_S
 from tests.scenarios.drift.injections import INJECTIONS
+from tests.scenarios.drift.scanning import Scans, open_town
 from tests.scenarios.drift.spots import Spot
 from tests.scenarios.drift.test_injections import play
-from tests.scenarios.drift.town import Plan, Scans, Town, open_town
+from tests.scenarios.drift.town import Plan, Town
 
 TOWN = Plan(stores=2, hosts={"cam-1": "cam"}, workloads=("vision",))
 #: Real seconds that AWS holds a reply back; the command is killed before.

@@ -19,9 +19,10 @@ from fleet.model.rollout import Hold
 from fleet.records import Records
 from fleet.records.rollouts import RolloutRecords
 from tests.scenarios.drift.injections import INJECTIONS
+from tests.scenarios.drift.scanning import Scans, found, open_town
 from tests.scenarios.drift.spots import Spot
 from tests.scenarios.drift.test_injections import play
-from tests.scenarios.drift.town import Plan, Scans, Town, found, open_town
+from tests.scenarios.drift.town import Plan, Town
 
 WHO = "arn:aws:sts::111122223333:assumed-role/fleet-operator/on-call"
 #: Of a container instance that still holds tasks in these towns, a person decides.

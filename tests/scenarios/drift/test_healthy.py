@@ -8,7 +8,8 @@ from fleet.model.drift import StoreState
 from fleet.model.night import Night
 from fleet.sandbox.hosts.box import Box
 from fleet.sandbox.weather import Weather
-from tests.scenarios.drift.town import HOUR, NIGHT, Plan, Scans, Town, found, open_town
+from tests.scenarios.drift.scanning import Scans, found, open_town
+from tests.scenarios.drift.town import HOUR, NIGHT, Plan, Town
 
 #: How long agents live before each night's scan. A connection holds for 15 minutes before it
 #: counts; twice that and the time between two looks lie within.

@@ -11,8 +11,9 @@ from fleet.decide.reconcile.catalogue import CATALOGUE
 from fleet.model.night import Night
 from tests.scenarios.drift.injecting import Injection
 from tests.scenarios.drift.injections import INJECTIONS
+from tests.scenarios.drift.scanning import Scans, found, open_town
 from tests.scenarios.drift.spots import HALVES, Expected, Spot
-from tests.scenarios.drift.town import Plan, Scans, Town, found, open_town
+from tests.scenarios.drift.town import Plan, Town
 
 TOGETHER = sorted(code for code, how in INJECTIONS.items() if not how.alone and not how.fresh)
 APART = sorted(set(INJECTIONS) - set(TOGETHER))

@@ -6,9 +6,7 @@ does it to AWS, to a host or to what is committed, never to fleet's values.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,25 +15,13 @@ from typing import Any
 
 import pytest
 
-from fleet.aws.calls import Patience
-from fleet.aws.session import AwsAccess
 from fleet.cli.sandbox_spec import sandbox_spec
 from fleet.decide.desired import release_of, service_input
 from fleet.decide.identity import cluster_tags, declared_attributes, host_tags
-from fleet.engine import scan
-from fleet.engine.door import Door
-from fleet.engine.lease import held
-from fleet.engine.planning import Request, make_plan
-from fleet.engine.starting import start
-from fleet.engine.ticking import Crew, rollout_lease, shard_lease, tick
-from fleet.engine.wiring import Wiring
 from fleet.files import load_fleet
 from fleet.files.templates import render_all
 from fleet.model.desired import Release
-from fleet.model.drift import Finding
 from fleet.model.inventory import Fleet
-from fleet.model.night import Night
-from fleet.records import Records, open_records
 from fleet.sandbox.agents import ssm
 from fleet.sandbox.agents.registration import STATE
 from fleet.sandbox.chain import BareHost, Chain
@@ -418,119 +404,6 @@ def probe_answer(host: BareHost, _script: str) -> tuple[int, str, str]:
         lines += [f"c {of}", f"i {digest}|{one.image.partition('@')[0]}@{digest} "]
     lines += ["docker ok", "end"]
     return 0, "".join(f"{line}\n" for line in lines), ""
-
-
-class Scans:
-    """Fleet as it scans a town from this process, night after night.
-
-    It is the clock of the scan as well: who waits lets the town's time pass.
-    """
-
-    def __init__(self, town: Town, records: Records) -> None:
-        self.town = town
-        self.records = records
-        self.access = AwsAccess(self, patience=Patience(attempts=2, first_wait_s=0.1))
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.town.clock.now(), UTC)
-
-    def sleep(self, seconds: float) -> None:
-        """Several who sleep at once sleep side by side, not one after the other."""
-        until = self.town.clock.now() + seconds
-        while (left := until - self.town.clock.now()) > 0:
-            self.town.clock.advance(left)
-
-    def wiring(self) -> Wiring:
-        return Wiring(
-            fleet=self.town.fleet,
-            clock=self,
-            shard=self.access.shard,
-            records=self.records,
-            connect=lambda _host, _accepted: pytest.fail("nobody asked for SSH"),
-            load_pins=lambda: pytest.fail("a scan needs no pins"),
-            pin_machine=lambda _host, _machine: None,
-            listen=lambda _event: None,
-        )
-
-    def scan(self, *, digests: bool = False, deep: bool = False) -> Night:
-        request = scan.ScanRequest(
-            stores=self.town.fleet.stores, selection="", digests=digests, deep=deep, whole=True
-        )
-        return scan.scan(self.wiring(), request)
-
-
-def codes(night: Night) -> list[tuple[str, str, str]]:
-    """What was found: code, store, host."""
-    return sorted((one.code, one.store, one.host) for one in found(night))
-
-
-def found(night: Night) -> list[Finding]:
-    return [told.finding for told in night.findings]
-
-
-@contextmanager
-def scans_of(town: Town, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scans]:
-    """Scans of an open town, with records of their own."""
-    for name, value in town.environment().items():
-        monkeypatch.setenv(name, value)
-    with open_records(None, town.folder / ".fleet") as records:
-        scans = Scans(town, records)
-        town.look, town.roll_out = scans.scan, partial(roll_out, scans)
-        try:
-            yield scans
-        finally:
-            scans.access.close()
-
-
-@contextmanager
-def open_town(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan | None = None
-) -> Iterator[tuple[Town, Scans]]:
-    """A town in which everything is as it should be, and scans of it."""
-    town = Town(folder, plan)
-    try:
-        town.open()
-        with scans_of(town, monkeypatch) as scans:
-            yield town, scans
-    finally:
-        town.close()
-
-
-def roll_out(scans: Scans, workload: str) -> None:
-    """Roll a workload out to every shop, until nothing but the return of dark ones is left."""
-    wiring, caller = scans.wiring(), "arn:aws:sts::111122223333:assumed-role/fleet-operator/on-call"
-    plan = make_plan(wiring, Request(stores=wiring.fleet.stores, workloads=(workload,)))
-    run_id = scans.records.start_run(
-        "rollout", caller_arn=caller, command="fleet rollout", at=scans.now()
-    )
-    rollout = start(wiring, plan, caller=caller, run_id=run_id)
-    with ThreadPoolExecutor(2) as executor:
-        crew = Crew(
-            wiring=wiring,
-            executor=executor,
-            opener=lambda: Door(
-                scans, scans.access.shard, lambda _a, _r: {}, lambda _a, _r, _s: None
-            ),
-            owner="a test",
-            run_id=run_id,
-            caller=caller,
-            tell=lambda _event: None,
-            warn=lambda _text: None,
-        )
-        names = [
-            shard_lease(p.account_id, p.region)
-            for p in {(q.account_id, q.region): q for q in rollout.spec.places.values()}.values()
-        ]
-        for _ in range(200):
-            with (
-                held(scans.records, [rollout_lease(rollout.id)], crew.owner) as own,
-                held(scans.records, names, crew.owner) as shards,
-            ):
-                ticked = tick(crew, rollout.id, own, shards)
-            if ticked.rollout.finished_at is not None or ticked.settled.wake_at is None:
-                return
-            scans.sleep(30)
-    pytest.fail(f"{rollout.id} never ended")
 
 
 def _nobody(*_: object) -> object:
