@@ -162,13 +162,14 @@ def test_a_host_is_registered_and_says_so_afterwards(sandbox: Daemon) -> None:
 
 
 def test_facts_tell_of_an_install_that_runs(sandbox: Daemon) -> None:
-    ask(sandbox, "ecs", "CreateCluster", {"clusterName": "store-042"})
     activation = ask(sandbox, "ssm", "CreateActivation", {"IamRole": "ecsAnywhereRole"})
     told: list[str] = []
 
     def look(name: str) -> None:
         if name == "config":
             told.append(facts(sandbox).installing)
+            # Until now ECS refused to register it, and the install waited for that.
+            ask(sandbox, "ecs", "CreateCluster", {"clusterName": "store-042"})
 
     register(sandbox, activation=activation, on_step=look)
 
