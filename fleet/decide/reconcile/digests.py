@@ -179,5 +179,3 @@ def _orphan(seen: _Tasks, task: TaskState, host: HostCase) -> Finding:
         since=task.started_at,
         data={"task": task.arn, "runs": task.task_definition},
     )
-
-
