@@ -1,6 +1,6 @@
 """What the ledgers say of a host, as evidence, and what to type about its records."""
 
-from fleet.decide.onboarding import REFUSALS
+from fleet.decide.onboarding import DROP_CONTAINERS, REFUSALS
 from fleet.decide.reconcile.case import StoreCase
 from fleet.decide.reconcile.commands import aws_command
 from fleet.decide.spans import moment
@@ -56,6 +56,21 @@ def on_the_box(host: Host, host_class: HostClass) -> str:
     """What to type on a host that ``fleet register`` leaves alone: what it would say itself."""
     _, fix = REFUSALS[host_class]
     return fix.format(store=host.store, host=host.name)
+
+
+def move_here(store: Store, instance: ContainerInstance) -> str:
+    """What to type to bring a host into its store's cluster; ``fleet register`` leaves it alone.
+
+    The order of AWS's own steps (ECS developer guide, moving an external instance); what the old
+    cluster still knows of it is deregistered last.
+    """
+    files = "/etc/ecs/ecs.config /var/lib/ecs/ecs.config"
+    return (
+        "on the host, as root: systemctl stop ecs; "
+        f"sed -i 's/^ECS_CLUSTER=.*/ECS_CLUSTER={store.cluster}/' {files}; {DROP_CONTAINERS}; "
+        "rm -f /var/lib/ecs/data/agent.db; systemctl start ecs; "
+        f"then {drop_instance(store, instance)}"
+    )
 
 
 def drop_instance(store: Store, instance: ContainerInstance) -> str:

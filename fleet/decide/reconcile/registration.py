@@ -14,6 +14,7 @@ from fleet.decide.reconcile.host_words import (
     drop_instance,
     drop_node,
     ecs_says,
+    move_here,
     no_instance,
     no_node,
     on_the_box,
@@ -118,7 +119,7 @@ def _elsewhere(case: StoreCase, host: HostCase, ledgers: Ledgers) -> Finding | N
         ecs_says(case, placed.instance),
         *([ssm_says(case, host.node)] if host.node else []),
         host=host.host.name,
-        fix=register(host.host),
+        fix=move_here(case.store, placed.instance),
         data={"arn": placed.instance.arn, "cluster": placed.instance.cluster},
     )
 
