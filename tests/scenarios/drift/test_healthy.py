@@ -50,6 +50,15 @@ def test_ten_shops_are_well_for_a_week_of_nights(
 
 
 @pytest.mark.long
+def test_a_hundred_and_fifty_shops_are_well_for_six_nights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_town(tmp_path, monkeypatch, Plan(stores=150, regions=2)) as (town, scans):
+        for night in nights(town, scans, 6):
+            well(town, night)
+
+
+@pytest.mark.longest
 def test_a_thousand_shops_are_well_for_thirty_nights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
