@@ -24,7 +24,7 @@ def holds(took: Took, stores: int, **how: bool) -> float:
     return seconds
 
 
-@pytest.mark.long
+@pytest.mark.longest
 def test_a_night_of_ten_thousand_shops_is_as_quick_and_cheap_as_aws_allows() -> None:
     with measured(STORES) as town:
         first = town.fleet(rate=FAST)
