@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from fleet.decide.looked import Looked
 from fleet.decide.nights import NIGHTS, changes_of
-from fleet.engine.lease import held, owner_name
+from fleet.engine.lease import Held, held, owner_name
 from fleet.engine.wiring import Wiring
-from fleet.errors import RecordsError
+from fleet.errors import LeaseLost, RecordsError
 from fleet.model.drift import Finding, HostMemory, Reconciled, Unread, Versions
 from fleet.model.history import RolloutSummary
 from fleet.model.night import FindingChanges, PastFinding, Scan
@@ -36,19 +36,20 @@ HostKey = tuple[str, str]
 
 
 @contextmanager
-def one_at_a_time(wiring: Wiring, notes: list[str]) -> Iterator[None]:
-    """Hold the lease of scans; where the records are away, go on without and say so.
+def one_at_a_time(wiring: Wiring, notes: list[str]) -> Iterator[Held | None]:
+    """Hold the lease of scans; where the records are away, go on without (None) and say so.
 
     Raises:
         Locked: another scan is under way; says whose and since when.
     """
+    own = None
     with ExitStack() as stack:
         try:
             owner = owner_name("fleet drift")
-            stack.enter_context(held(wiring.records, [LEASE], owner, stall_s=LONGEST_S))
+            own = stack.enter_context(held(wiring.records, [LEASE], owner, stall_s=LONGEST_S))
         except RecordsError as error:
             notes.append(f"not held against a second scan at the same time: {error}")
-        yield
+        yield own
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,11 @@ class Remembering:
         failed: whether there was anything that could not.
     """
 
-    def __init__(self, wiring: Wiring, notes: list[str]) -> None:
+    def __init__(self, wiring: Wiring, notes: list[str], own: Held | None = None) -> None:
         self.notes = notes
         self.failed = False
         self._wiring = wiring
+        self._own = own
         self._run = ""
 
     def begin(self, caller: str, command: str, at: datetime) -> str:
@@ -149,12 +151,16 @@ class Remembering:
         ids: Mapping[HostKey, tuple[str, str]],
         versions: Mapping[HostKey, Versions],
     ) -> None:
-        """Write what was found in one transaction; then drop what is older than is kept."""
+        """Write what was found in one transaction; then drop what is older than is kept.
+
+        A process that slept while another scan took over writes nothing: what it read is older.
+        """
         scans = self._wiring.records.scans
         spells, at = reconciled.connections, changes.at
 
         def write() -> bool:
-            scans.write(scan, changes, spells, ids, at, versions=versions)
+            lease = self._own.lease(LEASE) if self._own else None
+            scans.write(scan, changes, spells, ids, at, versions=versions, lease=lease)
             return True
 
         kept = self._try(
@@ -169,7 +175,7 @@ class Remembering:
         """Do it; where the records are away, note what is lost by that ("" for nothing more)."""
         try:
             return work()
-        except RecordsError as error:
+        except (RecordsError, LeaseLost) as error:
             self.failed = True
             if lost:
                 self.notes.append(f"{lost}: {error}")

@@ -21,6 +21,7 @@ from fleet.decide.reconcile.service_case import deadlines
 from fleet.decide.reconcile.table import reconcile
 from fleet.decide.versions import versions_of
 from fleet.decide.wanted import wanted_of
+from fleet.engine.lease import Held
 from fleet.engine.ledgers import check_caller
 from fleet.engine.planning import read_release
 from fleet.engine.probing import probe_hosts
@@ -76,8 +77,8 @@ def scan(wiring: Wiring, request: ScanRequest) -> Night:
         Interrupted: somebody wanted it to end; nothing of it is recorded but that it began.
     """
     notes: list[str] = []
-    with one_at_a_time(wiring, notes):
-        return _Scanning(wiring, request, notes).run()
+    with one_at_a_time(wiring, notes) as own:
+        return _Scanning(wiring, request, notes, own).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,14 @@ class _Read:
 class _Scanning:
     """One scan while it is under way."""
 
-    def __init__(self, wiring: Wiring, request: ScanRequest, notes: list[str]) -> None:
+    def __init__(
+        self, wiring: Wiring, request: ScanRequest, notes: list[str], own: Held | None
+    ) -> None:
         self._counted = _Counted(wiring)
         self._wiring = replace(wiring, shard=self._counted.shard)
         self._request = request
         self._notes = notes
-        self._records = Remembering(wiring, notes)
+        self._records = Remembering(wiring, notes, own)
         self._offset = timedelta(0)
         keys = dict.fromkeys((store.account.name, store.region) for store in request.stores)
         self._keys = tuple(sorted(keys))

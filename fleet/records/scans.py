@@ -8,11 +8,13 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fleet.model.drift import HostMemory, Spell, Versions
+from fleet.model.history import Lease
 from fleet.model.night import FindingChanges, Scan
 from fleet.records import host_memory, pruning
 from fleet.records.database import Database
 from fleet.records.findings import FindingRecords, Rows
 from fleet.records.host_memory import HostKey
+from fleet.records.leases import fence
 from fleet.records.scan_rows import scan_of, scan_row
 from fleet.records.scan_tables import SCANS
 
@@ -39,6 +41,7 @@ class ScanRecords(FindingRecords):
         at: datetime,
         *,
         versions: Mapping[HostKey, Versions] | None = None,
+        lease: Lease | None = None,
     ) -> None:
         """Keep what a scan found, all of it or nothing, whether or not its beginning was kept.
 
@@ -47,12 +50,16 @@ class ScanRecords(FindingRecords):
             ids: likewise, the ``mi-`` id and the ARN of the container instance of those seen.
             at: when findings and ids were seen, by AWS's clock.
             versions: what runs on the hosts that have ids.
+            lease: under which it was scanned; None where leases could not be had.
 
         Raises:
+            LeaseLost: somebody else scans now; nothing was kept.
             TypeError: a finding holds a secret, or something that JSON has no word for.
         """
         row, rows = scan_row(scan), Rows(changes, at)
         with self._database.write() as connection:
+            if lease is not None:
+                fence(connection, lease)
             self._database.take_turns(connection, "scans")
             _keep(connection, row)
             rows.write(connection)

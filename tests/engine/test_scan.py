@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fleet.decide.least_calls import ShardSize, least_calls
+from fleet.decide.nights import night_of
 from fleet.engine import scan as scanning
 from fleet.engine.lease import held
 from fleet.engine.remembering import LEASE
@@ -275,6 +276,28 @@ def test_a_second_scan_at_the_same_time_is_refused_by_name(shops: Shops) -> None
     ):
         look(shops)
     assert shops.asked == []
+
+
+def test_a_scan_that_another_one_has_taken_over_from_records_nothing(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(shops)
+    before = shops.records.scans.open()
+    shops.call("DeregisterTaskDefinition", taskDefinition=shops.old)
+
+    def slept(**parts: Any) -> Night:
+        lease = shops.records.leases.holder(LEASE)
+        assert lease is not None
+        assert shops.records.leases.release(lease)
+        assert shops.records.leases.take(LEASE, "fleet drift on another machine", 60) is not None
+        return night_of(**parts)
+
+    monkeypatch.setattr(scanning, "night_of", slept)
+    night = look(shops)
+    assert ("REVISION_GONE", "store-001") in codes(night)
+    assert not night.recorded
+    assert any("another machine has taken drift over" in note for note in night.notes)
+    assert shops.records.scans.open() == before
 
 
 def without(shops: Shops, tmp_path: Path, *tables: str) -> None:
