@@ -13,8 +13,8 @@ from fleet.decide.budget import DEFAULT_SHARE
 from fleet.decide.rates import GROUPS, RATES
 
 #: Largest batches and pages: DescribeClusters; DescribeTasks and ListTasks; SSM's listings;
-#: DescribeServices.
-CLUSTERS, TASKS, SSM_PAGE, SERVICES = 100, 100, 50, 10
+#: DescribeServices; values of a filter of DescribeInstanceInformation.
+CLUSTERS, TASKS, SSM_PAGE, SERVICES, FILTER_VALUES = 100, 100, 50, 10, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class ShardSize:
         tasks: by store, where ``--digests`` reads them: one number per store whose tasks run.
         doubtful_stores: where the ECS agent of a host is away and SSM does not say why.
         doubtful_hosts: in them.
+        narrow: whether ``stores`` are few of those of the account and region, so that only their
+            nodes are asked for; ``nodes`` are theirs then.
     """
 
     stores: int
@@ -50,6 +52,7 @@ class ShardSize:
     tasks: tuple[int, ...] = ()
     doubtful_stores: int = 0
     doubtful_hosts: int = 0
+    narrow: bool = False
 
 
 def least_calls(size: ShardSize) -> Counter[str]:
@@ -62,6 +65,8 @@ def least_calls(size: ShardSize) -> Counter[str]:
     - ``ssm:DescribeInstanceInformation``: the nodes in pages of 50, once; and the tagged ones
       again, because SSM lists nodes without tags and takes a filter on tags alone. An answer
       without nodes is a page too. Hosts in doubt are asked for again by id, 50 a call.
+    - Of a few stores: the nodes with their tags, 50 a call and 100 stores a call; and
+      ``ssm:ListTagsForResource``, 1 per node, for the fleet's. The tier is left to the night.
     - ``ssm:DescribeActivations``: pages of 50, at least one.
     - ``ssm:GetServiceSetting``: 1, the tier.
     - ``ecs:DescribeContainerInstances``: 1 per store that has any: ECS takes ARNs of one cluster in
@@ -76,7 +81,10 @@ def least_calls(size: ShardSize) -> Counter[str]:
 
     Images in ECR are left out: each costs two calls whatever the size of the fleet.
     """
-    pages = _pages(size.nodes) + _pages(size.tagged) + _batches(size.doubtful_hosts, SSM_PAGE)
+    pages = _pages(size.nodes) + _pages(size.tagged)
+    if size.narrow:
+        pages = max(_pages(size.nodes), _batches(size.stores, FILTER_VALUES))
+    pages += _batches(size.doubtful_hosts, SSM_PAGE)
     described = size.remembered + size.unremembered + size.doubtful_stores
     return +Counter(
         {
@@ -84,7 +92,8 @@ def least_calls(size: ShardSize) -> Counter[str]:
             "ecs:DescribeClusters": _batches(size.stores, CLUSTERS),
             "ssm:DescribeInstanceInformation": pages,
             "ssm:DescribeActivations": _pages(size.activations),
-            "ssm:GetServiceSetting": 1,
+            "ssm:ListTagsForResource": size.nodes if size.narrow else 0,
+            "ssm:GetServiceSetting": int(not size.narrow),
             "ecs:DescribeContainerInstances": described,
             "ecs:ListContainerInstances": size.unremembered,
             "ecs:DescribeServices": sum(_batches(count, SERVICES) for count in size.services),

@@ -5,7 +5,7 @@ raised for it, so that one region's failure hides no other.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from fleet.decide.budget import DEFAULT_SHARE
 from fleet.decide.host_ids import ids_of, online_nodes, with_probes
 from fleet.decide.least_calls import ShardSize, least_calls, least_seconds
 from fleet.decide.looked import Looked, answered, known_to_both, unsettled
+from fleet.decide.narrow import is_narrow, known_nodes
 from fleet.decide.nights import night_of
 from fleet.decide.reconcile.service_case import deadlines
 from fleet.decide.reconcile.table import reconcile
@@ -242,19 +243,20 @@ class _Scanning:
 
     def _least_seconds(self, key: Key, wanted: Mapping[str, Wanted]) -> float:
         """Seconds that AWS's rates ask for to read the stores of an account and region."""
-        mine = [s for s in self._request.stores if (s.account.name, s.region) == key]
-        hosts = sum(len(store.hosts) for store in mine)
+        mine, narrow = _of(key, self._request.stores), self._is_narrow(key)
+        listed = mine if narrow else _of(key, self._wiring.fleet.stores)
+        hosts = sum(len(store.hosts) for store in listed)
         services = tuple(len(wanted[store.id].services) for store in mine)
-        size = ShardSize(len(mine), hosts, hosts, remembered=len(mine), services=services)
+        size = ShardSize(
+            len(mine), hosts, hosts, remembered=len(mine), services=services, narrow=narrow
+        )
         return least_seconds(least_calls(size), self._request.share)
 
     def _question(
         self, key: Key, past: Past, names: Mapping[str, tuple[str, ...]] | None
     ) -> ShardQuestion:
         account, region = key
-        stores = tuple(
-            s for s in self._request.stores if (s.account.name, s.region) == (account, region)
-        )
+        stores = _of(key, self._request.stores)
         return ShardQuestion(
             account,
             region,
@@ -263,7 +265,12 @@ class _Scanning:
             past.memory,
             self._wiring.fleet.drift,
             self._digests,
+            narrow=self._is_narrow(key),
+            known_nodes=known_nodes(stores, past.memory, past.open or ()),
         )
+
+    def _is_narrow(self, key: Key) -> bool:
+        return is_narrow(_of(key, self._request.stores), _of(key, self._wiring.fleet.stores))
 
     def _told(self, under_way: Scan, caller: str, read: _Read) -> Night:
         """What was found, beside what was known; recorded where that can be."""
@@ -333,6 +340,11 @@ class _Scanning:
 
     def _note(self, text: str) -> None:
         self._wiring.listen(Note(self._wiring.clock.now(), text))
+
+
+def _of(key: Key, stores: Iterable[Store]) -> tuple[Store, ...]:
+    """Those of an account and region."""
+    return tuple(store for store in stores if (store.account.name, store.region) == key)
 
 
 class _Counted:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -10,15 +10,15 @@ from typing import TypeVar
 from fleet.aws import observe, sweep
 from fleet.aws.session import Shard
 from fleet.aws.sharing import Shared
-from fleet.decide.identity import TAG_FLEET
 from fleet.decide.second_look import Doubt, doubts, seen_again, vouched, with_lost
 from fleet.engine.asking import Asker
+from fleet.engine.scan_nodes import NodeReader
 from fleet.engine.wiring import Wiring
 from fleet.errors import AwsError, Interrupted
 from fleet.model.drift import Connection, HostMemory, ShardSeen, StoreSeen
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.inventory import Lifecycle, Store
-from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, NodeTier, NotRead
+from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, NotRead
 from fleet.model.observed import Reading as Read
 from fleet.model.progress import Note
 from fleet.model.services import TaskState
@@ -43,6 +43,8 @@ class ShardQuestion:
         names: services that each should run, by store id; None when that is not known.
         memory: by (store, host).
         digests: whether the tasks that run are read everywhere.
+        narrow: whether only the nodes of these stores are asked for.
+        known_nodes: ids of those that the records know of them.
     """
 
     account: str
@@ -52,6 +54,8 @@ class ShardQuestion:
     memory: Mapping[tuple[str, str], HostMemory]
     settings: DriftSettings
     digests: bool = False
+    narrow: bool = False
+    known_nodes: frozenset[str] = frozenset()
 
 
 def read_shard(wiring: Wiring, question: ShardQuestion, shared: Shared) -> ShardSeen:
@@ -94,18 +98,20 @@ class _Reader:
     def read(self, pool: ThreadPoolExecutor) -> ShardSeen:
         """The whole of it."""
         shard, fleet = self._shard, self._wiring.fleet.name
-        all_nodes = pool.submit(self._ask, "nodes", "ssm", lambda: sweep.nodes(shard, self._shared))
-        tagged = pool.submit(
-            self._ask, "nodes", "ssm", lambda: sweep.tagged(shard, TAG_FLEET, fleet)
-        )
+        reader = NodeReader(shard, fleet, self._ask, self._shared, pool)
+        listed = None if self._question.narrow else reader.start()
         activations = pool.submit(self._ask, "activations", "ssm", lambda: sweep.activations(shard))
-        tier = pool.submit(self._ask, "tier", "ssm", lambda: sweep.tier(shard))
         names = [store.cluster for store in self._question.stores]
         clusters = self._ask("clusters", "ecs", lambda: _clusters(shard, names))
         self._side_by_side(
             pool, self._question.stores, lambda store: self._read_store(store, clusters)
         )
-        nodes = all_nodes.result()
+        if listed is None:
+            question = self._question
+            seen = reader.of_stores(question.stores, self._stores, question.known_nodes)
+        else:
+            seen = listed()
+        nodes = seen.nodes
         if not isinstance(nodes, NotRead):
             nodes = self._look_again(pool, nodes)
         return ShardSeen(
@@ -113,9 +119,9 @@ class _Reader:
             region=self._question.region,
             clusters=clusters,
             nodes=nodes,
-            tagged=tagged.result(),
+            tagged=seen.tagged,
             activations=activations.result(),
-            tier=_tier(tier, nodes),
+            tier=seen.tier,
             stores={store.id: self._stores[store.id] for store in self._question.stores},
         )
 
@@ -306,16 +312,3 @@ def _taken(rest: Iterator[T], lock: threading.Lock) -> Iterator[T]:
             except StopIteration:
                 return
         yield thing
-
-
-def _tier(
-    reading: "Future[Read[str] | NotRead]", nodes: Read[tuple[ManagedInstance, ...]] | NotRead
-) -> Read[NodeTier] | NotRead:
-    """The room for nodes, from the tier's name and the nodes that were read anyway."""
-    tier = reading.result()
-    if isinstance(tier, NotRead):
-        return tier
-    if isinstance(nodes, NotRead):
-        return nodes
-    limit = observe.STANDARD_TIER_NODES if tier.value == "standard" else None
-    return Read(NodeTier(tier.value, len(nodes.value), limit), min(tier.at, nodes.at))

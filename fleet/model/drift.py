@@ -218,9 +218,11 @@ class ShardSeen:
     Attributes:
         account: name in the inventory.
         clusters: by name, INACTIVE ones among them.
-        nodes: every managed instance of the account and region, ours or not.
-        tagged: ids of those that carry the tag ``fleet`` with the fleet's name.
+        nodes: every managed instance of the account and region, ours or not; where a few stores
+            are looked at, those that concern them.
+        tagged: ids of those that carry the tag ``fleet:fleet`` with the fleet's name.
         activations: all that AWS lists.
+        tier: None where not every node was counted.
         stores: by id, those in the scan's scope.
     """
 
@@ -230,7 +232,7 @@ class ShardSeen:
     nodes: Reading[tuple[ManagedInstance, ...]] | NotRead
     tagged: Reading[frozenset[str]] | NotRead
     activations: Reading[tuple[Activation, ...]] | NotRead
-    tier: Reading[NodeTier] | NotRead
+    tier: Reading[NodeTier] | NotRead | None
     stores: Mapping[str, StoreSeen]
 
 

@@ -111,6 +111,8 @@ CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, 
     ),
     sweep.nodes: (lambda s: sweep.nodes(s, Shared()), [INFORMATION]),
     sweep.tagged: (lambda s: sweep.tagged(s, "a", "b"), [INFORMATION]),
+    sweep.tagged_nodes: (lambda s: sweep.tagged_nodes(s, "a", ["b"]), [INFORMATION]),
+    sweep.tagged_among: (lambda s: sweep.tagged_among(s, "a", "b", [NODE]), [{"TagList": []}]),
     sweep.activations: (sweep.activations, [{"ActivationList": []}]),
     sweep.tier: (sweep.tier, [{"ServiceSetting": {"SettingValue": "standard"}}]),
     sweep.instances: (
@@ -397,7 +399,9 @@ def test_status_may_do_what_its_part_of_the_engine_calls_and_no_more() -> None:
 
 
 def test_drift_may_do_what_its_part_of_the_engine_calls_and_ask_for_images() -> None:
-    ours = called_in("scan.py", "scan_shard.py", "scan_revisions.py", "revisions.py")
+    ours = called_in(
+        "scan.py", "scan_shard.py", "scan_nodes.py", "scan_revisions.py", "revisions.py"
+    )
     assert names_of("drift") == ours | {"observe.caller", "images.image_fact"}
 
 

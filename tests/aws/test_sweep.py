@@ -59,6 +59,30 @@ def test_tagged_nodes_are_told_by_id_a_call_per_fifty(asked: Shard, rig: Rig) ->
     assert calls(asked) == {"DescribeInstanceInformation": 2}
 
 
+def test_nodes_of_some_stores_are_found_by_their_tags_in_one_call(asked: Shard, rig: Rig) -> None:
+    def node(store: str) -> str:
+        return str(rig.node(Tags=[{"Key": "fleet:store", "Value": store}]).node)
+
+    ours = {node("store-001"), node("store-002")}
+    node("store-003")
+    rig.node()
+    told = sweep.tagged_nodes(asked, "fleet:store", ["store-001", "store-002"])
+    assert {one.id for one in told.value} == ours
+    assert calls(asked) == {"DescribeInstanceInformation": 1}
+
+
+def test_more_stores_than_a_filter_takes_are_several_calls(asked: Shard, rig: Rig) -> None:
+    assert sweep.tagged_nodes(asked, "fleet:store", [f"s{n}" for n in range(101)]).value == ()
+    assert calls(asked) == {"DescribeInstanceInformation": 2}
+
+
+def test_which_of_some_nodes_are_tagged_is_a_call_each(asked: Shard, rig: Rig) -> None:
+    ours, theirs, gone = rig.node(Tags=[TAG]).node, rig.node().node, "mi-0123456789abcdef0"
+    told = sweep.tagged_among(asked, "fleet:fleet", "emea", [ours, theirs, gone])
+    assert told.value == {ours}
+    assert calls(asked) == {"ListTagsForResource": 3}
+
+
 def test_all_activations_are_read_without_naming_one(shard: Shard, rig: Rig) -> None:
     made = {rig.activation(DefaultInstanceName=f"host-{n}")["ActivationId"] for n in range(51)}
     assert {one.id for one in sweep.activations(shard).value} == made

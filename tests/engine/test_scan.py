@@ -229,6 +229,31 @@ def test_findings_of_stores_that_were_not_asked_for_stay(shops: Shops) -> None:
     assert len(shops.records.scans.open()) == len(UNMARKED)
 
 
+NARROW = {"stores": 1, "nodes": 1, "remembered": 1, "services": (1,), "narrow": True}
+
+
+def test_of_one_store_among_many_only_its_nodes_are_asked_for(shops: Shops) -> None:
+    whole = look(shops)
+    night = look(shops, "store-001")
+    # These nodes carry no tags, so that the one which is remembered is asked for by its id.
+    assert night.scan.calls == least_calls(size(**NARROW)).total() + 1
+    assert night.scan.states == {"store-001": whole.scan.states["store-001"]}
+    assert codes(night) == {one for one in codes(whole) if one[1] == "store-001"}
+
+
+def test_a_host_whose_node_is_not_found_so_is_looked_for_among_all(shops: Shops) -> None:
+    look(shops)
+    spec = shops.chain.hosts["store-001/cam-1"].spec
+    told = shops.chain.call(spec, "ssm", "DescribeInstanceInformation")
+    (node,) = [n["InstanceId"] for n in told["InstanceInformationList"] if n["Name"] == spec.id]
+    shops.chain.call(spec, "ssm", "DeregisterManagedInstance", InstanceId=node)
+    night = look(shops, "store-001")
+    assert ("HOST_NOT_IN_SSM", "store-001") in codes(night)
+    narrow, wide = least_calls(size(**NARROW)), least_calls(size(stores=1, nodes=2, tagged=2))
+    listed = wide["ssm:DescribeInstanceInformation"] + wide["ssm:GetServiceSetting"]
+    assert night.scan.calls >= narrow.total() - narrow["ssm:ListTagsForResource"] + listed
+
+
 def test_without_a_release_everything_else_is_looked_at(
     shops: Shops, monkeypatch: pytest.MonkeyPatch
 ) -> None:

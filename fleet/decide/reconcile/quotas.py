@@ -14,7 +14,7 @@ def of_shard(case: ShardCase) -> list[Finding]:
 
 def _tier(case: ShardCase) -> list[Finding]:
     seen = case.shard.tier
-    if isinstance(seen, NotRead) or not seen.value.limit:
+    if seen is None or isinstance(seen, NotRead) or not seen.value.limit:
         return []
     tier, limit = seen.value, seen.value.limit
     if tier.nodes < case.background.settings.tier_share * limit:
