@@ -80,6 +80,16 @@ class Case:
 #: and keep their ports from the new tasks.
 DROP_CONTAINERS = "docker ps -aq --filter label=com.amazonaws.ecs.task-arn | xargs -r docker rm -f"
 
+
+def stopping(box: str) -> str:
+    """Where that is to be typed, and what it costs.
+
+    Args:
+        box: as ``the host``.
+    """
+    return f"on {box}, as root, in the store's window, since it stops all its containers: "
+
+
 #: What to say to the classes that register does not touch.
 REFUSALS: Mapping[HostClass, tuple[str, str]] = {
     HostClass.ASLEEP: (
@@ -89,12 +99,12 @@ REFUSALS: Mapping[HostClass, tuple[str, str]] = {
     ),
     HostClass.ECS_GHOST: (
         "its container instance is gone; the agent will not register anew by itself",
-        f"on the host, as root: systemctl stop ecs; {DROP_CONTAINERS}; "
+        f"{stopping('the host')}systemctl stop ecs; {DROP_CONTAINERS}; "
         "rm -f /var/lib/ecs/data/agent.db; systemctl start ecs",
     ),
     HostClass.NODE_GHOST: (
         "its node was deregistered in SSM; its vault must be cleared first",
-        "on the host, as root: amazon-ssm-agent -register -clear; systemctl stop ecs; "
+        f"{stopping('the host')}amazon-ssm-agent -register -clear; systemctl stop ecs; "
         f"{DROP_CONTAINERS}; "
         "rm -f /var/lib/ecs/data/agent.db; then `fleet register {store} --host {host}`",
     ),

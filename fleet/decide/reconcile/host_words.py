@@ -1,6 +1,6 @@
 """What the ledgers say of a host, as evidence, and what to type about its records."""
 
-from fleet.decide.onboarding import DROP_CONTAINERS, REFUSALS
+from fleet.decide.onboarding import DROP_CONTAINERS, REFUSALS, stopping
 from fleet.decide.reconcile.case import StoreCase
 from fleet.decide.reconcile.commands import aws_command
 from fleet.decide.spans import moment
@@ -66,7 +66,7 @@ def move_here(store: Store, instance: ContainerInstance) -> str:
     """
     files = "/etc/ecs/ecs.config /var/lib/ecs/ecs.config"
     return (
-        "on the host, as root: systemctl stop ecs; "
+        f"{stopping('the host')}systemctl stop ecs; "
         f"sed -i 's/^ECS_CLUSTER=.*/ECS_CLUSTER={store.cluster}/' {files}; {DROP_CONTAINERS}; "
         "rm -f /var/lib/ecs/data/agent.db; systemctl start ecs; "
         f"then {drop_instance(store, instance)}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fleet.decide.identity import activation_name
+from fleet.decide.onboarding import DROP_CONTAINERS, stopping
 from fleet.decide.reconcile import host_codes as codes
 from fleet.decide.reconcile.case import HostCase, StoreCase
 from fleet.decide.reconcile.host_words import (
@@ -239,7 +240,8 @@ def _same_machine(cases: Mapping[str, StoreCase], id_: str, same: list[HostCase]
 def _unclone(host_id: str) -> str:
     store, _, name = host_id.partition("/")
     return (
-        f"on the copy ({host_id}): systemctl stop ecs amazon-ssm-agent; rm /etc/machine-id "
-        "/var/lib/ecs/data/agent.db; systemd-machine-id-setup; amazon-ssm-agent -register -clear; "
+        f"{stopping(f'the copy ({host_id})')}systemctl stop ecs amazon-ssm-agent; "
+        f"{DROP_CONTAINERS}; rm -f /etc/machine-id /var/lib/ecs/data/agent.db; "
+        "systemd-machine-id-setup; amazon-ssm-agent -register -clear; "
         f"then fleet register {store} --host {name}"
     )
