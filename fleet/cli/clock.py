@@ -23,6 +23,8 @@ from fleet.model.clock import Clock, SystemClock
 VARIABLE = "FLEET_CLOCK"
 #: Real seconds for which an answer is good; a clock that is advanced by hand is asked every time.
 SYNC_EVERY_S = 2.0
+#: Real seconds for which a running clock that answers late is worked out from its last answer.
+PATIENCE_S = 60.0
 #: Real seconds to wait for an answer, and for one that may be held back for 25 s.
 ANSWER_TIMEOUT_S = 5.0
 POLL_TIMEOUT_S = 35.0
@@ -65,6 +67,7 @@ class RemoteClock:
         )
         self._lock = threading.Lock()
         self._latest = -math.inf
+        self._asking = False
         self._set(self._ask(None))
 
     def now(self) -> datetime:
@@ -85,14 +88,35 @@ class RemoteClock:
     def _now(self) -> float:
         with self._lock:
             age = time.monotonic() - self._asked_at
-            if self._rate == 0 or age > SYNC_EVERY_S:
-                began = time.monotonic()
-                self._set(self._ask(None))
-                # It was true about half-way between question and answer.
-                self._asked_at = (began + self._asked_at) / 2
-                age = time.monotonic() - self._asked_at
-            self._latest = max(self._latest, self._then + age * self._rate)
-            return self._latest
+            # One thread asks; to the others the last answer is good enough meanwhile.
+            good_s = PATIENCE_S if self._asking else SYNC_EVERY_S
+            if self._rate and age <= good_s:
+                return self._worked_out()
+            self._asking = True
+        try:
+            return self._asked()
+        finally:
+            self._asking = False
+
+    def _asked(self) -> float:
+        began = time.monotonic()
+        try:
+            answer = self._ask(None)
+        except _Late:
+            with self._lock:
+                if not self._rate or time.monotonic() - self._asked_at > PATIENCE_S:
+                    raise
+                return self._worked_out()
+        with self._lock:
+            self._set(answer)
+            # It was true about half-way between question and answer.
+            self._asked_at = (began + self._asked_at) / 2
+            return self._worked_out()
+
+    def _worked_out(self) -> float:
+        age = time.monotonic() - self._asked_at
+        self._latest = max(self._latest, self._then + age * self._rate)
+        return self._latest
 
     def _poll(self, until: float) -> None:
         answer = self._ask(until)
@@ -116,17 +140,24 @@ class RemoteClock:
         except urllib.error.HTTPError as error:
             error.close()
             self._give_up(f"it answered HTTP {error.code}")
+        except TimeoutError:
+            self._give_up("timed out", _Late)
         except urllib.error.URLError as error:
-            self._give_up(str(error.reason))
+            late = isinstance(error.reason, TimeoutError)
+            self._give_up(str(error.reason), _Late if late else SandboxError)
         except (OSError, HTTPException) as error:
             self._give_up(str(error) or type(error).__name__)
         except (ValueError, TypeError, KeyError):
             self._give_up('it did not answer with {"now": ..., "rate": ...}')
 
-    def _give_up(self, why: str) -> NoReturn:
-        raise SandboxError(
+    def _give_up(self, why: str, kind: type[SandboxError] = SandboxError) -> NoReturn:
+        raise kind(
             f"the clock at {self._url} ({VARIABLE}) cannot be read: {why}", hint=HINT
         ) from None
+
+
+class _Late(SandboxError):
+    """It is there, and has not answered in time: a busy machine, or one that hangs."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -93,6 +93,7 @@ class _Reader:
         self._asker = Asker()
         self._stores: dict[str, StoreSeen] = {}
         self._looked_at: dict[str, datetime] = {}
+        self._counting = threading.Lock()
         self._per_line = max(STORES_PER_LINE, len(question.stores) // 10)
 
     def read(self, pool: ThreadPoolExecutor) -> ShardSeen:
@@ -126,12 +127,15 @@ class _Reader:
         )
 
     def _read_store(self, store: Store, clusters: Clusters) -> None:
-        self._stores[store.id] = self._seen(store, clusters)
+        seen = self._seen(store, clusters)
         # By the clock that is slept by, which need not be AWS's.
         self._looked_at[store.id] = self._wiring.clock.now()
-        if len(self._stores) % self._per_line == 0:
+        with self._counting:
+            self._stores[store.id] = seen
+            count = len(self._stores)
+        if count % self._per_line == 0:
             where = f"{self._question.account} {self._question.region}"
-            self._note(f"{where}: read {len(self._stores)} of {len(self._question.stores)} stores")
+            self._note(f"{where}: read {count} of {len(self._question.stores)} stores")
 
     def _seen(self, store: Store, clusters: Clusters) -> StoreSeen:
         if isinstance(clusters, NotRead):

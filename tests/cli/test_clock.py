@@ -257,6 +257,46 @@ def test_a_clock_that_hangs_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) ->
             RemoteClock(url)
 
 
+def test_a_running_clock_that_answers_late_is_worked_out_for_a_minute(
+    fake: FakeClock, real_seconds: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.rate = 20.0
+    clock = RemoteClock(fake.url)
+
+    def late(*_: Any, **__: Any) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(clock._opener, "open", late)
+    real_seconds.append(59.0)
+    assert clock.now().timestamp() == NOON + 59 * 20
+    real_seconds.append(2.0)
+    with pytest.raises(SandboxError, match="timed out"):
+        clock.now()
+
+
+def test_nobody_waits_for_an_answer_that_another_thread_waits_for(
+    fake: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SYNC_EVERY_S", 0.0)
+    fake.rate = 1.0
+    clock = RemoteClock(fake.url)
+    held, answer = threading.Event(), threading.Event()
+
+    def slow(handler: Any) -> None:
+        held.set()
+        answer.wait(10)
+        fake.answer = None
+        handler.do_GET()
+
+    fake.answer = slow
+    asking = threading.Thread(target=clock.now)
+    asking.start()
+    assert held.wait(10)
+    assert clock.now().timestamp() >= NOON
+    answer.set()
+    asking.join(10)
+
+
 def test_many_threads_see_time_go_forwards_only(fake: FakeClock) -> None:
     clock = RemoteClock(fake.url)
     ordered: list[bool] = []

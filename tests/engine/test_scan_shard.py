@@ -12,6 +12,7 @@ import pytest
 
 from fleet.aws import sweep
 from fleet.aws.sharing import Shared
+from fleet.engine import scan_shard
 from fleet.engine.asking import IN_A_ROW
 from fleet.engine.scan_shard import ShardQuestion, read_shard, unread_shard
 from fleet.errors import Interrupted
@@ -281,6 +282,27 @@ class _Sleeper:
     def __init__(self, shops: Shops, sleep: Callable[[float], None]) -> None:
         self.now = shops.now
         self.sleep = sleep
+
+
+def test_progress_counts_every_store_once_however_many_end_together(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(len(STORES))
+    told: list[Any] = []
+    read_one = scan_shard._Reader._seen
+
+    def seen(reader: Any, *what: Any) -> Any:
+        found = read_one(reader, *what)
+        together.wait(10)
+        return found
+
+    monkeypatch.setattr(scan_shard._Reader, "_seen", seen)
+    monkeypatch.setattr(scan_shard, "STORES_PER_LINE", 1)
+    wiring = replace(shops.wiring, listen=told.append, workers=len(STORES))
+    read_shard(wiring, question(shops), Shared())
+    assert sorted(note.text.rpartition(": ")[2] for note in told) == [
+        f"read {n} of 3 stores" for n in (1, 2, 3)
+    ]
 
 
 def test_a_region_of_which_nothing_can_be_read_says_so_of_every_part(shops: Shops) -> None:
