@@ -50,6 +50,7 @@ GET_ROLE = Action("iam", "GetRole", answers="Role")
 GET_OBJECT = Action("s3", "GetObject")
 
 DESCRIBE_CLUSTERS = Action("ecs", "DescribeClusters", answers="clusters")
+LIST_CLUSTERS = Action("ecs", "ListClusters", answers="clusterArns")
 LIST_CONTAINER_INSTANCES = Action("ecs", "ListContainerInstances", answers="containerInstanceArns")
 DESCRIBE_CONTAINER_INSTANCES = Action(
     "ecs", "DescribeContainerInstances", answers="containerInstances"

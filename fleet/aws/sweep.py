@@ -14,6 +14,7 @@ from fleet.aws.actions import (
     DESCRIBE_ACTIVATIONS,
     DESCRIBE_INSTANCE_INFORMATION,
     GET_SERVICE_SETTING,
+    LIST_CLUSTERS,
 )
 from fleet.aws.observe import (
     BATCH,
@@ -100,6 +101,15 @@ def tier(shard: Shard) -> Reading[str]:
     """``standard`` or ``advanced``; one call."""
     reply = shard.call(GET_SERVICE_SETTING, SettingId=TIER_SETTING)
     return Reading(tier_of(reply.body), reply.at)
+
+
+def cluster_count(shard: Shard) -> Reading[int]:
+    """How many ACTIVE clusters the account and region has, whosever they are; a call per 100."""
+    count, times = 0, []
+    for reply in pages(shard, LIST_CLUSTERS, maxResults=BATCH):
+        times.append(reply.at)
+        count += len(items(reply, "clusterArns", LIST_CLUSTERS))
+    return Reading(count, oldest(times, shard))
 
 
 def instances(

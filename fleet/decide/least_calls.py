@@ -35,6 +35,7 @@ class ShardSize:
         tasks: by store, where ``--digests`` reads them: one number per store whose tasks run.
         doubtful_stores: where the ECS agent of a host is away and SSM does not say why.
         doubtful_hosts: in them.
+        counted_clusters: of the account and region, where there are so many that they are counted.
         narrow: whether ``stores`` are few of those of the account and region, so that only their
             nodes are asked for; ``nodes`` are theirs then.
     """
@@ -52,6 +53,7 @@ class ShardSize:
     tasks: tuple[int, ...] = ()
     doubtful_stores: int = 0
     doubtful_hosts: int = 0
+    counted_clusters: int = 0
     narrow: bool = False
 
 
@@ -62,6 +64,7 @@ def least_calls(size: ShardSize) -> Counter[str]:
 
     - ``sts:GetCallerIdentity``: 1. Whoever reads the wrong account must know before the first line.
     - ``ecs:DescribeClusters``: a call per 100 stores, whose counts then say what need not be asked.
+    - ``ecs:ListClusters``: a call per 100, where this fleet's own take half the quota.
     - ``ssm:DescribeInstanceInformation``: the nodes in pages of 50, once; and the tagged ones
       again, because SSM lists nodes without tags and takes a filter on tags alone. An answer
       without nodes is a page too. Hosts in doubt are asked for again by id, 50 a call.
@@ -90,6 +93,7 @@ def least_calls(size: ShardSize) -> Counter[str]:
         {
             "sts:GetCallerIdentity": 1,
             "ecs:DescribeClusters": _batches(size.stores, CLUSTERS),
+            "ecs:ListClusters": _batches(size.counted_clusters, CLUSTERS),
             "ssm:DescribeInstanceInformation": pages,
             "ssm:DescribeActivations": _pages(size.activations),
             "ssm:ListTagsForResource": size.nodes if size.narrow else 0,

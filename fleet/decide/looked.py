@@ -49,6 +49,16 @@ OF_CONNECTED = (
 )
 #: Told of hosts that are connected now, by how they were before: one that is away is no steadier.
 OF_PAST = frozenset({host_codes.UNSTEADY.code})
+#: Told of the rollout instead where one that holds the service stands still.
+OF_RELEASES = frozenset(
+    entry.code
+    for entry in (
+        codes.RELEASE_PENDING,
+        codes.SERVICE_MISSING,
+        codes.SERVICE_SETTINGS,
+        codes.SERVICE_COUNT,
+    )
+)
 #: Of tasks by their ids, which do not name the service that a rollout may be at work on.
 BY_TASK = frozenset({codes.TASK_ORPHAN.code, codes.TASK_STUCK_STOPPING.code})
 #: Of how hosts are connected, of which nothing is said while it has not held.
@@ -113,7 +123,11 @@ class Looked:
     def _is_in_work(self, finding: Finding) -> bool:
         """Whether it may be about what a rollout is at work on, which is told by nobody."""
         wanted = self.wanted.get(finding.store)
-        if wanted is None or not wanted.rolling:
+        if wanted is None:
+            return False
+        if finding.code in OF_RELEASES and finding.subject in wanted.stalled:
+            return True
+        if not wanted.rolling:
             return False
         if finding.code in BY_TASK:
             return True

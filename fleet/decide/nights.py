@@ -236,6 +236,12 @@ def _order(finding: Finding, change: Change) -> tuple[object, ...]:
     return not first, -finding.severity.rank, *place, finding.account, finding.region
 
 
+def told_at(scans: Sequence[Scan]) -> datetime | None:
+    """When the latest scan of the whole fleet began that came to its end; None without one."""
+    begun = [scan.started_at for scan in scans if not scan.selection and scan.finished_at]
+    return max(begun, default=None)
+
+
 def _nights(scans: Sequence[Scan], last: Scan) -> tuple[Scan, ...]:
     """The last scan of the whole fleet of every day (UTC), and this one for its own day."""
     of_day = {}

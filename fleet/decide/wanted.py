@@ -1,6 +1,6 @@
 """What each store should be: the committed release, what rollouts owe it, and who is at it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from fleet.model.desired import DesiredService, Release
@@ -16,6 +16,8 @@ def wanted_of(
     owed: Iterable[tuple[str, Change]],
     holds: Iterable[Hold],
     now: datetime,
+    *,
+    idle: Collection[str] = frozenset(),
 ) -> dict[str, Wanted]:
     """By store id, of these stores.
 
@@ -23,6 +25,7 @@ def wanted_of(
         release: without it nothing is known of services; what is owed still is.
         owed: rollout ids and changes as the records say them, oldest first; the latest counts.
         holds: stores and workloads that active rollouts have to themselves.
+        idle: ids of those of them that stand still.
         now: since when what has no time of its own is owed, as a rollout rebuilt from AWS's tags.
     """
     services: dict[str, list[DesiredService]] = {}
@@ -35,16 +38,18 @@ def wanted_of(
     for rollout, change in owed:
         debts.setdefault(change.store, {})[change.service] = _owed(rollout, change, now)
     held = {(hold.store, hold.workload): hold.rollout for hold in holds}
+
+    def held_of(store: Store) -> dict[str, str]:
+        keys = ((name, (store.id, workload)) for name, workload in workloads.items())
+        return {name: held[key] for name, key in keys if key in held}
+
     return {
         store.id: Wanted(
             store,
             tuple(services.get(store.id, ())),
             owed=debts.get(store.id, {}),
-            rolling={
-                name: held[store.id, workload]
-                for name, workload in workloads.items()
-                if (store.id, workload) in held
-            },
+            rolling={name: by for name, by in held_of(store).items() if by not in idle},
+            stalled={name: by for name, by in held_of(store).items() if by in idle},
         )
         for store in stores
     }

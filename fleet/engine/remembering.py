@@ -17,7 +17,7 @@ from fleet.engine.lease import Held, held, owner_name
 from fleet.engine.wiring import Wiring
 from fleet.errors import LeaseLost, RecordsError
 from fleet.model.drift import Finding, HostMemory, Reconciled, Unread, Versions
-from fleet.model.history import RolloutSummary
+from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.night import FindingChanges, PastFinding, Scan
 from fleet.model.rollout import Change, Hold
 
@@ -65,6 +65,7 @@ class Past:
         rollouts: the latest ones, newest first.
         owed: rollout ids and what they are owed.
         holds: what active rollouts have to themselves.
+        active: those rollouts.
     """
 
     memory: Mapping[HostKey, HostMemory] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class Past:
     rollouts: tuple[RolloutSummary, ...] = ()
     owed: tuple[tuple[str, Change], ...] = ()
     holds: tuple[Hold, ...] = ()
+    active: tuple[ActiveRollout, ...] = ()
 
 
 class Remembering:
@@ -141,6 +143,7 @@ class Remembering:
             rollouts=self._try("", lambda: records.rollouts.history(ROLLOUTS)) or (),
             owed=owed or (),
             holds=holds or (),
+            active=self._try("", records.rollouts.under_way) or (),
         )
 
     def keep(

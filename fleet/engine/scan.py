@@ -14,10 +14,11 @@ from fleet.aws.session import Shard
 from fleet.aws.sharing import Shared
 from fleet.decide.budget import DEFAULT_SHARE
 from fleet.decide.host_ids import ids_of, online_nodes, with_probes
+from fleet.decide.idle import idle
 from fleet.decide.least_calls import ShardSize, least_calls, least_seconds
 from fleet.decide.looked import Looked, answered, known_to_both, unsettled
 from fleet.decide.narrow import is_narrow, known_nodes
-from fleet.decide.nights import night_of
+from fleet.decide.nights import night_of, told_at
 from fleet.decide.reconcile.service_case import deadlines
 from fleet.decide.reconcile.table import reconcile
 from fleet.decide.versions import versions_of
@@ -168,7 +169,9 @@ class _Scanning:
         request, fleet = self._request, self._wiring.fleet
         release = self._release()
         past = self._records.past([s.id for s in request.stores], whole=request.whole, at=now)
-        wanted = wanted_of(request.stores, release, past.owed, past.holds, now)
+        stalled = idle(past.active, now, fleet.drift.rollout_idle_s)
+        ids = {one.rollout for one in stalled}
+        wanted = wanted_of(request.stores, release, past.owed, past.holds, now, idle=ids)
         shards = self._shards(callers, past, wanted, release)
         revisions = read_revisions(self._wiring, release, shards, self._notes)
         if request.deep:
@@ -185,6 +188,8 @@ class _Scanning:
             deadlines=deadlines(fleet),
             digests=self._digests,
             deep=request.deep,
+            told_at=self._told_at(past),
+            idle=stalled if request.whole else (),
         )
         return _Read(now, past, wanted, shards, background, revisions)
 
@@ -267,7 +272,11 @@ class _Scanning:
             self._digests,
             narrow=self._is_narrow(key),
             known_nodes=known_nodes(stores, past.memory, past.open or ()),
+            told_at=self._told_at(past),
         )
+
+    def _told_at(self, past: Past) -> datetime | None:
+        return told_at(past.scans) if self._request.whole else None
 
     def _is_narrow(self, key: Key) -> bool:
         return is_narrow(_of(key, self._request.stores), _of(key, self._wiring.fleet.stores))

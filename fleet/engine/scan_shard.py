@@ -10,12 +10,14 @@ from typing import TypeVar
 from fleet.aws import observe, sweep
 from fleet.aws.session import Shard
 from fleet.aws.sharing import Shared
+from fleet.decide.reconcile.quotas import counts_clusters
+from fleet.decide.reconcile.returns import outage
 from fleet.decide.second_look import Doubt, doubts, seen_again, vouched, with_lost
 from fleet.engine.asking import Asker
 from fleet.engine.scan_nodes import NodeReader
 from fleet.engine.wiring import Wiring
 from fleet.errors import AwsError, Interrupted
-from fleet.model.drift import Connection, HostMemory, ShardSeen, StoreSeen
+from fleet.model.drift import HostMemory, ShardSeen, StoreSeen
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, NotRead
@@ -45,6 +47,7 @@ class ShardQuestion:
         digests: whether the tasks that run are read everywhere.
         narrow: whether only the nodes of these stores are asked for.
         known_nodes: ids of those that the records know of them.
+        told_at: as in ``Background``.
     """
 
     account: str
@@ -56,6 +59,7 @@ class ShardQuestion:
     digests: bool = False
     narrow: bool = False
     known_nodes: frozenset[str] = frozenset()
+    told_at: datetime | None = None
 
 
 def read_shard(wiring: Wiring, question: ShardQuestion, shared: Shared) -> ShardSeen:
@@ -104,6 +108,7 @@ class _Reader:
         activations = pool.submit(self._ask, "activations", "ssm", lambda: sweep.activations(shard))
         names = [store.cluster for store in self._question.stores]
         clusters = self._ask("clusters", "ecs", lambda: _clusters(shard, names))
+        count = self._cluster_count(clusters)
         self._side_by_side(
             pool, self._question.stores, lambda store: self._read_store(store, clusters)
         )
@@ -124,7 +129,15 @@ class _Reader:
             activations=activations.result(),
             tier=seen.tier,
             stores={store.id: self._stores[store.id] for store in self._question.stores},
+            cluster_count=count,
         )
+
+    def _cluster_count(self, clusters: Clusters) -> Read[int] | NotRead | None:
+        """How many there are, others' too, where that comes near the quota."""
+        settings = self._question.settings
+        if isinstance(clusters, NotRead) or not counts_clusters(len(clusters.value), settings):
+            return None
+        return self._ask("number of clusters", "ecs", lambda: sweep.cluster_count(self._shard))
 
     def _read_store(self, store: Store, clusters: Clusters) -> None:
         seen = self._seen(store, clusters)
@@ -200,15 +213,12 @@ class _Reader:
         )
 
     def _is_back(self, store: Store, seen: StoreSeen) -> bool:
-        """Whether all of it was dark when it was last seen, and some of it is connected now."""
+        """Whether all of it was dark when it was last told of, and some of it is connected now."""
         if isinstance(seen.instances, NotRead):
             return False
-        spells = [
-            memory.spells[-1].connection
-            for host in store.hosts
-            if (memory := self._question.memory.get((store.id, host.name))) and memory.spells
-        ]
-        was_dark = bool(spells) and all(spell is Connection.DARK for spell in spells)
+        known = (self._question.memory.get((store.id, host.name)) for host in store.hosts)
+        outages = [outage(memory, self._question.told_at) for memory in known if memory]
+        was_dark = bool(outages) and None not in outages
         return was_dark and any(one.agent_connected for one in seen.instances.value)
 
     def _remembered(self, store: Store) -> list[str]:

@@ -41,7 +41,7 @@ def build_drift(written: Written[DriftShape] | None, problems: Problems) -> Drif
 
 def _impossible(settings: DriftSettings) -> Iterator[tuple[str, str, str | None]]:
     """Key, what is wrong, and a hint: settings with which nothing could be told apart."""
-    for key in ("hold", "look_again", "activation_open", "clock", "tier_share"):
+    for key in ("hold", "look_again", "activation_open", "clock", "tier_share", "rollout_idle"):
         if getattr(settings, _SECONDS.get(key, key)) <= 0:
             yield key, "must be more than nothing", None
     if settings.unsteady_days > settings.keep_days:

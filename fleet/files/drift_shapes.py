@@ -61,6 +61,7 @@ class DriftShape(Shape):
     tier_share: Share = None
     clusters: Annotated[int | None, Field(ge=1)] = None
     revisions: Annotated[int | None, Field(ge=1)] = None
+    rollout_idle: Duration = None
     fail_on: Severity | None = None
 
 

@@ -23,6 +23,7 @@ from fleet.model.observed import (
     NotRead,
     Reading,
 )
+from fleet.model.rollout import Phase
 from fleet.model.services import ServiceState, TaskState
 
 
@@ -224,6 +225,8 @@ class ShardSeen:
         activations: all that AWS lists.
         tier: None where not every node was counted.
         stores: by id, those in the scan's scope.
+        cluster_count: ACTIVE clusters of the account and region, the fleet's and others; None
+            where they were not counted.
     """
 
     account: str
@@ -234,6 +237,7 @@ class ShardSeen:
     activations: Reading[tuple[Activation, ...]] | NotRead
     tier: Reading[NodeTier] | NotRead | None
     stores: Mapping[str, StoreSeen]
+    cluster_count: Reading[int] | NotRead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +287,27 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleRollout:
+    """A rollout that has stood still for longer than anybody means to leave it so.
+
+    Attributes:
+        rollout: id.
+        stores: how many it holds.
+        why: the reason of its phase, in the rollout's words.
+        since: when it last moved, or came to wait.
+        waits: for a person; else nobody ticks it.
+    """
+
+    rollout: str
+    phase: Phase
+    workloads: tuple[str, ...]
+    stores: int
+    why: str
+    since: datetime
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What one store should be.
 
@@ -290,12 +315,15 @@ class Wanted:
         services: that it should run, in service order.
         owed: by service name, what rollouts say that it still owes.
         rolling: by service name, the active rollout that holds it: a difference there is in work.
+        stalled: likewise, of rollouts that stand still: what only a release would change there is
+            told of the rollout, and the rest is told.
     """
 
     store: Store
     services: tuple[DesiredService, ...]
     owed: Mapping[str, Owed] = field(default_factory=dict)
     rolling: Mapping[str, str] = field(default_factory=dict)
+    stalled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +341,9 @@ class Background:
         deadlines: by workload, seconds that its policy gives a store that is connected.
         digests: whether tasks were read to compare image digests.
         deep: whether hosts were asked.
+        told_at: when the last scan of the whole fleet began that came to its end; None for a scan
+            of a part of it, and without one.
+        idle: rollouts that stand still, told in a scan of the whole fleet.
     """
 
     fleet: str
@@ -326,6 +357,8 @@ class Background:
     deadlines: Mapping[str, float] = field(default_factory=dict)
     digests: bool = False
     deep: bool = False
+    told_at: datetime | None = None
+    idle: tuple[IdleRollout, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

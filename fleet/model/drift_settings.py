@@ -38,6 +38,7 @@ class DriftSettings:
         tier_share: share of the SSM standard tier's nodes from which its end is near.
         clusters: quota of clusters per region (ECS service quotas: 10,000, adjustable).
         revisions: quota of revisions per family (1,000,000).
+        rollout_idle_s: a rollout that stands still for so long no longer silences what it holds.
         fail_on: findings of at least this severity make the exit code 3.
     """
 
@@ -54,6 +55,7 @@ class DriftSettings:
     tier_share: float = 0.9
     clusters: int = 10_000
     revisions: int = 1_000_000
+    rollout_idle_s: float = 86_400.0
     fail_on: Severity = Severity.LOW
 
 

@@ -113,6 +113,27 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class ActiveRollout:
+    """A rollout that is not finished, and when it last moved.
+
+    Attributes:
+        id: as ``ro-118``.
+        why: the reason of its phase.
+        stores: how many it holds.
+        phase_at: since when it is in its phase.
+        moved_at: of its latest tick; when it was started, before the first.
+    """
+
+    id: str
+    phase: Phase
+    workloads: tuple[str, ...]
+    stores: int
+    why: str
+    phase_at: datetime
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutSummary:
     """One line of the history: a rollout without its stores.
 

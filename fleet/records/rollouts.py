@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from fleet.errors import RecordsError
-from fleet.model.history import Lease, RolloutSummary
+from fleet.model.history import ActiveRollout, Lease, RolloutSummary
 from fleet.model.rollout import (
     Change,
     Hold,
@@ -34,7 +34,7 @@ from fleet.records.rollout_rows import (
     rollout_row,
     unknown,
 )
-from fleet.records.rollout_tables import CHANGES, HOLDS, ROLLOUTS, SPECS
+from fleet.records.rollout_tables import CHANGES, EVENTS, HOLDS, ROLLOUTS, SPECS
 from fleet.records.story import Story, answer, event_rows, tell
 
 #: Specs that are kept at hand; one of 10,000 stores takes some tens of MB.
@@ -148,6 +148,13 @@ class RolloutRecords(Story):
         query = select(ROLLOUTS.c.number).where(ROLLOUTS.c.finished_at.is_(None))
         with self._database.read() as connection:
             return tuple(map(id_of, connection.scalars(query.order_by(ROLLOUTS.c.number))))
+
+    def under_way(self) -> tuple[ActiveRollout, ...]:
+        """The rollouts that are not finished, oldest first, and when each last moved."""
+        query = select(ROLLOUTS).where(ROLLOUTS.c.finished_at.is_(None))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(ROLLOUTS.c.number)).mappings().all()
+            return tuple(_active(connection, row) for row in rows)
 
     def latest(self) -> str | None:
         """Id of the rollout that was started last."""
@@ -368,6 +375,22 @@ def _supersede(connection: Connection, number: int, taken: Collection[Held]) -> 
 
 def _by_rollout(found: tuple[int, Change]) -> tuple[int, tuple[str, str]]:
     return found[0], found[1].key
+
+
+def _active(connection: Connection, row: Mapping[Any, Any]) -> ActiveRollout:
+    turned = select(func.max(EVENTS.c.at)).where(
+        EVENTS.c.rollout == row["number"], EVENTS.c.kind == "phase"
+    )
+    held = select(func.count(HOLDS.c.store.distinct())).where(HOLDS.c.rollout == row["number"])
+    return ActiveRollout(
+        id=id_of(row["number"]),
+        phase=Phase(row["phase"]),
+        workloads=row["workloads"],
+        stores=connection.scalar(held) or 0,
+        why=row["why"],
+        phase_at=connection.scalar(turned) or row["started_at"],
+        moved_at=row["updated_at"] or row["started_at"],
+    )
 
 
 def _summary(connection: Connection, row: Mapping[Any, Any]) -> RolloutSummary:

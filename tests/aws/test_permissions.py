@@ -114,6 +114,7 @@ CALLS: dict[Callable[..., Any], tuple[Callable[[Shard], object], list[dict[str, 
     sweep.tagged_nodes: (lambda s: sweep.tagged_nodes(s, "a", ["b"]), [INFORMATION]),
     sweep.tagged_among: (lambda s: sweep.tagged_among(s, "a", "b", [NODE]), [{"TagList": []}]),
     sweep.activations: (sweep.activations, [{"ActivationList": []}]),
+    sweep.cluster_count: (sweep.cluster_count, [{"clusterArns": []}]),
     sweep.tier: (sweep.tier, [{"ServiceSetting": {"SettingValue": "standard"}}]),
     sweep.instances: (
         lambda s: sweep.instances(s, ONE_HOST, [], Shared()),

@@ -93,6 +93,14 @@ def test_the_tier_is_told_in_one_call(asked: Shard, rig: Rig) -> None:
     assert calls(asked) == {"GetServiceSetting": 1}
 
 
+def test_clusters_are_counted_whosever_they_are(asked: Shard, rig: Rig) -> None:
+    before = sweep.cluster_count(asked).value
+    for number in range(3):
+        rig.ecs("CreateCluster", clusterName=f"theirs-{number}")
+    assert sweep.cluster_count(asked).value == before + 3
+    assert calls(asked) == {"ListClusters": 2}
+
+
 def test_remembered_instances_are_described_without_being_listed(
     asked: Shard, rig: Rig, shared: Shared
 ) -> None:

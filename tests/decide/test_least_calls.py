@@ -33,6 +33,7 @@ SIZES = st.builds(
     tasks=st.lists(st.integers(1, 250), max_size=5).map(tuple),
     doubtful_stores=st.integers(0, 50),
     doubtful_hosts=st.integers(0, 100),
+    counted_clusters=st.integers(0, 9000),
     narrow=st.booleans(),
 )
 

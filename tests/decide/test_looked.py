@@ -9,6 +9,7 @@ from fleet.decide.looked import (
     OF_CONNECTIONS,
     OF_CONTAINERS,
     OF_PROBES,
+    OF_RELEASES,
     OF_TASKS,
     Looked,
     answered,
@@ -133,6 +134,15 @@ def test_what_runs_of_a_service_that_a_rollout_is_at_work_on_is_not_seen(code: s
     one = finding(code, host="tel-1", subject="vision-arm64/app")
     assert not looked(wanted=rolling("vision-arm64")).sees(one)
     assert looked(wanted=rolling("telemetry-amd64")).sees(one)
+
+
+@pytest.mark.parametrize("code", sorted(OF_RELEASES))
+def test_what_only_a_release_changes_is_not_seen_where_a_rollout_stands_still(code: str) -> None:
+    held = {"vision-arm64": "ro-118"}
+    wanted = {"store-042": Wanted(build.store(), (), stalled=held)}
+    assert not looked(wanted=wanted).sees(finding(code, subject="vision-arm64"))
+    assert looked(wanted=wanted).sees(finding(code, subject="telemetry-amd64"))
+    assert looked(wanted=wanted).sees(finding("CHANGED_BY_HAND", subject="vision-arm64"))
 
 
 @pytest.mark.parametrize("code", ["TASK_ORPHAN", "TASK_STUCK_STOPPING"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.decide.nights import NIGHTS, night_of
+from fleet.decide.nights import NIGHTS, night_of, told_at
 from fleet.model.drift import Connection, Finding, Owed, StoreState, Wanted
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Link
@@ -227,3 +227,11 @@ def test_notes_and_the_caller_are_told() -> None:
     tonight = night_of(**night(notes=["history was not written"]))
     assert (tonight.notes, tonight.caller) == (("history was not written",), "arn:me")
     assert tonight.scan.finished_at == TONIGHT + timedelta(minutes=9)
+
+
+def test_the_team_was_last_told_by_the_last_scan_of_everything_that_ended() -> None:
+    whole = scan(LAST_NIGHT)
+    part = scan(LAST_NIGHT + HOUR, selection="store-042")
+    killed = scan(LAST_NIGHT + 2 * HOUR, finished_at=None)
+    assert told_at([part, whole, killed]) == LAST_NIGHT
+    assert told_at([part, killed]) is None

@@ -142,6 +142,21 @@ def test_a_store_that_is_back_is_told_with_what_it_did(shops: Shops) -> None:
     assert [one.finding.code for one in night.resolved] == ["SITE_DARK"]
 
 
+def test_a_return_that_somebody_saw_by_day_is_told_to_the_team_at_night(shops: Shops) -> None:
+    look(shops)
+    dark(shops)
+    look(shops)
+    shops.chain.restore("store-001")
+    shops.pass_by(3600)
+    by_day = look(shops, "store-001").returned
+    shops.pass_by(3600)
+    (told,) = look(shops).returned
+    assert (told.store, told.dark_since) == ("store-001", by_day[0].dark_since)
+    assert "was not asked" not in told.words
+    shops.pass_by(3600)
+    assert look(shops).returned == ()
+
+
 def test_a_host_whose_agent_stays_away_is_found_after_a_second_look(shops: Shops) -> None:
     look(shops)
     shops.chain.hosts["store-001/cam-1"].ecs_agent.stop()

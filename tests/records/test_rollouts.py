@@ -274,6 +274,25 @@ def test_a_halted_rollout_is_still_active(records: Records) -> None:
 
 
 @sqlite_only
+def test_one_under_way_says_since_when_it_is_in_its_phase_and_what_it_holds(
+    records: Records,
+) -> None:
+    begun, _finished = start(records), finish(records, start(records, (), ()))
+    (one,) = records.rollouts.under_way()
+    assert (one.id, one.phase, one.stores) == (begun.id, Phase.RUNNING, len(STORES))
+    assert (one.phase_at, one.moved_at) == (NOON, NOON)
+    own, halted_at = lease(records), NOON + MINUTE
+    halted = replace(begun, phase=Phase.HALTED, why="failures 2", updated_at=halted_at)
+    told = RolloutEvent(0, begun.id, halted_at, "phase", "halted: failures 2")
+    records.rollouts.write_tick(own, halted, events=[told])
+    later = NOON + 60 * MINUTE
+    seen = RolloutEvent(0, begun.id, later, "verdict", "store-1 ok", "store-1")
+    records.rollouts.write_tick(own, replace(halted, updated_at=later), events=[seen])
+    (one,) = records.rollouts.under_way()
+    assert (one.phase, one.why) == (Phase.HALTED, "failures 2")
+    assert (one.phase_at, one.moved_at) == (halted_at, later)
+
+
 def test_the_latest_is_the_one_that_was_started_last(records: Records) -> None:
     assert records.rollouts.latest() is None
     for _ in range(2):

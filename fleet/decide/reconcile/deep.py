@@ -17,7 +17,7 @@ from fleet.decide.spans import moment, span
 from fleet.model.drift import Evidence, Finding, Probe, ProbedContainer
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
-from fleet.model.observed import Reading
+from fleet.model.observed import NotRead, Reading
 from fleet.model.printable import printable
 from fleet.model.services import TaskState
 
@@ -44,6 +44,12 @@ def of_hosts(case: StoreCase) -> list[Finding]:
             probed = _Probed(case, host, reading.value, reading.at, images)
             found += _of_host(probed)
     return found
+
+
+def too_old(probe: Reading[Probe] | NotRead, tasks: object) -> bool:
+    """Whether the tasks were read too long before the host was asked to prove anything of it."""
+    both = isinstance(probe, Reading) and isinstance(tasks, Reading)
+    return both and abs(probe.at - tasks.at) > OLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,8 @@ def _of_host(seen: _Probed) -> Iterator[Finding]:
     tasks = seen.case.seen.tasks
     instance = seen.host.instance
     if isinstance(tasks, Reading) and instance is not None and is_here(seen.host):
-        if abs(seen.at - tasks.at) > OLD:
-            return
+        if too_old(seen.case.seen.probes[seen.name], tasks):
+            return  # Which is told as unread.
         mine = {t.arn: t for t in tasks.value if t.container_instance_arn == instance.arn}
         yield from _missing(seen, mine, tasks.at)
         # Tasks that are stopping are not listed with the others; ECS counts them as running.

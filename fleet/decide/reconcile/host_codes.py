@@ -265,8 +265,9 @@ CLUSTERS_QUOTA = Entry(
     "CLUSTERS_QUOTA",
     Severity.MEDIUM,
     "the account's clusters come near their quota",
-    "Every store has a cluster, and ECS limits clusters per account and region. This fleet's "
-    "alone come near `drift.clusters`.",
+    "Every store has a cluster, and ECS limits clusters per account and region, whosever they "
+    "are. They come near `drift.clusters`. Those of others are counted once this fleet's own take "
+    "half of it.",
     "Have the quota raised in time (Service Quotas, Amazon ECS, Clusters per account).",
 )
 

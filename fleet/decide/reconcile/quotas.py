@@ -3,8 +3,17 @@
 from fleet.decide.reconcile import host_codes as codes
 from fleet.decide.reconcile.shard_case import ShardCase
 from fleet.model.drift import Evidence, Finding
-from fleet.model.drift_settings import Severity
-from fleet.model.observed import NotRead
+from fleet.model.drift_settings import DriftSettings, Severity
+from fleet.model.observed import NotRead, Reading
+
+#: Share of the quota that this fleet's own clusters take before all are counted, which is a call
+#: per 100: as long as they are fewer, somebody else would have to have as many.
+COUNTED_FROM = 0.5
+
+
+def counts_clusters(own: int, settings: DriftSettings) -> bool:
+    """Whether the clusters of others matter: the quota is the account's and not the fleet's."""
+    return own >= COUNTED_FROM * settings.clusters
 
 
 def of_shard(case: ShardCase) -> list[Finding]:
@@ -40,16 +49,22 @@ def _clusters(case: ShardCase) -> list[Finding]:
     seen, quota = case.shard.clusters, case.background.settings.clusters
     if isinstance(seen, NotRead):
         return []
-    count = sum(cluster.status != "INACTIVE" for cluster in seen.value.values())
+    own = sum(cluster.status != "INACTIVE" for cluster in seen.value.values())
+    said = Evidence("ECS", f"{own} clusters of the inventory's stores", seen.at)
+    count, whose = own, f"{own} clusters in {case.place} are this fleet's alone"
+    counted = case.shard.cluster_count
+    if isinstance(counted, Reading) and counted.value > own:
+        count = counted.value
+        whose = f"{count} clusters are in {case.place}, {own} of them this fleet's"
+        said = Evidence("ECS", f"{count} clusters are listed", counted.at)
     if count < case.background.settings.tier_share * quota:
         return []
     return [
         case.found(
             codes.CLUSTERS_QUOTA,
-            f"{count} clusters in {case.place} are this fleet's alone, and the quota is {quota}; "
-            "beyond it no store can be registered",
-            Evidence("ECS", f"{count} clusters of the inventory's stores", seen.at),
+            f"{whose}, and the quota is {quota}; beyond it no store can be registered",
+            said,
             fix=case.aws("service-quotas list-service-quotas --service-code ecs"),
-            data={"clusters": count, "quota": quota},
+            data={"clusters": count, "own": own, "quota": quota},
         )
     ]

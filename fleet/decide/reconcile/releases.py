@@ -12,10 +12,11 @@ from fleet.decide.reconcile.commands import aws_command
 from fleet.decide.reconcile.service_case import ServiceCase, wanted_services
 from fleet.decide.spans import moment, span
 from fleet.decide.standing import is_moved_by_hand
-from fleet.model.drift import Background, Evidence, Finding, Owed, ShardSeen
+from fleet.model.drift import Background, Evidence, Finding, IdleRollout, Owed, ShardSeen
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet
 from fleet.model.observed import Reading
+from fleet.model.printable import many, printable
 from fleet.model.services import ServiceState
 
 #: Share of the quota of revisions from which its end is near.
@@ -50,7 +51,7 @@ def _of_service(one: ServiceCase) -> Iterator[Finding]:
         # Of a revision that was deleted, nobody can read any more whose it was.
         if not (revoked and not one.runs):
             yield _by_hand(one, service)
-    elif one.restored() is None:
+    elif one.restored() is None and one.name not in one.case.wanted.stalled:
         yield _pending(one, service, owed)
 
 
@@ -147,6 +148,31 @@ def _gone(one: ServiceCase, service: ServiceState) -> Finding:
         subject=one.name,
         fix=aws_command(one.case.store, words) if is_wanted else one.roll_out,
         data={"service": service.arn, "revision": service.task_definition},
+    )
+
+
+def of_idle(background: Background) -> list[Finding]:
+    """Rollouts that stand still; of what they hold nothing else says what is to come."""
+    return [_idle(one, background) for one in background.idle]
+
+
+def _idle(one: IdleRollout, background: Background) -> Finding:
+    age = span((background.now - one.since).total_seconds())
+    what = f"{one.rollout} ({', '.join(one.workloads)})"
+    state = f"is {one.phase.value} since {moment(one.since)} ({age})"
+    if not one.waits:
+        state = f"is {one.phase.value}, and nobody has moved it since {moment(one.since)} ({age})"
+    why = f": {printable(one.why, limit=160)}" if one.why else ""
+    return made(
+        codes.ROLLOUT_IDLE,
+        f"{what} {state}{why}; it holds {many(one.stores, 'store')}, which no other rollout can "
+        "touch",
+        Evidence("records", f"{one.rollout} {one.phase.value}", one.since),
+        background=background,
+        subject=one.rollout,
+        since=one.since,
+        fix=f"fleet rollout status {one.rollout}",
+        data={"rollout": one.rollout, "phase": one.phase.value, "stores": one.stores},
     )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from fleet.decide.failures import counted, failures
 from fleet.decide.reconcile.case import HostCase, StoreCase
 from fleet.decide.reconcile.service_case import is_here
-from fleet.model.drift import Connection, Returned
+from fleet.model.drift import Connection, HostMemory, Returned, Spell
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import Reading
 from fleet.model.printable import listed, many
@@ -24,11 +24,16 @@ REMEMBERED = timedelta(hours=1)
 def returned(case: StoreCase) -> Returned | None:
     """What to tell of a store whose hosts were all dark when last seen and are all back."""
     hosts = list(case.hosts.values())
-    if case.store.lifecycle is not Lifecycle.OPEN or not hosts or not all(map(_is_back, hosts)):
+    if case.store.lifecycle is not Lifecycle.OPEN or not all(map(is_here, hosts)):
         return None
-    dark_since = min(host.memory.spells[-1].since for host in hosts)
-    back_at = max(_back_at(case, host) for host in hosts)
-    last_dark = max(host.memory.spells[-1].last_seen for host in hosts)
+    told_at = case.background.told_at
+    outages = [found for host in hosts if (found := outage(host.memory, told_at)) is not None]
+    if not hosts or len(outages) < len(hosts):
+        return None
+    dark_since = min(spell.since for spell in outages)
+    last_dark = max(spell.last_seen for spell in outages)
+    # Never before it was last seen dark.
+    back_at = max(last_dark, *(_back_at(case, host) for host in hosts))
     parts = [*_tasks(case, hosts, dark_since, last_dark), *_boots(case, dark_since)]
     return Returned(
         store=case.store.id,
@@ -41,15 +46,28 @@ def returned(case: StoreCase) -> Returned | None:
     )
 
 
-def _is_back(host: HostCase) -> bool:
-    spells = host.memory.spells
-    return bool(spells) and spells[-1].connection is Connection.DARK and is_here(host)
+def outage(memory: HostMemory, told_at: datetime | None) -> Spell | None:
+    """The time in the dark that a host which is connected now has just come out of, or None.
+
+    Args:
+        told_at: when the last scan of the whole fleet began. Somebody may have scanned the store
+            alone since then and been told; the team reads of it in the night's report.
+    """
+    if not memory.spells:
+        return None
+    last = memory.spells[-1]
+    if last.connection is Connection.DARK:
+        return last
+    if told_at is None or len(memory.spells) == 1 or last.connection is not Connection.CONNECTED:
+        return None
+    before = memory.spells[-2]
+    untold = before.last_seen >= told_at or last.since > told_at
+    return before if untold and before.connection is Connection.DARK else None
 
 
 def _back_at(case: StoreCase, host: HostCase) -> datetime:
-    """When it was first seen back; never before it was last seen dark."""
-    seen = host.connection.since if host.connection else case.background.now
-    return max(seen, host.memory.spells[-1].last_seen)
+    """When it was first seen back."""
+    return host.connection.since if host.connection else case.background.now
 
 
 def _tasks(

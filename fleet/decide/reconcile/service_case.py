@@ -64,6 +64,14 @@ class ServiceCase:
         return self.name in self.case.wanted.rolling
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether a rollout still brings it what is wanted: owed, or held by one that stands still.
+
+        What only a release would change is told of that, and not of the service.
+        """
+        return self.name in self.case.wanted.owed or self.name in self.case.wanted.stalled
+
+    @property
     def is_ours(self) -> bool:
         """Whether its tags say so, or, where they are lost, what it runs does."""
         return self.service is not None and is_ours(self.service, self.case.background)

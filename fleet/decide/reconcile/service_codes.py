@@ -97,6 +97,15 @@ RELEASE_PENDING = Entry(
     "rollout owes it the newer one.",
     "Roll the workload out, or take the commit back.",
 )
+ROLLOUT_IDLE = Entry(
+    "ROLLOUT_IDLE",
+    Severity.MEDIUM,
+    "a rollout stands still",
+    "A rollout that is not finished waits for a person, or nobody ticks it, for longer than "
+    "`drift.rollout_idle`. It keeps other rollouts off its stores. What differs there is told "
+    "again, but for what only a release would change.",
+    "Read its status, and decide: resume, promote, retry, roll back or abort.",
+)
 CHANGED_BY_HAND = Entry(
     "CHANGED_BY_HAND",
     Severity.HIGH,
@@ -241,6 +250,7 @@ ENTRIES: tuple[Entry, ...] = (
     DEPLOYMENT_FAILED,
     RELEASE_OWED,
     RELEASE_PENDING,
+    ROLLOUT_IDLE,
     CHANGED_BY_HAND,
     REVISION_GONE,
     REVISIONS_QUOTA,

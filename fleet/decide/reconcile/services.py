@@ -63,7 +63,7 @@ def _wanted(one: ServiceCase) -> Iterator[Finding]:
 
 def _missing(one: ServiceCase) -> Iterator[Finding]:
     case = one.case
-    if not one.hosts or one.name in case.wanted.owed:
+    if not one.hosts or one.is_awaited:
         return
     hosts = listed([host.host.name for host in one.hosts])
     yield case.found(
@@ -135,8 +135,8 @@ def _tag_command(case: StoreCase, service: ServiceState, tags: dict[str, str]) -
 
 def _settings(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
     shape, case = one.shape, one.case
-    # What a rollout still owes may have other settings, and brings them along.
-    if shape is None or one.name in case.wanted.owed:
+    # What a rollout still brings may have other settings, and brings them along.
+    if shape is None or one.is_awaited:
         return
     seen = {**service.settings, "schedulingStrategy": service.scheduling}
     fixed = {"launchType": "EXTERNAL", "schedulingStrategy": shape.scheduling.value}
@@ -166,7 +166,7 @@ def _count(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
     shape, registered, all_ = one.shape, len(one.hosts), len(one.wanted.hosts)
     if shape is None or shape.scheduling is Scheduling.DAEMON or service.scheduling == "DAEMON":
         return
-    if isinstance(one.case.seen.instances, NotRead) or one.name in one.case.wanted.owed:
+    if isinstance(one.case.seen.instances, NotRead) or one.is_awaited:
         return
     if registered <= service.desired <= all_:
         return

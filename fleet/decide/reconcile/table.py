@@ -85,6 +85,7 @@ def reconcile(
         found += _of_store(case, by_shard[_place(case.shard)], carriers)
     found += identity.clones(cases, ledgers)
     found += carriers.findings(background)
+    found += releases.of_idle(background)
     for one in ledgers:
         found += _of_shard(ShardCase(fleet, one, background))
     unread, touched = unread_of([one.shard for one in ledgers], cases, background)

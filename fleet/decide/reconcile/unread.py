@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from fleet.decide.reconcile.case import StoreCase
+from fleet.decide.reconcile.deep import too_old
 from fleet.model.drift import Background, Connection, ShardSeen, Unread
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
@@ -16,6 +17,7 @@ _SHARD = (
     ("tagged", "SSM tags of nodes", True),
     ("activations", "SSM activations", False),
     ("tier", "SSM tier", False),
+    ("cluster_count", "number of ECS clusters", False),
 )
 
 
@@ -110,8 +112,13 @@ def _parts(case: StoreCase) -> list[tuple[str, str]]:
     for name, probe in sorted(seen.probes.items()):
         host = case.hosts.get(name)
         # A host that is away cannot be asked; that it is away is told as itself.
-        if host is not None and isinstance(probe, NotRead) and not _is_away(host.connection):
+        if host is None or _is_away(host.connection):
+            continue
+        if isinstance(probe, NotRead):
             found.append((f"host {name}", probe.why))
+        elif too_old(probe, seen.tasks):
+            words = "its store's tasks were read too long before it was asked to be compared"
+            found.append((f"containers of host {name}", words))
     return found
 
 

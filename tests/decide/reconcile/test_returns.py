@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fleet.decide.reconcile.returns import returned
+from fleet.decide.reconcile.returns import outage, returned
 from fleet.model.drift import Connection, HostMemory, Owed, Probe, Returned, Spell
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
@@ -200,3 +200,53 @@ def test_the_latest_start_is_told() -> None:
 def test_a_host_that_could_not_be_asked_does_not_say_whether_it_rebooted() -> None:
     told = story(task(), seen={"probes": {"tel-1": NotRead("no answer")}})
     assert told.words.endswith("ran on without a break")
+
+
+def came_back(connected_since: float, dark_seen: float) -> HostMemory:
+    """Hours ago: since when it is connected, and when it was last seen dark."""
+    return HostMemory(
+        (
+            Spell(Connection.DARK, ago(hours=31), ago(hours=dark_seen)),
+            Spell(Connection.CONNECTED, ago(hours=connected_since), ago(hours=0.5)),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("connected_since", "dark_seen", "told", "is_news"),
+    [
+        (2, 24, 24, True),  # dark in the last night, seen back by somebody since
+        (20, 48, 24, True),  # not read in the last night
+        (25, 48, 24, False),  # back in the last night already, which told it
+        (2, 24, None, False),  # a scan of the store alone: the one before it told it
+    ],
+)
+def test_a_return_that_only_a_scan_of_the_store_has_seen_is_news_to_the_night(
+    connected_since: float, dark_seen: float, told: float | None, is_news: bool
+) -> None:
+    told_at = None if told is None else ago(hours=told)
+    found = outage(came_back(connected_since, dark_seen), told_at)
+    assert (found is not None) is is_news
+
+
+def test_a_host_that_only_lost_an_agent_was_not_dark() -> None:
+    spells = (
+        Spell(Connection.ECS_DOWN, ago(hours=31), ago(hours=20)),
+        Spell(Connection.CONNECTED, ago(hours=2), ago(hours=1)),
+    )
+    assert outage(HostMemory(spells), ago(hours=24)) is None
+    assert outage(HostMemory(), ago(hours=24)) is None
+
+
+def test_a_return_that_was_seen_in_between_is_told_with_its_times() -> None:
+    memory = came_back(2, 24)
+    here = replace(back(), memory=memory, connection=memory.spells[-1])
+    told = returned(
+        case(
+            hosts=[here],
+            seen={"tasks": Reading((task(),), shop.NOW)},
+            told_at=ago(hours=24),
+        )
+    )
+    assert told is not None
+    assert (told.dark_since, told.back_at) == (ago(hours=31), ago(hours=2))

@@ -47,6 +47,7 @@ from fleet.model.drift import (
     Background,
     Connection,
     HostMemory,
+    IdleRollout,
     Owed,
     Probe,
     ProbedContainer,
@@ -68,6 +69,7 @@ from fleet.model.observed import (
     Ping,
     Reading,
 )
+from fleet.model.rollout import Phase
 from fleet.model.services import ServiceState, TaskState
 from tests import build
 from tests.decide import plans
@@ -192,7 +194,9 @@ class _Maker:
             read(told.get("instances"), tuple(instances), at),
             read(told.get("services"), services(store, told.get("services", {}), self.definitions)),
             failed or (Reading(tuple(again), NOW) if again else None),
-            read(told["tasks"], tasks(store, told["tasks"])) if "tasks" in told else None,
+            read(told["tasks"], tasks(store, told["tasks"]), when(told.get("tasks_at", "-0s")))
+            if "tasks" in told
+            else None,
             probes,
         )
         self.wanted[store_id] = told
@@ -242,6 +246,9 @@ class _Maker:
                     read(shard.get("activations"), activations),
                     read(shard.get("tier"), tier),
                     self.seen,
+                    cluster_count=read(shard["cluster_count"], shard["cluster_count"])
+                    if "cluster_count" in shard
+                    else None,
                 ),
             ),
             wanted={store.id: self._wanted(store, release) for store in self.stores},
@@ -258,6 +265,7 @@ class _Maker:
                 digests=background.get("digests", False),
                 deep=background.get("deep", False),
                 deadlines={"telemetry": 1800.0},
+                idle=tuple(map(_idle, background.get("idle", ()))),
             ),
         )
 
@@ -268,7 +276,14 @@ class _Maker:
             for name, one in told.get("owed", {}).items()
         }
         mine = tuple(one for one in release.services if one.store == store.id)
-        return Wanted(store, mine, owed, told.get("rolling", {}))
+        return Wanted(store, mine, owed, told.get("rolling", {}), told.get("stalled", {}))
+
+
+def _idle(told: Mapping[str, Any]) -> IdleRollout:
+    phase, since = Phase(told["phase"]), when(told["since"])
+    return IdleRollout(
+        **{**told, "phase": phase, "since": since, "workloads": tuple(told["workloads"])}
+    )
 
 
 def _boxes(told: Mapping[str, Any]) -> Mapping[str, Any]:

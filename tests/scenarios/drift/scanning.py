@@ -100,8 +100,12 @@ def open_town(
         town.close()
 
 
-def roll_out(scans: Scans, workload: str) -> None:
-    """Roll a workload out to every shop, until nothing but the return of dark ones is left."""
+def roll_out(scans: Scans, workload: str, *, ticks: int | None = None) -> None:
+    """Roll a workload out to every shop, until nothing but the return of dark ones is left.
+
+    Args:
+        ticks: after which it is left alone; None to see it through.
+    """
     wiring, caller = scans.wiring(), "arn:aws:sts::111122223333:assumed-role/fleet-operator/on-call"
     plan = make_plan(wiring, Request(stores=wiring.fleet.stores, workloads=(workload,)))
     run_id = scans.records.start_run(
@@ -125,7 +129,7 @@ def roll_out(scans: Scans, workload: str) -> None:
             shard_lease(p.account_id, p.region)
             for p in {(q.account_id, q.region): q for q in rollout.spec.places.values()}.values()
         ]
-        for _ in range(200):
+        for _ in range(200 if ticks is None else ticks):
             with (
                 held(scans.records, [rollout_lease(rollout.id)], crew.owner) as own,
                 held(scans.records, names, crew.owner) as shards,
@@ -134,4 +138,5 @@ def roll_out(scans: Scans, workload: str) -> None:
             if ticked.rollout.finished_at is not None or ticked.settled.wake_at is None:
                 return
             scans.sleep(30)
-    pytest.fail(f"{rollout.id} never ended")
+    if ticks is None:
+        pytest.fail(f"{rollout.id} never ended")

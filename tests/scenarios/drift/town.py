@@ -109,7 +109,7 @@ class Town:
         self._boxes: list[BareHost] = []
         #: Scan, and roll a workload out: there once somebody has opened scans of it.
         self.look: Callable[[], object] = _nobody
-        self.roll_out: Callable[[str], object] = _nobody
+        self.roll_out: Callable[..., object] = _nobody
         self.clock = SandboxClock(0.0, START - SETTLED_S - HOUR)
         spec = sandbox_spec(self.fleet, rate=0, throttling=throttling)
         self.state = StateDir(folder / "sandbox")
@@ -406,7 +406,7 @@ def probe_answer(host: BareHost, _script: str) -> tuple[int, str, str]:
     return 0, "".join(f"{line}\n" for line in lines), ""
 
 
-def _nobody(*_: object) -> object:
+def _nobody(*_: object, **__: object) -> object:
     pytest.fail("nobody scans this town yet")
 
 
