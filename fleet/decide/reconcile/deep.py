@@ -46,10 +46,13 @@ def of_hosts(case: StoreCase) -> list[Finding]:
     return found
 
 
-def too_old(probe: Reading[Probe] | NotRead, tasks: object) -> bool:
+def too_old(
+    probe: Reading[Probe] | NotRead, tasks: Reading[tuple[TaskState, ...]] | NotRead | None
+) -> bool:
     """Whether the tasks were read too long before the host was asked to prove anything of it."""
-    both = isinstance(probe, Reading) and isinstance(tasks, Reading)
-    return both and abs(probe.at - tasks.at) > OLD
+    if not isinstance(probe, Reading) or not isinstance(tasks, Reading):
+        return False
+    return abs(probe.at - tasks.at) > OLD
 
 
 @dataclass(frozen=True, slots=True)
