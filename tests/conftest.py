@@ -1,5 +1,6 @@
 """Every test starts from a clean environment and never reaches AWS by accident."""
 
+import itertools
 import os
 import signal
 import threading
@@ -20,6 +21,8 @@ settings.load_profile("fleet")
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+_NUMBERS = itertools.count()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests marked long")
@@ -35,15 +38,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=f"needs --{mark}"))
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the homes of all tests: pytest reads a whole folder to number a new one."""
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Path) -> Path:
     """No AWS or fleet variable of the developer's leaks in; home is an empty folder."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "FLEET_", "BOTO_")) or name == "SSH_AUTH_SOCK":
             monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home")
+    home = homes / str(next(_NUMBERS))
+    home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return home

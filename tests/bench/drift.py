@@ -38,9 +38,8 @@ def _scan(size: int) -> str:
 def _words(name: str, took: Took, bound: tuple[int, float]) -> str:
     calls, seconds = bound
     return (
-        f"{name} {took.calls.total():,} calls ({took.calls.total() / calls:.2f} of the least), "
-        f"{took.sandbox_s:.0f} s ({took.sandbox_s / seconds:.2f}), {took.throttled} throttled, "
-        f"{took.memory_mb:.0f} MB, {took.wall_s:.0f} s real"
+        f"{name} {took.words} ({took.calls.total() / calls:.2f} of the least calls, "
+        f"{took.sandbox_s / seconds:.2f} of the least time)"
     )
 
 

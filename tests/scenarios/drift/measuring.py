@@ -68,6 +68,14 @@ class Took:
     code: int
     document: Mapping[str, Any]
 
+    @property
+    def words(self) -> str:
+        """The figures, for people."""
+        return (
+            f"{self.calls.total():,} calls, {self.throttled} throttled, {self.sandbox_s:.0f} s, "
+            f"{self.memory_mb:.0f} MB, {self.wall_s:.0f} s real"
+        )
+
 
 def plan_of(stores: int) -> Plan:
     return Plan(stores=stores, hosts=HOSTS, accounts=2, regions=2, workloads=SERVED)
