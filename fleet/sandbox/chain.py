@@ -17,6 +17,7 @@ For HTTP put a ``SandboxServer`` before ``chain.plane`` and start ``chain.schedu
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -236,6 +237,18 @@ class Chain:
         """Undo that."""
         self.links.restore(target)
 
+    def stagger(self, seconds: float) -> None:
+        """Start each SSM agent anew at a moment of its own within this time, which passes.
+
+        Boxes boot when somebody plugs them in. Thousands of agents that start at once ping at once
+        for ever after, and AWS's rates take the pings of a few hundred.
+        """
+        began = self.clock.now()
+        for number, host in enumerate(self):
+            when = began + seconds * number / len(self.hosts)
+            self.schedule.at(when, partial(_start_anew, host))
+        self.clock.advance(seconds)
+
     def doze(self, seconds: float) -> None:
         """Let a long time pass in which nobody looks, at no cost: no agent lives in it.
 
@@ -291,6 +304,11 @@ class Chain:
             region=spec.region,
         )
         self.call(spec, "ssm", "DeleteActivation", ActivationId=made["ActivationId"])
+
+
+def _start_anew(host: BareHost) -> None:
+    host.ssm_agent.stop()
+    host.ssm_agent.start()
 
 
 def mixed_specs(

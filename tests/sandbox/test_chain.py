@@ -1,5 +1,6 @@
 """The agents against the real control plane: services that run, fail, are cut off and return."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -237,3 +238,23 @@ def test_a_link_that_is_not_there_is_refused(world: World, target: str) -> None:
 def test_a_link_cannot_flap_without_both_states(world: World, every: float, down: float) -> None:
     with pytest.raises(UsageError, match="flap"):
         world.chain.links.flap(CAM, every, down)
+
+
+def test_boxes_that_boot_one_after_the_other_do_not_ping_together(tmp_path: Path) -> None:
+    world = World(tmp_path, stores=4)
+    hosts = list(world.chain)
+
+    def pinged() -> list[float]:
+        found: list[float] = []
+        for host in hosts:
+            told = world.chain.call(host.spec, "ssm", "DescribeInstanceInformation")
+            (mine,) = [n for n in told["InstanceInformationList"] if n["Name"] == host.id]
+            found.append(mine["LastPingDateTime"])
+        return found
+
+    world.chain.clock.advance(600)
+    assert max(pinged()) - min(pinged()) < 1
+    world.chain.stagger(300)
+    world.chain.clock.advance(600)
+    gaps = [after - before for before, after in itertools.pairwise(sorted(pinged()))]
+    assert gaps == pytest.approx([300 / len(hosts)] * (len(hosts) - 1), abs=1)

@@ -23,7 +23,7 @@ from fleet.decide.least_calls import ShardSize, least_calls, least_seconds
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.plane.engine import access_key_for
 from tests.scenarios.conftest import FLEET, ROOT
-from tests.scenarios.drift.town import ACCOUNTS, REGIONS, SETTLED_S, Plan, Town
+from tests.scenarios.drift.town import ACCOUNTS, REGIONS, Plan, Town
 
 #: Four boxes in every shop, two of a kind; a service for each kind.
 HOSTS = {"cam-1": "cam", "cam-2": "cam", "tel-1": "tel", "tel-2": "tel"}
@@ -31,6 +31,8 @@ SERVED = ("vision", "telemetry")
 #: Sandbox seconds a second, few enough that two processes keep up with AWS's rates where others
 #: run as well; and as many as go where it is not time that is measured.
 RATE, FAST = 1.0, 3.0
+#: Sandbox seconds in which the boxes boot, one after the other.
+BOOTED_S = 600.0
 #: Wall seconds after which a scan hangs.
 GIVE_UP_S = 1800.0
 
@@ -165,7 +167,7 @@ def measured(stores: int) -> Iterator[Measured]:
         town.settle()
         gc.freeze()
         gc.enable()
-        town.clock.advance(SETTLED_S)
+        town.chain.stagger(BOOTED_S)
         town.server.start()
         town.chain.schedule.start()
         yield Measured(town)
