@@ -148,7 +148,7 @@ def test_a_return_that_somebody_saw_by_day_is_told_to_the_team_at_night(shops: S
     look(shops)
     shops.chain.restore("store-001")
     shops.pass_by(3600)
-    by_day = look(shops, "store-001").returned
+    by_day = look(shops, "store-001", selection="store-001").returned
     shops.pass_by(3600)
     (told,) = look(shops).returned
     assert (told.store, told.dark_since) == ("store-001", by_day[0].dark_since)
@@ -267,6 +267,16 @@ def test_a_host_whose_node_is_not_found_so_is_looked_for_among_all(shops: Shops)
     narrow, wide = least_calls(size(**NARROW)), least_calls(size(stores=1, nodes=2, tagged=2))
     listed = wide["ssm:DescribeInstanceInformation"] + wide["ssm:GetServiceSetting"]
     assert night.scan.calls >= narrow.total() - narrow["ssm:ListTagsForResource"] + listed
+
+
+@pytest.mark.parametrize("action", ["DescribeInstanceInformation", "ListTagsForResource"])
+def test_of_one_store_what_ssm_does_not_say_is_told_first(shops: Shops, action: str) -> None:
+    look(shops)
+    shops.chain.plane.faults.add("ssm", action, "AccessDeniedException", 400, 9)
+    night = look(shops, "store-001")
+    assert any(action in gap.why for gap in night.unread)
+    assert (night.totals.verified, night.totals.not_verified) == (0, 1)
+    assert night.resolved == ()
 
 
 def test_without_a_release_everything_else_is_looked_at(
