@@ -118,6 +118,7 @@ def night(
         returned=tuple(_returned(shops, moments))[:12],
         releases=_releases(stores, trouble),
         nights=scans,
+        is_first=len(scans) <= 1,
         spells=_spells(shops, moments, blind),
         availability=tuple(_availability(shops, moments, blind)),
         stores=tuple(shop.facts for shop in shops),

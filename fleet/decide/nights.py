@@ -150,6 +150,16 @@ def night_of(
         availability=availability_of(scope, nights, spells),
         stores=tuple(_facts(store) for store in sorted(scope, key=lambda store: store.id)),
         notes=tuple(notes),
+        is_first=not _is_compared(scans, scan, scope),
+    )
+
+
+def _is_compared(scans: Sequence[Scan], this: Scan, scope: Sequence[Store]) -> bool:
+    """Whether any recorded scan, of whatever part of the fleet, has looked at these stores."""
+    ids = {store.id for store in scope}
+    return any(
+        one.id != this.id and one.finished_at is not None and not ids.isdisjoint(one.states)
+        for one in scans
     )
 
 

@@ -200,6 +200,8 @@ class Night:
         notes: what else to know, as that history could not be written.
         recorded: whether the records could be read and written; where not, ``notes`` say what is
             lost by that.
+        is_first: whether no recorded scan, of whatever part of the fleet, has looked at any of
+            these stores before.
     """
 
     fleet: str
@@ -219,6 +221,7 @@ class Night:
     stores: tuple[StoreFacts, ...]
     notes: tuple[str, ...] = ()
     recorded: bool = True
+    is_first: bool = False
 
     @property
     def is_clean(self) -> bool:

@@ -135,7 +135,7 @@ def changed(night: Night) -> str:
     if night.ignored:
         expiry = day(min(rule.until for _, rule in night.ignored))
         ignored = f" ({len(night.ignored)} ignored, next expiry {expiry})"
-    if is_first(night):
+    if night.is_first:
         found = many(len(night.findings), "finding")
         return f"nothing recorded to compare with: {found}{ignored}"
     parts = [f"+{count[Change.NEW]} {'finding' if count[Change.NEW] == 1 else 'findings'}"]
@@ -145,11 +145,6 @@ def changed(night: Night) -> str:
     if count[Change.NOT_VERIFIED]:
         parts.append(f"{count[Change.NOT_VERIFIED]} not verified")
     return ", ".join(parts) + ignored
-
-
-def is_first(night: Night) -> bool:
-    """Whether there is no earlier scan of the scope to compare with."""
-    return len(night.nights) <= 1 and not night.resolved
 
 
 def needs_somebody(told: Told) -> bool:

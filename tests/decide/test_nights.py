@@ -235,3 +235,11 @@ def test_the_team_was_last_told_by_the_last_scan_of_everything_that_ended() -> N
     killed = scan(LAST_NIGHT + 2 * HOUR, finished_at=None)
     assert told_at([part, whole, killed]) == LAST_NIGHT
     assert told_at([part, killed]) is None
+
+
+def test_a_store_that_any_scan_has_looked_at_is_not_looked_at_for_the_first_time() -> None:
+    part = scan(LAST_NIGHT, selection="market=uk")
+    assert not night_of(**night(scans=[part])).is_first
+    assert night_of(**night(scans=[])).is_first
+    assert night_of(**night(scans=[replace(part, finished_at=None)])).is_first
+    assert night_of(**night(scans=[replace(part, states={"store-999": StoreState.OK})])).is_first

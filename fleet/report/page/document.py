@@ -19,7 +19,6 @@ from fleet.report.drift_lines import (
     expired_words,
     headline,
     is_complete,
-    is_first,
     kind,
     needs_somebody,
     not_read,
@@ -150,7 +149,7 @@ def _changes(night: Night, now: datetime) -> list[tuple[str, str, Lines]]:
         change: [one for one in night.findings if one.change is change]
         for change in (Change.NEW, Change.WORSE, Change.BETTER, Change.NOT_VERIFIED)
     }
-    if is_first(night):
+    if night.is_first:
         told[Change.NEW] = []
     parts = [
         ("New", "#change=new", _told_lines(told[Change.NEW])),
