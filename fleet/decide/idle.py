@@ -7,9 +7,9 @@ weeks, or that nobody ticks, would silence a shop for as long.
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from fleet.model.drift import IdleRollout
 from fleet.model.history import ActiveRollout
 from fleet.model.rollout import Phase
+from fleet.model.wanted import IdleRollout
 
 #: In these a rollout waits for a person, however often it is ticked.
 WAITING = frozenset({Phase.PAUSED, Phase.HALTED, Phase.AWAITING})

@@ -16,11 +16,11 @@ from fleet.model.drift import (
     ShardSeen,
     Spell,
     StoreState,
-    Wanted,
 )
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
 from fleet.model.printable import some
+from fleet.model.wanted import Wanted
 
 #: Seen in tasks, which are read to compare digests.
 OF_TASKS = frozenset(

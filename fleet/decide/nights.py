@@ -20,7 +20,6 @@ from fleet.model.drift import (
     ShardSeen,
     StoreState,
     Unread,
-    Wanted,
 )
 from fleet.model.drift_settings import Ignore
 from fleet.model.history import RolloutSummary
@@ -35,6 +34,7 @@ from fleet.model.night import (
     Told,
     Totals,
 )
+from fleet.model.wanted import Wanted
 
 #: Nights that a report shows.
 NIGHTS = 30

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 
 from fleet.model.desired import DesiredService, Release
-from fleet.model.drift import Background, Owed, ShardSeen, StoreSeen, Wanted
+from fleet.model.drift import Background, ShardSeen, StoreSeen
 from fleet.model.history import RolloutSummary
 from fleet.model.inventory import Lifecycle, Workload
 from fleet.model.night import ReleaseLine
 from fleet.model.observed import NotRead
 from fleet.model.services import ServiceState
+from fleet.model.wanted import Owed, Wanted
 
 
 def lines_of(

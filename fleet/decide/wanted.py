@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from fleet.model.desired import DesiredService, Release
-from fleet.model.drift import Owed, Wanted
 from fleet.model.inventory import Store
 from fleet.model.observed import NotRead
 from fleet.model.rollout import Change, Hold, Stage, Verdict
+from fleet.model.wanted import Owed, Wanted
 
 
 def wanted_of(

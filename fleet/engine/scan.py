@@ -33,11 +33,12 @@ from fleet.engine.scan_shard import ShardQuestion, read_shard, unread_shard
 from fleet.engine.wiring import Wiring
 from fleet.errors import AwsError, FleetError, Interrupted, InventoryError
 from fleet.model.desired import Release
-from fleet.model.drift import Background, ShardSeen, Wanted
+from fleet.model.drift import Background, ShardSeen
 from fleet.model.inventory import Account, Lifecycle, Store
 from fleet.model.night import Night, Scan
 from fleet.model.observed import Caller, NotRead, Reading
 from fleet.model.progress import Note
+from fleet.model.wanted import Wanted
 
 Key = tuple[str, str]
 

@@ -11,9 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from fleet.model.desired import DesiredService, Release
+from fleet.model.desired import Release
 from fleet.model.drift_settings import DriftSettings, Severity
-from fleet.model.inventory import Store
 from fleet.model.observed import (
     Activation,
     Cluster,
@@ -23,8 +22,8 @@ from fleet.model.observed import (
     NotRead,
     Reading,
 )
-from fleet.model.rollout import Phase
 from fleet.model.services import ServiceState, TaskState
+from fleet.model.wanted import IdleRollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,64 +265,6 @@ class HostMemory:
     container_instance_arn: str = ""
     machine_id: str = ""
     versions: Versions = Versions()
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """A release that a store still owes, as the rollout's row says.
-
-    Attributes:
-        rollout: id.
-        content: address that the store shall run.
-        words: as ``parked`` or ``dark, set back``.
-        since: when it came to owe it.
-    """
-
-    rollout: str
-    service: str
-    content: str
-    words: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class IdleRollout:
-    """A rollout that has stood still for longer than anybody means to leave it so.
-
-    Attributes:
-        rollout: id.
-        stores: how many it holds.
-        why: the reason of its phase, in the rollout's words.
-        since: when it last moved, or came to wait.
-        waits: for a person; else nobody ticks it.
-    """
-
-    rollout: str
-    phase: Phase
-    workloads: tuple[str, ...]
-    stores: int
-    why: str
-    since: datetime
-    waits: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What one store should be.
-
-    Attributes:
-        services: that it should run, in service order.
-        owed: by service name, what rollouts say that it still owes.
-        rolling: by service name, the active rollout that holds it: a difference there is in work.
-        stalled: likewise, of rollouts that stand still: what only a release would change there is
-            told of the rollout, and the rest is told.
-    """
-
-    store: Store
-    services: tuple[DesiredService, ...]
-    owed: Mapping[str, Owed] = field(default_factory=dict)
-    rolling: Mapping[str, str] = field(default_factory=dict)
-    stalled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

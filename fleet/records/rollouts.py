@@ -34,7 +34,8 @@ from fleet.records.rollout_rows import (
     rollout_row,
     unknown,
 )
-from fleet.records.rollout_tables import CHANGES, EVENTS, HOLDS, ROLLOUTS, SPECS
+from fleet.records.rollout_summaries import active_of, summary_of
+from fleet.records.rollout_tables import CHANGES, HOLDS, ROLLOUTS, SPECS
 from fleet.records.story import Story, answer, event_rows, tell
 
 #: Specs that are kept at hand; one of 10,000 stores takes some tens of MB.
@@ -154,7 +155,7 @@ class RolloutRecords(Story):
         query = select(ROLLOUTS).where(ROLLOUTS.c.finished_at.is_(None))
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(ROLLOUTS.c.number)).mappings().all()
-            return tuple(_active(connection, row) for row in rows)
+            return tuple(active_of(connection, row) for row in rows)
 
     def latest(self) -> str | None:
         """Id of the rollout that was started last."""
@@ -167,7 +168,7 @@ class RolloutRecords(Story):
         newest = select(ROLLOUTS).order_by(ROLLOUTS.c.number.desc()).limit(limit)
         with self._database.read() as connection:
             rows = connection.execute(newest).mappings().all()
-            return tuple(_summary(connection, row) for row in rows)
+            return tuple(summary_of(connection, row) for row in rows)
 
     def write_tick(
         self,
@@ -375,35 +376,3 @@ def _supersede(connection: Connection, number: int, taken: Collection[Held]) -> 
 
 def _by_rollout(found: tuple[int, Change]) -> tuple[int, tuple[str, str]]:
     return found[0], found[1].key
-
-
-def _active(connection: Connection, row: Mapping[Any, Any]) -> ActiveRollout:
-    turned = select(func.max(EVENTS.c.at)).where(
-        EVENTS.c.rollout == row["number"], EVENTS.c.kind == "phase"
-    )
-    held = select(func.count(HOLDS.c.store.distinct())).where(HOLDS.c.rollout == row["number"])
-    return ActiveRollout(
-        id=id_of(row["number"]),
-        phase=Phase(row["phase"]),
-        workloads=row["workloads"],
-        stores=connection.scalar(held) or 0,
-        why=row["why"],
-        phase_at=connection.scalar(turned) or row["started_at"],
-        moved_at=row["updated_at"] or row["started_at"],
-    )
-
-
-def _summary(connection: Connection, row: Mapping[Any, Any]) -> RolloutSummary:
-    mine = CHANGES.c.rollout == row["number"]
-    verdicts = select(CHANGES.c.verdict, func.count()).where(mine).group_by(CHANGES.c.verdict)
-    stores = select(func.count(CHANGES.c.store.distinct())).where(mine)
-    return RolloutSummary(
-        id=id_of(row["number"]),
-        phase=Phase(row["phase"]),
-        stores=connection.scalar(stores) or 0,
-        verdicts={Verdict(word): count for word, count in connection.execute(verdicts)},
-        **{name: row[name] for name in _SUMMARY},
-    )
-
-
-_SUMMARY = ("run", "title", "release", "workloads", "caller", "started_at", "finished_at", "why")

@@ -26,10 +26,10 @@ from fleet.model.drift import (
     ShardSeen,
     StoreSeen,
     StoreState,
-    Wanted,
 )
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import ManagedInstance, NotRead, Reading
+from fleet.model.wanted import Wanted
 from tests import build
 from tests.decide.night_parts import HOST, LAST_NIGHT, finding, spell
 

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.decide.nights import NIGHTS, night_of, told_at
-from fleet.model.drift import Connection, Finding, Owed, StoreState, Wanted
+from fleet.model.drift import Connection, Finding, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Link
 from fleet.model.night import Change, FindingChanges, Scan, Told
+from fleet.model.wanted import Owed, Wanted
 from tests import build
 from tests.decide.night_parts import (
     DAY,

@@ -5,13 +5,14 @@ import pytest
 
 from fleet.decide.release_lines import lines_of, owes_of, release_name
 from fleet.model.desired import DesiredService, Release, Scheduling, ServiceShape
-from fleet.model.drift import Owed, ShardSeen, StoreSeen, Wanted
+from fleet.model.drift import ShardSeen, StoreSeen
 from fleet.model.history import RolloutSummary
 from fleet.model.inventory import Image, Lifecycle, Workload
 from fleet.model.night import ReleaseLine
 from fleet.model.observed import NotRead, Reading
 from fleet.model.rollout import Phase
 from fleet.model.services import Deployment, ServiceState
+from fleet.model.wanted import Owed, Wanted
 from tests import build
 from tests.decide.night_parts import LAST_NIGHT, TONIGHT, background
 

@@ -15,11 +15,11 @@ from fleet.model.drift import (
     ShardSeen,
     Spell,
     StoreSeen,
-    Wanted,
 )
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance
+from fleet.model.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

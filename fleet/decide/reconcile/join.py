@@ -14,9 +14,10 @@ from fleet.decide.classify import life_of_instance, life_of_node
 from fleet.decide.identity import TAG_HOST, activation_name
 from fleet.decide.reconcile.case import HostCase, StoreCase
 from fleet.decide.reconcile.spells import Sight, spells_of
-from fleet.model.drift import Background, HostMemory, ShardSeen, Spell, StoreSeen, Wanted
+from fleet.model.drift import Background, HostMemory, ShardSeen, Spell, StoreSeen
 from fleet.model.inventory import Fleet, Host, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping
+from fleet.model.wanted import Wanted
 
 NOTHING = HostMemory()
 

@@ -12,12 +12,13 @@ from fleet.decide.reconcile.commands import aws_command
 from fleet.decide.reconcile.service_case import ServiceCase, wanted_services
 from fleet.decide.spans import moment, span
 from fleet.decide.standing import is_moved_by_hand
-from fleet.model.drift import Background, Evidence, Finding, IdleRollout, Owed, ShardSeen
+from fleet.model.drift import Background, Evidence, Finding, ShardSeen
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet
 from fleet.model.observed import Reading
 from fleet.model.printable import many, printable
 from fleet.model.services import ServiceState
+from fleet.model.wanted import IdleRollout, Owed
 
 #: Share of the quota of revisions from which its end is near.
 NEAR = 0.9

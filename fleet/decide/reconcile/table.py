@@ -35,10 +35,10 @@ from fleet.model.drift import (
     ShardSeen,
     StoreState,
     Unread,
-    Wanted,
 )
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet, Lifecycle, Store
+from fleet.model.wanted import Wanted
 
 #: Rules about one store's services, tasks, room and hosts that were asked.
 SERVICE_RULES: tuple[Callable[[StoreCase], list[Finding]], ...] = (

@@ -16,12 +16,12 @@ from fleet.model.drift import (
     ShardSeen,
     Spell,
     StoreSeen,
-    Wanted,
 )
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.inventory import Host
 from fleet.model.observed import NotRead, Reading
 from fleet.model.services import ContainerState, Deployment, ServiceState, TaskState
+from fleet.model.wanted import Wanted
 from tests import build
 from tests.decide import plans
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from fleet.decide.reconcile.releases import of_releases, of_revisions
-from fleet.model.drift import Background, Finding, Owed, StoreSeen
+from fleet.model.drift import Background, Finding, StoreSeen
 from fleet.model.drift_settings import DriftSettings, Severity
 from fleet.model.observed import NotRead, Reading
 from fleet.model.services import ServiceState
+from fleet.model.wanted import Owed
 from tests import build
 from tests.decide import plans
 from tests.decide.reconcile import shop

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from fleet.decide.reconcile.returns import outage, returned
-from fleet.model.drift import Connection, HostMemory, Owed, Probe, Returned, Spell
+from fleet.model.drift import Connection, HostMemory, Probe, Returned, Spell
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
 from fleet.model.services import TaskState
+from fleet.model.wanted import Owed
 from tests.decide.reconcile import shop
 from tests.decide.reconcile.shop import ago, back, case, container, dark, host, task
 

@@ -10,12 +10,13 @@ from fleet.decide.reconcile.case import HostCase
 from fleet.decide.reconcile.service_case import DEADLINE_S, deadlines
 from fleet.decide.reconcile.services import of_services
 from fleet.model.desired import Scheduling
-from fleet.model.drift import Connection, HostMemory, Owed, Spell
+from fleet.model.drift import Connection, HostMemory, Spell
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
 from fleet.model.policy import Policy
 from fleet.model.services import ServiceState
+from fleet.model.wanted import Owed
 from tests import build
 from tests.decide import plans
 from tests.decide.reconcile import shop

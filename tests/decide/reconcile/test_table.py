@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.decide.reconcile.catalogue import CATALOGUE
-from fleet.model.drift import Finding, Reconciled, Wanted
+from fleet.model.drift import Finding, Reconciled
 from fleet.model.observed import NotRead
+from fleet.model.wanted import Wanted
 from tests import build
 from tests.decide.reconcile.world import NOW, World, mi, world
 

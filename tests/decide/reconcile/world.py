@@ -47,15 +47,12 @@ from fleet.model.drift import (
     Background,
     Connection,
     HostMemory,
-    IdleRollout,
-    Owed,
     Probe,
     ProbedContainer,
     Reconciled,
     ShardSeen,
     Spell,
     StoreSeen,
-    Wanted,
 )
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.inventory import Fleet, Host, Link, Store
@@ -71,6 +68,7 @@ from fleet.model.observed import (
 )
 from fleet.model.rollout import Phase
 from fleet.model.services import ServiceState, TaskState
+from fleet.model.wanted import IdleRollout, Owed, Wanted
 from tests import build
 from tests.decide import plans
 from tests.decide.reconcile import shop
