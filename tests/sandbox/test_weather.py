@@ -67,12 +67,14 @@ def pings(chain: Chain) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 def test_every_host_breaks_about_as_often_as_was_said(chain: Chain) -> None:
     sky = weather(chain)
     chain.clock.advance(4 * HOUR)
     assert 30 * 8 * 0.75 <= sky.breaks <= 30 * 8 * 1.25
 
 
+@pytest.mark.long
 def test_now_and_then_an_agent_is_away_when_one_looks_and_is_back_soon(chain: Chain) -> None:
     sky = weather(chain, every_s=600.0, usual_s=60.0)
     away: set[str] = set()

@@ -69,6 +69,7 @@ def test_what_is_wrong_in_every_shop_of_a_street_is_named_and_nothing_else(
         assert look(scans) == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", APART)
 def test_what_concerns_more_than_a_shop_is_named_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str

@@ -47,6 +47,7 @@ def test_the_loop_that_most_teams_write_takes_more_of_everything_but_code() -> N
     assert naive.sandbox_s > 2 * ours.sandbox_s
 
 
+@pytest.mark.long
 def test_a_small_fleet_costs_no_call_more_than_it_must() -> None:
     with measured(12) as town:
         took = town.fleet(rate=20.0)

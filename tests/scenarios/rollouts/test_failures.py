@@ -15,6 +15,7 @@ UNAIDED: dict[str, Any] = {
 }
 
 
+@pytest.mark.long
 def test_an_image_that_crashes_on_one_variant_halts_and_every_shop_goes_on_serving(
     take: TakeShops,
 ) -> None:

@@ -13,6 +13,7 @@ from tests.scenarios.rollouts.foreground import (
 )
 
 
+@pytest.mark.long
 def test_a_pause_is_obeyed_by_whoever_ticks_and_resume_goes_on(take: TakeShops) -> None:
     shops = take(4)
     shops.policy(**TWO_FIRST)

@@ -32,6 +32,7 @@ def saved(shops: Shops) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_a_saved_plan_is_run_once_and_not_again_in_a_world_that_has_moved(
     take: TakeShops,
 ) -> None:
