@@ -133,8 +133,9 @@ class Remembering:
         )
         owed = self._try("what stores still owe is not known", records.rollouts.owed)
         holds = self._try("which rollouts are under way is not known", records.rollouts.holds)
+        active = self._try("which rollouts stand still is not known", records.rollouts.under_way)
         # What was found rested on these; without them it would be called gone, or something else.
-        comparable = memory is not None and owed is not None and holds is not None
+        comparable = None not in (memory, owed, holds, active)
         return Past(
             memory=memory or {},
             open=open_ if comparable else None,
@@ -143,7 +144,7 @@ class Remembering:
             rollouts=self._try("", lambda: records.rollouts.history(ROLLOUTS)) or (),
             owed=owed or (),
             holds=holds or (),
-            active=self._try("", records.rollouts.under_way) or (),
+            active=active or (),
         )
 
     def keep(

@@ -17,7 +17,7 @@ from fleet.engine import scan as scanning
 from fleet.engine.lease import held
 from fleet.engine.remembering import LEASE
 from fleet.engine.scan import ScanRequest, scan
-from fleet.errors import AwsUnreachable, Interrupted, Locked
+from fleet.errors import AwsUnreachable, Interrupted, Locked, RecordsError
 from fleet.model.desired import DesiredService, Release
 from fleet.model.drift import Probe, Reconciled, StoreState
 from fleet.model.drift_settings import DriftSettings
@@ -379,6 +379,21 @@ def test_where_debts_are_not_known_nothing_is_called_new_or_gone(
     assert (codes(night, Change.SAME), codes(night, Change.NEW)) == (UNMARKED, set())
     assert night.resolved == ()
     assert not night.recorded
+
+
+def test_where_it_is_not_known_which_rollouts_stand_still_nothing_is_called_new_or_gone(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(shops)
+
+    def away() -> None:
+        raise RecordsError("the database is locked")
+
+    monkeypatch.setattr(shops.records.rollouts, "under_way", away)
+    night = look(shops)
+    assert (codes(night, Change.SAME), codes(night, Change.NEW)) == (UNMARKED, set())
+    assert night.resolved == ()
+    assert any("which rollouts stand still is not known" in note for note in night.notes)
 
 
 def test_without_any_records_the_fleet_is_still_looked_at(shops: Shops, tmp_path: Path) -> None:
