@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption
+from fleet.model.drift_settings import Severity
 
 
 class CronFormat(StrEnum):
@@ -42,6 +43,21 @@ def cron(
     notify: Annotated[
         bool, typer.Option("--notify", help="Tell the channels of fleet.yaml's notify:.")
     ] = False,
+    digests: Annotated[
+        bool, typer.Option("--digests", help="Also compare the images that tasks run.")
+    ] = False,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Also ask the hosts: containers, disk, temperature, clock."),
+    ] = False,
+    fail_on: Annotated[
+        Severity | None,
+        typer.Option(
+            "--fail-on",
+            help="Least severity that ends with 3; without it what fleet.yaml says.",
+            show_default=False,
+        ),
+    ] = None,
     user: Annotated[
         bool, typer.Option("--user", help="For your own systemd, instead of the machine's.")
     ] = False,
@@ -89,6 +105,9 @@ def cron(
             jitter=jitter,
             report=report,
             notify=notify,
+            digests=digests,
+            deep=deep,
+            fail_on=fail_on,
             own=user,
             log=log,
             env_file=env_file,

@@ -16,6 +16,7 @@ from fleet.cli.options import state_dir
 from fleet.cli.rollout_looking import seconds_of
 from fleet.errors import FleetError, UsageError
 from fleet.files import load_fleet
+from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet
 from fleet.model.notify import MailChannel, WebhookChannel
 from fleet.report.cron import Job, files, secrets_template
@@ -40,6 +41,9 @@ class CronWords:
     jitter: str = "10m"
     report: Path | None = None
     notify: bool = False
+    digests: bool = False
+    deep: bool = False
+    fail_on: Severity | None = None
     own: bool = False
     log: Path | None = None
     env_file: Path | None = None
@@ -99,7 +103,15 @@ def job_of(words: CronWords) -> Job:
         user=user,
         group=group,
         own=words.own,
+        looks=_looks(words),
     )
+
+
+def _looks(words: CronWords) -> tuple[str, ...]:
+    digests = ("--digests",) if words.digests else ()
+    deep = ("--deep",) if words.deep else ()
+    ends = ("--fail-on", words.fail_on.value) if words.fail_on else ()
+    return (*digests, *deep, *ends)
 
 
 def surroundings(fleet: Fleet | None, environment: Mapping[str, str]) -> tuple[str, ...]:

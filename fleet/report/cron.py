@@ -43,6 +43,7 @@ class Job:
         user: whose job it is.
         group: of that user.
         own: whether that user installs it, rather than root.
+        looks: options of the scan, as ``("--digests",)``.
     """
 
     fleet: tuple[str, ...]
@@ -59,6 +60,7 @@ class Job:
     user: str
     group: str
     own: bool
+    looks: tuple[str, ...] = ()
 
     def words(self, *, jitter: bool) -> tuple[str, ...]:
         """The command.
@@ -69,7 +71,8 @@ class Job:
         report = ("--report", self.report) if self.report else ()
         waits = ("--jitter", f"{self.jitter_s}s") if jitter and self.jitter_s else ()
         tells = ("--notify",) if self.notify else ()
-        return (*self.fleet, "drift", "--inventory", self.inventory, *report, *waits, *tells)
+        scan = (*self.fleet, "drift", "--inventory", self.inventory, *self.looks)
+        return (*scan, *report, *waits, *tells)
 
     @property
     def when(self) -> str:

@@ -57,6 +57,17 @@ def test_everything_is_printed_with_absolute_paths(here: Path) -> None:
     assert f'"{here}/.fleet/logs/drift.log" {{' in ran.stdout
 
 
+def test_what_is_looked_at_every_night_is_said_like_to_the_scan_itself(here: Path) -> None:
+    ran = run("--digests", "--deep", "--fail-on", "medium", "--report", "out")
+
+    assert f"--inventory {here}/inventory --digests --deep --fail-on medium --report" in ran.stdout
+    assert '"--digests" "--deep" "--fail-on" "medium"' in ran.stdout
+
+
+def test_a_severity_that_is_none_is_refused(here: Path) -> None:
+    assert run("--fail-on", "bad").exit_code == 2
+
+
 def test_what_it_needs_of_the_surroundings_is_named_and_never_shown(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
