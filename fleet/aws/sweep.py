@@ -26,7 +26,7 @@ from fleet.aws.observe import (
 )
 from fleet.aws.paging import oldest, pages
 from fleet.aws.session import Shard
-from fleet.aws.shapes import activation_of, in_batches, items, managed_instance_of, tier_of
+from fleet.aws.shapes import activation_of, items, managed_instance_of, tier_of
 from fleet.aws.sharing import Shared
 from fleet.errors import AwsError
 from fleet.model.observed import (
@@ -65,19 +65,6 @@ def tagged(shard: Shard, tag: str, value: str) -> Reading[frozenset[str]]:
         times.append(at)
         ids.update(managed_instance_of(one).id for one in raw)
     return Reading(frozenset(ids), oldest(times, shard))
-
-
-def tagged_nodes(
-    shard: Shard, tag: str, values: Sequence[str]
-) -> Reading[tuple[ManagedInstance, ...]]:
-    """The nodes that carry a tag with one of these values; a call per 50 nodes and 100 values."""
-    found: dict[str, ManagedInstance] = {}
-    times: list[datetime] = []
-    for batch in in_batches(values, BATCH):
-        for at, raw in _information(shard, f"tag:{tag}", *batch):
-            times.append(at)
-            found.update((node.id, node) for node in map(managed_instance_of, raw))
-    return Reading(tuple(found.values()), oldest(times, shard))
 
 
 def tagged_among(shard: Shard, tag: str, value: str, ids: Sequence[str]) -> Reading[frozenset[str]]:
@@ -193,9 +180,9 @@ def _remembered(
 
 
 def _information(
-    shard: Shard, key: str, *values: str
+    shard: Shard, key: str, value: str
 ) -> Iterator[tuple[datetime, list[Mapping[str, Any]]]]:
-    filters = [{"Key": key, "Values": list(values)}]
+    filters = [{"Key": key, "Values": [value]}]
     action = DESCRIBE_INSTANCE_INFORMATION
     for reply in pages(shard, action, Filters=filters, MaxResults=SSM_PAGE):
         yield reply.at, items(reply, "InstanceInformationList", action)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from fleet.cli.drift_options import DeepOption, DigestsOption, FailOnOption
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption
-from fleet.model.drift_settings import Severity
 
 
 class CronFormat(StrEnum):
@@ -43,21 +43,9 @@ def cron(
     notify: Annotated[
         bool, typer.Option("--notify", help="Tell the channels of fleet.yaml's notify:.")
     ] = False,
-    digests: Annotated[
-        bool, typer.Option("--digests", help="Also compare the images that tasks run.")
-    ] = False,
-    deep: Annotated[
-        bool,
-        typer.Option("--deep", help="Also ask the hosts: containers, disk, temperature, clock."),
-    ] = False,
-    fail_on: Annotated[
-        Severity | None,
-        typer.Option(
-            "--fail-on",
-            help="Least severity that ends with 3; without it what fleet.yaml says.",
-            show_default=False,
-        ),
-    ] = None,
+    digests: DigestsOption = False,
+    deep: DeepOption = False,
+    fail_on: FailOnOption = None,
     user: Annotated[
         bool, typer.Option("--user", help="For your own systemd, instead of the machine's.")
     ] = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fleet.cli.drift_options import DeepOption, DigestsOption, FailOnOption
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
     AllOption,
@@ -17,7 +18,6 @@ from fleet.cli.options import (
     YesOption,
 )
 from fleet.errors import UsageError
-from fleet.model.drift_settings import Severity
 
 
 class Format(StrEnum):
@@ -34,16 +34,8 @@ def drift(
     where: WhereOption = "",
     ring: RingOption = "",
     every: AllOption = False,
-    digests: Annotated[
-        bool,
-        typer.Option(
-            "--digests", help="Also compare the images that tasks run; 1 to 2 calls more per store."
-        ),
-    ] = False,
-    deep: Annotated[
-        bool,
-        typer.Option("--deep", help="Also ask the hosts: containers, disk, temperature, clock."),
-    ] = False,
+    digests: DigestsOption = False,
+    deep: DeepOption = False,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -55,14 +47,7 @@ def drift(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="What goes to stdout.")] = Format.TABLE,
     json: JsonOption = False,
-    fail_on: Annotated[
-        Severity | None,
-        typer.Option(
-            "--fail-on",
-            help="Least severity that ends with 3; without it what fleet.yaml says.",
-            show_default=False,
-        ),
-    ] = None,
+    fail_on: FailOnOption = None,
     notify: Annotated[
         bool, typer.Option("--notify", help="Tell the channels of fleet.yaml's notify: of it.")
     ] = False,

@@ -28,7 +28,5 @@ def idle(
         waits = one.phase in WAITING
         since = one.phase_at if waits else one.moved_at
         if now - since >= timedelta(seconds=limit_s):
-            found.append(
-                IdleRollout(one.id, one.phase, one.workloads, one.stores, one.why, since, waits)
-            )
+            found.append(IdleRollout(one, since, waits))
     return tuple(found)

@@ -171,7 +171,7 @@ class _Scanning:
         release = self._release()
         past = self._records.past([s.id for s in request.stores], whole=request.whole, at=now)
         stalled = idle(past.active, now, fleet.drift.rollout_idle_s)
-        ids = {one.rollout for one in stalled}
+        ids = {one.rollout.id for one in stalled}
         wanted = wanted_of(request.stores, release, past.owed, past.holds, now, idle=ids)
         shards = self._shards(callers, past, wanted, release)
         revisions = read_revisions(self._wiring, release, shards, self._notes)

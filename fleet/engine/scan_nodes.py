@@ -86,7 +86,9 @@ class NodeReader:
             known: ids.
         """
         shard, ids = self.shard, [store.id for store in stores]
-        first = self.ask(NODES, _SSM, lambda: sweep.tagged_nodes(shard, TAG_STORE, ids))
+        first = self.ask(
+            NODES, _SSM, lambda: observe.managed_instances_tagged(shard, TAG_STORE, *ids)
+        )
         if isinstance(first, NotRead):
             return NodesSeen(first, first, None)
         found = {node.id: node for node in first.value}

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fleet.model.desired import DesiredService
+from fleet.model.history import ActiveRollout
 from fleet.model.inventory import Store
-from fleet.model.rollout import Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,11 @@ class IdleRollout:
     """A rollout that has stood still for longer than anybody means to leave it so.
 
     Attributes:
-        rollout: id.
-        stores: how many it holds.
-        why: the reason of its phase, in the rollout's words.
         since: when it last moved, or came to wait.
         waits: for a person; else nobody ticks it.
     """
 
-    rollout: str
-    phase: Phase
-    workloads: tuple[str, ...]
-    stores: int
-    why: str
+    rollout: ActiveRollout
     since: datetime
     waits: bool
 

@@ -66,13 +66,14 @@ def test_nodes_of_some_stores_are_found_by_their_tags_in_one_call(asked: Shard, 
     ours = {node("store-001"), node("store-002")}
     node("store-003")
     rig.node()
-    told = sweep.tagged_nodes(asked, "fleet:store", ["store-001", "store-002"])
+    told = observe.managed_instances_tagged(asked, "fleet:store", "store-001", "store-002")
     assert {one.id for one in told.value} == ours
     assert calls(asked) == {"DescribeInstanceInformation": 1}
 
 
 def test_more_stores_than_a_filter_takes_are_several_calls(asked: Shard, rig: Rig) -> None:
-    assert sweep.tagged_nodes(asked, "fleet:store", [f"s{n}" for n in range(101)]).value == ()
+    ids = [f"s{n}" for n in range(101)]
+    assert observe.managed_instances_tagged(asked, "fleet:store", *ids).value == ()
     assert calls(asked) == {"DescribeInstanceInformation": 2}
 
 

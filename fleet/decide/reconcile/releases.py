@@ -158,22 +158,20 @@ def of_idle(background: Background) -> list[Finding]:
 
 
 def _idle(one: IdleRollout, background: Background) -> Finding:
-    age = span((background.now - one.since).total_seconds())
-    what = f"{one.rollout} ({', '.join(one.workloads)})"
-    state = f"is {one.phase.value} since {moment(one.since)} ({age})"
-    if not one.waits:
-        state = f"is {one.phase.value}, and nobody has moved it since {moment(one.since)} ({age})"
-    why = f": {printable(one.why, limit=160)}" if one.why else ""
+    rollout, phase = one.rollout, one.rollout.phase.value
+    since = f"since {moment(one.since)} ({span((background.now - one.since).total_seconds())})"
+    state = f"is {phase} {since}" if one.waits else f"is {phase}, and nobody has moved it {since}"
+    why = f": {printable(rollout.why, limit=160)}" if rollout.why else ""
     return made(
         codes.ROLLOUT_IDLE,
-        f"{what} {state}{why}; it holds {many(one.stores, 'store')}, which no other rollout can "
-        "touch",
-        Evidence("records", f"{one.rollout} {one.phase.value}", one.since),
+        f"{rollout.id} ({', '.join(rollout.workloads)}) {state}{why}; it holds "
+        f"{many(rollout.stores, 'store')}, which no other rollout can touch",
+        Evidence("records", f"{rollout.id} {phase}", one.since),
         background=background,
-        subject=one.rollout,
+        subject=rollout.id,
         since=one.since,
-        fix=f"fleet rollout status {one.rollout}",
-        data={"rollout": one.rollout, "phase": one.phase.value, "stores": one.stores},
+        fix=f"fleet rollout status {rollout.id}",
+        data={"rollout": rollout.id, "phase": phase, "stores": rollout.stores},
     )
 
 

@@ -55,6 +55,7 @@ from fleet.model.drift import (
     StoreSeen,
 )
 from fleet.model.drift_settings import DriftSettings
+from fleet.model.history import ActiveRollout
 from fleet.model.inventory import Fleet, Host, Link, Store
 from fleet.model.observed import (
     Activation,
@@ -278,10 +279,17 @@ class _Maker:
 
 
 def _idle(told: Mapping[str, Any]) -> IdleRollout:
-    phase, since = Phase(told["phase"]), when(told["since"])
-    return IdleRollout(
-        **{**told, "phase": phase, "since": since, "workloads": tuple(told["workloads"])}
+    since = when(told["since"])
+    rollout = ActiveRollout(
+        told["id"],
+        Phase(told["phase"]),
+        tuple(told["workloads"]),
+        told["stores"],
+        told["why"],
+        since,
+        since,
     )
+    return IdleRollout(rollout, since, told["waits"])
 
 
 def _boxes(told: Mapping[str, Any]) -> Mapping[str, Any]:
