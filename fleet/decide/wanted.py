@@ -25,8 +25,8 @@ def wanted_of(
         release: without it nothing is known of services; what is owed still is.
         owed: rollout ids and changes as the records say them, oldest first; the latest counts.
         holds: stores and workloads that active rollouts have to themselves.
-        idle: ids of those of them that stand still.
         now: since when what has no time of its own is owed, as a rollout rebuilt from AWS's tags.
+        idle: ids of the rollouts that stand still.
     """
     services: dict[str, list[DesiredService]] = {}
     workloads: dict[str, str] = {}
@@ -38,21 +38,18 @@ def wanted_of(
     for rollout, change in owed:
         debts.setdefault(change.store, {})[change.service] = _owed(rollout, change, now)
     held = {(hold.store, hold.workload): hold.rollout for hold in holds}
-
-    def held_of(store: Store) -> dict[str, str]:
+    wanted = {}
+    for store in stores:
         keys = ((name, (store.id, workload)) for name, workload in workloads.items())
-        return {name: held[key] for name, key in keys if key in held}
-
-    return {
-        store.id: Wanted(
+        by = {name: held[key] for name, key in keys if key in held}
+        wanted[store.id] = Wanted(
             store,
             tuple(services.get(store.id, ())),
             owed=debts.get(store.id, {}),
-            rolling={name: by for name, by in held_of(store).items() if by not in idle},
-            stalled={name: by for name, by in held_of(store).items() if by in idle},
+            rolling={name: rollout for name, rollout in by.items() if rollout not in idle},
+            stalled={name: rollout for name, rollout in by.items() if rollout in idle},
         )
-        for store in stores
-    }
+    return wanted
 
 
 def _owed(rollout: str, change: Change, now: datetime) -> Owed:
