@@ -195,7 +195,7 @@ class Rendered:
     def page(self) -> str:
         """The HTML page."""
         if not self._page:
-            from fleet.report.page import page_of
+            from fleet.report.page.document import page_of
 
             self._page = page_of(self.night, self.now)
         return self._page

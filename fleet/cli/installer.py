@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, state_dir
+from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption
+from fleet.cli.state_dir import state_dir
 
 
 def installer(
@@ -24,7 +25,7 @@ def installer(
     from fleet.cli.wiring import open_wiring
     from fleet.engine.host_run import Script
     from fleet.errors import UsageError
-    from fleet.files import save_installer_pin
+    from fleet.files.pins import save_installer_pin
 
     wiring = open_wiring(inventory, listen=lambda _event: None)
     place = wiring.fleet.installer

@@ -35,7 +35,7 @@ def list_stores(
     from dataclasses import replace
 
     from fleet.cli.selecting import choice_of, stores_to_show
-    from fleet.files import load_fleet
+    from fleet.files.loader import load_fleet
     from fleet.report.inventory import fleet_document, fleet_view
     from fleet.report.screen import console_for
 
@@ -61,7 +61,7 @@ def show(
     import sys
 
     from fleet.errors import UsageError
-    from fleet.files import load_fleet
+    from fleet.files.loader import load_fleet
     from fleet.report.inventory import host_document, host_view, store_document, store_view
     from fleet.report.screen import console_for
 

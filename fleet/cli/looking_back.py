@@ -20,10 +20,10 @@ from fleet.engine.explaining import explain_code, explain_store, what_is_meant
 from fleet.engine.history import history_of
 from fleet.engine.hosts import hosts_now
 from fleet.errors import FleetError, UsageError
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from fleet.model.clock import Clock
 from fleet.model.inventory import Fleet, Store
-from fleet.records import Records
+from fleet.records.store import Records
 from fleet.report.explain import code_document, code_view, store_document, store_view
 from fleet.report.hosts import hosts_document, hosts_view
 from fleet.report.screen import console_for

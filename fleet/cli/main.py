@@ -30,7 +30,7 @@ from fleet.cli import (
     status,
     validate,
 )
-from fleet.cli.options import state_dir
+from fleet.cli.state_dir import state_dir
 from fleet.cli.streams import hold_standard_streams, settle
 from fleet.errors import FleetError, Interrupted
 

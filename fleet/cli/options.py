@@ -1,9 +1,8 @@
-"""Options that several commands share, and what they have in common about their surroundings.
+"""Options that several commands share.
 
 Imports nothing but typer, so that ``--help`` of any command stays fast.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -43,8 +42,3 @@ AllOption = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 DEFAULT_INVENTORY = Path("inventory")
-
-
-def state_dir() -> Path:
-    """Where run state lives: ``FLEET_STATE``, else ``.fleet`` in the current folder."""
-    return Path(os.environ.get("FLEET_STATE", ".fleet"))

@@ -12,10 +12,10 @@ from typing import TextIO, cast
 import typer
 from rich.console import Console
 
-from fleet.cli.options import state_dir
 from fleet.cli.run_log import Observers
 from fleet.cli.run_record import RunRecord, recorded
 from fleet.cli.selecting import select_hosts, stores_to_change
+from fleet.cli.state_dir import state_dir
 from fleet.cli.stopping import leaves_at_once, stops_safely
 from fleet.cli.streams import Talk, let_go
 from fleet.cli.wiring import open_wiring

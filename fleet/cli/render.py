@@ -39,7 +39,7 @@ def render(
     from fleet.decide.selection import Choice, choose
     from fleet.decide.sheets import fleet_of_one, renderings_for, sheets
     from fleet.errors import EmptySelection
-    from fleet.files import load_fleet
+    from fleet.files.loader import load_fleet
     from fleet.files.templates import render_all
     from fleet.report.render import render_document, render_view
     from fleet.report.screen import console_for

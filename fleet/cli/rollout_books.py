@@ -9,7 +9,7 @@ from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.clock import Clock
 from fleet.model.overview import Overview
 from fleet.model.rollout import Phase, VerbName
-from fleet.records import Records
+from fleet.records.store import Records
 
 #: Exit code of a rollout that waits for ``promote``.
 AWAITS = 3

@@ -16,7 +16,7 @@ from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.clock import Clock
 from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent
-from fleet.records import Records
+from fleet.records.store import Records
 from fleet.report.rollout import status_view
 from fleet.report.rollout_documents import history_document, status_document
 from fleet.report.rollout_history import history_view

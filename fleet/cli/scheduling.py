@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from fleet.cli.options import state_dir
 from fleet.cli.rollout_looking import seconds_of
+from fleet.cli.state_dir import state_dir
 from fleet.errors import FleetError, UsageError
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet
 from fleet.model.notify import MailChannel, WebhookChannel

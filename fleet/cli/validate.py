@@ -26,7 +26,9 @@ def validate(
     import json as json_format
 
     from fleet.errors import InventoryError, Problem
-    from fleet.files import json_schema, load_fleet, load_pins
+    from fleet.files.loader import load_fleet
+    from fleet.files.pins import load_pins
+    from fleet.files.schema import json_schema
     from fleet.model.printable import many, printable
     from fleet.report.inventory import totals, validation_document
 

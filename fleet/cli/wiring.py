@@ -10,14 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fleet.cli.door import open_door
-from fleet.cli.options import state_dir
+from fleet.cli.state_dir import state_dir
 from fleet.engine.door import Door
 from fleet.engine.wiring import KeyAccepted, Wiring
 from fleet.errors import UsageError
-from fleet.files import load_fleet, load_pins, save_machine_id
+from fleet.files.loader import load_fleet
+from fleet.files.pins import load_pins, save_machine_id
 from fleet.model.inventory import Fleet, Host
 from fleet.model.progress import Event
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from fleet.ssh.connection import Connection, open_connection
 from fleet.ssh.known_hosts import KnownHosts, entry_name
 

@@ -14,7 +14,7 @@ from fleet.model.drift_settings import Ignore
 from fleet.model.inventory import Fleet, Store
 from fleet.model.night import PastFinding
 from fleet.model.store_story import CodeStory, StoreStory
-from fleet.records import Records
+from fleet.records.store import Records
 
 #: Resolved findings, rollouts and audited changes that a story goes back to.
 PAST = 10

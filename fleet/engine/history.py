@@ -9,7 +9,7 @@ from fleet.engine.hosts import finished
 from fleet.model.inventory import Store
 from fleet.model.rollout import RolloutEvent
 from fleet.model.store_story import StoreHistory
-from fleet.records import Records
+from fleet.records.store import Records
 
 
 def history_of(records: Records, store: Store, now: datetime, *, days: int) -> StoreHistory:

@@ -7,7 +7,7 @@ from fleet.model.drift import HostMemory
 from fleet.model.inventory import Store
 from fleet.model.night import PastFinding, Scan
 from fleet.model.store_story import HostNow, HostsNow
-from fleet.records import Records
+from fleet.records.store import Records
 
 
 def hosts_now(

@@ -15,7 +15,7 @@ from typing import Any
 
 from fleet.errors import LeaseLost, Locked, RecordsError
 from fleet.model.history import Lease
-from fleet.records import Records
+from fleet.records.store import Records
 
 #: Seconds after which the leases of a dead owner are free.
 TTL_S = 30.0

@@ -13,7 +13,7 @@ from fleet.model.gate import Gate
 from fleet.model.history import Lease
 from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker
 from fleet.model.rollout import Phase
-from fleet.records import Records
+from fleet.records.store import Records
 
 #: Latest lines of the story that are shown.
 EVENTS = 50

@@ -8,7 +8,7 @@ from fleet.aws.session import Shard
 from fleet.model.clock import Clock
 from fleet.model.inventory import Account, Fleet, Host, Pins
 from fleet.model.progress import Event
-from fleet.records import Records
+from fleet.records.store import Records
 from fleet.ssh.connection import Connection
 
 KeyAccepted = Callable[[str, str, str], None]

@@ -36,7 +36,7 @@ from fleet.report.hosts import (
     scan_document,
     scan_line,
 )
-from fleet.report.plan import store_line
+from fleet.report.inventory import store_line
 from fleet.report.rollout import who
 from fleet.report.rollout_counts import revision, standing
 from fleet.report.screen import GAP, labelled, table

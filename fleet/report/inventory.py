@@ -11,7 +11,6 @@ from fleet.errors import Problem
 from fleet.model.hours import Hours, OpenSpan
 from fleet.model.inventory import Fleet, Host, Link, Source, Store
 from fleet.model.printable import many, printable
-from fleet.report.plan import store_line
 from fleet.report.screen import NARROW, table
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -20,6 +19,18 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: Columns of the list, and the order in which they give way on a narrow terminal.
 _COLUMNS = ("STORE", "NAME", "ACCOUNT/REGION", "TIME ZONE", "LIFECYCLE", "RING", "LINK", "HOSTS")
 _FIRST_TO_GO = ("TIME ZONE", "RING", "ACCOUNT/REGION", "NAME", "LINK")
+
+
+def store_line(store: Store, run_id: str = "") -> str:
+    """``store-042 Leeds Briggate · emea-prod/eu-west-1 · cluster store-042 · lte, metered``."""
+    link = f"{store.link.kind}, metered" if store.link.metered else store.link.kind
+    parts = [
+        f"{store.id} {store.name}".strip(),
+        f"{store.account.name}/{store.region}",
+        f"cluster {store.cluster}",
+        link,
+    ]
+    return " · ".join([*parts, f"run {run_id}"] if run_id else parts)
 
 
 def fleet_view(fleet: Fleet, width: int) -> RenderableType:

@@ -6,7 +6,6 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fleet.model.inventory import Store
 from fleet.model.observed import Caller
 from fleet.model.onboarding import (
     Activate,
@@ -24,19 +23,8 @@ from fleet.model.onboarding import (
     TagContainerInstance,
     TagNode,
 )
+from fleet.report.inventory import store_line
 from fleet.report.screen import labelled, table
-
-
-def store_line(store: Store, run_id: str = "") -> str:
-    """``store-042 Leeds Briggate · emea-prod/eu-west-1 · cluster store-042 · lte, metered``."""
-    link = f"{store.link.kind}, metered" if store.link.metered else store.link.kind
-    parts = [
-        f"{store.id} {store.name}".strip(),
-        f"{store.account.name}/{store.region}",
-        f"cluster {store.cluster}",
-        link,
-    ]
-    return " · ".join([*parts, f"run {run_id}"] if run_id else parts)
 
 
 def caller_line(place: str, caller: Caller) -> str:

@@ -13,13 +13,13 @@ from fleet.model.onboarding import CheckResult
 from fleet.model.printable import many, some
 from fleet.model.progress import HostResult, Outcome, RegisterResult
 from fleet.report.commands import MANY, Again
+from fleet.report.inventory import store_line
 from fleet.report.plan import (
     check_lines,
     fix_lines,
     plan_document,
     preflight_words,
     refusal_lines,
-    store_line,
 )
 from fleet.report.screen import labelled, table
 from fleet.report.times import span

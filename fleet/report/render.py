@@ -10,7 +10,7 @@ from rich.text import Text
 from fleet.model.desired import ImageFact, LogGroup, Scheduling, ServiceSheet
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.printable import printable
-from fleet.report.plan import store_line
+from fleet.report.inventory import store_line
 from fleet.report.screen import labelled
 
 #: Columns within which a part of a body stays on one line.

@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
-from fleet.report.plan import fix_lines, store_line
+from fleet.report.inventory import store_line
+from fleet.report.plan import fix_lines
 from fleet.report.screen import labelled, table
 from fleet.report.times import age, stamp
 

@@ -9,7 +9,7 @@ from fleet.model.printable import many, printable
 from fleet.model.store_story import MomentKind, StoreHistory
 from fleet.report.drift_lines import when
 from fleet.report.hosts import SCAN, scan_document, scan_line
-from fleet.report.plan import store_line
+from fleet.report.inventory import store_line
 from fleet.report.screen import labelled, table
 from fleet.report.times import stamp
 

@@ -29,7 +29,7 @@ from fleet.model.policy import Amount, Policy, Window
 from fleet.model.rollout import Verdict
 from fleet.model.services import StoreView
 from fleet.model.written import Outcome, Written
-from fleet.records import open_records
+from fleet.records.store import open_records
 from tests import rollouts
 from tests.bench.taking import apart, seconds
 from tests.decide import plans

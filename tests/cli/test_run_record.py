@@ -10,7 +10,7 @@ import pytest
 from fleet.cli.run_record import recorded
 from fleet.engine.wiring import Wiring
 from fleet.errors import AwsError, FleetError, UsageError
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from tests import build
 
 

@@ -35,7 +35,7 @@ from fleet.model.rollout import (
     VerbName,
     WavePlan,
 )
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from fleet.sandbox.chain import Chain
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.plane.engine import access_key_for

@@ -8,7 +8,7 @@ import pytest
 from fleet.engine.history import history_of
 from fleet.model.rollout import RolloutEvent
 from fleet.model.store_story import MomentKind, StoreHistory
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from tests import rollouts, scanned
 from tests.scanned import LAST, NIGHT, NOW
 

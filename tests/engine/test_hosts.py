@@ -9,7 +9,7 @@ import pytest
 from fleet.engine.hosts import hosts_now
 from fleet.model.drift import Connection, StoreState
 from fleet.model.store_story import HostNow, HostsNow
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from tests import scanned
 from tests.scanned import ENDED, LAST, NIGHT, NOW
 

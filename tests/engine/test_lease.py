@@ -13,7 +13,7 @@ import pytest
 from fleet.engine import lease as engine_lease
 from fleet.engine.lease import Held, held, holder_of, is_gone, owner_name
 from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ import sys
 from pathlib import Path
 from fleet.engine.lease import held
 from fleet.errors import LeaseLost
-from fleet.records import open_records
+from fleet.records.store import open_records
 
 with open_records(None, Path(sys.argv[1])) as records:
     with held(records, ["a"], "child", ttl_s=0.3) as own:

@@ -17,7 +17,7 @@ from fleet.errors import UsageError
 from fleet.model.overview import Overview
 from fleet.model.policy import Window
 from fleet.model.rollout import Change, Phase, RolloutEvent, RolloutSpec, VerbName, Verdict
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from tests import rollouts
 from tests.decide.boards import POLICY, after, opening, planned, rollout, sent
 

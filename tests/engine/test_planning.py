@@ -17,11 +17,11 @@ from fleet.engine.planning import Request, choose_policy, make_plan, read_releas
 from fleet.engine.revisions import content_seen
 from fleet.engine.wiring import Wiring
 from fleet.errors import CredentialsError, Interrupted, UsageError
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from fleet.model.inventory import Account, Fleet, Store
 from fleet.model.plan import Kind, Plan
 from fleet.model.progress import Event, Note
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from fleet.sandbox.plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from tests.decide import plans

@@ -13,7 +13,7 @@ from fleet.engine.rebuild import rebuild_records
 from fleet.engine.wiring import Wiring
 from fleet.model.inventory import Lifecycle
 from fleet.model.rollout import Phase, Stage, Verdict
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from fleet.sandbox.plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from tests.engine.shops import CALLER

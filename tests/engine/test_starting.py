@@ -14,7 +14,7 @@ from fleet.errors import Locked, UsageError
 from fleet.model.inventory import Store
 from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Hold, Phase, Rollout, Stage, Verdict
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from tests import rollouts
 from tests.decide import plans
 

@@ -23,7 +23,7 @@ from fleet.model.notify import (
     WebhookChannel,
     When,
 )
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from tests import build, nights
 
 MAIL = MailChannel("mail", least=Severity.HIGH)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import InventoryError, Problem
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 
 EXAMPLE = Path(__file__).parents[2]
 

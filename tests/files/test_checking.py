@@ -2,7 +2,7 @@
 
 import pytest
 
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from tests.files.conftest import FLEET, Inventory
 
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from fleet.decide.reconcile.catalogue import CATALOGUE
-from fleet.files import load_fleet
 from fleet.files.drift_shapes import DriftShape
+from fleet.files.loader import load_fleet
 from fleet.model.drift_settings import DriftSettings, Ignore, Severity
 from tests.files.conftest import EXAMPLE, FLEET, STORES, Inventory
 

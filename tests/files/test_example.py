@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from fleet.files import load_fleet, load_pins
+from fleet.files.loader import load_fleet
+from fleet.files.pins import load_pins
 from fleet.files.templates import render_all
 from fleet.model.inventory import Architecture, Fleet, Lifecycle
 from tests.files.conftest import EXAMPLE

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import InventoryError
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from tests.files.conftest import Inventory
 
 

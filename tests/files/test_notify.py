@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.errors import InventoryError
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from fleet.model.drift_settings import Severity
 from fleet.model.notify import MailChannel, SnsChannel, WebhookChannel, When
 from tests.files.conftest import FLEET, Inventory

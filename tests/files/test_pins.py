@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import FleetError, InventoryError, UsageError
-from fleet.files import load_pins, save_installer_pin, save_machine_id
+from fleet.files.pins import load_pins, save_installer_pin, save_machine_id
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 SHA = "9b" * 32

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from fleet.files.policy_shapes import PolicyShape
 from fleet.model.hours import OpenSpan
 from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, Policy, Window

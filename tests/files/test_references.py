@@ -1,6 +1,6 @@
 import pytest
 
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from tests.files.conftest import FLEET, Inventory
 
 DIGEST = "sha256:" + "9b" * 32

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from fleet.model.inventory import Host, Lifecycle, Link, Store
 from tests.files.conftest import FLEET, Inventory
 

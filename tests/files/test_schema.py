@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.files import json_schema
-from fleet.files.schema import FILES
+from fleet.files.schema import FILES, json_schema
 from tests.files.conftest import EXAMPLE
 
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.files import load_fleet
 from fleet.files.checking import Problems
+from fleet.files.loader import load_fleet
 from fleet.files.tables import read_table
 from fleet.model.inventory import Link, Store
 from tests.files.conftest import Inventory

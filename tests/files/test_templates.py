@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import InventoryError, Problem
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from fleet.files.templates import render_all, variants
 from fleet.model.desired import Rendering
 from fleet.model.inventory import Architecture

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import make_url
 
 from fleet.errors import RecordsError
-from fleet.records import Records, database, open_records
+from fleet.records import database
+from fleet.records.store import Records, open_records
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

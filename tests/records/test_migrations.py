@@ -10,7 +10,8 @@ from sqlalchemy import Connection, create_engine, make_url
 from fleet.errors import RecordsError
 from fleet.model.history import Ledger
 from fleet.model.night import Scan
-from fleet.records import Records, migrations, open_records
+from fleet.records import migrations
+from fleet.records.store import Records, open_records
 from fleet.records.tables import AUDIT, METADATA, OBSERVATIONS, RUNS, SCHEMA, SCHEMA_VERSION
 
 #: What every version of fleet before this one made.

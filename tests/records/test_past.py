@@ -5,7 +5,7 @@ from datetime import timedelta
 from fleet.model.drift import StoreState
 from fleet.model.night import Scan
 from fleet.model.rollout import Verdict
-from fleet.records import Records
+from fleet.records.store import Records
 from tests import rollouts
 from tests.rollouts import BEGAN, CALLER, NOW
 

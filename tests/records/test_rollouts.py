@@ -21,7 +21,7 @@ from fleet.model.rollout import (
     Verdict,
 )
 from fleet.model.secret import Secret
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from tests import rollouts as some
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)

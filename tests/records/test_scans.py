@@ -12,7 +12,8 @@ from fleet.model.drift_settings import Severity
 from fleet.model.history import Ledger
 from fleet.model.night import FindingChanges, PastFinding
 from fleet.model.secret import Secret
-from fleet.records import Records, database, open_records
+from fleet.records import database
+from fleet.records.store import Records, open_records
 from tests.scans import DAY, HOST, IDS, NEXT, NIGHT, finding, opened, scan, spelled, write
 
 #: What does not depend on the kind of database.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fleet.errors import RecordsError
 from fleet.model.history import Ledger
 from fleet.model.secret import Secret
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

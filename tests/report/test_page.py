@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from fleet.model.drift import Unread
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Change, Night
-from fleet.report.page import page_of
-from fleet.report.page.document import exit_words
+from fleet.report.page.document import exit_words, page_of
 from fleet.report.page.findings import (
     STATIC_ROWS,
     findings_data,

@@ -20,7 +20,7 @@ from fleet.engine.ticking import Crew, rollout_lease, shard_lease, tick
 from fleet.engine.wiring import Wiring
 from fleet.model.drift import Finding
 from fleet.model.night import Night
-from fleet.records import Records, open_records
+from fleet.records.store import Records, open_records
 from tests.scenarios.drift.town import Plan, Town
 
 

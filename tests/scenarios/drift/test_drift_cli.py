@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from fleet.engine.lease import owner_name
-from fleet.records import open_records
+from fleet.records.store import open_records
 from tests.scenarios.conftest import World
 from tests.scenarios.test_register import NEW, TakeStore
 

@@ -18,7 +18,7 @@ import pytest
 from fleet.cli.sandbox_spec import sandbox_spec
 from fleet.decide.desired import release_of, service_input
 from fleet.decide.identity import cluster_tags, declared_attributes, host_tags
-from fleet.files import load_fleet
+from fleet.files.loader import load_fleet
 from fleet.files.templates import render_all
 from fleet.model.desired import Release
 from fleet.model.inventory import Fleet
