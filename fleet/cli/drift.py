@@ -1,12 +1,11 @@
 """``fleet drift``: the nightly scan; reads, compares, tells, and fixes where it is asked to."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fleet.cli.drift_options import DeepOption, DigestsOption, FailOnOption
+from fleet.cli.drift_options import DeepOption, DigestsOption, FailOnOption, Format
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
     AllOption,
@@ -18,15 +17,6 @@ from fleet.cli.options import (
     YesOption,
 )
 from fleet.errors import UsageError
-
-
-class Format(StrEnum):
-    """How a night is written to stdout."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "md"
-    HTML = "html"
 
 
 def drift(

@@ -1,10 +1,21 @@
 """Words that ``fleet drift`` and ``fleet cron``, which writes it down, have in common."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from fleet.model.drift_settings import Severity
+
+
+class Format(StrEnum):
+    """How a night is written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "md"
+    HTML = "html"
+
 
 DigestsOption = Annotated[
     bool,

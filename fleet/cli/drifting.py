@@ -12,7 +12,7 @@ from typing import TextIO, cast
 
 from rich.console import Console
 
-from fleet.cli.drift import Format
+from fleet.cli.drift_options import Format
 from fleet.cli.fixing import FixAsked, check_words, fix_night
 from fleet.cli.planning import notes_to
 from fleet.cli.report_folder import ReportFolder, folder_words

@@ -1,6 +1,5 @@
 """``fleet plan``: what a rollout would do; changes nothing."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from fleet.cli.options import (
 )
 from fleet.cli.rollout_options import (
     CanaryOption,
+    Format,
     OverrideFreezeOption,
     OverwriteOption,
     PolicyOption,
@@ -23,14 +23,6 @@ from fleet.cli.rollout_options import (
     StoreOption,
     WorkloadsArgument,
 )
-
-
-class Format(StrEnum):
-    """How a plan is written."""
-
-    TEXT = "text"
-    MARKDOWN = "md"
-    JSON = "json"
 
 
 def plan(

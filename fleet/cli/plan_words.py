@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from fleet.cli.rollout import app
+from fleet.cli.rollout_group import VERBS
 from fleet.cli.selecting import choice_of, stores_to_change
 from fleet.decide.selection import Choice, describe
 from fleet.errors import UsageError
@@ -54,15 +54,14 @@ def check_workloads(fleet: Fleet, words: Sequence[str]) -> None:
         UsageError: names the nearest workload or verb.
     """
     known = [workload.name for workload in fleet.workloads]
-    verbs = [command.name for command in app.registered_commands if command.name]
     for word in words:
         if word in known:
             continue
-        if word in verbs:
+        if word in VERBS:
             raise UsageError(
                 f"{word!r} is a verb and no workload", hint=f"it comes first: fleet rollout {word}"
             )
-        near = get_close_matches(word, [*known, *verbs], n=3)
+        near = get_close_matches(word, [*known, *VERBS], n=3)
         raise UsageError(
             f"no workload {word!r} in the inventory",
             hint=f"did you mean {', '.join(near)}?" if near else f"workloads: {', '.join(known)}",

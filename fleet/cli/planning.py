@@ -11,8 +11,8 @@ from typing import TextIO, cast
 import typer
 from rich.console import Console
 
-from fleet.cli.plan import Format
 from fleet.cli.plan_words import Chosen, check_workloads, stores_of
+from fleet.cli.rollout_options import Format
 from fleet.cli.stopping import leaves_at_once
 from fleet.cli.streams import Talk
 from fleet.cli.wiring import open_wiring

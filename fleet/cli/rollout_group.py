@@ -6,6 +6,21 @@ from typer.core import TyperGroup
 
 #: The verb that may be left out.
 START = "start"
+#: All verbs, in the order of the help.
+VERBS = (
+    START,
+    "status",
+    "watch",
+    "wait",
+    "history",
+    "pause",
+    "resume",
+    "promote",
+    "retry",
+    "skip",
+    "abort",
+    "rollback",
+)
 
 
 class RolloutGroup(TyperGroup):

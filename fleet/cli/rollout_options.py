@@ -1,9 +1,19 @@
 """Words that ``fleet plan``, ``fleet rollout`` and its verbs have in common."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Format(StrEnum):
+    """How a plan is written."""
+
+    TEXT = "text"
+    MARKDOWN = "md"
+    JSON = "json"
+
 
 WorkloadsArgument = Annotated[
     list[str] | None,

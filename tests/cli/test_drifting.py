@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleet.cli import drifting
-from fleet.cli.drift import Format
+from fleet.cli.drift_options import Format
 from fleet.cli.drifting import FOUND, Asked, ending_words, exit_code, run_drift
 from fleet.decide.selection import Choice
 from fleet.engine.scan import ScanRequest

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from fleet.cli import planning, rolling
-from fleet.cli.plan import Format
 from fleet.cli.plan_words import Chosen
 from fleet.cli.planning import read_plan, show_plan
 from fleet.cli.rolling import Asked, roll_out
+from fleet.cli.rollout_options import Format
 from fleet.cli.wiring import open_wiring, records_from_environment
 from fleet.engine.planning import Request
 from fleet.errors import FleetError, Interrupted, Locked, UsageError

@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from fleet.cli.main import app
+from fleet.cli.rollout import app as rollout
+from fleet.cli.rollout_group import VERBS
 
 RUNNER = CliRunner()
 
@@ -57,6 +59,10 @@ def test_a_verb_is_itself(started: list[object], monkeypatch: pytest.MonkeyPatch
     RUNNER.invoke(app, ["rollout", "watch", "ro-7"])
 
     assert (seen, started) == (["ro-7"], [])
+
+
+def test_the_verbs_are_the_commands_of_the_group() -> None:
+    assert [command.name for command in rollout.registered_commands] == list(VERBS)
 
 
 def test_help_shows_both_forms_and_every_verb() -> None:
