@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from fleet.decide.fix_ownership import another_fleet, proof
 from fleet.decide.fix_question import NOBODY, Answer, Question, pairs, short
 from fleet.decide.identity import (
+    OWN_ATTRIBUTES,
+    PLACEMENT_ATTRIBUTES,
     TAG_FLEET,
     declared_attributes,
     differing,
@@ -13,7 +15,6 @@ from fleet.decide.identity import (
 from fleet.decide.identity import (
     cluster_tags as tags_of_cluster,
 )
-from fleet.decide.reconcile.tags import OURS, PLACING
 from fleet.model.fixing import (
     Deed,
     DeleteAttributes,
@@ -35,14 +36,16 @@ def attributes(ask: Question) -> Answer:
         return ask.left("the container instance is gone")
     declared = declared_attributes(ask.store, ask.host)
     put = differing(declared, instance.attributes)
-    drop = tuple(sorted(n for n in instance.attributes if n.startswith(OURS) and n not in declared))
+    drop = tuple(
+        sorted(n for n in instance.attributes if n.startswith(OWN_ATTRIBUTES) and n not in declared)
+    )
     if not put and not drop:
         return ask.already("its attributes are as declared")
     node = ask.node(instance.managed_instance_id)
     why = _whose(ask, instance, node)
     if isinstance(why, Left):
         return why
-    if PLACING & {*put, *drop} and ask.seen.rollouts:
+    if PLACEMENT_ATTRIBUTES & {*put, *drop} and ask.seen.rollouts:
         return ask.left(f"services are placed by them, and {_held(ask)}")
     deeds: list[Deed] = []
     words = []

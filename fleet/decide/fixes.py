@@ -1,9 +1,13 @@
-"""Which findings of a night are fixed by themselves, and why the others are left to people."""
+"""Decides which findings ``fleet drift --fix`` fixes, and why it leaves the others to people.
+
+No fix starts, stops or updates tasks or services, and nothing is touched that does not carry this
+fleet's own marks. The rule of each kind is asked twice: for the plan, and right before it is done.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fleet.decide.fix_question import Answer
-from fleet.decide.fix_rules import RULES, answer_of
+from fleet.decide.fix_question import Answer, Question
+from fleet.decide.reconcile.catalogue import CATALOGUE
 from fleet.model.drift import Finding, Unread
 from fleet.model.fixing import Already, Fix, FixPlan, Left, Seen
 from fleet.model.inventory import Fleet
@@ -14,6 +18,9 @@ from fleet.model.printable import many
 #: Most deregistrations of one run. More are no leftovers: then the inventory is wrong, and nobody
 #: deregisters a chain because of a wrong file.
 MOST_DEREGISTRATIONS = 50
+
+#: Why a finding is left that no rule fixes.
+BY_HAND = "a person decides"
 
 Key = tuple[str, str, str, str, str, str]
 
@@ -61,11 +68,26 @@ def _answer(
 ) -> Answer:
     why = _kept_from(finding, unread)
     if why:
-        return Left(finding, why, by_hand=finding.code not in RULES)
+        return Left(finding, why, by_hand=not _has_fix(finding))
     seen = answers.get(finding.key, NotRead("it was not looked at again"))
     if isinstance(seen, NotRead):
         return Left(finding, f"what AWS says now could not be read: {seen.why}")
     return answer_of(finding, seen, fleet)
+
+
+def answer_of(finding: Finding, seen: Seen, fleet: Fleet) -> Answer:
+    """Decide what may be done about a finding, by what AWS says now."""
+    store = next((one for one in fleet.stores if one.id == finding.store), None)
+    hosts = store.hosts if store is not None else ()
+    host = next((one for one in hosts if one.name == finding.host), None)
+    fix = CATALOGUE[finding.code].fix
+    question = Question(finding, fleet, store, host, seen)
+    return fix.rule(question) if fix else question.left(BY_HAND)
+
+
+def _has_fix(finding: Finding) -> bool:
+    """Tell whether ``--fix`` knows its code; one of an older version may be gone."""
+    return finding.code in CATALOGUE and CATALOGUE[finding.code].fix is not None
 
 
 def _verified(night: Night) -> Iterable[Finding]:
@@ -74,8 +96,8 @@ def _verified(night: Night) -> Iterable[Finding]:
 
 def _kept_from(finding: Finding, unread: Iterable[Unread]) -> str:
     """Why a finding is not even looked at again; "" when it is."""
-    if finding.code not in RULES:
-        return "a person decides"
+    if not _has_fix(finding):
+        return BY_HAND
     if not finding.safe:
         return "the scan could not prove which one lives, or that it is this fleet's"
     for gap in unread:

@@ -8,6 +8,10 @@ from fleet.model.inventory import Host, Store
 TAG_FLEET = "fleet:fleet"
 TAG_STORE = "fleet:store"
 TAG_HOST = "fleet:host"
+#: Prefix of the custom attributes that fleet sets on container instances.
+OWN_ATTRIBUTES = "fleet."
+#: Those of them that services are placed by.
+PLACEMENT_ATTRIBUTES = frozenset({"fleet.variant", "fleet.accelerator"})
 
 
 def cluster_tags(fleet_name: str, store: Store) -> dict[str, str]:

@@ -1,14 +1,14 @@
-"""Where a scan looked: what it did not find there is gone, what may be elsewhere is not.
+"""Tells what a scan covered: a finding that it did not find there again is gone.
 
-Rules say nothing of what they cannot see, as the tasks of a host that is away. A finding of the
-night before that is missing for such a reason is not resolved.
+Rules report nothing where they cannot see, as the tasks of a host that is disconnected. A finding
+of an earlier scan that is missing for such a reason is not resolved.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fleet.decide.reconcile import host_codes
-from fleet.decide.reconcile import service_codes as codes
+from fleet.decide.reconcile.catalogue import CATALOGUE
+from fleet.decide.reconcile.entries import Need, Subject
 from fleet.model.drift import (
     Connection,
     Finding,
@@ -22,60 +22,10 @@ from fleet.model.observed import NotRead
 from fleet.model.printable import some
 from fleet.model.wanted import Wanted
 
-#: Seen in tasks, which are read to compare digests.
-OF_TASKS = frozenset(
-    entry.code
-    for entry in (
-        codes.IMAGE_DRIFT,
-        codes.TASK_OLD_REVISION,
-        codes.TASK_ORPHAN,
-        codes.TASK_STUCK_STOPPING,
-    )
-)
-#: Said by the hosts themselves, when they are asked.
-OF_PROBES = frozenset({codes.DISK_LOW.code, codes.HOT.code, codes.CLOCK_WRONG.code})
-#: Seen where the word of a host that was asked stands beside ECS's.
-OF_CONTAINERS = frozenset(
-    entry.code
-    for entry in (
-        codes.CONTAINER_MISSING,
-        codes.CONTAINER_UNKNOWN,
-        codes.CONTAINER_OLD_IMAGE,
-    )
-)
-#: Only told of hosts that are certainly connected: ECS's word on others is what it last heard.
-OF_CONNECTED = (
-    OF_TASKS | OF_CONTAINERS | frozenset({codes.TASKS_SHORT.code, codes.DEPLOYMENT_STUCK.code})
-)
-#: Told of hosts that are connected now, by how they were before: one that is away is no steadier.
-OF_PAST = frozenset({host_codes.UNSTEADY.code})
-#: Told of the rollout instead where one that holds the service stands still.
-OF_RELEASES = frozenset(
-    entry.code
-    for entry in (
-        codes.RELEASE_PENDING,
-        codes.SERVICE_MISSING,
-        codes.SERVICE_SETTINGS,
-        codes.SERVICE_COUNT,
-    )
-)
-#: Of tasks by their ids, which do not name the service that a rollout may be at work on.
-BY_TASK = frozenset({codes.TASK_ORPHAN.code, codes.TASK_STUCK_STOPPING.code})
-#: Of how hosts are connected, of which nothing is said while it has not held.
-OF_CONNECTIONS = frozenset(
-    entry.code
-    for entry in (
-        host_codes.SITE_DARK,
-        host_codes.HOST_DARK,
-        host_codes.ECS_AGENT_DOWN,
-        host_codes.SSM_AGENT_DOWN,
-    )
-)
-
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """Where a scan looked, beside what could not be read.
+class Coverage:
+    """What a scan covered, beside what it could not read.
 
     Attributes:
         digests: whether tasks were read to compare image digests.
@@ -83,10 +33,10 @@ class Looked:
         connections: by (store, host), where that is certain.
         known: hosts that SSM and ECS both know, so that they are connected somehow.
         hosts: names of the hosts of each store in scope.
-        wanted: by store id; what a rollout is at work on is told by nobody.
-        answered: hosts that were asked and said something of themselves; None for all.
-        whole: whether these are all stores of the inventory, so that there is no other store of
-            which a finding could be, too.
+        wanted: by store id; what a rollout is at work on is not reported.
+        answered: hosts that were asked and answered; None for all.
+        whole: whether these are all stores of the inventory, so that a finding cannot be about
+            another store as well.
     """
 
     digests: bool
@@ -98,55 +48,34 @@ class Looked:
     answered: Collection[tuple[str, str]] | None = None
     whole: bool = True
 
-    def sees(self, finding: Finding) -> bool:
-        """Whether it would have found this, were it still so; nothing unread is considered."""
-        code = finding.code
-        if code in OF_TASKS and not self.digests:
-            return False
-        if code in OF_PROBES | OF_CONTAINERS and not self.deep:
+    def covers(self, finding: Finding) -> bool:
+        """Tell whether the scan would have found this again; nothing unread is considered."""
+        kind = CATALOGUE.get(finding.code)
+        needs = kind.needs if kind else frozenset()
+        if (Need.TASKS in needs and not self.digests) or (Need.PROBE in needs and not self.deep):
             return False
         wanted = self.wanted.get(finding.store)
         if wanted is not None and wanted.store.lifecycle is not Lifecycle.OPEN:
             return True
-        if self._is_in_work(finding) or not self._has_all_hosts(finding):
+        if wanted is not None and _is_in_rollout(finding, wanted):
             return False
-        if code in OF_PROBES | OF_CONTAINERS and self._is_silent(finding.store, finding.host):
-            return False
-        if code in OF_CONNECTED | OF_PAST:
-            return self._connections(finding) <= {Connection.CONNECTED}
-        if code in OF_CONNECTIONS:
-            hows = self._connections(finding)
-            # One host that is there is enough to know that a site is not dark.
-            return None not in hows or bool(hows - {None, Connection.DARK})
-        return True
+        hows = self._connections(finding)
+        unmet = {
+            Need.NAMED_CLUSTER: not self._has_named_cluster(finding),
+            Need.NAMED_HOSTS: not self._has_named_hosts(finding),
+            Need.PROBE: self._is_silent(finding.store, finding.host),
+            Need.CONNECTED: not hows <= {Connection.CONNECTED},
+            # One host that is connected is enough to know that a site is not dark.
+            Need.CONNECTION: None in hows and not hows - {None, Connection.DARK},
+        }
+        return not any(unmet.get(need) for need in needs)
 
-    def _is_in_work(self, finding: Finding) -> bool:
-        """Whether it may be about what a rollout is at work on, which is told by nobody."""
-        wanted = self.wanted.get(finding.store)
-        if wanted is None:
-            return False
-        if finding.code in OF_RELEASES and finding.subject in wanted.stalled:
-            return True
-        if not wanted.rolling:
-            return False
-        if finding.code in BY_TASK:
-            return True
-        service = finding.subject
-        if finding.code in OF_TASKS | OF_CONTAINERS:
-            service = service.partition("/")[0]
-        return service in wanted.rolling
+    def _has_named_cluster(self, finding: Finding) -> bool:
+        cluster = finding.data.get("cluster")
+        return self.whole or any(one.store.cluster == cluster for one in self.wanted.values())
 
-    def _has_all_hosts(self, finding: Finding) -> bool:
-        """Whether the other hosts that it names were looked at as well.
-
-        Hosts are copies of each other only beside each other, and machine ids are not compared with
-        those of hosts that are dark; one that is in another store's cluster is found there.
-        """
-        if finding.code == host_codes.HOST_ELSEWHERE.code and not self.whole:
-            cluster = finding.data.get("cluster")
-            return any(one.store.cluster == cluster for one in self.wanted.values())
-        if finding.code != host_codes.CLONE.code:
-            return True
+    def _has_named_hosts(self, finding: Finding) -> bool:
+        """Hosts are copies only of each other; machine ids are not compared with dark hosts'."""
         of_machine = "machine_id" in finding.data
         return not any(
             (store not in self.hosts and not self.whole)
@@ -159,14 +88,14 @@ class Looked:
         return spell is not None and spell.connection is Connection.DARK
 
     def _is_silent(self, store: str, host: str) -> bool:
-        """Whether a host that is there somehow has said nothing of itself."""
+        """Tell whether a host that is registered somehow has not answered."""
         key = store, host
         if self.answered is None or key in self.answered or host not in self.hosts.get(store, ()):
             return False
         return key in self.connections or key in self.known
 
     def _connections(self, finding: Finding) -> set[Connection | None]:
-        """How the finding's hosts are connected; None for one of which nobody can say it now."""
+        """Return how the finding's hosts are connected; None for one of which that is unknown."""
         hows: set[Connection | None] = set()
         for name in self.hosts.get(finding.store, ()):
             key = finding.store, name
@@ -177,6 +106,22 @@ class Looked:
             elif key in self.known:
                 hows.add(None)
         return hows
+
+
+def _is_in_rollout(finding: Finding, wanted: Wanted) -> bool:
+    """Tell whether it may be about what a rollout is at work on, which is not reported."""
+    kind = CATALOGUE.get(finding.code)
+    if kind is None:
+        return finding.subject in wanted.rolling
+    if kind.needs_release and finding.subject in wanted.stalled:
+        return True
+    match kind.subject:
+        case Subject.TASK:
+            return bool(wanted.rolling)
+        case Subject.SERVICE_PART:
+            return finding.subject.partition("/")[0] in wanted.rolling
+        case Subject.NAME:
+            return finding.subject in wanted.rolling
 
 
 def named_hosts(finding: Finding) -> frozenset[tuple[str, str]]:

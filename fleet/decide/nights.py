@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from fleet.decide.availability import availability_of, spells_of, unsteady_spells
 from fleet.decide.ignoring import expired, rule_for
-from fleet.decide.looked import Looked, named_hosts
+from fleet.decide.looked import Coverage, named_hosts
 from fleet.decide.release_lines import lines_of, owes_of
 from fleet.model.drift import (
     Background,
@@ -50,7 +50,7 @@ def changes_of(
     at: datetime,
     *,
     whole: bool = False,
-    looked: Looked | None = None,
+    coverage: Coverage | None = None,
 ) -> FindingChanges:
     """Compare what a scan found with the findings that are open in the records.
 
@@ -64,7 +64,7 @@ def changes_of(
         at: the scan's time.
         whole: whether these are all stores of the inventory. Then findings of stores that have left
             it are resolved, and so are an account's and the fleet's own that are gone.
-        looked: where it looked; None for everywhere.
+        coverage: what it covered; None for everything.
     """
     now = _one_per_key(found)
     before = {row.finding.key: row for row in open_}
@@ -75,7 +75,7 @@ def changes_of(
         if key in now or not (whole or store in scope):
             continue
         has_left = bool(store) and store not in scope
-        if not has_left and (_is_hidden(row, looked) or gaps.touch(row.finding)):
+        if not has_left and (_is_hidden(row, coverage) or gaps.touch(row.finding)):
             not_verified.append(row)
         else:
             resolved.append(replace(row, resolved_at=at))
@@ -163,8 +163,8 @@ def _is_compared(scans: Sequence[Scan], this: Scan, scope: Sequence[Store]) -> b
     )
 
 
-def _is_hidden(row: PastFinding, looked: Looked | None) -> bool:
-    return looked is not None and not looked.sees(row.finding)
+def _is_hidden(row: PastFinding, coverage: Coverage | None) -> bool:
+    return coverage is not None and not coverage.covers(row.finding)
 
 
 class _Gaps:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from fleet.decide.ignoring import rule_for
 from fleet.decide.outages import outages_of
-from fleet.decide.reconcile.entries import Entry
+from fleet.decide.reconcile.entries import FindingKind
 from fleet.engine.hosts import finished, hosts_of, last_scans
 from fleet.errors import UsageError
 from fleet.model.drift import HostMemory, Spell
@@ -70,7 +70,7 @@ def explain_store(
     )
 
 
-def explain_code(records: Records, fleet: Fleet, entry: Entry, now: datetime) -> CodeStory:
+def explain_code(records: Records, fleet: Fleet, entry: FindingKind, now: datetime) -> CodeStory:
     """What a kind of finding means, and where it is open."""
     open_ = [past for past in records.scans.open() if past.finding.code == entry.code]
     return CodeStory(
@@ -86,7 +86,9 @@ def explain_code(records: Records, fleet: Fleet, entry: Entry, now: datetime) ->
     )
 
 
-def what_is_meant(word: str, fleet: Fleet, catalogue: Mapping[str, Entry]) -> Entry | Store:
+def what_is_meant(
+    word: str, fleet: Fleet, catalogue: Mapping[str, FindingKind]
+) -> FindingKind | Store:
     """The kind of finding or the store that somebody typed; codes in any case.
 
     Raises:

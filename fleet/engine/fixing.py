@@ -13,8 +13,7 @@ from itertools import groupby
 from fleet.aws import perform
 from fleet.aws.session import Shard
 from fleet.decide.fix_question import Answer
-from fleet.decide.fix_rules import answer_of
-from fleet.decide.fixes import Key, candidates, plan_fixes
+from fleet.decide.fixes import Key, answer_of, candidates, plan_fixes
 from fleet.engine.asking import Asker
 from fleet.engine.fixing_look import look
 from fleet.engine.lease import Held, held, owner_name

@@ -8,6 +8,8 @@ from fleet.aws import observe
 from fleet.aws.services import services, tasks
 from fleet.aws.session import Shard
 from fleet.decide.identity import is_ours
+from fleet.decide.reconcile.catalogue import CATALOGUE
+from fleet.decide.reconcile.entries import Reread
 from fleet.model.drift import Finding
 from fleet.model.fixing import Seen
 from fleet.model.inventory import Fleet, Host, Store
@@ -19,7 +21,7 @@ def look(shard: Shard, fleet: Fleet, finding: Finding, rollouts: Collection[str]
     """What AWS says now of what a finding is about; what its rule does not need is not asked.
 
     Args:
-        finding: of a code of ``decide.fix_rules.RULES``.
+        finding: of a kind that has a fix.
         rollouts: that hold its store.
 
     Raises:
@@ -28,7 +30,8 @@ def look(shard: Shard, fleet: Fleet, finding: Finding, rollouts: Collection[str]
     store = next((one for one in fleet.stores if one.id == finding.store), None)
     host = next((h for h in (store.hosts if store else ()) if h.name == finding.host), None)
     looking = _Look(shard, fleet, store, host)
-    seen = _LOOKS[finding.code](looking, finding)
+    fix = CATALOGUE[finding.code].fix
+    seen = _READERS[fix.reread](looking, finding) if fix else Seen(_EVER)
     oldest = min(looking.times, default=shard.clock.now())
     return replace(seen, at=oldest, rollouts=frozenset(rollouts))
 
@@ -81,7 +84,7 @@ class _Look:
 
 
 def _dead_instances(look: _Look, finding: Finding) -> Seen:
-    """For TWIN and GHOST_INSTANCE: with tasks only where ECS counts some on those that are dead."""
+    """With tasks only where ECS counts some on those that are dead."""
     instances = look.instances()
     arns = set(finding.data.get("arns") or [finding.data["arn"]])
     dead = [one for one in instances if one.arn in arns]
@@ -101,7 +104,6 @@ def _dead_instances(look: _Look, finding: Finding) -> Seen:
 
 
 def _node(look: _Look, finding: Finding) -> Seen:
-    """For GHOST_NODE and NODE_UNTAGGED."""
     instances = look.instances()
     return Seen(_EVER, instances=instances, nodes=look.nodes([str(finding.data["node"])]))
 
@@ -137,14 +139,11 @@ def _activation(look: _Look, finding: Finding) -> Seen:
 
 #: Stands in for the time until all of it has been read.
 _EVER = datetime.min.replace(tzinfo=UTC)
-_LOOKS: Mapping[str, Callable[[_Look, Finding], Seen]] = {
-    "TWIN": _dead_instances,
-    "GHOST_INSTANCE": _dead_instances,
-    "GHOST_NODE": _node,
-    "ATTRIBUTES": _attributes,
-    "NODE_UNTAGGED": _node,
-    "CLUSTER_TAGS": _cluster,
-    "SERVICE_UNTAGGED": _service,
-    "ACTIVATION_OPEN": _activation,
-    "ACTIVATION_EXPIRED": _activation,
+_READERS: Mapping[Reread, Callable[[_Look, Finding], Seen]] = {
+    Reread.DEAD_INSTANCES: _dead_instances,
+    Reread.NODE: _node,
+    Reread.INSTANCE: _attributes,
+    Reread.CLUSTER: _cluster,
+    Reread.SERVICE: _service,
+    Reread.ACTIVATION: _activation,
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from fleet.decide.looked import Looked
+from fleet.decide.looked import Coverage
 from fleet.decide.nights import NIGHTS, changes_of
 from fleet.engine.lease import Held, held, owner_name
 from fleet.engine.wiring import Wiring
@@ -199,7 +199,7 @@ def compared(
     at: datetime,
     *,
     whole: bool,
-    looked: Looked,
+    coverage: Coverage,
 ) -> FindingChanges:
     """The findings beside those recorded.
 
@@ -208,4 +208,4 @@ def compared(
     if past.open is None:
         kept = tuple((PastFinding(one, one.since, at), one) for one in found)
         return FindingChanges(at, kept=kept)
-    return changes_of(found, past.open, unread, store_ids, at, whole=whole, looked=looked)
+    return changes_of(found, past.open, unread, store_ids, at, whole=whole, coverage=coverage)

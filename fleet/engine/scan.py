@@ -16,7 +16,7 @@ from fleet.decide.budget import DEFAULT_SHARE
 from fleet.decide.host_ids import ids_of, online_nodes, with_probes
 from fleet.decide.idle import idle
 from fleet.decide.least_calls import ShardSize, least_calls, least_seconds
-from fleet.decide.looked import Looked, answered, known_to_both, unsettled
+from fleet.decide.looked import Coverage, answered, known_to_both, unsettled
 from fleet.decide.narrow import is_narrow, known_nodes
 from fleet.decide.nights import night_of, told_at
 from fleet.decide.reconcile.service_case import deadlines
@@ -297,7 +297,7 @@ class _Scanning:
             [store.id for store in request.stores],
             read.now,
             whole=request.whole,
-            looked=Looked(
+            coverage=Coverage(
                 digests=self._digests,
                 deep=request.deep,
                 connections=reconciled.connections,

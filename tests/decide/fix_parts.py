@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from fleet.decide.fix_question import Answer
-from fleet.decide.fix_rules import answer_of
+from fleet.decide.fixes import answer_of
 from fleet.decide.identity import TAG_FLEET, host_tags
 from fleet.model.drift import Finding, Unread
 from fleet.model.fixing import Already, Deed, Fix, Left, Seen

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.decide.looked import Looked
+from fleet.decide.looked import Coverage
 from fleet.decide.nights import changes_of
 from fleet.model.drift import Finding, Unread
 from fleet.model.drift_settings import Severity
@@ -22,9 +22,11 @@ def compare(
     *gaps: Unread,
     scope: tuple[str, ...] = SCOPE,
     whole: bool = True,
-    looked: Looked | None = None,
+    coverage: Coverage | None = None,
 ) -> FindingChanges:
-    return changes_of(tuple(found), tuple(open_), gaps, scope, TONIGHT, whole=whole, looked=looked)
+    return changes_of(
+        tuple(found), tuple(open_), gaps, scope, TONIGHT, whole=whole, coverage=coverage
+    )
 
 
 def test_what_was_not_open_is_opened() -> None:
@@ -99,8 +101,8 @@ def test_what_is_found_although_something_was_not_read_is_kept() -> None:
 
 def test_where_the_scan_did_not_look_nothing_is_resolved() -> None:
     row = past(finding("DISK_LOW", host="tel-1"))
-    shallow = Looked(digests=False, deep=False)
-    assert compare([], [row], looked=shallow).not_verified == (row,)
+    shallow = Coverage(digests=False, deep=False)
+    assert compare([], [row], coverage=shallow).not_verified == (row,)
 
 
 @pytest.mark.parametrize("store", ["store-043", ""])
@@ -115,8 +117,8 @@ def test_a_narrow_scan_keeps_what_it_finds_of_an_account() -> None:
 
 def test_a_store_that_has_left_the_inventory_has_no_findings_whatever_was_not_read() -> None:
     row = past(finding("DISK_LOW", store="store-gone"))
-    shallow = Looked(digests=False, deep=False)
-    changes = compare([], [row], unread(), unread(account="", region=""), looked=shallow)
+    shallow = Coverage(digests=False, deep=False)
+    changes = compare([], [row], unread(), unread(account="", region=""), coverage=shallow)
     assert changes.resolved == (replace(row, resolved_at=TONIGHT),)
 
 
@@ -140,7 +142,7 @@ gaps_of = st.lists(
     max_size=2,
 )
 scopes = st.sets(st.sampled_from(["store-1", "store-2"]))
-looks = st.none() | st.builds(Looked, digests=st.booleans(), deep=st.booleans())
+looks = st.none() | st.builds(Coverage, digests=st.booleans(), deep=st.booleans())
 
 
 class Seen(NamedTuple):
@@ -151,7 +153,7 @@ class Seen(NamedTuple):
     gaps: list[Unread]
     scope: set[str]
     whole: bool
-    looked: Looked | None
+    coverage: Coverage | None
 
     def beside(self, rows: list[PastFinding]) -> FindingChanges:
         return changes_of(
@@ -161,7 +163,7 @@ class Seen(NamedTuple):
             self.scope,
             TONIGHT,
             whole=self.whole,
-            looked=self.looked,
+            coverage=self.coverage,
         )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.decide.reconcile.entries import Entry
+from fleet.decide.fix_removals import twin
+from fleet.decide.reconcile.entries import FindingKind, Reread, SafeFix
 from fleet.engine.explaining import explain_code, explain_store, what_is_meant
 from fleet.errors import UsageError
 from fleet.model.drift import StoreState
@@ -17,7 +18,14 @@ from fleet.records.store import Records, open_records
 from tests import rollouts, scanned
 from tests.scanned import LAST, NIGHT, NOW
 
-TWIN = Entry("TWIN", Severity.MEDIUM, "two instances", "Two of them.", "Drop one.", safe=True)
+TWIN = FindingKind(
+    "TWIN",
+    Severity.MEDIUM,
+    "two instances",
+    "Two of them.",
+    "Drop one.",
+    fix=SafeFix(Reread.DEAD_INSTANCES, twin),
+)
 CATALOGUE = {"TWIN": TWIN, "DISK_LOW": replace(TWIN, code="DISK_LOW")}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fleet.decide.reconcile import service_codes as codes
 from fleet.decide.reconcile.case import HostCase, StoreCase
-from fleet.decide.reconcile.entries import Entry
+from fleet.decide.reconcile.entries import FindingKind
 from fleet.decide.reconcile.service_case import ServiceCase
 from fleet.model.drift import Evidence, Finding
 from fleet.model.inventory import Lifecycle
@@ -171,7 +171,7 @@ def _clashes(case: StoreCase, name: str, demands: Mapping[str, Demand]) -> Itera
 
 def _finding(
     case: StoreCase,
-    entry: Entry,
+    entry: FindingKind,
     host: HostCase,
     *,
     subject: str,

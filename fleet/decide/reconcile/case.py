@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fleet.decide.reconcile.entries import Entry
+from fleet.decide.reconcile.entries import FindingKind
 from fleet.model.drift import (
     Background,
     Connection,
@@ -75,7 +75,7 @@ class StoreCase:
 
     def found(
         self,
-        entry: Entry,
+        entry: FindingKind,
         cause: str,
         *evidence: Evidence,
         host: str = "",
@@ -110,7 +110,7 @@ class StoreCase:
 
 
 def made(
-    entry: Entry,
+    entry: FindingKind,
     cause: str,
     *evidence: Evidence,
     background: Background,

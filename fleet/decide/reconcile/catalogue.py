@@ -1,11 +1,16 @@
-"""Every kind of finding, by its code."""
+"""Every kind of finding by its code: each row of ``host_codes`` and ``service_codes``."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from fleet.decide.reconcile import host_codes, service_codes
-from fleet.decide.reconcile.entries import Entry
+from fleet.decide.reconcile.entries import FindingKind
 
-CATALOGUE: Mapping[str, Entry] = MappingProxyType(
-    {entry.code: entry for entry in (*host_codes.ENTRIES, *service_codes.ENTRIES)}
+CATALOGUE: Mapping[str, FindingKind] = MappingProxyType(
+    {
+        kind.code: kind
+        for module in (host_codes, service_codes)
+        for kind in vars(module).values()
+        if isinstance(kind, FindingKind)
+    }
 )

@@ -10,7 +10,7 @@ from fleet.decide.reconcile import host_codes as codes
 from fleet.decide.reconcile.carriers import Carriers
 from fleet.decide.reconcile.case import HostCase, StoreCase
 from fleet.decide.reconcile.commands import host_command
-from fleet.decide.reconcile.entries import Entry
+from fleet.decide.reconcile.entries import FindingKind
 from fleet.decide.reconcile.host_words import ecs_says, ssm_says
 from fleet.decide.reconcile.registration import never_connected
 from fleet.decide.reconcile.spells import Pinged, pinged
@@ -158,7 +158,7 @@ def _box_or_unknown(case: StoreCase) -> str:
     return "neither of its agents is connected, and no other host of the store says why"
 
 
-def _fix(case: StoreCase, host: HostCase, entry: Entry) -> str:
+def _fix(case: StoreCase, host: HostCase, entry: FindingKind) -> str:
     if entry is codes.ECS_AGENT_DOWN:
         command = "systemctl is-active docker || systemctl restart docker; systemctl restart ecs"
         return host_command(case.store, host, command)
@@ -168,7 +168,7 @@ def _fix(case: StoreCase, host: HostCase, entry: Entry) -> str:
     return f"check power and cable of {name} at {case.store.name}; then fleet status {store}"
 
 
-def _made(case: StoreCase, host: HostCase, entry: Entry, spell: Spell, cause: str) -> Finding:
+def _made(case: StoreCase, host: HostCase, entry: FindingKind, spell: Spell, cause: str) -> Finding:
     made = case.found(
         entry,
         cause,

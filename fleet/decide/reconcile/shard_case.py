@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fleet.decide.reconcile.case import made
-from fleet.decide.reconcile.entries import Entry
+from fleet.decide.reconcile.entries import FindingKind
 from fleet.decide.reconcile.join import Ledgers
 from fleet.model.drift import Background, Evidence, Finding, ShardSeen
 from fleet.model.drift_settings import Severity
@@ -54,7 +54,7 @@ class ShardCase:
 
     def found(
         self,
-        entry: Entry,
+        entry: FindingKind,
         cause: str,
         *evidence: Evidence,
         subject: str = "",

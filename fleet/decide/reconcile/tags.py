@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from fleet.decide.identity import (
+    OWN_ATTRIBUTES,
+    PLACEMENT_ATTRIBUTES,
     TAG_FLEET,
     cluster_tags,
     declared_attributes,
@@ -20,11 +22,6 @@ from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.observed import ContainerInstance, NotRead
 from fleet.model.printable import listed, printable
-
-#: Attributes that services are placed by.
-PLACING = frozenset({"fleet.variant", "fleet.accelerator"})
-#: What fleet's own attributes begin with.
-OURS = "fleet."
 
 
 def of_store(case: StoreCase) -> list[Finding]:
@@ -49,7 +46,9 @@ def _attributes(case: StoreCase, host: HostCase, instance: ContainerInstance) ->
     declared = declared_attributes(case.store, host.host)
     wrong = differing(declared, instance.attributes)
     left = sorted(
-        name for name in instance.attributes if name.startswith(OURS) and name not in declared
+        name
+        for name in instance.attributes
+        if name.startswith(OWN_ATTRIBUTES) and name not in declared
     )
     if not wrong and not left:
         return []
@@ -57,7 +56,7 @@ def _attributes(case: StoreCase, host: HostCase, instance: ContainerInstance) ->
     words = [_difference(name, text, instance.attributes) for name, text in wrong.items()]
     words += [f"{name} is left over" for name in left]
     shown = printable("; ".join(words), limit=300)
-    severity = Severity.MEDIUM if PLACING & {*wrong, *left} else None
+    severity = Severity.MEDIUM if PLACEMENT_ATTRIBUTES & {*wrong, *left} else None
     return [
         case.found(
             codes.ATTRIBUTES,

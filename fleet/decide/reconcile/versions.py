@@ -8,7 +8,7 @@ from datetime import datetime
 from fleet.decide.reconcile import host_codes as codes
 from fleet.decide.reconcile.case import HostCase, StoreCase
 from fleet.decide.reconcile.commands import aws_command
-from fleet.decide.reconcile.entries import Entry
+from fleet.decide.reconcile.entries import FindingKind
 from fleet.model.drift import Evidence, Finding
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
@@ -46,7 +46,7 @@ class _Software:
         key: in ``drift.min_versions``.
     """
 
-    entry: Entry
+    entry: FindingKind
     key: str
     name: str
     version: str

@@ -1,5 +1,6 @@
 """Every file of tests/cases/findings: a small fleet, and exactly the findings that it has."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 import yaml
 
 from fleet.decide.reconcile.catalogue import CATALOGUE
+from fleet.decide.reconcile.entries import Need
 from fleet.model.drift import Finding, Unread
-from tests.decide.reconcile.world import when, world
+from tests.decide.reconcile.world import World, when, world
 
 FOLDER = Path(__file__).parents[2] / "cases" / "findings"
 CASES = sorted(FOLDER.glob("*.yaml"))
@@ -81,6 +83,35 @@ def test_every_code_has_a_case(code: str) -> None:
     assert any(
         one["code"] == code for path in CASES if path.stem in found for one in _told(path)["expect"]
     )
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_what_vanishes_where_tasks_or_hosts_were_not_read_says_so_in_its_row(path: Path) -> None:
+    """Otherwise it would be resolved by every scan that does not read them."""
+    made = world(_told(path))
+    found = _codes(made)
+
+    assert found - _codes(_without(made, tasks=None)) == _needing(Need.TASKS, found)
+    assert found - _codes(_without(made, probes={})) == _needing(Need.PROBE, found)
+
+
+def _codes(made: World) -> set[str]:
+    return {finding.code for finding in made.reconciled().findings}
+
+
+def _needing(need: Need, codes: set[str]) -> set[str]:
+    return {code for code in codes if need in CATALOGUE[code].needs}
+
+
+def _without(made: World, **parts: Any) -> World:
+    """The same scan without parts of every store."""
+    shards = tuple(
+        replace(
+            shard, stores={store: replace(seen, **parts) for store, seen in shard.stores.items()}
+        )
+        for shard in made.shards
+    )
+    return World(made.fleet, shards, made.wanted, made.background)
 
 
 def test_every_file_is_named_after_a_code_or_healthy() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fleet.decide.fix_rules import RULES
+from fleet.decide.reconcile.catalogue import CATALOGUE
 from fleet.engine import fixing, fixing_look
 from fleet.engine.lease import held
 from fleet.engine.remembering import LEASE
@@ -27,7 +27,7 @@ from tests.scenarios.drift.town import Plan, Town
 WHO = "arn:aws:sts::111122223333:assumed-role/fleet-operator/on-call"
 #: Of a container instance that still holds tasks in these towns, a person decides.
 WITH_TASKS = {"TWIN", "GHOST_INSTANCE"}
-EACH = sorted(RULES)
+EACH = sorted(code for code, kind in CATALOGUE.items() if kind.fix)
 ONE_BOX = Plan(stores=1, hosts={"cam-1": "cam"}, workloads=("vision",))
 
 
