@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fleet.decide.identity import declared_attributes, host_tags
-from fleet.decide.preflight import endpoints
+from fleet.model.identity import declared_attributes, host_tags
 from fleet.model.inventory import (
     Account,
     Architecture,
@@ -31,6 +30,7 @@ from fleet.model.observed import (
     SsmAgentFacts,
 )
 from fleet.model.onboarding import StoreLedgers
+from fleet.register.decide.preflight import endpoints
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 MI = "mi-0c9e4f1ab2d37785e"

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fleet.cli.main import app
-from fleet.files.loader import load_fleet
+from fleet.inventory.loader import load_fleet
 from fleet.model.policy import Policy
 from fleet.model.selection import parse
 

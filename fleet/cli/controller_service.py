@@ -9,17 +9,17 @@ from typing import TextIO, cast
 from rich.console import Console
 
 from fleet.cli.rollout_crew import crew, fleet_callers
-from fleet.cli.run_record import recorded
-from fleet.cli.stopping import stops_safely
-from fleet.cli.streams import Talk
-from fleet.cli.wiring import open_wiring
-from fleet.engine.rollout import run_controller
-from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError
 from fleet.model.rollout import RolloutEvent
-from fleet.report.rollout_lines import EventLines
-from fleet.report.screen import console_for
-from fleet.report.times import clock
+from fleet.rollout.rollout import run_controller
+from fleet.rollout.view.lines import EventLines
+from fleet.runtime.outfit import Wiring
+from fleet.runtime.run_record import recorded
+from fleet.runtime.stopping import stops_safely
+from fleet.runtime.wiring import open_wiring
+from fleet.terminal.screen import console_for
+from fleet.terminal.streams import Talk
+from fleet.terminal.times import clock
 
 
 def serve(inventory: Path, *, once: bool) -> int:

@@ -31,14 +31,14 @@ def doctor(
     from dataclasses import replace
 
     from fleet.cli.selecting import choice_of, stores_to_show
-    from fleet.cli.stopping import leaves_at_once
-    from fleet.cli.wiring import open_wiring, pinned_hosts
-    from fleet.engine.doctor import failed, local_checks, remote_checks
-    from fleet.engine.wiring import Wiring
     from fleet.errors import EmptySelection, FleetError, InventoryError, UsageError
     from fleet.model.onboarding import Check, CheckResult
-    from fleet.report.checks import checks_document, checks_view
-    from fleet.report.screen import console_for
+    from fleet.register.doctor import failed, local_checks, remote_checks
+    from fleet.register.view.checks import checks_document, checks_view
+    from fleet.runtime.outfit import Wiring
+    from fleet.runtime.stopping import leaves_at_once
+    from fleet.runtime.wiring import open_wiring, pinned_hosts
+    from fleet.terminal.screen import console_for
 
     checks: tuple[Check, ...]
     wiring: Wiring | None = None

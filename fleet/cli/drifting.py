@@ -15,28 +15,28 @@ from rich.console import Console
 from fleet.cli.drift_options import Format
 from fleet.cli.fixing import FixAsked, check_words, fix_night
 from fleet.cli.planning import notes_to
-from fleet.cli.report_folder import ReportFolder, folder_words
 from fleet.cli.rollout_looking import seconds_of
 from fleet.cli.selecting import stores_to_show
-from fleet.cli.stopping import leaves_at_once, stops_safely
-from fleet.cli.streams import Talk, let_go
-from fleet.cli.wiring import command_line, open_wiring
-from fleet.decide.budget import call_share
-from fleet.decide.ignore_rules import problems_of
-from fleet.decide.reconcile.catalogue import CATALOGUE
-from fleet.decide.selection import Choice, describe
-from fleet.engine.scan import ScanRequest, scan
-from fleet.engine.wiring import Wiring
+from fleet.drift.decide.catalogue import CATALOGUE
+from fleet.drift.report_folder import ReportFolder, folder_words
+from fleet.drift.scan import ScanRequest, scan
+from fleet.drift.view.drift import night_view
+from fleet.drift.view.drift_document import document_text
+from fleet.drift.view.drift_lines import is_complete
+from fleet.drift.view.drift_markdown import night_markdown
 from fleet.errors import FleetError, UsageError
+from fleet.inventory.decide.ignore_rules import problems_of
+from fleet.inventory.decide.selection import Choice, describe
+from fleet.model.buckets import call_share
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Night
 from fleet.model.printable import many
-from fleet.report.drift import night_view
-from fleet.report.drift_document import document_text
-from fleet.report.drift_lines import is_complete
-from fleet.report.drift_markdown import night_markdown
-from fleet.report.screen import console_for
-from fleet.report.times import span
+from fleet.runtime.outfit import Wiring
+from fleet.runtime.stopping import leaves_at_once, stops_safely
+from fleet.runtime.wiring import command_line, open_wiring
+from fleet.terminal.screen import console_for
+from fleet.terminal.streams import Talk, let_go
+from fleet.terminal.times import span
 
 #: Exit code of a night with findings that matter.
 FOUND = 3
@@ -195,7 +195,7 @@ class Rendered:
     def page(self) -> str:
         """The HTML page."""
         if not self._page:
-            from fleet.report.page.document import page_of
+            from fleet.drift.view.page.document import page_of
 
             self._page = page_of(self.night, self.now)
         return self._page
@@ -246,9 +246,9 @@ class _Aside:
         """Tell the channels, where that is wanted."""
         if not self._notify:
             return
-        from fleet.cli.senders import senders_for
-        from fleet.engine.telling import tell
-        from fleet.report.drift_mail import message_of
+        from fleet.drift.senders import senders_for
+        from fleet.drift.telling import tell
+        from fleet.drift.view.drift_mail import message_of
 
         problems = tell(
             self._wiring,

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 import typer
 from rich.console import Console
 
-from fleet.cli.run_record import recorded
-from fleet.cli.stopping import leaves_at_once, stops_safely
-from fleet.cli.streams import let_go
-from fleet.engine.fixing import carry_out, plan
-from fleet.engine.wiring import Wiring
+from fleet.drift.fixing import carry_out, plan
+from fleet.drift.view.drift_lines import is_complete
+from fleet.drift.view.fixes import counts, fixes_document, plan_view, result_view
 from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.fixing import Fixed, FixPlan, Outcome
 from fleet.model.night import Night
-from fleet.report.drift_lines import is_complete
-from fleet.report.fixes import counts, fixes_document, plan_view, result_view
-from fleet.report.screen import console_for
+from fleet.runtime.outfit import Wiring
+from fleet.runtime.run_record import recorded
+from fleet.runtime.stopping import leaves_at_once, stops_safely
+from fleet.terminal.screen import console_for
+from fleet.terminal.streams import let_go
 
 #: Exit code of a plan that would change something.
 CHANGES_PENDING = 3

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption
-from fleet.cli.state_dir import state_dir
+from fleet.runtime.state_dir import state_dir
 
 
 def installer(
@@ -22,10 +22,10 @@ def installer(
     Ends with 1 when it is not pinned. Hosts are not contacted.
     """
     from fleet.aws.installer import fetch_installer
-    from fleet.cli.wiring import open_wiring
-    from fleet.engine.host_run import Script
     from fleet.errors import UsageError
-    from fleet.files.pins import save_installer_pin
+    from fleet.inventory.pins import save_installer_pin
+    from fleet.register.host_run import Script
+    from fleet.runtime.wiring import open_wiring
 
     wiring = open_wiring(inventory, listen=lambda _event: None)
     place = wiring.fleet.installer

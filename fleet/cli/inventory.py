@@ -35,9 +35,9 @@ def list_stores(
     from dataclasses import replace
 
     from fleet.cli.selecting import choice_of, stores_to_show
-    from fleet.files.loader import load_fleet
-    from fleet.report.inventory import fleet_document, fleet_view
-    from fleet.report.screen import console_for
+    from fleet.inventory.loader import load_fleet
+    from fleet.inventory.view import fleet_document, fleet_view
+    from fleet.terminal.screen import console_for
 
     fleet = load_fleet(inventory)
     chosen = stores_to_show(fleet, choice_of(stores, where, ring, every))
@@ -61,9 +61,9 @@ def show(
     import sys
 
     from fleet.errors import UsageError
-    from fleet.files.loader import load_fleet
-    from fleet.report.inventory import host_document, host_view, store_document, store_view
-    from fleet.report.screen import console_for
+    from fleet.inventory.loader import load_fleet
+    from fleet.inventory.view import host_document, host_view, store_document, store_view
+    from fleet.terminal.screen import console_for
 
     fleet = load_fleet(inventory)
     stores = {store.id: store for store in fleet.stores}

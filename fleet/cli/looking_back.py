@@ -10,24 +10,24 @@ from typing import Any
 import typer
 from rich.console import RenderableType
 
-from fleet.cli.clock import clock_from_environment
 from fleet.cli.selecting import choice_of, stores_to_show
-from fleet.cli.stopping import leaves_at_once
-from fleet.cli.wiring import records_from_environment
-from fleet.decide.reconcile.catalogue import CATALOGUE
-from fleet.decide.selection import Choice
-from fleet.engine.explaining import explain_code, explain_store, what_is_meant
-from fleet.engine.history import history_of
-from fleet.engine.hosts import hosts_now
+from fleet.drift.decide.catalogue import CATALOGUE
+from fleet.drift.explaining import explain_code, explain_store, what_is_meant
+from fleet.drift.history import history_of
+from fleet.drift.hosts import hosts_now
+from fleet.drift.view.explain import code_document, code_view, store_document, store_view
+from fleet.drift.view.hosts import hosts_document, hosts_view
+from fleet.drift.view.store_history import history_document, history_view
 from fleet.errors import FleetError, UsageError
-from fleet.files.loader import load_fleet
+from fleet.inventory.decide.selection import Choice
+from fleet.inventory.loader import load_fleet
 from fleet.model.clock import Clock
 from fleet.model.inventory import Fleet, Store
 from fleet.records.store import Records
-from fleet.report.explain import code_document, code_view, store_document, store_view
-from fleet.report.hosts import hosts_document, hosts_view
-from fleet.report.screen import console_for
-from fleet.report.store_history import history_document, history_view
+from fleet.runtime.clock import clock_from_environment
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import records_from_environment
+from fleet.terminal.screen import console_for
 
 #: Exit code where nothing is known because no scan has looked.
 NOT_KNOWN = FleetError.exit_code

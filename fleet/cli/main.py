@@ -30,9 +30,9 @@ from fleet.cli import (
     status,
     validate,
 )
-from fleet.cli.state_dir import state_dir
-from fleet.cli.streams import hold_standard_streams, settle
 from fleet.errors import FleetError, Interrupted
+from fleet.runtime.state_dir import state_dir
+from fleet.terminal.streams import hold_standard_streams, settle
 
 #: What a shell says of a command that SIGPIPE ended.
 READER_GONE = 141

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fleet.cli.rollout_group import VERBS
 from fleet.cli.selecting import choice_of, stores_to_change
-from fleet.decide.selection import Choice, describe
 from fleet.errors import UsageError
+from fleet.inventory.decide.selection import Choice, describe
 from fleet.model.inventory import Fleet, Store
 
 

@@ -13,23 +13,23 @@ from rich.console import Console
 
 from fleet.cli.plan_words import Chosen, check_workloads, stores_of
 from fleet.cli.rollout_options import Format
-from fleet.cli.stopping import leaves_at_once
-from fleet.cli.streams import Talk
-from fleet.cli.wiring import open_wiring
-from fleet.decide.budget import call_share
-from fleet.engine.planning import Request, make_plan
-from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError, UsageError
+from fleet.model.buckets import call_share
 from fleet.model.plan import Plan
 from fleet.model.progress import Event, Note
-from fleet.report.rollout_plan import (
+from fleet.rollout.planning import Request, make_plan
+from fleet.rollout.view.plan import (
     plan_document,
     plan_from_document,
     plan_markdown,
     plan_view,
 )
-from fleet.report.screen import UNWRAPPED, console_for
-from fleet.report.times import clock
+from fleet.runtime.outfit import Wiring
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import open_wiring
+from fleet.terminal.screen import UNWRAPPED, console_for
+from fleet.terminal.streams import Talk
+from fleet.terminal.times import clock
 
 #: Exit code of a plan that would change something.
 CHANGES_PENDING = 3

@@ -12,25 +12,25 @@ from typing import TextIO, cast
 import typer
 from rich.console import Console
 
-from fleet.cli.run_log import Observers
-from fleet.cli.run_record import RunRecord, recorded
 from fleet.cli.selecting import select_hosts, stores_to_change
-from fleet.cli.state_dir import state_dir
-from fleet.cli.stopping import leaves_at_once, stops_safely
-from fleet.cli.streams import Talk, let_go
-from fleet.cli.wiring import open_wiring
-from fleet.decide.selection import Choice, describe
-from fleet.engine.ledgers import ShardView
-from fleet.engine.register import Key, Prepared, Selection, arrive, execute, prepare, unchanged
-from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError, Interrupted, Locked, UsageError
+from fleet.inventory.decide.selection import Choice, describe
 from fleet.model.inventory import Fleet
 from fleet.model.progress import Outcome, RegisterResult
-from fleet.report.commands import Again
-from fleet.report.plan import caller_line, plan_view, plans_document
-from fleet.report.progress import LiveProgress, PlainProgress
-from fleet.report.register import result_document, result_view, stores_lines
-from fleet.report.screen import console_for
+from fleet.model.register_command import Again
+from fleet.register.register import Key, Prepared, Selection, arrive, execute, prepare, unchanged
+from fleet.register.view.plan import caller_line, plan_view, plans_document
+from fleet.register.view.progress import LiveProgress, PlainProgress
+from fleet.register.view.register import result_document, result_view, stores_lines
+from fleet.runtime.ledgers import ShardView
+from fleet.runtime.outfit import Wiring
+from fleet.runtime.run_log import Observers
+from fleet.runtime.run_record import RunRecord, recorded
+from fleet.runtime.state_dir import state_dir
+from fleet.runtime.stopping import leaves_at_once, stops_safely
+from fleet.runtime.wiring import open_wiring
+from fleet.terminal.screen import console_for
+from fleet.terminal.streams import Talk, let_go
 
 #: Exit code of a plan that would change something.
 CHANGES_PENDING = 3

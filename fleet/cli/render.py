@@ -34,15 +34,15 @@ def render(
     import json as json_format
     import sys
 
-    from fleet.cli.stopping import leaves_at_once
-    from fleet.decide.desired import image_questions, release_of
-    from fleet.decide.selection import Choice, choose
-    from fleet.decide.sheets import fleet_of_one, renderings_for, sheets
     from fleet.errors import EmptySelection
-    from fleet.files.loader import load_fleet
-    from fleet.files.templates import render_all
-    from fleet.report.render import render_document, render_view
-    from fleet.report.screen import console_for
+    from fleet.inventory.decide.selection import Choice, choose
+    from fleet.inventory.loader import load_fleet
+    from fleet.release.decide.desired import image_questions, release_of
+    from fleet.release.decide.sheets import fleet_of_one, renderings_for, sheets
+    from fleet.release.templates import render_all
+    from fleet.release.view import render_document, render_view
+    from fleet.runtime.stopping import leaves_at_once
+    from fleet.terminal.screen import console_for
 
     fleet = load_fleet(inventory)
     (shop,) = choose(fleet, Choice((store,)))
@@ -83,15 +83,15 @@ def _answers(
     inventory: "Path", fleet: "Fleet", store: "Store", questions: "Iterable[str]", *, ask: bool
 ) -> "tuple[Mapping[str, ImageFact], list[str]]":
     """What ECR says of each image, and why it could not be asked."""
-    from fleet.decide.desired import unread
     from fleet.errors import FleetError, UsageError
     from fleet.model.inventory import Image
+    from fleet.release.decide.desired import unread
 
     facts = {reference: unread(reference) for reference in questions}
     if not facts or not ask:
         return facts, []
     from fleet.aws.images import ecr_reference, image_fact
-    from fleet.cli.wiring import open_wiring
+    from fleet.runtime.wiring import open_wiring
 
     declared = {image.reference: image for one in fleet.workloads for image in one.images.values()}
     notes = []

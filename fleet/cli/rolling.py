@@ -15,21 +15,21 @@ from fleet.cli.planning import notes_to, plan_again, plan_for, read_plan
 from fleet.cli.rollout_books import look
 from fleet.cli.rollout_crew import callers
 from fleet.cli.rollout_foreground import go_along
-from fleet.cli.run_record import RunRecord, recorded
-from fleet.cli.stopping import leaves_at_once
-from fleet.cli.streams import Talk
-from fleet.cli.wiring import open_wiring
-from fleet.decide.fingerprint import differences
-from fleet.engine.lease import holder_of
-from fleet.engine.rollout import CONTROLLER
-from fleet.engine.starting import start
-from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Rollout
-from fleet.report.rollout_documents import status_document
-from fleet.report.rollout_plan import plan_document, plan_view
-from fleet.report.screen import console_for
+from fleet.rollout.decide.fingerprint import differences
+from fleet.rollout.rollout import CONTROLLER
+from fleet.rollout.starting import start
+from fleet.rollout.view.documents import status_document
+from fleet.rollout.view.plan import plan_document, plan_view
+from fleet.runtime.lease import holder_of
+from fleet.runtime.outfit import Wiring
+from fleet.runtime.run_record import RunRecord, recorded
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import open_wiring
+from fleet.terminal.screen import console_for
+from fleet.terminal.streams import Talk
 
 #: Most lines about what has moved since a plan was made.
 MOVED_SHOWN = 12

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fleet.cli.clock import clock_from_environment
-from fleet.cli.wiring import records_from_environment
 from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.clock import Clock
 from fleet.model.overview import Overview
 from fleet.model.rollout import Phase, VerbName
 from fleet.records.store import Records
+from fleet.runtime.clock import clock_from_environment
+from fleet.runtime.wiring import records_from_environment
 
 #: Exit code of a rollout that waits for ``promote``.
 AWAITS = 3
@@ -47,7 +47,7 @@ def which(records: Records, given: str | None) -> str:
 
 def look(records: Records, clock: Clock, rollout_id: str) -> Overview:
     """How a rollout stands now."""
-    from fleet.engine.overview import overview
+    from fleet.rollout.overview import overview
 
     return overview(records, rollout_id, clock.now())
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from fleet.cli.door import open_door
-from fleet.engine.executor import open_executor
-from fleet.engine.lease import owner_name
-from fleet.engine.ledgers import check_caller
-from fleet.engine.ticking import Crew
-from fleet.engine.wiring import Wiring
 from fleet.errors import AwsError
 from fleet.model.rollout import RolloutEvent
+from fleet.rollout.ticking import Crew
+from fleet.runtime.aws_access import open_door
+from fleet.runtime.executor import open_executor
+from fleet.runtime.lease import owner_name
+from fleet.runtime.ledgers import check_caller
+from fleet.runtime.outfit import Wiring
 
 
 @contextmanager

@@ -11,18 +11,18 @@ from rich.console import Console
 from fleet.cli.rollout_books import exit_code, look
 from fleet.cli.rollout_crew import crew
 from fleet.cli.rollout_picture import Picture
-from fleet.cli.run_record import RunRecord
-from fleet.cli.stopping import stops_safely
-from fleet.cli.streams import let_go
-from fleet.engine.rollout import run_until_rest
-from fleet.engine.wiring import Wiring
 from fleet.errors import Interrupted
 from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent, VerbName
-from fleet.report.rollout_documents import status_document
-from fleet.report.rollout_lines import EventLines
-from fleet.report.rollout_summary import summary_view
-from fleet.report.screen import console_for
+from fleet.rollout.rollout import run_until_rest
+from fleet.rollout.view.documents import status_document
+from fleet.rollout.view.lines import EventLines
+from fleet.rollout.view.summary import summary_view
+from fleet.runtime.outfit import Wiring
+from fleet.runtime.run_record import RunRecord
+from fleet.runtime.stopping import stops_safely
+from fleet.terminal.screen import console_for
+from fleet.terminal.streams import let_go
 
 #: Words for the end of a run's row, by exit code.
 _OUTCOMES = {0: "done", 1: "failed", 3: "awaiting promote", 4: "halted", 130: "stopped"}

@@ -11,19 +11,19 @@ from rich.console import Console
 
 from fleet.cli.rollout_books import books, exit_code, look, rests, which
 from fleet.cli.rollout_picture import Picture
-from fleet.cli.stopping import leaves_at_once, stops_quietly
 from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.clock import Clock
 from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent
 from fleet.records.store import Records
-from fleet.report.rollout import status_view
-from fleet.report.rollout_documents import history_document, status_document
-from fleet.report.rollout_history import history_view
-from fleet.report.rollout_lines import EventLines
-from fleet.report.rollout_store import store_view
-from fleet.report.rollout_summary import summary_view
-from fleet.report.screen import console_for
+from fleet.rollout.view.documents import history_document, status_document
+from fleet.rollout.view.history import history_view
+from fleet.rollout.view.lines import EventLines
+from fleet.rollout.view.rollout import status_view
+from fleet.rollout.view.store import store_view
+from fleet.rollout.view.summary import summary_view
+from fleet.runtime.stopping import leaves_at_once, stops_quietly
+from fleet.terminal.screen import console_for
 
 #: Wall seconds between two looks at the records.
 POLL_S = 1.0

@@ -14,17 +14,17 @@ from fleet.cli.rollout_books import look, which
 from fleet.cli.rollout_crew import callers
 from fleet.cli.rollout_foreground import go_along
 from fleet.cli.rollout_looking import check_stores
-from fleet.cli.run_record import recorded
-from fleet.cli.stopping import leaves_at_once
-from fleet.cli.streams import Talk
-from fleet.cli.wiring import open_wiring
-from fleet.engine.wiring import Wiring
 from fleet.errors import Interrupted, UsageError
 from fleet.model.overview import Overview
 from fleet.model.rollout import Verb, VerbName
-from fleet.report.rollout import counted, who
-from fleet.report.rollout_counts import by_store
-from fleet.report.screen import console_for
+from fleet.rollout.view.counts import by_store
+from fleet.rollout.view.rollout import counted, who
+from fleet.runtime.outfit import Wiring
+from fleet.runtime.run_record import recorded
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import open_wiring
+from fleet.terminal.screen import console_for
+from fleet.terminal.streams import Talk
 
 #: Wall seconds to wait for what comes of a word, and between looks.
 ANSWER_WITHIN_S = 10.0

@@ -62,7 +62,7 @@ def up(
     from dataclasses import replace
 
     from fleet.cli.sandbox_spec import sandbox_spec
-    from fleet.files.loader import load_fleet
+    from fleet.inventory.loader import load_fleet
     from fleet.sandbox.statedir import read_json, spec_from_json
 
     client = _client()

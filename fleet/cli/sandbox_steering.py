@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fleet.cli.options import JsonOption
-from fleet.cli.state_dir import state_dir
+from fleet.runtime.state_dir import state_dir
 
 if TYPE_CHECKING:
     from fleet.sandbox.client import SandboxClient

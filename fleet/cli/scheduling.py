@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 import typer
 
 from fleet.cli.rollout_looking import seconds_of
-from fleet.cli.state_dir import state_dir
+from fleet.drift.view.cron import Job, files, secrets_template
 from fleet.errors import FleetError, UsageError
-from fleet.files.loader import load_fleet
+from fleet.inventory.loader import load_fleet
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet
 from fleet.model.notify import MailChannel, WebhookChannel
-from fleet.report.cron import Job, files, secrets_template
+from fleet.runtime.state_dir import state_dir
 
 #: What a scan is told by its surroundings, which are others under cron; those that the command
 #: itself says already are left out.

@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Callable, Sequence
 
-from fleet.decide.selection import Choice, choose, left_out, lives
 from fleet.errors import EmptySelection, UsageError
+from fleet.inventory.decide.selection import Choice, choose, left_out, lives
 from fleet.model.inventory import Fleet, Store
 
 

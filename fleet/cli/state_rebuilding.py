@@ -9,14 +9,14 @@ import typer
 
 from fleet.cli.planning import notes_to
 from fleet.cli.rollout_crew import fleet_callers
-from fleet.cli.run_record import recorded
-from fleet.cli.stopping import leaves_at_once
-from fleet.cli.streams import Talk
-from fleet.cli.wiring import open_wiring
-from fleet.engine.rebuild import rebuild_records
 from fleet.errors import FleetError
-from fleet.report.rollout_rebuilt import Found, rebuilt_document, rebuilt_view
-from fleet.report.screen import console_for
+from fleet.rollout.rebuild import rebuild_records
+from fleet.rollout.view.rebuilt import Found, rebuilt_document, rebuilt_view
+from fleet.runtime.run_record import recorded
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import open_wiring
+from fleet.terminal.screen import console_for
+from fleet.terminal.streams import Talk
 
 
 def rebuild_state(inventory: Path, *, as_json: bool) -> int:

@@ -30,11 +30,11 @@ def status(
     import sys
 
     from fleet.cli.selecting import choice_of, stores_to_show
-    from fleet.cli.stopping import leaves_at_once
-    from fleet.cli.wiring import open_wiring
-    from fleet.engine.status import read_status
-    from fleet.report.screen import console_for
-    from fleet.report.status import status_document, status_view
+    from fleet.drift.status import read_status
+    from fleet.drift.view.status import status_document, status_view
+    from fleet.runtime.stopping import leaves_at_once
+    from fleet.runtime.wiring import open_wiring
+    from fleet.terminal.screen import console_for
 
     wiring = open_wiring(inventory, listen=lambda _event: None)
     chosen = stores_to_show(wiring.fleet, choice_of(stores, where, ring, every))

@@ -26,11 +26,11 @@ def validate(
     import json as json_format
 
     from fleet.errors import InventoryError, Problem
-    from fleet.files.loader import load_fleet
-    from fleet.files.pins import load_pins
-    from fleet.files.schema import json_schema
+    from fleet.inventory.loader import load_fleet
+    from fleet.inventory.pins import load_pins
+    from fleet.inventory.schema import json_schema
+    from fleet.inventory.view import totals, validation_document
     from fleet.model.printable import many, printable
-    from fleet.report.inventory import totals, validation_document
 
     if schema:
         typer.echo(json_format.dumps(json_schema(), indent=2))
@@ -68,8 +68,8 @@ def validate(
 
 def _ignore_problems(fleet: "Fleet") -> "tuple[Problem, ...]":
     """Rules that ignore what is no finding, or for longer than anybody remembers why."""
-    from fleet.decide.ignore_rules import problems_of
-    from fleet.decide.reconcile.catalogue import CATALOGUE
+    from fleet.drift.decide.catalogue import CATALOGUE
+    from fleet.inventory.decide.ignore_rules import problems_of
     from fleet.model.clock import SystemClock
 
     return problems_of(fleet.ignores, CATALOGUE, SystemClock().now())
@@ -81,11 +81,11 @@ def _release_problems(fleet: "Fleet", problems: "list[Problem]") -> tuple[int, l
     Raises:
         InventoryError: of the templates, or of what they come to.
     """
-    from fleet.decide.checks import notes_of
-    from fleet.decide.desired import image_questions, release_of, service_input, unread
     from fleet.errors import Problem
-    from fleet.files.taskdef import shape_problems
-    from fleet.files.templates import render_all
+    from fleet.inventory.decide.checks import notes_of
+    from fleet.release.decide.desired import image_questions, release_of, service_input, unread
+    from fleet.release.taskdef import shape_problems
+    from fleet.release.templates import render_all
 
     renderings = render_all(fleet)
     facts = {image: unread(image) for image in image_questions(fleet, renderings)}
@@ -103,8 +103,8 @@ def _release_problems(fleet: "Fleet", problems: "list[Problem]") -> tuple[int, l
 
 def _host_problems(fleet: "Fleet") -> "list[Problem]":
     """What cannot be written into the files of a host's agents; once per kind of box."""
-    from fleet.decide.agent_config import agent_config
     from fleet.errors import Problem, UsageError
+    from fleet.register.decide.agent_config import agent_config
 
     found: dict[tuple[str, int], Problem] = {}
     for store in fleet.stores:

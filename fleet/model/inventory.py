@@ -1,7 +1,7 @@
 """The inventory: what the platform team says its fleet is. Frozen, resolved, with no I/O.
 
 Inheritance (fleet < group < store < host) has already been applied when these exist:
-``fleet.files`` resolves it and is the only maker of these values outside tests.
+``fleet.inventory`` resolves it and is the only maker of these values outside tests.
 """
 
 from collections.abc import Mapping

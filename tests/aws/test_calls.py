@@ -10,9 +10,9 @@ import pytest
 from fleet.aws import actions, observe, perform
 from fleet.aws.actions import Action
 from fleet.aws.calls import Attempt, CallCounter, Patience
-from fleet.decide.rates import GROUPS
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.budget import Wait
+from fleet.model.rates import GROUPS
 from fleet.model.secret import Secret
 from tests.aws.canned import DATE, Answer, Canned, fault, html, reply, reset
 from tests.aws.conftest import HandClock, Open

@@ -6,9 +6,9 @@ import pytest
 from fleet.aws import deploy, services
 from fleet.aws.calls import CallCounter
 from fleet.aws.session import AwsAccess, Shard
-from fleet.decide.budget import ShardBudget
-from fleet.decide.rates import RATES
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
+from fleet.model.buckets import ShardBudget
+from fleet.model.rates import RATES
 from fleet.model.services import ServiceState
 from tests.aws import bodies
 from tests.aws.canned import Answer, Canned, fault, html, reply, reset

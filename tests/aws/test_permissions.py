@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fleet.engine
 import pytest
 
-import fleet.engine
 from fleet.aws import (
     actions,
     deploy,

@@ -6,8 +6,8 @@ import pytest
 from fleet import __version__
 from fleet.aws import observe, perform
 from fleet.aws.session import AwsAccess
-from fleet.decide.budget import ShardBudget
 from fleet.errors import AccessDenied, CredentialsError, UsageError
+from fleet.model.buckets import ShardBudget
 from fleet.model.inventory import Account
 from tests.aws.canned import Canned, html, reply
 from tests.aws.conftest import ACCOUNT, REGION, HandClock, Open, SandboxTime

@@ -15,13 +15,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fleet.decide.darkness import darkness
-from fleet.decide.gate import count, evaluate
-from fleet.engine.lease import held
-from fleet.engine.shard_jobs import ShardJob, ShardResult
-from fleet.engine.starting import start
-from fleet.engine.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
-from fleet.engine.wiring import Wiring
 from fleet.model.gate import Sample
 from fleet.model.inventory import Store
 from fleet.model.plan import Plan
@@ -30,9 +23,16 @@ from fleet.model.rollout import Verdict
 from fleet.model.services import StoreView
 from fleet.model.written import Outcome, Written
 from fleet.records.store import open_records
+from fleet.rollout.decide.darkness import darkness
+from fleet.rollout.decide.gate import count, evaluate
+from fleet.rollout.shard_jobs import ShardJob, ShardResult
+from fleet.rollout.starting import start
+from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
+from fleet.runtime.lease import held
+from fleet.runtime.outfit import Wiring
 from tests import rollouts
 from tests.bench.taking import apart, seconds
-from tests.decide import plans
+from tests.rollout.decide import plans
 
 SIZES = (100, 1000, 10_000)
 #: Ticks that are measured, after one that begins.

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from fleet.drift.view.page.document import page_of
 from fleet.model.night import Night
-from fleet.report.page.document import page_of
 from tests.nights import NOW, night
 
 #: Read at once: the tests themselves run without variables of fleet's.

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fleet.cli.wiring import records_from_environment
 from fleet.model.rollout import Change, Phase, Rollout, RolloutEvent
+from fleet.runtime.wiring import records_from_environment
 from tests import rollouts
 
 #: Of the rollouts here, by the machine's own clock, which the commands use.

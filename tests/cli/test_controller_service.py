@@ -9,8 +9,8 @@ import pytest
 
 from fleet.cli import controller_service, rollout_crew
 from fleet.cli.controller_service import serve
-from fleet.cli.wiring import records_from_environment
 from fleet.errors import AwsError, CredentialsError
+from fleet.runtime.wiring import records_from_environment
 from tests import rollouts
 from tests.cli.rollout_desk import begin
 

@@ -11,12 +11,12 @@ import pytest
 from fleet.cli import drifting
 from fleet.cli.drift_options import Format
 from fleet.cli.drifting import FOUND, Asked, ending_words, exit_code, run_drift
-from fleet.decide.selection import Choice
-from fleet.engine.scan import ScanRequest
-from fleet.engine.wiring import Wiring
+from fleet.drift.scan import ScanRequest
 from fleet.errors import Locked, UsageError
+from fleet.inventory.decide.selection import Choice
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Change, Night
+from fleet.runtime.outfit import Wiring
 from tests import nights
 
 INVENTORY = Path(__file__).resolve().parents[2] / "inventory"

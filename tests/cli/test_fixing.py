@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from fleet.cli import drifting, fixing
 from fleet.cli.main import app
-from fleet.engine.wiring import Wiring
 from fleet.errors import Interrupted, UsageError
 from fleet.model.fixing import Already, Fix, Fixed, FixPlan, Outcome
 from fleet.model.night import Night
-from tests.decide import fix_parts as parts
+from fleet.runtime.outfit import Wiring
+from tests.drift.decide import fix_parts as parts
 
 INVENTORY = Path(__file__).resolve().parents[2] / "inventory"
 TWIN = parts.twin()

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.cli.plan_words import Chosen, check_workloads, stores_of
 from fleet.errors import UsageError
-from fleet.files.loader import load_fleet
+from fleet.inventory.loader import load_fleet
 from fleet.model.inventory import Fleet, Lifecycle
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,14 +12,14 @@ from fleet.cli.plan_words import Chosen
 from fleet.cli.planning import read_plan, show_plan
 from fleet.cli.rolling import Asked, roll_out
 from fleet.cli.rollout_options import Format
-from fleet.cli.wiring import open_wiring, records_from_environment
-from fleet.engine.planning import Request
 from fleet.errors import FleetError, Interrupted, Locked, UsageError
 from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Rollout
-from fleet.report.rollout_plan import plan_document
+from fleet.rollout.planning import Request
+from fleet.rollout.view.plan import plan_document
+from fleet.runtime.wiring import open_wiring, records_from_environment
 from tests import rollouts
-from tests.decide import plans
+from tests.rollout.decide import plans
 
 INVENTORY = Path(__file__).resolve().parents[2] / "inventory"
 STORES = [plans.shop(n) for n in range(1, 4)]

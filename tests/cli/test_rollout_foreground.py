@@ -12,13 +12,13 @@ import pytest
 
 from fleet.cli import rollout_foreground
 from fleet.cli.rollout_foreground import go_along
-from fleet.cli.run_record import RunRecord
-from fleet.cli.wiring import open_wiring
-from fleet.engine.rollout import Rested
-from fleet.engine.wiring import Wiring
 from fleet.errors import FleetError
 from fleet.model.rollout import Phase, VerbName
-from fleet.report.screen import console_for
+from fleet.rollout.rollout import Rested
+from fleet.runtime.outfit import Wiring
+from fleet.runtime.run_record import RunRecord
+from fleet.runtime.wiring import open_wiring
+from fleet.terminal.screen import console_for
 from tests import rollouts
 from tests.cli.rollout_desk import begin
 

@@ -10,9 +10,9 @@ import pytest
 
 from fleet.cli import rollout_telling
 from fleet.cli.rollout_telling import Word, tell
-from fleet.cli.wiring import records_from_environment
 from fleet.errors import UsageError
 from fleet.model.rollout import Phase, VerbName
+from fleet.runtime.wiring import records_from_environment
 from tests import rollouts
 from tests.cli.rollout_desk import begin
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from fleet.cli.cron import cron
 from fleet.cli.scheduling import CronWords, job_of, surroundings
 from fleet.errors import FleetError, UsageError
-from fleet.files.loader import load_fleet
+from fleet.inventory.loader import load_fleet
 
 EXAMPLE = Path(__file__).parents[2]
 SECRETS = {"FLEET_DATABASE_URL": "postgresql://fleet:s3cr3t@db/fleet", "AWS_PROFILE": "s3cr3t"}

@@ -8,9 +8,9 @@ import pytest
 
 from fleet.cli import state_rebuilding
 from fleet.cli.state_rebuilding import rebuild_state
-from fleet.cli.wiring import records_from_environment
-from fleet.decide.rebuild import Rebuilt
-from fleet.engine.rebuild import Restored
+from fleet.rollout.decide.rebuild import Rebuilt
+from fleet.rollout.rebuild import Restored
+from fleet.runtime.wiring import records_from_environment
 from tests import rollouts
 
 INVENTORY = Path(__file__).resolve().parents[2] / "inventory"

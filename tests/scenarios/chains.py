@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from fleet.cli.sandbox_spec import sandbox_spec
-from fleet.decide.desired import release_of, service_input
-from fleet.decide.ending import ending
-from fleet.decide.identity import declared_attributes, host_tags
-from fleet.files.loader import load_fleet
-from fleet.files.templates import render_all
+from fleet.inventory.loader import load_fleet
 from fleet.model.desired import Release
+from fleet.model.identity import declared_attributes, host_tags
 from fleet.model.inventory import Fleet, Store
 from fleet.records.store import Records, open_records
+from fleet.release.decide.desired import release_of, service_input
+from fleet.release.templates import render_all
+from fleet.rollout.decide.ending import ending
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.chain import Chain
 from fleet.sandbox.client import environment

@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
-from fleet.files.loader import load_fleet
+from fleet.inventory.loader import load_fleet
 from fleet.model.inventory import Store
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fleet.cli.main import main
-from fleet.decide.ending import ending
+from fleet.rollout.decide.ending import ending
 from fleet.sandbox.clock import SandboxClock
 from tests.scenarios.chains import Shops, reference
 from tests.scenarios.conftest import HANGS_S

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.engine.lease import holder_of
-from fleet.engine.ticking import rollout_lease
+from fleet.rollout.ticking import rollout_lease
+from fleet.runtime.lease import holder_of
 from tests.records.conftest import postgresql_server, postgresql_url
 from tests.scenarios.chains import Shops, wait_until
 from tests.scenarios.conftest import FLEET, Started

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from fleet.decide.agent_config import var_ecs_config
 from fleet.errors import HostKeyUnknown, HostUnreachable
 from fleet.model.inventory import Architecture, Hardware, Host
 from fleet.model.observed import HostFacts, Privilege
 from fleet.model.secret import Secret
+from fleet.register.decide.agent_config import var_ecs_config
 from fleet.sandbox.daemon import Daemon, running
 from fleet.sandbox.hosts.installer import installer_bytes
 from fleet.sandbox.spec import AccountSpec, HostSpec, SandboxSpec

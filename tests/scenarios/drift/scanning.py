@@ -11,16 +11,16 @@ import pytest
 
 from fleet.aws.calls import Patience
 from fleet.aws.session import AwsAccess
-from fleet.engine import scan
-from fleet.engine.door import Door
-from fleet.engine.lease import held
-from fleet.engine.planning import Request, make_plan
-from fleet.engine.starting import start
-from fleet.engine.ticking import Crew, rollout_lease, shard_lease, tick
-from fleet.engine.wiring import Wiring
+from fleet.drift import scan
 from fleet.model.drift import Finding
 from fleet.model.night import Night
 from fleet.records.store import Records, open_records
+from fleet.rollout.planning import Request, make_plan
+from fleet.rollout.starting import start
+from fleet.rollout.ticking import Crew, rollout_lease, shard_lease, tick
+from fleet.runtime.door import Door
+from fleet.runtime.lease import held
+from fleet.runtime.outfit import Wiring
 from tests.scenarios.drift.town import Plan, Town
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.drift.view.test_cron import as_cron_does, line_of
 from tests.notify.receivers import (
     PASSWORD,
     USER,
@@ -20,7 +21,6 @@ from tests.notify.receivers import (
     mail_server,
     make_certificate,
 )
-from tests.report.test_cron import as_cron_does, line_of
 from tests.scenarios.conftest import HANGS_S, Shell, World
 from tests.scenarios.test_secrets import watching_argument_lists
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from fleet.cli.drifting import exit_code
+from fleet.drift.view.drift_markdown import night_markdown
 from fleet.model.drift import StoreState
 from fleet.model.night import Change, Night
-from fleet.report.drift_markdown import night_markdown
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.plane.engine import access_key_for
 from tests.scenarios.conftest import FLEET, HANGS_S

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from fleet.decide.reconcile.catalogue import CATALOGUE
-from fleet.engine import fixing, fixing_look
-from fleet.engine.lease import held
-from fleet.engine.remembering import LEASE
+from fleet.drift import fixing, fixing_look
+from fleet.drift.decide.catalogue import CATALOGUE
+from fleet.drift.remembering import LEASE
 from fleet.errors import Locked, RecordsError
 from fleet.model.fixing import Fixed, FixPlan, Outcome
 from fleet.model.history import AuditEntry
@@ -18,6 +17,7 @@ from fleet.model.observed import NotRead
 from fleet.model.rollout import Hold
 from fleet.records.rollouts import RolloutRecords
 from fleet.records.store import Records
+from fleet.runtime.lease import held
 from tests.scenarios.drift.injections import INJECTIONS
 from tests.scenarios.drift.scanning import Scans, found, open_town
 from tests.scenarios.drift.spots import Spot

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.decide.reconcile.catalogue import CATALOGUE
+from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.model.night import Night
 from tests.scenarios.drift.injecting import Injection
 from tests.scenarios.drift.injections import INJECTIONS

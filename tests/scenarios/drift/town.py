@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from fleet.cli.sandbox_spec import sandbox_spec
-from fleet.decide.desired import release_of, service_input
-from fleet.decide.identity import cluster_tags, declared_attributes, host_tags
-from fleet.files.loader import load_fleet
-from fleet.files.templates import render_all
+from fleet.inventory.loader import load_fleet
 from fleet.model.desired import Release
+from fleet.model.identity import cluster_tags, declared_attributes, host_tags
 from fleet.model.inventory import Fleet
+from fleet.release.decide.desired import release_of, service_input
+from fleet.release.templates import render_all
 from fleet.sandbox.agents import ssm
 from fleet.sandbox.agents.registration import STATE
 from fleet.sandbox.chain import BareHost, Chain

@@ -1,1 +1,0 @@
-"""What differs between ledgers and inventory: ordered rules, a module per pair of ledgers."""

@@ -1,0 +1,1 @@
+"""Four ledgers to findings and status: scan, comparison, fixes, report."""

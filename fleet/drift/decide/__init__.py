@@ -1,0 +1,1 @@
+"""Pure decisions about drift: rules for findings, comparison of scans, fixes."""

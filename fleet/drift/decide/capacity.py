@@ -1,0 +1,211 @@
+"""Room: do the tasks that are wanted fit the hosts that they are wanted on, alone and together?
+
+Compared is what is committed with what each host has registered, so it is told before it is sent.
+ECS places a task by the task's own cpu and memory, or the sum over its containers; of a container's
+memory and its reservation the reservation (ECS developer guide, task definition parameters).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.drift.decide import service_codes as codes
+from fleet.drift.decide.case import HostCase, StoreCase
+from fleet.drift.decide.entries import FindingKind
+from fleet.drift.decide.service_case import ServiceCase
+from fleet.model.drift import Evidence, Finding
+from fleet.model.inventory import Lifecycle
+from fleet.model.observed import NotRead, Reading
+
+_UNITS = {"CPU": "CPU units", "MEMORY": "MiB"}
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a task takes of its host.
+
+    Attributes:
+        room: ``{"CPU": 512, "MEMORY": 2048}``: units of 1/1024 core, MiB.
+        ports: fixed ones of the host, as ``1883/tcp``.
+    """
+
+    room: Mapping[str, int]
+    ports: frozenset[str]
+
+
+def demand_of(body: Mapping[str, Any]) -> Demand:
+    """What a task of a definition takes; the body is the input of RegisterTaskDefinition."""
+    containers = body.get("containerDefinitions", ())
+    cpu = _size(body.get("cpu"), "vcpu") or sum(c.get("cpu") or 0 for c in containers)
+    memory = _size(body.get("memory"), "gb") or sum(
+        c.get("memoryReservation") or c.get("memory") or 0 for c in containers
+    )
+    host = body.get("networkMode") == "host"
+    mappings = [mapping for c in containers for mapping in c.get("portMappings") or ()]
+    ports = frozenset(
+        f"{port}/{mapping.get('protocol') or 'tcp'}"
+        for mapping in mappings
+        if (port := mapping.get("hostPort") or (mapping.get("containerPort") if host else 0))
+    )
+    return Demand({"CPU": cpu, "MEMORY": memory}, ports)
+
+
+def _size(text: Any, unit: str) -> int:
+    """``"512"``, ``"0.5 vCPU"`` or ``"2 GB"`` of a task as a whole; what is none of these is 0."""
+    words = str(text or "").lower().replace(" ", "")
+    number = words.removesuffix(unit)
+    try:
+        return round(float(number) * 1024) if number != words else int(number)
+    except ValueError:
+        return 0
+
+
+def of_capacity(case: StoreCase) -> list[Finding]:
+    """What can never be placed in one store; nothing where instances or release were not read."""
+    if not isinstance(case.seen.instances, Reading) or case.store.lifecycle is not Lifecycle.OPEN:
+        return []
+    demands = _demands(case)
+    return [finding for host in case.hosts.values() for finding in _of_host(case, host, demands)]
+
+
+def blocked(one: ServiceCase) -> bool:
+    """Whether a wanted service lacks room or a port on one of its hosts, which is told as that."""
+    demands = _demands(one.case)
+    return any(
+        one.name in finding.data["services"]
+        for host in one.hosts
+        for finding in _of_host(one.case, host, demands)
+    )
+
+
+def _demands(case: StoreCase) -> dict[str, Demand]:
+    """By service; what the release does not hold is unknown and left out."""
+    release = case.background.release
+    if isinstance(release, NotRead):
+        return {}
+    known = release.task_definitions
+    return {
+        one.service: demand_of(known[one.content].body)
+        for one in case.wanted.services
+        if one.content in known
+    }
+
+
+def _of_host(case: StoreCase, host: HostCase, demands: Mapping[str, Demand]) -> Iterator[Finding]:
+    if host.instance is None:
+        return
+    name = host.host.name
+    mine = {
+        one.service: demands[one.service]
+        for one in case.wanted.services
+        if name in one.hosts and one.service in demands
+    }
+    yield from _clashes(case, name, mine)
+    fitting = dict(mine)
+    for resource, offered in host.instance.registered.items():
+        if resource not in _UNITS:
+            continue
+        for service, demand in mine.items():
+            if demand.room[resource] > offered:
+                fitting.pop(service, None)
+                yield _never(case, host, service, resource, demand.room[resource])
+    for resource, offered in host.instance.registered.items():
+        if resource in _UNITS and sum(d.room[resource] for d in fitting.values()) > offered:
+            yield _together(case, host, resource, fitting)
+
+
+def _never(case: StoreCase, host: HostCase, service: str, resource: str, asked: int) -> Finding:
+    unit, name = _UNITS[resource], host.host.name
+    offered = _offered(host, resource)
+    return _finding(
+        case,
+        codes.TASK_NEVER_FITS,
+        host,
+        subject=f"{service}/{resource.lower()}",
+        cause=f"a task of {service} asks for {asked} {unit} and {name} has registered {offered}: "
+        "ECS can never place it there",
+        services=(service,),
+        data={"resource": resource, "asked": asked, "offered": offered},
+        wanted=f"{service} asks for {asked} {unit}",
+    )
+
+
+def _together(
+    case: StoreCase, host: HostCase, resource: str, demands: Mapping[str, Demand]
+) -> Finding:
+    unit, name = _UNITS[resource], host.host.name
+    offered, asked = _offered(host, resource), sum(d.room[resource] for d in demands.values())
+    parts = " and ".join(f"{service} {d.room[resource]}" for service, d in demands.items())
+    return _finding(
+        case,
+        codes.CAPACITY_SHORT,
+        host,
+        subject=resource.lower(),
+        cause=f"the tasks of {name} ask for {asked} {unit} together ({parts}) and it has "
+        f"registered {offered}: one of them cannot be placed",
+        services=tuple(demands),
+        data={"resource": resource, "asked": asked, "offered": offered},
+        wanted=parts,
+    )
+
+
+def _clashes(case: StoreCase, name: str, demands: Mapping[str, Demand]) -> Iterator[Finding]:
+    users: dict[str, list[str]] = {}
+    for service, demand in demands.items():
+        for port in demand.ports:
+            users.setdefault(port, []).append(service)
+    for port, services in sorted(users.items()):
+        if len(services) > 1:
+            yield _finding(
+                case,
+                codes.PORT_CLASH,
+                case.hosts[name],
+                subject=port,
+                cause=f"{' and '.join(services)} want port {port} of {name}: ECS can place only "
+                "one of them",
+                services=tuple(services),
+                data={"port": port},
+                wanted=f"port {port} in {' and '.join(services)}",
+            )
+
+
+def _finding(
+    case: StoreCase,
+    entry: FindingKind,
+    host: HostCase,
+    *,
+    subject: str,
+    cause: str,
+    services: tuple[str, ...],
+    data: Mapping[str, Any],
+    wanted: str,
+) -> Finding:
+    return case.found(
+        entry,
+        cause,
+        *_registered(case, host),
+        Evidence("inventory", wanted),
+        host=host.host.name,
+        subject=subject,
+        fix=f"fleet render {case.store.id} {' '.join(_workloads(case, services))}",
+        data={**data, "services": services},
+    )
+
+
+def _workloads(case: StoreCase, services: Iterable[str]) -> list[str]:
+    release = case.background.release
+    shapes = {} if isinstance(release, NotRead) else release.shapes
+    named = (shapes[name].workload if name in shapes else name for name in services)
+    return list(dict.fromkeys(named))
+
+
+def _offered(host: HostCase, resource: str) -> int:
+    return host.instance.registered[resource] if host.instance else 0
+
+
+def _registered(case: StoreCase, host: HostCase) -> tuple[Evidence, ...]:
+    seen = case.seen.instances
+    if host.instance is None or not isinstance(seen, Reading):
+        return ()
+    words = ", ".join(f"{name} {size}" for name, size in host.instance.registered.items())
+    return (Evidence("ECS", f"registered {words}", seen.at),)

@@ -1,0 +1,256 @@
+"""ECS beside SSM: is the store connected, and if not, is it the carrier, the shop or the box?
+
+Every finding rests on a spell that has held (``spells``); a host that has none is not spoken of.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from fleet.drift.decide import host_codes as codes
+from fleet.drift.decide.carriers import Carriers
+from fleet.drift.decide.case import HostCase, StoreCase
+from fleet.drift.decide.commands import host_command
+from fleet.drift.decide.entries import FindingKind
+from fleet.drift.decide.host_words import ecs_says, ssm_says
+from fleet.drift.decide.registration import never_connected
+from fleet.drift.decide.spells import Pinged, pinged
+from fleet.model.drift import Connection, Evidence, Finding, Spell
+from fleet.model.inventory import Lifecycle
+from fleet.model.observed import NotRead
+from fleet.model.printable import many
+from fleet.model.spans import moment, span
+
+#: The agents' credentials live an hour and are renewed at half of it (SSM, hybrid nodes); an ECS
+#: agent that is connected this long after the last ping has just come back with its host, whose
+#: SSM agent may lag by its back-off of up to 30 minutes.
+CREDENTIALS_LAST = timedelta(minutes=90)
+_BOTH = 2
+
+
+def dark_since(case: StoreCase) -> datetime | None:
+    """Since when no host of an open store is connected; None where that is not so, or uncertain.
+
+    A host that is registered nowhere, or was never heard of, neither proves it nor speaks against
+    it; one whose node answers does.
+    """
+    nodes = case.shard.nodes
+    if case.store.lifecycle is not Lifecycle.OPEN or isinstance(nodes, NotRead):
+        return None
+    dark: list[datetime] = []
+    for host in case.hosts.values():
+        if host.is_dark:
+            if host.connection is not None and not never_connected(host, case.background.now):
+                dark.append(host.connection.since)
+        elif host.connection is not None or (
+            host.node is not None
+            and pinged(host.node, nodes.at, case.background.settings.hold_s) is not Pinged.LOST
+        ):
+            return None
+    return max(dark, default=None)
+
+
+def of_store(case: StoreCase, carriers: Carriers) -> list[Finding]:
+    """What is wrong with the connection of an open store: of all of it, or host by host."""
+    if case.store.lifecycle is not Lifecycle.OPEN:
+        return []
+    since = dark_since(case)
+    if since is not None:
+        return [_site_dark(case, since, carriers)]
+    unsteady = {h.host.name: away for h in case.hosts.values() if (away := _outages(case, h))}
+    if len(case.hosts) >= _BOTH and len(unsteady) == len(case.hosts):
+        return [_unsteady_site(case, unsteady)]
+    found = []
+    for host in case.hosts.values():
+        if never_connected(host, case.background.now):
+            continue
+        finding = _of_host(case, host)
+        if finding is None and host.host.name in unsteady:
+            finding = _unsteady(case, host, unsteady[host.host.name])
+        if finding is not None:
+            found.append(finding)
+    return found
+
+
+def _site_dark(case: StoreCase, since: datetime, carriers: Carriers) -> Finding:
+    dark = [host for host in case.hosts.values() if host.is_dark]
+    evidence = [e for host in dark for e in _evidence(case, host)]
+    again = _times(case, dark)
+    return case.found(
+        codes.SITE_DARK,
+        f"{_how_many(len(dark), len(case.hosts))}{again}; {carriers.beside(case)}",
+        *evidence,
+        fix=f"{carriers.whom_to_ask(case.store)}; then fleet status {case.store.id}",
+        since=since,
+        data={"hosts": [host.host.name for host in dark], "carrier": carriers.name(case.store)},
+    )
+
+
+def _how_many(dark: int, of: int) -> str:
+    if of == 1:
+        return "its only host"
+    if dark == of:
+        return "both hosts" if of == _BOTH else f"all {of} hosts"
+    return f"{dark} of {of} hosts, the others are not there"
+
+
+def _times(case: StoreCase, dark: list[HostCase]) -> str:
+    """How often the host that went last has been dark of late, where that is more than once."""
+    days = case.background.settings.unsteady_days
+    begin = case.background.now - timedelta(days=days)
+    times = 0
+    for host in dark:
+        spells = [s for s in host.memory.spells if s.connection is Connection.DARK]
+        starts = {s.since for s in spells if s.since >= begin}
+        if host.connection is not None:
+            starts.add(host.connection.since)
+        times = max(times, len(starts))
+    return f", {times} times in {days} days" if times > 1 else ""
+
+
+def _of_host(case: StoreCase, host: HostCase) -> Finding | None:
+    spell, node, instance = host.connection, host.node, host.instance
+    if spell is None or node is None or instance is None:
+        return None
+    if spell.connection is Connection.DARK:
+        return _made(case, host, codes.HOST_DARK, spell, _box_or_unknown(case))
+    if spell.connection is Connection.ECS_DOWN:
+        return _made(
+            case,
+            host,
+            codes.ECS_AGENT_DOWN,
+            spell,
+            "SSM answers and the ECS agent stays away: the agent or docker is down",
+        )
+    if spell.connection is Connection.SSM_DOWN and not _just_back(host, case.background.now):
+        heard = f"for {span((case.background.now - spell.since).total_seconds())}"
+        words = (
+            f"the ECS agent answers and SSM has heard nothing {heard}: its credentials run out "
+            "within the hour, then ECS drops too"
+        )
+        return _made(case, host, codes.SSM_AGENT_DOWN, spell, words)
+    return None
+
+
+def _just_back(host: HostCase, now: datetime) -> bool:
+    """Whether a host has more likely just returned than lost its SSM agent."""
+    spells, node = host.memory.spells, host.node
+    last = spells[-1].connection if spells else None
+    if last is None or last is Connection.SSM_DOWN:
+        return False
+    if last is Connection.DARK:
+        return True
+    heard = node.last_ping_at if node else None
+    return heard is not None and now - heard > CREDENTIALS_LAST
+
+
+def _box_or_unknown(case: StoreCase) -> str:
+    here = [
+        other.host.name
+        for other in case.hosts.values()
+        if other.connection is not None and other.connection.connection is Connection.CONNECTED
+    ]
+    if here:
+        verb = "is" if len(here) == 1 else "are"
+        return (
+            f"{' and '.join(here)} beside it {verb} connected -> the box itself: power, cable or "
+            "operating system"
+        )
+    return "neither of its agents is connected, and no other host of the store says why"
+
+
+def _fix(case: StoreCase, host: HostCase, entry: FindingKind) -> str:
+    if entry is codes.ECS_AGENT_DOWN:
+        command = "systemctl is-active docker || systemctl restart docker; systemctl restart ecs"
+        return host_command(case.store, host, command)
+    if entry is codes.SSM_AGENT_DOWN:
+        return "on the host: systemctl restart amazon-ssm-agent"
+    name, store = host.host.name, case.store.id
+    return f"check power and cable of {name} at {case.store.name}; then fleet status {store}"
+
+
+def _made(case: StoreCase, host: HostCase, entry: FindingKind, spell: Spell, cause: str) -> Finding:
+    made = case.found(
+        entry,
+        cause,
+        *_evidence(case, host),
+        host=host.host.name,
+        fix=_fix(case, host, entry),
+        since=spell.since,
+        data={
+            "node": host.node.id if host.node else "",
+            "arn": host.instance.arn if host.instance else "",
+        },
+    )
+    # ECS keeps no time of a disconnect: an ECS agent's outage is as old as the first look at it.
+    heard = host.node.last_ping_at if host.node else None
+    is_lost = spell.connection is not Connection.ECS_DOWN
+    known = is_lost and heard is not None and spell.since <= heard
+    return replace(made, since_known=known)
+
+
+def _evidence(case: StoreCase, host: HostCase) -> list[Evidence]:
+    said = []
+    if host.instance is not None:
+        said.append(ecs_says(case, host.instance))
+    if host.node is not None:
+        said.append(ssm_says(case, host.node))
+    return said
+
+
+def _outages(case: StoreCase, host: HostCase) -> list[Spell]:
+    """The outages of a host that is connected, if they are enough to call it unsteady."""
+    settings, now = case.background.settings, case.background.now
+    if host.connection is None or host.connection.connection is not Connection.CONNECTED:
+        return []
+    begin = now - timedelta(days=settings.unsteady_days)
+    away = [
+        spell
+        for before, spell in zip((None, *host.memory.spells), host.memory.spells, strict=False)
+        if spell.is_away and spell.since >= begin and _begins_anew(before, spell)
+    ]
+    return away if len(away) >= settings.unsteady else []
+
+
+def _begins_anew(before: Spell | None, spell: Spell) -> bool:
+    """One outage may change its kind, as when the ECS agent follows the SSM agent."""
+    if before is None or before.connection is Connection.CONNECTED:
+        return True
+    return before.connection is spell.connection
+
+
+def _unsteady(case: StoreCase, host: HostCase, away: list[Spell]) -> Finding:
+    others = len(case.hosts) > 1
+    why = "; the other hosts of the store are steadier -> the box or its cable" if others else ""
+    return case.found(
+        codes.UNSTEADY,
+        f"{_away(case, away)}{why}",
+        *_recorded(away),
+        host=host.host.name,
+        fix=f"fleet history {case.store.id}",
+        since=away[0].since,
+        data={"outages": len(away)},
+    )
+
+
+def _unsteady_site(case: StoreCase, unsteady: dict[str, list[Spell]]) -> Finding:
+    most = max(unsteady.values(), key=len)
+    return case.found(
+        codes.UNSTEADY,
+        f"every host of the store, {_away(case, most)} -> its line or power",
+        *_recorded(most),
+        fix=f"fleet history {case.store.id}",
+        since=min(spells[0].since for spells in unsteady.values()),
+        data={"outages": len(most), "hosts": sorted(unsteady)},
+    )
+
+
+def _away(case: StoreCase, away: list[Spell]) -> str:
+    days = case.background.settings.unsteady_days
+    return f"away {many(len(away), 'time')} in {days} days, connected now"
+
+
+def _recorded(away: list[Spell]) -> list[Evidence]:
+    return [
+        Evidence("records", f"{spell.connection} since {moment(spell.since)}", spell.last_seen)
+        for spell in reversed(away)
+    ]

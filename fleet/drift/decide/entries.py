@@ -1,0 +1,112 @@
+"""One row of the catalogue: all that is known of a kind of finding, beside the rule that finds it.
+
+What a scan must have read, what a rollout hides, and how it is fixed are fields of the row, so that
+a new finding is a row, a rule and a case file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from fleet.drift.decide.fix_question import Answer, Question
+from fleet.model.drift_settings import Severity
+
+
+class Need(Enum):
+    """What a scan must have read before a finding is reported, or resolved because it is gone.
+
+    Attributes:
+        TASKS: the tasks of the store (``--digests`` and ``--deep``).
+        PROBE: the answer of the host that was asked (``--deep``).
+        CONNECTED: that its hosts are connected. Of other hosts, ECS shows what it last heard.
+        CONNECTION: how its hosts are connected, which is known once a state has held.
+        NAMED_CLUSTER: the cluster of another store, named in ``data["cluster"]``.
+        NAMED_HOSTS: the other hosts that it is about, named in ``data["hosts"]``.
+    """
+
+    TASKS = auto()
+    PROBE = auto()
+    CONNECTED = auto()
+    CONNECTION = auto()
+    NAMED_CLUSTER = auto()
+    NAMED_HOSTS = auto()
+
+
+class Subject(Enum):
+    """What ``Finding.subject`` names; tells which service a rollout would have to hold to hide it.
+
+    Attributes:
+        NAME: a service by its name, or something that is no service.
+        SERVICE_PART: ``vision-arm64/app``, a part of a service.
+        TASK: a task by its id, of any service.
+    """
+
+    NAME = auto()
+    SERVICE_PART = auto()
+    TASK = auto()
+
+
+class Reread(Enum):
+    """What AWS is asked again before a fix is planned, and once more before it is done.
+
+    Attributes:
+        DEAD_INSTANCES: the cluster's container instances, and the nodes and tasks of those in
+            ``data["arns"]`` or ``data["arn"]``.
+        NODE: the container instances, and the node in ``data["node"]``.
+        INSTANCE: the container instances, and nodes where tags do not prove whose they are.
+        CLUSTER: the store's cluster and its container instances.
+        SERVICE: the service in ``data["arn"]``.
+        ACTIVATION: the activation in ``data["activation"]``.
+    """
+
+    DEAD_INSTANCES = auto()
+    NODE = auto()
+    INSTANCE = auto()
+    CLUSTER = auto()
+    SERVICE = auto()
+    ACTIVATION = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class SafeFix:
+    """How ``fleet drift --fix`` fixes a finding by itself.
+
+    Attributes:
+        rule: decides from what AWS says now whether it may be done, and which calls do it.
+    """
+
+    reread: Reread
+    rule: Callable[[Question], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class FindingKind:
+    """One kind of finding.
+
+    Attributes:
+        code: in capitals, as ``TWIN``.
+        severity: unless the rule says another one.
+        title: a few words, as ``two container instances of one host``.
+        meaning: what is true when this is found, and its consequences; two or three sentences.
+        remedy: what to do about it; one or two sentences.
+        needs: what must have been read, besides what every finding of a store rests on.
+        subject: what ``Finding.subject`` names.
+        needs_release: whether only a release changes it. Then an idle rollout that holds the
+            service is reported instead.
+        fix: how ``--fix`` fixes it; None where a person decides.
+    """
+
+    code: str
+    severity: Severity
+    title: str
+    meaning: str
+    remedy: str
+    needs: frozenset[Need] = frozenset()
+    subject: Subject = Subject.NAME
+    needs_release: bool = False
+    fix: SafeFix | None = None
+
+    @property
+    def safe(self) -> bool:
+        """Whether ``--fix`` may fix it."""
+        return self.fix is not None

@@ -1,0 +1,93 @@
+"""Under which ids the ledgers know a host, for the next scan to ask for without listing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from fleet.model.drift import Probe, ShardSeen
+from fleet.model.identity import activation_name
+from fleet.model.inventory import Store
+from fleet.model.observed import ContainerInstance, NotRead, Ping, Reading
+from fleet.register.decide.classify import best_instance
+from fleet.rollout.decide.away import ATTRIBUTE
+
+#: Custom attribute that names the store of a container instance's host.
+STORE = "fleet.store"
+
+
+def ids_of(
+    stores: Iterable[Store], shards: Iterable[ShardSeen]
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """``mi-`` id and container instance ARN by (store, host), of the hosts that ECS knows.
+
+    An instance says by its attribute which host it is, or else its node's name does.
+    """
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    by_id = {store.id: store for store in stores}
+    for shard in shards:
+        nodes = () if isinstance(shard.nodes, NotRead) else shard.nodes.value
+        named = {node.id: node.name for node in nodes}
+        for store_id, seen in shard.stores.items():
+            if isinstance(seen.instances, NotRead) or store_id not in by_id:
+                continue
+            hosts = {activation_name(host): host.name for host in by_id[store_id].hosts}
+            of_host: dict[str, list[ContainerInstance]] = {}
+            for one in seen.instances.value:
+                if one.attributes.get(STORE, store_id) != store_id:
+                    continue  # A host of another store that joined the wrong cluster.
+                name = one.attributes.get(ATTRIBUTE) or hosts.get(
+                    named.get(one.managed_instance_id, ""), ""
+                )
+                of_host.setdefault(name, []).append(one)
+            for host in by_id[store_id].hosts:
+                if host.name in of_host:
+                    best = best_instance(tuple(of_host[host.name]))
+                    found[store_id, host.name] = (best.managed_instance_id, best.arn)
+    return found
+
+
+def online_nodes(
+    stores: Iterable[Store], shards: Iterable[ShardSeen]
+) -> dict[tuple[str, str], str]:
+    """``mi-`` ids by (store, host) of the hosts whose SSM agent answers.
+
+    A host that its cluster does not know, or knows by another node, is known by its node's name.
+    """
+    seen, scope = tuple(shards), tuple(stores)
+    online = [
+        node
+        for shard in seen
+        if not isinstance(shard.nodes, NotRead)
+        for node in shard.nodes.value
+        if node.ping is Ping.ONLINE
+    ]
+    ids, named = {node.id for node in online}, {node.name: node.id for node in online}
+    of_ecs = ids_of(scope, seen)
+    found: dict[tuple[str, str], str] = {}
+    for store in scope:
+        for host in store.hosts:
+            key = store.id, host.name
+            id_ = of_ecs[key][0] if key in of_ecs else ""
+            id_ = id_ if id_ in ids else named.get(activation_name(host), "")
+            if id_:
+                found[key] = id_
+    return found
+
+
+def with_probes(
+    shards: Iterable[ShardSeen],
+    answers: Mapping[tuple[str, str], Reading[Probe] | NotRead],
+) -> tuple[ShardSeen, ...]:
+    """The same shards, with what hosts said of themselves, by (store, host)."""
+    of_store: dict[str, dict[str, Reading[Probe] | NotRead]] = {}
+    for (store, host), answer in answers.items():
+        of_store.setdefault(store, {})[host] = answer
+    return tuple(
+        replace(
+            shard,
+            stores={
+                store: replace(seen, probes=of_store.get(store, {}))
+                for store, seen in shard.stores.items()
+            },
+        )
+        for shard in shards
+    )

@@ -1,0 +1,134 @@
+"""The fewest calls that a scan can do with, and the least time that they take.
+
+Written down so that what a scan really sends can be held against it. It counts what the API makes
+necessary, page sizes and batch limits at their largest (ECS and SSM API references), for a fleet
+in which nothing is wrong that would need a listing.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fleet.model.buckets import DEFAULT_SHARE
+from fleet.model.rates import GROUPS, RATES
+
+#: Largest batches and pages: DescribeClusters; DescribeTasks and ListTasks; SSM's listings;
+#: DescribeServices; values of a filter of DescribeInstanceInformation.
+CLUSTERS, TASKS, SSM_PAGE, SERVICES, FILTER_VALUES = 100, 100, 50, 10, 100
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSize:
+    """What there is to read in one account and region.
+
+    Attributes:
+        stores: in scope, open or not.
+        nodes: hybrid nodes of the account and region, whosever they are.
+        tagged: of them, those that carry the fleet's tag.
+        activations: that SSM lists, used up and expired ones included.
+        remembered: stores with container instances that the last scan saw.
+        unremembered: stores with container instances that it did not: a first night, or a new one.
+        services: wanted, by store: one number per store that has or should have any.
+        families: of task definitions that run.
+        unknown_revisions: that run and that the records do not know yet, or of no release of ours.
+        returned: stores that were dark when they were last seen, and are back.
+        tasks: by store, where ``--digests`` reads them: one number per store whose tasks run.
+        doubtful_stores: where the ECS agent of a host is away and SSM does not say why.
+        doubtful_hosts: in them.
+        counted_clusters: of the account and region, where there are so many that they are counted.
+        narrow: whether ``stores`` are few of those of the account and region, so that only their
+            nodes are asked for; ``nodes`` are theirs then.
+    """
+
+    stores: int
+    nodes: int
+    tagged: int
+    activations: int = 0
+    remembered: int = 0
+    unremembered: int = 0
+    services: tuple[int, ...] = ()
+    families: int = 0
+    unknown_revisions: int = 0
+    returned: int = 0
+    tasks: tuple[int, ...] = ()
+    doubtful_stores: int = 0
+    doubtful_hosts: int = 0
+    counted_clusters: int = 0
+    narrow: bool = False
+
+
+def least_calls(size: ShardSize) -> Counter[str]:
+    """By action, the calls that one account and region costs; the sum is what a scan is held to.
+
+    Term by term:
+
+    - ``sts:GetCallerIdentity``: 1. Whoever reads the wrong account must know before the first line.
+    - ``ecs:DescribeClusters``: a call per 100 stores, whose counts then say what need not be asked.
+    - ``ecs:ListClusters``: a call per 100, where this fleet's own take half the quota.
+    - ``ssm:DescribeInstanceInformation``: the nodes in pages of 50, once; and the tagged ones
+      again, because SSM lists nodes without tags and takes a filter on tags alone. An answer
+      without nodes is a page too. Hosts in doubt are asked for again by id, 50 a call.
+    - Of a few stores: the nodes with their tags, 50 a call and 100 stores a call; and
+      ``ssm:ListTagsForResource``, 1 per node, for the fleet's. The tier is left to the night.
+    - ``ssm:DescribeActivations``: pages of 50, at least one.
+    - ``ssm:GetServiceSetting``: 1, the tier.
+    - ``ecs:DescribeContainerInstances``: 1 per store that has any: ECS takes ARNs of one cluster in
+      a call, and a store is a cluster. 1 more per store in doubt.
+    - ``ecs:ListContainerInstances``: 1 per store of which nothing is remembered; a store that is
+      remembered is described without being listed.
+    - ``ecs:DescribeServices``: per store a call per ten services; names come from the release.
+    - ``ecs:ListTaskDefinitions``: 1 per family that runs: which revisions were deregistered.
+    - ``ecs:DescribeTaskDefinition``: 1 per revision that nobody has read before; ECS takes one.
+    - ``ecs:ListTasks`` and ``ecs:DescribeTasks``: with digests 1 and a call per 100 tasks per store
+      that runs any; of a store that came back 2 (running and stopped) and 1.
+
+    Images in ECR are left out: each costs two calls whatever the size of the fleet.
+    """
+    pages = _pages(size.nodes) + _pages(size.tagged)
+    if size.narrow:
+        pages = max(_pages(size.nodes), _batches(size.stores, FILTER_VALUES))
+    pages += _batches(size.doubtful_hosts, SSM_PAGE)
+    described = size.remembered + size.unremembered + size.doubtful_stores
+    return +Counter(
+        {
+            "sts:GetCallerIdentity": 1,
+            "ecs:DescribeClusters": _batches(size.stores, CLUSTERS),
+            "ecs:ListClusters": _batches(size.counted_clusters, CLUSTERS),
+            "ssm:DescribeInstanceInformation": pages,
+            "ssm:DescribeActivations": _pages(size.activations),
+            "ssm:ListTagsForResource": size.nodes if size.narrow else 0,
+            "ssm:GetServiceSetting": int(not size.narrow),
+            "ecs:DescribeContainerInstances": described,
+            "ecs:ListContainerInstances": size.unremembered,
+            "ecs:DescribeServices": sum(_batches(count, SERVICES) for count in size.services),
+            "ecs:ListTaskDefinitions": size.families,
+            "ecs:DescribeTaskDefinition": size.unknown_revisions,
+            "ecs:ListTasks": len(size.tasks) + 2 * size.returned,
+            "ecs:DescribeTasks": sum(_batches(n, TASKS) for n in size.tasks) + size.returned,
+        }
+    )
+
+
+def least_seconds(calls: Mapping[str, int], share: float = DEFAULT_SHARE) -> float:
+    """The least time in which an account and region takes these calls.
+
+    Its buckets flow side by side, so the fullest one decides. They are taken to be empty at first,
+    as fleet's own are: another process may just have used the burst up.
+
+    Args:
+        calls: by action.
+        share: of the published rates that fleet takes.
+    """
+    of_group: Counter[str] = Counter()
+    for action, count in calls.items():
+        of_group[GROUPS.get(action, "other")] += count
+    return max((n / (RATES[group].refill * share) for group, n in of_group.items()), default=0.0)
+
+
+def _pages(count: int) -> int:
+    """Pages of a listing of SSM's; an empty one is one too."""
+    return max(1, _batches(count, SSM_PAGE))
+
+
+def _batches(count: int, size: int) -> int:
+    return -(-count // size)

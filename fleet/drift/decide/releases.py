@@ -1,0 +1,212 @@
+"""Releases: does each service run what is committed, and if not, who owes it or who changed it?
+
+Nothing is said of a service that a rollout is at work on, nor of a revision that nobody read.
+"""
+
+from collections.abc import Iterator
+
+from fleet.drift.decide import service_codes as codes
+from fleet.drift.decide.case import StoreCase, made
+from fleet.drift.decide.commands import aws_command
+from fleet.drift.decide.service_case import ServiceCase, wanted_services
+from fleet.model.drift import Background, Evidence, Finding, ShardSeen
+from fleet.model.drift_settings import Severity
+from fleet.model.inventory import Fleet
+from fleet.model.observed import Reading
+from fleet.model.printable import many, printable
+from fleet.model.services import ServiceState
+from fleet.model.spans import moment, span
+from fleet.model.wanted import IdleRollout, Owed
+from fleet.rollout.decide.attribution import TAG_CONTENT, TAG_ROLLOUT, revision
+from fleet.rollout.decide.standing import is_moved_by_hand
+
+#: Share of the quota of revisions from which its end is near.
+NEAR = 0.9
+
+
+def of_releases(case: StoreCase) -> list[Finding]:
+    """What one store does not run though it should; nothing where its services were not read."""
+    found: list[Finding] = []
+    for one in wanted_services(case):
+        if not one.in_work:
+            found += _of_service(one)
+    return found
+
+
+def _of_service(one: ServiceCase) -> Iterator[Finding]:
+    service, owed = one.service, one.case.wanted.owed.get(one.name)
+    if service is None:
+        if owed is not None and one.hosts:
+            yield _owed(one, owed)
+        return
+    if service.status == "DRAINING" or not one.is_ours:
+        return
+    revoked = service.task_definition in one.case.background.revoked
+    if revoked:
+        yield _gone(one, service)
+    if one.runs is None or one.runs == one.wanted.content:
+        return
+    if owed is not None and owed.content == one.wanted.content:
+        yield _owed(one, owed)
+    elif _is_by_hand(one, service):
+        # Of a revision that was deleted, nobody can read any more whose it was.
+        if not (revoked and not one.runs):
+            yield _by_hand(one, service)
+    elif one.restored() is None and one.name not in one.case.wanted.stalled:
+        yield _pending(one, service, owed)
+
+
+def _is_by_hand(one: ServiceCase, service: ServiceState) -> bool:
+    """As a plan judges it; and what is nobody's, where the tag of what was sent is lost."""
+    if not service.tags.get(TAG_CONTENT):
+        return not one.runs
+    return is_moved_by_hand(service, one.case.background.contents, one.wanted.content)
+
+
+def _runs(one: ServiceCase, service: ServiceState) -> Evidence:
+    return one.says(f"runs {revision(service.task_definition)}")
+
+
+def _owed(one: ServiceCase, owed: Owed) -> Finding:
+    """Where it is away there is nothing to do but to wait for it."""
+    case, service = one.case, one.service
+    is_back = len(one.here) == len(one.hosts)
+    now = f"runs {revision(service.task_definition)}" if service else "does not have it yet"
+    wait = "" if is_back else "; it is sent when the store is back"
+    age = span((case.background.now - owed.since).total_seconds())
+    return case.found(
+        codes.RELEASE_OWED,
+        f"owes {one.name} of {owed.rollout} since {moment(owed.since)} ({age}, {owed.words}) and "
+        f"{now}{wait}",
+        one.says(now if service else f"no service {one.name}"),
+        Evidence("records", f"{owed.rollout}: {owed.words}", owed.since),
+        subject=one.name,
+        fix=f"fleet rollout resume {owed.rollout}" if is_back else "",
+        since=owed.since,
+        severity=None if is_back else Severity.INFO,
+        data={"rollout": owed.rollout, "content": owed.content},
+    )
+
+
+def _pending(one: ServiceCase, service: ServiceState, owed: Owed | None) -> Finding:
+    now, sender = revision(service.task_definition), service.tags.get(TAG_ROLLOUT, "")
+    cause = f"{one.name} runs {now}, and what is committed was not sent by any rollout"
+    if service.tags.get(TAG_CONTENT) == one.wanted.content:
+        cause = f"{one.name} runs {now} again: {sender or 'a rollout'} sent what is committed, "
+        cause += "and it did not stay"
+    elif owed is not None:
+        cause += f"; it also owes an older release ({owed.rollout}, {owed.words})"
+    return one.case.found(
+        codes.RELEASE_PENDING,
+        cause,
+        _runs(one, service),
+        Evidence("inventory", f"wants content {one.wanted.content[:12]}"),
+        subject=one.name,
+        fix=one.roll_out,
+        data={
+            "service": service.arn,
+            "runs": service.task_definition,
+            "content": one.wanted.content,
+            "rollout": sender,
+        },
+    )
+
+
+def _by_hand(one: ServiceCase, service: ServiceState) -> Finding:
+    """Since when is told by the deployment: whoever changed it made that."""
+    sender, sent = service.tags.get(TAG_ROLLOUT, ""), service.tags.get(TAG_CONTENT, "")
+    tags = f"fleet's tags name content {sent[:12]}" if sent else f"no tag {TAG_CONTENT}"
+    began = one.primary.created_at if one.primary else None
+    is_new = one.primary is not None and one.primary.task_definition == service.task_definition
+    return one.case.found(
+        codes.CHANGED_BY_HAND,
+        f"{one.name} runs {revision(service.task_definition)}, which is neither committed nor what "
+        f"{sender or 'fleet'} sent: somebody set it",
+        _runs(one, service),
+        one.says(f"{tags}, rollout {sender or 'none'}"),
+        subject=one.name,
+        fix=f"fleet plan {one.workload} --store {one.case.store.id} --overwrite",
+        since=began if is_new else None,
+        data={
+            "service": service.arn,
+            "runs": service.task_definition,
+            "content": one.wanted.content,
+            "rollout": sender,
+        },
+    )
+
+
+def _gone(one: ServiceCase, service: ServiceState) -> Finding:
+    name = revision(service.task_definition)
+    is_wanted = one.runs == one.wanted.content
+    next_ = "the next release replaces it" if is_wanted else "what is committed replaces it"
+    words = f"ecs describe-task-definition --task-definition {name}"
+    return one.case.found(
+        codes.REVISION_GONE,
+        f"{one.name} runs {name}, which was deregistered: nothing can be made anew from it or go "
+        f"back to it; {next_}",
+        one.says(f"{name} is INACTIVE"),
+        subject=one.name,
+        fix=aws_command(one.case.store, words) if is_wanted else one.roll_out,
+        data={"service": service.arn, "revision": service.task_definition},
+    )
+
+
+def of_idle(background: Background) -> list[Finding]:
+    """Rollouts that stand still; of what they hold nothing else says what is to come."""
+    return [_idle(one, background) for one in background.idle]
+
+
+def _idle(one: IdleRollout, background: Background) -> Finding:
+    rollout, phase = one.rollout, one.rollout.phase.value
+    since = f"since {moment(one.since)} ({span((background.now - one.since).total_seconds())})"
+    state = f"is {phase} {since}" if one.waits else f"is {phase}, and nobody has moved it {since}"
+    why = f": {printable(rollout.why, limit=160)}" if rollout.why else ""
+    return made(
+        codes.ROLLOUT_IDLE,
+        f"{rollout.id} ({', '.join(rollout.workloads)}) {state}{why}; it holds "
+        f"{many(rollout.stores, 'store')}, which no other rollout can touch",
+        Evidence("records", f"{rollout.id} {phase}", one.since),
+        background=background,
+        subject=rollout.id,
+        since=one.since,
+        fix=f"fleet rollout status {rollout.id}",
+        data={"rollout": rollout.id, "phase": phase, "stores": rollout.stores},
+    )
+
+
+def of_revisions(fleet: Fleet, shard: ShardSeen, background: Background) -> list[Finding]:
+    """Families whose newest revision seen comes near the quota, in one account and region."""
+    quota = background.settings.revisions
+    newest: dict[str, tuple[int, Evidence]] = {}
+    seen: set[str] = set()
+    for store in shard.stores.values():
+        if not isinstance(store.services, Reading):
+            continue
+        for service in store.services.value:
+            if service.task_definition in seen:
+                continue
+            seen.add(service.task_definition)
+            family, _, number = revision(service.task_definition).rpartition(":")
+            count = int(number) if number.isdecimal() else 0
+            if count >= NEAR * quota and count > newest.get(family, (0, None))[0]:
+                said = Evidence("ECS", f"{store.store} runs {family}:{count}", store.services.at)
+                newest[family] = count, said
+    account = fleet.accounts.get(shard.account)
+    profile = f" --profile {account.profile}" if account and account.profile else ""
+    return [
+        made(
+            codes.REVISIONS_QUOTA,
+            f"{family} has come to revision {count} of {quota} in {shard.account}/{shard.region}; "
+            "ECS refuses new ones then",
+            said,
+            background=background,
+            account=shard.account,
+            region=shard.region,
+            subject=family,
+            fix=f"aws ecs list-task-definitions --family-prefix {family} --sort DESC --max-items 5 "
+            f"--region {shard.region}{profile}",
+            data={"family": family, "revision": count, "quota": quota},
+        )
+        for family, (count, said) in sorted(newest.items())
+    ]

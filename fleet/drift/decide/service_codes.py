@@ -1,0 +1,262 @@
+"""The catalogue's entries for services, releases, images, room, and what hosts say themselves."""
+
+from fleet.drift.decide import fix_marks
+from fleet.drift.decide.entries import FindingKind, Need, Reread, SafeFix, Subject
+from fleet.model.drift_settings import Severity
+
+SERVICE_MISSING = FindingKind(
+    "SERVICE_MISSING",
+    Severity.HIGH,
+    "a service that should run is not there",
+    "The inventory wants a workload here and hosts for it are registered, but the cluster has no "
+    "such service and no rollout owes it. The shop does without it.",
+    "Roll the workload out to the store.",
+    needs_release=True,
+)
+SERVICE_DRAINING = FindingKind(
+    "SERVICE_DRAINING",
+    Severity.HIGH,
+    "a service that should run was deleted",
+    "Somebody deleted a service that the inventory wants. ECS calls it DRAINING until its last "
+    "task has stopped; on a host that is away that takes until it is back, and the task serves "
+    "until then.",
+    "Roll the workload out again once the service is gone; ECS takes no service of the same name "
+    "before.",
+)
+SERVICE_UNMANAGED = FindingKind(
+    "SERVICE_UNMANAGED",
+    Severity.INFO,
+    "a service that the inventory does not know",
+    "The cluster runs a service that no workload wants here. One that fleet made was left behind "
+    "when the inventory changed, and takes room; one of somebody else's making is only told, "
+    "unless it has the name of a service that is wanted, which keeps fleet from rolling it out.",
+    "Delete what fleet left behind; ask whoever made the others, or move them.",
+)
+SERVICE_SETTINGS = FindingKind(
+    "SERVICE_SETTINGS",
+    Severity.LOW,
+    "settings of a service are not what fleet sends",
+    "Placement, deployment limits, circuit breaker, launch type or the like differ from what the "
+    "inventory comes to. What ECS fills in by itself is no difference. Without the breaker a bad "
+    "release is not taken back while nobody watches.",
+    "Roll the workload out to the store: settings are set along with it. Launch type and "
+    "scheduling cannot be changed; such a service is deleted and made anew.",
+    needs_release=True,
+)
+SERVICE_COUNT = FindingKind(
+    "SERVICE_COUNT",
+    Severity.MEDIUM,
+    "a service is set to another number of tasks than it has hosts",
+    "Fleet runs one task on every matching host. Fewer leave a host idle, as after one was "
+    "added; more can never be placed. A count of 0 was somebody's wish, and nothing runs.",
+    "Roll the workload out to the store: the count is set along with it.",
+    needs_release=True,
+)
+SERVICE_UNTAGGED = FindingKind(
+    "SERVICE_UNTAGGED",
+    Severity.LOW,
+    "a service has lost tags by which fleet knows it",
+    "What the service runs was made by fleet, so it is fleet's, but tags are missing. Without "
+    "them a rollout does not touch it, and a lost database cannot be rebuilt from it.",
+    "Put the tags back.",
+    fix=SafeFix(Reread.SERVICE, fix_marks.service_untagged),
+)
+TASKS_SHORT = FindingKind(
+    "TASKS_SHORT",
+    Severity.HIGH,
+    "fewer tasks run than should, on hosts that are connected",
+    "The hosts have been connected for long enough, ECS has tried, and still fewer tasks run than "
+    "hosts could run them. A count that is full would prove nothing; one that is not full does.",
+    "Read why the last tasks stopped; then roll back, or repair the host.",
+    needs=frozenset({Need.CONNECTED}),
+)
+DEPLOYMENT_STUCK = FindingKind(
+    "DEPLOYMENT_STUCK",
+    Severity.MEDIUM,
+    "a deployment does not come to an end",
+    "A deployment is in progress for longer than the policy's deadline, though its hosts were "
+    "connected all that time, and no rollout is at work on it.",
+    "Read the service's events and why its tasks stopped; send another revision, or roll back.",
+    needs=frozenset({Need.CONNECTED}),
+)
+DEPLOYMENT_FAILED = FindingKind(
+    "DEPLOYMENT_FAILED",
+    Severity.HIGH,
+    "ECS gave a deployment up",
+    "The circuit breaker ended the deployment of what should run. Either it restored the revision "
+    "before, which serves, or there was none to restore, and nothing may be serving.",
+    "Find the cause with the rollout's story, then retry it or send a better release.",
+)
+RELEASE_OWED = FindingKind(
+    "RELEASE_OWED",
+    Severity.LOW,
+    "a store still owes a release",
+    "A rollout could not send a release, or had to take it back, because the store was away or "
+    "could not pull the image. It runs what it ran before.",
+    "Nothing while it is away. When it is back, let the rollout go on: it sends what is owed.",
+)
+RELEASE_PENDING = FindingKind(
+    "RELEASE_PENDING",
+    Severity.LOW,
+    "what is committed was not rolled out",
+    "The store runs an earlier release of fleet's than the committed inventory comes to, and no "
+    "rollout owes it the newer one.",
+    "Roll the workload out, or take the commit back.",
+    needs_release=True,
+)
+ROLLOUT_IDLE = FindingKind(
+    "ROLLOUT_IDLE",
+    Severity.MEDIUM,
+    "a rollout stands still",
+    "A rollout that is not finished waits for a person, or nobody ticks it, for longer than "
+    "`drift.rollout_idle`. It keeps other rollouts off its stores. What differs there is told "
+    "again, but for what only a release would change.",
+    "Read its status, and decide: resume, promote, retry, roll back or abort.",
+)
+CHANGED_BY_HAND = FindingKind(
+    "CHANGED_BY_HAND",
+    Severity.HIGH,
+    "somebody changed what a service runs",
+    "The service runs a revision that is neither the committed one nor one that fleet sent. Fleet "
+    "never overwrites that without being asked: it may be what keeps the shop alive.",
+    "Ask who did it and why. Then commit it, or roll out with --overwrite.",
+)
+REVISION_GONE = FindingKind(
+    "REVISION_GONE",
+    Severity.MEDIUM,
+    "a service runs a revision that was deregistered",
+    "The task definition that the service runs is INACTIVE. ECS goes on with it, but no other "
+    "service can be set to it, so nothing can be rolled back to it or made anew from it.",
+    "Roll out a release that has another revision; find out who deregistered it.",
+)
+REVISIONS_QUOTA = FindingKind(
+    "REVISIONS_QUOTA",
+    Severity.MEDIUM,
+    "a family comes near the quota of revisions",
+    "ECS numbers the revisions of a family for ever and refuses new ones at the quota. No rollout "
+    "of the workload is possible in the account and region then.",
+    "Use fewer bodies: what differs from store to store belongs on the hosts. Or rename the "
+    "family.",
+)
+IMAGE_DRIFT = FindingKind(
+    "IMAGE_DRIFT",
+    Severity.MEDIUM,
+    "a container runs another image than is pinned",
+    "ECS reports another digest for a running container than the release pins. One that the "
+    "release knows as another image is certainly wrong. One that nobody knows is only told: for "
+    "an image of several architectures some versions of docker report the architecture's own "
+    "digest.",
+    "Stop the task: its successor pulls what is pinned. Look for a pull behaviour that prefers "
+    "what is cached.",
+    needs=frozenset({Need.TASKS, Need.CONNECTED}),
+    subject=Subject.SERVICE_PART,
+)
+TASK_OLD_REVISION = FindingKind(
+    "TASK_OLD_REVISION",
+    Severity.MEDIUM,
+    "a task runs an older revision than its service",
+    "ECS calls the deployment complete, yet a task of the service on a connected host has another "
+    "revision, for longer than the policy's deadline.",
+    "Stop the task; ECS starts the right one.",
+    needs=frozenset({Need.TASKS, Need.CONNECTED}),
+    subject=Subject.SERVICE_PART,
+)
+TASK_ORPHAN = FindingKind(
+    "TASK_ORPHAN",
+    Severity.INFO,
+    "a task of no service runs",
+    "A task runs on a host that no service of the store started, as with RunTask by hand. It "
+    "takes room and ports, and nobody starts it again when it ends.",
+    "Stop it when nobody needs it.",
+    needs=frozenset({Need.TASKS, Need.CONNECTED}),
+    subject=Subject.TASK,
+)
+TASK_STUCK_STOPPING = FindingKind(
+    "TASK_STUCK_STOPPING",
+    Severity.MEDIUM,
+    "a task should have stopped and has not",
+    "ECS wants the task stopped, and the agent of a host that is connected has not said that it "
+    "has. Its successor waits for the room.",
+    "Restart the agent on the host: it reads ECS's list of tasks anew. Containers go on running.",
+    needs=frozenset({Need.TASKS, Need.CONNECTED}),
+    subject=Subject.TASK,
+)
+TASK_NEVER_FITS = FindingKind(
+    "TASK_NEVER_FITS",
+    Severity.HIGH,
+    "a task is too big for its host",
+    "A task definition that is wanted asks for more CPU or memory than the host has registered, "
+    "so ECS can never place it there.",
+    "Ask for less in the template, or narrow the workload's where: to bigger hardware.",
+)
+PORT_CLASH = FindingKind(
+    "PORT_CLASH",
+    Severity.HIGH,
+    "two services want the same port of a host",
+    "Two services that are wanted on one host have the same fixed port. ECS can place only one "
+    "of them.",
+    "Give one of the templates another host port.",
+)
+CAPACITY_SHORT = FindingKind(
+    "CAPACITY_SHORT",
+    Severity.HIGH,
+    "the tasks of a host do not fit together",
+    "Each task that is wanted on the host fits alone, but together they ask for more CPU or "
+    "memory than it has registered. The last one to be placed is left out.",
+    "Ask for less in a template, or move a workload to other hardware.",
+)
+DISK_LOW = FindingKind(
+    "DISK_LOW",
+    Severity.MEDIUM,
+    "a host has little disk left",
+    "The host said itself how much is free. Without room the next image cannot be pulled, and "
+    "docker or the agent may stop.",
+    "Remove images that nothing uses; look for logs and recordings that grow.",
+    needs=frozenset({Need.PROBE}),
+)
+HOT = FindingKind(
+    "HOT",
+    Severity.MEDIUM,
+    "a host is too hot",
+    "The hottest zone of the host is over the limit. It slows down first and switches off then.",
+    "Have somebody look at its fan, its filter and what stands around it.",
+    needs=frozenset({Need.PROBE}),
+)
+CLOCK_WRONG = FindingKind(
+    "CLOCK_WRONG",
+    Severity.HIGH,
+    "the clock of a host is wrong",
+    "AWS refuses requests that are signed more than five minutes off, so that the agents lose "
+    "their connection as soon as they have to sign again.",
+    "Let the host keep time over the network.",
+    needs=frozenset({Need.PROBE}),
+)
+CONTAINER_MISSING = FindingKind(
+    "CONTAINER_MISSING",
+    Severity.HIGH,
+    "ECS says that a container runs, and the host does not run it",
+    "The host was asked and docker has no such container, though ECS shows it as RUNNING on this "
+    "connected host. The shop does without it, and ECS will not start it.",
+    "Restart the agent on the host, which tells ECS what is true; or stop the task.",
+    needs=frozenset({Need.TASKS, Need.PROBE, Need.CONNECTED}),
+    subject=Subject.SERVICE_PART,
+)
+CONTAINER_UNKNOWN = FindingKind(
+    "CONTAINER_UNKNOWN",
+    Severity.MEDIUM,
+    "a host runs a container whose task ECS does not have",
+    "Docker runs a container with ECS's labels, but ECS has no such task, as after a container "
+    "instance was deregistered by force. Nobody will ever stop it, and it holds its ports.",
+    "Stop the container on the host.",
+    needs=frozenset({Need.TASKS, Need.PROBE, Need.CONNECTED}),
+)
+CONTAINER_OLD_IMAGE = FindingKind(
+    "CONTAINER_OLD_IMAGE",
+    Severity.MEDIUM,
+    "docker runs a container from another image than is pinned",
+    "The host itself reports another digest than the task definition pins, while ECS reports "
+    "none or the right one. A digest that the release does not know is only told.",
+    "Stop the task: its successor pulls what is pinned.",
+    needs=frozenset({Need.TASKS, Need.PROBE, Need.CONNECTED}),
+    subject=Subject.SERVICE_PART,
+)

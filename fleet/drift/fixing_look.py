@@ -1,0 +1,149 @@
+"""Reads what one finding is about once more: for the plan of its fix, and right before the deed."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from fleet.aws import observe
+from fleet.aws.services import services, tasks
+from fleet.aws.session import Shard
+from fleet.drift.decide.catalogue import CATALOGUE
+from fleet.drift.decide.entries import Reread
+from fleet.model.drift import Finding
+from fleet.model.fixing import Seen
+from fleet.model.identity import is_ours
+from fleet.model.inventory import Fleet, Host, Store
+from fleet.model.observed import ContainerInstance, ManagedInstance
+from fleet.model.services import TaskState
+
+
+def look(shard: Shard, fleet: Fleet, finding: Finding, rollouts: Collection[str]) -> Seen:
+    """What AWS says now of what a finding is about; what its rule does not need is not asked.
+
+    Args:
+        finding: of a kind that has a fix.
+        rollouts: that hold its store.
+
+    Raises:
+        AwsError: something of it could not be read.
+    """
+    store = next((one for one in fleet.stores if one.id == finding.store), None)
+    host = next((h for h in (store.hosts if store else ()) if h.name == finding.host), None)
+    looking = _Look(shard, fleet, store, host)
+    fix = CATALOGUE[finding.code].fix
+    seen = _READERS[fix.reread](looking, finding) if fix else Seen(_EVER)
+    oldest = min(looking.times, default=shard.clock.now())
+    return replace(seen, at=oldest, rollouts=frozenset(rollouts))
+
+
+class _Look:
+    """One look: what has been read, and AWS's times of it."""
+
+    def __init__(self, shard: Shard, fleet: Fleet, store: Store | None, host: Host | None) -> None:
+        self.shard, self.fleet, self.store, self.host = shard, fleet, store, host
+        self.times: list[datetime] = []
+
+    def instances(self) -> tuple[ContainerInstance, ...]:
+        """Of the store's cluster."""
+        if self.store is None:
+            return ()
+        reading = observe.container_instances(self.shard, self.store.cluster)
+        self.times.append(reading.at)
+        return reading.value
+
+    def nodes(self, ids: Iterable[str]) -> tuple[ManagedInstance, ...]:
+        """Of those that SSM knows, each with its tags, which cost a call a node."""
+        asked = sorted(set(ids) - {""})
+        if not asked:
+            return ()
+        reading = observe.managed_instances(self.shard, asked)
+        self.times.append(reading.at)
+        return tuple(map(self._with_tags, reading.value.known))
+
+    def _with_tags(self, node: ManagedInstance) -> ManagedInstance:
+        reading = observe.managed_instance_tags(self.shard, node.id)
+        self.times.append(reading.at)
+        return replace(node, tags=reading.value)
+
+    def unproved(self, instances: Iterable[ContainerInstance]) -> set[str]:
+        """Nodes of container instances whose own tags do not say whose they are."""
+        name, host = self.fleet.name, self.host
+        return {
+            one.managed_instance_id
+            for one in instances
+            if host is None or not is_ours(one.tags, name, host)
+        }
+
+    def tasks(self) -> tuple[TaskState, ...]:
+        """Of the store's cluster, those that are wanted."""
+        if self.store is None:
+            return ()
+        reading = tasks(self.shard, self.store.cluster, None, stopped=False)
+        self.times.append(reading.at)
+        return reading.value
+
+
+def _dead_instances(look: _Look, finding: Finding) -> Seen:
+    """With tasks only where ECS counts some on those that are dead."""
+    instances = look.instances()
+    arns = set(finding.data.get("arns") or [finding.data["arn"]])
+    dead = [one for one in instances if one.arn in arns]
+    wanted = look.unproved(instances) | {one.managed_instance_id for one in dead}
+    nodes = look.nodes(wanted) if dead else ()
+    seen = Seen(_EVER, instances=instances, nodes=nodes)
+    if not any(one.running_tasks or one.pending_tasks for one in dead):
+        return seen
+    found = look.tasks()
+    names = sorted({t.service for t in found if t.container_instance_arn in arns and t.service})
+    if not names or look.store is None:
+        return replace(seen, tasks=found)
+    reading = services(look.shard, look.store.cluster, names)
+    look.times.append(reading.at)
+    alive = tuple(one for one in reading.value if one.status != "INACTIVE")
+    return replace(seen, tasks=found, services=alive)
+
+
+def _node(look: _Look, finding: Finding) -> Seen:
+    instances = look.instances()
+    return Seen(_EVER, instances=instances, nodes=look.nodes([str(finding.data["node"])]))
+
+
+def _attributes(look: _Look, finding: Finding) -> Seen:
+    instances = look.instances()
+    mine = [one for one in instances if one.arn == finding.data["arn"]]
+    return Seen(_EVER, instances=instances, nodes=look.nodes(look.unproved(mine)))
+
+
+def _cluster(look: _Look, _finding: Finding) -> Seen:
+    if look.store is None:
+        return Seen(_EVER)
+    reading = observe.clusters(look.shard, [look.store.cluster])
+    look.times.append(reading.at)
+    cluster = reading.value.get(look.store.cluster)
+    return Seen(_EVER, cluster=cluster, instances=look.instances() if cluster else ())
+
+
+def _service(look: _Look, finding: Finding) -> Seen:
+    if look.store is None:
+        return Seen(_EVER)
+    reading = services(look.shard, look.store.cluster, [str(finding.data["arn"])])
+    look.times.append(reading.at)
+    return Seen(_EVER, services=reading.value)
+
+
+def _activation(look: _Look, finding: Finding) -> Seen:
+    reading = observe.activation(look.shard, str(finding.data["activation"]))
+    look.times.append(reading.at)
+    return Seen(_EVER, activation=reading.value)
+
+
+#: Stands in for the time until all of it has been read.
+_EVER = datetime.min.replace(tzinfo=UTC)
+_READERS: Mapping[Reread, Callable[[_Look, Finding], Seen]] = {
+    Reread.DEAD_INSTANCES: _dead_instances,
+    Reread.NODE: _node,
+    Reread.INSTANCE: _attributes,
+    Reread.CLUSTER: _cluster,
+    Reread.SERVICE: _service,
+    Reread.ACTIVATION: _activation,
+}

@@ -1,0 +1,98 @@
+"""Asks the hosts themselves (``--deep``): by Run Command, or SSH where the inventory says so."""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import chain
+
+from fleet.aws.run_command import run_script
+from fleet.drift.decide.probe_answer import is_whole, read_answer
+from fleet.errors import AwsError, SshError
+from fleet.model.drift import Probe
+from fleet.model.inventory import Host, Store
+from fleet.model.observed import NotRead, Reading
+from fleet.runtime.outfit import Wiring
+from fleet.ssh.probing import ask, probe_script
+
+HostKey = tuple[str, str]
+Answer = Reading[Probe] | NotRead
+Answers = Iterable[tuple[HostKey, Answer]]
+
+
+def probe_hosts(
+    wiring: Wiring, stores: Sequence[Store], nodes: Mapping[HostKey, str]
+) -> Mapping[HostKey, Answer]:
+    """What every host of these stores says of itself; a host that does not answer says why.
+
+    Through SSM, one SendCommand per 50 nodes and as many looks as it takes them to end; over SSH a
+    connection per host. Nothing on a host is changed.
+
+    Args:
+        nodes: by store and host, the ``mi-`` id of those whose SSM agent is there. The others are
+            not asked through SSM, which could only wait for them.
+    """
+    shards: dict[tuple[str, str], dict[str, HostKey]] = {}
+    found: dict[HostKey, Answer] = {}
+    over_ssh: list[Host] = []
+    for store in stores:
+        for host in store.hosts:
+            key = (store.id, host.name)
+            if host.probe == "ssh":
+                over_ssh.append(host)
+            elif key in nodes:
+                shards.setdefault((store.account.name, store.region), {})[nodes[key]] = key
+            else:
+                found[key] = NotRead(
+                    "its SSM agent is not online, as far as SSM was read: nobody can ask it"
+                )
+    jobs: list[Callable[[], Answers]] = [
+        *(lambda s=shard, n=own: _through_ssm(wiring, s, n) for shard, own in shards.items()),
+        *(lambda h=host: _over_ssh(wiring, h) for host in over_ssh),
+    ]
+    with ThreadPoolExecutor(wiring.workers) as pool:
+        found.update(chain.from_iterable(pool.map(lambda job: job(), jobs)))
+    return found
+
+
+def _through_ssm(
+    wiring: Wiring, shard: tuple[str, str], nodes: Mapping[str, HostKey]
+) -> list[tuple[HostKey, Answer]]:
+    try:
+        said = run_script(
+            wiring.shard(wiring.fleet.accounts[shard[0]], shard[1]),
+            sorted(nodes),
+            probe_script(),
+            f"fleet drift {uuid.uuid4().hex[:12]}",
+            clock=wiring.clock,
+            is_whole=is_whole,
+        )
+    except AwsError as error:
+        return [(key, NotRead(str(error))) for key in nodes.values()]
+    return [
+        (
+            nodes[node],
+            one
+            if isinstance(one, NotRead)
+            else _read(one.text, after=one.after, before=one.before, via="ssm"),
+        )
+        for node, one in said.items()
+    ]
+
+
+def _over_ssh(wiring: Wiring, host: Host) -> list[tuple[HostKey, Answer]]:
+    key = (host.store, host.name)
+    if wiring.stop.is_set():
+        return [(key, NotRead("stopped before it was asked"))]
+    try:
+        with wiring.connect(host, None) as connection:
+            asked_at = wiring.clock.now()
+            text = ask(connection)
+    except SshError as error:
+        return [(key, NotRead(str(error)))]
+    return [(key, _read(text, after=asked_at, before=wiring.clock.now(), via="ssh"))]
+
+
+def _read(text: str, *, after: datetime, before: datetime, via: str) -> Answer:
+    probe = read_answer(text, after=after, before=before, via=via)
+    return probe if isinstance(probe, NotRead) else Reading(probe, before)

@@ -1,0 +1,211 @@
+"""What a scan takes from the records and leaves in them, and how it goes on where they are away.
+
+A database that is locked, full or damaged hides nothing of what was just read: the scan goes on
+without history, and says so.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from fleet.drift.decide.looked import Coverage
+from fleet.drift.decide.nights import NIGHTS, changes_of
+from fleet.errors import LeaseLost, RecordsError
+from fleet.model.drift import Finding, HostMemory, Reconciled, Unread, Versions
+from fleet.model.history import ActiveRollout, RolloutSummary
+from fleet.model.night import FindingChanges, PastFinding, Scan
+from fleet.model.rollout import Change, Hold
+from fleet.runtime.lease import Held, held, owner_name
+from fleet.runtime.outfit import Wiring
+
+T = TypeVar("T")
+
+#: What only one scan at a time may hold.
+LEASE = "drift"
+#: Seconds after which a scan that lives counts as stuck; one of 10,000 shops whose hosts are asked
+#: takes an hour, and the next night must not find the lease held.
+LONGEST_S = 4 * 3600.0
+#: Days within which a finding that began again is told to be back.
+AGAIN_DAYS = 7
+#: Rollouts that are asked for, to say how far each workload's latest has come.
+ROLLOUTS = 50
+HostKey = tuple[str, str]
+
+
+@contextmanager
+def one_at_a_time(wiring: Wiring, notes: list[str]) -> Iterator[Held | None]:
+    """Hold the lease of scans; where the records are away, go on without (None) and say so.
+
+    Raises:
+        Locked: another scan is under way; says whose and since when.
+    """
+    own = None
+    with ExitStack() as stack:
+        try:
+            owner = owner_name("fleet drift")
+            own = stack.enter_context(held(wiring.records, [LEASE], owner, stall_s=LONGEST_S))
+        except RecordsError as error:
+            notes.append(f"not held against a second scan at the same time: {error}")
+        yield own
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was recorded before this scan.
+
+    Attributes:
+        memory: of hosts, by (store, host).
+        open: findings that are not resolved; None when they, or what they rest on in the records,
+            could not be read.
+        scans: of the nights that a report shows.
+        began: by ``Finding.key``, how often each began in the last ``AGAIN_DAYS``.
+        rollouts: the latest ones, newest first.
+        owed: rollout ids and what they are owed.
+        holds: what active rollouts have to themselves.
+        active: those rollouts.
+    """
+
+    memory: Mapping[HostKey, HostMemory] = field(default_factory=dict)
+    open: tuple[PastFinding, ...] | None = None
+    scans: tuple[Scan, ...] = ()
+    began: Mapping[tuple[str, str, str, str, str, str], int] = field(default_factory=dict)
+    rollouts: tuple[RolloutSummary, ...] = ()
+    owed: tuple[tuple[str, Change], ...] = ()
+    holds: tuple[Hold, ...] = ()
+    active: tuple[ActiveRollout, ...] = ()
+
+
+class Remembering:
+    """The records of one scan.
+
+    Attributes:
+        notes: what could not be read or written, in words for the report.
+        failed: whether there was anything that could not.
+    """
+
+    def __init__(self, wiring: Wiring, notes: list[str], own: Held | None = None) -> None:
+        self.notes = notes
+        self.failed = False
+        self._wiring = wiring
+        self._own = own
+        self._run = ""
+
+    def begin(self, caller: str, command: str, at: datetime) -> str:
+        """Note that a run begins; returns the id of it and of the scan."""
+        records = self._wiring.records
+        made = self._try(
+            "this run is not recorded",
+            lambda: records.start_run("drift", caller_arn=caller, command=command, at=at),
+        )
+        self._run = made or ""
+        return self._run or f"drift-{secrets.token_hex(2)}"
+
+    def began(self, scan: Scan) -> None:
+        """Note that the scan is under way, so that one that is killed can be told from none."""
+        self._try("the scan is not recorded", lambda: self._wiring.records.scans.begin(scan))
+
+    def end(self, outcome: str, at: datetime) -> None:
+        """Note how the run ended."""
+        if self._run:
+            run, records = self._run, self._wiring.records
+            self._try(
+                "the end of the run is not recorded",
+                lambda: records.finish_run(run, outcome=outcome, at=at),
+            )
+
+    def past(self, store_ids: Sequence[str], *, whole: bool, at: datetime) -> Past:
+        """What is known of before."""
+        records = self._wiring.records
+        scans = records.scans
+        of = self._wiring.fleet.drift
+        days = timedelta(days=max(NIGHTS, of.unsteady_days))
+        again = timedelta(days=AGAIN_DAYS)
+        memory = self._try(
+            "hosts are judged without what was seen of them before",
+            lambda: scans.memory(store_ids, at - days),
+        )
+        open_ = self._try(
+            "what is new since the last scan is not known",
+            lambda: scans.open(None if whole else store_ids),
+        )
+        owed = self._try("what stores still owe is not known", records.rollouts.owed)
+        holds = self._try("which rollouts are under way is not known", records.rollouts.holds)
+        active = self._try("which rollouts stand still is not known", records.rollouts.under_way)
+        # What was found rested on these; without them it would be called gone, or something else.
+        comparable = None not in (memory, owed, holds, active)
+        return Past(
+            memory=memory or {},
+            open=open_ if comparable else None,
+            scans=self._try("earlier nights are not shown", lambda: scans.since(at - days)) or (),
+            began=self._try("", lambda: scans.began_since(at - again)) or {},
+            rollouts=self._try("", lambda: records.rollouts.history(ROLLOUTS)) or (),
+            owed=owed or (),
+            holds=holds or (),
+            active=active or (),
+        )
+
+    def keep(
+        self,
+        scan: Scan,
+        changes: FindingChanges,
+        reconciled: Reconciled,
+        ids: Mapping[HostKey, tuple[str, str]],
+        versions: Mapping[HostKey, Versions],
+    ) -> None:
+        """Write what was found in one transaction; then drop what is older than is kept.
+
+        A process that slept while another scan took over writes nothing: what it read is older.
+        """
+        scans = self._wiring.records.scans
+        spells, at = reconciled.connections, changes.at
+
+        def write() -> bool:
+            lease = self._own.lease(LEASE) if self._own else None
+            scans.write(scan, changes, spells, ids, at, versions=versions, lease=lease)
+            return True
+
+        kept = self._try(
+            "this scan is not recorded, so that the next one compares with the one before",
+            write,
+        )
+        if kept:
+            before = at - timedelta(days=self._wiring.fleet.drift.keep_days)
+            self._try("what is older than is kept was not dropped", lambda: scans.prune(before))
+
+    def _try(self, lost: str, work: Callable[[], T]) -> T | None:
+        """Do it; where the records are away, note what is lost by that ("" for nothing more)."""
+        try:
+            return work()
+        except (RecordsError, LeaseLost) as error:
+            self.failed = True
+            if lost:
+                self.notes.append(f"{lost}: {error}")
+            return None
+
+
+def first_seen(past: Past) -> dict[tuple[str, ...], datetime]:
+    """By ``Finding.key``, since when each open finding is known to have been so."""
+    return {row.finding.key: min(row.finding.since, row.first_seen) for row in past.open or ()}
+
+
+def compared(
+    found: Sequence[Finding],
+    past: Past,
+    unread: Sequence[Unread],
+    store_ids: Sequence[str],
+    at: datetime,
+    *,
+    whole: bool,
+    coverage: Coverage,
+) -> FindingChanges:
+    """The findings beside those recorded.
+
+    Without the records nothing is called new or gone: that would be a guess.
+    """
+    if past.open is None:
+        kept = tuple((PastFinding(one, one.since, at), one) for one in found)
+        return FindingChanges(at, kept=kept)
+    return changes_of(found, past.open, unread, store_ids, at, whole=whole, coverage=coverage)

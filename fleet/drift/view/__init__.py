@@ -1,0 +1,1 @@
+"""Scans, findings, hosts and stories as text, Markdown, HTML and JSON."""

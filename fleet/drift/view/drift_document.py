@@ -1,0 +1,200 @@
+"""A night as a versioned document for programs, written piece by piece: fleets are large.
+
+The document holds what the page holds. States of a store by night stand with the store, in the
+order of ``nights``; None means that the store was not in that night's scan.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fleet.drift.view.drift_lines import is_complete
+from fleet.model.drift import Evidence, Finding, Returned, Spell, Unread
+from fleet.model.drift_settings import Ignore
+from fleet.model.night import Night, PastFinding, Scan, StoreFacts, Told
+from fleet.model.plain import to_plain
+from fleet.terminal.times import stamp
+
+VERSION = 1
+KIND = "fleet.drift"
+
+
+def night_document(night: Night) -> dict[str, Any]:
+    """The whole document at once; ``document_text`` is for writing it."""
+    return {
+        name: list(value) if isinstance(value, Iterator) else value for name, value in _parts(night)
+    }
+
+
+def document_text(night: Night) -> Iterator[str]:
+    """The document's text in pieces: an item of a list is a line, and one is made at a time."""
+    yield "{"
+    for number, (name, value) in enumerate(_parts(night)):
+        yield f"{',' if number else ''}\n{json.dumps(name)}: "
+        if not isinstance(value, Iterator):
+            yield json.dumps(value)
+            continue
+        yield "["
+        for index, item in enumerate(value):
+            yield f"{',' if index else ''}\n{json.dumps(item)}"
+        yield "]"
+    yield "\n}\n"
+
+
+def _parts(night: Night) -> Iterator[tuple[str, Any]]:
+    """Names and values in the document's order; long lists as iterators."""
+    yield "version", VERSION
+    yield "kind", KIND
+    yield "fleet", night.fleet
+    yield "scan", _scan(night.scan)
+    yield "caller", night.caller
+    yield "complete", is_complete(night)
+    yield "clean", night.is_clean
+    yield "recorded", night.recorded
+    yield "unread", map(_unread, night.unread)
+    yield "notes", list(night.notes)
+    yield "totals", to_plain(night.totals)
+    yield "findings", map(_told, night.findings)
+    yield "resolved", map(past_document, night.resolved)
+    yield "returned", map(_returned, night.returned)
+    yield "releases", map(to_plain, night.releases)
+    yield "ignored", (_ignored(finding, rule) for finding, rule in night.ignored)
+    yield "expired", map(rule_document, night.expired)
+    yield "availability", map(to_plain, night.availability)
+    yield "nights", map(_night, night.nights)
+    yield "connections", _connections(night)
+    yield "stores", (_store(store, night) for store in night.stores)
+
+
+def _scan(scan: Scan) -> dict[str, Any]:
+    return {
+        "id": scan.id,
+        "selection": scan.selection,
+        "started_at": stamp(scan.started_at),
+        "finished_at": stamp(scan.finished_at),
+        "calls": scan.calls,
+        "throttled": scan.throttled,
+        "complete": scan.complete,
+    }
+
+
+def _night(scan: Scan) -> dict[str, Any]:
+    count: dict[str, int] = {}
+    for state in scan.states.values():
+        count[state.value] = count.get(state.value, 0) + 1
+    return {**_scan(scan), "stores": dict(sorted(count.items()))}
+
+
+def _unread(unread: Unread) -> dict[str, Any]:
+    return {
+        "account": unread.account,
+        "region": unread.region,
+        "store": unread.store,
+        "what": unread.what,
+        "why": unread.why,
+        "stores": unread.stores,
+        "fix": unread.fix,
+    }
+
+
+def _told(told: Told) -> dict[str, Any]:
+    return {
+        "change": told.change.value,
+        **finding_document(told.finding),
+        "first_seen": stamp(told.first_seen),
+        "times_in_7_days": told.times,
+        "owes": told.owes,
+    }
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """One finding with everything it rests on."""
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "store": finding.store,
+        "host": finding.host,
+        "subject": finding.subject,
+        "account": finding.account,
+        "region": finding.region,
+        "since": stamp(finding.since),
+        "since_known": finding.since_known,
+        "cause": finding.cause,
+        "evidence": [_evidence(evidence) for evidence in finding.evidence],
+        "fix": finding.fix,
+        "safe": finding.safe,
+        "data": to_plain(finding.data),
+    }
+
+
+def past_document(past: PastFinding) -> dict[str, Any]:
+    """One finding over time."""
+    return {
+        **finding_document(past.finding),
+        "first_seen": stamp(past.first_seen),
+        "last_seen": stamp(past.last_seen),
+        "resolved_at": stamp(past.resolved_at),
+    }
+
+
+def rule_document(rule: Ignore) -> dict[str, Any]:
+    """One rule that ignores findings."""
+    return {
+        "codes": sorted(rule.codes),
+        "stores": None if rule.stores is None else sorted(rule.stores),
+        "hosts": sorted(rule.hosts),
+        "subject": rule.subject,
+        "until": stamp(rule.until),
+        "reason": rule.reason,
+        "source": rule.source,
+    }
+
+
+def spell_documents(spells: Iterable[Spell]) -> list[dict[str, Any]]:
+    """How a host was connected, oldest first."""
+    return [
+        {
+            "connection": spell.connection.value,
+            "since": stamp(spell.since),
+            "last_seen": stamp(spell.last_seen),
+        }
+        for spell in spells
+    ]
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    return {"ledger": evidence.ledger, "words": evidence.words, "at": stamp(evidence.at)}
+
+
+def _ignored(finding: Finding, rule: Ignore) -> dict[str, Any]:
+    # Not the rule's stores: a rule for all LTE stores would repeat them with each finding.
+    short = {key: value for key, value in rule_document(rule).items() if key != "stores"}
+    return {**finding_document(finding), "rule": short}
+
+
+def _returned(returned: Returned) -> dict[str, Any]:
+    return {
+        "store": returned.store,
+        "dark_since": stamp(returned.dark_since),
+        "back_at": stamp(returned.back_at),
+        "back_at_most": returned.at_most,
+        "words": returned.words,
+        "owes": returned.owes,
+    }
+
+
+def _connections(night: Night) -> Iterator[dict[str, Any]]:
+    for (store, host), spells in sorted(night.spells.items()):
+        yield {"store": store, "host": host, "spells": spell_documents(spells)}
+
+
+def _store(store: StoreFacts, night: Night) -> dict[str, Any]:
+    states = [scan.states.get(store.id) for scan in night.nights]
+    now = night.scan.states.get(store.id)
+    return {
+        "store": store.id,
+        "name": store.name,
+        "labels": dict(store.labels),
+        "state": now.value if now else None,
+        "nights": [state.value if state else None for state in states],
+    }

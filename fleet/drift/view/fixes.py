@@ -1,0 +1,144 @@
+"""What would be fixed after a scan, what is left and why, and what came of it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from fleet.drift.view.drift_lines import place
+from fleet.model.drift import Finding
+from fleet.model.fixing import Fix, Fixed, FixPlan, Left, Outcome
+from fleet.model.printable import many, printable
+from fleet.terminal.screen import labelled, table
+
+#: Most lines of a kind on a terminal; the document has all.
+SHOWN = 50
+VERSION = 1
+KIND = "fleet.drift.fixes"
+
+_STYLES = {Outcome.DONE: "green", Outcome.FAILED: "red", Outcome.REFUSED: "yellow"}
+
+
+def plan_view(plan: FixPlan, width: int) -> RenderableType:
+    """What would be done and why it is safe; then what is left, those with a reason first."""
+    parts: list[RenderableType] = [Text(f"FIX  {_summary(plan)}", style="bold")]
+    parts += _table(("WHERE", "FINDING", "WHAT AND WHY IT IS SAFE"), map(_fix, plan.fixes), width)
+    parts += _left(plan.left, width)
+    gone = [f"{place(one.finding)} {one.finding.code}: {one.why}" for one in plan.already]
+    parts += [labelled("GONE", printable(text)) for text in gone[:SHOWN]]
+    return Group(*parts)
+
+
+def result_view(done: Sequence[Fixed], run: str, width: int) -> RenderableType:
+    """What came of each fix, what failed first."""
+    rows = sorted(done, key=lambda one: (one.outcome.is_good, one.outcome is Outcome.NOT_BEGUN))
+    styles = [_STYLES.get(one.outcome, "") for one in rows[:SHOWN]]
+    columns = ("WHERE", "FINDING", "RESULT", "DETAIL")
+    parts = _table(columns, map(_result, rows), width, styles)
+    return Group(*parts, Text(f"{counts(done)} · run {run}"))
+
+
+def counts(done: Iterable[Fixed]) -> str:
+    """How many came to what, as ``3 done, 1 failed``."""
+    found = Counter(one.outcome for one in done)
+    return ", ".join(f"{found[one]:,} {one.value}" for one in Outcome if found[one])
+
+
+def fixes_document(
+    plan: FixPlan, done: Sequence[Fixed] | None = None, run: str = ""
+) -> dict[str, Any]:
+    """The same for machines.
+
+    Args:
+        done: None while nothing was begun.
+    """
+    results = {one.fix.finding.key: one for one in done or ()}
+    return {
+        "version": VERSION,
+        "kind": KIND,
+        "scan": plan.scan,
+        "run": run or None,
+        "fixes": [_fix_document(fix, results.get(fix.finding.key)) for fix in plan.fixes],
+        "left": [
+            {**_finding(one.finding), "why": one.why, "by_hand": one.by_hand} for one in plan.left
+        ],
+        "already": [{**_finding(one.finding), "why": one.why} for one in plan.already],
+    }
+
+
+def _fix_document(fix: Fix, result: Fixed | None) -> dict[str, Any]:
+    return {
+        **_finding(fix.finding),
+        "what": fix.what,
+        "why": fix.why,
+        "calls": [{"action": deed.action, "arguments": asdict(deed)} for deed in fix.deeds],
+        "outcome": result.outcome.value if result else None,
+        "detail": result.words if result else None,
+    }
+
+
+def _finding(finding: Finding) -> Mapping[str, str]:
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "account": finding.account,
+        "region": finding.region,
+        "store": finding.store,
+        "host": finding.host,
+        "subject": finding.subject,
+    }
+
+
+def _summary(plan: FixPlan) -> str:
+    if not plan.fixes:
+        return f"nothing to do · {many(len(plan.left), 'finding')} left · scan {plan.scan}"
+    gone = sum(fix.deregistrations for fix in plan.fixes)
+    removed = f", {many(gone, 'deregistration')}" if gone else ""
+    left = f"{many(len(plan.left), 'finding')} left"
+    return f"{many(len(plan.fixes), 'finding')}{removed} · {left} · scan {plan.scan}"
+
+
+def _fix(fix: Fix) -> tuple[str, ...]:
+    calls = ", ".join(dict.fromkeys(deed.action for deed in fix.deeds))
+    words = f"{fix.what} ({calls}): {fix.why}"
+    return place(fix.finding), fix.finding.code, printable(words)
+
+
+def _result(one: Fixed) -> tuple[str, ...]:
+    finding = one.fix.finding
+    words = f"{one.fix.what}: {one.words}"
+    return place(finding), finding.code, one.outcome.value, printable(words)
+
+
+def _left(left: Sequence[Left], width: int) -> list[RenderableType]:
+    """Those that might have been fixed one by one; those that never are, counted by code."""
+    rows = [
+        (place(one.finding), one.finding.code, printable(one.why))
+        for one in left
+        if not one.by_hand
+    ]
+    parts: list[RenderableType] = [Text("LEFT", style="bold")] if rows else []
+    parts += _table(("WHERE", "FINDING", "WHY"), rows, width)
+    codes = Counter(one.finding.code for one in left if one.by_hand)
+    if codes:
+        words = ", ".join(f"{code} {count:,}" for code, count in sorted(codes.items()))
+        parts.append(labelled("FOR PEOPLE", words))
+    return parts
+
+
+def _table(
+    columns: Sequence[str],
+    rows: Iterable[tuple[str, ...]],
+    width: int,
+    styles: Sequence[str] | None = None,
+) -> list[RenderableType]:
+    listed = list(rows)
+    if not listed:
+        return []
+    parts: list[RenderableType] = [table(columns, listed[:SHOWN], width=width, styles=styles)]
+    if len(listed) > SHOWN:
+        parts.append(Text(f"and {len(listed) - SHOWN:,} more: --json has all"))
+    return parts

@@ -1,0 +1,155 @@
+"""Hosts as scans last saw them: a line each, with the age of what it says."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from fleet.drift.view.drift_lines import when
+from fleet.model.drift import Connection
+from fleet.model.drift_settings import Severity
+from fleet.model.night import Scan
+from fleet.model.printable import many, printable, some
+from fleet.model.store_story import HostNow, HostsNow
+from fleet.terminal.screen import labelled, table
+from fleet.terminal.times import age, span, stamp
+
+#: Most hosts on a terminal; ``--json`` has all.
+SHOWN = 500
+#: What to type when no scan was recorded yet.
+SCAN = "fleet drift"
+
+_STYLES = {Connection.CONNECTED: "green", Connection.DARK: "red"}
+
+
+def hosts_view(seen: HostsNow, width: int) -> RenderableType:
+    """What no scan knows first, then a line per host."""
+    if seen.scan is None:
+        return labelled("NO SCAN", f"none is recorded yet, so nothing is known: {SCAN}", "yellow")
+    parts: list[RenderableType] = [Text(scan_line(seen.scan, seen.at))]
+    if seen.unscanned:
+        names = some(seen.unscanned)
+        words = f"{many(len(seen.unscanned), 'store')} in no recorded scan: {names}"
+        parts.append(labelled("NOT SCANNED", f"{words}. {SCAN} {seen.unscanned[0]}", "yellow"))
+    shown = seen.hosts[:SHOWN]
+    if shown:
+        columns = ("HOST", "CONNECTION", "SINCE", "SEEN", "NODE", "ECS/SSM AGENT", "FINDINGS")
+        rows = [_row(host, seen.at) for host in shown]
+        parts.append(table(columns, rows, width=width, styles=[_style(host) for host in shown]))
+    if len(seen.hosts) > SHOWN:
+        parts.append(Text(f"and {len(seen.hosts) - SHOWN:,} more: choose stores, or --json"))
+    parts.append(Text(_totals(seen.hosts)))
+    parts.append(labelled("now", "fleet status STORE asks SSM and ECS"))
+    return Group(*parts)
+
+
+def scan_line(scan: Scan, now: datetime) -> str:
+    """From which scan, of what, and how old that is."""
+    of = scan.selection or "the whole fleet"
+    ended = scan.finished_at or scan.started_at
+    partly = "" if scan.complete else ", INCOMPLETE"
+    return f"from the records: {scan.id} of {of}, read {age(ended, now)}{partly}"
+
+
+def connection_words(host: HostNow) -> str:
+    """``connected``; ``dark (not verified)`` where the last scan of the store could not tell."""
+    if host.connection is None:
+        return "not known"
+    return host.connection.value if host.verified else f"{host.connection.value} (not verified)"
+
+
+def agents_words(host: HostNow) -> str:
+    """Versions of its ECS and SSM agents; ``?`` where nobody ever said."""
+    versions = host.versions
+    return f"{printable(versions.ecs_agent) or '?'} / {printable(versions.ssm_agent) or '?'}"
+
+
+def findings_words(host: HostNow) -> str:
+    """Codes of the open findings, the heaviest first."""
+    heaviest = sorted(host.findings, key=lambda past: -past.finding.severity.rank)
+    return ", ".join(dict.fromkeys(past.finding.code for past in heaviest)) or "-"
+
+
+def _row(host: HostNow, now: datetime) -> tuple[str, ...]:
+    since = f"{when(host.since, now)} ({_span(host.since, now)})" if host.since else "-"
+    node = host.managed_instance_id or "-"
+    return (
+        host.host.id,
+        connection_words(host),
+        since,
+        age(host.seen_at, now),
+        node,
+        agents_words(host),
+        findings_words(host),
+    )
+
+
+def _span(since: datetime, now: datetime) -> str:
+    return span((now - since).total_seconds())
+
+
+def _style(host: HostNow) -> str:
+    if host.connection is None or not host.verified:
+        return "yellow"
+    heavy = any(past.finding.severity is Severity.HIGH for past in host.findings)
+    return "red" if heavy else _STYLES.get(host.connection, "yellow")
+
+
+def _totals(hosts: Sequence[HostNow]) -> str:
+    count = Counter(connection_words(host) for host in hosts)
+    words = ", ".join(f"{number:,} {word}" for word, number in sorted(count.items()))
+    return f"{many(len(hosts), 'host')}: {words or 'none'}"
+
+
+def hosts_document(seen: HostsNow) -> dict[str, Any]:
+    """The same as a versioned document."""
+    return {
+        "version": 1,
+        "kind": "fleet.hosts",
+        "at": stamp(seen.at),
+        "scan": scan_document(seen.scan),
+        "stores_not_scanned": list(seen.unscanned),
+        "hosts": [host_document(host) for host in seen.hosts],
+    }
+
+
+def scan_document(scan: Scan | None) -> dict[str, Any] | None:
+    """From which scan it is; None when there was none."""
+    if scan is None:
+        return None
+    return {
+        "id": scan.id,
+        "selection": scan.selection,
+        "started_at": stamp(scan.started_at),
+        "finished_at": stamp(scan.finished_at),
+        "complete": scan.complete,
+    }
+
+
+def host_document(host: HostNow) -> dict[str, Any]:
+    """One host."""
+    return {
+        "store": host.host.store,
+        "host": host.host.name,
+        "hardware": host.host.hardware.name,
+        "connection": host.connection.value if host.connection else None,
+        "verified": host.verified,
+        "since": stamp(host.since),
+        "seen_at": stamp(host.seen_at),
+        "managed_instance_id": host.managed_instance_id,
+        "container_instance_arn": host.container_instance_arn,
+        "versions": asdict(host.versions),
+        "findings": [
+            {
+                "code": past.finding.code,
+                "severity": past.finding.severity.value,
+                "host": past.finding.host,
+                "subject": past.finding.subject,
+            }
+            for past in host.findings
+        ],
+    }

@@ -1,1 +1,0 @@
-"""The conductor: observe, decide, perform, record. It prints nothing; observers listen."""

@@ -1,1 +1,0 @@
-"""Edge to the disk: inventory, pins and templates in, values and file:line problems out."""

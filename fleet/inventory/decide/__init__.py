@@ -1,0 +1,1 @@
+"""Pure decisions about the inventory: store selection, windows, checks."""

@@ -1,0 +1,157 @@
+"""``pins.yaml``: which boxes and which install scripts are the ones we know.
+
+Written by ``fleet`` and committed by people. A write takes a lock on the inventory's folder, reads
+the file again, adds its entry and replaces the file whole, so that two runs lose nothing of each
+other and a reader never sees half a file. Comments above the first key are kept.
+"""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleet.errors import FleetError, UsageError
+from fleet.inventory.checking import Problems, check
+from fleet.inventory.document import Map, read_yaml
+from fleet.inventory.folder import Folder
+from fleet.inventory.shapes import PinsShape
+from fleet.model.inventory import Pins
+
+FILE = "pins.yaml"
+
+
+def load_pins(root: Path) -> Pins:
+    """The pins of an inventory; none when there is no file yet.
+
+    Raises:
+        InventoryError: the file cannot be read or holds something else.
+    """
+    shape, _ = _read(root)
+    return Pins(machine_ids=shape.machines or {}, installers=shape.installers or {})
+
+
+def save_machine_id(root: Path, host_id: str, machine_id: str) -> None:
+    """Pin a host's /etc/machine-id; a no-op when it is pinned already.
+
+    Raises:
+        UsageError: the host is pinned to another machine; that pin must be taken out by hand.
+        InventoryError: the file, or what is to be added, is not as it must be.
+        FleetError: the file cannot be written.
+    """
+    with _locked(root):
+        shape, extras = _read(root)
+        machines = dict(shape.machines or {})
+        pinned = machines.get(host_id)
+        if pinned == machine_id:
+            return
+        if pinned is not None:
+            raise UsageError(
+                f"{host_id} is pinned to the machine {pinned}, not {machine_id}",
+                hint=f"if the box was replaced, take its line out of {root / FILE}",
+            )
+        machines[host_id] = machine_id
+        _write(root, machines, shape.installers or {}, extras)
+
+
+def save_installer_pin(root: Path, sha256: str, source: str) -> None:
+    """Allow an install script by its SHA-256; ``source`` says where it came from, for people.
+
+    Raises:
+        InventoryError: the file, or what is to be added, is not as it must be.
+        FleetError: the file cannot be written.
+    """
+    with _locked(root):
+        shape, extras = _read(root)
+        installers = dict(shape.installers or {})
+        if installers.get(sha256) == source:
+            return
+        installers[sha256] = source
+        _write(root, shape.machines or {}, installers, extras)
+
+
+def _read(root: Path) -> tuple[PinsShape, Mapping[str, Any]]:
+    path = root / FILE
+    if not path.exists():
+        return PinsShape(), {}
+    problems = Problems()
+    document = Folder(root, problems).yaml(path)
+    problems.raise_any()
+    value = document.value if document else None
+    shape = check(PinsShape, value, document, (), problems) if document else None
+    problems.raise_any()
+    return shape or PinsShape(), value.extras if isinstance(value, Map) else {}
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Hold the folder: a lock file would be one more thing to commit by accident."""
+    try:
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise FleetError(f"{root} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _write(
+    root: Path,
+    machines: Mapping[str, str],
+    installers: Mapping[str, str],
+    extras: Mapping[str, Any],
+) -> None:
+    path = root / FILE
+    content = {
+        "machines": dict(sorted(machines.items())),
+        "installers": dict(sorted(installers.items())),
+        **extras,
+    }
+    text = _opening_comments(path) + yaml.safe_dump(
+        content, sort_keys=False, allow_unicode=True, width=1000
+    )
+    _refuse_wrong(text, path)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    try:
+        number, name = tempfile.mkstemp(dir=root, prefix=f".{FILE}.")
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        raise FleetError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="free some space or make the folder writable, then run again",
+        ) from error
+
+
+def _opening_comments(path: Path) -> str:
+    if not path.exists():
+        return ""
+    kept = []
+    for line in path.read_text("utf-8").splitlines(keepends=True):
+        if line.strip() and not line.startswith("#"):
+            break
+        kept.append(line)
+    return "".join(kept)
+
+
+def _refuse_wrong(text: str, path: Path) -> None:
+    """What would be written must be what can be read."""
+    problems = Problems()
+    document = read_yaml(text, str(path))
+    check(PinsShape, document.value, document, (), problems)
+    problems.raise_any()

@@ -1,0 +1,194 @@
+"""The files of an inventory in their shapes, each with the place where it is written."""
+
+import pathlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fleet.errors import Problem
+from fleet.inventory.checking import Problems, check
+from fleet.inventory.document import Document, Map, Path
+from fleet.inventory.drift_shapes import DriftShape, IgnoreShape, IgnoresShape
+from fleet.inventory.folder import Folder
+from fleet.inventory.notify_shapes import ChannelShape
+from fleet.inventory.policy_shapes import FreezeShape, PolicyShape
+from fleet.inventory.resolve import Written
+from fleet.inventory.shape import Shape
+from fleet.inventory.shapes import (
+    AccountShape,
+    FleetShape,
+    HardwareShape,
+    LayerShape,
+    StoreShape,
+    StoresShape,
+    WorkloadShape,
+)
+from fleet.inventory.tables import read_table
+
+S = TypeVar("S", bound=Shape)
+
+_YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetFile:
+    """``fleet.yaml``, section by section, so that one mistake does not hide the rest.
+
+    Attributes:
+        whole: all of it, or None when some of it is wrong.
+        names: section -> the names written in it, also those whose content is wrong.
+    """
+
+    whole: FleetShape | None
+    document: Document
+    accounts: Mapping[str, Written[AccountShape]]
+    groups: Mapping[str, Written[LayerShape]]
+    defaults: Written[LayerShape]
+    policies: Mapping[str, Written[PolicyShape]]
+    freezes: Mapping[str, Written[FreezeShape]]
+    drift: Written[DriftShape] | None
+    channels: Mapping[str, Written[ChannelShape]]
+    names: Mapping[str, Collection[str]]
+    extras: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Everything read. A value of None is something that is written, but wrongly."""
+
+    fleet: FleetFile | None
+    hardware: Mapping[str, Written[HardwareShape] | None]
+    stores: Mapping[str, Written[StoreShape] | None]
+    workloads: Mapping[str, Written[WorkloadShape] | None]
+    ignores: Sequence[Written[IgnoreShape]] = ()
+
+
+def read_files(folder: Folder, problems: Problems) -> Files:
+    """Read every file of the inventory; what is wrong goes to ``problems``."""
+    return Files(
+        fleet=_fleet_file(folder, problems),
+        hardware=_one_per_file("hardware", HardwareShape, folder, problems),
+        stores=_stores(folder, problems),
+        workloads=_one_per_file("workloads", WorkloadShape, folder, problems),
+        ignores=_ignores(folder, problems),
+    )
+
+
+def _fleet_file(folder: Folder, problems: Problems) -> FleetFile | None:
+    document = folder.yaml(folder.root / "fleet.yaml")
+    if document is None:
+        return None
+    whole = check(FleetShape, document.value, document, (), problems)
+    content = document.value if isinstance(document.value, Map) else Map()
+    return FleetFile(
+        whole=whole,
+        document=document,
+        accounts=_section(AccountShape, "accounts", document, content),
+        groups=_section(LayerShape, "groups", document, content),
+        defaults=_entry(LayerShape, content.get("defaults"), document, ("defaults",))
+        or Written(LayerShape(), document, ("defaults",)),
+        policies=_section(PolicyShape, "policies", document, content),
+        freezes=_section(FreezeShape, "freezes", document, content),
+        drift=_entry(DriftShape, content.get("drift"), document, ("drift",)),
+        channels=_section(ChannelShape, "notify", document, content),
+        names={
+            name: list(section) if isinstance(section := content.get(name), Map) else []
+            for name in ("accounts", "groups", "policies")
+        },
+        extras=content.extras,
+    )
+
+
+def _section(shape: type[S], name: str, document: Document, content: Map) -> dict[str, Written[S]]:
+    section = content.get(name)
+    if not isinstance(section, Map):
+        return {}
+    entries = {key: _entry(shape, value, document, (name, key)) for key, value in section.items()}
+    return {key: entry for key, entry in entries.items() if entry is not None}
+
+
+def _entry(shape: type[S], value: Any, document: Document, path: Path) -> Written[S] | None:
+    """One entry alone; what is wrong with it has been said with the whole file."""
+    checked = check(shape, value, document, path, Problems())
+    return None if checked is None else Written(checked, document, path, _extras(value))
+
+
+def _extras(value: Any) -> Mapping[str, Any]:
+    return value.extras if isinstance(value, Map) else {}
+
+
+def _one_per_file(
+    kind: str, shape: type[S], folder: Folder, problems: Problems
+) -> dict[str, Written[S] | None]:
+    found: dict[str, Written[S] | None] = {}
+    for path in folder.members(kind, *_YAML):
+        name = path.stem
+        if name in found:
+            problems.add(Problem(str(path), 0, "", f'there is another file for "{name}"'))
+            continue
+        found[name] = None
+        document = folder.yaml(path)
+        if document is not None:
+            checked = check(shape, document.value, document, (), problems)
+            if checked is not None:
+                found[name] = Written(checked, document, (), _extras(document.value))
+    return found
+
+
+def _ignores(folder: Folder, problems: Problems) -> list[Written[IgnoreShape]]:
+    """What is let be says nothing of what stores run, so it is no part of the digest."""
+    file = folder.root / "ignores.yaml"
+    document = folder.yaml(file, counts=False) if file.exists() else None
+    if document is None:
+        return []
+    check(IgnoresShape, document.value, document, (), problems)
+    entries = document.value.get("ignores") if isinstance(document.value, Map) else None
+    found = []
+    for index, value in enumerate(entries if isinstance(entries, list) else []):
+        path = ("ignores", index)
+        checked = check(IgnoreShape, value, document, path, Problems())
+        if checked is not None:
+            line = document.line(path)
+            found.append(Written(checked, document, path, _extras(value), line))
+    return found
+
+
+def _stores(folder: Folder, problems: Problems) -> dict[str, Written[StoreShape] | None]:
+    found: dict[str, Written[StoreShape] | None] = {}
+    places: dict[str, str] = {}
+    for path in folder.members("stores", *_YAML, ".csv"):
+        for document, name, value in _stores_of(path, folder, problems):
+            where = ("stores", name)
+            if name in found:
+                message = f"is also written in {places[name]}"
+                problems.add(document.problem(where, message))
+                continue
+            line = value.line if isinstance(value, Map) else document.line(where)
+            places[name] = f"{document.file}:{line}"
+            checked = check(StoreShape, value, document, where, problems)
+            if checked is None or name in document.unreadable:
+                found[name] = None
+            else:
+                found[name] = Written(checked, document, where, _extras(value), line)
+    return found
+
+
+def _stores_of(
+    path: pathlib.Path, folder: Folder, problems: Problems
+) -> Iterator[tuple[Document, str, Any]]:
+    """The entries of one file, after the file around them has been checked."""
+    if path.suffix == ".csv":
+        text = folder.text(path)
+        document = None if text is None else read_table(text, str(path), problems)
+    else:
+        document = folder.yaml(path)
+    if document is None:
+        return
+    content = document.value
+    entries = content.get("stores") if isinstance(content, Map) else None
+    if isinstance(content, Map) and isinstance(entries, Map):
+        content = {**content, "stores": dict.fromkeys(entries)}
+    check(StoresShape, content, document, (), problems)
+    if isinstance(entries, Map):
+        for name, value in entries.items():
+            yield document, name, value

@@ -1,0 +1,1 @@
+"""A bare box to a healthy ECS container instance."""

@@ -1,0 +1,1 @@
+"""Pure decisions about registering a host: classify, check, plan, verify."""

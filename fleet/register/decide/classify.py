@@ -1,0 +1,233 @@
+"""What is this host? An ordered table of rules over three ledgers; the first that matches wins.
+
+Ownership is read from the host (the node id in the SSM agent's vault, the container instance its
+ECS agent answers with) and compared with AWS. What cannot be proved to be ours is ``elsewhere`` and
+is never cleaned.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fleet.model.identity import activation_name
+from fleet.model.inventory import Host, Pins, Store
+from fleet.model.observed import ContainerInstance, HostFacts, ManagedInstance, Ping
+from fleet.model.onboarding import Classification, HostClass, StoreLedgers
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the rules look at: the inventory's word, the host's, and AWS's."""
+
+    store: Store
+    host: Host
+    facts: HostFacts
+    ledgers: StoreLedgers
+    pins: Pins
+
+    @property
+    def vault_id(self) -> str | None:
+        """The node id that the host itself holds."""
+        return self.facts.ssm.instance_id
+
+    @property
+    def node(self) -> ManagedInstance | None:
+        """SSM's record of the id in the host's vault."""
+        return next((n for n in self.ledgers.managed_instances if n.id == self.vault_id), None)
+
+    @property
+    def instances(self) -> tuple[ContainerInstance, ...]:
+        """The cluster's container instances of the id in the host's vault; more than one: twins."""
+        if self.vault_id is None:
+            return ()
+        return tuple(
+            i for i in self.ledgers.container_instances if i.managed_instance_id == self.vault_id
+        )
+
+    @property
+    def orphans(self) -> tuple[ManagedInstance, ...]:
+        """Nodes that carry this host's name and that it does not hold; see ``is_ours``."""
+        name = activation_name(self.host)
+        return tuple(
+            n for n in self.ledgers.managed_instances if n.name == name and n.id != self.vault_id
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Everything that registering installs is installed and starts at boot."""
+        facts = self.facts
+        return (
+            facts.docker is not None
+            and facts.ssm.installed
+            and facts.ssm.enabled
+            and facts.ecs.installed
+            and facts.ecs.enabled
+        )
+
+
+Rule = Callable[[Evidence], Classification | None]
+
+
+def classify(evidence: Evidence) -> Classification:
+    """The class of a host and the values that decided it."""
+    for rule in RULES:
+        verdict = rule(evidence)
+        if verdict is not None:
+            return verdict
+    return Classification(HostClass.FRESH, "nothing of ECS Anywhere is installed")
+
+
+def _wrong_architecture(e: Evidence) -> Classification | None:
+    wanted = e.host.hardware.architecture
+    if e.facts.architecture is wanted:
+        return None
+    return Classification(
+        HostClass.STRANGER,
+        f'uname says {e.facts.machine}, the inventory says {wanted} ("{e.host.hardware.name}")',
+    )
+
+
+def _wrong_machine(e: Evidence) -> Classification | None:
+    pinned = e.pins.machine_ids.get(e.host.id)
+    if pinned is None or pinned == e.facts.machine_id:
+        return None
+    return Classification(
+        HostClass.STRANGER, f"machine id is {e.facts.machine_id}, pinned is {pinned}"
+    )
+
+
+def _other_region(e: Evidence) -> Classification | None:
+    region = e.facts.ssm.region
+    if e.vault_id is None or e.node is not None or not region or region == e.store.region:
+        return None
+    return Classification(
+        HostClass.ELSEWHERE, f"its vault holds {e.vault_id} of {region}, not {e.store.region}"
+    )
+
+
+def _other_cluster(e: Evidence) -> Classification | None:
+    cluster = e.facts.ecs.cluster
+    if cluster is None and e.facts.ecs.has_state:
+        cluster = e.facts.ecs.config.get("ECS_CLUSTER", "default")
+    if cluster is None or cluster == e.store.cluster:
+        return None
+    return Classification(
+        HostClass.ELSEWHERE, f"its ECS agent belongs to cluster {cluster}, not {e.store.cluster}"
+    )
+
+
+def _unknown_node(e: Evidence) -> Classification | None:
+    if e.vault_id is None or e.node is not None:
+        return None
+    if e.instances:
+        return Classification(
+            HostClass.NODE_GHOST, f"{e.vault_id} is in our cluster, but SSM has deregistered it"
+        )
+    return Classification(
+        HostClass.ELSEWHERE,
+        f"its vault holds {e.vault_id}, which SSM of {e.store.account.name}/{e.store.region} does "
+        "not know: deregistered, or another account's",
+    )
+
+
+def _foreign_node(e: Evidence) -> Classification | None:
+    if e.node is None or e.node.name == activation_name(e.host):
+        return None
+    name = f'named "{e.node.name}"' if e.node.name else "without a name"
+    return Classification(
+        HostClass.ELSEWHERE,
+        f"its vault holds {e.node.id} {name}: registered by hand, or the disk of another host",
+    )
+
+
+def _state_without_node(e: Evidence) -> Classification | None:
+    if e.vault_id is not None or not (e.facts.ecs.has_state or e.facts.ecs.container_instance_arn):
+        return None
+    return Classification(
+        HostClass.ELSEWHERE,
+        "its ECS agent has state, but the SSM vault is empty: whose it was cannot be proved",
+    )
+
+
+def _registered(e: Evidence) -> Classification | None:
+    if not e.instances or e.node is None:
+        return None
+    best = best_instance(e.instances)
+    connected = "connected" if best.agent_connected else "not connected"
+    seen = f"{e.node.id} {e.node.ping}, {best.status}, agent {connected}"
+    if len(e.instances) > 1:
+        seen += f", {len(e.instances)} container instances"
+    if best.agent_connected and e.node.ping is Ping.ONLINE:
+        return Classification(HostClass.HERE, seen)
+    if not e.complete:
+        return Classification(HostClass.HALF, f"{seen}; {_missing(e)}")
+    return Classification(HostClass.ASLEEP, seen)
+
+
+def _instance_gone(e: Evidence) -> Classification | None:
+    # State without an ARN is no ghost: the agent writes agent.db as it starts, before it registers.
+    if e.node is None or not e.facts.ecs.container_instance_arn:
+        return None
+    return Classification(
+        HostClass.ECS_GHOST,
+        f"{e.node.id} is alive in SSM, its container instance is not in cluster {e.store.cluster}",
+    )
+
+
+def _broken_off(e: Evidence) -> Classification | None:
+    if e.node is not None:
+        return Classification(HostClass.HALF, f"{e.node.id} is registered in SSM; {_missing(e)}")
+    if e.orphans:
+        return Classification(
+            HostClass.HALF, f"SSM holds {e.orphans[0].id} for it, its own vault is empty"
+        )
+    if e.facts.ecs.installed:
+        return Classification(HostClass.HALF, "the ECS agent is installed, nothing is registered")
+    if e.facts.ecs.config:
+        return Classification(HostClass.HALF, "an ECS configuration is there, but no agent")
+    return None
+
+
+def _missing(e: Evidence) -> str:
+    facts = e.facts
+    parts = {
+        "docker is not installed": facts.docker is None,
+        "the SSM agent does not start at boot": not facts.ssm.enabled,
+        "the ECS agent is not installed": not facts.ecs.installed,
+        "the ECS agent does not start at boot": facts.ecs.installed and not facts.ecs.enabled,
+    }
+    return ", ".join(text for text, holds in parts.items() if holds) or "not yet in its cluster"
+
+
+def best_instance(instances: tuple[ContainerInstance, ...]) -> ContainerInstance:
+    """Of several records of one node the one that lives: connected first, then the newest.
+
+    RegisterContainerInstance is not idempotent, so one node may have several (containers-roadmap
+    #1901, amazon-ecs-agent #782).
+    """
+    return max(instances, key=life_of_instance)
+
+
+def life_of_instance(instance: ContainerInstance) -> tuple[bool, float, str]:
+    """What tells a living container instance from others of its node: the greater, the livelier."""
+    registered = instance.registered_at.timestamp() if instance.registered_at else 0.0
+    return instance.agent_connected, registered, instance.arn
+
+
+def life_of_node(node: ManagedInstance) -> tuple[bool, float, str]:
+    """What tells a living node from others of its name: online first, then the last heard of."""
+    heard = node.last_ping_at.timestamp() if node.last_ping_at else 0.0
+    return node.ping is Ping.ONLINE, heard, node.id
+
+
+RULES: tuple[Rule, ...] = (
+    _wrong_architecture,
+    _wrong_machine,
+    _other_region,
+    _other_cluster,
+    _unknown_node,
+    _foreign_node,
+    _state_without_node,
+    _registered,
+    _instance_gone,
+    _broken_off,
+)

@@ -1,0 +1,234 @@
+"""What do the ledgers say together? Joins readings on the ``mi-`` id and the host's name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from fleet.model.identity import activation_name
+from fleet.model.inventory import Host, Lifecycle, Store
+from fleet.model.observed import (
+    Cluster,
+    ContainerInstance,
+    HostFacts,
+    ManagedInstance,
+    NotRead,
+    Ping,
+    Reading,
+)
+from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
+from fleet.register.decide.classify import best_instance, life_of_node
+
+#: What each cell of SSM ping x agentConnected means, and what to do. ECS developer guide and
+#: ecs agent source: the SSM token lives an hour, so an SSM agent that stays down takes ECS with it.
+CELLS: Mapping[tuple[bool, bool], tuple[Health, str, str]] = {
+    (True, True): (Health.HEALTHY, "both agents are connected", ""),
+    (True, False): (
+        Health.ECS_DOWN,
+        "SSM answers, the ECS agent does not: agent or docker is down, or it is a short flap",
+        "on the host: systemctl status docker ecs; journalctl -u ecs -n 50",
+    ),
+    (False, True): (
+        Health.SSM_DOWN,
+        "ECS answers, SSM does not: its credentials run out within the hour, then ECS drops too",
+        "on the host: systemctl restart amazon-ssm-agent",
+    ),
+    (False, False): (
+        Health.DARK,
+        "neither agent is connected: the host or its link is down; containers go on running",
+        "check power and link at the store; it catches up by itself when it returns",
+    ),
+}
+
+
+#: SSM agents ping every 5 minutes, and when SSM calls a node lost is not documented; two pings
+#: missed and a minute is the age beyond which "Online" is no news of the node any more.
+PING_STALE = timedelta(minutes=11)
+
+#: A ping that is due, but not yet stale.
+PING_DUE = timedelta(minutes=5, seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A view from an earlier run: its words and when they were last true."""
+
+    state: str
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReadings:
+    """Everything read about one store.
+
+    Attributes:
+        nodes: SSM's nodes of the account and region; those of other stores do not matter.
+        recorded: (host id, ledger) -> what an earlier run saw; ledger is host, ssm or ecs.
+        now: for the ages.
+    """
+
+    store: Store
+    cluster: Reading[Cluster | None] | NotRead
+    instances: Reading[tuple[ContainerInstance, ...]] | NotRead
+    nodes: Reading[tuple[ManagedInstance, ...]] | NotRead
+    now: datetime
+    recorded: Mapping[tuple[str, str], Recorded] = field(default_factory=dict)
+
+
+#: What a host says of itself when everything that registering installs runs.
+ALL_ACTIVE = "all active"
+
+
+def on_host_words(facts: HostFacts) -> str:
+    """What a host said of itself, in few words that change only when it does."""
+    if facts.docker is None and not facts.ssm.instance_id and not facts.ecs.installed:
+        return "nothing installed"
+    if not facts.inactive:
+        return ALL_ACTIVE
+    return f"{', '.join(facts.inactive)} not active"
+
+
+def store_status(readings: StoreReadings, hosts: Sequence[Host] | None = None) -> StoreStatus:
+    """The status of a store and of its hosts, all or the given ones."""
+    store = readings.store
+    unread: dict[str, None] = {}
+    for ledger, reading in (
+        ("ECS cluster", readings.cluster),
+        ("ECS container instances", readings.instances),
+        ("SSM nodes", readings.nodes),
+    ):
+        if isinstance(reading, NotRead):
+            unread[f"{ledger}: {reading.why}"] = None
+    return StoreStatus(
+        store,
+        _cluster_view(readings.cluster),
+        tuple(_host_status(readings, host) for host in (store.hosts if hosts is None else hosts)),
+        tuple(unread),
+    )
+
+
+def _cluster_view(reading: Reading[Cluster | None] | NotRead) -> LedgerView:
+    if isinstance(reading, NotRead):
+        return LedgerView("not read", None, Freshness.UNKNOWN, reading.why)
+    state = reading.value.status if reading.value else "absent"
+    return LedgerView(state, reading.at, Freshness.LIVE)
+
+
+def _host_status(readings: StoreReadings, host: Host) -> HostStatus:
+    node = _node(readings.nodes, host)
+    instances = _instances(readings.instances, host, node)
+    ssm = _ssm_view(readings, host, node)
+    ecs = _ecs_view(readings, host, instances)
+    on_host = _recorded(readings, host, "host", "")
+    health, reason, fix = _health(readings, host, node, instances)
+    return HostStatus(
+        host,
+        ssm,
+        ecs,
+        on_host,
+        health,
+        reason,
+        fix,
+        node.id if node else "",
+        best_instance(instances).arn if instances else "",
+    )
+
+
+def _node(
+    nodes: Reading[tuple[ManagedInstance, ...]] | NotRead, host: Host
+) -> ManagedInstance | None:
+    if isinstance(nodes, NotRead):
+        return None
+    named = [n for n in nodes.value if n.name == activation_name(host)]
+    return max(named, key=life_of_node, default=None)
+
+
+def _instances(
+    reading: Reading[tuple[ContainerInstance, ...]] | NotRead,
+    host: Host,
+    node: ManagedInstance | None,
+) -> tuple[ContainerInstance, ...]:
+    if isinstance(reading, NotRead):
+        return ()
+    if node is not None:
+        return tuple(i for i in reading.value if i.managed_instance_id == node.id)
+    # SSM was not read or knows no such node: ECS's own attribute still says whose it is.
+    return tuple(i for i in reading.value if i.attributes.get("fleet.host") == host.name)
+
+
+def _ssm_view(readings: StoreReadings, host: Host, node: ManagedInstance | None) -> LedgerView:
+    if isinstance(readings.nodes, NotRead):
+        return _recorded(readings, host, "ssm", readings.nodes.why)
+    if node is None:
+        return LedgerView("absent", readings.nodes.at, Freshness.LIVE)
+    return LedgerView(str(node.ping), node.last_ping_at, Freshness.LIVE)
+
+
+def _ecs_view(
+    readings: StoreReadings, host: Host, instances: Sequence[ContainerInstance]
+) -> LedgerView:
+    if isinstance(readings.instances, NotRead):
+        return _recorded(readings, host, "ecs", readings.instances.why)
+    if not instances:
+        return LedgerView("absent", readings.instances.at, Freshness.LIVE)
+    words = ecs_words(best_instance(tuple(instances)))
+    return LedgerView(words, readings.instances.at, Freshness.LIVE)
+
+
+def ecs_words(instance: ContainerInstance) -> str:
+    """What ECS says of a host, in few words that change only when it does."""
+    connected = "connected" if instance.agent_connected else "not connected"
+    return f"{instance.status}, {connected}"
+
+
+def _recorded(readings: StoreReadings, host: Host, ledger: str, why: str) -> LedgerView:
+    seen = readings.recorded.get((host.id, ledger))
+    if seen is None:
+        return LedgerView("never seen", None, Freshness.UNKNOWN, why)
+    return LedgerView(seen.state, seen.as_of, Freshness.RECORDED, why)
+
+
+def _health(
+    readings: StoreReadings,
+    host: Host,
+    node: ManagedInstance | None,
+    instances: Sequence[ContainerInstance],
+) -> tuple[Health, str, str]:
+    register = f"fleet register {host.store} --host {host.name}"
+    if isinstance(readings.nodes, NotRead) or isinstance(readings.instances, NotRead):
+        return Health.UNKNOWN, "a ledger could not be read; nothing is concluded", "fleet doctor"
+    if len(instances) > 1:
+        return (
+            Health.TWINS,
+            f"{len(instances)} container instances for this host",
+            f"aws ecs list-container-instances --cluster {readings.store.cluster}",
+        )
+    if node is None and not instances:
+        if readings.store.lifecycle is not Lifecycle.OPEN:
+            return Health.ABSENT, f"not registered; the store is {readings.store.lifecycle}", ""
+        return Health.ABSENT, "not registered", register
+    if node is None:
+        return Health.PARTIAL, "ECS knows it, SSM does not: its node was deregistered", register
+    if not instances:
+        return Health.PARTIAL, f"SSM knows {node.id}, ECS does not", register
+    if instances[0].status != "ACTIVE":
+        return (
+            Health.DRAINING,
+            f"{instances[0].status}: no task is placed on it",
+            f"if that is over: fleet register {host.store} --host {host.name} says how",
+        )
+    return _cell(readings, node, instances[0])
+
+
+def _cell(
+    readings: StoreReadings, node: ManagedInstance, instance: ContainerInstance
+) -> tuple[Health, str, str]:
+    pinged = readings.now - node.last_ping_at if node.last_ping_at else None
+    online = node.ping is Ping.ONLINE and (pinged is None or pinged <= PING_STALE)
+    health, reason, fix = CELLS[online, instance.agent_connected]
+    if health is Health.ECS_DOWN and pinged is not None and pinged > PING_DUE:
+        minutes = int(pinged.total_seconds() // 60)
+        reason = (
+            f"the ECS agent is gone and SSM's ping of {minutes} min ago is overdue: going dark?"
+        )
+        fix = f"fleet status {readings.store.id} in a few minutes; is the store's link up?"
+    return health, reason, fix

@@ -1,0 +1,1 @@
+"""Workloads and templates to task definitions and services per store."""

@@ -1,0 +1,1 @@
+"""Pure decisions about a release: desired services, task definitions and their differences."""

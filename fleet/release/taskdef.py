@@ -1,0 +1,233 @@
+"""What ECS will say to a task definition, said before it is asked.
+
+``shape_problems`` is ECS's own request model, as botocore ships it: unknown and missing keys,
+types, enumerated words. ``external_problems`` are the rules of launch type EXTERNAL, which that
+model does not hold (ECS developer guide, "Amazon ECS clusters for external instances"; agent
+1.105.1's capabilities).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+
+from fleet.inventory.document import Path, nearest
+from fleet.model.inventory import Architecture, Hardware
+from fleet.model.printable import printable
+
+_MODES = ("bridge", "host", "none")
+#: What ecs-init allows unless ECS_AVAILABLE_LOGGING_DRIVERS says more (ecs-init, docker.go).
+_LOG_DRIVERS = frozenset({"json-file", "syslog", "awslogs", "fluentd", "none", "awsfirelens"})
+_REFUSED = {
+    "proxyConfiguration": "App Mesh needs awsvpc, which external instances do not have",
+    "ephemeralStorage": "is for Fargate only",
+    "inferenceAccelerators": "Elastic Inference is not there on external instances",
+}
+_REFUSED_VOLUMES = {
+    "efsVolumeConfiguration": "EFS",
+    "fsxWindowsFileServerVolumeConfiguration": "FSx",
+    "s3filesVolumeConfiguration": "S3 Files",
+    "configuredAtLaunch": "EBS",
+}
+_TYPES = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "Decimal": "a number",
+    "bool": "true or false",
+    "dict": "keys and values",
+    "list": "a list",
+    "tuple": "a list",
+    "NoneType": "nothing",
+}
+_SCALARS = frozenset({"int", "float", "bool"})
+#: A value that botocore quotes may hold line breaks, so only its own beginnings part sentences.
+_SENTENCES = re.compile(
+    r"\n(?=(?:Missing required|Unknown) parameter in |Invalid [a-z ]+ for parameter |Must set one)"
+)
+_MISSING = re.compile(r'Missing required parameter in (?P<at>.+): "(?P<key>[^"]+)"')
+_UNKNOWN = re.compile(
+    r'Unknown parameter in (?P<at>.+): "(?P<key>.*)", must be one of: (?P<all>.*)'
+)
+_TYPE = re.compile(
+    r"Invalid type for parameter (?P<at>.+?), value: .*, type: <class '(?P<type>\w+)'>, "
+    r"valid types: (?P<valid>.*)",
+    re.DOTALL,
+)
+_OTHER = re.compile(r"[A-Z][a-z ]+? for parameter (?P<at>[^,]+), (?P<what>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that ECS or an external instance would refuse."""
+
+    path: Path
+    message: str
+    hint: str | None = None
+
+
+@lru_cache(maxsize=1)
+def _ecs() -> Any:
+    """ECS as botocore's data files describe it."""
+    return ServiceModel(Loader().load_service_model("ecs", "service-2"), "ecs")
+
+
+def shape_problems(
+    body: Mapping[str, Any], operation: str = "RegisterTaskDefinition"
+) -> list[Complaint]:
+    """What ECS's request model refuses in the input of an operation."""
+    shape = _ecs().operation_model(operation).input_shape
+    errors = ParamValidator().validate(body, shape)
+    found = list(_words(body, shape, ()))
+    if errors.has_errors():
+        report = errors.generate_report()
+        found += [_complaint(line, operation) for line in _SENTENCES.split(report)]
+    return found
+
+
+def _complaint(line: str, operation: str) -> Complaint:
+    """Botocore's sentence, split into where and what; its wording is kept where it is unknown."""
+    if match := _MISSING.fullmatch(line):
+        return Complaint(_path(match["at"]), f'the key "{match["key"]}" is missing')
+    if match := _UNKNOWN.fullmatch(line):
+        hint = nearest(match["key"], match["all"].split(", "))
+        message = f'{operation} has no key "{match["key"]}" here'
+        return Complaint((*_path(match["at"]), match["key"]), message, hint)
+    if match := _TYPE.fullmatch(line):
+        valid = re.findall(r"\w+(?='>)", match["valid"])
+        wanted = _TYPES.get(valid[0], valid[0]) if valid else "another type"
+        message = f"{wanted} expected, found {_TYPES.get(match['type'], match['type'])}"
+        hint = (
+            "quote it, or write {{ x | string }}"
+            if valid == ["str"] and match["type"] in _SCALARS
+            else None
+        )
+        return Complaint(_path(match["at"]), message, hint)
+    if match := _OTHER.fullmatch(line):
+        return Complaint(_path(match["at"]), printable(match["what"], limit=200))
+    return Complaint((), printable(line, limit=300))
+
+
+def _path(name: str) -> Path:
+    """``containerDefinitions[0].memory`` as steps; a map's key is where botocore's name ends."""
+    steps: list[str | int] = []
+    for word, index in re.findall(r"([^.\[\]]+)|\[([0-9]+)\]", name.partition(" (key")[0]):
+        steps.append(int(index) if index else word)
+    return () if steps == ["input"] else tuple(steps)
+
+
+def _words(value: Any, shape: Any, path: Path) -> Iterator[Complaint]:
+    """Enumerated words, which botocore leaves to the service."""
+    if shape.type_name == "structure" and isinstance(value, dict):
+        for key, item in value.items():
+            if key in shape.members:
+                yield from _words(item, shape.members[key], (*path, key))
+    elif shape.type_name == "list" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _words(item, shape.member, (*path, index))
+    elif (
+        shape.type_name == "string"
+        and isinstance(value, str)
+        and value not in (shape.enum or [value])
+    ):
+        message = f'"{printable(value, limit=80)}" is not a word that ECS knows here'
+        yield Complaint(path, message, nearest(value, shape.enum))
+
+
+def external_problems(
+    body: Mapping[str, Any], architecture: Architecture, hardware: Sequence[Hardware]
+) -> list[Complaint]:
+    """What an external instance of this architecture cannot run.
+
+    Args:
+        hardware: the boxes it is meant for.
+    """
+    found = list(_task_problems(body, architecture))
+    for index, volume in enumerate(_dicts(body.get("volumes"))):
+        found += [
+            Complaint(("volumes", index, key), f"{name} volumes are not there on external hosts")
+            for key, name in _REFUSED_VOLUMES.items()
+            if volume.get(key)
+        ]
+    tegra = any(box.default_runtime == "nvidia" for box in hardware)
+    more_drivers = all("ECS_AVAILABLE_LOGGING_DRIVERS" in box.agent_settings for box in hardware)
+    names: set[Any] = set()
+    for index, container in enumerate(_dicts(body.get("containerDefinitions"))):
+        path: Path = ("containerDefinitions", index)
+        if container.get("name") in names:
+            found.append(Complaint((*path, "name"), f'"{container["name"]}" is used twice'))
+        names.add(container.get("name"))
+        found += _container_problems(body, container, path, tegra=tegra)
+        found += _log_problems(body, container, path, any_driver=bool(hardware) and more_drivers)
+    return found
+
+
+def _task_problems(body: Mapping[str, Any], architecture: Architecture) -> Iterator[Complaint]:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", str(body.get("family", "x"))):
+        message = "a family has 1 to 255 letters, digits, underscores and hyphens"
+        yield Complaint(("family",), message)
+    mode = body.get("networkMode", "bridge")
+    if mode not in _MODES:
+        message = f'external instances have no network mode "{mode}"'
+        yield Complaint(("networkMode",), message, f"one of: {', '.join(_MODES)}")
+    compatibilities = body.get("requiresCompatibilities") or ["EXTERNAL"]
+    if compatibilities != ["EXTERNAL"]:
+        message = "must be [EXTERNAL], or be left out"
+        yield Complaint(("requiresCompatibilities",), message)
+    for key, why in _REFUSED.items():
+        if body.get(key):
+            yield Complaint((key,), why)
+    if body.get("tags"):
+        message = "fleet tags what it registers; cost tags come from the service"
+        yield Complaint(("tags",), message, "leave them out")
+    if body.get("enableFaultInjection"):
+        message = "fault injection is not there on external instances"
+        yield Complaint(("enableFaultInjection",), message)
+    platform = body.get("runtimePlatform")
+    wanted = {"arm64": "ARM64", "amd64": "X86_64"}[architecture.value]
+    if isinstance(platform, dict) and platform.get("cpuArchitecture", wanted) != wanted:
+        message = f"must be {wanted} for the variant, or be left out"
+        yield Complaint(("runtimePlatform", "cpuArchitecture"), message)
+
+
+def _container_problems(
+    body: Mapping[str, Any], container: Mapping[str, Any], path: Path, *, tegra: bool
+) -> Iterator[Complaint]:
+    if not (container.get("memory") or container.get("memoryReservation") or body.get("memory")):
+        message = "a container on a host needs memory or memoryReservation, in MiB"
+        yield Complaint(path, message)
+    for index, resource in enumerate(_dicts(container.get("resourceRequirements"))):
+        where = (*path, "resourceRequirements", index)
+        if resource.get("type") == "InferenceAccelerator":
+            yield Complaint(where, _REFUSED["inferenceAccelerators"])
+        if resource.get("type") == "GPU" and tegra:
+            message = "a Jetson registers no GPU resource with ECS, so this is placed nowhere"
+            hint = "docker's default runtime gives the GPU; place by the hardware's accelerator"
+            yield Complaint(where, message, hint)
+
+
+def _log_problems(
+    body: Mapping[str, Any], container: Mapping[str, Any], path: Path, *, any_driver: bool
+) -> Iterator[Complaint]:
+    log = container.get("logConfiguration")
+    if not isinstance(log, dict):
+        return
+    driver, where = log.get("logDriver"), (*path, "logConfiguration", "logDriver")
+    if driver not in _LOG_DRIVERS and not any_driver:
+        message = f'the ECS agent does not offer the log driver "{driver}"'
+        hint = "set ECS_AVAILABLE_LOGGING_DRIVERS in agent_settings of the hardware"
+        yield Complaint(where, message, hint)
+    if driver == "awslogs" and not body.get("executionRoleArn"):
+        yield Complaint(where, "awslogs on an external instance needs an executionRoleArn")
+
+
+def _dicts(value: Any) -> list[Mapping[str, Any]]:
+    """The entries that are mappings; the request model has spoken about the others."""
+    if not isinstance(value, list):
+        return []
+    return [entry if isinstance(entry, dict) else {} for entry in value]

@@ -1,1 +1,0 @@
-"""Values to people: console, plain lines and JSON. Decides and fetches nothing."""

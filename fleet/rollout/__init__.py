@@ -1,0 +1,1 @@
+"""A release to stores, in waves under gates."""

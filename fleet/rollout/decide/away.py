@@ -1,0 +1,168 @@
+"""Which hosts of a change are there, which are away and since when; agents flap, so it is carried.
+
+AWS keeps no time of the disconnection (DescribeContainerInstances has none), so an absence is as
+long as it was seen. What is known of each host travels from look to look in the change's evidence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fleet.model.observed import ContainerInstance
+from fleet.model.rollout import Change, Place, Verdict
+from fleet.model.services import ServiceState, StoreView, TaskState
+from fleet.model.spans import stamp, unstamp
+from fleet.register.decide.classify import best_instance
+
+#: Attribute by which a container instance says which host of the inventory it is.
+ATTRIBUTE = "fleet.host"
+
+
+@dataclass(frozen=True, slots=True)
+class HostSeen:
+    """A host on which a task of the change shall run.
+
+    Attributes:
+        instance: None when it is not registered.
+        away_since: first time it was seen away without having been back; None when it is here.
+        tried_s: seconds that it has been connected since the change was sent, absences left out.
+    """
+
+    name: str
+    instance: ContainerInstance | None
+    away_since: datetime | None = None
+    tried_s: float = 0.0
+
+    @property
+    def is_here(self) -> bool:
+        """Whether a task can be placed on it and heard of."""
+        seen = self.instance
+        return seen is not None and seen.status == "ACTIVE" and seen.agent_connected
+
+    @property
+    def words(self) -> str:
+        """What is wrong with it, as ``cam-1 is not connected``."""
+        if self.instance is None:
+            return f"{self.name} is not registered"
+        if not self.instance.agent_connected:
+            return f"{self.name} is not connected"
+        if self.instance.status != "ACTIVE":
+            return f"{self.name} is {self.instance.status}"
+        return f"{self.name} is connected"
+
+
+def away_since(change: Change, view: StoreView, place: Place) -> datetime | None:
+    """Since when a host of the change is away, as far as was seen; None when all are there.
+
+    A view whose instances were not read leaves it as it was.
+    """
+    if view.instances is None or view.problem:
+        return change.away_since
+    return first_away(hosts_seen(change, view, place))
+
+
+def first_away(hosts: tuple[HostSeen, ...]) -> datetime | None:
+    """The earliest moment since which one of these hosts is away."""
+    return min((h.away_since for h in hosts if h.away_since is not None), default=None)
+
+
+def hosts_seen(change: Change, view: StoreView, place: Place) -> tuple[HostSeen, ...]:
+    """The hosts that matter to the change, in name order.
+
+    One per task: all that are registered, or, when more are registered than the change counts
+    tasks (a host that joined since), those that hold one.
+    """
+    by_host: dict[str, list[ContainerInstance]] = {}
+    for instance in view.instances or ():
+        by_host.setdefault(instance.attributes.get(ATTRIBUTE, ""), []).append(instance)
+    names = place.hosts.get(change.service, ())
+    seen = [
+        _host(change, view, name, best_instance(tuple(by_host[name])) if name in by_host else None)
+        for name in sorted(names)
+    ]
+    registered = [h for h in seen if h.instance is not None]
+    service = service_of(change, view)
+    if service is not None and service.scheduling == "DAEMON":
+        return tuple(registered or seen)
+    if len(registered) < change.desired_count:
+        return tuple(seen)
+    if len(registered) == change.desired_count:
+        return tuple(registered)
+    holding = {t.container_instance_arn for t in wanted_tasks(change, view)}
+    registered.sort(key=lambda h: (_arn(h) not in holding, not h.is_here, h.name))
+    chosen = registered[: change.desired_count]
+    return tuple(sorted(chosen, key=lambda h: h.name))
+
+
+def _arn(host: HostSeen) -> str:
+    return host.instance.arn if host.instance else ""
+
+
+def _host(
+    change: Change, view: StoreView, name: str, instance: ContainerInstance | None
+) -> HostSeen:
+    now = HostSeen(name, instance)
+    known: Mapping[str, Any] = _mapping(_mapping(change.evidence.get("hosts")).get(name))
+    was_away = _was_away(change, known)
+    if not now.is_here:
+        return HostSeen(name, instance, was_away or view.at, _tried(change, known))
+    if change.sent_at is None:
+        return now
+    tried = _tried(change, known)
+    looked = unstamp(change.evidence.get("looked_at")) if is_same_try(change) else None
+    begin = max(looked, change.sent_at) if looked is not None else change.sent_at
+    # Between two looks it was there, and was not ok, if it was so at both of them.
+    if was_away is None and change.verdict is not Verdict.OK:
+        tried += max(0.0, (view.at - begin).total_seconds())
+    return HostSeen(name, instance, None, tried)
+
+
+def _was_away(change: Change, known: Mapping[str, Any]) -> datetime | None:
+    """Since when the host was away at the last look; the row wins where it was moved alone."""
+    if change.away_since is None:
+        return None
+    hosts = _mapping(change.evidence.get("hosts")).values()
+    told = any(unstamp(_mapping(host).get("away_since")) for host in hosts)
+    return unstamp(known.get("away_since")) if told else change.away_since
+
+
+def _tried(change: Change, known: Mapping[str, Any]) -> float:
+    seconds = known.get("tried_s", 0.0)
+    return float(seconds) if is_same_try(change) and isinstance(seconds, (int, float)) else 0.0
+
+
+def is_same_try(change: Change) -> bool:
+    """Whether the evidence is of the latest try; an absence goes on over tries, the rest not."""
+    return change.sent_at is not None and change.evidence.get("try") == stamp(change.sent_at)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def host_evidence(hosts: tuple[HostSeen, ...]) -> dict[str, Any]:
+    """What ``hosts_seen`` reads again at the next look."""
+    return {
+        h.name: {
+            "connected": h.is_here,
+            "away_since": stamp(h.away_since),
+            "tried_s": round(h.tried_s, 3),
+        }
+        for h in hosts
+    }
+
+
+def service_of(change: Change, view: StoreView) -> ServiceState | None:
+    """The change's service as the view shows it, or None."""
+    return next((s for s in view.services or () if s.name == change.service), None)
+
+
+def tasks_of(change: Change, view: StoreView) -> tuple[TaskState, ...]:
+    """The tasks of the change's service, stopped ones included."""
+    return tuple(t for t in view.tasks or () if t.service == change.service)
+
+
+def wanted_tasks(change: Change, view: StoreView) -> tuple[TaskState, ...]:
+    """The tasks of the change's service that ECS wants to run."""
+    return tuple(t for t in tasks_of(change, view) if t.desired_status == "RUNNING")

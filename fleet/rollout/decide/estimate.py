@@ -1,0 +1,333 @@
+"""What a plan costs: calls, time and bytes, by assumptions that are written here.
+
+Times are lower bounds: every store is taken to be ok at the first try. Calls are what a rollout
+makes when nothing goes wrong; a store that is slow or dark is looked at more often.
+"""
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from fleet.inventory.decide.calendar import needs_s, slot
+from fleet.model.buckets import DEFAULT_SHARE
+from fleet.model.desired import Release
+from fleet.model.inventory import Store
+from fleet.model.plan import CallEstimate, Estimate, Kind, PlannedChange
+from fleet.model.policy import AfterCanary, Freeze, Policy
+from fleet.model.rates import GROUPS, RATES
+from fleet.model.rollout import Place, WavePlan
+from fleet.release.decide.task_diff import images_of
+from fleet.rollout.decide.waves import CANARY
+
+#: Bytes per second that a link of a kind is taken to carry; 10 Mbit/s for a kind that is not here.
+#: Assumptions, no measurements: they decide how long before a window's end a change is begun.
+SPEEDS: Mapping[str, float] = {"fibre": 50e6 / 8, "lte": 10e6 / 8}
+OTHER_SPEED = 10e6 / 8
+#: Taken for the time, never for the cost, of an image whose size nobody told.
+UNKNOWN_BYTES = 500_000_000
+#: Calls per store from its turn to its verdict: DescribeServices at each look, and the reads of
+#: instances, tasks and deployment records at the first and the last one.
+LOOKS: Mapping[str, int] = {
+    "ecs:DescribeServices": 4,
+    "ecs:ListContainerInstances": 2,
+    "ecs:DescribeContainerInstances": 2,
+    "ecs:ListTasks": 2,
+    "ecs:DescribeTasks": 1,
+}
+#: Further calls per service that is changed.
+LOOKS_PER_SERVICE: Mapping[str, int] = {
+    "ecs:DescribeServices": 1,
+    "ecs:ListServiceDeployments": 1,
+    "ecs:DescribeServiceDeployments": 1,
+    "ecs:DescribeServiceRevisions": 1,
+}
+GIGABYTE = 1_000_000_000
+Shard = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What there is to estimate.
+
+    Attributes:
+        stores: by id, all that changes name.
+        places: by id, of the stores with changes.
+        changes: those that are changes (``Kind.is_change``).
+        contents: content address by ARN, of what runs now.
+        bodies: by ARN, likewise; hosts hold the images that these name.
+        share: part of the published rates that fleet takes.
+    """
+
+    release: Release
+    stores: Mapping[str, Store]
+    places: Mapping[str, Place]
+    changes: Sequence[PlannedChange]
+    waves: Sequence[WavePlan]
+    policy: Policy
+    now: datetime
+    contents: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    freezes: Sequence[Freeze] = ()
+    override: str = ""
+    share: float = DEFAULT_SHARE
+
+
+def estimate(matter: Matter) -> Estimate:
+    """Calls, time and bytes of a plan."""
+    total, metered, cost, unknown = _bytes(matter)
+    calls = _calls(matter, matter.changes)
+    return Estimate(
+        calls=tuple(sorted(calls, key=lambda c: (-c.seconds, c.account, c.region, c.group))),
+        seconds_least=_least(matter),
+        finish_text=_finish(matter),
+        bytes_total=None if unknown else total,
+        bytes_metered=None if unknown else metered,
+        cost="" if unknown else cost,
+        unknown_sizes=unknown,
+    )
+
+
+def pull_s(
+    release: Release,
+    store: Store,
+    changes: Iterable[PlannedChange],
+    held: Mapping[str, frozenset[str]],
+) -> float:
+    """Seconds that pulling for these changes of one store takes: its hosts share the link.
+
+    Args:
+        held: images that hosts have, by ARN of the revision that names them.
+    """
+    weight = 0
+    for change in changes:
+        sizes = [_size(release, change, image) for image in _new_images(release, change, held)]
+        weight += change.count * sum(UNKNOWN_BYTES if s is None else s for s in sizes)
+    return weight / SPEEDS.get(store.link.kind, OTHER_SPEED)
+
+
+def bodies_to_register(matter: Matter) -> Mapping[Shard, frozenset[str]]:
+    """Content addresses that no service of an account and region runs yet."""
+    there: dict[tuple[str, str], set[str]] = {}
+    for arn, content in matter.contents.items():
+        _, _, _, region, account_id, *_ = [*arn.split(":"), "", "", "", "", ""]
+        there.setdefault((account_id, region), set()).add(content)
+    needed: dict[Shard, set[str]] = {}
+    for change in matter.changes:
+        store = matter.stores[change.store]
+        known = there.get((store.account.account_id, store.region), set())
+        if change.content not in known:
+            needed.setdefault(_shard(store), set()).add(change.content)
+    return {shard: frozenset(contents) for shard, contents in sorted(needed.items())}
+
+
+def register_s(matter: Matter) -> float:
+    """Seconds that registering task definitions takes; shards do it side by side."""
+    most = max(map(len, bodies_to_register(matter).values()), default=0)
+    return _seconds("ecs task definition modify", most, matter.share)
+
+
+def _shard(store: Store) -> Shard:
+    return store.account.name, store.region
+
+
+def _seconds(group: str, calls: int, share: float) -> float:
+    """Buckets start empty, so nothing of the burst is counted on."""
+    return calls / (RATES[group].refill * share)
+
+
+def _calls(matter: Matter, changes: Sequence[PlannedChange]) -> list[CallEstimate]:
+    counts: dict[Shard, Counter[str]] = {}
+    looked_at: set[str] = set()
+    for change in changes:
+        store = matter.stores[change.store]
+        count = counts.setdefault(_shard(store), Counter())
+        count.update(LOOKS_PER_SERVICE)
+        if change.before:
+            count.update(("ecs:TagResource", "ecs:UpdateService"))
+        else:
+            count["ecs:CreateService"] += 1
+        if change.store not in looked_at:
+            looked_at.add(change.store)
+            count.update(LOOKS)
+    for shard, contents in bodies_to_register(matter).items():
+        if shard in counts:
+            counts[shard]["ecs:RegisterTaskDefinition"] += len(contents)
+            counts[shard]["ecs:ListTaskDefinitions"] += len(contents)
+    for shard, names in _log_groups(matter, changes).items():
+        for action in ("DescribeLogGroups", "CreateLogGroup", "PutRetentionPolicy"):
+            counts[shard][f"logs:{action}"] += len(names)
+    grouped = {
+        (shard, group): sum(n for action, n in count.items() if _group(action) == group)
+        for shard, count in counts.items()
+        for group in sorted(set(map(_group, count)))
+    }
+    return [
+        CallEstimate(account, region, group, calls, _seconds(group, calls, matter.share))
+        for ((account, region), group), calls in grouped.items()
+    ]
+
+
+def _group(action: str) -> str:
+    return GROUPS.get(action, "other")
+
+
+def _log_groups(matter: Matter, changes: Iterable[PlannedChange]) -> dict[Shard, set[str]]:
+    names: dict[Shard, set[str]] = {}
+    for change in changes:
+        groups = matter.release.shapes[change.service].log_groups
+        if not change.before and groups:
+            shard = _shard(matter.stores[change.store])
+            names.setdefault(shard, set()).update(group.name for group in groups)
+    return names
+
+
+def _sendable(matter: Matter) -> dict[str, list[PlannedChange]]:
+    """By store, changes that can be sent when their turn comes; those of dark stores are parked."""
+    owed = {c.store for c in matter.changes if c.kind is Kind.OWED}
+    by_store: dict[str, list[PlannedChange]] = {}
+    for change in matter.changes:
+        if change.store not in owed:
+            by_store.setdefault(change.store, []).append(change)
+    return by_store
+
+
+def _least(matter: Matter) -> float:
+    """Registering, then wave by wave: the writes or the settling, whichever is longer, and bake."""
+    policy, sendable = matter.policy, _sendable(matter)
+    places = policy.concurrency.of(len({c.store for c in matter.changes}))
+    seconds = 0.0
+    for wave in matter.waves:
+        stores = [store for store in wave.stores if store in sendable]
+        if not stores:
+            continue
+        rounds = math.ceil(len(stores) / max(1, places))
+        sent = _sent_s(matter, stores, sendable)
+        seconds += max(rounds * policy.settle_s, sent + policy.settle_s) + policy.bake_s
+    return seconds + register_s(matter) if seconds else 0.0
+
+
+def _sent_s(
+    matter: Matter, stores: Iterable[str], sendable: Mapping[str, Sequence[PlannedChange]]
+) -> float:
+    """Seconds that the writes to these stores take; shards are written to side by side."""
+    writes: Counter[Shard] = Counter()
+    for store in stores:
+        writes[_shard(matter.stores[store])] += len(sendable[store])
+    return _seconds("ecs service modify", max(writes.values(), default=0), matter.share)
+
+
+def _finish(matter: Matter) -> str:
+    """When the rollout could be done: stores take their places in turn, each in its windows."""
+    sendable = _sendable(matter)
+    if not sendable:
+        return ""
+    at = matter.now + timedelta(seconds=register_s(matter))
+    places = max(1, matter.policy.concurrency.of(len({c.store for c in matter.changes})))
+    canary_done: datetime | None = None
+    windowless = 0
+    for wave in matter.waves:
+        stores = [store for store in wave.stores if store in sendable]
+        done, without = _wave_done(matter, stores, sendable, places, at)
+        windowless += without
+        if done is not None:
+            at = done + timedelta(seconds=matter.policy.bake_s)
+        if wave.name == CANARY:
+            canary_done = at
+    if windowless == len(sendable):
+        return ""
+    text = f"at the earliest about {_moment(at)}"
+    if canary_done and matter.policy.after_canary is AfterCanary.PROMOTE:
+        text = f"canary {_moment(canary_done)} at the earliest, then `promote`; all of it {text}"
+    if windowless:
+        stores_words = "store has" if windowless == 1 else "stores have"
+        text += f"; {windowless} {stores_words} no time for it within 14 days"
+    return text
+
+
+def _wave_done(
+    matter: Matter,
+    stores: Sequence[str],
+    sendable: Mapping[str, Sequence[PlannedChange]],
+    places: int,
+    at: datetime,
+) -> tuple[datetime | None, int]:
+    """When the last store of a wave could be ok, and how many have no time at all."""
+    firsts: list[tuple[datetime, str, float]] = []
+    for store in stores:
+        pull = pull_s(matter.release, matter.stores[store], sendable[store], matter.images)
+        first = _slot(matter, store, pull, at)
+        if first is not None:
+            firsts.append((first, store, pull))
+    free = [at] * min(places, len(firsts))
+    done: datetime | None = None
+    for first, store, pull in sorted(firsts):
+        begins = _slot(matter, store, pull, max(first, heapq.heappop(free)))
+        ends = (begins or first) + timedelta(seconds=pull + matter.policy.settle_s)
+        heapq.heappush(free, ends)
+        done = ends if done is None else max(done, ends)
+    if done is not None:
+        sent = _sent_s(matter, (store for _, store, _ in firsts), sendable)
+        done = max(done, at + timedelta(seconds=sent + matter.policy.settle_s))
+    return done, len(stores) - len(firsts)
+
+
+def _slot(matter: Matter, store: str, pull: float, at: datetime) -> datetime | None:
+    needed = needs_s(matter.policy, pull)
+    place = matter.places[store]
+    return slot(place, matter.policy, matter.freezes, needed, at, override=matter.override)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%a %d %b %H:%MZ}"
+
+
+def _new_images(
+    release: Release, change: PlannedChange, held: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """Images that its hosts do not hold; all of them where nobody knows what runs now."""
+    definition = release.task_definitions.get(change.content)
+    if definition is None:
+        return []
+    there = held.get(change.before, frozenset())
+    return [image for image in images_of(definition.body) if image not in there]
+
+
+def _size(release: Release, change: PlannedChange, image: str) -> int | None:
+    """Compressed bytes of an image for the hosts of a change; None when nobody told."""
+    platform = f"linux/{release.shapes[change.service].architecture}"
+    for fact in release.images.values():
+        if image in {fact.pinned, fact.reference}:
+            return fact.bytes.get(platform)
+    return None
+
+
+def _bytes(matter: Matter) -> tuple[int, int, str, tuple[str, ...]]:
+    """All bytes, the metered ones, what they cost, and images of unknown size."""
+    total = metered = 0
+    unknown: set[str] = set()
+    cost, unpriced = Decimal(0), set()
+    priced = False
+    for change in matter.changes:
+        link = matter.stores[change.store].link
+        for image in _new_images(matter.release, change, matter.images):
+            size = _size(matter.release, change, image)
+            if size is None:
+                unknown.add(image)
+                continue
+            total += size * change.count
+            if not link.metered:
+                continue
+            metered += size * change.count
+            if link.price_per_gb is None:
+                unpriced.add(change.store)
+            else:
+                priced = True
+                cost += link.price_per_gb * size * change.count / GIGABYTE
+    text = f"{cost:.2f}" if priced else ""
+    if text and unpriced:
+        text = f"at least {text} ({len(unpriced)} without a price)"
+    return total, metered, text, tuple(sorted(unknown))

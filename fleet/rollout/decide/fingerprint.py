@@ -1,0 +1,88 @@
+"""Whether the world is still as a plan found it, and what has moved when it is not."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from fleet.model.plan import Plan, PlannedChange
+from fleet.rollout.decide.attribution import revision
+
+
+def fingerprint(plan: Plan) -> str:
+    """SHA-256 (hex) over what was observed and what is wanted.
+
+    Who is connected is not in it: agents come and go, and a store that is away when its turn comes
+    is parked then, whatever a plan said.
+    """
+    text = json.dumps(_facts(plan), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(plan: Plan, other: Plan) -> tuple[str, ...]:
+    """What is otherwise in ``other``, in words; empty exactly when both have one fingerprint."""
+    before, after = _facts(plan), _facts(other)
+    lines = []
+    for key in sorted(before.keys() | after.keys()):
+        one, two = before.get(key), after.get(key)
+        if one != two:
+            lines.append(f"{key}: {_moved(one, two)}")
+    return tuple(lines)
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    """What a plan rests on, by what a person would call it."""
+    facts: dict[str, Any] = {
+        "fleet": plan.fleet,
+        "workloads": list(plan.workloads),
+        "selection": plan.selection,
+        "seed": plan.seed,
+        "canary": plan.canary,
+    }
+    facts |= {f"policy.{f.name}": str(getattr(plan.policy, f.name)) for f in fields(plan.policy)}
+    for shape in plan.release.shapes.values():
+        if shape.workload in plan.workloads:
+            facts[f"service {shape.name}"] = {
+                "scheduling": shape.scheduling.value,
+                "placement": json.dumps([dict(one) for one in shape.placement], sort_keys=True),
+                "breaker_count": shape.breaker_count,
+            }
+    for change in plan.changes:
+        facts[f"{change.store} {change.service}".strip()] = _change_fact(change)
+    facts |= {store: {"state": "not read"} for store in plan.unread}
+    return facts
+
+
+def _change_fact(change: PlannedChange) -> dict[str, Any]:
+    return {
+        "state": "to change" if change.kind.is_change else change.kind.value,
+        "runs": revision(change.before),
+        "revision": change.before,
+        "shall run": change.content,
+        "tasks": change.before_count,
+        "tasks wanted": change.count,
+        "not registered": ", ".join(change.missing_hosts),
+    }
+
+
+def _moved(one: Any, two: Any) -> str:
+    """``runs vision-arm64:41 -> vision-arm64:42``: only the parts that differ."""
+    if not isinstance(one, Mapping) or not isinstance(two, Mapping):
+        return f"{_words(one)} -> {_words(two)}"
+    parts = [
+        f"{name} {_words(one.get(name))} -> {_words(two.get(name))}"
+        for name in one
+        if one.get(name) != two.get(name) and name != "revision"
+    ]
+    # The same revision number of another account or region: rare, and only the ARN tells.
+    return "; ".join(parts) or f"{one.get('revision')} -> {two.get('revision')}"
+
+
+def _words(fact: Any) -> str:
+    if fact is None:
+        return "not in the plan"
+    if isinstance(fact, Mapping):
+        return str(fact.get("state", "in the plan"))
+    text = ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact)
+    return text or "nothing"

@@ -1,0 +1,66 @@
+"""Was a wave that is about to pass watched to the end of its bake? Old news lets nothing go on.
+
+A store that was good an hour ago, before whoever ticks was gone or its credentials expired, says
+nothing about a late failure. Such stores count as if they had no verdict until they are looked at.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from fleet.model.gate import Answer, Gate
+from fleet.model.rollout import Change, Stage, Verdict
+from fleet.model.spans import moment
+from fleet.rollout.decide.board import Board
+
+#: Times ``fresh_s`` between two ticks after which nobody has watched; ticks of thousands take long.
+GAP = 2
+
+
+def mind_the_gap(board: Board) -> None:
+    """Let a bake last until now that nobody watched: it has to be seen what became of it."""
+    rollout, policy = board.rollout, board.rollout.spec.policy
+    since, last = rollout.baking_since, rollout.updated_at
+    if since is None or last is None or (board.now - last).total_seconds() <= GAP * policy.fresh_s:
+        return
+    begins = max(since, board.now - timedelta(seconds=policy.bake_s))
+    board.rollout = replace(rollout, baking_since=begins)
+
+
+def watched(
+    board: Board, rows: Sequence[Change], gate: Gate, variant_of: Callable[[Change], str]
+) -> Gate:
+    """A gate that passes, held back while too few of its good stores were looked at of late.
+
+    Coverage is asked for again, of those that were seen good within ``fresh_s`` of the bake's end
+    or since: a moment that stands still, so that a wave of thousands, which takes longer to look
+    through, passes as well. After the policy's patience a person is asked.
+    """
+    policy, since = board.rollout.spec.policy, board.rollout.baking_since
+    if gate.answer is not Answer.ADVANCE or since is None:
+        return gate
+    ends = _bake_began(rows, since) + timedelta(seconds=policy.bake_s)
+    least = ends - timedelta(seconds=policy.fresh_s)
+    for variant, count in gate.counts.items():
+        good = [c for c in rows if variant_of(c) == variant and _is_good(c)]
+        old = board.stores(c for c in good if c.looked_at and c.looked_at < least)
+        known = count.ok + count.failed - len(old)
+        if not old or known >= policy.coverage * count.sent:
+            continue
+        asks_at = max(ends, board.rollout.wave_at or ends) + timedelta(seconds=policy.patience_s)
+        reason = f"{len(old)} of {count.ok} good stores were not looked at since {moment(least)}"
+        if board.now >= asks_at:
+            return replace(gate, answer=Answer.ASK, reason=f"{variant}: {reason}")
+        reason = f"{variant}: {reason}; looking before it goes on"
+        return replace(gate, answer=Answer.WAIT, reason=reason, again_at=asks_at)
+    return gate
+
+
+def _bake_began(rows: Sequence[Change], since: datetime) -> datetime:
+    """A late failure began it anew, as for the gate."""
+    late = (c.since for c in rows if c.verdict is Verdict.FAILED and c.since is not None)
+    return max((since, *late))
+
+
+def _is_good(change: Change) -> bool:
+    return change.stage is Stage.SENT and change.verdict is Verdict.OK

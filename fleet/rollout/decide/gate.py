@@ -1,0 +1,390 @@
+"""May the wave go on? Each variant must pass by itself, and every answer shows its arithmetic.
+
+For a variant with N stores that were sent the change: advance when ok / (ok + failed) reaches
+``success``, (ok + failed) / N reaches ``coverage``, enough verdicts are in, the bake is over
+without a late failure, and updated stores do not go dark more than others. A dark store counts
+neither as ok nor as failed; an image that was not delivered says nothing of the release either.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from fleet.model.gate import Answer, Check, Count, Gate, Mark
+from fleet.model.policy import Policy
+from fleet.model.printable import many
+from fleet.model.rollout import WORST, Change, Stage, Verdict
+from fleet.model.spans import moment, span
+from fleet.rollout.decide.darkness import Excess, Finding
+
+_RANK = {verdict: rank for rank, verdict in enumerate(WORST)}
+_FIELD = {
+    Verdict.OK: "ok",
+    Verdict.FAILED: "failed",
+    Verdict.DARK: "dark",
+    Verdict.WAITING: "waiting",
+    Verdict.UNDELIVERED: "undelivered",
+    Verdict.PARKED: "parked",
+    Verdict.UNCHANGED: "unchanged",
+    Verdict.CHANGED_BY_HAND: "by_hand",
+}
+
+
+def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dict[str, Count]:
+    """Stores by verdict for every variant; a store's verdict is the worst of its services'.
+
+    Only stores that something was sent to have a verdict that counts; of the others parked and
+    unchanged ones are told. What a person took out (skipped, or set back while it was good) is no
+    part of it any more.
+    """
+    worst: dict[tuple[str, str], tuple[bool, Verdict]] = {}
+    variants: dict[str, None] = {}
+    for change in changes:
+        variant = variant_of(change)
+        variants.setdefault(variant)
+        if change.stage is Stage.SKIPPED and change.verdict is not Verdict.UNCHANGED:
+            continue
+        if change.stage is Stage.UNDONE and change.verdict in {Verdict.OK, Verdict.WAITING}:
+            continue
+        key = variant, change.store
+        sent, seen = worst.get(key, (False, change.verdict))
+        verdict = change.verdict if _RANK[change.verdict] > _RANK[seen] else seen
+        # A change that AWS refused, or that fleet let go, was tried: a wave of nothing but those
+        # has not been judged.
+        tried = change.sends > 0 or change.stage is Stage.HELD
+        worst[key] = sent or tried, verdict
+    tallies: dict[str, Counter[str]] = {variant: Counter() for variant in variants}
+    for (variant, _), (sent, verdict) in worst.items():
+        if sent:
+            tallies[variant]["sent"] += 1
+        if sent or verdict in {Verdict.PARKED, Verdict.UNCHANGED}:
+            tallies[variant][_FIELD[verdict]] += 1
+    return {variant: Count(**tally) for variant, tally in sorted(tallies.items())}
+
+
+def evaluate(
+    counts: Mapping[str, Count],
+    darkness: Finding,
+    policy: Policy,
+    *,
+    wave_at: datetime,
+    complete_since: datetime | None,
+    now: datetime,
+    accepted: Mapping[str, int] | None = None,
+    failures: Sequence[Change] = (),
+    alarms: Sequence[str] = (),
+) -> Gate:
+    """The gate of one wave.
+
+    Args:
+        counts: by variant, as ``count`` makes them.
+        wave_at: when the wave began, or a person last answered for it; patience begins there.
+        complete_since: since when nothing more is to be sent and every verdict is in; None while
+            that is not so.
+        accepted: failures by variant that a person has accepted; they no longer count.
+        failures: the changes that have failed; the newest is what a bake must be free of, and
+            their causes are compared.
+        alarms: names of alarms that sound now.
+    """
+    judged = [
+        _Variant(
+            name,
+            counts[name],
+            darkness,
+            policy,
+            wave_at,
+            complete_since,
+            now,
+            (accepted or {}).get(name, 0),
+            tuple(failures),
+            tuple(alarms),
+            len(counts) > 1,
+        )
+        for name in sorted(counts)
+        if counts[name].sent
+    ]
+    if not judged:
+        return Gate(Answer.ADVANCE, "nothing to judge: no change was sent", (), counts)
+    decides = max(judged, key=lambda v: (_WEIGHT[v.answer], v.badness))
+    answer, reason, again_at = decides.outcome
+    said = _by_variant(judged, decides, failures)
+    if answer is Answer.HALT and said:
+        reason = f"{reason}; {said}"
+    checks = decides.checks
+    if len(judged) > 1:
+        if answer is Answer.ADVANCE:
+            reason = f"{_ratios(judged)}, baked {span(policy.bake_s)}"
+        said = said or f"the numbers above are of {decides.name}"
+        checks = (
+            *checks,
+            Check("by variant", _ratios(judged), "each by itself", _mark(judged), said),
+        )
+    return Gate(answer, reason, checks, counts, again_at)
+
+
+#: Of several variants the one that holds the wave back decides.
+_WEIGHT = {Answer.ADVANCE: 0, Answer.WAIT: 1, Answer.ASK: 2, Answer.HALT: 3}
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """The arithmetic of one variant of a wave."""
+
+    name: str
+    count: Count
+    darkness: Finding
+    policy: Policy
+    wave_at: datetime
+    complete_since: datetime | None
+    now: datetime
+    accepted: int
+    failures: tuple[Change, ...]
+    alarms: tuple[str, ...]
+    is_one_of_many: bool
+
+    @property
+    def verdicts(self) -> int:
+        """Stores that say something about the release, accepted failures included."""
+        return self.count.ok + self.count.failed
+
+    @property
+    def failed(self) -> int:
+        """Failures that nobody has accepted."""
+        return max(0, self.count.failed - self.accepted)
+
+    @property
+    def success(self) -> float:
+        of = self.count.ok + self.failed
+        return self.count.ok / of if of else 1.0
+
+    @property
+    def coverage(self) -> float:
+        return self.verdicts / self.count.sent
+
+    @property
+    def sample(self) -> int:
+        return min(self.policy.min_sample, self.count.sent)
+
+    @property
+    def budget(self) -> int:
+        return self.policy.max_failures.of(self.count.sent)
+
+    @property
+    def is_complete(self) -> bool:
+        return self.complete_since is not None and not self.count.waiting
+
+    @property
+    def has_sample(self) -> bool:
+        return self.verdicts >= self.sample
+
+    @property
+    def has_success(self) -> bool:
+        return self.success >= self.policy.success
+
+    @property
+    def has_coverage(self) -> bool:
+        return self.coverage >= self.policy.coverage
+
+    @property
+    def over_budget(self) -> bool:
+        return self.has_sample and self.failed > self.budget
+
+    @property
+    def badness(self) -> tuple[float, float, str]:
+        """To choose among variants with the same answer: the least successful, then least known."""
+        return (1 - self.success, 1 - self.coverage, self.name)
+
+    @cached_property
+    def bakes_until(self) -> datetime | None:
+        """A late failure begins the bake anew."""
+        if not self.is_complete or self.complete_since is None:
+            return None
+        latest = max((c.since for c in self.failures if c.since), default=self.complete_since)
+        begins = min(self.now, max(self.complete_since, latest))
+        return begins + timedelta(seconds=self.policy.bake_s)
+
+    @property
+    def asks_at(self) -> datetime | None:
+        if not self.is_complete or self.complete_since is None:
+            return None
+        return max(self.wave_at, self.complete_since) + timedelta(seconds=self.policy.patience_s)
+
+    @property
+    def answer(self) -> Answer:
+        return self.outcome[0]
+
+    @cached_property
+    def outcome(self) -> tuple[Answer, str, datetime | None]:
+        """Answer, reason, and when time alone may change it."""
+        if self.darkness.excess is Excess.YES:
+            # Stores are compared with others whatever their hardware is, so no variant is named.
+            return Answer.HALT, f"{self.darkness.seen} dark: {self.darkness.words}", None
+        stop = self._stop()
+        if stop:
+            return Answer.HALT, self._named(stop), None
+        if not self.is_complete:
+            return self._unfinished()
+        lacking = self._lacking()
+        if lacking:
+            return self._patience(lacking)
+        if self.bakes_until is not None and self.now < self.bakes_until:
+            return Answer.WAIT, f"baking until {moment(self.bakes_until)}", self.bakes_until
+        if self.darkness.excess is Excess.UNCLEAR:
+            return Answer.ASK, f"{self.darkness.seen} dark: {self.darkness.words}", None
+        baked = span(self.policy.bake_s)
+        reason = f"{self.count.ok}/{self.verdicts} ok of {self.count.sent} sent, baked {baked}"
+        return Answer.ADVANCE, reason, None
+
+    def _stop(self) -> str:
+        """Why the wave must stop, or ""."""
+        if self.alarms:
+            return f"alarm {', '.join(self.alarms)}"
+        if self.over_budget:
+            return f"{many(self.failed, 'failure')}, budget {self.budget}"
+        if self.is_complete and self.has_sample and not self.has_success:
+            return (
+                f"success {self._success_words()} with every verdict in, "
+                f"needed {_percent(self.policy.success)}"
+            )
+        return ""
+
+    def _unfinished(self) -> tuple[Answer, str, datetime | None]:
+        c = self.count
+        if c.waiting:
+            waiting = f"waiting for {c.waiting} of {many(c.sent, 'verdict')}"
+            return Answer.WAIT, self._named(waiting), None
+        more = f"{c.sent} sent, more of the wave to come"
+        if self.darkness.excess is not Excess.UNCLEAR:
+            return Answer.WAIT, self._named(more), None
+        # Dark stores may hold every place, and nobody can tell whether the release is to blame:
+        # to send it to the next store each time one is set back would be to find out the hard way.
+        asks_at = self.wave_at + timedelta(seconds=self.policy.patience_s)
+        if self.now >= asks_at:
+            return (
+                Answer.ASK,
+                self._named(f"{more}; {self.darkness.seen} dark: {self.darkness.words}"),
+                None,
+            )
+        return Answer.WAIT, self._named(f"{more}; {c.dark} dark"), asks_at
+
+    def _lacking(self) -> str:
+        """What keeps a complete wave from a conclusion, or ""."""
+        silent = {
+            "dark": self.count.dark,
+            "undelivered": self.count.undelivered,
+            "changed by hand": self.count.by_hand,
+        }
+        why = ", ".join(f"{number} {word}" for word, number in silent.items() if number)
+        why = f": {why}" if why else ""
+        if not self.has_coverage:
+            needed = _percent(self.policy.coverage)
+            return f"coverage {self._coverage_words()}, needed {needed}{why}"
+        if not self.has_sample:
+            return f"{many(self.verdicts, 'verdict')}, needed {self.sample}{why}"
+        return ""
+
+    def _patience(self, lacking: str) -> tuple[Answer, str, datetime | None]:
+        asks_at = self.asks_at
+        if asks_at is not None and self.now >= asks_at:
+            patience = span(self.policy.patience_s)
+            return Answer.ASK, self._named(f"{lacking}; nothing has come for {patience}"), None
+        return Answer.WAIT, self._named(f"{lacking}; nothing is in progress"), asks_at
+
+    def _named(self, text: str) -> str:
+        return f"{self.name}: {text}" if self.is_one_of_many else text
+
+    def _success_words(self) -> str:
+        of = self.count.ok + self.failed
+        return f"{self.count.ok}/{of}={_percent(self.success)}" if of else "0/0"
+
+    def _coverage_words(self) -> str:
+        return f"{self.verdicts}/{self.count.sent}={_percent(self.coverage)}"
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Every number beside its limit; the mark of a number that may still move is ``wait``."""
+        still = Mark.WAIT if not self.is_complete or not self.has_sample else Mark.UNDER
+        sample = "reached" if self.has_sample else "not reached"
+        detail = f"min_sample {self.sample} {sample}: {self.verdicts}"
+        if self.accepted:
+            detail += f"; {self.accepted} accepted by a person"
+        over = Mark.OVER if self.over_budget else Mark.OK
+        if self.failed > self.budget and not self.has_sample:
+            over = Mark.WAIT
+        under = Mark.OK if self.has_coverage else Mark.WAIT if not self.is_complete else Mark.UNDER
+        rows = [
+            Check("failures", str(self.failed), f"budget {self.budget}", over, detail),
+            Check(
+                "success",
+                self._success_words(),
+                f"needed {_percent(self.policy.success)}",
+                Mark.OK if self.has_success and self.has_sample else still,
+            ),
+            Check(
+                "coverage",
+                self._coverage_words(),
+                f"needed {_percent(self.policy.coverage)}",
+                under,
+                self._silent(),
+            ),
+            Check(
+                "darkness",
+                self.darkness.seen,
+                f"alpha {self.policy.alpha:g}",
+                _DARK_MARK[self.darkness.excess],
+                self.darkness.words,
+            ),
+            self._bake(),
+        ]
+        rows += [Check("alarm", name, "quiet", Mark.OVER) for name in self.alarms]
+        return tuple(rows)
+
+    def _silent(self) -> str:
+        c = self.count
+        parts = {"waiting": c.waiting, "dark": c.dark, "undelivered": c.undelivered}
+        parts["changed by hand"] = c.by_hand
+        return ", ".join(f"{word} {number}" for word, number in parts.items() if number)
+
+    def _bake(self) -> Check:
+        needed = f"needed {span(self.policy.bake_s)}"
+        if self.bakes_until is None:
+            return Check("bake", "not begun", needed, Mark.WAIT)
+        left = (self.bakes_until - self.now).total_seconds()
+        seen = span(min(self.policy.bake_s, self.policy.bake_s - left))
+        return Check("bake", seen, needed, Mark.OK if left <= 0 else Mark.WAIT)
+
+
+_DARK_MARK = {Excess.NO: Mark.OK, Excess.YES: Mark.OVER, Excess.UNCLEAR: Mark.UNCLEAR}
+
+
+def _by_variant(judged: Sequence[_Variant], decides: _Variant, failures: Sequence[Change]) -> str:
+    """``every failure is xavier, one common reason: exit 1``, as far as it is so."""
+    failing = [v for v in judged if v.count.failed]
+    if not decides.count.failed:
+        return ""
+    causes = {str(c.evidence.get("cause") or c.reason) for c in failures}
+    common = f"one common reason: {next(iter(causes))}" if len(causes) == 1 else ""
+    if len(failing) == 1 and len(judged) > 1:
+        return f"every failure is {decides.name}" + (f", {common}" if common else "")
+    return common if len(failures) > 1 else ""
+
+
+def _ratios(judged: Sequence[_Variant]) -> str:
+    return " · ".join(f"{v.name} {v.count.ok}/{v.verdicts} ok" for v in judged)
+
+
+def _mark(judged: Sequence[_Variant]) -> Mark:
+    answers = {v.answer for v in judged}
+    if Answer.HALT in answers:
+        return Mark.UNDER
+    return Mark.OK if answers == {Answer.ADVANCE} else Mark.WAIT
+
+
+def _percent(share: float) -> str:
+    """``62 %``, rounded down, so that a number below its limit never reads as the limit."""
+    percent = share * 100
+    whole = int(percent + 1e-9)
+    tenth = int(percent * 10 + 1e-6) / 10
+    return f"{whole} %" if tenth == whole else f"{tenth:.1f} %"

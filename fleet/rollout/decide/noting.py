@@ -1,0 +1,118 @@
+"""What a tick makes of the calls that it had made."""
+
+from collections.abc import Iterable
+
+from fleet.model.rollout import ActionKind, Change, Stage, Verdict
+from fleet.model.written import Outcome, Written
+from fleet.rollout.decide.again import forgetting
+from fleet.rollout.decide.board import Board
+
+#: Seconds until a store is looked at after its change was sent.
+FIRST_LOOK_S = 15.0
+#: How often AWS may refuse a call for one service before a person has to see to it.
+REFUSALS = 3
+#: Seconds until a refused call is tried again.
+REFUSED_WAIT_S = 60.0
+
+
+def note(board: Board, written: Iterable[Written]) -> None:
+    """Move the rows by what became of their calls. What has no outcome is read at the next tick."""
+    for one in written:
+        change = board.change(one.store, one.service)
+        if one.kind is ActionKind.SEND:
+            _sent(board, change, one)
+        else:
+            _undone(board, change, one)
+
+
+def _sent(board: Board, change: Change, one: Written) -> None:
+    if one.outcome is Outcome.DONE or (one.outcome is Outcome.ALREADY and change.sends):
+        board.move(
+            change,
+            stage=Stage.SENT,
+            verdict=Verdict.WAITING,
+            reason="sent",
+            sent_at=one.at,
+            target=one.target,
+            sends=change.sends + 1,
+            look_at=board.in_seconds(FIRST_LOOK_S),
+            evidence=forgetting(change),
+        )
+        again = " again" if change.sends else ""
+        board.say(
+            "sent", f"{change.service} sent{again}", change.store, {"service": change.service}
+        )
+    elif one.outcome is Outcome.ALREADY:
+        board.move(
+            change,
+            stage=Stage.SKIPPED,
+            verdict=Verdict.UNCHANGED,
+            reason="runs it already",
+            target=one.target,
+        )
+        board.say("verdict", "runs it already", change.store, {"verdict": "unchanged"})
+    elif one.outcome in {Outcome.BY_HAND, Outcome.GONE}:
+        _by_hand(board, change, one)
+    elif one.outcome is Outcome.LOST:
+        # The row stays as it is: the next tick reads what the service runs.
+        board.say("problem", f"no answer for {change.service}: {one.words}", change.store)
+    else:
+        _refused(board, change, one)
+
+
+def _refused(board: Board, change: Change, one: Written) -> None:
+    refusals = int(change.evidence.get("refusals", 0)) + 1
+    evidence = {**change.evidence, "refusals": refusals}
+    board.say("problem", f"AWS refused {change.service}: {one.words}", change.store)
+    if refusals >= REFUSALS:
+        reason = f"AWS refused it {refusals} times: {one.words}"
+        board.move(
+            change, stage=Stage.HELD, verdict=Verdict.UNDELIVERED, reason=reason, evidence=evidence
+        )
+        return
+    board.move(
+        change,
+        stage=Stage.PLANNED,
+        reason=f"AWS refused: {one.words}",
+        look_at=board.in_seconds(REFUSED_WAIT_S),
+        evidence=evidence,
+    )
+
+
+def _by_hand(board: Board, change: Change, one: Written) -> None:
+    gone = one.outcome is Outcome.GONE
+    what = (
+        one.words if gone else f"it runs {_short(one.words)}, which is neither the plan's nor ours"
+    )
+    reason = f"changed by hand: {what}; left alone"
+    board.move(change, stage=Stage.HELD, verdict=Verdict.CHANGED_BY_HAND, reason=reason)
+    board.say("verdict", reason, change.store, {"verdict": Verdict.CHANGED_BY_HAND.value})
+
+
+def _undone(board: Board, change: Change, one: Written) -> None:
+    if one.outcome in {Outcome.DONE, Outcome.ALREADY}:
+        back = f"back to {_short(change.previous)}" if change.previous else "removed again"
+        # Dark or not delivered it would owe the release, and be sent it again.
+        owing = change.verdict in {Verdict.DARK, Verdict.UNDELIVERED}
+        stays = owing and change.evidence.get("stays_back")
+        board.move(
+            change,
+            stage=Stage.UNDONE,
+            verdict=Verdict.WAITING if stays else change.verdict,
+            reason=f"{back}: {change.reason}",
+            look_at=board.in_seconds(FIRST_LOOK_S),
+            evidence={**change.evidence, "settled": False},
+        )
+        board.say("sent", f"{change.service} {back}", change.store, {"service": change.service})
+    elif one.outcome in {Outcome.BY_HAND, Outcome.GONE}:
+        _by_hand(board, change, one)
+    else:
+        # It stays to be undone, and AWS is asked again after a while.
+        lost = one.outcome is Outcome.LOST
+        board.move(change, look_at=board.in_seconds(FIRST_LOOK_S if lost else REFUSED_WAIT_S))
+        board.say("problem", f"{change.service} is not set back yet: {one.words}", change.store)
+
+
+def _short(arn: str) -> str:
+    """``vision-arm64:12`` of a task definition's ARN."""
+    return arn.rpartition("/")[2]

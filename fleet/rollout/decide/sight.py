@@ -1,0 +1,245 @@
+"""What a tick makes of what it saw: rows move by their verdicts, and the story is told."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
+from fleet.model.services import ServiceDeployment, ServiceState, StoreView
+from fleet.model.spans import span
+from fleet.rollout.decide.again import forgetting
+from fleet.rollout.decide.away import away_since, service_of
+from fleet.rollout.decide.board import Board, is_parked, is_sent
+from fleet.rollout.decide.verdict import has_health_check, judge, was_applied
+
+#: Seconds between looks at a store that was set back, until it runs what it ran before.
+UNDONE_LOOK_S = 30.0
+#: Seconds until a store is read again that could not be, while a call to it is in doubt.
+UNREAD_LOOK_S = 15.0
+#: Seconds between asking a store that is away whether it is back.
+RETURN_LOOK_S = 120.0
+#: Seconds between looks at a store that is away at its turn, until it counts as dark.
+AWAY_LOOK_S = 60.0
+
+#: How the reason of a row begins that could not be read at its turn.
+PUT_OFF = "its turn is put off"
+
+
+def see(board: Board, views: Mapping[str, StoreView]) -> tuple[str, ...]:
+    """Judge what was looked at; returns the stores that have to be looked at more deeply."""
+    deeper: dict[str, None] = {}
+    for store, view in views.items():
+        for change in board.of_store(store):
+            if change.stage is Stage.SENDING:
+                change = _resolve(board, change, view)  # noqa: PLW2901 - the row as it is now
+            if change.stage in {Stage.SENT, Stage.PLANNED}:
+                if _judge(board, change, view):
+                    deeper[store] = None
+            elif change.stage is Stage.UNDONE:
+                _see_undone(board, change, view)
+    return tuple(deeper)
+
+
+def _judge(board: Board, change: Change, view: StoreView) -> bool:
+    """Take over the judgement of one row; True when more has to be read for one."""
+    spec = board.rollout.spec
+    said = judge(
+        change,
+        view,
+        spec.places[change.store],
+        spec.policy,
+        board.now,
+        health_check=has_health_check(spec.task_definitions[change.content]),
+        pull_s=spec.pull_s.get(f"{change.store}/{change.service}", 0.0),
+        rollout=board.rollout.id,
+    )
+    if said.deeper and view.tasks is None:
+        return True
+    moved = said.onto(change, board.now)
+    if change.stage is Stage.PLANNED:
+        if view.problem and not is_parked(change) and _turn_has_come(board, change):
+            _put_off(board, change, said.reason)
+        else:
+            _see_planned(board, change, moved, _newest(change, view))
+        return False
+    if _returns_late(board, change, moved):
+        moved = replace(moved, wave=CONVOY)
+    board.put(moved)
+    if moved.verdict is not change.verdict:
+        _tell(board, change, moved)
+    return False
+
+
+def _returns_late(board: Board, before: Change, now: Change) -> bool:
+    """Whether a store is back whose wave has passed without it: the convoy judges it then."""
+    passed = before.wave != CONVOY and before.wave < board.rollout.wave
+    is_back = before.verdict is Verdict.DARK and now.verdict is not Verdict.DARK
+    return passed and is_back and not was_applied(before)
+
+
+def _put_off(board: Board, change: Change, why: str) -> None:
+    """A store that cannot be read at its turn leaves its place to others for a while."""
+    if not change.reason.startswith(PUT_OFF):
+        board.say("problem", f"{PUT_OFF}: {why}", change.store)
+    board.move(change, reason=f"{PUT_OFF}: {why}", look_at=board.in_seconds(AWAY_LOOK_S))
+
+
+def _newest(change: Change, view: StoreView) -> str:
+    """Id of the newest deployment of the change's service; "" without any."""
+    service = service_of(change, view)
+    return service.deployments[0].id if service is not None and service.deployments else ""
+
+
+def _see_planned(board: Board, before: Change, now: Change, deployment: str) -> None:
+    """A row whose turn has come or is near: it parks, it is back, or it stays as it was."""
+    come = _turn_has_come(board, before)
+    if now.verdict is Verdict.PARKED and come:
+        board.put(now)
+        if before.verdict is not Verdict.PARKED:
+            data = {"verdict": Verdict.PARKED.value, "service": now.service}
+            board.say("verdict", now.reason, now.store, data)
+        return
+    back = is_parked(before) and come and now.away_since is None
+    # Waiting for its turn, a row keeps its own words; only what was seen of its hosts moves on.
+    reason = "can be read again" if before.reason.startswith(PUT_OFF) else before.reason
+    moved = board.move(
+        before,
+        verdict=Verdict.WAITING if back else before.verdict,
+        reason="is back" if back else reason,
+        away_since=now.away_since,
+        looked_at=now.looked_at,
+        look_at=None if now.away_since is None else board.in_seconds(AWAY_LOOK_S),
+        evidence={**before.evidence, **now.evidence, "before": deployment},
+    )
+    if back:
+        board.move(moved, wave=CONVOY)
+        data = {"verdict": Verdict.WAITING.value, "service": before.service}
+        board.say("verdict", "is back and joins the convoy", before.store, data)
+
+
+def _turn_has_come(board: Board, change: Change) -> bool:
+    return change.wave == CONVOY or change.wave <= board.rollout.wave
+
+
+def _resolve(board: Board, change: Change, view: StoreView) -> Change:
+    """Whether a call that was cut off went out: the service itself says so by what it runs.
+
+    Tags are set before the update, so they alone prove nothing. A service that runs what it ran
+    before was not told, unless ECS has a newer deployment of it than was seen just before the
+    call: then the breaker has restored it while nobody looked, and it is not sent again.
+    """
+    if view.problem or view.services is None:
+        return board.move(change, look_at=board.in_seconds(UNREAD_LOOK_S))
+    service = service_of(change, view)
+    if service is None or service.status != "ACTIVE":
+        return board.move(change, stage=Stage.PLANNED)
+    if service.tags.get("fleet:content") != change.content:
+        return board.move(change, stage=Stage.PLANNED)
+    newest = service.deployments[0] if service.deployments else None
+    target = service.task_definition
+    sent_at = newest.created_at if newest is not None else None
+    if target == change.previous:
+        before = change.evidence.get("before")
+        record = next(
+            (r for r in (view.deployments or {}).get(change.service, ()) if _is_other(r, change)),
+            None,
+        )
+        restored = newest is not None and before is not None and newest.id != before
+        if not restored or record is None:
+            return board.move(change, stage=Stage.PLANNED)
+        target, sent_at = record.task_definition, record.created_at
+    return board.move(
+        change,
+        stage=Stage.SENT,
+        verdict=Verdict.WAITING,
+        reason="sent before the run was cut off",
+        target=target,
+        sends=change.sends + 1,
+        sent_at=sent_at or view.at,
+        look_at=board.now,
+        evidence=forgetting(change),
+    )
+
+
+def _is_other(record: ServiceDeployment, change: Change) -> bool:
+    return record.task_definition not in {"", change.previous}
+
+
+def _see_undone(board: Board, change: Change, view: StoreView) -> None:
+    """A store that was set back: whether it runs what it ran before, and whether it is back."""
+    if view.problem or view.services is None:
+        board.move(change, look_at=board.in_seconds(UNDONE_LOOK_S))
+        return
+    place = board.rollout.spec.places[change.store]
+    away = away_since(change, view, place)
+    service = service_of(change, view)
+    ill = _is_ill(board, change, service, view)
+    settled = _runs_before(change, service) or away is not None or bool(ill)
+    if ill and not change.evidence.get("settled"):
+        board.say("problem", ill, change.store)
+    moved = board.move(
+        change,
+        reason=ill or change.reason,
+        away_since=away,
+        looked_at=view.at,
+        look_at=board.in_seconds(UNDONE_LOOK_S if not settled else RETURN_LOOK_S),
+        evidence={**change.evidence, "settled": settled},
+    )
+    is_back = moved.verdict is Verdict.DARK and away is None and view.instances is not None
+    if is_back and board.rollout.phase is Phase.RUNNING:
+        board.move(
+            moved,
+            stage=Stage.PLANNED,
+            verdict=Verdict.WAITING,
+            reason="is back after having been set back",
+            evidence={**moved.evidence, "set_back": True},
+            wave=CONVOY,
+            look_at=None,
+        )
+        board.say("verdict", "is back and joins the convoy", change.store)
+
+
+def _is_ill(board: Board, change: Change, service: ServiceState | None, view: StoreView) -> str:
+    """Why a store that was set back does not come to run what it ran before; "" while it may.
+
+    No rollback waits for it for ever: that is not the release's doing any more.
+    """
+    newest = service.deployments[0] if service is not None and service.deployments else None
+    if newest is None or newest.task_definition != change.previous:
+        return ""
+    if newest.rollout_state == "FAILED":
+        return "set back, but what ran before fails too: ECS gave its deployment up"
+    made, limit = newest.created_at, board.rollout.spec.policy.deadline_s
+    late = made is not None and (view.at - made).total_seconds() >= limit
+    if newest.rollout_state == "COMPLETED" or not late:
+        return ""
+    return f"set back, but what ran before has not come up in {span(limit)}"
+
+
+def _runs_before(change: Change, service: ServiceState | None) -> bool:
+    if service is None or service.status == "INACTIVE":
+        return not change.previous
+    newest = service.deployments[0] if service.deployments else None
+    return (
+        service.task_definition == change.previous
+        and newest is not None
+        and newest.rollout_state == "COMPLETED"
+    )
+
+
+def _tell(board: Board, before: Change, now: Change) -> None:
+    late = before.verdict is Verdict.OK and now.verdict is Verdict.FAILED
+    rows = [c for c in board.changes if c.wave == now.wave]
+    sent = board.stores(c for c in rows if is_sent(c))
+    done = board.stores(c for c in rows if is_sent(c) and c.verdict is not Verdict.WAITING)
+    board.say(
+        "verdict",
+        now.reason,
+        now.store,
+        {
+            "service": now.service,
+            "verdict": now.verdict.value,
+            "late": late,
+            "done": len(done),
+            "of": len(sent),
+        },
+    )

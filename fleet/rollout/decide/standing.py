@@ -1,0 +1,362 @@
+"""What happens to each service of one store in a rollout, and why: ordered rules, first match wins.
+
+Nothing that is not provably fleet's is touched, and neither is what a person changed since.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from fleet.model.desired import DesiredService, Scheduling, ServiceShape
+from fleet.model.history import Ledger, Observation
+from fleet.model.identity import TAG_FLEET
+from fleet.model.inventory import Lifecycle, Store
+from fleet.model.observed import ContainerInstance
+from fleet.model.plan import Kind, PlannedChange
+from fleet.model.rollout import Hold
+from fleet.model.services import ServiceState, StoreView
+from fleet.model.spans import moment, span
+from fleet.register.decide.classify import best_instance
+from fleet.release.decide.desired import service_settings
+from fleet.rollout.decide.attribution import TAG_CONTENT, TAG_ROLLOUT, revision
+
+#: On every service that fleet changed: the revision that ran before.
+TAG_PREVIOUS = "fleet:previous"
+#: Attribute by which a container instance says which host of the inventory it is.
+HOST_ATTRIBUTE = "fleet.host"
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the rules need beside the store and its view.
+
+    Attributes:
+        fleet: name of the fleet, as tagged on what it made.
+        contents: content address by ARN of task definition; "" or missing for one of nobody's.
+        held: who holds a store and workload.
+        away: by host id, since when it is away as far as was recorded.
+        dark_after_s: how long a host must be away to count as dark.
+        overwrite: whether what a person changed may be changed back.
+    """
+
+    fleet: str
+    now: datetime
+    contents: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[tuple[str, str], Hold] = field(default_factory=dict)
+    away: Mapping[str, datetime] = field(default_factory=dict)
+    dark_after_s: float = 300.0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One service in question."""
+
+    store: Store
+    wanted: DesiredService
+    shape: ServiceShape
+    service: ServiceState | None
+    hosts: Mapping[str, ContainerInstance]
+    background: Background
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(name for name in self.wanted.hosts if name not in self.hosts)
+
+    @property
+    def runs(self) -> str:
+        """Address of what it should run now; "" when that is not of fleet's making."""
+        arn = self.service.task_definition if self.service else ""
+        return self.background.contents.get(arn, "")
+
+
+def why_unread(view: StoreView | None) -> str:
+    """Why nothing can be planned for a store; "" when enough of it was read."""
+    if view is None:
+        return "it was not read"
+    if view.problem:
+        return view.problem
+    if view.services is None:
+        return "its services were not read"
+    if view.cluster is not None and view.instances is None:
+        return "its container instances were not read"
+    return ""
+
+
+def stand(
+    store: Store,
+    wanted: Sequence[DesiredService],
+    view: StoreView,
+    shapes: Mapping[str, ServiceShape],
+    background: Background,
+) -> list[PlannedChange]:
+    """What happens to the services that a store should run; the view must have been read."""
+    services = {s.name: s for s in view.services or () if s.status != "INACTIVE"}
+    hosts = _hosts(view)
+    found = []
+    for one in wanted:
+        service = services.get(one.service)
+        shape = shapes[one.service]
+        registered = {name: hosts[name] for name in one.hosts if name in hosts}
+        case = _Case(store, one, shape, service, registered, background)
+        found.append(_decided(case, view))
+    return found
+
+
+def unwanted(
+    store: Store, wanted: Sequence[DesiredService], view: StoreView, fleet: str
+) -> list[PlannedChange]:
+    """Services of fleet's making that nobody wants any more; they are named and not touched."""
+    names = {one.service for one in wanted}
+    return [
+        PlannedChange(
+            store=store.id,
+            service=service.name,
+            workload="",
+            variant="",
+            kind=Kind.LEFT,
+            reason="no workload wants it here any more; delete it with "
+            f"`aws ecs delete-service --cluster {store.cluster} --service {service.name} --force`",
+            before=service.task_definition,
+            before_content="",
+            content="",
+            before_count=service.desired,
+            count=service.desired,
+        )
+        for service in view.services or ()
+        if service.status == "ACTIVE"
+        and service.name not in names
+        and service.tags.get(TAG_FLEET) == fleet
+    ]
+
+
+def closed_store(store: Store) -> PlannedChange:
+    """The one line of a store that is not open and so should run nothing new."""
+    return PlannedChange(
+        store=store.id,
+        service="",
+        workload="",
+        variant="",
+        kind=Kind.LEFT,
+        reason=_lifecycle_words(store),
+        before="",
+        before_content="",
+        content="",
+        before_count=0,
+        count=0,
+    )
+
+
+def away_of(
+    recorded: Iterable[Observation], now: datetime, dark_after_s: float
+) -> dict[str, datetime]:
+    """By host id, since when a host is away if it is away now, by what was recorded of it.
+
+    AWS keeps no such time. A host that was last seen connected is away for less than that; when
+    that is longer ago than ``dark_after_s``, nobody knows.
+    """
+    away = {}
+    for seen in recorded:
+        state = str(seen.value.get("state", ""))
+        if seen.ledger is not Ledger.ECS:
+            continue
+        lately = (now - seen.last_seen).total_seconds() < dark_after_s
+        if state.endswith(", not connected"):
+            away[f"{seen.store}/{seen.host}"] = seen.first_seen
+        elif state.endswith(", connected") and lately:
+            away[f"{seen.store}/{seen.host}"] = seen.last_seen
+    return away
+
+
+def _hosts(view: StoreView) -> dict[str, ContainerInstance]:
+    by_name: dict[str, list[ContainerInstance]] = {}
+    for instance in view.instances or ():
+        by_name.setdefault(instance.attributes.get(HOST_ATTRIBUTE, ""), []).append(instance)
+    return {name: best_instance(tuple(same)) for name, same in by_name.items() if name}
+
+
+def _decided(case: _Case, view: StoreView) -> PlannedChange:
+    left = _left(case, view)
+    if left:
+        return _planned(case, Kind.LEFT, left)
+    kind, reason = _difference(case)
+    if kind is Kind.UNCHANGED:
+        return _planned(case, kind, reason)
+    dark, flaps = _away(case)
+    if dark:
+        return _planned(case, Kind.OWED, dark)
+    return _planned(case, kind, f"{reason}; {flaps}" if flaps else reason)
+
+
+def _planned(case: _Case, kind: Kind, reason: str) -> PlannedChange:
+    service, count = case.service, len(case.hosts)
+    change = PlannedChange(
+        store=case.store.id,
+        service=case.wanted.service,
+        workload=case.shape.workload,
+        variant=case.shape.variant,
+        kind=kind,
+        reason=reason,
+        before=service.task_definition if service else "",
+        before_content=case.runs,
+        content=case.wanted.content,
+        before_count=service.desired if service else 0,
+        count=count,
+        missing_hosts=case.missing,
+    )
+    if not case.missing or kind is Kind.LEFT:
+        return change
+    return replace(change, reason=f"{reason}; {_missing_words(case)}")
+
+
+def _left(case: _Case, view: StoreView) -> str:
+    """Why a service is not touched, and what to do about it; "" when it may be."""
+    store, service = case.store, case.service
+    if store.lifecycle is not Lifecycle.OPEN:
+        return _lifecycle_words(store)
+    if view.cluster is None or view.cluster.status == "INACTIVE":
+        return f"there is no cluster {store.cluster} yet; register it: `fleet register {store.id}`"
+    if not case.hosts:
+        return _missing_words(case)
+    held = case.background.held.get((store.id, case.shape.workload))
+    if held:
+        since = f"{moment(held.since)} (started by {held.by})"
+        return f"{held.rollout} holds it since {since}; see `fleet rollout status {held.rollout}`"
+    if service is None:
+        return ""
+    if service.status == "DRAINING":
+        return "it was deleted and still has tasks (DRAINING); plan again when it is gone"
+    return _foreign(case, service) or _other_scheduling(case, service) or _by_hand(case, service)
+
+
+def _lifecycle_words(store: Store) -> str:
+    return f"the store is {store.lifecycle.value}; set `lifecycle: open` ({store.source})"
+
+
+def _missing_words(case: _Case) -> str:
+    names = case.missing
+    words = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not registered"
+    hosts = " ".join(f"--host {name}" for name in names)
+    return f"{words}: `fleet register {case.store.id} {hosts}`"
+
+
+def is_tagged_ours(service: ServiceState, fleet: str) -> bool:
+    """Whether its tags say that this fleet made it."""
+    whose = service.tags.get(TAG_FLEET, "")
+    return whose == fleet or (not whose and bool(service.tags.get(TAG_ROLLOUT)))
+
+
+def _foreign(case: _Case, service: ServiceState) -> str:
+    if is_tagged_ours(service, case.background.fleet):
+        return ""
+    whose = service.tags.get(TAG_FLEET, "")
+    of = f"of fleet {whose}" if whose else "of somebody else's making (no tag fleet:fleet)"
+    return (
+        f"a service of this name is {of}; delete it, or give it to fleet: tag it "
+        f"{TAG_FLEET}={case.background.fleet}"
+    )
+
+
+def _other_scheduling(case: _Case, service: ServiceState) -> str:
+    if service.scheduling == case.shape.scheduling.value:
+        return ""
+    return (
+        f"it is {service.scheduling} and shall be {case.shape.scheduling.value}, which ECS cannot "
+        f"change; delete it with `aws ecs delete-service --cluster {service.cluster} "
+        f"--service {service.name} --force` and plan again"
+    )
+
+
+def is_moved_by_hand(service: ServiceState, contents: Mapping[str, str], wanted: str) -> bool:
+    """Whether somebody else moved it since fleet did, and not to what is wanted.
+
+    Fleet's tags name what it sent and what ran before. Either may run: the first when all went
+    well, the second when ECS's breaker restored it or a run was cut off before the call. When
+    fleet set it back, the tags name what was sent as what ran before.
+
+    Args:
+        contents: content address by ARN, of what runs and of what ran before.
+        wanted: address of what it should run.
+    """
+    sent, previous = service.tags.get(TAG_CONTENT, ""), service.tags.get(TAG_PREVIOUS, "")
+    if not sent:
+        return False
+    runs = contents.get(service.task_definition, "")
+    set_back = bool(previous) and contents.get(previous) == sent
+    return not (runs in {sent, wanted} or service.task_definition == previous or set_back)
+
+
+def _by_hand(case: _Case, service: ServiceState) -> str:
+    """What is said of a service that somebody else moved; "" when nobody did."""
+    background = case.background
+    if background.overwrite or not is_moved_by_hand(
+        service, background.contents, case.wanted.content
+    ):
+        return ""
+    return (
+        f"changed by hand since {service.tags.get(TAG_ROLLOUT) or 'fleet sent it'}: it runs "
+        f"{revision(service.task_definition)}; set it back, or plan with --overwrite"
+    )
+
+
+def _difference(case: _Case) -> tuple[Kind, str]:
+    service = case.service
+    if service is None:
+        return Kind.CREATE, f"no such service yet; {_tasks(case)}"
+    now = revision(service.task_definition)
+    if case.runs != case.wanted.content:
+        retry = service.tags.get(TAG_CONTENT) == case.wanted.content
+        before = f" (after {service.tags.get(TAG_ROLLOUT, 'an earlier try')})" if retry else ""
+        return Kind.UPDATE, f"runs {now}{before}"
+    daemon = case.shape.scheduling is Scheduling.DAEMON
+    if not daemon and service.desired != len(case.hosts):
+        return Kind.ADJUST, f"runs {now}, set to {service.desired} tasks; {_tasks(case)}"
+    differ = differing(service_settings(case.shape), service.settings)
+    if differ:
+        return Kind.ADJUST, f"runs {now}; {' and '.join(differ)} differ"
+    return Kind.UNCHANGED, f"runs {now}, which is it"
+
+
+def _tasks(case: _Case) -> str:
+    names = [name for name in case.wanted.hosts if name in case.hosts]
+    return f"{len(names)} {'task' if len(names) == 1 else 'tasks'} on {', '.join(names)}"
+
+
+def differing(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
+    """Settings that ECS shows otherwise than they shall be; what it does not show is no matter."""
+    return [key for key, value in wanted.items() if key in seen and not _holds(value, seen[key])]
+
+
+def _holds(wanted: Any, seen: Any) -> bool:
+    """Whether all that is wanted is so; ECS may say more, and lists have no order."""
+    if isinstance(wanted, Mapping):
+        return isinstance(seen, Mapping) and all(_holds(v, seen.get(k)) for k, v in wanted.items())
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        return (
+            isinstance(seen, Sequence)
+            and len(wanted) == len(seen)
+            and all(any(_holds(one, other) for other in seen) for one in wanted)
+        )
+    return bool(wanted == seen)
+
+
+def _away(case: _Case) -> tuple[str, str]:
+    """What is said of hosts that are away: of dark ones, or of those that may only flap."""
+    now, dark, flaps = case.background.now, [], []
+    for name, instance in sorted(case.hosts.items()):
+        if instance.agent_connected and instance.status == "ACTIVE":
+            continue
+        if instance.agent_connected:
+            dark.append(f"{name} is {instance.status}")
+            continue
+        since = case.background.away.get(f"{case.store.id}/{name}")
+        if since is None:
+            dark.append(f"{name} is not connected")
+            continue
+        away_s = (now - since).total_seconds()
+        if away_s >= case.background.dark_after_s:
+            dark.append(f"{name} is dark since {moment(since)} ({span(away_s)})")
+        else:
+            flaps.append(f"{name} is away for {span(away_s)}, which may pass")
+    return ", ".join(dark), ", ".join(flaps)

@@ -1,0 +1,228 @@
+"""What a rollout makes of what people say to it. Saying a thing twice is the same as once."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from fleet.model.printable import many
+from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verb, VerbName, Verdict
+from fleet.rollout.decide.again import called_off, remembering
+from fleet.rollout.decide.board import Board, accepted, is_failed
+from fleet.rollout.decide.verdict import owes
+
+#: Phases from which nothing goes on by itself any more.
+ENDED = frozenset({Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK})
+
+
+def obey(board: Board, verbs: Iterable[Verb]) -> dict[int, str]:
+    """Do what was said, in its order; returns the answer to each by its id."""
+    answers = {}
+    for verb in verbs:
+        answers[verb.id] = answer = _DO[verb.name](board, verb)
+        board.say("verb", f"{verb.name.value} by {who(verb.by)}: {answer}", data={"id": verb.id})
+    return answers
+
+
+def who(arn: str) -> str:
+    """The last words of an ARN, as ``fleet-operator/on-call``."""
+    return arn.partition("/")[2] or arn
+
+
+def _because(verb: Verb, done: str) -> str:
+    said = f" ({verb.why})" if verb.why else ""
+    return f"{done} by {who(verb.by)}{said}"
+
+
+def _pause(board: Board, verb: Verb) -> str:
+    phase = board.rollout.phase
+    if phase in ENDED or phase is Phase.ROLLING_BACK:
+        return f"nothing to pause: it is {phase.value}"
+    if phase in {Phase.PAUSED, Phase.HALTED}:
+        return f"it is {phase.value} already"
+    board.turn(Phase.PAUSED, _because(verb, "paused"))
+    return "paused; what was sent is still watched, nothing more is sent"
+
+
+def _resume(board: Board, verb: Verb) -> str:
+    phase = board.rollout.phase
+    if phase in {Phase.RUNNING, Phase.AWAITING, Phase.ROLLING_BACK}:
+        word = "; say promote to go beyond the canary" if phase is Phase.AWAITING else ""
+        return f"it is {phase.value} already{word}"
+    if phase in {Phase.ABORTED, Phase.ROLLED_BACK}:
+        return f"it is {phase.value}: start a new rollout"
+    if phase is Phase.DONE:
+        owed = [c for c in board.changes if owes(c)]
+        if not owed:
+            return "it is done and nothing is owed"
+        for change in owed:
+            _owe_again(board, change, verb)
+        board.turn(
+            Phase.RUNNING,
+            _because(verb, "resumed for owed stores"),
+            finished_at=None,
+            owed_until=board.in_seconds(board.rollout.spec.policy.patience_s),
+        )
+        count = len(board.stores(owed))
+        until = f"{board.rollout.owed_until:%H:%MZ}"
+        if count == 1:
+            return f"1 owed store is sent the release when it is back, until {until}"
+        return f"{count} owed stores are sent the release when they are back, until {until}"
+    if phase is Phase.HALTED:
+        for change in filter(is_failed, [*board.current, *board.convoy]):
+            board.move(change, evidence={**change.evidence, "accepted": True})
+        for change in board.changes:
+            _readmit(board, change)
+    shapes = board.rollout.spec.shapes
+    taken = accepted([*board.current, *board.convoy], lambda c: shapes[c.service].variant)
+    # The patience that asked a person begins anew with the answer.
+    board.turn(Phase.RUNNING, _because(verb, "resumed"), accepted=taken, wave_at=board.now)
+    count = sum(taken.values())
+    return f"resumed, {count} failures accepted" if count else "resumed"
+
+
+def _owe_again(board: Board, change: Change, verb: Verb) -> None:
+    """An owed store is looked at; one that could not pull the image gets its tries anew.
+
+    Not where the word is about other stores that are back: every try may be paid for.
+    """
+    if change.verdict is not Verdict.UNDELIVERED or verb.stores:
+        board.move(change, look_at=None)
+        return
+    board.move(
+        change,
+        stage=Stage.PLANNED,
+        verdict=Verdict.WAITING,
+        reason=_because(verb, "to be sent again: resumed"),
+        wave=CONVOY,
+        pulls_failed=0,
+        look_at=None,
+        evidence=remembering(change),
+    )
+
+
+def _readmit(board: Board, change: Change) -> None:
+    """A dark store that was set back for the halt owes the release again, when it is back."""
+    if change.stage is Stage.UNDONE and change.verdict is Verdict.DARK:
+        board.move(change, wave=CONVOY)
+
+
+def _promote(board: Board, verb: Verb) -> str:
+    rollout = board.rollout
+    if rollout.phase is Phase.AWAITING:
+        board.rollout = replace(rollout, promoted=True)
+        board.turn(Phase.RUNNING, _because(verb, "promoted"))
+        return "promoted: the next wave begins"
+    if rollout.phase in ENDED:
+        return f"it is {rollout.phase.value}"
+    if rollout.promoted or not rollout.spec.canary:
+        return "nothing waits for it"
+    board.rollout = replace(rollout, promoted=True)
+    return f"it will go on when the canary has passed; now it is {rollout.phase.value}"
+
+
+def _chosen(board: Board, verb: Verb) -> list[Change]:
+    if not verb.stores:
+        return list(board.changes)
+    return [c for store in verb.stores for c in board.of_store(store)]
+
+
+def _retry(board: Board, verb: Verb) -> str:
+    if board.rollout.phase in {Phase.ABORTED, Phase.ROLLED_BACK, Phase.ROLLING_BACK}:
+        return f"it is {board.rollout.phase.value}: start a new rollout"
+    bad = {Verdict.FAILED, Verdict.UNDELIVERED, Verdict.CHANGED_BY_HAND}
+    again = [c for c in _chosen(board, verb) if c.verdict in bad and c.stage is not Stage.SKIPPED]
+    # By hand stays by hand unless the store is named: naming it is being asked.
+    again = [c for c in again if verb.stores or c.verdict is not Verdict.CHANGED_BY_HAND]
+    # Nor is anything sent again that somebody had set back, or that is being set back.
+    again = [c for c in again if verb.stores or c.stage is not Stage.UNDONE]
+    again = [c for c in again if c.stage is not Stage.UNDOING]
+    if not again:
+        return "no store has failed" if not verb.stores else "none of these stores has failed"
+    for change in again:
+        # A later wave may be under way: what is tried again goes with the convoy then.
+        wave = change.wave if change.wave == board.rollout.wave else CONVOY
+        board.move(
+            change,
+            stage=Stage.PLANNED,
+            verdict=Verdict.WAITING,
+            reason=_because(verb, "to be sent again: retry"),
+            wave=wave,
+            pulls_failed=0,
+            look_at=None,
+            evidence={
+                **remembering(change),
+                "asked": change.verdict is Verdict.CHANGED_BY_HAND,
+                "accepted": False,
+            },
+        )
+    board.turn(
+        Phase.RUNNING,
+        _because(verb, "retried"),
+        baking_since=None,
+        wave_at=board.now,
+        finished_at=None,
+    )
+    count = len(board.stores(again))
+    return f"{many(count, 'store')} {'is' if count == 1 else 'are'} sent the release again"
+
+
+def _skip(board: Board, verb: Verb) -> str:
+    if not verb.stores:
+        return "name the stores to skip"
+    if board.rollout.phase in ENDED:
+        return f"it is {board.rollout.phase.value}"
+    chosen = [c for c in _chosen(board, verb) if c.stage is not Stage.SKIPPED]
+    for change in chosen:
+        kept = "what was sent stays" if change.sends else "nothing was sent"
+        board.move(change, stage=Stage.SKIPPED, reason=_because(verb, f"skipped, {kept},"))
+    left = board.stores(chosen)
+    be = "is" if len(left) == 1 else "are"
+    return f"{many(len(left), 'store')} {be} left out" if left else "none of these stores is in it"
+
+
+def _abort(board: Board, verb: Verb) -> str:
+    if board.rollout.phase in ENDED:
+        return f"it is {board.rollout.phase.value} already"
+    board.turn(Phase.ABORTED, _because(verb, "aborted"))
+    return "aborted; what was sent stays, dark stores are set back"
+
+
+def _rollback(board: Board, verb: Verb) -> str:
+    if board.rollout.phase is Phase.ROLLED_BACK:
+        return "it is rolled back already"
+    for change in _chosen(board, verb):
+        board.put(called_off(change))
+    moved = {Stage.SENT, Stage.SENDING, Stage.SKIPPED}
+    chosen = [c for c in _chosen(board, verb) if c.sends and c.stage in moved]
+    for change in chosen:
+        # A store that is named stays back, also when it was dark and would owe the release.
+        stays = {"stays_back": True} if verb.stores else {}
+        board.move(
+            change,
+            stage=Stage.UNDOING,
+            reason=_because(verb, "rollback"),
+            look_at=None,
+            evidence={**change.evidence, **stays},
+        )
+    if not verb.stores:
+        board.turn(Phase.ROLLING_BACK, _because(verb, "rolled back"), finished_at=None)
+    elif board.rollout.finished_at is not None:
+        # Only these stores go back; the rollout is as finished as it was when they have.
+        board.rollout = replace(board.rollout, finished_at=None)
+    stores = board.stores(chosen)
+    go = "goes" if len(stores) == 1 else "go"
+    return (
+        f"{many(len(stores), 'store')} {go} back to what each ran before"
+        if stores
+        else "nothing was sent"
+    )
+
+
+_DO: Mapping[VerbName, Callable[[Board, Verb], str]] = {
+    VerbName.PAUSE: _pause,
+    VerbName.RESUME: _resume,
+    VerbName.PROMOTE: _promote,
+    VerbName.RETRY: _retry,
+    VerbName.SKIP: _skip,
+    VerbName.ABORT: _abort,
+    VerbName.ROLLBACK: _rollback,
+}

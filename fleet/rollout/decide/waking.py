@@ -1,0 +1,96 @@
+"""When a rollout has something to do next, and what it waits for until then."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from fleet.inventory.decide.calendar import next_window, window_at
+from fleet.model.gate import Gate
+from fleet.model.rollout import Change, Phase, Stage, Verdict
+from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.turns import Turn, is_watched, take_turn
+from fleet.rollout.decide.verdict import retry_at
+
+#: Seconds between ticks of a rollout that runs and of which nothing else says when.
+AT_LEAST_EVERY_S = 15.0
+
+
+def next_tick(
+    board: Board, turn: Turn, gate: Gate | None, *, acts: bool
+) -> tuple[datetime | None, str]:
+    """When the next tick has something to do, and what is waited for; None for only a person.
+
+    Args:
+        acts: whether this tick acts; what that comes to is seen at once.
+    """
+    rollout = board.rollout
+    if rollout.finished_at is not None:
+        return None, ""
+    if acts:
+        return board.now, ""
+    due = [(at, "what was sent settles") for at in map(_due_at(board), board.changes) if at]
+    if rollout.phase is Phase.RUNNING:
+        after = take_turn(board)
+        if set(after.next_up) - set(turn.next_up):
+            # Their turn came with what this tick saw or decided: a wave began, a store is back.
+            return board.now, ""
+        if gate is not None and gate.again_at is not None:
+            due.append((gate.again_at, gate.reason))
+        if after.held_until is not None:
+            due.append((after.held_until, after.held_why))
+        if rollout.owed_until is not None:
+            due.append((rollout.owed_until, "stores that owe the release may come back"))
+        if not due:
+            due.append((board.in_seconds(AT_LEAST_EVERY_S), rollout.why))
+    if not due:
+        return None, rollout.why
+    at, why = min(due, key=lambda item: item[0])
+    return max(at, board.now), gate.reason if gate and rollout.phase is Phase.RUNNING else why
+
+
+def _due_at(board: Board) -> Callable[[Change], datetime | None]:
+    runs = board.rollout.phase is Phase.RUNNING
+
+    def due_at(change: Change) -> datetime | None:
+        if change.stage is Stage.UNDOING:
+            return undo_at(board, change)
+        if is_watched(board, change):
+            # Nothing is sent again while the rollout stands, however long that has been due.
+            again = pulls_again_at(board, change) if runs else None
+            moments = (change.look_at or board.now, again)
+            return min(at for at in moments if at is not None)
+        # Its turn was put off: its hosts are away for a moment, or AWS refused it. Once that is
+        # over it waits for a place or its window, of which others tell.
+        put_off = change.look_at is not None and change.look_at > board.now
+        return change.look_at if change.stage is Stage.PLANNED and put_off else None
+
+    return due_at
+
+
+def pulls_again_at(board: Board, change: Change) -> datetime | None:
+    """When what could not be pulled is sent again; None for never, or when it was pulled."""
+    policy = board.rollout.spec.policy
+    return retry_at(change, policy) if change.stage is Stage.SENT else None
+
+
+def undo_at(board: Board, change: Change) -> datetime | None:
+    """When a store may be set back: now, when AWS is asked again, or in its next window."""
+    if not may_undo(board, change):
+        return _opens(board, change)
+    return max(board.now, change.look_at or board.now)
+
+
+def may_undo(board: Board, change: Change) -> bool:
+    """Whether a store may be set back now: at any time, unless the policy wants windows for it.
+
+    A dark one always may: nothing happens in the shop, and ECS would apply the release later.
+    """
+    policy = board.rollout.spec.policy
+    if not policy.rollback_in_window or change.verdict is Verdict.DARK:
+        return True
+    return window_at(board.rollout.spec.places[change.store], policy, board.now) is not None
+
+
+def _opens(board: Board, change: Change) -> datetime | None:
+    spec = board.rollout.spec
+    window = next_window(spec.places[change.store], spec.policy, board.now)
+    return window.begins if window is not None else None

@@ -1,0 +1,88 @@
+"""How a rollout stands, from the records alone: no inventory and no AWS is asked."""
+
+from datetime import datetime, timedelta
+
+from fleet.model.buckets import ShardBudget
+from fleet.model.gate import Gate
+from fleet.model.history import Lease
+from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker
+from fleet.model.rollout import Phase
+from fleet.records.store import Records
+from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.rollout import gate_now
+from fleet.rollout.decide.turns import Turn, take_turn, waiting_for_windows
+from fleet.rollout.rollout import CONTROLLER
+from fleet.rollout.ticking import HISTORY, rollout_lease, shard_lease
+from fleet.runtime.lease import holder_of
+
+#: Latest lines of the story that are shown.
+EVENTS = 50
+
+
+def overview(records: Records, rollout_id: str, now: datetime) -> Overview:
+    """Everything that is shown of one rollout, at one moment.
+
+    Raises:
+        UsageError: there is no such rollout.
+    """
+    rollouts = records.rollouts
+    rollout = rollouts.load(rollout_id)
+    board = Board(rollout, rollouts.changes(rollout_id), now)
+    gate = gate_now(board, rollouts.history_sample(now - HISTORY))
+    turn = take_turn(board)
+    mine = {store: set(rollout.spec.workloads) for store in rollout.spec.places}
+    return Overview(
+        rollout=rollout,
+        at=now,
+        changes=board.changes,
+        gate=gate,
+        events=rollouts.latest_events(rollout_id, limit=EVENTS),
+        verbs=rollouts.verbs(rollout_id),
+        tickers=_ticker(holder_of(records, rollout_lease(rollout_id))),
+        controller=next(iter(_ticker(holder_of(records, CONTROLLER))), None),
+        budgets=_budgets(records, board, now),
+        next_window=_next_window(board),
+        waits=_waits(board, gate, turn),
+        held_by=tuple(
+            hold
+            for hold in rollouts.holds()
+            if hold.rollout != rollout_id and hold.workload in mine.get(hold.store, ())
+        ),
+    )
+
+
+def _ticker(lease: Lease | None) -> tuple[Ticker, ...]:
+    return () if lease is None else (Ticker(lease.name, lease.owner, lease.expires_at),)
+
+
+def _budgets(records: Records, board: Board, now: datetime) -> tuple[BudgetUse, ...]:
+    shards = {(p.account, p.account_id, p.region) for p in board.rollout.spec.places.values()}
+    uses: list[BudgetUse] = []
+    for account, account_id, region in sorted(shards):
+        state = records.leases.state(shard_lease(account_id, region))
+        used = ShardBudget.from_state(state, now).used(now).values()
+        uses += [BudgetUse(account, region, u.group, u.share, u.waiting) for u in used]
+    return tuple(sorted(uses, key=lambda use: (-use.share, use.account, use.region, use.group)))
+
+
+def _next_window(board: Board) -> NextWindow | None:
+    waiting = waiting_for_windows(board)
+    opening = [(p.next_at, store) for store, p in waiting if p.next_at is not None]
+    if not opening:
+        return None
+    at, store = min(opening)
+    return NextWindow(at, store, len(waiting))
+
+
+def _waits(board: Board, gate: Gate | None, turn: Turn) -> tuple[str, ...]:
+    rollout = board.rollout
+    if rollout.finished_at is not None:
+        return ()
+    waits = []
+    if rollout.phase is not Phase.RUNNING:
+        waits.append(rollout.why)
+    elif gate is not None:
+        waits.append(gate.reason)
+    if turn.held_until is not None and turn.held_until - board.now > timedelta(0):
+        waits.append(turn.held_why)
+    return tuple(filter(None, waits))

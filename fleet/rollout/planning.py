@@ -1,0 +1,349 @@
+"""Gathers what a plan rests on, the cheapest pass first, and has it decided.
+
+What one store or one account and region refuses is said of its stores, so that one region's
+failure hides no other. Nothing is changed at AWS.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from fleet.aws import observe
+from fleet.aws.images import ecr_reference, image_fact
+from fleet.aws.services import store_view
+from fleet.aws.session import Shard
+from fleet.errors import AwsError, Interrupted, RecordsError, UsageError
+from fleet.model.buckets import DEFAULT_SHARE
+from fleet.model.desired import ImageFact, Release
+from fleet.model.history import Ledger, Observation
+from fleet.model.inventory import Account, Fleet, Image, Lifecycle, Store, Workload
+from fleet.model.observed import Cluster, ContainerInstance
+from fleet.model.plan import Plan
+from fleet.model.policy import Policy
+from fleet.model.progress import Note
+from fleet.model.services import ServiceState, StoreView
+from fleet.register.decide.ledgers import ecs_words
+from fleet.release.decide.desired import image_questions, release_of, unread
+from fleet.release.revisions import Key, look_up
+from fleet.release.templates import render_all
+from fleet.rollout.decide.attribution import TAG_CONTENT
+from fleet.rollout.decide.away import ATTRIBUTE
+from fleet.rollout.decide.plan import plan_rollout
+from fleet.rollout.decide.standing import TAG_PREVIOUS, away_of
+from fleet.runtime.ledgers import check_caller
+from fleet.runtime.outfit import Wiring
+
+#: A line of progress for every so many stores that were read.
+STORES_PER_LINE = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asked to plan.
+
+    Attributes:
+        stores: the chosen ones.
+        selection: as typed.
+        workloads: names; empty for all.
+        policy: name; "" for the one that the workloads name.
+        seed: of every tie-break; None draws one from the release, so that it is not always the
+            same shops that are risked first.
+        override: the reason for which freezes are passed over, or "".
+        overwrite: whether what a person changed by hand may be changed back.
+        share: part of the published rates that fleet takes.
+    """
+
+    stores: tuple[Store, ...]
+    selection: str = ""
+    workloads: tuple[str, ...] = ()
+    policy: str = ""
+    canary: bool = False
+    seed: int | None = None
+    override: str = ""
+    overwrite: bool = False
+    share: float = DEFAULT_SHARE
+
+
+def make_plan(wiring: Wiring, request: Request) -> Plan:
+    """What a rollout of this request would do now.
+
+    Costs one call per account and region, one per 100 stores, four or five per store, and one for
+    each task definition that runs somewhere and that nobody has read yet.
+
+    Raises:
+        UsageError: a workload or policy that is not there.
+        InventoryError: templates or images that cannot be.
+        AwsError: an image that could not be asked for, or no store could be read at all.
+        Interrupted: somebody wanted it to end.
+    """
+    fleet = wiring.fleet
+    workloads = _workloads(fleet, request.workloads)
+    policy = choose_policy(fleet, workloads, request.policy)
+    release = _under(policy, read_release(wiring, [w.name for w in workloads]))
+    readings = Readings(wiring, release)
+    readings.read([s for s in request.stores if s.lifecycle is Lifecycle.OPEN])
+    seed = int(release.id[:8], 16) if request.seed is None else request.seed
+    return plan_rollout(
+        fleet,
+        release,
+        readings.views,
+        contents=readings.contents,
+        bodies=readings.bodies,
+        workloads=[w.name for w in workloads],
+        stores=request.stores,
+        selection=request.selection,
+        policy=policy,
+        seed=seed,
+        canary=request.canary,
+        now=wiring.clock.now(),
+        held=wiring.records.rollouts.holds(),
+        away=_away(wiring, request.stores, policy),
+        override=request.override,
+        overwrite=request.overwrite,
+        share=request.share,
+    )
+
+
+def _under(policy: Policy, release: Release) -> Release:
+    """The release with the breaker that the rollout's policy wants, whatever its workloads name."""
+    shapes = {
+        name: replace(shape, breaker_count=policy.breaker_count)
+        for name, shape in release.shapes.items()
+    }
+    return replace(release, shapes=shapes)
+
+
+def choose_policy(fleet: Fleet, workloads: Sequence[Workload], name: str) -> Policy:
+    """The policy asked for, else the one that all these workloads name.
+
+    Raises:
+        UsageError: there is none of that name, or the workloads name several.
+    """
+    named = {name} if name else {w.policy for w in workloads}
+    if len(named) > 1:
+        which = ", ".join(f"{w.name}: {w.policy}" for w in workloads)
+        raise UsageError(
+            f"these workloads have different policies ({which})",
+            hint="roll them out one after another, or say which with --policy",
+        )
+    (wanted,) = named or {"standard"}
+    policy = fleet.policies.get(wanted)
+    if policy is None:
+        raise _unknown("policy", wanted, fleet.policies)
+    return policy
+
+
+def read_release(wiring: Wiring, workloads: Sequence[str]) -> Release:
+    """The desired state of the inventory, with the images of these workloads pinned.
+
+    An image of another workload that cannot be asked for stays as it is written: it is not sent.
+
+    Raises:
+        InventoryError: templates or images that cannot be.
+        AwsError: an image of these workloads could not be asked for.
+    """
+    renderings = render_all(wiring.fleet)
+    wanted = [one for one in renderings if one.workload in workloads]
+    needed = set(image_questions(wiring.fleet, wanted))
+    asked = image_questions(wiring.fleet, renderings)
+    if asked:
+        _note(wiring, f"asking ECR about {len(asked)} {'image' if len(asked) == 1 else 'images'}")
+
+    def ask(reference: str) -> ImageFact:
+        try:
+            return _image(wiring, reference)
+        except AwsError:
+            if reference in needed:
+                raise
+            return unread(reference)
+
+    with ThreadPoolExecutor(wiring.workers) as pool:
+        facts = dict(zip(asked, pool.map(ask, asked), strict=True))
+    return release_of(wiring.fleet, renderings, facts)
+
+
+def _workloads(fleet: Fleet, names: Sequence[str]) -> tuple[Workload, ...]:
+    by_name = {workload.name: workload for workload in fleet.workloads}
+    for name in names:
+        if name not in by_name:
+            raise _unknown("workload", name, by_name)
+    return tuple(by_name[name] for name in sorted(set(names) or by_name))
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f'did you mean "{close[0]}"?' if close else f"there are {', '.join(names) or 'none'}"
+    return UsageError(f'there is no {what} "{name}"', hint=hint)
+
+
+def _image(wiring: Wiring, reference: str) -> ImageFact:
+    """Asks in the name of the account that the registry is in, or of any where it is nobody's."""
+    where = ecr_reference(reference)
+    if where is None:
+        return unread(reference)
+    accounts: Mapping[str, Account] = {a.account_id: a for a in wiring.fleet.accounts.values()}
+    account = accounts.get(where.account_id) or next(iter(accounts.values()))
+    image = next(
+        (
+            one
+            for workload in wiring.fleet.workloads
+            for one in workload.images.values()
+            if one.reference == reference
+        ),
+        Image(reference),
+    )
+    return image_fact(wiring.shard(account, where.region), image).value
+
+
+@dataclass
+class Readings:
+    """What AWS says of the stores, while it is being read."""
+
+    wiring: Wiring
+    release: Release
+    views: dict[str, StoreView] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+    bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _failure: AwsError | None = None
+
+    def read(self, stores: Sequence[Store]) -> None:
+        """Read these stores, and the task definitions that they run.
+
+        Raises:
+            AwsError: not one of them could be read.
+            Interrupted: somebody wanted it to end.
+        """
+        if not stores:
+            return
+        _note(self.wiring, f"reading {len(stores)} {'store' if len(stores) == 1 else 'stores'}")
+        keys = sorted({_key(store) for store in stores})
+        with ThreadPoolExecutor(self.wiring.workers) as pool:
+            sweeps = pool.map(lambda key: self._sweep(key, stores), keys)
+            clusters = dict(zip(keys, sweeps, strict=True))
+            seen = pool.map(lambda store: self._view(store, clusters[_key(store)]), stores)
+            for number, view in enumerate(seen, start=1):
+                self.views[view.store] = view
+                if number % STORES_PER_LINE == 0:
+                    _note(self.wiring, f"read {number} of {len(stores)} stores")
+            if self._failure is not None and all(v.problem for v in self.views.values()):
+                raise self._failure
+            self._read_definitions(stores, pool)
+        _remember(self.wiring, self.views.values())
+
+    def _sweep(self, key: Key, stores: Sequence[Store]) -> Mapping[str, Cluster] | AwsError:
+        """The clusters of an account and region; the cheapest question, a call per 100."""
+        shard = self._shard(key)
+        names = [store.cluster for store in stores if _key(store) == key]
+        try:
+            check_caller(shard)
+            return observe.clusters(shard, names).value
+        except AwsError as error:
+            return error
+
+    def _view(self, store: Store, clusters: Mapping[str, Cluster] | AwsError) -> StoreView:
+        now = self.wiring.clock.now()
+        if isinstance(clusters, AwsError):
+            return self._failed(store, clusters)
+        if self.wiring.stop.is_set():
+            raise Interrupted("stopped while stores were read; nothing was changed")
+        cluster = clusters.get(store.cluster)
+        if cluster is None or cluster.status == "INACTIVE" or not cluster.container_instances:
+            return StoreView(store.id, now, cluster=cluster, services=(), instances=())
+        shard = self._shard(_key(store))
+        try:
+            view = store_view(shard, store.id, store.cluster, services=None, known=cluster)
+            if view.problem:
+                return view
+            instances = observe.container_instances(shard, store.cluster)
+        except AwsError as error:
+            return self._failed(store, error)
+        return replace(view, instances=instances.value, at=min(view.at, instances.at))
+
+    def _failed(self, store: Store, error: AwsError) -> StoreView:
+        self._failure = self._failure or error
+        return StoreView(store.id, self.wiring.clock.now(), problem=str(error))
+
+    def _shard(self, key: Key) -> Shard:
+        return self.wiring.shard(self.wiring.fleet.accounts[key[0]], key[1])
+
+    def _read_definitions(self, stores: Sequence[Store], pool: ThreadPoolExecutor) -> None:
+        """What is behind the ARNs that services run; then what ran before, where that matters."""
+        running: dict[str, Key] = {}
+        for store in stores:
+            for service in self._services(store):
+                running[service.task_definition] = _key(store)
+        failed = self._look_up(running, pool)
+        before: dict[str, Key] = {}
+        for store in stores:
+            for service in self._services(store):
+                sent = service.tags.get(TAG_CONTENT, "")
+                if sent and self.contents.get(service.task_definition) != sent:
+                    before[service.tags.get(TAG_PREVIOUS, "")] = _key(store)
+        before.pop("", None)
+        self._look_up({arn: k for arn, k in before.items() if arn not in self.contents}, pool)
+        for store in stores:
+            for service in self._services(store):
+                if service.task_definition in failed:
+                    why = f"{service.name}: {failed[service.task_definition]}"
+                    self.views[store.id] = replace(self.views[store.id], problem=why)
+
+    def _services(self, store: Store) -> list[ServiceState]:
+        """Those that the release speaks of."""
+        known = self.views[store.id].services or ()
+        return [s for s in known if s.name in self.release.shapes and s.task_definition]
+
+    def _look_up(self, arns: Mapping[str, Key], pool: ThreadPoolExecutor) -> dict[str, str]:
+        """Read these task definitions; returns why some could not be."""
+        found = look_up(self.wiring, self.release, arns, pool)
+        self.contents.update(found.contents)
+        self.bodies.update(found.bodies)
+        return found.failed
+
+
+def _key(store: Store) -> Key:
+    return store.account.name, store.region
+
+
+def _away(wiring: Wiring, stores: Sequence[Store], policy: Policy) -> Mapping[str, datetime]:
+    recorded = wiring.records.latest([s.id for s in stores])
+    return away_of(recorded, wiring.clock.now(), policy.dark_after_s)
+
+
+def _remember(wiring: Wiring, views: Iterable[StoreView]) -> None:
+    """Keep who is away, and that who was away is back, so that the next plan knows since when.
+
+    Hosts that were connected and are need no row. A database that is locked must hide nothing.
+    """
+    seen = list(views)
+    try:
+        known = {(o.store, o.host): o for o in _recorded(wiring, seen)}
+        for view in seen:
+            for instance in view.instances or ():
+                host = instance.attributes.get(ATTRIBUTE, "")
+                words = ecs_words(instance)
+                before = known.get((view.store, host))
+                if host and _is_news(instance, before, words):
+                    wiring.records.observe(
+                        view.store, host, Ledger.ECS.value, {"state": words}, at=view.at
+                    )
+    except RecordsError as error:
+        _note(wiring, f"not recorded: {error}")
+
+
+def _is_news(instance: ContainerInstance, before: Observation | None, words: str) -> bool:
+    if not instance.agent_connected:
+        return True
+    return before is not None and before.value.get("state") != words
+
+
+def _recorded(wiring: Wiring, views: Iterable[StoreView]) -> list[Observation]:
+    rows = wiring.records.latest([view.store for view in views])
+    return [row for row in rows if row.ledger is Ledger.ECS]
+
+
+def _note(wiring: Wiring, text: str) -> None:
+    wiring.listen(Note(wiring.clock.now(), text))

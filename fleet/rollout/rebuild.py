@@ -1,0 +1,49 @@
+"""Makes the records of rollouts anew from AWS alone."""
+
+from dataclasses import dataclass
+
+from fleet.model.inventory import Lifecycle
+from fleet.rollout.decide.rebuild import Rebuilt, rebuild
+from fleet.rollout.planning import Readings, read_release
+from fleet.runtime.outfit import Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What ``rebuild_records`` found.
+
+    Attributes:
+        rollouts: those that services name, oldest first.
+        added: ids of those that the records did not know.
+        unread: store -> why it could not be read; what it owes is not known.
+    """
+
+    rollouts: tuple[Rebuilt, ...]
+    added: frozenset[str]
+    unread: dict[str, str]
+
+
+def rebuild_records(wiring: Wiring, *, caller: str) -> Restored:
+    """Read every open store and insert the rollouts that its services name. Changes nothing at AWS.
+
+    A rollout that the records know stays as it is, so this may be run again.
+
+    Raises:
+        InventoryError: templates or images that cannot be.
+        AwsError: no store could be read.
+    """
+    fleet = wiring.fleet
+    release = read_release(wiring, [w.name for w in fleet.workloads])
+    readings = Readings(wiring, release)
+    readings.read([s for s in fleet.stores if s.lifecycle is Lifecycle.OPEN])
+    now = wiring.clock.now()
+    found = rebuild(fleet, release, readings.views, readings.contents, now)
+    added = {
+        one.id
+        for one in found
+        if wiring.records.rollouts.rebuild(
+            one.id, one.spec, one.changes, caller=caller, started_at=one.began, at=now
+        )
+    }
+    unread = {view.store: view.problem for view in readings.views.values() if view.problem}
+    return Restored(found, frozenset(added), unread)

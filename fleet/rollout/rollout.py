@@ -1,0 +1,314 @@
+"""Rollouts from tick to tick: in the foreground until one rests, or as a service for all."""
+
+import threading
+import time
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
+from fleet.model.history import Lease
+from fleet.model.rollout import Change, Phase, Rollout, Stage, VerbName, Verdict
+from fleet.rollout.decide.away import away_since
+from fleet.rollout.shard_jobs import Read, ShardJob, ShardResult, run_shard_job
+from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
+from fleet.runtime.lease import TTL_S, Held, held, holder_of
+
+#: The lease that says that a controller lives.
+CONTROLLER = "controller"
+#: Real seconds between looking for what people said, while a rollout waits.
+VERBS_EVERY_S = 0.5
+#: Real seconds between looks at the run's clock, which may be an accelerated one.
+CLOCK_EVERY_S = 0.02
+#: Real seconds that a tick waits for an account and region in which another rollout ticks.
+SHARD_PATIENCE_S = 60.0
+#: Seconds of the run's clock until a controller tries again what it could not tick.
+TROUBLE_S = 60.0
+#: Real seconds until a controller asks again for a database that is away.
+AWAY_S = 2.0
+#: Seconds of the run's clock until a controller asks again for what somebody else ticks.
+LOCKED_S = 5.0
+#: Seconds of the run's clock between asking owed stores of finished rollouts whether they are back.
+OWED_EVERY_S = 120.0
+#: Phases in which a rollout waits for a person, once nothing is in flight.
+RESTS = frozenset({Phase.PAUSED, Phase.HALTED, Phase.AWAITING})
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """A rollout as its foreground run left it.
+
+    Attributes:
+        stopped: whether a person stopped the run before the rollout rested.
+    """
+
+    rollout: Rollout
+    changes: tuple[Change, ...]
+    stopped: bool
+
+
+def run_until_rest(crew: Crew, rollout_id: str, stop: threading.Event) -> Rested:
+    """Tick a rollout here until it is finished, waits for a person, or ``stop`` is set.
+
+    Raises:
+        Locked: another process ticks it.
+        LeaseLost: another process took it over, because this one was out for too long.
+        FleetError: an account and region cannot be worked with; what is in flight stays, and the
+            rollout can be resumed.
+    """
+    with held(crew.wiring.records, [rollout_lease(rollout_id)], crew.owner) as own:
+        while True:
+            alone = holder_of(crew.wiring.records, CONTROLLER) is None
+            ticked = _tick(crew, rollout_id, own, unwatched=alone)
+            if ticked.rollout.finished_at is not None or _rests(ticked):
+                return Rested(ticked.rollout, ticked.changes, stopped=False)
+            if stop.is_set():
+                return Rested(ticked.rollout, ticked.changes, stopped=True)
+            if ticked.troubles:
+                where, why, hint = ticked.troubles[0]
+                then = f"fleet rollout resume {rollout_id}"
+                raise FleetError(
+                    f"{rollout_id} goes no further: {where}: {why}",
+                    hint=f"{hint}; then: {then}" if hint else then,
+                )
+            _wait(crew, rollout_id, ticked.settled.wake_at, stop, own)
+
+
+def _rests(ticked: Ticked) -> bool:
+    if ticked.rollout.phase not in RESTS:
+        return False
+    flying = any(
+        c.stage in {Stage.SENDING, Stage.UNDOING}
+        or (c.stage is Stage.SENT and c.verdict is Verdict.WAITING)
+        for c in ticked.changes
+    )
+    return not flying and not ticked.settled.actions
+
+
+def _tick(crew: Crew, rollout_id: str, own: Held, *, unwatched: bool = False) -> Ticked:
+    records = crew.wiring.records
+    places = records.rollouts.load(rollout_id).spec.places.values()
+    names = {shard_lease(p.account_id, p.region) for p in places}
+    deadline = time.monotonic() + SHARD_PATIENCE_S
+    while True:
+        try:
+            with held(records, names, crew.owner) as shards:
+                return tick(crew, rollout_id, own, shards, unwatched=unwatched)
+        except LeaseLost:
+            raise
+        except Locked:
+            # Another rollout ticks there: ticks are short, and so is the wait.
+            if time.monotonic() > deadline:
+                raise
+            own.proceed()
+            time.sleep(VERBS_EVERY_S / 5)
+
+
+def _wait(
+    crew: Crew, rollout_id: str, until: datetime | None, stop: threading.Event, own: Held
+) -> None:
+    """Until the run's clock says so, somebody says something, or the run is to stop."""
+    records = crew.wiring.records.rollouts
+    look_at = time.monotonic() + VERBS_EVERY_S
+    while not stop.is_set():
+        if until is not None and crew.wiring.clock.now() >= until:
+            return
+        if time.monotonic() >= look_at:
+            own.proceed()
+            if records.verbs(rollout_id, unobeyed_only=True):
+                return
+            look_at = time.monotonic() + VERBS_EVERY_S
+        stop.wait(CLOCK_EVERY_S)
+
+
+def run_controller(crew: Crew, stop: threading.Event, *, once: bool = False) -> None:
+    """Tick every active rollout, and take on owed stores that are back, until ``stop`` is set.
+
+    Several controllers may run: each tick is done by whoever gets the rollout's lease. What cannot
+    be ticked now is told and tried again; nothing but ``stop`` ends the service.
+
+    Args:
+        once: one tick of each, for those who would rather have cron call it.
+    """
+    rounds = _Rounds(crew)
+    try:
+        while True:
+            rounds.announce()
+            worked = rounds.go(stop, everything=once)
+            if once or stop.is_set():
+                return
+            stop.wait(CLOCK_EVERY_S if worked else CLOCK_EVERY_S * 10)
+    finally:
+        rounds.close()
+
+
+class _Rounds:
+    """What a controller remembers between rounds; losing it costs a look, and nothing else."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._due: dict[str, datetime] = {}
+        self._told: dict[str, str] = {}
+        self._owed_at: datetime | None = None
+        self._lease: Lease | None = None
+        self._announced = 0.0
+
+    def announce(self) -> None:
+        """Let it be known that a controller lives; of several, one says so for all."""
+        if self._announced and time.monotonic() - self._announced < TTL_S / 3:
+            return
+        self._announced = time.monotonic()
+        leases = self._crew.wiring.records.leases
+        try:
+            if self._lease is not None:
+                self._lease = leases.renew(self._lease)
+            else:
+                self._lease = leases.take(CONTROLLER, self._crew.owner, TTL_S)
+        except LeaseLost:
+            self._lease = None
+        except FleetError as error:
+            self._say_once(CONTROLLER, str(error))
+
+    def close(self) -> None:
+        """Say that this controller lives no more; without a database the lease expires."""
+        if self._lease is not None:
+            with suppress(FleetError):
+                self._crew.wiring.records.leases.release(self._lease)
+
+    def go(self, stop: threading.Event, *, everything: bool) -> bool:
+        """One round; whether anything was ticked.
+
+        Raises:
+            RecordsError: the database is away, and one round is all there is.
+        """
+        try:
+            worked = self._go(stop, everything=everything)
+        except RecordsError as error:
+            if everything:
+                raise
+            self._say_once("records", str(error))
+            stop.wait(AWAY_S)
+            return False
+        self._told.pop("records", None)
+        return worked
+
+    def _go(self, stop: threading.Event, *, everything: bool) -> bool:
+        worked = False
+        crew = self._crew
+        for rollout_id in crew.wiring.records.rollouts.active():
+            if stop.is_set():
+                return True
+            if everything or self._is_due(rollout_id):
+                worked = True
+                self._round(rollout_id)
+        now = crew.wiring.clock.now()
+        if everything or self._owed_at is None or self._owed_at <= now:
+            self._owed_at = now + timedelta(seconds=OWED_EVERY_S)
+            self._take_on_owed()
+        return worked
+
+    def _is_due(self, rollout_id: str) -> bool:
+        due = self._due.get(rollout_id)
+        if due is None or due <= self._crew.wiring.clock.now():
+            return True
+        records = self._crew.wiring.records.rollouts
+        return bool(records.verbs(rollout_id, unobeyed_only=True))
+
+    def _round(self, rollout_id: str) -> None:
+        crew = self._crew
+        trouble = ""
+        wake_at: datetime | None = None
+        try:
+            with held(crew.wiring.records, [rollout_lease(rollout_id)], crew.owner) as own:
+                ticked = _tick(crew, rollout_id, own)
+            wake_at = ticked.settled.wake_at
+            trouble = "; ".join(f"{where}: {why}" for where, why, _ in ticked.troubles)
+        except (Locked, LeaseLost):
+            # Somebody else ticks it; whether they still live is seen by trying again.
+            wake_at = crew.wiring.clock.now() + timedelta(seconds=LOCKED_S)
+        except FleetError as error:
+            trouble = str(error)
+        now = crew.wiring.clock.now()
+        if trouble:
+            wake_at = now + timedelta(seconds=TROUBLE_S)
+            self._say_once(rollout_id, trouble)
+        else:
+            self._told.pop(rollout_id, None)
+        self._due[rollout_id] = wake_at or datetime.max.replace(tzinfo=now.tzinfo)
+
+    def _say_once(self, rollout_id: str, trouble: str) -> None:
+        if self._told.get(rollout_id) != trouble:
+            self._told[rollout_id] = trouble
+            self._crew.warn(f"{rollout_id}: {trouble}; it is tried again")
+
+    def _take_on_owed(self) -> None:
+        """Resume the finished rollouts of which a store is back that owes them."""
+        crew = self._crew
+        owed: dict[str, list[Change]] = {}
+        for rollout_id, change in crew.wiring.records.rollouts.owed():
+            # What could not be pulled has had its tries: more of them are a person's to give.
+            if change.verdict is not Verdict.UNDELIVERED:
+                owed.setdefault(rollout_id, []).append(change)
+        for rollout_id, changes in owed.items():
+            try:
+                back = sorted(_back(crew, rollout_id, changes))
+            except FleetError as error:
+                self._say_once(rollout_id, str(error))
+                continue
+            if back:
+                names = ", ".join(back[:5])
+                say(crew, rollout_id, VerbName.RESUME, tuple(back), f"owed and back: {names}")
+                self._round(rollout_id)
+
+
+def _back(crew: Crew, rollout_id: str, changes: list[Change]) -> set[str]:
+    """Ids of the owed stores whose hosts are all connected now."""
+    spec = crew.wiring.records.rollouts.load(rollout_id).spec
+    back: set[str] = set()
+    for shard in {(c.account, c.region) for c in changes}:
+        here = [c for c in changes if (c.account, c.region) == shard]
+        stores = sorted({c.store for c in here})
+        account = crew.wiring.fleet.accounts.get(shard[0])
+        if account is None:
+            raise FleetError(
+                f"stores of account {shard[0]} owe it, which the inventory does not have any more",
+                hint="put the account back into inventory/fleet.yaml",
+            )
+        job = ShardJob(
+            account=account,
+            region=shard[1],
+            reads=tuple(Read(store, spec.places[store].cluster, ()) for store in stores),
+        )
+        result = _result(crew, job)
+        if result.trouble:
+            raise FleetError(f"{'/'.join(shard)}: {result.trouble}", hint=result.hint)
+        for change in here:
+            view = result.views.get(change.store)
+            if view is None or view.problem or view.instances is None:
+                continue
+            if away_since(change, view, spec.places[change.store]) is None:
+                back.add(change.store)
+    return back
+
+
+def _result(crew: Crew, job: ShardJob) -> ShardResult:
+    """What a job came to.
+
+    Raises:
+        FleetError: the executor did not bring it to an end.
+    """
+    try:
+        return crew.executor.submit(run_shard_job, crew.opener, job).result()
+    except FleetError:
+        raise
+    except (Exception, CancelledError) as error:
+        raise FleetError(f"the executor lost a look: {type(error).__name__}") from error
+
+
+def say(crew: Crew, rollout_id: str, name: VerbName, stores: tuple[str, ...], why: str) -> int:
+    """Tell a rollout something, as a row that its next tick obeys; returns the row's id."""
+    said = crew.wiring.records.rollouts.say(
+        rollout_id, name, by=crew.caller, at=crew.wiring.clock.now(), stores=stores, why=why
+    )
+    return said.id

@@ -1,0 +1,348 @@
+"""What a tick does at one account and region: reads stores, then writes services.
+
+A job is plain values in and plain values out, so that it runs in a thread here or on a Dask worker
+elsewhere. It may run twice, when a worker is lost: every write reads first and does nothing where
+it finds its work done.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from fleet.aws import observe
+from fleet.aws.deploy import create_service, delete_service, update_service
+from fleet.aws.logs import create_log_group, log_groups
+from fleet.aws.services import service_deployments, store_view
+from fleet.aws.services import services as read_services
+from fleet.aws.services import tasks as read_tasks
+from fleet.aws.session import Shard
+from fleet.aws.task_definitions import Registered, register_task_definition
+from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
+from fleet.model.desired import LogGroup, TaskDefinition
+from fleet.model.inventory import Account
+from fleet.model.observed import Cluster
+from fleet.model.rollout import ActionKind
+from fleet.model.services import ServiceState, StoreView, TaskState
+from fleet.model.written import Outcome, Written
+from fleet.rollout.decide.attribution import TAG_ROLLOUT
+from fleet.rollout.decide.standing import differing
+from fleet.rollout.decide.turns import is_quiet
+from fleet.runtime.door import DoorOpener
+
+#: Calls of one job that are under way at once; the call budget decides how many a second.
+THREADS = 8
+#: What ECS answers when it is the body of a task definition that it does not want.
+REFUSED_BODY = frozenset({"ClientException", "InvalidParameterException"})
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What to read of a store; its services always.
+
+    Attributes:
+        services: names.
+        tasks: tasks too, and deployment records where something went wrong.
+        known: ARNs of its container instances, as far as somebody has seen them.
+        targets: by service, the ARN that it was sent; "" or missing where nothing was.
+        records: with tasks, deployment records in any case.
+    """
+
+    store: str
+    cluster: str
+    services: tuple[str, ...]
+    tasks: bool = False
+    known: tuple[str, ...] = ()
+    targets: Mapping[str, str] = field(default_factory=dict)
+    records: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One service to be sent a release, or set back.
+
+    Attributes:
+        kind: SEND or UNDO.
+        content: of the task definition that is (or was) sent.
+        target: its ARN; "" when it was not sent here yet.
+        previous: ARN that the service ran before the rollout; "" when there was no service.
+        accept: ARNs that it may run now besides these two, because a person said so; ``*`` for any.
+        request: the input of CreateService, without tags.
+        settings: what UpdateService sets besides the task definition and the count.
+        count: tasks it shall run; None for DAEMON.
+        tags: of the service.
+        token: names this one intent.
+    """
+
+    kind: ActionKind
+    store: str
+    service: str
+    cluster: str
+    content: str
+    target: str
+    previous: str
+    request: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    count: int | None
+    tags: Mapping[str, str]
+    token: str
+    accept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """Reads and writes for one account and region.
+
+    Attributes:
+        definitions: task definitions that the writes need, by content.
+        known: ARNs of those that are registered there, by content.
+        log_groups: that must exist before something new is registered.
+        tags: of what is made beside services.
+        budget: state of the shard's call budget, as the last holder of its lease left it.
+    """
+
+    account: Account
+    region: str
+    reads: tuple[Read, ...] = ()
+    writes: tuple[Write, ...] = ()
+    definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
+    log_groups: tuple[LogGroup, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    budget: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardResult:
+    """What a job came to.
+
+    Attributes:
+        registered: ARNs of task definitions that were found or made, by content.
+        trouble: why the account and region could not be worked with at all, as expired
+            credentials; "" when they could.
+        hint: what to do about it.
+    """
+
+    account: str
+    region: str
+    views: Mapping[str, StoreView]
+    written: tuple[Written, ...]
+    registered: Mapping[str, str]
+    budget: Mapping[str, Any]
+    trouble: str = ""
+    hint: str = ""
+
+
+def run_shard_job(opener: DoorOpener, job: ShardJob) -> ShardResult:
+    """Carry out a job, as far as AWS lets it. Raises nothing that AWS says; see ``trouble``."""
+    door = opener()
+    door.restore(job.account, job.region, job.budget)
+    shard = door.shard(job.account, job.region)
+    views: dict[str, StoreView] = {}
+    written: list[Written] = []
+    registered = dict(job.known)
+    trouble = hint = ""
+    try:
+        for view in _side_by_side(lambda read: _read(shard, read), job.reads):
+            views[view.store] = view
+        refused = _prepare(shard, job, registered)
+        now = door.clock.now()
+        able = [w for w in job.writes if w.kind is ActionKind.UNDO or w.content not in refused]
+        written.extend(_refused(w, refused[w.content], now) for w in job.writes if w not in able)
+        written.extend(_side_by_side(lambda one: _write(shard, one, registered, now), able))
+    except AwsError as error:
+        trouble, hint = str(error), error.hint or ""
+    return ShardResult(
+        account=job.account.name,
+        region=job.region,
+        views=views,
+        written=tuple(written),
+        registered=registered,
+        budget=door.budget(job.account, job.region),
+        trouble=trouble,
+        hint=hint,
+    )
+
+
+def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
+    """Results in order; what was done before one failed is handed out before it raises."""
+    todo = list(items)
+    if not todo:
+        return
+    with ThreadPoolExecutor(min(THREADS, len(todo)), thread_name_prefix="shard") as threads:
+        futures = [threads.submit(do, item) for item in todo]
+        failed: AwsError | None = None
+        for future in futures:
+            try:
+                yield future.result()
+            except CancelledError:
+                continue
+            except AwsError as error:
+                failed = failed or error
+                for waiting in futures:
+                    waiting.cancel()
+        if failed is not None:
+            raise failed
+
+
+def _read(shard: Shard, read: Read) -> StoreView:
+    """Its services and container instances, and its tasks where they are asked for."""
+    # The cluster is known to exist: naming it saves a call per store and tick.
+    cluster = Cluster(read.cluster, "", "ACTIVE", 0)
+    view = store_view(shard, read.store, read.cluster, services=read.services, known=cluster)
+    if view.problem:
+        return view
+    try:
+        instances = observe.container_instances(shard, read.cluster, read.known)
+        view = replace(view, instances=instances.value, at=min(view.at, instances.at))
+        return _with_tasks(shard, read, view) if read.tasks else view
+    except (AccessDenied, CredentialsError, Throttled):
+        raise
+    except AwsError as error:
+        if isinstance(error, AwsUnreachable) and not error.code:
+            raise
+        return replace(view, problem=str(error))
+
+
+def _with_tasks(shard: Shard, read: Read, view: StoreView) -> StoreView:
+    """Tasks that run; the stopped ones and ECS's records only where not all is well."""
+    one = read.services[0] if len(read.services) == 1 else None
+    seen = read_tasks(shard, read.cluster, one, stopped=False)
+    view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value), deployments={})
+    if not read.records and is_quiet(view, read.targets):
+        return view
+    seen = read_tasks(shard, read.cluster, one)
+    view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value))
+    names = [s.name for s in view.services or () if s.name in read.services]
+    records = {name: service_deployments(shard, read.cluster, name).value for name in names}
+    return replace(view, deployments=records)
+
+
+def _of(read: Read, tasks: Iterable[TaskState]) -> tuple[TaskState, ...]:
+    return tuple(task for task in tasks if task.service in read.services)
+
+
+def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> dict[str, str]:
+    """Find or register the task definitions that writes need, and their log groups before.
+
+    Returns:
+        Why ECS would not have some, by content; the others are in ``registered``.
+    """
+    wanted = {w.content for w in job.writes if w.kind is ActionKind.SEND}
+    missing = sorted(wanted - registered.keys())
+    refused: dict[str, str] = {}
+    if not missing:
+        return refused
+    there = log_groups(shard, [group.name for group in job.log_groups]).value
+    for group in job.log_groups:
+        if group.name not in there:
+            create_log_group(shard, group, job.tags)
+    # One after another: at one registration a second, threads would only wait in line.
+    seen: dict[str, Registered] = {}
+    for content in missing:
+        try:
+            registered[content] = register_task_definition(
+                shard, job.definitions[content], job.tags, seen=seen
+            )
+        except AwsError as error:
+            if error.code not in REFUSED_BODY:
+                raise
+            refused[content] = str(error)
+    return refused
+
+
+def _refused(write: Write, why: str, now: datetime) -> Written:
+    return Written(write.kind, write.store, write.service, Outcome.REFUSED, now, words=why)
+
+
+def _write(shard: Shard, write: Write, registered: Mapping[str, str], now: datetime) -> Written:
+    target = registered.get(write.content) or write.target
+    try:
+        found = read_services(shard, write.cluster, [write.service])
+        alive = [s for s in found.value if s.status != "INACTIVE"]
+        service = alive[0] if alive else None
+        if write.kind is ActionKind.SEND:
+            outcome, at, words = _send(shard, write, service, target, found.at)
+        else:
+            outcome, at, words = _undo(shard, write, service, found.at)
+    except (AccessDenied, CredentialsError):
+        raise
+    except AwsError as error:
+        lost = isinstance(error, AwsUnreachable | Throttled)
+        outcome, at, words = (Outcome.LOST if lost else Outcome.REFUSED), now, str(error)
+    return Written(write.kind, write.store, write.service, outcome, at, target, words)
+
+
+def _send(
+    shard: Shard, write: Write, service: ServiceState | None, target: str, at: datetime
+) -> tuple[Outcome, datetime, str]:
+    if service is None:
+        if write.previous and write.accept != "*":
+            return Outcome.GONE, at, "there is no such service any more"
+        made = create_service(
+            shard, {**write.request, "taskDefinition": target}, write.tags, token=write.token
+        )
+        return Outcome.DONE, made.at, ""
+    runs = service.task_definition
+    if runs == target and not write.previous and _gave_up(service):
+        # The same again would move nothing, and nothing that ran before is lost.
+        delete_service(shard, write.cluster, write.service, force=True)
+        return Outcome.LOST, at, "its first deployment failed, so it is made anew"
+    counted = write.count is None or service.desired == write.count
+    if runs == target and counted and not differing(write.settings, service.settings):
+        return _found(write, service, at)
+    if runs not in {write.previous, target} and write.accept != "*":
+        return Outcome.BY_HAND, at, runs
+    done = update_service(
+        shard,
+        service,
+        task_definition=target,
+        tags={**write.tags, "fleet:previous": runs if runs != target else write.previous},
+        desired_count=write.count,
+        settings=write.settings,
+    )
+    return Outcome.DONE, done.at, ""
+
+
+def _found(write: Write, service: ServiceState, at: datetime) -> tuple[Outcome, datetime, str]:
+    """It runs what is to be sent. This very job may have sent it, before its worker was lost."""
+    if write.target or service.tags.get(TAG_ROLLOUT) != write.tags[TAG_ROLLOUT]:
+        return Outcome.ALREADY, at, ""
+    newest = service.deployments[0] if service.deployments else None
+    return Outcome.DONE, (newest.created_at if newest else None) or at, ""
+
+
+def _gave_up(service: ServiceState) -> bool:
+    """Whether ECS's breaker ended the only deployment there was, with nothing to go back to."""
+    newest = service.deployments[0] if service.deployments else None
+    return newest is not None and newest.rollout_state == "FAILED"
+
+
+def _undo(
+    shard: Shard, write: Write, service: ServiceState | None, at: datetime
+) -> tuple[Outcome, datetime, str]:
+    if not write.previous:
+        if service is None:
+            return Outcome.ALREADY, at, ""
+        if service.task_definition != write.target:
+            return Outcome.BY_HAND, at, service.task_definition
+        delete_service(shard, write.cluster, write.service, force=True)
+        return Outcome.DONE, at, "removed: there was no such service before"
+    if service is None:
+        return Outcome.GONE, at, "there is no such service any more"
+    counted = write.count is None or service.desired == write.count
+    if service.task_definition == write.previous and counted:
+        return Outcome.ALREADY, at, ""
+    if service.task_definition != write.target:
+        return Outcome.BY_HAND, at, service.task_definition
+    done = update_service(
+        shard,
+        service,
+        task_definition=write.previous,
+        tags={**write.tags, "fleet:previous": write.previous},
+        desired_count=write.count,
+    )
+    return Outcome.DONE, done.at, ""

@@ -1,0 +1,356 @@
+"""One tick of a rollout: read the rows, look, decide, record, act, record again.
+
+A tick may be cut off anywhere. What it was about to do was recorded before it was done, and the
+next tick, in this process or another, looks before it believes any of it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, Executor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from fleet.errors import FleetError, LeaseLost, Locked
+from fleet.model.desired import Scheduling
+from fleet.model.gate import Sample
+from fleet.model.identity import TAG_FLEET, TAG_STORE
+from fleet.model.inventory import Account
+from fleet.model.rollout import Action, ActionKind, Change, Rollout, RolloutEvent, Verdict
+from fleet.model.services import StoreView
+from fleet.model.written import Written
+from fleet.release.decide.desired import service_input, service_settings
+from fleet.rollout.decide.board import Board, is_sent
+from fleet.rollout.decide.noting import note
+from fleet.rollout.decide.rollout import Settled, begin, settle
+from fleet.rollout.decide.sight import see
+from fleet.rollout.decide.turns import Look, take_turn
+from fleet.rollout.decide.verbs import obey
+from fleet.rollout.shard_jobs import Read, ShardJob, ShardResult, Write, run_shard_job
+from fleet.runtime.door import DoorOpener
+from fleet.runtime.lease import Held
+from fleet.runtime.outfit import Wiring
+
+#: How far back darkness of untouched stores is remembered for comparison.
+HISTORY = timedelta(days=7)
+#: Seconds until a rollout goes on that could not do what somebody told it.
+AGAIN_S = 15.0
+Shard = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who carries out ticks, and in whose name.
+
+    Attributes:
+        executor: where shard jobs run.
+        opener: opens the way to AWS where they run.
+        owner: of the leases, as ``owner_name`` makes it.
+        run_id: of the run that the audit names.
+        caller: ARN that the audit names.
+        tell: told of every line of the story once it is recorded; must not raise.
+        warn: told what a service cannot do now, in one line; must not raise.
+    """
+
+    wiring: Wiring
+    executor: Executor
+    opener: DoorOpener
+    owner: str
+    run_id: str
+    caller: str
+    tell: Callable[[RolloutEvent], None]
+    warn: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What a tick came to.
+
+    Attributes:
+        settled: the decision.
+        rollout: as it was recorded last.
+        troubles: (shard, why, hint) for each account and region that could not be worked with.
+    """
+
+    settled: Settled
+    rollout: Rollout
+    changes: tuple[Change, ...]
+    troubles: tuple[tuple[str, str, str], ...]
+
+
+def shard_lease(account_id: str, region: str) -> str:
+    """The lease of an account and region, where AWS keeps its call budgets."""
+    return f"shard {account_id}/{region}"
+
+
+def rollout_lease(rollout_id: str) -> str:
+    """The lease of a rollout; whoever holds it ticks."""
+    return f"rollout {rollout_id}"
+
+
+def tick(
+    crew: Crew, rollout_id: str, own: Held, shards: Held, *, unwatched: bool = False
+) -> Ticked:
+    """One tick.
+
+    Args:
+        own: holds the rollout's lease; every write is checked against it.
+        shards: holds the leases of the rollout's accounts and regions; their budgets travel with
+            them.
+        unwatched: whether nobody ticks it any more once it waits for a person.
+
+    Raises:
+        LeaseLost: somebody else ticks it now; nothing was recorded after that.
+        RecordsError: the database is away.
+    """
+    return _Tick(crew, rollout_id, own, shards, unwatched=unwatched).run()
+
+
+class _Tick:
+    def __init__(
+        self, crew: Crew, rollout_id: str, own: Held, shards: Held, *, unwatched: bool
+    ) -> None:
+        self._unwatched = unwatched
+        self._crew = crew
+        self._records = crew.wiring.records.rollouts
+        self._own = own
+        self._shards = shards
+        self._id = rollout_id
+        rollout = self._records.load(rollout_id)
+        changes = self._records.changes(rollout_id)
+        self._board = Board(rollout, changes, crew.wiring.clock.now())
+        self._troubles: dict[Shard, tuple[str, str]] = {}
+
+    def run(self) -> Ticked:
+        board = self._board
+        verbs = self._records.verbs(self._id, unobeyed_only=True)
+        answers = obey(board, verbs)
+        begin(board)
+        turn = take_turn(board)
+        views = self._look(turn.looks)
+        deeper = see(board, views)
+        if deeper:
+            looks = [Look(s, _services(board, s), tasks=True) for s in deeper]
+            deep = self._look(looks)
+            see(board, deep)
+            views |= deep
+        seen = frozenset(store for store, view in views.items() if not view.problem)
+        settled = settle(board, turn, seen, self._history(), unwatched=self._unwatched)
+        if settled.untouched is not None and settled.untouched.of:
+            sample = settled.untouched
+            self._records.note_connectivity(self._id, board.now, sample.dark, sample.of)
+        try:
+            self._record(answers)
+        except LeaseLost:
+            raise
+        except Locked as error:
+            return self._not_obeyed(answers, settled, error)
+        if settled.actions:
+            self._act(settled.actions)
+        board = self._board
+        troubles = tuple(
+            ("/".join(shard), why, hint) for shard, (why, hint) in sorted(self._troubles.items())
+        )
+        return Ticked(settled, board.rollout, board.changes, troubles)
+
+    def _not_obeyed(self, answers: Mapping[int, str], settled: Settled, error: Locked) -> Ticked:
+        """Nobody goes on or back where another rollout holds the stores; all stays."""
+        rollout, changes = self._records.load(self._id), self._records.changes(self._id)
+        self._board = Board(rollout, changes, self._crew.wiring.clock.now())
+        self._board.say("problem", str(error))
+        self._record(dict.fromkeys(answers, f"not done: {error}"))
+        # One that was not finished goes on as it was, without what could not be done.
+        again = None if rollout.finished_at is not None else self._board.in_seconds(AGAIN_S)
+        rested = replace(settled, actions=(), wake_at=again, why=str(error))
+        return Ticked(rested, self._board.rollout, self._board.changes, ())
+
+    def _history(self) -> Sample | None:
+        """Asked for only where somebody is dark: no comparison is needed without."""
+        if not any(is_sent(c) and c.verdict is Verdict.DARK for c in self._board.changes):
+            return None
+        return self._records.history_sample(self._board.now - HISTORY)
+
+    def _record(self, answers: Mapping[int, str] | None = None) -> None:
+        """Write what moved, and go on from there with a clean board."""
+        board = self._board
+        rollout = replace(
+            board.rollout, tick=board.rollout.tick + 1, updated_at=self._crew.wiring.clock.now()
+        )
+        lease = self._own.lease(rollout_lease(self._id))
+        self._records.write_tick(lease, rollout, board.moved, board.events, answers)
+        for event in board.events:
+            self._crew.tell(event)
+        self._own.proceed()
+        self._shards.proceed()
+        self._board = Board(rollout, board.changes, self._crew.wiring.clock.now())
+
+    def _look(self, looks: Iterable[Look]) -> dict[str, StoreView]:
+        reads: dict[Shard, list[Read]] = {}
+        for look in looks:
+            place = self._board.rollout.spec.places[look.store]
+            read = Read(
+                look.store,
+                place.cluster,
+                look.services,
+                look.tasks,
+                place.instances,
+                {c.service: c.target for c in self._board.of_store(look.store)},
+                look.records,
+            )
+            reads.setdefault((place.account, place.region), []).append(read)
+        views: dict[str, StoreView] = {}
+        for result in self._run(self._jobs(reads, {})):
+            views |= result.views
+        return views
+
+    def _act(self, actions: Iterable[Action]) -> None:
+        writes: dict[Shard, list[Write]] = {}
+        for action in actions:
+            change = self._board.change(action.store, action.service)
+            writes.setdefault((change.account, change.region), []).append(
+                self._write(action, change)
+            )
+        # Whatever follows cannot be fenced by the database.
+        self._own.check()
+        self._shards.check()
+        written: list[Written] = []
+        for result in self._run(self._jobs({}, writes)):
+            written += result.written
+            self._remember(result)
+        # The calls took time; what follows happens after them.
+        self._board = Board(self._board.rollout, self._board.changes, self._crew.wiring.clock.now())
+        note(self._board, written)
+        self._audit(written)
+        self._record()
+
+    def _jobs(
+        self, reads: Mapping[Shard, list[Read]], writes: Mapping[Shard, list[Write]]
+    ) -> dict[Shard, ShardJob]:
+        """A job for each account and region; one that nobody can log in to is a trouble of its."""
+        jobs = {}
+        for key in {**reads, **writes}:
+            try:
+                jobs[key] = self._job(key, reads=reads.get(key, ()), writes=writes.get(key, ()))
+            except FleetError as error:
+                self._troubles[key] = str(error), error.hint or ""
+        return jobs
+
+    def _job(
+        self, key: Shard, *, reads: Iterable[Read] = (), writes: Iterable[Write] = ()
+    ) -> ShardJob:
+        spec = self._board.rollout.spec
+        account_id = next(p.account_id for p in spec.places.values() if p.account == key[0])
+        sends = [w for w in writes if w.kind is ActionKind.SEND]
+        contents = sorted({w.content for w in sends})
+        find = self._crew.wiring.records.task_definitions.find
+        known = {c: arn for c in contents if (arn := find(account_id, key[1], c))}
+        groups = {
+            group.name: group
+            for w in sends
+            for group in spec.shapes[w.service].log_groups
+            if w.content not in known
+        }
+        return ShardJob(
+            account=self._account(key[0], account_id),
+            region=key[1],
+            reads=tuple(reads),
+            writes=tuple(writes),
+            definitions={c: spec.task_definitions[c] for c in contents if c not in known},
+            known=known,
+            log_groups=tuple(groups.values()),
+            tags={TAG_FLEET: self._crew.wiring.fleet.name, "fleet:rollout": self._id},
+            budget=self._shards.state(shard_lease(account_id, key[1])),
+        )
+
+    def _account(self, name: str, account_id: str) -> Account:
+        """How to log in to an account is the inventory's to say, as of now."""
+        known = self._crew.wiring.fleet.accounts.get(name)
+        if known is None or known.account_id != account_id:
+            raise FleetError(
+                f"{self._id} goes to account {name} ({account_id}), which the inventory does not "
+                "have any more",
+                hint="put the account back into inventory/fleet.yaml, or abort the rollout",
+            )
+        return known
+
+    def _run(self, jobs: Mapping[Shard, ShardJob]) -> Iterable[ShardResult]:
+        crew = self._crew
+        futures = {
+            key: crew.executor.submit(run_shard_job, crew.opener, job)
+            for key, job in jobs.items()
+            if key not in self._troubles
+        }
+        for key, future in futures.items():
+            try:
+                result = future.result()
+            except CancelledError:
+                self._troubles[key] = "the executor gave the job up", ""
+                continue
+            except FleetError as error:
+                self._troubles[key] = str(error), error.hint or ""
+                continue
+            except Exception as error:  # noqa: BLE001 - a lost worker raises what Dask likes
+                self._troubles[key] = f"the executor lost the job: {type(error).__name__}", ""
+                continue
+            job = jobs[key]
+            self._shards.keep(shard_lease(job.account.account_id, key[1]), result.budget)
+            if result.trouble:
+                self._troubles[key] = result.trouble, result.hint
+                self._board.say("problem", f"{'/'.join(key)}: {result.trouble}")
+            yield result
+
+    def _write(self, action: Action, change: Change) -> Write:
+        spec = self._board.rollout.spec
+        shape = spec.shapes[change.service]
+        daemon = shape.scheduling is Scheduling.DAEMON
+        undo = action.kind is ActionKind.UNDO
+        count = change.previous_count if undo else change.desired_count
+        return Write(
+            kind=action.kind,
+            store=change.store,
+            service=change.service,
+            cluster=change.cluster,
+            content=change.content,
+            target=change.target,
+            previous=change.previous,
+            request=service_input(
+                shape,
+                cluster=change.cluster,
+                task_definition=change.target or change.content,
+                desired_count=change.desired_count,
+            ),
+            settings=service_settings(shape),
+            count=None if daemon else count,
+            tags={
+                TAG_FLEET: self._crew.wiring.fleet.name,
+                TAG_STORE: change.store,
+                "fleet:workload": shape.workload,
+                "fleet:rollout": self._id,
+                "fleet:content": change.content,
+            },
+            token=f"{self._id}/{change.store}/{change.service}/{change.sends}",
+            accept="*" if change.evidence.get("asked") else "",
+        )
+
+    def _remember(self, result: ShardResult) -> None:
+        """Keep the ARNs of task definitions, so that they are looked for once."""
+        spec = self._board.rollout.spec
+        account_id = self._crew.wiring.fleet.accounts[result.account].account_id
+        cache = self._crew.wiring.records.task_definitions
+        for content, arn in result.registered.items():
+            if cache.find(account_id, result.region, content) != arn:
+                cache.put(account_id, result.region, arn, spec.task_definitions[content])
+
+    def _audit(self, written: Iterable[Written]) -> None:
+        for one in written:
+            self._crew.wiring.records.audit(
+                self._crew.run_id,
+                at=one.at,
+                caller_arn=self._crew.caller,
+                action=f"{one.kind.value} service",
+                store=one.store,
+                why=f"{self._id}: {one.outcome.value}",
+                detail={"service": one.service, "target": one.target, "words": one.words},
+            )
+
+
+def _services(board: Board, store: str) -> tuple[str, ...]:
+    return tuple(sorted(c.service for c in board.of_store(store)))

@@ -1,0 +1,1 @@
+"""Plans and rollouts as text and JSON."""

@@ -1,0 +1,187 @@
+"""A rollout, its story and the list of rollouts as versioned documents, for programs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from fleet.model.gate import Gate
+from fleet.model.history import RolloutSummary
+from fleet.model.overview import Overview, Ticker
+from fleet.model.rollout import Change, Rollout, RolloutEvent, Verb
+from fleet.rollout.view.counts import owed, standing, store_standings, wave_counts
+from fleet.rollout.view.next import next_steps
+from fleet.terminal.times import stamp
+
+
+def history_document(rollouts: Sequence[RolloutSummary]) -> dict[str, Any]:
+    """What ``rollout history --json`` prints."""
+    return {
+        "version": 1,
+        "kind": "rollout-history",
+        "rollouts": [
+            {
+                "id": r.id,
+                "run": r.run,
+                "title": r.title,
+                "release": r.release,
+                "workloads": list(r.workloads),
+                "caller": r.caller,
+                "started_at": stamp(r.started_at),
+                "finished_at": stamp(r.finished_at),
+                "phase": r.phase.value,
+                "why": r.why,
+                "stores": r.stores,
+                "verdicts": {verdict.value: n for verdict, n in r.verdicts.items()},
+            }
+            for r in rollouts
+        ],
+    }
+
+
+def rollout_document(rollout: Rollout) -> dict[str, Any]:
+    """A rollout's moving part, and of its spec what people ask about."""
+    spec = rollout.spec
+    return {
+        "id": rollout.id,
+        "title": spec.title,
+        "release": spec.release,
+        "workloads": list(spec.workloads),
+        "selection": spec.selection,
+        "policy": spec.policy.name,
+        "canary": spec.canary,
+        "override_freeze": spec.override_freeze,
+        "phase": rollout.phase.value,
+        "why": rollout.why,
+        "wave": rollout.wave,
+        "waves": [{"name": w.name, "stores": list(w.stores)} for w in spec.waves],
+        "caller": rollout.caller,
+        "started_at": stamp(rollout.started_at),
+        "finished_at": stamp(rollout.finished_at),
+        "updated_at": stamp(rollout.updated_at),
+        "tick": rollout.tick,
+        "promoted": rollout.promoted,
+        "accepted": dict(rollout.accepted),
+    }
+
+
+def status_document(
+    overview: Overview, store: str = "", events: Sequence[RolloutEvent] = ()
+) -> dict[str, Any]:
+    """What ``rollout status --json`` prints; with a store, its changes and events only."""
+    changes = [c for c in overview.changes if not store or c.store == store]
+    window = overview.next_window
+    standings = list(store_standings(overview.changes).values())
+    return {
+        "version": 1,
+        "kind": "rollout",
+        "at": stamp(overview.at),
+        "rollout": rollout_document(overview.rollout),
+        "tally": {s.value: standings.count(s) for s in sorted(set(standings))},
+        "waves": [
+            {
+                "name": wave.name,
+                "stores": wave.stores,
+                "count": {s.value: n for s, n in sorted(wave.count.items()) if n},
+            }
+            for wave in wave_counts(overview.rollout, overview.changes)
+        ],
+        "gate": gate_document(overview.gate) if overview.gate else None,
+        "owed": list(
+            dict.fromkeys(c.store for c in owed(overview.changes, overview.rollout.phase))
+        ),
+        "waits": list(overview.waits),
+        "next_window": {"at": stamp(window.at), "store": window.store, "stores": window.stores}
+        if window
+        else None,
+        "tickers": [_ticker(t) for t in overview.tickers],
+        "controller": _ticker(overview.controller) if overview.controller else None,
+        "budgets": [asdict(budget) for budget in overview.budgets],
+        "verbs": [verb_document(verb) for verb in overview.verbs],
+        "held_by": [{**asdict(hold), "since": stamp(hold.since)} for hold in overview.held_by],
+        "next": [step.command for step in next_steps(overview)],
+        "changes": [change_document(change) for change in changes],
+        "events": [event_document(event) for event in (events or overview.events)],
+    }
+
+
+def gate_document(gate: Gate) -> dict[str, Any]:
+    """A gate with every number."""
+    return {
+        "answer": gate.answer.value,
+        "reason": gate.reason,
+        "checks": [{**asdict(check), "mark": check.mark.value} for check in gate.checks],
+        "counts": {variant: asdict(count) for variant, count in gate.counts.items()},
+        "again_at": stamp(gate.again_at),
+    }
+
+
+def change_document(change: Change) -> dict[str, Any]:
+    """One service of one store."""
+    return {
+        "store": change.store,
+        "service": change.service,
+        "account": change.account,
+        "region": change.region,
+        "cluster": change.cluster,
+        "wave": change.wave,
+        "stands": standing(change).value,
+        "stage": change.stage.value,
+        "verdict": change.verdict.value,
+        "reason": change.reason,
+        "since": stamp(change.since),
+        "sent_at": stamp(change.sent_at),
+        "away_since": stamp(change.away_since),
+        "looked_at": stamp(change.looked_at),
+        "previous": change.previous,
+        "target": change.target,
+        "content": change.content,
+        "desired_count": change.desired_count,
+        "previous_count": change.previous_count,
+        "sends": change.sends,
+        "pulls_failed": change.pulls_failed,
+        "evidence": _plain(change.evidence),
+    }
+
+
+def event_document(event: RolloutEvent) -> dict[str, Any]:
+    """One line of the story."""
+    return {
+        "id": event.id,
+        "at": stamp(event.at),
+        "kind": event.kind,
+        "store": event.store,
+        "text": event.text,
+        "data": _plain(event.data),
+    }
+
+
+def verb_document(verb: Verb) -> dict[str, Any]:
+    """What was said, and what became of it."""
+    return {
+        "id": verb.id,
+        "rollout": verb.rollout,
+        "verb": verb.name.value,
+        "stores": list(verb.stores),
+        "by": verb.by,
+        "at": stamp(verb.at),
+        "why": verb.why,
+        "answer": verb.answer,
+    }
+
+
+def _ticker(ticker: Ticker) -> dict[str, Any]:
+    return {"lease": ticker.lease, "owner": ticker.owner, "until": stamp(ticker.until)}
+
+
+def _plain(value: Any) -> Any:
+    """Values as JSON has words for them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return str(value)

@@ -1,0 +1,219 @@
+"""A rollout's story line by line and its gates' arithmetic, for terminals, pipes and logs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from fleet.model.gate import Answer, Check, Count, Gate, Mark
+from fleet.model.rollout import RolloutEvent, RolloutSpec, Verdict
+from fleet.terminal.screen import GAP, NARROW, labelled
+from fleet.terminal.times import clock
+
+#: Widest store id that events are still lined up behind.
+STORE_CELLS = 24
+
+#: The longest verdict among those that come often; a longer one shifts its own line only.
+VERDICT_CELLS = 7
+
+#: Columns that the detail of a check needs beside its numbers to be readable.
+DETAIL_CELLS = 16
+
+#: The check, or the line in its place, that tells variants apart.
+BY_VARIANT = "by variant"
+
+#: Kinds of events after which somebody in the shop may notice something.
+_IN_THE_SHOP = frozenset({"sent", "undone"})
+
+_VERDICT_STYLES = {
+    Verdict.OK: "green",
+    Verdict.FAILED: "red",
+    Verdict.UNDELIVERED: "red",
+    Verdict.CHANGED_BY_HAND: "red",
+    Verdict.DARK: "yellow",
+    Verdict.PARKED: "yellow",
+}
+
+_ANSWER_STYLES = {Answer.ADVANCE: "green", Answer.HALT: "red", Answer.ASK: "yellow"}
+
+_MARK_STYLES = {Mark.UNDER: "red", Mark.OVER: "red", Mark.UNCLEAR: "yellow", Mark.WAIT: "yellow"}
+
+
+def local_time(moment: datetime, time_zone: str) -> str:
+    """``03:06 CET``: what a clock on the shop's wall says."""
+    return f"{moment.astimezone(ZoneInfo(time_zone)):%H:%M %Z}"
+
+
+def moment(at: datetime, now: datetime) -> str:
+    """``22:14:05Z``, with the day before it where that is not today's: ``21 Nov 22:14:05Z``."""
+    at, now = at.astimezone(UTC), now.astimezone(UTC)
+    return clock(at) if at.date() == now.date() else f"{at.day} {at:%b} {clock(at)}"
+
+
+class EventLines:
+    """Words events in one manner throughout a rollout.
+
+    An event's ``text`` stands for itself. Of its ``data`` these are used where they are there:
+    ``verdict`` and ``service`` of kind ``verdict``, ``done`` and ``of`` (stores with a verdict, and
+    stores of the wave). The data of kind ``gate`` is the ``Gate`` itself as plain values.
+    """
+
+    def __init__(self, spec: RolloutSpec) -> None:
+        self._spec = spec
+        widest = max(map(cell_len, spec.places), default=0)
+        self._store_cells = min(widest, STORE_CELLS)
+        variants = [cell_len(shape.variant) for shape in spec.shapes.values()]
+        self._variant_cells = max(variants, default=0)
+
+    def line(self, event: RolloutEvent) -> str:
+        """One line, for pipes and logs; a gate's arithmetic is left to ``view``."""
+        head = " ".join(filter(None, (clock(event.at), *self._head(event))))
+        return f"{head} {self._text(event)}".rstrip()
+
+    def view(self, event: RolloutEvent, width: int) -> RenderableType:
+        """The same, wrapped behind its time; a gate with its arithmetic below."""
+        gate = gate_from(event.data) if event.kind == "gate" else None
+        if gate is not None:
+            style = f"bold {_ANSWER_STYLES.get(gate.answer, '')}".strip()
+            return Group(_behind(clock(event.at), event.text, style), *_arithmetic(gate, width))
+        head = " ".join(self._head(event))
+        style = _VERDICT_STYLES.get(_verdict(event) or Verdict.WAITING, "")
+        if not head or width < NARROW:
+            text = f"{' '.join(head.split())} {self._text(event)}".strip()
+            return _behind(clock(event.at), text, style)
+        return _behind(f"{clock(event.at)} {head}", self._text(event), style)
+
+    def _head(self, event: RolloutEvent) -> tuple[str, ...]:
+        if not event.store:
+            return ()
+        store = _padded(event.store, self._store_cells)
+        verdict = _verdict(event)
+        if verdict is None:
+            return (store,)
+        shape = self._spec.shapes.get(str(event.data.get("service", "")))
+        variant = _padded(shape.variant, self._variant_cells) if shape else ""
+        return (store, variant, _padded(str(verdict), VERDICT_CELLS))
+
+    def _text(self, event: RolloutEvent) -> str:
+        parts = [event.text]
+        verdict = _verdict(event)
+        if verdict is not None:
+            # The verdict has a place of its own in front.
+            parts = [event.text.removeprefix(f"{verdict}: ")]
+        place = self._spec.places.get(event.store)
+        noticed = event.kind in _IN_THE_SHOP or verdict in {Verdict.FAILED, Verdict.CHANGED_BY_HAND}
+        if place is not None and noticed:
+            there = event.at.astimezone(ZoneInfo(place.time_zone))
+            if there.utcoffset():
+                parts.append(f"[{local_time(event.at, place.time_zone)} there]")
+        if "done" in event.data and "of" in event.data:
+            parts.append(f"({event.data['done']}/{event.data['of']})")
+        return "  ".join(filter(None, parts))
+
+
+def _behind(label: str, text: str, style: str = "") -> RenderableType:
+    """Text that wraps behind its label, one blank apart as in a log."""
+    line = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
+    line.add_column(no_wrap=True)
+    line.add_column(overflow="fold")
+    line.add_row(Text(label), Text(text), style=style)
+    return line
+
+
+def _verdict(event: RolloutEvent) -> Verdict | None:
+    word = event.data.get("verdict")
+    return Verdict(word) if event.kind == "verdict" and word in set(Verdict) else None
+
+
+def _padded(text: str, cells: int) -> str:
+    return text if cell_len(text) >= cells else set_cell_size(text, cells)
+
+
+def gate_from(data: Any) -> Gate | None:
+    """A gate from the plain values of an event; None where they are not one."""
+    if not isinstance(data, Mapping):
+        return None
+    try:
+        return Gate(
+            answer=Answer(data["answer"]),
+            reason=str(data["reason"]),
+            checks=tuple(Check(**{**c, "mark": Mark(c["mark"])}) for c in data["checks"]),
+            counts={v: Count(**count) for v, count in data.get("counts", {}).items()},
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def gate_view(gate: Gate, wave: str, width: int, *, terse: bool = False) -> RenderableType:
+    """The answer, every check beside its limit, and the counts by variant.
+
+    Args:
+        terse: one line each: details that do not fit are cut, for where lines are few.
+    """
+    style = f"bold {_ANSWER_STYLES.get(gate.answer, '')}".strip()
+    head = Text(f"{f'GATE {wave}'.strip()}  {gate.answer.name}", style=style)
+    if terse:
+        head.append(f"  {gate.reason}", style="not bold")
+        head.no_wrap, head.overflow = True, "ellipsis"
+        return Group(head, *_arithmetic(gate, width, terse=True))
+    return Group(head, Padding(Text(gate.reason), (0, 0, 0, GAP)), *_arithmetic(gate, width))
+
+
+def _arithmetic(gate: Gate, width: int, *, terse: bool = False) -> list[RenderableType]:
+    rows: list[RenderableType] = []
+    if gate.checks:
+        rows.append(_checks(gate.checks, width, terse=terse))
+    if gate.counts and not any(check.name == BY_VARIANT for check in gate.checks):
+        rows.append(labelled(BY_VARIANT, variants_words(gate.counts)))
+    return [Padding(row, (0, 0, 0, GAP)) for row in rows]
+
+
+def _checks(checks: Sequence[Check], width: int, *, terse: bool) -> RenderableType:
+    """Aligned where the details fit beside the numbers, else each detail below its check."""
+    rows = [(c.name, c.seen, c.needed, str(c.mark)) for c in checks]
+    cells = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    beside = sum(cells) + GAP * len(cells) + DETAIL_CELLS <= width
+    parts: list[RenderableType] = []
+    for check, row in zip(checks, rows, strict=True):
+        style = _MARK_STYLES.get(check.mark, "")
+        grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+        for index, wanted in enumerate(cells):
+            numbers = index in {1, 2}
+            grid.add_column(width=None if numbers and not beside else wanted, overflow="fold")
+        if beside:
+            rest = max(1, width - GAP - sum(cells) - GAP * len(cells))
+            grid.add_column(width=rest, overflow="ellipsis" if terse else "fold", no_wrap=terse)
+            grid.add_row(*map(Text, (*row, check.detail)), style=style)
+            parts.append(grid)
+            continue
+        grid.add_row(*map(Text, row), style=style)
+        parts.append(grid)
+        if check.detail and not terse:
+            parts.append(Padding(Text(check.detail, style=style), (0, 0, 0, cells[0] + GAP)))
+    return Group(*parts)
+
+
+def variants_words(counts: Mapping[str, Count]) -> str:
+    """``orin 6/6 ok · xavier 0/2 ok, 2 failed``."""
+    return " · ".join(
+        ", ".join([f"{variant} {count.ok}/{count.sent} ok", *_others(count)])
+        for variant, count in counts.items()
+    )
+
+
+def _others(count: Count) -> Iterable[str]:
+    named = (
+        (count.failed, "failed"),
+        (count.dark, "dark"),
+        (count.waiting, "waiting"),
+        (count.undelivered, "undelivered"),
+        (count.parked, "parked"),
+        (count.by_hand, "by hand"),
+    )
+    return [f"{number} {word}" for number, word in named if number]

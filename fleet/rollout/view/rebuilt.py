@@ -1,0 +1,100 @@
+"""What a rebuild of lost records found at AWS: unknown before known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from fleet.model.rollout import Change
+from fleet.rollout.view.counts import by_store, owed, owes, revision
+from fleet.rollout.view.documents import change_document
+from fleet.rollout.view.lines import moment
+from fleet.rollout.view.rollout import MOST_ROWS, counted
+from fleet.terminal.screen import labelled, table
+from fleet.terminal.times import stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A rollout that services name.
+
+    Attributes:
+        added: whether the records did not know it.
+        began: the earliest that AWS still knows of it.
+    """
+
+    id: str
+    added: bool
+    began: datetime
+    title: str
+    changes: tuple[Change, ...]
+
+
+def rebuilt_view(
+    rollouts: Sequence[Found], unread: Mapping[str, str], now: datetime, width: int
+) -> RenderableType:
+    """A row per rollout, then per service where it can be set back to."""
+    parts: list[RenderableType] = [
+        labelled("NOT READ", f"{store}: {why}; what it owes is not known", "yellow")
+        for store, why in sorted(unread.items())
+    ]
+    if not rollouts:
+        parts.append(Text("no service at AWS names a rollout: there is nothing to rebuild"))
+        return Group(*parts)
+    rows = [
+        (
+            one.id,
+            "added" if one.added else "known",
+            moment(one.began, now),
+            str(len(by_store(one.changes))),
+            _owing(one.changes),
+            one.title,
+        )
+        for one in rollouts
+    ]
+    parts.append(table(("ID", "RECORDS", "BEGAN", "STORES", "OWED BY", "WHAT"), rows, width=width))
+    sent = [(one.id, c) for one in rollouts for c in one.changes if not owes(c)]
+    if sent:
+        parts += [Text(""), _ways_back(sent[:MOST_ROWS], width)]
+    if len(sent) > MOST_ROWS:
+        parts.append(Text(f"and {len(sent) - MOST_ROWS} more: --json has all of them"))
+    added = sum(one.added for one in rollouts)
+    parts.append(Text(f"\n{added} of {len(rollouts)} rollouts were added to the records"))
+    parts.append(labelled("next", "fleet rollout history"))
+    return Group(*parts)
+
+
+def _ways_back(sent: Sequence[tuple[str, Change]], width: int) -> RenderableType:
+    return table(
+        ("ROLLOUT", "STORE", "SERVICE", "RAN BEFORE", "WAS SENT"),
+        [(id_, c.store, c.service, revision(c.previous), revision(c.target)) for id_, c in sent],
+        width=width,
+    )
+
+
+def _owing(changes: Sequence[Change]) -> str:
+    stores = by_store(owed(changes))
+    return f"{counted(len(stores))}: {', '.join(list(stores)[:5])}" if stores else "nobody"
+
+
+def rebuilt_document(rollouts: Sequence[Found], unread: Mapping[str, str]) -> dict[str, Any]:
+    """The same as a versioned document."""
+    return {
+        "version": 1,
+        "kind": "rebuilt",
+        "not_read": dict(sorted(unread.items())),
+        "rollouts": [
+            {
+                "id": one.id,
+                "added": one.added,
+                "began": stamp(one.began),
+                "title": one.title,
+                "owed": list(by_store(owed(one.changes))),
+                "changes": [change_document(change) for change in one.changes],
+            }
+            for one in rollouts
+        ],
+    }

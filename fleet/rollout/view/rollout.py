@@ -1,0 +1,293 @@
+"""A rollout on the screen: what it does and why, its waves, and every store that needs a person."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fleet.model.overview import Overview
+from fleet.model.rollout import Change, Phase, Rollout, Verb
+from fleet.rollout.view.counts import (
+    ENDED,
+    STYLES,
+    Standing,
+    WaveCount,
+    by_store,
+    owed,
+    slowest,
+    standing,
+    store_standings,
+    variant_of,
+    wave_counts,
+)
+from fleet.rollout.view.lines import gate_view, local_time, moment
+from fleet.rollout.view.next import next_steps
+from fleet.terminal.screen import GAP, NARROW, labelled, needed_width, table
+from fleet.terminal.times import age, clock, span
+
+#: Most rows of a list of stores; the rest is counted, and all of them are in ``--json``.
+MOST_ROWS = 12
+#: Slow stores shown.
+SLOWEST = 5
+#: Seconds without a tick after which somebody should look; a tick takes seconds.
+STALE_S = 120.0
+
+#: Standings that always have a column.
+_ALWAYS = (Standing.OK, Standing.FAILED, Standing.DARK, Standing.WAITING)
+_SOMETIMES = (
+    Standing.UNDELIVERED,
+    Standing.PARKED,
+    Standing.BY_HAND,
+    Standing.UNDOING,
+    Standing.UNDONE,
+    Standing.SKIPPED,
+)
+
+#: Phases that wait for a person; nobody needs to tick meanwhile.
+RESTS = frozenset({Phase.HALTED, Phase.PAUSED, Phase.AWAITING})
+
+_PHASE_STYLES = {
+    Phase.HALTED: "red",
+    Phase.PAUSED: "yellow",
+    Phase.AWAITING: "yellow",
+    Phase.ROLLING_BACK: "yellow",
+    Phase.DONE: "green",
+}
+
+
+def status_view(overview: Overview, width: int) -> RenderableType:
+    """The whole rollout: state and freshness first, then numbers, then stores, then commands."""
+    parts: list[RenderableType] = [*head(overview), Text(""), waves_view(overview, width)]
+    if overview.gate is not None and overview.rollout.phase not in ENDED:
+        parts += [Text(""), gate_view(overview.gate, wave_in_words(overview.rollout), width)]
+    parts += _slowest(overview, width)
+    parts += _stores(overview, width)
+    parts += [_verb_line(verb, overview.at) for verb in overview.verbs if not verb.answer]
+    parts += [
+        labelled(
+            "held", f"{h.store} {h.workload} by {h.rollout} ({who(h.by)}) since {clock(h.since)}"
+        )
+        for h in overview.held_by[:MOST_ROWS]
+    ]
+    if next_steps(overview):
+        parts += [Text(""), next_view(overview, width)]
+    return Group(*parts)
+
+
+def head(overview: Overview) -> list[RenderableType]:
+    """What it does, why, and how fresh that is."""
+    rollout = overview.rollout
+    since = phase_since(overview)
+    words = f"{rollout.phase.value.upper()} since {moment(since, overview.at)}"
+    title = f"{rollout.id} {rollout.spec.title} · {words} ({age(since, overview.at)})"
+    style = f"bold {_PHASE_STYLES.get(rollout.phase, '')}".strip()
+    facts = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    for label, text, colour in _facts(overview):
+        facts.add_row(Text(label), Text(text), style=colour)
+    return [Text(title, style=style), facts]
+
+
+def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
+    rollout = overview.rollout
+    if rollout.why:
+        yield "why", rollout.why, ""
+    for words in overview.waits:
+        if words != rollout.why:
+            yield "waits", words, ""
+    window = overview.next_window
+    if window is not None:
+        place = rollout.spec.places.get(window.store)
+        there = f", {local_time(window.at, place.time_zone)} there" if place else ""
+        more = f" and {window.stores - 1} more" if window.stores > 1 else ""
+        wait = span((window.at - overview.at).total_seconds())
+        yield (
+            "window",
+            f"next {moment(window.at, overview.at)}{there}, in {wait}: {window.store}{more}",
+            "",
+        )
+    until = rollout.finished_at or overview.at
+    took = span((until - rollout.started_at).total_seconds())
+    spec = rollout.spec
+    yield (
+        "began",
+        f"{moment(rollout.started_at, overview.at)} by {who(rollout.caller)}, {took} "
+        f"{'in all' if rollout.finished_at else 'so far'}; "
+        f"{counted(len(by_store(overview.changes)))}, policy {spec.policy.name}, "
+        f"{spec.selection or 'all open stores'}",
+        "",
+    )
+    if rollout.finished_at is None:
+        yield _ticked(overview)
+
+
+def phase_since(overview: Overview) -> datetime:
+    """When the rollout came into its phase, as far as the latest events reach back."""
+    rollout = overview.rollout
+    turns = [event.at for event in overview.events if event.kind == "phase"]
+    return turns[-1] if turns else rollout.finished_at or rollout.started_at
+
+
+def _ticked(overview: Overview) -> tuple[str, str, str]:
+    """Who ticks it and how lately; a rollout that nobody ticks looks as alive as any other."""
+    last = overview.rollout.updated_at
+    words = f"{age(last, overview.at)} (tick {overview.rollout.tick})" if last else "not yet"
+    owners = list(dict.fromkeys(ticker.owner for ticker in overview.tickers))
+    if not owners and overview.controller is not None:
+        owners = [overview.controller.owner]  # between two ticks it holds no lease of the rollout
+    if not owners and overview.rollout.phase in RESTS:
+        return "ticked", f"{words}; it rests until somebody says something", ""
+    if not owners:
+        return "ticked", f"{words}; NOBODY ticks it now", "yellow"
+    stale = last is not None and (overview.at - last).total_seconds() > STALE_S
+    return "ticked", f"{words} by {', '.join(owners)}", "yellow" if stale else ""
+
+
+def wave_in_words(rollout: Rollout) -> str:
+    """The name of the wave that is sent or judged now."""
+    waves = rollout.spec.waves
+    return waves[rollout.wave].name if 0 <= rollout.wave < len(waves) else ""
+
+
+def waves_view(overview: Overview, width: int) -> RenderableType:
+    """A row per wave; verdicts that no store has get no column, and no room makes it words."""
+    waves = wave_counts(overview.rollout, overview.changes)
+    shown = [*_ALWAYS, *(s for s in _SOMETIMES if any(w.count.get(s) for w in waves))]
+    rows = [
+        (w.name, str(w.stores), *(str(w.count.get(s, 0)) for s in shown), wave_state(overview, w))
+        for w in waves
+    ]
+    columns = ("WAVE", "STORES", *(s.value.upper() for s in shown), "STATE")
+    if needed_width(columns, rows) <= width:
+        return table(columns, rows, width=width)
+    return Group(
+        *(
+            labelled(
+                w.name, f"{counted(w.stores)}: {tally_words(w.count)} · {wave_state(overview, w)}"
+            )
+            for w in waves
+        )
+    )
+
+
+def wave_state(overview: Overview, wave: WaveCount) -> str:
+    """What goes on with a wave, in a few words."""
+    rollout = overview.rollout
+    if wave.index < 0:
+        return "came back"
+    if wave.index < rollout.wave:
+        return "passed"
+    if wave.index > rollout.wave:
+        return "to come"
+    if rollout.phase in ENDED:
+        return rollout.phase.value
+    if rollout.baking_since is not None and rollout.phase is Phase.RUNNING:
+        left = rollout.spec.policy.bake_s - (overview.at - rollout.baking_since).total_seconds()
+        return f"baking, {span(left)} left" if left > 0 else "baked"
+    to_send = wave.count.get(Standing.PLANNED, 0)
+    now = "now" if rollout.phase is Phase.RUNNING else rollout.phase.value
+    return f"{now}, {to_send} to send" if to_send else now
+
+
+def _slowest(overview: Overview, width: int) -> list[RenderableType]:
+    slow = slowest(overview.changes, overview.at)[:SLOWEST]
+    if not slow:
+        return []
+    rows = [
+        (change.store, variant_of(overview.rollout, change), span(seconds), change.reason)
+        for change, seconds in slow
+    ]
+    return [Text(""), table(("SLOWEST", "VARIANT", "FOR", "WAITS FOR"), rows, width=width)]
+
+
+def _stores(overview: Overview, width: int) -> list[RenderableType]:
+    """Every store that is not simply well: the failed first, each with why."""
+    parts: list[RenderableType] = []
+    wanted = (Standing.FAILED, Standing.BY_HAND, Standing.UNDELIVERED)
+    bad = [c for c in overview.changes if standing(c) in wanted]
+    bad.sort(key=lambda c: wanted.index(standing(c)))
+    if bad:
+        parts += [Text(""), _changes_table(overview, bad, width)]
+        parts.append(_more(bad))
+    debts = [c for c in owed(overview.changes, overview.rollout.phase) if standing(c) not in wanted]
+    if debts:
+        said = f"Owed by {counted(len(by_store(debts)))}, to be sent when they are back:"
+        parts += [Text(""), Text(said), _owed_table(overview, debts, width), _more(debts)]
+    return [part for part in parts if not (isinstance(part, Text) and part.plain == "-")]
+
+
+def _changes_table(overview: Overview, rows: Sequence[Change], width: int) -> RenderableType:
+    shown = rows[:MOST_ROWS]
+    return table(
+        ("STORE", "SERVICE", "VERDICT", "SINCE", "WHY"),
+        [
+            (c.store, c.service, standing(c).value, age(c.since, overview.at), c.reason)
+            for c in shown
+        ],
+        width=width,
+        styles=[STYLES.get(standing(c), "") for c in shown],
+    )
+
+
+def _owed_table(overview: Overview, rows: Sequence[Change], width: int) -> RenderableType:
+    return table(
+        ("STORE", "SERVICE", "AWAY SINCE", "WHY"),
+        [
+            (c.store, c.service, age(c.away_since or c.since, overview.at), c.reason)
+            for c in rows[:MOST_ROWS]
+        ],
+        width=width,
+    )
+
+
+def _more(rows: Sequence[Change]) -> Text:
+    more = len(rows) - MOST_ROWS
+    return Text(f"and {more} more: --json has all of them" if more > 0 else "-")
+
+
+def _verb_line(verb: Verb, now: datetime) -> RenderableType:
+    on = f" for {', '.join(verb.stores)}" if verb.stores else ""
+    why = f" ({verb.why})" if verb.why else ""
+    return labelled(
+        "said", f"{verb.name.value}{on} by {who(verb.by)} {age(verb.at, now)}{why}: not obeyed yet"
+    )
+
+
+def next_view(overview: Overview, width: int) -> RenderableType:
+    """The commands that make sense now, each with what it is good for."""
+    grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_column(overflow="fold")
+    for number, step in enumerate(next_steps(overview)):
+        label = "next" if number == 0 else ""
+        if width < NARROW:
+            grid.add_row(Text(label), Text(f"{step.command}\n  {step.what}"))
+        else:
+            grid.add_row(Text(label), Text(step.command), Text(step.what))
+    return grid
+
+
+def who(arns: str) -> str:
+    """The last words of one ARN or several, as ``fleet-operator/on-call``."""
+    return ", ".join(dict.fromkeys(arn.partition("/")[2] or arn for arn in arns.split(", ")))
+
+
+def counted(stores: int) -> str:
+    """``1 store``, ``8 stores``."""
+    return "1 store" if stores == 1 else f"{stores} stores"
+
+
+def tally(changes: Iterable[Change]) -> str:
+    """``6 ok, 2 failed, 32 to send``: stores by how they stand."""
+    return tally_words(Counter(store_standings(changes).values()))
+
+
+def tally_words(count: Mapping[Standing, int]) -> str:
+    """The same of counts."""
+    order = (*_ALWAYS, *_SOMETIMES, Standing.PLANNED, Standing.UNCHANGED)
+    return ", ".join(f"{count[s]} {s.value}" for s in order if count.get(s)) or "none"

@@ -1,0 +1,110 @@
+"""The last words of a command that went along with a rollout: what runs where, and what is left."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from fleet.model.overview import Overview
+from fleet.model.printable import some
+from fleet.model.rollout import Change, Phase, Stage, Verdict
+from fleet.rollout.view.counts import Standing, by_store, owed, revision, standing
+from fleet.rollout.view.lines import gate_view
+from fleet.rollout.view.rollout import counted, next_view, tally
+from fleet.terminal.screen import GAP, labelled
+from fleet.terminal.times import clock, span
+
+#: Failed stores that are shown with their reason.
+FAILED_SHOWN = 5
+
+#: What a phase means for what is sent from now on.
+_MEANS = {
+    Phase.RUNNING: "goes on when somebody ticks it",
+    Phase.ROLLING_BACK: "goes on rolling back when somebody ticks it",
+    Phase.PAUSED: "nothing further will be sent",
+    Phase.HALTED: "nothing further will be sent",
+    Phase.AWAITING: "the canary passed; nothing further is sent before `promote`",
+    Phase.DONE: "every wave has passed",
+    Phase.ABORTED: "nothing further will be sent, what was sent stays",
+    Phase.ROLLED_BACK: "every store that was sent it is back at what it ran before",
+}
+
+
+def summary_view(overview: Overview, width: int) -> RenderableType:
+    """Phase, counts, what runs where, failed and owed stores, and what to type next."""
+    rollout = overview.rollout
+    why = f" ({rollout.why})" if rollout.why else ""
+    until = rollout.finished_at or overview.at
+    took = span((until - rollout.started_at).total_seconds())
+    goes_on = overview.tickers and rollout.phase in {Phase.RUNNING, Phase.ROLLING_BACK}
+    means = "goes on" if goes_on else _MEANS[rollout.phase]
+    parts: list[RenderableType] = []
+    if overview.gate is not None and rollout.phase in {Phase.HALTED, Phase.PAUSED}:
+        waves = rollout.spec.waves
+        name = waves[rollout.wave].name if rollout.wave < len(waves) else ""
+        parts.append(gate_view(overview.gate, name, width))
+    parts += [
+        labelled(clock(overview.at), f"{rollout.id} {rollout.phase.value}{why}: {means}"),
+        labelled("stores", f"{tally(overview.changes)} in {took}"),
+    ]
+    parts += [
+        labelled(" " * GAP, f"{service}  {words}") for service, words in running(overview.changes)
+    ]
+    parts += _failed(overview.changes)
+    debts = owed(overview.changes, overview.rollout.phase)
+    if debts:
+        stores = list(by_store(debts))
+        parts.append(labelled("owed", f"by {counted(len(stores))}: {some(stores)}"))
+    return Group(*parts, next_view(overview, width))
+
+
+def running(changes: Iterable[Change]) -> Sequence[tuple[str, str]]:
+    """Per service, how many stores run what, as far as is known.
+
+    A dark store is unknown: ECS may still do there what it was told before its link went down.
+    """
+    found: dict[str, Counter[str]] = {}
+    unknown: dict[str, list[Change]] = {}
+    for change in changes:
+        runs = _runs(change)
+        if runs is None:
+            unknown.setdefault(change.service, []).append(change)
+            found.setdefault(change.service, Counter())
+        else:
+            found.setdefault(change.service, Counter())[runs] += 1
+    rows = []
+    for service in sorted(found):
+        words = [f"{what}: {counted(number)}" for what, number in found[service].most_common()]
+        lost = unknown.get(service, [])
+        if lost:
+            names = some([f"{c.store} (before: {revision(c.previous)})" for c in lost])
+            words.append(f"not known: {names}")
+        rows.append((service, " · ".join(words)))
+    return rows
+
+
+def _runs(change: Change) -> str | None:
+    """What a service runs now; None where nobody can say."""
+    if change.verdict is Verdict.DARK or change.stage in {Stage.SENDING, Stage.UNDOING}:
+        return None
+    if change.verdict is Verdict.OK and change.stage is Stage.SENT:
+        return revision(change.target)
+    if not change.sends or change.stage in {Stage.UNDONE, Stage.PLANNED}:
+        return revision(change.previous)
+    seen = change.evidence.get("runs")
+    if not isinstance(seen, str) or not seen:
+        return None
+    failing = change.verdict is Verdict.FAILED and seen == change.target
+    return f"{revision(seen)}, failing" if failing else revision(seen)
+
+
+def _failed(changes: Iterable[Change]) -> list[RenderableType]:
+    bad = [c for c in changes if standing(c) in {Standing.FAILED, Standing.BY_HAND}]
+    parts: list[RenderableType] = [
+        labelled(standing(c).value, f"{c.store} {c.service}: {c.reason}", "red")
+        for c in bad[:FAILED_SHOWN]
+    ]
+    if len(bad) > FAILED_SHOWN:
+        parts.append(Text(f"{' ' * 8}and {len(bad) - FAILED_SHOWN} more: fleet rollout status"))
+    return parts

@@ -1,0 +1,110 @@
+"""Points the edges at this fleet: the one place where paths, environment and edges meet.
+
+Imported by commands when they run, never when they are listed.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from fleet.errors import UsageError
+from fleet.inventory.loader import load_fleet
+from fleet.inventory.pins import load_pins, save_machine_id
+from fleet.model.inventory import Fleet, Host
+from fleet.model.progress import Event
+from fleet.records.store import Records, open_records
+from fleet.runtime.aws_access import open_door
+from fleet.runtime.door import Door
+from fleet.runtime.outfit import KeyAccepted, Wiring
+from fleet.runtime.state_dir import state_dir
+from fleet.ssh.connection import Connection, open_connection
+from fleet.ssh.known_hosts import KnownHosts, entry_name
+
+
+def ssh_config_path() -> Path | None:
+    """``FLEET_SSH_CONFIG``, else the user's own OpenSSH configuration if there is one."""
+    given = os.environ.get("FLEET_SSH_CONFIG")
+    if given:
+        path = Path(given)
+        if not path.is_file():
+            raise UsageError(f"FLEET_SSH_CONFIG names {given}, which is not a file")
+        return path
+    path = Path("~/.ssh/config").expanduser()
+    return path if path.is_file() else None
+
+
+def records_from_environment() -> Records:
+    """The records at ``FLEET_DATABASE_URL``, else those in the state folder.
+
+    Raises:
+        RecordsError: they cannot be opened.
+    """
+    return open_records(os.environ.get("FLEET_DATABASE_URL"), state_dir())
+
+
+def open_wiring(
+    inventory: Path,
+    *,
+    listen: Callable[[Event], None],
+    accept_new_host_keys: bool = False,
+    pinned: Callable[[str], None] = lambda _host_id: None,
+    stop: threading.Event | None = None,
+    door: Door | None = None,
+) -> Wiring:
+    """Load the inventory and connect the edges to it; contacts nobody yet.
+
+    Args:
+        pinned: told the id of each host whose new SSH host key was accepted and pinned.
+        door: the way to AWS; this process's own if none is given.
+
+    Raises:
+        InventoryError: with every problem of the inventory.
+    """
+    fleet = load_fleet(inventory)
+    door = door or open_door()
+    records = records_from_environment()
+    ssh_config = ssh_config_path()
+
+    def connect(host: Host, accepted: KeyAccepted | None) -> Connection:
+        def on_new_key(host_id: str, key_type: str, fingerprint: str) -> None:
+            pinned(host_id)
+            if accepted is not None:
+                accepted(host_id, key_type, fingerprint)
+
+        return open_connection(
+            host,
+            ssh_config=ssh_config,
+            known_hosts=inventory / "known_hosts",
+            accept_new=accept_new_host_keys and accepted is not None,
+            on_new_key=on_new_key,
+        )
+
+    return Wiring(
+        fleet=fleet,
+        clock=door.clock,
+        shard=door.shard,
+        records=records,
+        connect=connect,
+        load_pins=lambda: load_pins(inventory),
+        pin_machine=lambda host_id, machine_id: save_machine_id(inventory, host_id, machine_id),
+        listen=listen,
+        stop=stop or threading.Event(),
+    )
+
+
+def pinned_hosts(fleet: Fleet, inventory: Path) -> frozenset[str]:
+    """Ids of the hosts whose SSH host key is in the inventory's known_hosts."""
+    pins = KnownHosts(inventory / "known_hosts")
+    return frozenset(
+        h.id
+        for s in fleet.stores
+        for h in s.hosts
+        if pins.pinned(entry_name(h.address, h.ssh.port))
+    )
+
+
+def command_line() -> str:
+    """The command as typed, for the run's record."""
+    return " ".join(["fleet", *sys.argv[1:]])

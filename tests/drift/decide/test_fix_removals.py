@@ -1,0 +1,322 @@
+"""What may be taken out of ECS and SSM, and all that must keep it there."""
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.model.drift import Finding
+from fleet.model.fixing import DeleteActivation, DeregisterInstance, DeregisterNode, Fix, Seen
+from fleet.model.observed import ContainerInstance, ManagedInstance, Ping
+from fleet.model.services import TaskState
+from tests import build
+from tests.drift.decide import fix_parts as parts
+from tests.drift.decide.fix_parts import DAY, DEAD, KEEP, LOST, NOW, OLD, THEIRS
+
+DROPPED = DeregisterInstance(DEAD.cluster, DEAD.arn)
+FORCED = replace(DROPPED, force=True)
+#: The twin holds a task.
+BUSY = replace(DEAD, running_tasks=1)
+
+
+def test_a_twin_without_tasks_is_deregistered_and_not_by_force() -> None:
+    assert parts.done(parts.twin(), parts.seen(KEEP, DEAD)) == (DROPPED,)
+
+
+def test_every_twin_but_the_connected_one_is_deregistered() -> None:
+    third = replace(DEAD, arn="third")
+    one = parts.finding("TWIN", keep=KEEP.arn, arns=[DEAD.arn, "third"], cluster=KEEP.cluster)
+    assert len(parts.done(one, parts.seen(KEEP, DEAD, third))) == 2
+
+
+def test_a_twin_that_is_gone_needs_nothing() -> None:
+    assert "any more" in parts.gone(parts.twin(), parts.seen(KEEP))
+
+
+@pytest.mark.parametrize(
+    ("keep", "dead", "why"),
+    [
+        (KEEP, replace(DEAD, agent_connected=True), "is connected now"),
+        (replace(KEEP, agent_connected=False), DEAD, "which one lives"),
+        (KEEP, replace(DEAD, registered_at=NOW), "not known to be older"),
+        (KEEP, replace(DEAD, registered_at=None), "not known to be older"),
+        (replace(KEEP, registered_at=None), DEAD, "not known to be older"),
+        (KEEP, replace(DEAD, managed_instance_id=parts.OLD_NODE), "no longer of one node"),
+        (KEEP, replace(DEAD, tags=THEIRS), "the tag of fleet another"),
+        (KEEP, replace(DEAD, tags={}), "no tag proves"),
+        (KEEP, replace(DEAD, tags={**parts.OURS, "fleet:host": "store-042/cam-1"}), "no tag"),
+    ],
+)
+def test_a_twin_is_left_while_anything_about_it_is_in_doubt(
+    keep: ContainerInstance, dead: ContainerInstance, why: str
+) -> None:
+    assert why in parts.left(parts.twin(), parts.seen(keep, dead))
+
+
+def test_the_tags_of_the_node_prove_whose_an_instance_is() -> None:
+    said = parts.seen(KEEP, replace(DEAD, tags={}), nodes=(build.node(),))
+    assert parts.done(parts.twin(), said) == (DROPPED,)
+
+
+def test_the_node_of_another_fleet_keeps_an_instance() -> None:
+    said = parts.seen(KEEP, replace(DEAD, tags={}), nodes=(build.node(tags=THEIRS),))
+    assert "fleet another" in parts.left(parts.twin(), said)
+
+
+def busy(*tasks: object, **more: object) -> Seen:
+    return parts.seen(KEEP, BUSY, tasks=(parts.task(BUSY), *tasks), **more)
+
+
+def test_a_twin_whose_task_would_start_elsewhere_is_left_to_people() -> None:
+    said = busy(services=(parts.service(),))
+    assert "a person decides about tasks" in parts.left(parts.twin(), said)
+
+
+def test_a_twin_whose_tasks_all_run_on_connected_hosts_is_deregistered_by_force() -> None:
+    said = busy(parts.task(KEEP), services=(parts.service(),))
+    assert parts.done(parts.twin(), said) == (FORCED,)
+
+
+def test_a_task_that_is_only_starting_is_no_duplicate() -> None:
+    said = busy(parts.task(KEEP, last_status="PENDING"), services=(parts.service(),))
+    assert "a person decides" in parts.left(parts.twin(), said)
+
+
+def test_a_service_that_wants_more_than_run_would_start_one() -> None:
+    said = busy(parts.task(KEEP), services=(parts.service(desired=2),))
+    assert "a person decides" in parts.left(parts.twin(), said)
+
+
+def test_a_daemon_starts_nothing_when_every_connected_host_has_one() -> None:
+    said = busy(parts.task(KEEP), services=(parts.service(scheduling="DAEMON", desired=2),))
+    assert parts.done(parts.twin(), said) == (FORCED,)
+
+
+def test_tasks_of_a_service_that_is_gone_are_started_by_nobody() -> None:
+    assert parts.done(parts.twin(), busy()) == (FORCED,)
+
+
+def test_a_task_that_no_service_started_is_a_person_s() -> None:
+    said = parts.seen(KEEP, BUSY, tasks=(parts.task(BUSY, service=""),))
+    assert "of no service" in parts.left(parts.twin(), said)
+
+
+def test_tasks_that_were_not_listed_are_not_taken_for_none() -> None:
+    assert "could not be read" in parts.left(parts.twin(), parts.seen(KEEP, BUSY))
+
+
+def test_an_instance_of_an_earlier_node_is_deregistered() -> None:
+    said = parts.seen(KEEP, OLD, nodes=(LOST,))
+    assert parts.done(parts.ghost(), said) == (DROPPED,)
+
+
+def test_an_instance_whose_node_ssm_forgot_is_deregistered() -> None:
+    assert parts.done(parts.ghost(), parts.seen(KEEP, OLD)) == (DROPPED,)
+
+
+def test_an_instance_of_an_earlier_node_that_is_gone_needs_nothing() -> None:
+    assert "any more" in parts.gone(parts.ghost(), parts.seen(KEEP))
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (parts.seen(OLD), "no other container instance"),
+        (parts.seen(replace(KEEP, agent_connected=False), OLD), "no other container instance"),
+        (parts.seen(replace(KEEP, status="DRAINING"), OLD), "no other container instance"),
+        (parts.seen(replace(KEEP, tags={}, attributes={}), OLD), "no other container instance"),
+        (parts.seen(KEEP, OLD, nodes=(replace(LOST, ping=Ping.ONLINE),)), "may still answer"),
+        (
+            parts.seen(KEEP, OLD, nodes=(replace(LOST, last_ping_at=NOW - timedelta(minutes=9)),)),
+            "may still answer",
+        ),
+        (parts.seen(KEEP, replace(OLD, agent_connected=True)), "is connected now"),
+    ],
+)
+def test_an_instance_of_an_earlier_node_is_left_while_its_host_is_not_sure(
+    said: Seen, why: str
+) -> None:
+    assert why in parts.left(parts.ghost(), said)
+
+
+def test_an_earlier_node_is_deregistered_in_ssm() -> None:
+    said = parts.seen(KEEP, nodes=(LOST,))
+    assert parts.done(parts.ghost_node(), said) == (DeregisterNode(LOST.id),)
+
+
+def test_a_node_that_is_gone_needs_nothing() -> None:
+    assert "any more" in parts.gone(parts.ghost_node(), parts.seen(KEEP))
+
+
+@pytest.mark.parametrize(
+    ("instances", "node", "why"),
+    [
+        ((KEEP,), replace(LOST, ping=Ping.ONLINE), "may still answer"),
+        ((KEEP,), replace(LOST, last_ping_at=NOW - timedelta(minutes=14)), "may still answer"),
+        ((KEEP,), replace(LOST, tags={}), "its tags do not say"),
+        ((KEEP,), replace(LOST, tags=None), "its tags do not say"),
+        ((KEEP,), replace(LOST, tags=THEIRS), "its tags do not say"),
+        ((KEEP, replace(OLD, agent_connected=True)), LOST, "of it is connected"),
+        ((KEEP, replace(OLD, registered_at=NOW)), LOST, "newest"),
+        ((), LOST, "no other node"),
+        ((replace(KEEP, agent_connected=False),), LOST, "no other node"),
+    ],
+)
+def test_a_node_is_left_while_anything_about_it_is_in_doubt(
+    instances: tuple[ContainerInstance, ...], node: ManagedInstance, why: str
+) -> None:
+    assert why in parts.left(parts.ghost_node(), parts.seen(*instances, nodes=(node,)))
+
+
+OPEN = build.activation(count=0, expires_at=NOW + DAY, created_at=NOW - 2 * DAY)
+
+
+def test_an_activation_that_was_left_open_is_deleted() -> None:
+    said = Seen(NOW, activation=OPEN)
+    assert parts.done(parts.stale_activation(), said) == (DeleteActivation("act-1"),)
+
+
+def test_one_that_has_expired_is_deleted_whenever_it_was_made() -> None:
+    expired = replace(OPEN, expires_at=NOW, created_at=None)
+    one = parts.stale_activation("ACTIVATION_EXPIRED")
+    assert parts.done(one, Seen(NOW, activation=expired)) == (DeleteActivation("act-1"),)
+
+
+def test_an_activation_that_is_gone_needs_nothing() -> None:
+    assert "any more" in parts.gone(parts.stale_activation(), Seen(NOW))
+
+
+@pytest.mark.parametrize(
+    ("activation", "why"),
+    [
+        (replace(OPEN, tags=THEIRS), "its tags do not say"),
+        (replace(OPEN, tags={}), "its tags do not say"),
+        (replace(OPEN, created_at=NOW - timedelta(hours=23)), "not known to be older"),
+        (replace(OPEN, created_at=None), "not known to be older"),
+    ],
+)
+def test_an_activation_that_may_be_in_use_or_another_s_is_left(
+    activation: object, why: str
+) -> None:
+    said = Seen(NOW, activation=activation)  # type: ignore[arg-type] # of a parameter list
+    assert why in parts.left(parts.stale_activation(), said)
+
+
+@pytest.mark.parametrize("make", [parts.twin, parts.ghost, parts.ghost_node])
+def test_what_is_of_no_host_of_the_inventory_is_left(make: object) -> None:
+    one: Finding = make()  # type: ignore[operator] # of a parameter list
+    said = parts.seen(KEEP, DEAD, nodes=(LOST,))
+    assert "does not name its host" in parts.left(replace(one, host="gone-1"), said)
+
+
+def mostly(good: object, *bad: object) -> st.SearchStrategy[Any]:
+    """Nearly always the good one: a world in which several things are wrong proves little."""
+    return st.sampled_from([*[good] * 8, *bad])
+
+
+STRANGE: tuple[dict[str, str], ...] = (THEIRS, {}, {**parts.OURS, "fleet:store": "store-007"})
+TIMES = (None, NOW - 9 * DAY, NOW - DAY, NOW)
+
+
+def instances(one: ContainerInstance) -> st.SearchStrategy[ContainerInstance]:
+    """One like this, in which something may be otherwise."""
+    return st.builds(
+        partial(replace, one),
+        managed_instance_id=mostly(one.managed_instance_id, build.MI, parts.OLD_NODE),
+        agent_connected=mostly(one.agent_connected, not one.agent_connected),
+        registered_at=mostly(one.registered_at, *TIMES),
+        tags=mostly(one.tags, *STRANGE),
+        running_tasks=st.integers(0, 1),
+    )
+
+
+def managed(one: ManagedInstance) -> st.SearchStrategy[tuple[ManagedInstance, ...]]:
+    """One like this, in which something may be otherwise; or none."""
+    found = st.builds(
+        partial(replace, one),
+        ping=mostly(one.ping, *Ping),
+        last_ping_at=mostly(one.last_ping_at, *TIMES),
+        tags=mostly(one.tags, *STRANGE, None),
+    )
+    return st.one_of(st.tuples(found), mostly((one,), ()))
+
+
+def tasks(on: ContainerInstance) -> st.SearchStrategy[list[TaskState]]:
+    """One on each, as often as not."""
+    service = mostly(parts.SERVICE, "")
+    status = mostly("RUNNING", "PENDING")
+    one = st.builds(
+        lambda where, of, last: parts.task(where, service=of, last_status=last),
+        st.sampled_from([KEEP, on]),
+        service,
+        status,
+    )
+    return st.lists(one, max_size=3)
+
+
+def worlds(dead: ContainerInstance) -> st.SearchStrategy[Seen]:
+    """What AWS may say of a leftover beside the container instance that lives."""
+    services = st.builds(parts.service, desired=st.integers(0, 2))
+    return st.builds(
+        lambda keep, other, live, lost, some, of: parts.seen(
+            keep, other, nodes=(*live, *lost), tasks=tuple(some), services=tuple(of)
+        ),
+        instances(KEEP),
+        instances(dead),
+        managed(build.node()),
+        managed(LOST),
+        tasks(dead),
+        st.lists(services, max_size=1),
+    )
+
+
+CASES = st.one_of(
+    st.tuples(st.just(parts.twin()), worlds(DEAD)),
+    st.tuples(st.just(parts.ghost()), worlds(OLD)),
+    st.tuples(st.just(parts.ghost_node()), worlds(OLD)),
+)
+
+
+@given(CASES)
+def test_nothing_that_is_connected_newest_or_another_s_is_ever_deregistered(
+    case: tuple[Finding, Seen],
+) -> None:
+    one, said = case
+    found = parts.answer(one, said)
+    if not isinstance(found, Fix):
+        return
+    by_arn = {i.arn: i for i in said.instances}
+    by_id = {n.id: n for n in said.nodes}
+    for deed in found.deeds:
+        if isinstance(deed, DeregisterInstance):
+            dead = by_arn[deed.instance]
+            node = by_id.get(dead.managed_instance_id)
+            assert not dead.agent_connected
+            assert dead.tags == parts.OURS or (node is not None and node.tags == parts.OURS)
+            assert THEIRS not in (dead.tags, node.tags if node else None)
+            assert deed.force == bool(dead.running_tasks)
+            assert is_older_than_a_connected_one(dead, said)
+        else:
+            assert isinstance(deed, DeregisterNode)
+            node = by_id[deed.node]
+            assert node.ping is not Ping.ONLINE
+            assert node.tags == parts.OURS
+            mine = [i for i in said.instances if i.managed_instance_id == deed.node]
+            assert not any(i.agent_connected for i in mine)
+            assert any(
+                i.agent_connected and i.managed_instance_id != deed.node for i in said.instances
+            )
+
+
+def is_older_than_a_connected_one(dead: ContainerInstance, said: Seen) -> bool:
+    return any(
+        one.agent_connected
+        and one.registered_at is not None
+        and dead.registered_at is not None
+        and dead.registered_at < one.registered_at
+        for one in said.instances
+    )

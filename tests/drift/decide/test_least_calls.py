@@ -1,0 +1,89 @@
+"""The formula that scans are held to."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.drift.decide.least_calls import ShardSize, least_calls, least_seconds
+from fleet.model.rates import GROUPS
+
+#: A region of the fleet that the promise is about: 2,500 shops of four hosts and two services.
+REGION = ShardSize(
+    stores=2500,
+    nodes=10_000,
+    tagged=10_000,
+    remembered=2500,
+    services=(2,) * 2500,
+    families=2,
+)
+SIZES = st.builds(
+    ShardSize,
+    stores=st.integers(0, 500),
+    nodes=st.integers(0, 2000),
+    tagged=st.integers(0, 2000),
+    activations=st.integers(0, 200),
+    remembered=st.integers(0, 500),
+    unremembered=st.integers(0, 500),
+    services=st.lists(st.integers(1, 25), max_size=5).map(tuple),
+    families=st.integers(0, 5),
+    unknown_revisions=st.integers(0, 50),
+    returned=st.integers(0, 50),
+    tasks=st.lists(st.integers(1, 250), max_size=5).map(tuple),
+    doubtful_stores=st.integers(0, 50),
+    doubtful_hosts=st.integers(0, 100),
+    counted_clusters=st.integers(0, 9000),
+    narrow=st.booleans(),
+)
+
+
+def test_a_night_of_a_region_is_two_calls_a_store_and_two_per_fifty_hosts() -> None:
+    calls = least_calls(REGION)
+    assert calls == {
+        "sts:GetCallerIdentity": 1,
+        "ecs:DescribeClusters": 25,
+        "ssm:DescribeInstanceInformation": 400,
+        "ssm:DescribeActivations": 1,
+        "ssm:GetServiceSetting": 1,
+        "ecs:DescribeContainerInstances": 2500,
+        "ecs:DescribeServices": 2500,
+        "ecs:ListTaskDefinitions": 2,
+    }
+    assert calls.total() == 5430
+
+
+def test_digests_cost_two_calls_a_store_more() -> None:
+    more = least_calls(replace(REGION, tasks=(4,) * 2500))
+    assert (more - least_calls(REGION)) == {"ecs:ListTasks": 2500, "ecs:DescribeTasks": 2500}
+
+
+def test_an_empty_listing_is_a_call_too() -> None:
+    assert least_calls(ShardSize(1, 0, 0))["ssm:DescribeInstanceInformation"] == 2
+
+
+def test_a_store_of_many_costs_a_call_for_its_nodes_and_one_for_the_tags_of_each() -> None:
+    one = ShardSize(1, nodes=4, tagged=4, remembered=1, services=(2,), families=2, narrow=True)
+    calls = least_calls(one)
+    assert (calls["ssm:DescribeInstanceInformation"], calls["ssm:ListTagsForResource"]) == (1, 4)
+    assert "ssm:GetServiceSetting" not in calls
+    assert least_seconds(calls) < least_seconds(least_calls(REGION)) / 50
+
+
+def test_the_fullest_bucket_decides_how_long_it_takes() -> None:
+    calls = least_calls(REGION)
+    assert least_seconds(calls, share=1.0) == 2500 / 20
+    assert least_seconds({}) == 0
+
+
+@given(SIZES)
+def test_every_action_of_the_formula_has_a_rate(size: ShardSize) -> None:
+    assert set(least_calls(size)) <= set(GROUPS)
+
+
+@given(SIZES, st.sampled_from([one.name for one in fields(ShardSize) if one.name != "narrow"]))
+def test_more_to_read_never_costs_less(size: ShardSize, name: str) -> None:
+    value = getattr(size, name)
+    more: dict[str, Any] = {name: (*value, 3) if isinstance(value, tuple) else value + 1}
+    before, after = least_calls(size), least_calls(replace(size, **more))
+    assert all(after[action] >= count for action, count in before.items())

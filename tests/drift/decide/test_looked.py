@@ -1,0 +1,238 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fleet.drift.decide.catalogue import CATALOGUE
+from fleet.drift.decide.entries import Need
+from fleet.drift.decide.looked import Coverage, answered, known_to_both, unsettled
+from fleet.model.drift import (
+    Connection,
+    Finding,
+    Probe,
+    Reconciled,
+    ShardSeen,
+    StoreSeen,
+    StoreState,
+)
+from fleet.model.inventory import Lifecycle
+from fleet.model.observed import ManagedInstance, NotRead, Reading
+from fleet.model.wanted import Wanted
+from tests import build
+from tests.drift.decide.night_parts import HOST, LAST_NIGHT, finding, spell
+
+HOSTS = {"store-042": ("tel-1",)}
+CONNECTED = {HOST: spell(Connection.CONNECTED, LAST_NIGHT)}
+AWAY = {HOST: spell(Connection.DARK, LAST_NIGHT)}
+
+
+def looked(digests: bool = True, deep: bool = True, **changes: Any) -> Coverage:
+    return replace(Coverage(digests, deep, CONNECTED, hosts=HOSTS), **changes)
+
+
+def needing(need: Need) -> list[str]:
+    return sorted(code for code, kind in CATALOGUE.items() if need in kind.needs)
+
+
+@pytest.mark.parametrize("code", needing(Need.TASKS))
+def test_tasks_are_seen_only_where_digests_are_compared(code: str) -> None:
+    assert looked().covers(finding(code))
+    assert not looked(digests=False).covers(finding(code))
+
+
+@pytest.mark.parametrize("code", needing(Need.PROBE))
+def test_what_hosts_say_is_seen_only_where_they_are_asked(code: str) -> None:
+    assert looked().covers(finding(code))
+    assert not looked(deep=False).covers(finding(code))
+
+
+@pytest.mark.parametrize("code", ["IMAGE_DRIFT", "CONTAINER_MISSING", "TASKS_SHORT"])
+def test_what_runs_on_a_host_that_is_away_is_not_seen(code: str) -> None:
+    assert not looked(connections=AWAY).covers(finding(code, host="tel-1"))
+    assert not looked(connections=AWAY).covers(finding(code))
+    assert looked().covers(finding(code, host="tel-1"))
+
+
+def test_that_a_host_is_away_hides_nothing_that_ecs_itself_knows() -> None:
+    assert looked(connections=AWAY).covers(finding("SERVICE_MISSING"))
+
+
+def test_another_host_that_is_away_hides_nothing_of_this_one() -> None:
+    both = {"store-042": ("cam-1", "tel-1")}
+    away = {**CONNECTED, ("store-042", "cam-1"): AWAY[HOST]}
+    seen = looked(hosts=both, connections=away)
+    assert seen.covers(finding("IMAGE_DRIFT", host="tel-1"))
+    assert not seen.covers(finding("IMAGE_DRIFT", host="cam-1"))
+    assert not seen.covers(finding("TASKS_SHORT"))
+
+
+def test_a_host_of_which_nobody_can_say_how_it_is_connected_hides_what_runs_there() -> None:
+    assert not looked(connections={}, known={HOST}).covers(finding("TASKS_SHORT"))
+
+
+@pytest.mark.parametrize("code", ["TASKS_SHORT", "HOST_DARK"])
+def test_a_host_that_is_not_there_hides_nothing(code: str) -> None:
+    assert looked(connections={}).covers(finding(code, host="tel-1"))
+
+
+def test_a_host_that_has_left_the_inventory_hides_nothing() -> None:
+    assert looked(connections=AWAY).covers(finding("IMAGE_DRIFT", host="gone-1"))
+
+
+def test_what_a_rollout_is_at_work_on_is_not_seen() -> None:
+    wanted = {"store-042": Wanted(build.store(), (), rolling={"vision-arm64": "ro-118"})}
+    assert not looked(wanted=wanted).covers(finding("RELEASE_PENDING", subject="vision-arm64"))
+    assert looked(wanted=wanted).covers(finding("RELEASE_PENDING", subject="telemetry-amd64"))
+
+
+@pytest.mark.parametrize("code", needing(Need.CONNECTION))
+def test_an_outage_is_not_over_before_its_end_has_held(code: str) -> None:
+    seen = looked(connections={}, known={HOST})
+    assert not seen.covers(finding(code))
+    assert not seen.covers(finding(code, host="tel-1"))
+
+
+@pytest.mark.parametrize("how", list(Connection))
+def test_how_a_host_is_connected_for_certain_is_seen(how: Connection) -> None:
+    connections = {HOST: spell(how, LAST_NIGHT)}
+    assert looked(connections=connections, known={HOST}).covers(finding("HOST_DARK", host=HOST[1]))
+
+
+def test_a_site_with_one_host_that_is_there_is_not_dark_whatever_the_other_one_is() -> None:
+    other = ("store-042", "cam-1")
+    hosts = {"store-042": ("cam-1", "tel-1")}
+    two = looked(connections={other: CONNECTED[HOST]}, known={HOST, other}, hosts=hosts)
+    assert two.covers(finding("SITE_DARK"))
+    assert not two.covers(finding("HOST_DARK", host="tel-1"))
+
+
+def rolling(*services: str) -> dict[str, Wanted]:
+    return {"store-042": Wanted(build.store(), (), rolling=dict.fromkeys(services, "ro-118"))}
+
+
+@pytest.mark.parametrize("code", ["IMAGE_DRIFT", "CONTAINER_MISSING", "CONTAINER_OLD_IMAGE"])
+def test_what_runs_of_a_service_that_a_rollout_is_at_work_on_is_not_seen(code: str) -> None:
+    one = finding(code, host="tel-1", subject="vision-arm64/app")
+    assert not looked(wanted=rolling("vision-arm64")).covers(one)
+    assert looked(wanted=rolling("telemetry-amd64")).covers(one)
+
+
+@pytest.mark.parametrize(
+    "code", sorted(code for code, kind in CATALOGUE.items() if kind.needs_release)
+)
+def test_what_only_a_release_changes_is_not_seen_where_a_rollout_stands_still(code: str) -> None:
+    held = {"vision-arm64": "ro-118"}
+    wanted = {"store-042": Wanted(build.store(), (), stalled=held)}
+    assert not looked(wanted=wanted).covers(finding(code, subject="vision-arm64"))
+    assert looked(wanted=wanted).covers(finding(code, subject="telemetry-amd64"))
+    assert looked(wanted=wanted).covers(finding("CHANGED_BY_HAND", subject="vision-arm64"))
+
+
+@pytest.mark.parametrize("code", ["TASK_ORPHAN", "TASK_STUCK_STOPPING"])
+def test_a_task_may_be_of_any_service_that_a_rollout_is_at_work_on(code: str) -> None:
+    one = finding(code, host="tel-1", subject="0a1b2c3d")
+    assert not looked(wanted=rolling("vision-arm64")).covers(one)
+    assert looked(wanted=rolling()).covers(one)
+
+
+@pytest.mark.parametrize("code", needing(Need.PROBE))
+def test_what_a_host_said_is_not_gone_while_it_says_nothing(code: str) -> None:
+    one = finding(code, host="tel-1")
+    assert not looked(answered=frozenset()).covers(one)
+    assert looked(answered={HOST}).covers(one)
+
+
+def test_a_disk_is_not_free_because_its_host_is_dark() -> None:
+    away = looked(connections=AWAY, answered=frozenset())
+    assert not away.covers(finding("DISK_LOW", host="tel-1"))
+
+
+def test_a_host_that_is_registered_nowhere_has_no_disk_that_could_be_full() -> None:
+    gone = looked(connections={}, answered=frozenset())
+    assert gone.covers(finding("DISK_LOW", host="tel-1"))
+
+
+def test_a_host_that_is_away_again_is_no_steadier() -> None:
+    assert not looked(connections=AWAY).covers(finding("UNSTEADY", host="tel-1"))
+    assert looked().covers(finding("UNSTEADY", host="tel-1"))
+
+
+@pytest.mark.parametrize("code", ["DISK_LOW", "UNSTEADY", "IMAGE_DRIFT"])
+def test_nobody_waits_for_a_store_that_is_not_open(code: str) -> None:
+    paused = replace(build.store(), lifecycle=Lifecycle.PAUSED)
+    seen = looked(connections=AWAY, wanted={"store-042": Wanted(paused, ())}, answered=frozenset())
+    assert seen.covers(finding(code, host="tel-1"))
+
+
+def clone(**data: Any) -> Finding:
+    return finding(
+        "CLONE", host="tel-1", data={"hosts": ["store-042/tel-1", "store-043/tel-1"]} | data
+    )
+
+
+def test_a_copy_is_not_gone_because_nobody_looked_at_the_original() -> None:
+    assert not looked(whole=False).covers(clone())
+    both = {**HOSTS, "store-043": ("tel-1",)}
+    assert looked(whole=False, hosts=both).covers(clone())
+    assert looked(whole=True).covers(clone())
+
+
+def test_a_machine_id_is_not_compared_with_that_of_a_host_that_is_dark() -> None:
+    dark = {**CONNECTED, ("store-043", "tel-1"): AWAY[HOST]}
+    assert not looked(connections=dark).covers(clone(machine_id="4f3c"))
+    assert looked(connections=dark).covers(clone(node="mi-1"))
+
+
+def test_a_host_in_another_cluster_is_only_seen_by_whoever_looks_there() -> None:
+    one = finding("HOST_ELSEWHERE", host="tel-1", data={"cluster": "store-043"})
+    wanted = {"store-042": Wanted(build.store(), ())}
+    assert not looked(whole=False, wanted=wanted).covers(one)
+    assert looked(whole=True, wanted=wanted).covers(one)
+    other = {"store-043": Wanted(build.store(id="store-043", cluster="store-043"), ())}
+    assert looked(whole=False, wanted=wanted | other).covers(one)
+
+
+def test_hosts_answer_where_what_they_said_was_read() -> None:
+    nothing = NotRead("not asked for")
+    said = Reading(Probe((), 1, 2, None, 0.0), LAST_NIGHT)
+    probes: dict[str, Reading[Probe] | NotRead] = {"tel-1": said, "cam-1": NotRead("timed out")}
+    store = StoreSeen("store-042", nothing, nothing, probes=probes)
+    shard = ShardSeen(
+        "emea-prod", "eu-west-1", nothing, nothing, nothing, nothing, nothing, {"store-042": store}
+    )
+    assert answered((shard,)) == {HOST}
+
+
+def test_what_is_of_no_store_hangs_on_no_host() -> None:
+    assert looked(connections={}, known={HOST}).covers(finding("SSM_TIER", ""))
+
+
+def test_a_host_is_known_to_both_where_ssm_has_the_node_that_ecs_names() -> None:
+    nothing = NotRead("not asked for")
+    nodes: Reading[tuple[ManagedInstance, ...]] = Reading((build.node(),), LAST_NIGHT)
+    shard = ShardSeen("emea-prod", "eu-west-1", nothing, nodes, nothing, nothing, nothing, {})
+    unread = replace(shard, nodes=nothing)
+    ids = {HOST: (build.MI, "arn"), ("store-042", "cam-1"): ("mi-gone", "arn")}
+    assert known_to_both(ids, [shard, unread]) == {HOST}
+    assert known_to_both(ids, [unread]) == frozenset()
+
+
+def settled(state: StoreState = StoreState.OK, **connections: Connection) -> Reconciled:
+    spells = {("store-042", name): spell(how, LAST_NIGHT) for name, how in connections.items()}
+    return Reconciled((), (), spells, {"store-042": state})
+
+
+TWO = frozenset({("store-042", "cam"), ("store-042", "tel")})
+
+
+def test_hosts_whose_connection_has_not_held_are_named() -> None:
+    (note,) = unsettled(TWO, settled(cam=Connection.CONNECTED))
+    assert note.startswith("how store-042/tel is connected is not known")
+    (both,) = unsettled(TWO, settled())
+    assert both.startswith("how store-042/cam, store-042/tel are connected is not known")
+
+
+def test_of_hosts_that_are_certain_or_told_as_unread_nothing_more_is_said() -> None:
+    assert unsettled(TWO, settled(cam=Connection.CONNECTED, tel=Connection.DARK)) == ()
+    assert unsettled(TWO, settled(StoreState.NOT_VERIFIED)) == ()
+    assert unsettled(TWO, settled(StoreState.NOT_COUNTED)) == ()

@@ -1,0 +1,125 @@
+import gc
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import InventoryError
+from fleet.inventory.loader import load_fleet
+from tests.inventory.conftest import Inventory
+
+
+def test_a_folder_that_is_not_there_names_the_option(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError) as caught:
+        load_fleet(tmp_path / "nowhere")
+
+    (problem,) = caught.value.problems
+    assert "--inventory" in str(problem.hint)
+
+
+def test_a_folder_without_fleet_yaml_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match=r"fleet\.yaml: there is no such file"):
+        load_fleet(tmp_path)
+
+
+def test_every_problem_of_every_file_comes_at_once(inventory: Inventory) -> None:
+    inventory.write("fleet.yaml", "name: shops\naccounts: {prod: {account_id: 1}}\nregon: x\n")
+    inventory.write("hardware/nuc.yaml", "architecture: x86\n")
+    inventory.write("workloads/vision.yaml", "template: vision\nwhere: {hardwre: nuc}\n")
+    inventory.write("stores/all.yaml", "stores: {store-1: {time_zone: Europe/Lodnon}}\n")
+    inventory.write("stores/more.csv", "id,hours\nstore-2,sometimes\n")
+
+    found = inventory.problems()
+
+    assert {Path(problem.file).name for problem in found} == {
+        "fleet.yaml",
+        "nuc.yaml",
+        "vision.yaml",
+        "all.yaml",
+        "more.csv",
+    }
+
+
+def test_a_mistake_in_fleet_yaml_does_not_hide_those_of_the_stores(inventory: Inventory) -> None:
+    text = (inventory.root / "fleet.yaml").read_text()
+    inventory.write("fleet.yaml", text + "nmae: shops\n")
+    inventory.write("stores/all.yaml", "stores: {store-1: {account: prd}}\n")
+
+    messages = [problem.message for problem in inventory.problems()]
+
+    assert 'unknown key "nmae"' in messages
+    assert 'there is no account "prd"' in messages
+
+
+def test_the_digest_is_of_contents_and_not_of_places(tmp_path: Path) -> None:
+    one, two = Inventory(tmp_path / "one"), Inventory(tmp_path / "two")
+
+    assert load_fleet(one.root).digest == load_fleet(two.root).digest
+    two.write("hardware/nuc.yaml", "architecture: amd64\nmin_memory_mb: 2000\n")
+    assert load_fleet(one.root).digest != load_fleet(two.root).digest
+
+
+def test_a_changed_template_changes_the_digest(example: Path) -> None:
+    before = load_fleet(example).digest
+    template = example.parent / "templates" / "vision.yaml.j2"
+    template.write_text(template.read_text() + "# more\n")
+
+    assert load_fleet(example).digest != before
+
+
+def test_pins_are_not_part_of_the_digest(example: Path) -> None:
+    before = load_fleet(example).digest
+    (example / "pins.yaml").write_text("machines: {}\n")
+
+    assert load_fleet(example).digest == before
+
+
+def test_the_inventory_may_be_the_current_folder(
+    example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(example)
+
+    assert len(load_fleet(Path()).workloads) == 2
+
+
+def test_a_file_that_nobody_reads_is_pointed_out(inventory: Inventory) -> None:
+    inventory.write("stores/old.json", "{}")
+
+    assert "is not read" in inventory.problem().message
+
+
+def test_editors_own_files_and_a_readme_are_passed_over(inventory: Inventory) -> None:
+    inventory.write("stores/.all.yaml.swp", b"\xff\x00")
+    inventory.write("stores/README.md", "About the stores.")
+
+    assert len(load_fleet(inventory.root).stores) == 1
+
+
+def test_a_file_that_is_not_utf_8_names_the_line(inventory: Inventory) -> None:
+    inventory.write("stores/all.yaml", "stores:\n  # Köln\n".encode("latin-1"))
+
+    problem = inventory.problem()
+
+    assert (problem.line, problem.message) == (2, "is not UTF-8 text")
+
+
+def test_a_byte_order_mark_does_no_harm(inventory: Inventory) -> None:
+    inventory.write("stores/all.yaml", b"\xef\xbb\xbfstores: {s: {lifecycle: planned}}\n")
+
+    assert [store.id for store in load_fleet(inventory.root).stores] == ["s"]
+
+
+def test_two_files_for_one_hardware_are_refused(inventory: Inventory) -> None:
+    inventory.write("hardware/nuc.yml", "architecture: arm64\n")
+
+    assert 'another file for "nuc"' in inventory.problem().message
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_collector_is_left_as_it_was_found(inventory: Inventory, collecting: bool) -> None:
+    before = gc.isenabled()
+    try:
+        gc.enable() if collecting else gc.disable()
+        load_fleet(inventory.root)
+        assert gc.isenabled() is collecting
+    finally:
+        gc.enable() if before else gc.disable()

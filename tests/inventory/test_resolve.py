@@ -1,0 +1,138 @@
+"""Inheritance, seen through what a whole inventory resolves to."""
+
+from decimal import Decimal
+
+import pytest
+
+from fleet.inventory.loader import load_fleet
+from fleet.model.inventory import Host, Lifecycle, Link, Store
+from tests.inventory.conftest import FLEET, Inventory
+
+
+def store(inventory: Inventory, written: str, groups: str = "") -> Store:
+    inventory.write("fleet.yaml", FLEET + groups)
+    inventory.write("stores/all.yaml", f"stores:\n  s: {written}\n")
+    (resolved,) = load_fleet(inventory.root).stores
+    return resolved
+
+
+def host(inventory: Inventory, written: str, groups: str = "") -> Host:
+    (resolved,) = store(inventory, written, groups).hosts
+    return resolved
+
+
+def test_a_store_inherits_the_defaults(inventory: Inventory) -> None:
+    resolved = store(inventory, "{lifecycle: planned}")
+
+    assert resolved.account.name == "prod"
+    assert resolved.time_zone == "Europe/London"
+
+
+def test_what_nobody_says_has_a_plain_value(inventory: Inventory) -> None:
+    resolved = store(inventory, "{hosts: {h: {hardware: nuc}}}")
+
+    assert (resolved.name, resolved.cluster, resolved.ring) == ("s", "s", "standard")
+    assert (resolved.lifecycle, resolved.link) == (Lifecycle.OPEN, Link())
+
+
+def test_the_last_group_listed_wins_over_the_first(inventory: Inventory) -> None:
+    groups = "  a: {ring: one}\n  b: {ring: two}\n"
+
+    assert store(inventory, "{groups: [a, b], lifecycle: planned}", groups).ring == "two"
+    assert store(inventory, "{groups: [b, a], lifecycle: planned}", groups).ring == "one"
+
+
+def test_the_store_wins_over_its_groups(inventory: Inventory) -> None:
+    groups = "  a: {ring: one, lifecycle: closed}\n"
+
+    assert store(inventory, "{groups: a, ring: own}", groups).ring == "own"
+
+
+def test_labels_are_merged_key_by_key(inventory: Inventory) -> None:
+    groups = "  a: {lifecycle: planned, labels: {market: uk, format: kiosk}}\n"
+
+    resolved = store(inventory, "{groups: a, labels: {format: big}}", groups)
+
+    assert resolved.labels == {"market": "uk", "format": "big"}
+
+
+def test_hours_are_replaced_whole(inventory: Inventory) -> None:
+    resolved = store(inventory, "{lifecycle: planned, hours: {sun: 24h}}")
+
+    assert set(resolved.hours) == {6}
+
+
+def test_a_link_is_completed_by_a_later_layer(inventory: Inventory) -> None:
+    resolved = store(inventory, "{lifecycle: planned, groups: lte, link: {carrier: ee}}")
+
+    assert resolved.link == Link("lte", True, Decimal("4.50"), "ee")
+
+
+def test_another_kind_of_link_inherits_no_price(inventory: Inventory) -> None:
+    resolved = store(inventory, "{lifecycle: planned, groups: lte, link: {kind: fibre}}")
+
+    assert resolved.link == Link("fibre")
+
+
+def test_hosts_of_a_group_stand_in_every_store_of_it(inventory: Inventory) -> None:
+    resolved = host(inventory, "{groups: a}", "  a: {hosts: {tel-1: {hardware: nuc}}}\n")
+
+    assert (resolved.id, resolved.address) == ("s/tel-1", "tel-1.s.example")
+
+
+def test_a_store_completes_a_host_of_its_group(inventory: Inventory) -> None:
+    groups = "  a: {hosts: {tel-1: {hardware: nuc}}}\n"
+
+    resolved = host(inventory, "{groups: a, hosts: {tel-1: {address: 10.0.0.7}}}", groups)
+
+    assert (resolved.hardware.name, resolved.address) == ("nuc", "10.0.0.7")
+
+
+def test_a_host_written_with_nothing_is_the_groups(inventory: Inventory) -> None:
+    groups = "  a: {hosts: {tel-1: {hardware: nuc}}}\n"
+
+    assert host(inventory, "{groups: a, hosts: {tel-1: }}", groups).hardware.name == "nuc"
+
+
+def test_what_is_said_of_a_host_wins_over_what_is_said_of_its_store(inventory: Inventory) -> None:
+    groups = "  a: {hosts: {tel-1: {hardware: nuc, ssh: {user: pi}}}}\n"
+
+    resolved = host(inventory, "{groups: a, ssh: {user: ops, port: 2222}}", groups)
+
+    assert (resolved.ssh.user, resolved.ssh.port) == ("pi", 2222)
+
+
+def test_attributes_come_from_every_layer(inventory: Inventory) -> None:
+    written = "{groups: a, attributes: {b: s}, hosts: {h: {hardware: nuc, attributes: {c: h}}}}"
+
+    resolved = host(inventory, written, "  a: {attributes: {a: g, b: g}}\n")
+
+    assert resolved.attributes == {"a": "g", "b": "s", "c": "h"}
+
+
+def test_x_keys_are_inherited_and_kept(inventory: Inventory) -> None:
+    groups = "  a: {x-a: 1, x-b: 1, lifecycle: planned, hosts: {h: {hardware: nuc, x-h: yes}}}\n"
+
+    resolved = store(inventory, "{groups: a, x-b: 2}", groups)
+
+    assert resolved.extras == {"x-a": 1, "x-b": 2}
+    assert resolved.hosts[0].extras == {"x-h": "yes"}
+
+
+def test_hosts_come_in_name_order_whatever_the_order_written(inventory: Inventory) -> None:
+    resolved = store(inventory, "{hosts: {b: {hardware: nuc}, a: {hardware: nuc}}}")
+
+    assert [one.name for one in resolved.hosts] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [("\n    groups: a", 2), ("\n    groups: a\n    hosts:\n      tel-1: {address: b}", 5)],
+)
+def test_a_hosts_source_is_where_a_person_would_change_it_for_this_store(
+    inventory: Inventory, written: str, line: int
+) -> None:
+    resolved = host(inventory, written, "  a: {hosts: {tel-1: {hardware: nuc}}}\n")
+
+    assert resolved.source.file.endswith("all.yaml")
+    assert resolved.source.line == line

@@ -1,0 +1,97 @@
+"""A wave passes on what was seen of it lately, and not on what was true an hour ago."""
+
+from datetime import timedelta
+
+import pytest
+
+from fleet.model.gate import Answer, Count, Gate
+from fleet.model.rollout import Change, Stage, Verdict
+from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.freshness import mind_the_gap, watched
+from tests.rollout.decide.boards import POLICY, after, board, seconds, sent
+
+HOUR = 3600.0
+PASSES = "4/4 ok"
+
+
+def good(looked_at: float, count: int = 4) -> list[Change]:
+    return [
+        sent(f"store-{n:03}", Verdict.OK, looked_at=after(looked_at)) for n in range(1, count + 1)
+    ]
+
+
+def asked(rows: list[Change], at: float, answer: Answer = Answer.ADVANCE) -> Gate:
+    """What becomes of a gate that passes after a bake that began at second 0."""
+    some = baking(rows, at)
+    ok = sum(row.verdict is Verdict.OK for row in rows)
+    gate = Gate(answer, PASSES, (), {"xavier": Count(sent=len(rows), ok=ok, failed=len(rows) - ok)})
+    return watched(some, rows, gate, lambda _: "xavier")
+
+
+def baking(rows: list[Change], at: float, last: float | None = None) -> Board:
+    updated = None if last is None else after(last)
+    return board(*rows, at=at, baking_since=after(0), updated_at=updated)
+
+
+def test_a_wave_that_was_watched_to_the_end_of_its_bake_passes() -> None:
+    assert asked(good(looked_at=550), at=POLICY.bake_s).answer is Answer.ADVANCE
+
+
+def test_a_wave_of_which_nothing_was_seen_in_the_end_is_looked_at_before_it_passes() -> None:
+    gate = asked(good(looked_at=200), at=POLICY.bake_s)
+    assert gate.answer is Answer.WAIT
+    assert gate.reason == (
+        "xavier: 4 of 4 good stores were not looked at since 23 Nov 02:05Z; "
+        "looking before it goes on"
+    )
+
+
+def test_one_store_that_cannot_be_read_holds_no_wave() -> None:
+    rows = [*good(looked_at=550, count=9), sent("store-010", Verdict.OK, looked_at=after(100))]
+    assert asked(rows, at=POLICY.bake_s).answer is Answer.ADVANCE
+
+
+def test_a_wave_that_cannot_be_looked_at_is_asked_about_when_its_patience_is_over() -> None:
+    late = POLICY.bake_s + POLICY.patience_s
+    assert seconds(asked(good(looked_at=200), at=POLICY.bake_s).again_at) == late
+    assert asked(good(looked_at=200), at=late).answer is Answer.ASK
+
+
+def test_after_a_late_failure_the_good_ones_are_looked_at_anew() -> None:
+    rows = [*good(looked_at=550), sent("store-009", Verdict.FAILED, since=after(590))]
+    assert asked(rows, at=590 + POLICY.bake_s).answer is Answer.WAIT
+
+
+def test_what_is_set_back_or_failed_needs_no_look() -> None:
+    rows = [sent("store-001", Verdict.OK, stage=Stage.UNDONE, looked_at=after(0))]
+    assert asked(rows, at=POLICY.bake_s).answer is Answer.ADVANCE
+
+
+@pytest.mark.parametrize("answer", [Answer.WAIT, Answer.HALT, Answer.ASK])
+def test_a_gate_that_does_not_pass_says_what_it_said(answer: Answer) -> None:
+    assert asked(good(looked_at=0), at=HOUR, answer=answer).reason == PASSES
+
+
+def test_a_bake_that_nobody_watched_lasts_until_somebody_does() -> None:
+    rows = good(looked_at=500)
+    some = baking(rows, at=HOUR, last=500)
+
+    mind_the_gap(some)
+
+    assert seconds(some.rollout.baking_since) == HOUR - POLICY.bake_s
+    gate = Gate(Answer.ADVANCE, PASSES, (), {"xavier": Count(sent=4, ok=4)})
+    assert watched(some, rows, gate, lambda _: "xavier").answer is Answer.WAIT
+
+
+@pytest.mark.parametrize("gap", [15.0, 400.0])
+def test_ticks_that_take_their_time_are_no_gap(gap: float) -> None:
+    some = baking(good(looked_at=0), at=HOUR, last=HOUR - gap)
+    mind_the_gap(some)
+    assert some.rollout.baking_since == after(0)
+
+
+def test_a_gap_ends_no_bake_early() -> None:
+    some = baking(good(looked_at=0), at=HOUR, last=0)
+    some.rollout = board(baking_since=after(HOUR) - timedelta(seconds=60)).rollout
+    mind_the_gap(some)
+    assert seconds(some.rollout.baking_since) == HOUR - 60

@@ -1,0 +1,298 @@
+"""Judging a change: properties, the shallow look, and how a change ends."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.model.desired import TaskDefinition
+from fleet.model.rollout import Change, Stage, Verdict
+from fleet.rollout.decide.failures import counted, failures
+from fleet.rollout.decide.verdict import (
+    ending,
+    has_health_check,
+    judge,
+    owes,
+    retry_at,
+    was_applied,
+)
+from tests.rollout.decide.verdicts import (
+    POLICY,
+    SENT,
+    after,
+    change,
+    look,
+    place,
+    revision,
+    task,
+    view,
+)
+
+exits = st.fixed_dictionaries(
+    {
+        "stopped": st.integers(10, 100),
+        "code": st.sampled_from(
+            ["EssentialContainerExited", "TaskFailedToStart", "UserInitiated", ""]
+        ),
+        "exit": st.sampled_from([None, 0, 1, 137]),
+        "said": st.sampled_from(["", "CannotPullContainerError: i/o timeout", "OutOfMemoryError"]),
+        "rev": st.sampled_from([12, 13]),
+    }
+)
+running = st.fixed_dictionaries(
+    {
+        "started": st.integers(-500, 500),
+        "rev": st.sampled_from([12, 13]),
+        "host": st.sampled_from(["cam-1", "cam-2", "elsewhere"]),
+        "health": st.sampled_from(["HEALTHY", "UNHEALTHY", "UNKNOWN"]),
+    }
+)
+services = st.one_of(
+    st.just("absent"),
+    st.fixed_dictionaries(
+        {
+            "rev": st.sampled_from([9, 12, 13, 13, 13]),
+            "desired": st.sampled_from([1, 1, 1, 2]),
+            "running": st.integers(0, 2),
+            "failed": st.integers(0, 3),
+            "state": st.sampled_from(["IN_PROGRESS", "COMPLETED", "FAILED"]),
+        }
+    ),
+)
+hosts = st.fixed_dictionaries(
+    {
+        "cam-1": st.fixed_dictionaries(
+            {"connected": st.booleans(), "status": st.sampled_from(["ACTIVE", "DRAINING"])}
+        )
+    }
+)
+worlds = st.fixed_dictionaries(
+    {
+        "service": services,
+        "hosts": hosts,
+        "tasks": st.lists(exits | running, max_size=4),
+        "records": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "rev": st.sampled_from([9, 12, 13]),
+                    "status": st.sampled_from(["SUCCESSFUL", "ROLLBACK_SUCCESSFUL", "STOPPED"]),
+                    "breaker": st.sampled_from(["TRIGGERED", "MONITORING", ""]),
+                    "created": st.integers(-100, 400),
+                }
+            ),
+            max_size=3,
+        ),
+        "view": st.sampled_from(["deep", "shallow"]),
+    }
+)
+stories = st.lists(st.tuples(st.integers(1, 900), worlds), min_size=1, max_size=5)
+
+
+def play(story: list[tuple[int, dict[str, Any]]]) -> list[tuple[Change, dict[str, Any], int]]:
+    """Judge look upon look, deeper where that is asked for; the rows with what led to them."""
+    row, at, rows = change(), 0, []
+    for step, world in story:
+        at += step
+        said = world
+        got = look(row, view({**said, "at": at}))
+        if got.deeper:
+            assert said["view"] == "shallow", "a deep view answered with a wish for a deeper one"
+            said = {**world, "view": "deep"}
+            got = look(row, view({**said, "at": at}))
+            assert not got.deeper
+        row = got.onto(row, after(at))
+        rows.append((row, said, at))
+    return rows
+
+
+@given(stories)
+def test_whatever_is_seen_there_is_one_verdict_with_a_reason(
+    story: list[tuple[int, dict[str, Any]]],
+) -> None:
+    for row, _, at in play(story):
+        assert row.reason
+        assert row.since is not None
+        assert row.since <= after(at)
+
+
+@given(stories)
+def test_nothing_is_ok_but_a_settled_task_of_the_target_on_a_connected_host(
+    story: list[tuple[int, dict[str, Any]]],
+) -> None:
+    before = Verdict.WAITING
+    for row, said, at in play(story):
+        if row.verdict is Verdict.OK and before is not Verdict.OK:
+            assert said["hosts"]["cam-1"] == {"connected": True, "status": "ACTIVE"}
+            assert any(
+                t.get("rev") == 13 and t.get("host") == "cam-1" and at - t["started"] >= 120
+                for t in said["tasks"]
+                if "started" in t
+            )
+        before = row.verdict
+
+
+@given(stories)
+def test_a_failed_change_stays_failed(story: list[tuple[int, dict[str, Any]]]) -> None:
+    verdicts = [row.verdict for row, _, _ in play(story)]
+
+    if Verdict.FAILED in verdicts:
+        assert set(verdicts[verdicts.index(Verdict.FAILED) :]) == {Verdict.FAILED}
+
+
+@given(stories)
+def test_judging_the_same_view_again_changes_nothing(
+    story: list[tuple[int, dict[str, Any]]],
+) -> None:
+    row, said, at = play(story)[-1]
+    seen = view({**said, "at": at})
+    got = look(row, seen)
+
+    if not got.deeper:
+        again = got.onto(row, seen.at)
+        assert (again.verdict, again.since, again.away_since, again.pulls_failed) == (
+            row.verdict,
+            row.since,
+            row.away_since,
+            row.pulls_failed,
+        )
+
+
+@given(worlds, st.text(min_size=1, max_size=40))
+def test_a_store_that_was_not_read_keeps_its_verdict(world: dict[str, Any], problem: str) -> None:
+    for verdict in Verdict:
+        row = change(verdict=verdict)
+        got = look(row, view({**world, "at": 100, "problem": problem}))
+        assert got.verdict is verdict
+        assert got.looked_at == row.looked_at
+
+
+@given(worlds)
+def test_what_a_shallow_look_concludes_a_deep_one_does_not_contradict(
+    world: dict[str, Any],
+) -> None:
+    told = look(change(), view({**world, "at": 60, "view": "shallow"}))
+
+    if not told.deeper and told.verdict is not Verdict.WAITING:
+        assert look(change(), view({**world, "at": 60, "view": "deep"})).verdict is told.verdict
+
+
+def test_a_new_try_begins_with_none_of_the_old_ones_evidence() -> None:
+    first = look(change(), view({"at": 130})).onto(change(), after(130))
+    again = replace(first, sent_at=after(200), sends=2, verdict=Verdict.WAITING, since=after(200))
+
+    assert was_applied(first)
+    assert not was_applied(again)
+    got = look(again, view({"at": 210, "tasks": [], "service": {"deployed": 200}}))
+    assert got.evidence["hosts"]["cam-1"]["tried_s"] == 10
+    assert "ok_at" not in got.evidence
+
+
+def test_a_planned_change_keeps_what_others_noted_for_its_sending() -> None:
+    row = change(stage="planned", sends=0, sent_at=None, evidence={"taken_from_hand": True})
+
+    assert look(row, view({"at": 0})).evidence["taken_from_hand"] is True
+
+
+def test_an_absence_is_as_long_as_the_row_says_where_the_row_was_moved_alone() -> None:
+    stale = {"hosts": {"cam-1": {"connected": False, "away_since": "2026-11-23T01:00:00+00:00"}}}
+    row = change(away_since=None, evidence=stale)
+
+    got = look(row, view({"at": 50, "hosts": {"cam-1": {"connected": False}}}))
+
+    assert got.away_since == after(50)
+
+
+def test_a_view_without_instances_leaves_absences_as_they_were() -> None:
+    row = change(away_since=after(10))
+    seen = replace(view({"at": 60, "service": {"running": 0}}), instances=None, tasks=None)
+
+    got = judge(row, seen, place(), POLICY, seen.at, health_check=False)
+
+    assert got.away_since == after(10)
+    assert got.verdict is Verdict.WAITING
+
+
+@pytest.mark.parametrize(
+    ("container", "expected"),
+    [
+        ({"healthCheck": {"command": ["CMD", "true"]}}, True),
+        ({"healthCheck": {"command": ["CMD", "true"]}, "essential": False}, False),
+        ({}, False),
+    ],
+    ids=["essential", "sidecar", "none"],
+)
+def test_ecs_tells_the_health_of_essential_containers_with_a_check(
+    container: dict[str, Any], *, expected: bool
+) -> None:
+    body = {"family": "vision", "containerDefinitions": [{"name": "vision", **container}]}
+
+    assert has_health_check(TaskDefinition.of(body)) is expected
+
+
+@pytest.mark.parametrize(("failed", "again"), [(1, True), (3, True), (4, False)])
+def test_an_image_is_tried_again_as_often_as_the_policy_says(failed: int, *, again: bool) -> None:
+    row = change(verdict=Verdict.UNDELIVERED, pulls_failed=failed)
+
+    wanted = SENT + timedelta(seconds=POLICY.pull_wait_s) if again else None
+    assert retry_at(row, POLICY) == wanted
+
+
+@pytest.mark.parametrize(
+    ("row", "words", "owed"),
+    [
+        (change(verdict=Verdict.OK), "ok", False),
+        (change(verdict=Verdict.FAILED), "failed", False),
+        (change(verdict=Verdict.UNDELIVERED), "undelivered", True),
+        (change(verdict=Verdict.DARK), "dark", True),
+        (change(verdict=Verdict.WAITING), "waiting", False),
+        (change(verdict=Verdict.DARK, stage=Stage.UNDONE), "dark-and-reverted", True),
+        (change(verdict=Verdict.OK, stage=Stage.UNDONE), "rolled back", False),
+        (change(verdict=Verdict.CHANGED_BY_HAND, stage=Stage.HELD), "changed-by-hand", False),
+        (change(verdict=Verdict.OK, stage=Stage.SKIPPED), "skipped", False),
+        (change(verdict=Verdict.PARKED, stage=Stage.PLANNED, sends=0), "parked", True),
+        (change(verdict=Verdict.UNCHANGED, stage=Stage.PLANNED, sends=0), "unchanged", False),
+        (change(verdict=Verdict.WAITING, stage=Stage.PLANNED, sends=0), "not sent", False),
+        (change(verdict=Verdict.UNDELIVERED, stage=Stage.PLANNED), "undelivered", True),
+        (change(verdict=Verdict.PARKED, stage=Stage.PLANNED), "dark-and-reverted", True),
+        (change(verdict=Verdict.WAITING, stage=Stage.PLANNED), "to be sent again", False),
+        (change(stage=Stage.UNDOING), "undoing", False),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_change_ends_in_words_and_says_what_it_owes(
+    row: Change, words: str, *, owed: bool
+) -> None:
+    assert ending(row) == words
+    assert owes(row) is owed
+
+
+def test_a_dark_store_that_was_ok_owes_nothing() -> None:
+    good = look(change(), view({"at": 130})).onto(change(), after(130))
+
+    dark = replace(good, verdict=Verdict.DARK)
+
+    assert ending(dark) == "ok"
+    assert not owes(dark)
+
+
+def test_failures_are_counted_in_their_own_words_the_most_frequent_first() -> None:
+    code = "EssentialContainerExited"
+    tasks = [
+        task(1, stopped=30, code=code, exit=137),
+        task(2, stopped=40, code=code, exit=1, said="boom\x1b[2J"),
+        task(3, stopped=50, code=code, exit=1, said="boom\x1b[2J"),
+    ]
+
+    assert counted(failures(tasks, revision(13), SENT)) == "exit 1 x2: boom[2J; exit 137"
+
+
+def test_of_two_containers_the_one_with_words_is_blamed() -> None:
+    ended = task(1, stopped=30, code="EssentialContainerExited", exit=1, said="no licence")
+    (culprit,) = ended.containers
+    sidecar = replace(culprit, name="logs", exit_code=143, reason="")
+    both = replace(ended, containers=(sidecar, culprit))
+
+    assert counted(failures([both], revision(13), SENT)) == "exit 1: vision: no licence"

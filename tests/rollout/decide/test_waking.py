@@ -1,0 +1,189 @@
+"""When a rollout has something to do next: never at once where nothing is to be done."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fleet.model.gate import Answer, Gate
+from fleet.model.policy import Window
+from fleet.model.rollout import Change, Phase, Stage, Verdict
+from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.turns import Turn, take_turn
+from fleet.rollout.decide.waking import AT_LEAST_EVERY_S, may_undo, next_tick, pulls_again_at
+from tests.rollout.decide.boards import (
+    POLICY,
+    after,
+    board,
+    opening,
+    parked,
+    place,
+    planned,
+    seconds,
+    sent,
+    undone,
+)
+
+AT_NIGHT = replace(POLICY, window=Window.CLOSED)
+CAREFUL = replace(POLICY, window=Window.CLOSED, rollback_in_window=True)
+
+
+def wake(rows: Board, gate: Gate | None = None, turn: Turn | None = None) -> float | None:
+    at, _ = next_tick(rows, turn or take_turn(rows), gate, acts=False)
+    return seconds(at)
+
+
+def waits_for(rows: Board, gate: Gate | None = None) -> str:
+    return next_tick(rows, take_turn(rows), gate, acts=False)[1]
+
+
+def bakes(until: float) -> Gate:
+    return Gate(Answer.WAIT, "bakes", (), {}, after(until))
+
+
+def test_a_finished_rollout_wakes_for_nobody() -> None:
+    assert wake(board(sent(), phase=Phase.DONE, finished_at=after(30))) is None
+
+
+def test_what_a_tick_did_is_seen_at_once() -> None:
+    rows = board(sent(look_at=after(300)))
+    assert next_tick(rows, take_turn(rows), None, acts=True) == (after(60), "")
+
+
+def test_the_first_look_that_is_due_wakes() -> None:
+    rows = board(sent("store-001", look_at=after(300)), sent("store-002", look_at=after(90)))
+    assert wake(rows) == 90
+
+
+def test_a_look_that_is_overdue_wakes_now_and_not_in_the_past() -> None:
+    assert wake(board(sent(look_at=after(10)))) == 60
+
+
+def test_the_end_of_the_bake_wakes_before_a_later_look() -> None:
+    rows = board(sent(verdict=Verdict.OK, look_at=after(300)))
+    assert wake(rows, bakes(200)) == 200
+    assert waits_for(rows, bakes(200)) == "bakes"
+
+
+def test_a_row_that_nothing_is_to_be_seen_of_wakes_nobody() -> None:
+    rows = board(sent(verdict=Verdict.FAILED), phase=Phase.HALTED, why="too many failures")
+    assert wake(rows) is None
+    assert waits_for(rows) == "too many failures"
+
+
+def test_a_paused_rollout_without_anything_in_flight_waits_for_a_person() -> None:
+    assert wake(board(planned(), parked("store-002"), phase=Phase.PAUSED)) is None
+
+
+def test_a_paused_rollout_still_watches_what_is_in_flight() -> None:
+    assert wake(board(sent(look_at=after(75)), phase=Phase.PAUSED)) == 75
+
+
+def test_somebody_whose_turn_has_only_just_come_wakes_at_once() -> None:
+    before = Turn((), (), ())
+    assert wake(board(planned()), turn=before) == 60
+
+
+def test_somebody_whose_turn_it_was_already_is_no_reason_to_wake_at_once() -> None:
+    assert wake(board(planned())) == 60 + AT_LEAST_EVERY_S
+
+
+def test_a_store_that_was_put_off_wakes_when_it_may_be_tried_again() -> None:
+    assert wake(board(planned(look_at=after(120)))) == 120
+
+
+def test_the_opening_of_a_window_wakes() -> None:
+    places = {"store-042": place(hours=opening(-3600, 3600))}
+    assert wake(board(planned(), policy=AT_NIGHT, places=places)) == 3600
+
+
+def test_an_owed_store_is_waited_for_until_the_patience_ends() -> None:
+    rows = board(parked(look_at=after(5000)), wave=2, owed_until=after(3000))
+    assert wake(rows) == 3000
+
+
+def test_a_parked_store_is_asked_again_now_and_then() -> None:
+    assert wake(board(parked(look_at=after(180)), wave=2)) == 180
+
+
+def test_what_could_not_be_pulled_wakes_when_its_wait_is_over() -> None:
+    row = sent(verdict=Verdict.UNDELIVERED, since=after(0), pulls_failed=1, look_at=after(900))
+    assert wake(board(row)) == POLICY.pull_wait_s
+
+
+def test_a_pull_whose_tries_are_used_up_is_not_tried_again() -> None:
+    row = sent(verdict=Verdict.UNDELIVERED, pulls_failed=POLICY.pulls + 1)
+    assert pulls_again_at(board(row), row) is None
+
+
+def test_a_pull_of_what_was_not_sent_again_waits_for_nothing() -> None:
+    row = undone(verdict=Verdict.UNDELIVERED, pulls_failed=1)
+    assert pulls_again_at(board(row), row) is None
+
+
+def test_what_is_to_be_set_back_is_tried_at_once() -> None:
+    assert wake(board(sent(stage=Stage.UNDOING), phase=Phase.ROLLING_BACK)) == 60
+
+
+def test_what_aws_would_not_set_back_is_asked_again_after_a_while() -> None:
+    row = sent(stage=Stage.UNDOING, look_at=after(120))
+    assert wake(board(row, phase=Phase.ROLLING_BACK)) == 120
+
+
+def test_a_paused_rollout_wakes_for_no_pull_that_it_would_not_try_again() -> None:
+    row = sent(verdict=Verdict.UNDELIVERED, since=after(-900), pulls_failed=1, look_at=after(180))
+    assert wake(board(row, phase=Phase.PAUSED)) == 180
+
+
+def test_a_store_whose_wait_is_over_and_that_has_no_place_wakes_nobody_at_once() -> None:
+    rows = board(sent("store-001", look_at=after(90)), planned("store-002", look_at=after(10)))
+    assert wake(rows) == 90
+
+
+def careful(row: Change, **fields: Any) -> Board:
+    places = {"store-042": place(hours=opening(-3600, 3600))}
+    return board(row, policy=CAREFUL, places=places, **fields)
+
+
+def test_where_the_policy_says_so_a_shop_is_set_back_when_it_has_closed() -> None:
+    row = sent(verdict=Verdict.OK, stage=Stage.UNDOING)
+    rows = careful(row, phase=Phase.ROLLING_BACK)
+    assert not may_undo(rows, row)
+    assert wake(rows) == 3600
+
+
+def test_a_dark_shop_is_set_back_at_any_time() -> None:
+    row = sent(verdict=Verdict.DARK, stage=Stage.UNDOING)
+    assert may_undo(careful(row), row)
+
+
+def test_an_open_shop_is_set_back_at_once_unless_the_policy_says_otherwise() -> None:
+    places = {"store-042": place(hours=opening(-3600, 3600))}
+    row = sent(stage=Stage.UNDOING)
+    assert may_undo(board(row, policy=AT_NIGHT, places=places), row)
+
+
+STILL = [
+    sent(verdict=Verdict.OK, look_at=after(61)),
+    sent(verdict=Verdict.FAILED),
+    sent(look_at=after(61)),
+    sent(verdict=Verdict.DARK, look_at=after(61)),
+    planned(look_at=after(61)),
+    planned(wave=1),
+    planned(stage=Stage.SENDING, look_at=after(61)),
+    parked(look_at=after(61)),
+    parked(wave=1),
+    undone(look_at=after(61), evidence={"settled": False}),
+    undone(look_at=after(61), evidence={"settled": True}),
+    sent(stage=Stage.SKIPPED),
+    sent(verdict=Verdict.CHANGED_BY_HAND, stage=Stage.HELD),
+]
+
+
+@pytest.mark.parametrize("row", STILL, ids=lambda c: f"{c.stage.value} {c.verdict.value}")
+def test_a_rollout_that_has_nothing_to_do_now_does_not_wake_now(row: Change) -> None:
+    for phase in Phase:
+        rows = board(row, phase=phase, why="waits")
+        at, _ = next_tick(rows, take_turn(rows), None, acts=False)
+        assert at is None or at >= rows.now + timedelta(seconds=1), phase

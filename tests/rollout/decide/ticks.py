@@ -1,0 +1,50 @@
+"""Rollouts in small, and one tick of them, for the tests of what follows from verdicts."""
+
+from dataclasses import replace
+from typing import Any
+
+from fleet.model.policy import Amount
+from fleet.model.rollout import ActionKind, Change, Phase, Verdict
+from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.rollout import Settled, settle
+from fleet.rollout.decide.turns import take_turn
+from tests.rollout.decide.boards import (
+    POLICY,
+    SERVICE,
+    after,
+    planned,
+    sent,
+)
+
+QUICK = replace(POLICY, bake_s=0.0, concurrency=Amount(count=100))
+ENDED_PHASES = (Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK)
+
+
+def good(number: int, wave: int = 0, **fields: Any) -> Change:
+    return sent(f"store-{number:03}", Verdict.OK, wave=wave, look_at=after(9999), **fields)
+
+
+def canary(*others: Change) -> list[Change]:
+    """Four good stores of a canary, and others."""
+    return [*(good(n) for n in range(1, 5)), *others]
+
+
+def later(number: int = 900) -> Change:
+    return planned(f"store-{number:03}", wave=1)
+
+
+def settled(
+    rows: Board, seen: tuple[str, ...] | None = None, *, unwatched: bool = False
+) -> Settled:
+    """A tick that has looked at everybody whose turn it is, unless somebody else is named."""
+    turn = take_turn(rows)
+    looked = frozenset(turn.next_up if seen is None else seen)
+    return settle(rows, turn, looked, None, unwatched=unwatched)
+
+
+def of(rows: Board, store: str = "store-042") -> Change:
+    return rows.change(store, SERVICE)
+
+
+def kinds(done: Settled) -> list[tuple[ActionKind, str]]:
+    return [(action.kind, action.store) for action in done.actions]

@@ -1,0 +1,83 @@
+"""The last words: what runs where, said of a dark store only as far as it is known."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from fleet.model.overview import Overview
+from fleet.model.rollout import Phase, Stage, Verdict
+from fleet.rollout.view.summary import running, summary_view
+from tests import rollouts
+
+
+def drawn(overview: Overview, width: int = 120) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, markup=False, highlight=False).print(
+        summary_view(overview, width)
+    )
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def test_it_says_what_runs_where() -> None:
+    [(service, words)] = running(rollouts.changes())
+
+    assert service == "vision-arm64"
+    assert words == "vision-arm64:12: 32 stores · vision-arm64:13: 8 stores"
+
+
+def test_what_a_dark_store_runs_is_not_known() -> None:
+    [(_, words)] = running([rollouts.change("store-004", Verdict.DARK)])
+
+    assert words == "not known: store-004 (before: vision-arm64:12)"
+
+
+def test_a_store_that_was_set_back_runs_what_it_ran() -> None:
+    change = rollouts.change("store-004", Verdict.FAILED, stage=Stage.UNDONE)
+
+    assert running([change]) == [("vision-arm64", "vision-arm64:12: 1 store")]
+
+
+def test_what_a_failed_store_runs_is_what_was_seen_there() -> None:
+    change = rollouts.change("store-004", Verdict.FAILED, evidence={"runs": rollouts.OLD})
+
+    assert running([change]) == [("vision-arm64", "vision-arm64:12: 1 store")]
+    assert "not known" in running([replace(change, evidence={})])[0][1]
+
+
+def test_a_halt_shows_the_gate_the_failed_the_owed_and_what_to_type() -> None:
+    changes = rollouts.changes(store_002=Verdict.FAILED, store_004=Verdict.DARK)
+    overview = rollouts.overview(
+        phase=Phase.HALTED, why="over budget", changes=changes, gate=rollouts.gate()
+    )
+
+    text = drawn(overview)
+
+    assert "GATE canary  HALT" in text
+    assert "ro-118 halted (over budget): nothing further will be sent" in text
+    assert "failed  store-002 vision-arm64: because" in text
+    assert "owed  by 1 store: store-004" in text
+    assert "fleet rollout rollback ro-118" in text
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("width", [60, 80])
+def test_every_phase_has_last_words_that_fit(phase: Phase, width: int) -> None:
+    text = drawn(rollouts.overview(phase=phase), width)
+
+    assert f"ro-118 {phase.value}" in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_failed_store_that_nothing_was_restored_in_is_failing() -> None:
+    change = rollouts.change("store-004", Verdict.FAILED, evidence={"runs": rollouts.NEW})
+
+    assert running([change]) == [("vision-arm64", "vision-arm64:13, failing: 1 store")]
+
+
+@pytest.mark.parametrize("phase", [Phase.ABORTED, Phase.ROLLED_BACK])
+def test_a_release_that_was_taken_back_is_owed_by_nobody(phase: Phase) -> None:
+    changes = rollouts.changes(store_004=Verdict.DARK)
+
+    assert "owed" not in drawn(rollouts.overview(phase=phase, changes=changes))

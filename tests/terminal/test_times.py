@@ -1,0 +1,38 @@
+from datetime import timedelta
+
+import pytest
+
+from fleet.terminal.times import age, clock, span, stamp
+from tests.build import NOW
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (59.9, "59s"),
+        (161, "2m41s"),
+        (3600, "1h00m"),
+        (96480, "26h48m"),
+        (3 * 86400 + 4 * 3600, "3d4h"),
+        (-5, "0s"),
+    ],
+)
+def test_a_span_reads_in_two_units_at_most(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+def test_an_age_is_counted_from_now_and_never_is_said() -> None:
+    assert age(NOW - timedelta(seconds=9), NOW) == "9s ago"
+    assert age(None, NOW) == "never"
+
+
+def test_a_moment_in_the_future_is_not_called_fresh() -> None:
+    assert age(NOW + timedelta(hours=1), NOW) == "1h00m in the future"
+    assert age(NOW + timedelta(seconds=2), NOW) == "0s ago"
+
+
+def test_moments_are_utc_and_say_so() -> None:
+    assert clock(NOW) == "02:00:00Z"
+    assert stamp(NOW) == "2026-11-23T02:00:00Z"
+    assert stamp(None) is None
