@@ -330,3 +330,9 @@ def open_shops(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shops]
             yield shops
         finally:
             shops.close()
+
+
+@pytest.fixture
+def shops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shops]:
+    with open_shops(tmp_path, monkeypatch) as opened:
+        yield opened

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fleet.engine
 import pytest
 
+import fleet
 from fleet.aws import (
     actions,
     deploy,
@@ -331,23 +331,28 @@ def test_every_function_that_calls_aws_is_in_the_table() -> None:
     }
 
 
-ENGINE = Path(fleet.engine.__file__).parent
+PACKAGE = Path(fleet.__file__).parent
 MODULES = {
-    "register": ("register.py", "installing.py", "activating.py", "ledgers.py"),
-    "doctor": ("doctor.py",),
-    "plan": ("planning.py", "revisions.py"),
-    "controller": ("shard_jobs.py",),
-    "fix": ("fixing.py", "fixing_look.py"),
+    "register": (
+        "register/register.py",
+        "register/installing.py",
+        "register/activating.py",
+        "runtime/ledgers.py",
+    ),
+    "doctor": ("register/doctor.py",),
+    "plan": ("rollout/planning.py", "release/revisions.py"),
+    "controller": ("rollout/shard_jobs.py",),
+    "fix": ("drift/fixing.py", "drift/fixing_look.py"),
 }
 #: Modules of the AWS edge by name, whose functions are called as ``observe.clusters``.
 EDGE = {module.__name__.rpartition(".")[2]: module for module in MODULES_THAT_CALL}
 
 
-def called_in(*names: str, folder: Path = ENGINE) -> set[str]:
+def called_in(*names: str) -> set[str]:
     """Functions of the AWS edge that these modules of the engine name, as ``logs.log_groups``."""
     found = set()
     for name in names:
-        for node in ast.walk(ast.parse((folder / name).read_text())):
+        for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
             if (
                 isinstance(node, ast.Attribute)
                 and isinstance(node.value, ast.Name)
@@ -370,7 +375,14 @@ def imported_from_edge(node: ast.ImportFrom) -> set[str]:
 
 
 def test_the_rest_of_the_engine_calls_nothing_at_aws_for_a_rollout() -> None:
-    ours = {"rollout.py", "starting.py", "ticking.py", "overview.py", "executor.py", "lease.py"}
+    ours = {
+        "rollout/rollout.py",
+        "rollout/starting.py",
+        "rollout/ticking.py",
+        "rollout/overview.py",
+        "runtime/executor.py",
+        "runtime/lease.py",
+    }
     assert called_in(*ours) == set()
 
 
@@ -387,7 +399,7 @@ def test_a_command_may_do_what_its_part_of_the_engine_calls_and_no_more(command:
 
 
 def test_render_asks_for_images_and_nothing_else() -> None:
-    assert names_of("render") == called_in("render.py", folder=ENGINE.parent / "cli")
+    assert names_of("render") == called_in("cli/render.py")
 
 
 def test_a_rollout_may_do_what_planning_and_ticking_may() -> None:
@@ -395,12 +407,16 @@ def test_a_rollout_may_do_what_planning_and_ticking_may() -> None:
 
 
 def test_status_may_do_what_its_part_of_the_engine_calls_and_no_more() -> None:
-    assert names_of("status") == called_in("status.py") | {"observe.caller"}
+    assert names_of("status") == called_in("drift/status.py") | {"observe.caller"}
 
 
 def test_drift_may_do_what_its_part_of_the_engine_calls_and_ask_for_images() -> None:
     ours = called_in(
-        "scan.py", "scan_shard.py", "scan_nodes.py", "scan_revisions.py", "revisions.py"
+        "drift/scan.py",
+        "drift/scan_shard.py",
+        "drift/scan_nodes.py",
+        "drift/scan_revisions.py",
+        "release/revisions.py",
     )
     assert names_of("drift") == ours | {"observe.caller", "images.image_fact"}
 

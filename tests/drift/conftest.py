@@ -1,0 +1,3 @@
+from tests.shops import shops
+
+__all__ = ["shops"]

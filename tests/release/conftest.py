@@ -1,0 +1,3 @@
+from tests.inventory.conftest import edit, example, inventory
+
+__all__ = ["edit", "example", "inventory"]
