@@ -36,9 +36,9 @@ from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
 from fleet.runtime.door import Door
 from fleet.runtime.lease import held
 from fleet.runtime.outfit import Wiring
-from fleet.sandbox.chain import Chain
+from fleet.sandbox.bare_fleet import BareFleet
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.plane.engine import access_key_for
+from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import HostSpec
 from tests import build, rollouts
@@ -119,7 +119,7 @@ class Shops:
 
     def __init__(self, folder: Path, records: Records, executor: Executor) -> None:
         self.sandbox_clock = SandboxClock(0.0, START)
-        self.chain = Chain(
+        self.chain = BareFleet(
             folder,
             [spec_of(store) for store in STORES],
             clock=self.sandbox_clock,

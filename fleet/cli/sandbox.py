@@ -159,7 +159,7 @@ def _write_spec(state: "StateDir", spec: "SandboxSpec") -> None:
 def _refuse_the_past(client: "SandboxClient", spec: "SandboxSpec") -> None:
     """A world that has come further than ``start`` cannot go back to it."""
     from fleet.errors import UsageError
-    from fleet.sandbox.plane.keeping import persisted_time
+    from fleet.sandbox.control_plane.database import persisted_time
 
     reached = persisted_time(client.state.database)
     if reached is not None and spec.start is not None and spec.start < reached:

@@ -13,8 +13,13 @@ from typing import Any
 from fleet.errors import SandboxError, UsageError
 from fleet.sandbox.agents.machine import write_whole
 from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.control_plane import (
+    ControlPlane,
+    InProcessSession,
+    access_key_for,
+    persisted_time,
+)
 from fleet.sandbox.hosts.installer import OBJECT, installer_bytes
-from fleet.sandbox.plane import ControlPlane, InProcessSession, access_key_for, persisted_time
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.shops import Shops
@@ -115,7 +120,7 @@ class Daemon:
             ("GET", "images"): lambda _: {"images": self.shops.images.as_json()},
             ("PUT", "images"): self._images,
             ("PUT", "clock"): self._pace,
-            ("POST", "knobs"): self._knobs,
+            ("POST", "conditions"): self._knobs,
             ("POST", "reboot"): self._on_host(self.shops.reboot),
             ("POST", "drop"): self._on_host(self.shops.drop),
             ("POST", "hosts"): self._grow,
@@ -164,8 +169,8 @@ class Daemon:
     def _knobs(self, body: dict[str, Any]) -> dict[str, Any]:
         settings = body.get("settings")
         if not isinstance(settings, dict):
-            raise UsageError("knobs are set by {'host': 'STORE/HOST', 'settings': {...}}")
-        self.shops.turn(_text(body, "host"), settings)
+            raise UsageError("conditions are set by {'host': 'STORE/HOST', 'settings': {...}}")
+        self.shops.set_conditions(_text(body, "host"), settings)
         return {}
 
     @staticmethod

@@ -27,10 +27,10 @@ from aiohttp import web
 
 from fleet.errors import FleetError, SandboxError, UsageError
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.plane.engine import ControlPlane
-from fleet.sandbox.plane.faults import ConnectionDropped
-from fleet.sandbox.plane.front import AwsFront
-from fleet.sandbox.plane.wire import json_body
+from fleet.sandbox.control_plane.aws_http import AwsHttp
+from fleet.sandbox.control_plane.engine import ControlPlane
+from fleet.sandbox.control_plane.faults import ConnectionDropped
+from fleet.sandbox.control_plane.wire import json_body
 
 _LOG = logging.getLogger(__name__)
 _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
@@ -79,7 +79,7 @@ class SandboxServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
         self._workers = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="sandbox")
-        self._front = AwsFront(plane, self._workers)
+        self._front = AwsHttp(plane, self._workers)
 
     @property
     def url(self) -> str:

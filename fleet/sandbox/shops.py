@@ -10,10 +10,10 @@ from fleet.errors import UsageError
 from fleet.sandbox.agents.images import Catalogue
 from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
 from fleet.sandbox.hosts import toolbox
-from fleet.sandbox.hosts.box import SessionFor
-from fleet.sandbox.hosts.bridge import Bridge
 from fleet.sandbox.hosts.links import Links
+from fleet.sandbox.hosts.program_server import ProgramServer
 from fleet.sandbox.hosts.shop_host import ShopHost
+from fleet.sandbox.hosts.simulated_host import SessionFor
 from fleet.sandbox.hosts.ssh import SshServers, make_key
 from fleet.sandbox.spec import HostSpec
 from fleet.sandbox.statedir import StateDir
@@ -43,7 +43,7 @@ class Shops:
         self._lock = threading.Lock()
         self._hosts: dict[str, ShopHost] = {}
         self.images = Catalogue(state.images)
-        self._bridge = Bridge()
+        self._bridge = ProgramServer()
         key = make_key(state.identity)
         public = state.identity.with_suffix(".pub")
         write_whole(public, f"{key.get_name()} {key.get_base64()} fleet-sandbox\n", 0o644)
@@ -86,7 +86,7 @@ class Shops:
                 self._ssh.open(host)
                 self._hosts[spec.id] = host
                 host.resume()
-                if host.knobs.flap:
+                if host.conditions.flap:
                     self.links.follow(host)
             self._write_ssh_config()
             return len(new)
@@ -100,10 +100,10 @@ class Shops:
             )
         return found
 
-    def turn(self, name: str, settings: dict[str, Any]) -> None:
-        """Set knobs of a host (see ``hosts.knobs.Knobs``)."""
+    def set_conditions(self, name: str, settings: dict[str, Any]) -> None:
+        """Set conditions of a host (see ``hosts.conditions.Conditions``)."""
         host = self.host(name)
-        host.turn(settings)
+        host.set_conditions(settings)
         if "flap" in settings:
             self.links.follow(host)
         if "cut_by" in settings:

@@ -6,11 +6,11 @@ import pytest
 
 from fleet.aws.session import AwsAccess, Shard
 from fleet.model.inventory import Account
-from fleet.sandbox.plane.engine import access_key_for
+from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from tests.aws.canned import Canned, serving
-from tests.sandbox.plane.rig import EMEA, Rig
-from tests.sandbox.plane.works import Shops
+from tests.sandbox.control_plane.rig import EMEA, Rig
+from tests.sandbox.control_plane.works import Shops
 
 ACCOUNT = Account("emea-prod", EMEA)
 REGION = "eu-west-1"

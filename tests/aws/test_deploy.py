@@ -13,8 +13,8 @@ from fleet.model.services import ServiceState
 from tests.aws import bodies
 from tests.aws.canned import Answer, Canned, fault, html, reply, reset
 from tests.aws.conftest import ACCOUNT, REGION, Open, SandboxTime
-from tests.sandbox.plane.rig import Rig
-from tests.sandbox.plane.works import STORE, Shops, configuration
+from tests.sandbox.control_plane.rig import Rig
+from tests.sandbox.control_plane.works import STORE, Shops, configuration
 
 TAGS = {"fleet:rollout": "ro-118", "fleet:content": "c0ffee"}
 TOKEN = "ro-118/store-042/vision"

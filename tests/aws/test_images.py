@@ -12,7 +12,7 @@ from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsErro
 from fleet.model.inventory import Account, Image
 from tests.aws.canned import Answer, Canned, fault, html, reply, reset
 from tests.aws.conftest import REGION, Open
-from tests.sandbox.plane.rig import APAC, EMEA, Rig
+from tests.sandbox.control_plane.rig import APAC, EMEA, Rig
 
 NAME = f"{EMEA}.dkr.ecr.{REGION}.amazonaws.com/fleet/vision"
 TAGGED = Image(f"{NAME}:1.9.0")

@@ -4,7 +4,7 @@ from fleet.aws.installer import LARGEST, fetch_installer
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable
 from tests.aws.canned import Canned, html, reply, reset
 from tests.aws.conftest import HandClock
-from tests.sandbox.plane.rig import INSTALLER, Rig
+from tests.sandbox.control_plane.rig import INSTALLER, Rig
 
 BUCKET, KEY, REGION = "amazon-ecs-agent", "ecs-anywhere-install-latest.sh", "us-east-1"
 ERROR = "<Error><Code>{}</Code><Message>no</Message></Error>"

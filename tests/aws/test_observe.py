@@ -9,7 +9,7 @@ from fleet.errors import AwsError
 from fleet.model.observed import Ping
 from tests.aws.canned import Canned, fault, reply
 from tests.aws.conftest import ACCOUNT, REGION, Open, SandboxTime
-from tests.sandbox.plane.rig import EMEA, Rig
+from tests.sandbox.control_plane.rig import EMEA, Rig
 
 GHOST = "mi-" + "0" * 17
 TAG = {"Key": "fleet:store", "Value": "store-042"}

@@ -10,7 +10,7 @@ from fleet.model.observed import Activation
 from fleet.model.secret import Secret
 from tests.aws.canned import Canned, reply
 from tests.aws.conftest import Open, SandboxTime
-from tests.sandbox.plane.rig import Rig
+from tests.sandbox.control_plane.rig import Rig
 
 HOST = "store-042/cam-1"
 TAGS = {"fleet:store": "store-042", "fleet:host": HOST}

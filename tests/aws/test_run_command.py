@@ -11,7 +11,7 @@ from fleet.errors import CredentialsError
 from fleet.model.observed import NotRead
 from tests.aws.canned import Canned, fault, reply, reset
 from tests.aws.conftest import HandClock, Open, SandboxTime
-from tests.sandbox.plane.rig import Host, Rig
+from tests.sandbox.control_plane.rig import Host, Rig
 
 COMMAND = "0" * 36
 NODES = tuple(f"mi-{number:017x}" for number in range(60))

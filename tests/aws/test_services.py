@@ -13,8 +13,8 @@ from fleet.model.services import StoreView
 from tests.aws import bodies
 from tests.aws.canned import Answer, Canned, fault, html, reply, reset
 from tests.aws.conftest import ACCOUNT, REGION, Open, SandboxTime
-from tests.sandbox.plane.rig import Rig
-from tests.sandbox.plane.works import STORE, Shops, configuration
+from tests.sandbox.control_plane.rig import Rig
+from tests.sandbox.control_plane.works import STORE, Shops, configuration
 
 NONE = reply({"services": [], "failures": []})
 EXPIRED = fault("ExpiredTokenException", "The security token included in the request is expired")

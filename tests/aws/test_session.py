@@ -11,7 +11,7 @@ from fleet.model.buckets import ShardBudget
 from fleet.model.inventory import Account
 from tests.aws.canned import Canned, html, reply
 from tests.aws.conftest import ACCOUNT, REGION, HandClock, Open, SandboxTime
-from tests.sandbox.plane.rig import APAC, EMEA, Rig
+from tests.sandbox.control_plane.rig import APAC, EMEA, Rig
 
 NONE = reply({"clusters": [], "failures": []})
 

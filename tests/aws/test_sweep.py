@@ -9,8 +9,8 @@ from fleet.errors import AwsError
 from fleet.model.observed import Cluster, Ping
 from tests.aws.canned import Canned, fault, reply
 from tests.aws.conftest import ACCOUNT, REGION, Open, SandboxTime
-from tests.sandbox.plane.rig import Rig
-from tests.sandbox.plane.works import STORE, Shops
+from tests.sandbox.control_plane.rig import Rig
+from tests.sandbox.control_plane.works import STORE, Shops
 
 TAG = {"Key": "fleet:fleet", "Value": "emea"}
 

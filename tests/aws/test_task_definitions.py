@@ -20,7 +20,7 @@ from fleet.model.desired import TaskDefinition
 from tests.aws import bodies
 from tests.aws.canned import Canned, fault, reply
 from tests.aws.conftest import ACCOUNT, REGION, Open, SandboxTime
-from tests.sandbox.plane.rig import Rig
+from tests.sandbox.control_plane.rig import Rig
 
 FAMILY = "vision-arm64"
 TAGS = {"fleet:fleet": "shops"}

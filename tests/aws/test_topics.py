@@ -14,7 +14,7 @@ from fleet.aws.session import Shard
 from fleet.errors import AwsError, AwsUnreachable
 from tests.aws.canned import Canned, reply, reset
 from tests.aws.conftest import REGION, Open
-from tests.sandbox.plane.rig import Rig
+from tests.sandbox.control_plane.rig import Rig
 
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:fleet"
 

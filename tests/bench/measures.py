@@ -21,8 +21,8 @@ from botocore.config import Config
 
 from fleet.sandbox.agents.session import RoleToken
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.plane.engine import ControlPlane, access_key_for
-from fleet.sandbox.plane.in_process import InProcessSession
+from fleet.sandbox.control_plane.engine import ControlPlane, access_key_for
+from fleet.sandbox.control_plane.in_process import InProcessSession
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import AccountSpec
 from tests.bench import drift, rollouts

@@ -38,18 +38,18 @@ def typed(daemon: Daemon) -> Type:
 def test_a_link_is_slowed_and_gets_its_own_speed_back(daemon: Daemon, typed: Type) -> None:
     done = typed("slow", "store-042", "--mbps", "0.5")
     assert "0.5 Mbit/s: store-042/tel-1" in done.stderr
-    assert daemon.shops.host("store-042/tel-1").knobs.slow_to_mbps == 0.5
+    assert daemon.shops.host("store-042/tel-1").conditions.slow_to_mbps == 0.5
     typed("slow", "store-042", "--off")
-    assert daemon.shops.host("store-042/tel-1").knobs.slow_to_mbps is None
+    assert daemon.shops.host("store-042/tel-1").conditions.slow_to_mbps is None
 
 
 def test_a_link_flaps_until_it_is_restored(daemon: Daemon, typed: Type) -> None:
     done = typed("flap", "store-042/tel-1", "--every", "5m", "--down", "1m30s")
     assert "down 90 s in every 300 s: store-042/tel-1" in done.stderr
     host = daemon.shops.host("store-042/tel-1")
-    assert host.knobs.flap == [300, 90]
+    assert host.conditions.flap == [300, 90]
     typed("restore", "store-042")
-    assert host.knobs.flap == []
+    assert host.conditions.flap == []
 
 
 def test_an_images_behaviour_is_told_shown_and_taken_back(daemon: Daemon, typed: Type) -> None:

@@ -22,10 +22,10 @@ from fleet.release.decide.desired import service_input
 from fleet.release.revisions import content_seen
 from fleet.rollout.planning import Request, choose_policy, make_plan, read_release
 from fleet.runtime.outfit import Wiring
-from fleet.sandbox.plane.engine import access_key_for
+from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from tests.rollout.decide import plans
-from tests.sandbox.plane.rig import APAC, EMEA, Host, Rig
+from tests.sandbox.control_plane.rig import APAC, EMEA, Host, Rig
 
 INVENTORY = Path(__file__).resolve().parents[2] / "inventory"
 

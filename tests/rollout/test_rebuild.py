@@ -14,10 +14,10 @@ from fleet.model.rollout import Phase, Stage, Verdict
 from fleet.records.store import Records, open_records
 from fleet.rollout.rebuild import rebuild_records
 from fleet.runtime.outfit import Wiring
-from fleet.sandbox.plane.engine import access_key_for
+from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from tests.rollout.test_planning import Clock, World, shops
-from tests.sandbox.plane.rig import EMEA, Rig
+from tests.sandbox.control_plane.rig import EMEA, Rig
 from tests.shops import CALLER
 
 

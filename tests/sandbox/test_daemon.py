@@ -258,7 +258,7 @@ def test_a_flapping_link_flaps_on_after_a_restart(rig: Rig) -> None:
     with running(rig.state) as daemon:
         assert rig.host("cam-1")["cut_by"] == ["flap"]
         rig.client.post("restore", {"target": "store-042/cam-1"})
-        assert daemon.shops.host("store-042/cam-1").knobs.cut_by == []
+        assert daemon.shops.host("store-042/cam-1").conditions.cut_by == []
 
 
 def test_what_was_told_of_images_holds_after_a_restart(rig: Rig) -> None:
@@ -298,7 +298,7 @@ def test_hosts_may_join_while_it_runs(rig: Rig) -> None:
 
 def test_knobs_are_turned_and_hosts_rebooted_from_outside(rig: Rig) -> None:
     with running(rig.state):
-        rig.client.post("knobs", {"host": "store-042/tel-1", "settings": {"disk_free_mb": 3}})
+        rig.client.post("conditions", {"host": "store-042/tel-1", "settings": {"disk_free_mb": 3}})
         assert rig.ssh(ADDRESS, "df -m / | tail -1 | cut -d' ' -f4", *TRUST).stdout == "3\n"
         rig.client.post("reboot", {"host": "store-042/tel-1"})
         assert rig.host()["units"]["docker"] == "active"
@@ -310,11 +310,11 @@ def test_knobs_are_turned_and_hosts_rebooted_from_outside(rig: Rig) -> None:
         ("cut", {"target": "store-9"}, "no store store-9"),
         ("cut", {"target": "store-042/x"}, "no host store-042/x"),
         ("cut", {}, "'target' is missing"),
-        ("knobs", {"host": "store-042/tel-1", "settings": {"x": 1}}, "no such knob: x"),
-        ("knobs", {"host": "store-042/tel-1"}, "knobs are set by"),
+        ("conditions", {"host": "store-042/tel-1", "settings": {"x": 1}}, "no such condition: x"),
+        ("conditions", {"host": "store-042/tel-1"}, "conditions are set by"),
         ("hosts", {"hosts": [{"store": "x"}]}, "cannot be read"),
         ("slow", {"target": "store-042", "mbps": "fast"}, "'mbps' must be a number"),
-        ("flap", {"target": "store-042", "every_s": 60, "down_s": 60}, "knob flap cannot be"),
+        ("flap", {"target": "store-042", "every_s": 60, "down_s": 60}, "condition flap cannot be"),
     ],
 )
 def test_a_control_call_that_makes_no_sense_is_refused(

@@ -20,9 +20,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, WaiterError
 
 from fleet.errors import SandboxError, UsageError
-from fleet.sandbox.plane import access_key_for
+from fleet.sandbox.control_plane import access_key_for
 from fleet.sandbox.server import SandboxServer
-from tests.sandbox.plane.rig import APAC, EMEA, INSTALLER, REGION, START, Rig
+from tests.sandbox.control_plane.rig import APAC, EMEA, INSTALLER, REGION, START, Rig
 
 CONTROL = {"X-Fleet-Sandbox": "1"}
 
@@ -398,7 +398,7 @@ def test_the_status_counts(site: Site) -> None:
     site.rig.host()
     status, answer = site.ask("GET", "/_sandbox/status")
     assert status == 200
-    assert answer["realms"][0]["container_instances"] == 1
+    assert answer["region_states"][0]["container_instances"] == 1
     assert answer["clock"] == {"now": START, "rate": 0}
 
 

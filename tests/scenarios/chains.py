@@ -25,11 +25,11 @@ from fleet.release.decide.desired import release_of, service_input
 from fleet.release.templates import render_all
 from fleet.rollout.decide.ending import ending
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.chain import Chain
+from fleet.sandbox.bare_fleet import BareFleet
 from fleet.sandbox.client import environment
 from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.control_plane.engine import ControlPlane, access_key_for
 from fleet.sandbox.daemon import write_aws_files
-from fleet.sandbox.plane.engine import ControlPlane, access_key_for
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import HostSpec
 from fleet.sandbox.statedir import StateDir
@@ -192,7 +192,7 @@ class Shops:
 
         self.clock = SandboxClock(0.0, START)
         self.ledger = Ledger()
-        self.chain = Chain(
+        self.chain = BareFleet(
             folder / "hosts",
             spec.hosts,
             clock=self.clock,

@@ -132,9 +132,9 @@ class Shell:
         service, name = action.split(":")
         self.control("faults", {"service": service, "action": name, "code": code, **more})
 
-    def knobs(self, host: str, **settings: Any) -> None:
+    def conditions(self, host: str, **settings: Any) -> None:
         """Let something be wrong with a host."""
-        self.control("knobs", {"host": host, "settings": settings})
+        self.control("conditions", {"host": host, "settings": settings})
 
     def client(self, service: str, account: str, region: str) -> Any:
         """A boto3 client: a witness that is not fleet."""

@@ -113,7 +113,7 @@ def test_one_host_that_fails_preflight_is_left_alone_and_the_other_is_registered
 ) -> None:
     shop = store()
     first, *others = world.hosts(shop)
-    world.knobs(first, disk_free_mb=900)
+    world.conditions(first, disk_free_mb=900)
 
     ran = world.fleet("register", shop, *NEW)
 
@@ -122,7 +122,7 @@ def test_one_host_that_fails_preflight_is_left_alone_and_the_other_is_registered
     assert "host unchanged, no activation created" in ran.out
     assert sorted(truth(world, shop).nodes) == sorted(others)
 
-    world.knobs(first, disk_free_mb=None)
+    world.conditions(first, disk_free_mb=None)
     assert world.fleet("register", shop, "--yes").code == 0
     truth(world, shop).assert_registered_once(world.hosts(shop))
 

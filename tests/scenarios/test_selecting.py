@@ -31,7 +31,7 @@ def test_the_example_fleet_is_registered_at_once_with_what_is_wrong_by_cause(
 ) -> None:
     full = ["store-011/cam-1", "store-017/cam-1"]
     for host in full:
-        world.knobs(host, disk_free_mb=900)
+        world.conditions(host, disk_free_mb=900)
 
     ran = world.fleet("register", "--all", "--where", "store=store-*", *NEW)
 
@@ -41,6 +41,6 @@ def test_the_example_fleet_is_registered_at_once_with_what_is_wrong_by_cause(
     assert "20 of 22 hosts registered. PARTIAL: store-011, store-017." in ran.out
     assert "fleet register store-011 store-017 (20 healthy left alone)" in ran.out
     for host in full:
-        world.knobs(host, disk_free_mb=38912)
+        world.conditions(host, disk_free_mb=38912)
     again = world.fleet("register", "--all", "--where", "store=store-*", *NEW)
     assert again.code == 0, again.out

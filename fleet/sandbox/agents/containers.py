@@ -15,7 +15,7 @@ from fleet.sandbox.agents import health
 from fleet.sandbox.agents.health import HealthCheck
 from fleet.sandbox.agents.image_store import ImageStore
 from fleet.sandbox.agents.images import Catalogue
-from fleet.sandbox.agents.machine import Box, Timer
+from fleet.sandbox.agents.machine import SimulatedHost, Timer
 
 STATE = "/var/lib/docker/sandbox-containers.json"
 #: Between the request to start a container and its process running (simulator's figure).
@@ -87,7 +87,7 @@ class Containers:
         images: what is on the disk.
     """
 
-    def __init__(self, box: Box, catalogue: Catalogue) -> None:
+    def __init__(self, box: SimulatedHost, catalogue: Catalogue) -> None:
         self._box = box
         self._catalogue = catalogue
         self.lock = threading.RLock()

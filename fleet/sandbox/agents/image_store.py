@@ -14,7 +14,7 @@ from fleet.sandbox.agents.images import (
     digest_of,
     registry_of,
 )
-from fleet.sandbox.agents.machine import Box
+from fleet.sandbox.agents.machine import SimulatedHost
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class ImageStore:
 
     def __init__(
         self,
-        box: Box,
+        box: SimulatedHost,
         catalogue: Catalogue,
         *,
         lock: "threading.RLock",

@@ -90,7 +90,7 @@ class Machine(Protocol):
         ...
 
 
-class Box(Machine, Protocol):
+class SimulatedHost(Machine, Protocol):
     """What containers use of the box, beside what agents do."""
 
     @property

@@ -9,15 +9,15 @@ from fleet.sandbox.agents.session import (
     LinkDown,
     RoleToken,
 )
-from fleet.sandbox.hosts.knobs import Knobs
+from fleet.sandbox.hosts.conditions import Conditions
 
 
 class LinkedSession:
     """A ControlPlaneSession whose calls fail while the link is cut or the endpoint is blocked."""
 
-    def __init__(self, inner: ControlPlaneSession, knobs: Knobs, region: str) -> None:
+    def __init__(self, inner: ControlPlaneSession, conditions: Conditions, region: str) -> None:
         self._inner = inner
-        self._knobs = knobs
+        self._knobs = conditions
         self._region = region
 
     def register_managed_instance(

@@ -5,13 +5,13 @@ from typing import Generic, TypeVar
 
 from fleet.errors import UsageError
 from fleet.sandbox.agents.machine import Clock, Schedule, Timer
-from fleet.sandbox.hosts.box import Box
+from fleet.sandbox.hosts.simulated_host import SimulatedHost
 
-AnyBox = TypeVar("AnyBox", bound=Box)
+AnyHost = TypeVar("AnyHost", bound=SimulatedHost)
 
 
-class Links(Generic[AnyBox]):
-    """Turns the knobs of the hosts' links.
+class Links(Generic[AnyHost]):
+    """Turns the conditions of the hosts' links.
 
     A flapping link is down in the last part of each period of the sandbox's clock, so that all
     hosts with one period flap together and a sandbox that comes back is in step.
@@ -27,8 +27,8 @@ class Links(Generic[AnyBox]):
         self,
         clock: Clock,
         schedule: Schedule,
-        boxes: Callable[[], Iterable[AnyBox]],
-        changed: Callable[[AnyBox], None],
+        boxes: Callable[[], Iterable[AnyHost]],
+        changed: Callable[[AnyHost], None],
     ) -> None:
         self._clock = clock
         self._schedule = schedule
@@ -36,7 +36,7 @@ class Links(Generic[AnyBox]):
         self._changed = changed
         self._edges: dict[str, Timer] = {}
 
-    def meant(self, target: str) -> list[AnyBox]:
+    def meant(self, target: str) -> list[AnyHost]:
         """The hosts of a store, or one host; UsageError when there is none."""
         one = "/" in target
         boxes = [b for b in self._boxes() if (b.id if one else b.spec.store) == target]
@@ -57,7 +57,7 @@ class Links(Generic[AnyBox]):
         A host stays cut off while its shop is, and the other way round.
         """
         for box in self.meant(target):
-            box.turn({"flap": []})
+            box.set_conditions({"flap": []})
             self.follow(box)
         return self._set(target, remove={_reason(target), "image", "flap"})
 
@@ -65,26 +65,26 @@ class Links(Generic[AnyBox]):
         """Let them carry so many Mbit/s at most; None is their own speed again."""
         boxes = self.meant(target)
         for box in boxes:
-            box.turn({"slow_to_mbps": mbps})
+            box.set_conditions({"slow_to_mbps": mbps})
         return [box.id for box in boxes]
 
     def flap(self, target: str, every_s: float, down_s: float) -> list[str]:
         """Let them be down for ``down_s`` in every ``every_s``, until ``restore``."""
         boxes = self.meant(target)
         for box in boxes:
-            box.turn({"flap": [every_s, down_s]})
+            box.set_conditions({"flap": [every_s, down_s]})
             self.follow(box)
         return [box.id for box in boxes]
 
-    def follow(self, box: AnyBox) -> None:
+    def follow(self, box: AnyHost) -> None:
         """Bring a link into step with its ``flap``, now and at each edge from here on."""
         timer = self._edges.pop(box.id, None)
         if timer is not None:
             timer.cancel()
-        if not box.knobs.flap:
+        if not box.conditions.flap:
             self._touch([box], remove={"flap"})
             return
-        period, down = box.knobs.flap
+        period, down = box.conditions.flap
         now = self._clock.now()
         at = now % period
         is_down = at >= period - down
@@ -102,12 +102,12 @@ class Links(Generic[AnyBox]):
         return [box.id for box in boxes]
 
     def _touch(
-        self, boxes: Sequence[AnyBox], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+        self, boxes: Sequence[AnyHost], *, add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> None:
         for box in boxes:
-            reasons = sorted(set(box.knobs.cut_by) - set(remove) | set(add))
-            if reasons != sorted(box.knobs.cut_by):
-                box.turn({"cut_by": reasons})
+            reasons = sorted(set(box.conditions.cut_by) - set(remove) | set(add))
+            if reasons != sorted(box.conditions.cut_by):
+                box.set_conditions({"cut_by": reasons})
                 self._changed(box)
 
 

@@ -14,8 +14,8 @@ from fleet.sandbox.agents import ecs, identity, ssm
 from fleet.sandbox.agents.images import Catalogue
 from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
 from fleet.sandbox.hosts import packages
-from fleet.sandbox.hosts.box import Box, Facts, SessionFor
-from fleet.sandbox.hosts.engine import Docker
+from fleet.sandbox.hosts.docker_engine import Docker
+from fleet.sandbox.hosts.simulated_host import Facts, SessionFor, SimulatedHost
 from fleet.sandbox.hosts.toolbox import CALL, IN_USR_BIN, machine_program
 from fleet.sandbox.hosts.units import Service, Units
 from fleet.sandbox.spec import HostSpec
@@ -27,12 +27,12 @@ _LEAST_LIMIT_S = 30.0
 _TIMED_OUT = 124
 
 
-class ShopHost(Box):
+class ShopHost(SimulatedHost):
     """A box in a shop.
 
     Args:
         spec: what it is like.
-        folder: its own; the root is ``folder/root``, knobs and keys lie beside it.
+        folder: its own; the root is ``folder/root``, conditions and keys lie beside it.
         toolbox: the folder of programs that all hosts share.
         clock: the sandbox's time.
         schedule: where its agents leave their timers.
@@ -156,9 +156,9 @@ class ShopHost(Box):
             self._boot()
         self._warm()
 
-    def turn(self, settings: dict[str, Any]) -> None:
-        """Set knobs by name, keep them, and let the thermometer follow."""
-        super().turn(settings)
+    def set_conditions(self, settings: dict[str, Any]) -> None:
+        """Set conditions by name, keep them, and let the thermometer follow."""
+        super().set_conditions(settings)
         self._warm()
 
     def _boot(self) -> None:
@@ -166,7 +166,7 @@ class ShopHost(Box):
         write_whole(self.path("/proc/stat"), text, 0o444)
 
     def _warm(self) -> None:
-        text = f"{self.knobs.temperature_c * 1000:.0f}\n"
+        text = f"{self.conditions.temperature_c * 1000:.0f}\n"
         write_whole(self.path("/sys/class/thermal/thermal_zone0/temp"), text, 0o444)
 
     def resume(self) -> None:
@@ -224,10 +224,10 @@ class ShopHost(Box):
             "region": registration.region if registration else None,
             "cluster": metadata.get("Cluster"),
             "container_instance_arn": metadata.get("ContainerInstanceArn"),
-            "link": "cut" if self.knobs.cut else "up",
-            "cut_by": list(self.knobs.cut_by),
-            "flap": list(self.knobs.flap),
-            "slow_to_mbps": self.knobs.slow_to_mbps,
+            "link": "cut" if self.conditions.cut else "up",
+            "cut_by": list(self.conditions.cut_by),
+            "flap": list(self.conditions.flap),
+            "slow_to_mbps": self.conditions.slow_to_mbps,
             "tasks": [
                 {
                     "arn": task.arn,

@@ -95,14 +95,14 @@ class SshServers:
             door = self._doors[host.id]
             with contextlib.suppress(KeyError):
                 self._selector.unregister(door.listener)
-            if not host.knobs.cut:
+            if not host.conditions.cut:
                 door.listener.listen(_BACKLOG)
                 self._selector.register(door.listener, selectors.EVENT_READ, door)
             else:
                 # Bound and not listening: connections are refused and nobody else gets the port.
                 door.listener.close()
                 door.listener = _bind(door.port)
-        if host.knobs.cut:
+        if host.conditions.cut:
             self.drop(host)
         self._wake()
 
@@ -221,16 +221,16 @@ class _Login(paramiko.ServerInterface):
         return True
 
     def _arm(self) -> None:
-        """Take the knobs that end this connection; they are meant for one connection only."""
-        knobs = self._host.knobs
-        if knobs.kill_after_s is None and knobs.kill_after_bytes is None:
+        """Take the conditions that end this connection; they are meant for one connection only."""
+        conditions = self._host.conditions
+        if conditions.kill_after_s is None and conditions.kill_after_bytes is None:
             return
-        self._left = knobs.kill_after_bytes
-        if knobs.kill_after_s is not None:
-            timer = threading.Timer(knobs.kill_after_s, _cut_off, [self._transport])
+        self._left = conditions.kill_after_bytes
+        if conditions.kill_after_s is not None:
+            timer = threading.Timer(conditions.kill_after_s, _cut_off, [self._transport])
             timer.daemon = True
             timer.start()
-        self._host.turn({"kill_after_s": None, "kill_after_bytes": None})
+        self._host.set_conditions({"kill_after_s": None, "kill_after_bytes": None})
 
     def _count(self, size: int) -> None:
         if self._left is not None:

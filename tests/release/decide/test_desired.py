@@ -33,7 +33,7 @@ from fleet.release.decide.desired import (
     service_settings,
     unread,
 )
-from fleet.sandbox.plane.query import Subject, parse
+from fleet.sandbox.control_plane.cluster_query import Subject, parse
 from tests import build
 
 DIGEST = "sha256:" + "9b" * 32

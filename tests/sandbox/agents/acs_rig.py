@@ -10,7 +10,7 @@ from typing import Any
 from fleet.sandbox.agents import identity
 from fleet.sandbox.agents.images import Catalogue
 from fleet.sandbox.agents.session import AwsFault, LinkDown, RoleToken
-from fleet.sandbox.chain import BareHost
+from fleet.sandbox.bare_fleet import BareHost
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.schedule import Schedule
 from tests.sandbox.shop import host_spec

@@ -87,7 +87,7 @@ def test_without_a_registry_the_pull_behaviour_decides_about_a_cached_image(
     acs.host.set(ECS_IMAGE_PULL_BEHAVIOR=behaviour)
     acs.clock.advance(5)
     acs.run(task("t1"))
-    acs.host.turn({"blocked": ["registry-1.docker.io"]})
+    acs.host.set_conditions({"blocked": ["registry-1.docker.io"]})
     acs.run(task("t2"), seconds=120)
     assert acs.statuses("t2") == [outcome]
 
@@ -107,11 +107,11 @@ def test_only_a_pull_gives_pull_times_and_a_digest(
 
 def test_a_pull_goes_on_at_the_speed_that_the_link_has_now(acs: AcsRig) -> None:
     acs.images.tell({GOOD: {"size_mb": 100}})
-    acs.host.turn({"slow_to_mbps": 0.8})
+    acs.host.set_conditions({"slow_to_mbps": 0.8})
     acs.payload(task("t1"))
     acs.clock.advance(500)
     assert acs.statuses("t1") == []
-    acs.host.turn({"slow_to_mbps": None})
+    acs.host.set_conditions({"slow_to_mbps": None})
     acs.clock.advance(8)
     assert acs.statuses("t1") == ["RUNNING"]
 
@@ -128,9 +128,9 @@ def test_a_short_cut_only_delays_a_pull(acs: AcsRig) -> None:
     acs.images.tell({GOOD: {"size_mb": 100}})
     acs.payload(task("t1"))
     acs.clock.advance(5)
-    acs.host.turn({"cut_by": ["store"]})
+    acs.host.set_conditions({"cut_by": ["store"]})
     acs.clock.advance(30)
-    acs.host.turn({"cut_by": []})
+    acs.host.set_conditions({"cut_by": []})
     acs.clock.advance(8)
     assert acs.statuses("t1") == ["RUNNING"]
 
@@ -138,15 +138,15 @@ def test_a_short_cut_only_delays_a_pull(acs: AcsRig) -> None:
 def test_a_pull_without_progress_is_given_up(acs: AcsRig) -> None:
     acs.payload(task("t1"))
     acs.clock.advance(5)
-    acs.host.turn({"cut_by": ["store"]})
+    acs.host.set_conditions({"cut_by": ["store"]})
     acs.clock.advance(90)
-    acs.host.turn({"cut_by": []})
+    acs.host.set_conditions({"cut_by": []})
     acs.clock.advance(300)
     assert "i/o timeout" in reason(acs)
 
 
 def test_a_registry_behind_a_firewall_is_not_reached(acs: AcsRig) -> None:
-    acs.host.turn({"blocked": [ECR]})
+    acs.host.set_conditions({"blocked": [ECR]})
     acs.run(task("t1", container(f"{ECR}/vision:1")), task("t2"), seconds=90)
     assert ECR in reason(acs)
     assert acs.statuses("t2") == ["RUNNING"]
@@ -192,10 +192,10 @@ def test_an_image_may_turn_bad_late(acs: AcsRig) -> None:
 
 def test_health_that_could_not_be_told_is_told_after_the_outage(acs: AcsRig) -> None:
     acs.run(task("t1", container(**checked())), seconds=25)
-    acs.host.turn({"cut_by": ["store"]})
+    acs.host.set_conditions({"cut_by": ["store"]})
     acs.clock.advance(600)
     assert healths(acs) == []
-    acs.host.turn({"cut_by": []})
+    acs.host.set_conditions({"cut_by": []})
     acs.clock.advance(150)
     assert healths(acs)[-1] == "HEALTHY"
 
@@ -203,9 +203,9 @@ def test_health_that_could_not_be_told_is_told_after_the_outage(acs: AcsRig) -> 
 def test_an_image_that_kills_the_link_cuts_its_host_off(acs: AcsRig) -> None:
     acs.images.tell({BAD: {"run": "kills-link", "after_s": 30}})
     acs.run(task("t1", container(BAD)), seconds=40)
-    assert acs.host.knobs.cut_by == []
+    assert acs.host.conditions.cut_by == []
     acs.clock.advance(30)
-    assert acs.host.knobs.cut_by == ["image"]
+    assert acs.host.conditions.cut_by == ["image"]
     assert acs.running() == [BAD]
 
 
@@ -214,15 +214,15 @@ def test_the_good_image_in_its_place_frees_the_link(acs: AcsRig) -> None:
     acs.run(task("t1", container(BAD)), seconds=90)
     acs.host.ecs_agent.tasks.stop_tasks([task("t1")["arn"]])
     acs.clock.advance(5)
-    assert acs.host.knobs.cut_by == ["image"]
+    assert acs.host.conditions.cut_by == ["image"]
     acs.host.ecs_agent.tasks.payload([task("t2")])
     acs.clock.advance(1)
-    acs.host.turn({"cut_by": []})
+    acs.host.set_conditions({"cut_by": []})
     acs.clock.advance(60)
-    acs.host.turn({"cut_by": ["image", "store"]})
+    acs.host.set_conditions({"cut_by": ["image", "store"]})
     acs.host.ecs_agent.tasks.payload([task("t3")])
     acs.clock.advance(90)
-    assert acs.host.knobs.cut_by == ["store"]
+    assert acs.host.conditions.cut_by == ["store"]
 
 
 def test_a_link_that_was_restored_by_hand_is_not_cut_again_by_a_sandbox_that_comes_back(
@@ -230,8 +230,8 @@ def test_a_link_that_was_restored_by_hand_is_not_cut_again_by_a_sandbox_that_com
 ) -> None:
     acs.images.tell({BAD: {"run": "kills-link", "after_s": 30}})
     acs.run(task("t1", container(BAD)), seconds=90)
-    acs.host.turn({"cut_by": []})
+    acs.host.set_conditions({"cut_by": []})
     acs.clock.advance(600)
     acs.again()
     acs.clock.advance(600)
-    assert acs.host.knobs.cut_by == []
+    assert acs.host.conditions.cut_by == []

@@ -56,27 +56,27 @@ def test_stopping_it_disconnects_at_once(shop: Shop, member: ShopHost) -> None:
 def test_a_cut_link_is_seen_after_the_silence_and_healed_after_the_cut(
     shop: Shop, member: ShopHost
 ) -> None:
-    member.turn({"cut_by": ["store"]})
+    member.set_conditions({"cut_by": ["store"]})
     shop.clock.advance(60)
     assert shop.instances()[0]["agentConnected"] is True
     shop.clock.advance(240)
     assert shop.instances()[0]["agentConnected"] is False
-    member.turn({"cut_by": []})
+    member.set_conditions({"cut_by": []})
     shop.clock.advance(150)
     assert shop.instances()[0]["agentConnected"] is True
 
 
 def test_a_short_cut_goes_unnoticed(shop: Shop, member: ShopHost) -> None:
-    member.turn({"cut_by": ["store"]})
+    member.set_conditions({"cut_by": ["store"]})
     shop.clock.advance(20)
-    member.turn({"cut_by": []})
+    member.set_conditions({"cut_by": []})
     shop.clock.advance(60)
     assert shop.instances()[0]["agentConnected"] is True
     assert "closing the session" not in member.path(ecs.LOG).read_text()
 
 
 def test_its_tries_to_reconnect_grow_further_apart(shop: Shop, member: ShopHost) -> None:
-    member.turn({"cut_by": ["host"]})
+    member.set_conditions({"cut_by": ["host"]})
     shop.clock.advance(1800)
     waits = [
         float(line.split("next try in ")[1].split()[0])
@@ -314,7 +314,7 @@ def test_a_reboot_brings_back_only_what_is_enabled(
 def test_the_blocked_endpoint_of_another_region_does_not_matter(
     shop: Shop, member: ShopHost
 ) -> None:
-    member.turn({"blocked": [f"ecs.{REGION}1.amazonaws.com"]})
+    member.set_conditions({"blocked": [f"ecs.{REGION}1.amazonaws.com"]})
     member.units.restart("ecs")
     shop.clock.advance(10)
     assert shop.instances()[0]["agentConnected"] is True

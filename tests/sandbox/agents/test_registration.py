@@ -12,7 +12,7 @@ from fleet.sandbox.agents.registration import (
     read_state,
     register_body,
 )
-from fleet.sandbox.hosts.box import Facts
+from fleet.sandbox.hosts.simulated_host import Facts
 from tests.sandbox.shop import Shop
 
 FACTS = Facts("box", "aarch64", ("Ubuntu", "20.04"), 6, 6854, "24.0.7")

@@ -49,10 +49,10 @@ def test_it_rotates_its_token_at_half_its_life(shop: Shop, node: ShopHost) -> No
 def test_it_is_lost_while_its_link_is_cut_and_back_when_it_is_whole(
     shop: Shop, node: ShopHost
 ) -> None:
-    node.turn({"cut_by": ["store"]})
+    node.set_conditions({"cut_by": ["store"]})
     shop.clock.advance(1200)
     assert shop.nodes()[0]["PingStatus"] == "ConnectionLost"
-    node.turn({"cut_by": []})
+    node.set_conditions({"cut_by": []})
     shop.clock.advance(1801)
     assert shop.nodes()[0]["PingStatus"] == "Online"
 
@@ -60,10 +60,10 @@ def test_it_is_lost_while_its_link_is_cut_and_back_when_it_is_whole(
 def test_after_a_long_outage_it_gets_a_token_within_half_an_hour(
     shop: Shop, node: ShopHost
 ) -> None:
-    node.turn({"cut_by": ["store"]})
+    node.set_conditions({"cut_by": ["store"]})
     shop.clock.advance(4 * 3600)
     expired = node.path(identity.CREDENTIALS).read_text()
-    node.turn({"cut_by": []})
+    node.set_conditions({"cut_by": []})
     shop.clock.advance(1801)
     assert node.path(identity.CREDENTIALS).read_text() != expired
 
@@ -98,7 +98,7 @@ def test_an_unregistered_agent_idles(shop: Shop) -> None:
 
 def test_a_lost_connection_while_registering_is_no_registration(shop: Shop) -> None:
     host = shop.host()
-    host.turn({"blocked": ["ssm.eu-west-1.amazonaws.com"]})
+    host.set_conditions({"blocked": ["ssm.eu-west-1.amazonaws.com"]})
     activation_id, code = shop.activation()
     with pytest.raises(LinkDown):
         ssm.register(host, activation_id=activation_id, activation_code=code, region=REGION)

@@ -28,9 +28,9 @@ def act(acs: AcsRig, step: tuple[str, ...]) -> None:
         case ("wait", seconds):
             acs.clock.advance(float(seconds))
         case ("cut",):
-            acs.host.turn({"cut_by": ["store"]})
+            acs.host.set_conditions({"cut_by": ["store"]})
         case ("restore",):
-            acs.host.turn({"cut_by": []})
+            acs.host.set_conditions({"cut_by": []})
         case ("reboot",):
             acs.host.reboot()
         case ("restart",):
@@ -52,7 +52,7 @@ def test_aws_is_told_what_became_of_every_task_in_order_and_not_twice(
         acs.images.tell({BAD: {"run": "crash", "after_s": 50}})
         for move in moves:
             act(acs, move)
-        acs.host.turn({"cut_by": []})
+        acs.host.set_conditions({"cut_by": []})
         acs.clock.advance(2000)
         running = {
             c.labels["com.amazonaws.ecs.task-arn"] for c in acs.host.containers.all(running=True)

@@ -135,7 +135,7 @@ def test_a_restart_policy_brings_a_container_back_without_aws(acs: AcsRig) -> No
     acs.images.tell({BAD: {"run": "crash", "after_s": 90}})
     policy = {"enabled": True, "restartAttemptPeriod": 60}
     acs.run(task("t1", container(BAD, restartPolicy=policy)))
-    acs.host.turn({"cut_by": ["store"]})
+    acs.host.set_conditions({"cut_by": ["store"]})
     acs.clock.advance(300)
     assert acs.running() == [BAD]
     assert acs.statuses("t1") == ["RUNNING"]
@@ -170,11 +170,11 @@ def test_a_task_that_cannot_be_parsed_is_told_stopped_and_the_payload_not_acknow
 def test_a_crash_during_an_outage_is_told_after_it(acs: AcsRig) -> None:
     acs.images.tell({BAD: {"run": "crash", "after_s": 100}})
     acs.run(task("t1", container(BAD)))
-    acs.host.turn({"cut_by": ["store"]})
+    acs.host.set_conditions({"cut_by": ["store"]})
     acs.clock.advance(3600)
     assert acs.statuses("t1") == ["RUNNING"]
     assert acs.running() == []
-    acs.host.turn({"cut_by": []})
+    acs.host.set_conditions({"cut_by": []})
     acs.clock.advance(301)
     assert acs.statuses("t1") == ["RUNNING", "STOPPED"]
 
@@ -233,7 +233,7 @@ def test_after_a_reboot_containers_are_down_and_that_is_told(acs: AcsRig) -> Non
 def test_after_a_reboot_without_a_link_nothing_comes_back(acs: AcsRig) -> None:
     policy = {"enabled": True, "restartAttemptPeriod": 60}
     acs.run(task("t1", container(restartPolicy=policy)), seconds=400)
-    acs.host.turn({"cut_by": ["store"]})
+    acs.host.set_conditions({"cut_by": ["store"]})
     acs.host.reboot()
     acs.clock.advance(7200)
     assert acs.running() == []

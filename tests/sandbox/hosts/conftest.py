@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.sandbox.hosts.bridge import Bridge
+from fleet.sandbox.hosts.program_server import ProgramServer
 from fleet.sandbox.hosts.shop_host import ShopHost
 from tests.sandbox.shop import Shop
 
@@ -22,15 +22,15 @@ def quick(tmp_path: Path, programs: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def bridge() -> Iterator[Bridge]:
-    bridge = Bridge()
+def bridge() -> Iterator[ProgramServer]:
+    bridge = ProgramServer()
     bridge.start()
     yield bridge
     bridge.stop()
 
 
 @pytest.fixture
-def run(bridge: Bridge) -> Run:
+def run(bridge: ProgramServer) -> Run:
     """Runs a command on a host in a real shell, as the SSH server would."""
 
     def run(host: ShopHost, command: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":

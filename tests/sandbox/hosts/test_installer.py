@@ -172,7 +172,7 @@ def test_without_gpg_it_warns_and_goes_on(shop: Shop, run: Run) -> None:
 
 def test_a_blocked_package_bucket_fails_it_with_the_url(quick: Shop, run: Run) -> None:
     host = quick.host()
-    host.turn({"blocked": ["amazon-ecs-agent-eu-west-1.s3.eu-west-1.amazonaws.com"]})
+    host.set_conditions({"blocked": ["amazon-ecs-agent-eu-west-1.s3.eu-west-1.amazonaws.com"]})
     failed = install(quick, run, host, "--no-start")
     assert failed.returncode == 1
     assert "could not download https://amazon-ecs-agent-eu-west-1" in failed.stderr

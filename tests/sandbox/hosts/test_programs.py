@@ -90,7 +90,7 @@ def test_is_active_tells_of_an_agent_whose_instance_was_deregistered(
 
 def test_the_clock_of_a_host_can_be_wrong(shop: Shop, run: Run) -> None:
     host = shop.host()
-    host.turn({"clock_offset_s": -3600.0})
+    host.set_conditions({"clock_offset_s": -3600.0})
     assert run(host, "date +%s").stdout.strip() == str(1_800_000_000 - 3600)
 
 
@@ -182,7 +182,7 @@ def test_the_world_answers_over_a_link_that_is_up(
 
 def test_a_blocked_endpoint_times_out_and_others_do_not(quick: Shop, run: Run) -> None:
     host = quick.host()
-    host.turn({"blocked": ["ssm.eu-west-1.amazonaws.com"]})
+    host.set_conditions({"blocked": ["ssm.eu-west-1.amazonaws.com"]})
     blocked = run(host, "curl -sS --max-time 5 https://ssm.eu-west-1.amazonaws.com/")
     assert blocked.returncode == 28
     assert "timed out after 5000 milliseconds" in blocked.stderr
@@ -230,7 +230,7 @@ def test_a_changed_download_has_a_bad_signature(shop: Shop, run: Run) -> None:
 
 def test_a_package_list_needs_the_network(quick: Shop, run: Run) -> None:
     host = quick.host()
-    host.turn({"blocked": ["archive.ubuntu.com"]})
+    host.set_conditions({"blocked": ["archive.ubuntu.com"]})
     assert run(host, "sudo apt-get update").returncode == 100
 
 

@@ -9,7 +9,7 @@ import pytest
 from fleet.drift.decide.probe_answer import is_whole, read_answer
 from fleet.model.drift import Probe
 from fleet.sandbox.agents import ssm
-from fleet.sandbox.hosts.bridge import Bridge
+from fleet.sandbox.hosts.program_server import ProgramServer
 from fleet.sandbox.hosts.shop_host import ShopHost
 from fleet.ssh.probing import probe_script
 from tests.sandbox.shop import Shop
@@ -18,7 +18,7 @@ WAIT_S = 20
 
 
 @pytest.fixture
-def host(quick: Shop, bridge: Bridge) -> ShopHost:
+def host(quick: Shop, bridge: ProgramServer) -> ShopHost:
     """A host whose SSM agent runs and is registered."""
     host = quick.host()
     bridge.join(host)
@@ -68,7 +68,7 @@ def test_a_script_that_fails_says_so(quick: Shop, host: ShopHost) -> None:
 
 def test_the_probe_reads_disk_temperature_clock_and_docker(quick: Shop, host: ShopHost) -> None:
     host.install("docker-ce")
-    host.turn({"temperature_c": 71.5, "disk_free_mb": 1234, "clock_offset_s": -9000.0})
+    host.set_conditions({"temperature_c": 71.5, "disk_free_mb": 1234, "clock_offset_s": -9000.0})
     began = datetime.fromtimestamp(quick.clock.now(), UTC)
     text = str(run(quick, probe_script())["StandardOutputContent"])
     ended = datetime.fromtimestamp(quick.clock.now(), UTC)

@@ -1,7 +1,7 @@
 import pytest
 
 from fleet.errors import UsageError
-from fleet.sandbox.hosts.knobs import Knobs
+from fleet.sandbox.hosts.conditions import Conditions
 from fleet.sandbox.hosts.shop_host import ShopHost
 from tests.sandbox.hosts.conftest import Run
 from tests.sandbox.shop import DOCKER, Shop
@@ -46,7 +46,7 @@ def test_reading_the_status_of_a_bare_host_says_that_nothing_is_there(shop: Shop
 
 def test_an_unknown_knob_is_refused_and_named(shop: Shop) -> None:
     with pytest.raises(UsageError, match="wobble"):
-        shop.host().turn({"wobble": 1})
+        shop.host().set_conditions({"wobble": 1})
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_a_knob_of_the_wrong_kind_is_refused_and_changes_nothing(
 ) -> None:
     host = shop.host()
     with pytest.raises(UsageError, match="cannot be"):
-        host.turn({"disk_free_mb": 7, **settings})
-    assert host.knobs == Knobs()
+        host.set_conditions({"disk_free_mb": 7, **settings})
+    assert host.conditions == Conditions()
 
 
 def test_knobs_outlive_the_sandbox(shop: Shop) -> None:
-    shop.host().turn({"disk_free_mb": 12})
-    assert shop.host().knobs.disk_free_mb == 12
+    shop.host().set_conditions({"disk_free_mb": 12})
+    assert shop.host().conditions.disk_free_mb == 12
 
 
 def test_docker_refuses_a_daemon_json_that_is_no_json(shop: Shop) -> None:

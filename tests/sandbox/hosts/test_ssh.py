@@ -176,14 +176,14 @@ def test_a_cut_ends_connections_and_refuses_new_ones_until_it_is_restored(town: 
     host = town.open()
     client = town.login(host)
     port = town.servers.port(host)
-    host.turn({"cut_by": ["store"]})
+    host.set_conditions({"cut_by": ["store"]})
     town.servers.follow_link(host)
     transport = client.get_transport()
     assert transport is not None
     assert eventually(lambda: not transport.is_active())
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 2)
-    host.turn({"cut_by": []})
+    host.set_conditions({"cut_by": []})
     town.servers.follow_link(host)
     assert town.servers.port(host) == port
     assert town.login(host).exec_command("echo back")[1].read() == b"back\n"
@@ -191,18 +191,18 @@ def test_a_cut_ends_connections_and_refuses_new_ones_until_it_is_restored(town: 
 
 def test_a_connection_can_be_killed_after_some_bytes_once(town: Town) -> None:
     host = town.open()
-    host.turn({"kill_after_bytes": 1000})
+    host.set_conditions({"kill_after_bytes": 1000})
     stdin, stdout, _ = town.login(host).exec_command("cat > got; echo done")
     with pytest.raises((OSError, EOFError)):
         send_until_it_breaks(stdin)
     assert stdout.read() == b""
-    assert host.knobs.kill_after_bytes is None
+    assert host.conditions.kill_after_bytes is None
     assert town.login(host).exec_command("echo fine")[1].read() == b"fine\n"
 
 
 def test_a_connection_can_be_killed_after_some_time(town: Town) -> None:
     host = town.open()
-    host.turn({"kill_after_s": 0.1})
+    host.set_conditions({"kill_after_s": 0.1})
     _, stdout, _ = town.login(host).exec_command("/bin/sleep 30; echo done")
     assert stdout.channel.recv_exit_status() == -1
 

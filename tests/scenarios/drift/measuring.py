@@ -21,7 +21,7 @@ from typing import Any
 
 from fleet.drift.decide.least_calls import ShardSize, least_calls, least_seconds
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.plane.engine import access_key_for
+from fleet.sandbox.control_plane.engine import access_key_for
 from tests.scenarios.conftest import FLEET, ROOT
 from tests.scenarios.drift.town import ACCOUNTS, REGIONS, Plan, Town
 

@@ -180,7 +180,7 @@ def task_old_revision(spot: Spot) -> list[Expected]:
     spot.update(taskDefinition=newer)
     spot.pass_by(600)
     spec = spot.box.spec
-    realm = spot.town.chain.plane._world.realm(spec.account_id, spec.region)
+    realm = spot.town.chain.plane._world.region_state(spec.account_id, spec.region)
     realm.tasks_of[spot.store][spot.task().rpartition("/")[2]].task_definition = older
     return spot.expect_here("TASK_OLD_REVISION")
 
@@ -239,19 +239,19 @@ def port_clash(spot: Spot) -> list[Expected]:
 
 @injects("DISK_LOW")
 def disk_low(spot: Spot) -> list[Expected]:
-    spot.box.turn({"disk_free_mb": 700})
+    spot.box.set_conditions({"disk_free_mb": 700})
     return spot.expect_here("DISK_LOW")
 
 
 @injects("HOT")
 def hot(spot: Spot) -> list[Expected]:
-    spot.box.turn({"temperature_c": 97.0})
+    spot.box.set_conditions({"temperature_c": 97.0})
     return spot.expect_here("HOT")
 
 
 @injects("CLOCK_WRONG")
 def clock_wrong(spot: Spot) -> list[Expected]:
-    spot.box.turn({"clock_offset_s": 900.0})
+    spot.box.set_conditions({"clock_offset_s": 900.0})
     return spot.expect_here("CLOCK_WRONG")
 
 

@@ -19,7 +19,7 @@ from fleet.drift.view.drift_markdown import night_markdown
 from fleet.model.drift import StoreState
 from fleet.model.night import Change, Night
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.plane.engine import access_key_for
+from fleet.sandbox.control_plane.engine import access_key_for
 from tests.scenarios.conftest import FLEET, HANGS_S
 from tests.scenarios.drift.scanning import Scans, codes, open_town
 from tests.scenarios.drift.town import HOUR, Plan, Town, store_id

@@ -6,8 +6,8 @@ import pytest
 
 from fleet.model.drift import StoreState
 from fleet.model.night import Night
-from fleet.sandbox.hosts.box import Box
-from fleet.sandbox.weather import Weather
+from fleet.sandbox.flaky_links import FlakyLinks
+from fleet.sandbox.hosts.simulated_host import SimulatedHost
 from tests.scenarios.drift.measuring import least
 from tests.scenarios.drift.scanning import Scans, found, open_town
 from tests.scenarios.drift.town import HOUR, NIGHT, Plan, Town
@@ -19,11 +19,11 @@ AWAKE_S = 0.5 * HOUR
 
 def nights(town: Town, scans: Scans, count: int) -> list[Night]:
     """Scan once in 24 hours; by day nobody looks, and agents may as well sleep."""
-    boxes: list[Box] = list(town.chain)
+    boxes: list[SimulatedHost] = list(town.chain)
     seen = []
     for number in range(count):
         begun = town.clock.now()
-        weather = Weather(town.clock, town.chain.schedule, boxes, seed=number)
+        weather = FlakyLinks(town.clock, town.chain.schedule, boxes, seed=number)
         weather.start()
         town.clock.advance(AWAKE_S)
         seen.append(scans.scan())

@@ -24,11 +24,11 @@ from fleet.release.decide.desired import release_of, service_input
 from fleet.release.templates import render_all
 from fleet.sandbox.agents import ssm
 from fleet.sandbox.agents.registration import STATE
-from fleet.sandbox.chain import BareHost, Chain
+from fleet.sandbox.bare_fleet import BareFleet, BareHost
 from fleet.sandbox.client import environment
 from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.control_plane import InProcessSession
 from fleet.sandbox.daemon import write_aws_files
-from fleet.sandbox.plane import InProcessSession
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import HostSpec
 from fleet.sandbox.statedir import StateDir
@@ -117,7 +117,7 @@ class Town:
         self.state.ssh_config.touch()
         write_aws_files(self.state, spec)
         by_id = {host.id: (s, host) for s in self.fleet.stores for host in s.hosts}
-        self.chain = Chain(
+        self.chain = BareFleet(
             folder / "hosts",
             spec.hosts,
             clock=self.clock,
@@ -391,7 +391,7 @@ def probe_answer(host: BareHost, _script: str) -> tuple[int, str, str]:
         "fleet-probe 1",
         f"time {host.now():.9f}",
         f"disk {host.disk_free_mb() * kilobytes:.0f} {host.spec.disk_total_mb * kilobytes}",
-        f"temperature {host.knobs.temperature_c * 1000:.0f}",
+        f"temperature {host.conditions.temperature_c * 1000:.0f}",
         f"machine {hashlib.sha256(host.id.encode()).hexdigest()[:32]}",
     ]
     for one in host.containers.all(running=True):

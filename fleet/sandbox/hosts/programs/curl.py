@@ -85,7 +85,7 @@ def curl(host: ShopHost, call: Call) -> Reply:
         return _deliver(host, call, request, _OK if found else _NOT_FOUND, body)
     if not name.endswith(_KNOWN_ENDS):
         return _complain(request, _NO_NAME, f"Could not resolve host: {name}")
-    if host.knobs.blocks(name):
+    if host.conditions.blocks(name):
         wait(host.clock, request.patience_s)
         spent = int(request.patience_s * 1000)
         return _complain(request, _TIMEOUT, f"Connection timed out after {spent} milliseconds")

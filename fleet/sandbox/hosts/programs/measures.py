@@ -94,7 +94,7 @@ def clock(host: ShopHost, _call: Call) -> Reply:
 
 def timedatectl(host: ShopHost, call: Call) -> Reply:
     """Whether the clock is kept: it is, unless somebody put it wrong."""
-    synchronized = "no" if host.knobs.clock_offset_s else "yes"
+    synchronized = "no" if host.conditions.clock_offset_s else "yes"
     if call.args[:1] == ("show",):
         value = "--value" in call.args
         return said(synchronized if value else f"NTPSynchronized={synchronized}")

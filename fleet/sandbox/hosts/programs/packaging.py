@@ -65,7 +65,7 @@ def _install_named(host: ShopHost, name: str, wrong: int) -> Reply:
 
 
 def _fetch(host: ShopHost, name: str, wrong: int) -> Reply:
-    if host.knobs.blocks(name):
+    if host.conditions.blocks(name):
         wait(host.clock, _FETCH_PATIENCE_S)
         return failed(wrong, f"E: Failed to fetch http://{name}/: connection timed out")
     return Reply()

@@ -1,0 +1,331 @@
+"""The cluster query language, as far as it selects container instances.
+
+Grammar after the ECS developer guide, "Cluster query language":
+
+    expression := term (("or" | "||") term)*
+    term       := factor (("and" | "&&") factor)*
+    factor     := ("not" | "!") factor | "(" expression ")" | subject operator [argument]
+    subject    := agentConnected | agentVersion | attribute:NAME | ec2InstanceId | registeredAt
+                  | runningTasksCount
+
+The guide does not say what a comparison means where the attribute is missing. Here ``!=``,
+``!in`` and ``!~`` are the opposite of ``==``, ``in`` and ``=~``, so they hold; the four orders do
+not.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fleet.sandbox.agents.session import AwsFault
+
+LONGEST = 1000
+_DEEPEST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What can be asked about one container instance.
+
+    Attributes:
+        attributes: name to value; None for an attribute without one.
+        registered_at: epoch seconds.
+    """
+
+    agent_connected: bool
+    agent_version: str
+    attributes: dict[str, str | None]
+    ec2_instance_id: str
+    registered_at: float
+    running_tasks: int = 0
+
+
+Predicate = Callable[[Subject], bool]
+
+_OPERATORS = {
+    "==": "==",
+    "equals": "==",
+    "!=": "!=",
+    "not_equals": "!=",
+    ">=": ">=",
+    "greater_than_equal": ">=",
+    "<=": "<=",
+    "less_than_equal": "<=",
+    ">": ">",
+    "greater_than": ">",
+    "<": "<",
+    "less_than": "<",
+    "=~": "=~",
+    "matches": "=~",
+    "!~": "!~",
+    "not_matches": "!~",
+    "in": "in",
+    "!in": "!in",
+    "not_in": "!in",
+    "exists": "exists",
+    "!exists": "!exists",
+    "not_exists": "!exists",
+}
+_ORDERS: dict[str, Callable[[int], bool]] = {
+    "==": lambda sign: sign == 0,
+    "!=": lambda sign: sign != 0,
+    ">=": lambda sign: sign >= 0,
+    "<=": lambda sign: sign <= 0,
+    ">": lambda sign: sign > 0,
+    "<": lambda sign: sign < 0,
+}
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<quoted>'[^']*'|"[^"]*")
+      | (?P<symbol>&&|\|\||==|!=|>=|<=|=~|!~|!in\b|!exists\b|[()\[\],<>!])
+      | (?P<word>[^\s()\[\],'"=<>!&|]+)
+    )""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    at: int
+    quoted: bool = False
+
+
+def parse(text: str) -> Predicate:
+    """A predicate for an expression.
+
+    Raises:
+        AwsFault: InvalidParameterException that says what was seen and where.
+    """
+    if len(text) > LONGEST:
+        raise _bad(f"it is {len(text)} characters long, at most {LONGEST} are allowed")
+    return _Parser(_tokens(text)).whole()
+
+
+def _bad(why: str) -> AwsFault:
+    return AwsFault("InvalidParameterException", f"Invalid cluster query expression: {why}.")
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens = []
+    at = 0
+    end = len(text.rstrip())
+    while at < end:
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise _bad(f"unexpected {text[at:].lstrip()[:1]!r} at position {at + 1}")
+        kind = match.lastgroup or ""
+        token = match[kind]
+        start = match.start(kind) + 1
+        quoted = kind == "quoted"
+        tokens.append(_Token(token[1:-1] if quoted else token, start, quoted))
+        at = match.end()
+    return tokens
+
+
+class _Parser:
+    def __init__(self, tokens: Sequence[_Token]) -> None:
+        self._tokens = tokens
+        self._next = 0
+        self._depth = 0
+
+    def whole(self) -> Predicate:
+        found = self._expression()
+        if (token := self._peek()) is not None:
+            raise _bad(f"unexpected {token.text!r} at position {token.at}")
+        return found
+
+    def _peek(self) -> _Token | None:
+        return self._tokens[self._next] if self._next < len(self._tokens) else None
+
+    def _take(self, wanted: str) -> _Token:
+        token = self._peek()
+        if token is None:
+            raise _bad(f"it ends where {wanted} should follow")
+        self._next += 1
+        return token
+
+    def _at(self, *texts: str) -> bool:
+        token = self._peek()
+        return token is not None and not token.quoted and token.text in texts
+
+    def _expression(self) -> Predicate:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _bad(f"it is nested deeper than {_DEEPEST} levels")
+        found = self._term()
+        while self._at("or", "||"):
+            self._next += 1
+            found = _either(found, self._term())
+        self._depth -= 1
+        return found
+
+    def _term(self) -> Predicate:
+        found = self._factor()
+        while self._at("and", "&&"):
+            self._next += 1
+            found = _both(found, self._factor())
+        return found
+
+    def _factor(self) -> Predicate:
+        negated = False
+        while self._at("not", "!"):
+            self._next += 1
+            negated = not negated
+        if self._at("("):
+            self._next += 1
+            found = self._expression()
+            self._expect(")")
+        else:
+            found = self._comparison()
+        return _opposite(found) if negated else found
+
+    def _comparison(self) -> Predicate:
+        subject = self._take("a subject")
+        word = self._take("an operator")
+        operator = None if word.quoted else _OPERATORS.get(word.text)
+        if operator is None:
+            raise _bad(f"{word.text!r} at position {word.at} is no operator")
+        if operator in {"exists", "!exists"}:
+            return _existence(subject, wanted=operator == "exists")
+        if operator in {"in", "!in"}:
+            within = [_comparing(subject, "==", value) for value in self._values()]
+            member: Predicate = lambda host: any(test(host) for test in within)  # noqa: E731
+            return member if operator == "in" else _opposite(member)
+        return _comparing(subject, operator, self._value())
+
+    def _values(self) -> list[_Token]:
+        self._expect("[")
+        values = [self._value()]
+        while self._at(","):
+            self._next += 1
+            values.append(self._value())
+        self._expect("]")
+        return values
+
+    def _value(self) -> _Token:
+        token = self._take("a value")
+        if not token.quoted and not re.match(r"[^()\[\],<>!=&|]", token.text):
+            raise _bad(f"{token.text!r} at position {token.at} is no value")
+        return token
+
+    def _expect(self, text: str) -> None:
+        token = self._take(repr(text))
+        if token.quoted or token.text != text:
+            raise _bad(f"{token.text!r} at position {token.at} should be {text!r}")
+
+
+def _both(left: Predicate, right: Predicate) -> Predicate:
+    return lambda host: left(host) and right(host)
+
+
+def _either(left: Predicate, right: Predicate) -> Predicate:
+    return lambda host: left(host) or right(host)
+
+
+def _opposite(test: Predicate) -> Predicate:
+    return lambda host: not test(host)
+
+
+def _attribute(token: _Token) -> str | None:
+    kind, colon, name = token.text.partition(":")
+    return name if kind == "attribute" and colon and name and not token.quoted else None
+
+
+def _existence(subject: _Token, *, wanted: bool) -> Predicate:
+    name = _attribute(subject)
+    if name is None:
+        raise _bad(f"{subject.text!r} always exists; ask for the existence of an attribute")
+    return lambda host: (name in host.attributes) is wanted
+
+
+def _comparing(subject: _Token, operator: str, value: _Token) -> Predicate:
+    name = _attribute(subject)
+    if name is not None:
+        return _text_test(operator, value.text, lambda host: host.attributes.get(name))
+    match subject.text:
+        case "agentConnected":
+            return _truth_test(subject, operator, value)
+        case "agentVersion":
+            version = _version(value)
+            return _order_test(subject, operator, lambda host: _compare_versions(host, version))
+        case "ec2InstanceId":
+            return _text_test(operator, value.text, lambda host: host.ec2_instance_id)
+        case "registeredAt":
+            moment = _moment(value)
+            return _order_test(subject, operator, lambda host: _sign(host.registered_at - moment))
+        case "runningTasksCount":
+            count = _whole(value)
+            return _order_test(subject, operator, lambda host: _sign(host.running_tasks - count))
+    raise _bad(f"{subject.text!r} at position {subject.at} is no subject")
+
+
+def _text_test(operator: str, value: str, get: Callable[[Subject], str | None]) -> Predicate:
+    if operator in {"=~", "!~"}:
+        try:
+            pattern = re.compile(value)
+        except re.error as error:
+            raise _bad(f"{value!r} is no regular expression ({error})") from error
+        matches: Predicate = lambda host: (  # noqa: E731 - turned round below
+            (text := get(host)) is not None and pattern.search(text) is not None
+        )
+        return matches if operator == "=~" else _opposite(matches)
+    if operator == "==":
+        return lambda host: get(host) == value
+    if operator == "!=":
+        return lambda host: get(host) != value
+    order = _ORDERS[operator]
+    return lambda host: (text := get(host)) is not None and order((text > value) - (text < value))
+
+
+def _truth_test(subject: _Token, operator: str, value: _Token) -> Predicate:
+    if value.text not in {"true", "false"}:
+        raise _bad(f"{subject.text} is true or false, not {value.text!r}")
+    if operator not in {"==", "!="}:
+        raise _bad(f"{subject.text} cannot be compared with {operator}")
+    wanted = (value.text == "true") is (operator == "==")
+    return lambda host: host.agent_connected is wanted
+
+
+def _order_test(subject: _Token, operator: str, sign: Callable[[Subject], int]) -> Predicate:
+    order = _ORDERS.get(operator)
+    if order is None:
+        raise _bad(f"{subject.text} cannot be compared with {operator}")
+    return lambda host: order(sign(host))
+
+
+def _sign(difference: float) -> int:
+    return (difference > 0) - (difference < 0)
+
+
+def _compare_versions(host: Subject, version: tuple[int, ...]) -> int:
+    own = _numbers(host.agent_version)
+    width = max(len(own), len(version))
+    mine = own + (0,) * (width - len(own))
+    other = version + (0,) * (width - len(version))
+    return (mine > other) - (mine < other)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isascii() and part.isdigit())
+
+
+def _version(value: _Token) -> tuple[int, ...]:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}", value.text):
+        raise _bad(f"{value.text!r} is no version such as 1.105.1")
+    return _numbers(value.text)
+
+
+def _whole(value: _Token) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", value.text):
+        raise _bad(f"{value.text!r} is no whole number")
+    return int(value.text)
+
+
+def _moment(value: _Token) -> float:
+    try:
+        moment = datetime.fromisoformat(value.text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise _bad(f"{value.text!r} is no date such as 2026-11-22") from error

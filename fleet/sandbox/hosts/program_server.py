@@ -1,0 +1,114 @@
+"""Where the programs of simulated hosts ask the daemon: a loopback socket, one token per host.
+
+One request per connection. The program sends NUL-ended fields: token, program, working directory,
+1 when root, the number of arguments, the arguments. The daemon answers a line with exit status,
+length of standard output and of standard error, and then both.
+"""
+
+import contextlib
+import logging
+import socket
+import socketserver
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from fleet.sandbox.agents.machine import write_whole
+from fleet.sandbox.hosts import programs
+from fleet.sandbox.hosts.programs.call import Call, Reply
+from fleet.sandbox.hosts.shop_host import ShopHost
+
+_LOG = logging.getLogger(__name__)
+_FIELDS = 5
+_MOST_BYTES = 4 * 1024 * 1024
+_PATIENCE_S = 10.0
+
+
+class ProgramServer:
+    """The server; hosts may join while it runs."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, ShopHost] = {}
+        bridge = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                bridge.answer(self.request)
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The loopback port."""
+        return int(self._server.server_address[1])
+
+    @property
+    def hosts(self) -> Mapping[str, ShopHost]:
+        """By token."""
+        return self._hosts
+
+    def join(self, host: ShopHost) -> None:
+        """Let a host's programs in, and leave them the way here."""
+        self._hosts[host.token] = host
+        write_whole(host.path("/run/sandbox/bridge"), f"{self.port} {host.token}\n")
+
+    def start(self) -> None:
+        """Serve in a thread of its own."""
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.1},
+            name="bridge",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; programs that still wait find nobody there."""
+        if self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._thread = None
+        self._server.server_close()
+
+    def answer(self, connection: socket.socket) -> None:
+        """Read one request, run it, send what came of it."""
+        connection.settimeout(_PATIENCE_S)
+        with contextlib.suppress(OSError, ValueError):
+            token, call = _read(connection)
+            host = self._hosts.get(token)
+            if host is None:
+                reply = Reply(126, b"", b"the sandbox does not know this host\n")
+            else:
+                reply = programs.run(host, call)
+            head = f"{reply.status} {len(reply.out)} {len(reply.err)}\n".encode()
+            connection.sendall(head + reply.out + reply.err)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    # Programs may sleep for long; the daemon does not wait for them when it ends.
+    block_on_close = False
+
+
+def _read(connection: socket.socket) -> tuple[str, Call]:
+    received = b""
+    while True:
+        fields = received.split(b"\0")
+        if len(fields) > _FIELDS and len(fields) > _FIELDS + int(fields[_FIELDS - 1]):
+            break
+        chunk = connection.recv(65536)
+        if not chunk or len(received) > _MOST_BYTES:
+            message = "a request broke off"
+            raise ValueError(message)
+        received += chunk
+    texts = [field.decode("utf-8", "surrogateescape") for field in fields]
+    count = int(texts[_FIELDS - 1])
+    call = Call(
+        program=texts[1],
+        args=tuple(texts[_FIELDS : _FIELDS + count]),
+        cwd=Path(texts[2]),
+        root=texts[3] == "1",
+    )
+    return texts[0], call

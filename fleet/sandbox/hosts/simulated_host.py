@@ -1,0 +1,166 @@
+"""What every simulated host has, with or without a shell: a folder, a link, containers, agents."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleet.sandbox.agents.containers import Containers
+from fleet.sandbox.agents.ecs import EcsAgent
+from fleet.sandbox.agents.images import ARCHITECTURES, Catalogue
+from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
+from fleet.sandbox.agents.session import ControlPlaneSession
+from fleet.sandbox.agents.ssm import SsmAgent
+from fleet.sandbox.hosts.conditions import Conditions
+from fleet.sandbox.hosts.link import LinkedSession
+from fleet.sandbox.spec import HostSpec
+
+SessionFor = Callable[[str], ControlPlaneSession]
+#: Mbit/s down of a kind of link that says nothing itself (simulator's figures).
+BANDWIDTH_MBPS = {"fibre": 100.0, "lte": 10.0}
+OTHER_MBPS = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the agents report; see ``agents.machine.MachineFacts``."""
+
+    hostname: str
+    machine: str
+    platform: tuple[str, str]
+    cpus: int
+    memory_mb: int
+    docker_version: str
+
+
+class SimulatedHost(ABC):
+    """A host as its agents and containers need it; who derives says what it reports and is.
+
+    Args:
+        spec: what it is like.
+        folder: its own; the root is ``folder/root``, conditions and keys lie beside it.
+        clock: the sandbox's time.
+        schedule: where its agents leave their timers.
+        session_for: the way to AWS in a region.
+        images: what container images are and do.
+    """
+
+    def __init__(
+        self,
+        spec: HostSpec,
+        folder: Path,
+        *,
+        clock: Clock,
+        schedule: Schedule,
+        session_for: SessionFor,
+        images: Catalogue | None = None,
+    ) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.root = folder / "root"
+        self._clock = clock
+        self._schedule = schedule
+        self._session_for = session_for
+        self.conditions = Conditions.load(folder / "conditions.json")
+        #: Called when what runs on the host has cut its own link, or no longer does.
+        self.on_own_cut: Callable[[], None] = _nothing
+        self.containers = Containers(self, Catalogue() if images is None else images)
+        self.ssm_agent = SsmAgent(self)
+        self.ecs_agent = EcsAgent(self, self.containers)
+
+    @property
+    def id(self) -> str:
+        """``store-042/cam-1``."""
+        return self.spec.id
+
+    @property
+    def clock(self) -> Clock:
+        """The sandbox's time."""
+        return self._clock
+
+    @property
+    def schedule(self) -> Schedule:
+        """Where agents leave what they want to do later."""
+        return self._schedule
+
+    @property
+    def words(self) -> frozenset[str]:
+        """What an image's ``on`` may call it."""
+        spec = self.spec
+        architecture = ARCHITECTURES.get(spec.machine, spec.machine)
+        words = {spec.machine, architecture, spec.hardware, spec.store, spec.id}
+        return frozenset(words - {""})
+
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What its agents report."""
+
+    @abstractmethod
+    def unit_ended(self, unit: str, exit_code: int) -> None:
+        """A service's main process ended by itself."""
+
+    @abstractmethod
+    def run_as_root(
+        self, script: str, timeout_s: float, ended: Callable[[int, str, str], None]
+    ) -> None:
+        """Run a script; ``ended(status, out, err)`` follows from the schedule's thread."""
+
+    def path(self, absolute: str) -> Path:
+        """Where a path of the box really is."""
+        return self.root / absolute.lstrip("/")
+
+    def keep(self, absolute: str, text: str) -> None:
+        """Write a file of state, whole or not at all."""
+        write_whole(self.path(absolute), text)
+
+    def kept(self, absolute: str) -> str | None:
+        """What such a file holds; None when there is none that can be read."""
+        try:
+            return self.path(absolute).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+
+    def session(self, region: str) -> ControlPlaneSession:
+        """The way to AWS, over this host's link."""
+        return LinkedSession(self._session_for(region), self.conditions, region)
+
+    def now(self) -> float:
+        """What its own clock says, epoch seconds."""
+        return self.clock.now() + self.conditions.clock_offset_s
+
+    def speed_mbps(self, name: str) -> float:
+        """Mbit/s towards a host name; 0 while the link is cut or a firewall drops it."""
+        if self.conditions.blocks(name):
+            return 0.0
+        link, slow = self.spec.link, self.conditions.slow_to_mbps
+        usual = BANDWIDTH_MBPS.get(str(link.get("kind", "")), OTHER_MBPS)
+        own = float(link.get("bandwidth_mbps") or usual)
+        return own if slow is None else min(own, slow)
+
+    def disk_free_mb(self) -> float:
+        """MB free on /: what the condition says, or what the images have left of it."""
+        if self.conditions.disk_free_mb is not None:
+            return float(self.conditions.disk_free_mb)
+        return max(0.0, self.spec.disk_free_mb - self.containers.images.size_mb())
+
+    def cut_itself_off(self, *, cut: bool) -> None:
+        """What runs on it breaks its link, or no longer does; takes hold a moment later."""
+
+        def change() -> None:
+            reasons = set(self.conditions.cut_by) - {"image"} | ({"image"} if cut else set())
+            self.set_conditions({"cut_by": sorted(reasons)})
+            self.on_own_cut()
+
+        if ("image" in self.conditions.cut_by) != cut:
+            self.schedule.at(self.clock.now(), change)
+
+    def set_conditions(self, settings: dict[str, Any]) -> None:
+        """Set conditions by name and keep them."""
+        self.conditions.set_conditions(settings)
+        self.conditions.save(self.folder / "conditions.json")
+        self.containers.images.link_changed()
+
+
+def _nothing() -> None:
+    return
