@@ -31,6 +31,7 @@ def validate(
     from fleet.inventory.schema import json_schema
     from fleet.inventory.view import totals, validation_document
     from fleet.model.printable import many, printable
+    from fleet.register.decide.agent_config import config_problems
 
     if schema:
         typer.echo(json_format.dumps(json_schema(), indent=2))
@@ -44,7 +45,7 @@ def validate(
         problems += error.problems
     try:
         fleet = load_fleet(inventory)
-        problems += _host_problems(fleet)
+        problems += config_problems(fleet)
         problems += _ignore_problems(fleet)
         # Templates are only worth rendering for an inventory that is right.
         rendered, notes = _release_problems(fleet, problems)
@@ -99,22 +100,3 @@ def _release_problems(fleet: "Fleet", problems: "list[Problem]") -> tuple[int, l
             for one in shape_problems(made, "CreateService")
         ]
     return len({id(one.body) for one in renderings}), [*notes_of(fleet), *release.notes]
-
-
-def _host_problems(fleet: "Fleet") -> "list[Problem]":
-    """What cannot be written into the files of a host's agents; once per kind of box."""
-    from fleet.errors import Problem, UsageError
-    from fleet.register.decide.agent_config import agent_config
-
-    found: dict[tuple[str, int], Problem] = {}
-    for store in fleet.stores:
-        for host in store.hosts:
-            source = host.hardware.source
-            if (source.file, source.line) in found:
-                continue
-            try:
-                agent_config(fleet.name, store, host)
-            except UsageError as error:
-                problem = Problem(source.file, source.line, "", str(error), error.hint)
-                found[source.file, source.line] = problem
-    return list(found.values())

@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fleet.errors import UsageError
+from fleet.errors import Problem, UsageError
 from fleet.model.identity import declared_attributes, host_tags
-from fleet.model.inventory import Host, Store
+from fleet.model.inventory import Fleet, Host, Source, Store
 
 #: Set by fleet unless the hardware says otherwise. Shops have thin links: an image that is there
 #: is not pulled again. Images are pinned by digest, so this cannot serve a stale one.
@@ -61,6 +61,29 @@ def agent_config(fleet_name: str, store: Store, host: Host) -> AgentConfig:
         var_ecs_config(store.region),
         store_json(store, host),
     )
+
+
+def config_problems(fleet: Fleet) -> tuple[Problem, ...]:
+    """Return what cannot be written into the files of the agents, once per kind of hardware.
+
+    Ids, host names, clusters and regions hold no character that either reader treats specially, so
+    hosts that agree on everything else share one verdict.
+    """
+    found: dict[Source, Problem] = {}
+    checked: set[tuple[object, ...]] = set()
+    for store in fleet.stores:
+        for host in store.hosts:
+            alike = (host.hardware.name, store.ring, *host.attributes.items())
+            if alike in checked:
+                continue
+            checked.add(alike)
+            try:
+                agent_config(fleet.name, store, host)
+            except UsageError as error:
+                source = host.hardware.source
+                problem = Problem(source.file, source.line, "", str(error), error.hint)
+                found.setdefault(source, problem)
+    return tuple(found.values())
 
 
 def ecs_config(

@@ -1,13 +1,29 @@
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import UsageError
-from fleet.model.inventory import Account, Architecture, Hardware, Host, Lifecycle, Link, Store
-from fleet.register.decide.agent_config import ecs_config, store_json, var_ecs_config
+from fleet.model.inventory import (
+    Account,
+    Architecture,
+    Fleet,
+    Hardware,
+    Host,
+    Lifecycle,
+    Link,
+    Source,
+    Store,
+)
+from fleet.register.decide.agent_config import (
+    config_problems,
+    ecs_config,
+    store_json,
+    var_ecs_config,
+)
 
 
 def a_host(settings: Mapping[str, str] | None = None) -> Host:
@@ -129,3 +145,30 @@ def test_store_json_is_the_same_for_labels_in_any_order() -> None:
     one = store_json(a_store({"a": "1", "b": "2"}), a_host())
 
     assert one == store_json(a_store({"b": "2", "a": "1"}), a_host())
+
+
+def a_fleet(*hosts: Host) -> Fleet:
+    stores = tuple(replace(a_store(), hosts=(host,)) for host in hosts)
+    return Fleet("shops", "inventory", {}, {}, stores)
+
+
+def test_a_fleet_whose_agent_files_can_be_written_has_no_problems() -> None:
+    assert config_problems(a_fleet(a_host())) == ()
+
+
+def test_what_cannot_be_written_is_a_problem_of_the_hardware_and_said_once() -> None:
+    wrong = a_host({"ECS_CLUSTER": "other"})
+    wrong = replace(wrong, hardware=replace(wrong.hardware, source=Source("nuc.yaml", 1)))
+
+    (problem,) = config_problems(a_fleet(wrong, replace(wrong, name="tel-2")))
+
+    assert (problem.file, problem.line) == ("nuc.yaml", 1)
+    assert problem.message.startswith("store-042/tel-1: hardware 'nuc' may not set ECS_CLUSTER")
+
+
+def test_every_combination_of_attributes_is_tried() -> None:
+    fine, wrong = a_host(), replace(a_host(), attributes={"size": 'nine"'})
+
+    (problem,) = config_problems(a_fleet(fine, fine, wrong))
+
+    assert "ECS_INSTANCE_ATTRIBUTES" in problem.message
