@@ -2,6 +2,8 @@
 
 import json
 import re
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from fleet.model.drift import Connection, Spell, StoreState
+from fleet.model.night import Availability, Night
 from tests.browser.conftest import Open
 from tests.nights import NOW, clean_night, night
 
@@ -117,7 +121,7 @@ def test_what_hosts_say_runs_nowhere(opened: Open) -> None:
 
     assert count(page) >= 1
     assert page.evaluate("window.broken") is None
-    assert page.locator("#rows img, #stores img, svg img, svg script").count() == 0
+    assert page.locator("#rows img, #stores img, figure img, figure script").count() == 0
 
 
 def test_the_policy_stops_a_script_that_is_not_the_pages(opened: Open, tmp_path: Path) -> None:
@@ -334,24 +338,95 @@ def test_it_prints(opened: Open) -> None:
 
 
 def test_dark_and_light_differ_and_pictures_follow(opened: Open) -> None:
-    def colours(scheme: str) -> tuple[str, str]:
+    def colours(scheme: str) -> dict[str, str]:
         page = opened(BAD, **WIDE, color_scheme=scheme)
-        body = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        cell = page.evaluate("getComputedStyle(document.querySelector('.wide svg path')).fill")
-        return body, cell
+        places = ("body", ".nights .ok", ".nights .share", ".outages .bar.dark")
+        return {place: style(page, place, "background") for place in places}
 
     light, dark = colours("light"), colours("dark")
 
-    assert light[0] != dark[0]
-    assert light[1] != dark[1]
+    assert not light.items() & dark.items()
 
 
-def test_each_width_has_its_own_pictures(opened: Open) -> None:
-    for size, shown, hidden in ((WIDE, "wide", "narrow"), (PHONE, "narrow", "wide")):
+def style(page: Page, place: str, name: str) -> str:
+    """The computed style of the first element of a place."""
+    first = page.locator(place).first
+    return str(first.evaluate("(element, name) => getComputedStyle(element)[name]", name))
+
+
+def test_a_phone_shows_the_last_ten_nights(opened: Open) -> None:
+    for size, nights in ((WIDE, 30), (PHONE, 10)):
         page = opened(BAD, **size)
 
-        expect(page.locator(f".{shown} svg").first).to_be_visible()
-        expect(page.locator(f".{hidden} svg").first).to_be_hidden()
+        for picture in page.locator(".nights").all():
+            row = picture.locator("tr:nth-child(2)")
+            assert row.locator("td:visible").count() == nights
+            expect(row.locator("td").last).to_be_visible()
+        shown = page.locator(".dates span:visible").all_inner_texts()
+        assert len(shown) == nights / 5
+
+
+def test_every_cell_of_a_night_is_wide_enough_for_what_it_says(opened: Open) -> None:
+    made = clean_night(1200, 30)
+    stores = tuple(replace(store, labels={"market": "uk"}) for store in made.stores)
+    states = {store.id: StoreState.DARK for store in stores}
+    nights = tuple(replace(scan, states=states) for scan in made.nights)
+    made = replace(made, stores=stores, nights=nights)
+    for size in (WIDE, PHONE):
+        page = opened(made, **size)
+        expect(page.locator(".nights td.most").last).to_have_text("1200")
+        too_wide = page.locator(".nights td:visible:not(:has(span))").evaluate_all(
+            "cells => cells.filter(cell => cell.scrollWidth > cell.offsetWidth).length"
+        )
+
+        assert too_wide == 0
+
+
+def test_a_better_night_stands_higher_and_an_unknown_one_has_no_line(opened: Open) -> None:
+    shares = (1.0, 0.5, None, 1.0)
+    made = replace(clean_night(3, 4), availability=(Availability("market", "uk", 3, shares),))
+    page = opened(made, **WIDE)
+
+    cells = page.locator(".shares tr:nth-child(2) td")
+    drawn = [
+        style(page, f".shares tr:nth-child(2) td:nth-of-type({n + 1})", "backgroundImage")
+        for n in range(4)
+    ]
+
+    assert cells.all_inner_texts() == ["", "", "?", ""]
+    assert drawn[0] == drawn[3] != drawn[1]
+    assert drawn[2] == "none"
+
+
+def test_what_is_away_differs_in_height_and_not_in_colour_alone(opened: Open) -> None:
+    page = opened(with_outage(timedelta(hours=9)), **WIDE)
+    page.add_style_tag(content=":root { --dark: red; --high: red; --medium: red; --muted: red }")
+
+    drawn = {
+        style(page, f".legend .bar.{connection.value}", "background") for connection in Connection
+    }
+
+    assert len(drawn) == len(Connection)
+
+
+def test_a_short_outage_can_be_seen(opened: Open) -> None:
+    for size in (WIDE, PHONE):
+        page = opened(with_outage(timedelta(seconds=1)), **size)
+        box = page.locator(".outages .bar.dark").bounding_box()
+
+        assert box is not None
+        assert box["width"] >= 2
+
+
+def with_outage(lasts: timedelta) -> Night:
+    """A night in which one host was dark yesterday."""
+    went = NOW - timedelta(days=1)
+    spells = (
+        Spell(Connection.CONNECTED, went - timedelta(days=20), went),
+        Spell(Connection.DARK, went, went + lasts),
+        Spell(Connection.CONNECTED, went + lasts, NOW),
+    )
+    return replace(clean_night(3, 30), spells={("store-00001", "cam-1"): spells})
 
 
 def test_the_unread_is_on_the_first_screen_of_a_phone(opened: Open) -> None:

@@ -1,7 +1,7 @@
-"""The findings of a night for the page: the first as text, all of them as data for its script."""
+"""The findings of a night for the page: the first as rows, all of them as data for its script."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,15 +17,14 @@ from fleet.drift.view.drift_lines import (
     when,
 )
 from fleet.drift.view.drift_markdown import LETTERS, NOT_IN_SCAN
-from fleet.model.drift import StoreState
-from fleet.model.drift_settings import Severity
+from fleet.model.drift import Finding
 from fleet.model.night import Night, StoreFacts, Told
 from fleet.model.printable import printable
 
 #: Findings that are readable where no script runs.
 STATIC_ROWS = 25
-#: Bytes of data at which the page stops to take in more findings: with pictures and texts it shall
-#: stay below 5 MB.
+#: Bytes of data at which the page takes in no more findings: with pictures and texts it stays below
+#: 5 MB.
 DATA_LIMIT = 3_600_000
 
 
@@ -62,29 +61,29 @@ class FindingRow:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """All findings for the page's script.
+    """The findings for the page's script.
 
     Attributes:
         text: JSON that can stand inside ``<script>``.
-        held: findings in it.
         left: findings that the limit left out: the least grave ones.
     """
 
     text: str
-    held: int
     left: int
 
 
 def row_of(told: Told, shops: Mapping[str, StoreFacts], now: datetime) -> FindingRow:
-    """One finding in words."""
+    """Put one finding into words."""
     finding = told.finding
-    facts = [_upper(since_words(finding, now)), *_times(told, now)]
-    facts += [evidence_words(one, now) for one in finding.evidence]
+    since = since_words(finding, now)
+    facts = [since[:1].upper() + since[1:], f"first seen by a scan {when(told.first_seen, now)}"]
+    facts += [f"began for the {ordinal(told.times)} time in 7 days"] if told.times > 1 else []
+    facts += [evidence_words(evidence, now) for evidence in finding.evidence]
     facts += [f"owes {printable(told.owes)}"] if told.owes else []
-    shop = shops.get(finding.store)
-    market = _market(told, shops)
     account = "/".join(filter(None, (finding.account, finding.region)))
-    facts.append(printable(" · ".join(filter(None, (account, market))) or "the whole fleet"))
+    place_parts = filter(None, (account, market_of(finding, shops)))
+    facts.append(printable(" · ".join(place_parts) or "the whole fleet"))
+    shop = shops.get(finding.store)
     return FindingRow(
         severity=finding.severity.value,
         change=change_word(told),
@@ -99,19 +98,9 @@ def row_of(told: Told, shops: Mapping[str, StoreFacts], now: datetime) -> Findin
     )
 
 
-def _upper(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
-def _times(told: Told, now: datetime) -> list[str]:
-    facts = [f"first seen by a scan {when(told.first_seen, now)}"]
-    if told.times > 1:
-        facts.append(f"began for the {ordinal(told.times)} time in 7 days")
-    return facts
-
-
-def _market(told: Told, shops: Mapping[str, StoreFacts]) -> str:
-    shop = shops.get(told.finding.store)
+def market_of(finding: Finding, shops: Mapping[str, StoreFacts]) -> str:
+    """Return the market of a finding's store; "" where there is none."""
+    shop = shops.get(finding.store)
     return printable(shop.labels.get("market", "")) if shop else ""
 
 
@@ -149,7 +138,7 @@ def findings_data(night: Night, shops: Mapping[str, StoreFacts], now: datetime, 
             seen.place,
             seen.shop,
             printable(finding.account),
-            _market(told, shops),
+            market_of(finding, shops),
             seen.since,
             seen.cause,
             seen.fix,
@@ -162,7 +151,7 @@ def findings_data(night: Night, shops: Mapping[str, StoreFacts], now: datetime, 
         rows.append([finding.severity.rank, since, int(finding.safe), *numbers])
         size += len(script_json(rows[-1])) + 1
     text = script_json({"words": words.all, "rows": rows})
-    return Data(text, len(rows), len(night.findings) - len(rows))
+    return Data(text, len(night.findings) - len(rows))
 
 
 def stores_data(night: Night) -> str:
@@ -190,24 +179,3 @@ def script_json(value: Any) -> str:
     ):
         text = text.replace(bad, good)
     return text
-
-
-def counted(night: Night) -> Sequence[tuple[str, int]]:
-    """How many findings there are of each severity, the worst first."""
-    found = [told.finding.severity for told in night.findings]
-    return [(severity.value, found.count(severity)) for severity in reversed(Severity)]
-
-
-def legend() -> Sequence[tuple[str, str, str]]:
-    """Every state of a store: its name, its letter, and what it means."""
-    meant = {
-        StoreState.OK: "everything was read, nothing was found",
-        StoreState.INFO: "the worst finding is for information",
-        StoreState.LOW: "the worst finding can wait",
-        StoreState.MEDIUM: "the worst finding wants somebody this week",
-        StoreState.HIGH: "the worst finding wants somebody today",
-        StoreState.DARK: "no host of the store was connected",
-        StoreState.NOT_VERIFIED: "something could not be read, so that nothing is said",
-        StoreState.NOT_COUNTED: "planned, paused or closed",
-    }
-    return [(s.value, "" if s is StoreState.OK else LETTERS[s], meant[s]) for s in StoreState]

@@ -1,78 +1,145 @@
-"""Thirty nights for the page: which stores and hosts are shown one by one, and in what words."""
+"""Stores and groups over thirty nights: which the page shows one by one, and their words."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from fleet.drift.view.drift_lines import day, percent
-from fleet.drift.view.drift_markdown import LETTERS
-from fleet.drift.view.page.picture import FEW_NIGHTS, NARROW, WIDE, Picture
-from fleet.drift.view.pictures import (
-    Curve,
-    Frame,
-    Row,
-    curves_picture,
-    nights_picture,
-)
 from fleet.model.drift import StoreState
 from fleet.model.night import Availability, Night, Scan, StoreFacts
 from fleet.model.printable import many, printable
 
-#: Stores and groups that a picture shows one by one; nobody reads more.
+#: Stores, markets and groups that are shown one by one; nobody reads more.
 STORES_SHOWN = 40
-GROUPS_SHOWN = 16
-CURVES_SHOWN = 12
+MARKETS_SHOWN = 16
+GROUPS_SHOWN = 12
 
 #: How much a night in this state counts when stores are ordered by trouble.
-_WEIGHTS = {
-    StoreState.DARK: 8,
-    StoreState.HIGH: 6,
-    StoreState.MEDIUM: 3,
-    StoreState.LOW: 1,
-}
-_TROUBLE = frozenset(_WEIGHTS)
+_WEIGHTS = {StoreState.DARK: 8, StoreState.HIGH: 6, StoreState.MEDIUM: 3, StoreState.LOW: 1}
+#: Bottoms of the scale of availability: whole steps, so that nights can be compared.
+_FLOORS = (0.98, 0.95, 0.9, 0.75, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """The stores of a market."""
+class Market:
+    """The stores of a market, over the nights.
+
+    Attributes:
+        stores: all of them, most trouble first.
+        cells: by night, the style of its cell ("" for none) and the number on it.
+        shown: those of them that have a row.
+    """
 
     name: str
     stores: tuple[StoreFacts, ...]
+    cells: tuple[tuple[str, str], ...]
     shown: tuple[StoreFacts, ...]
 
 
-def nights_of(night: Night) -> Picture | None:
-    """The heatmap of stores by nights; None when there is no store or no night to show."""
+@dataclass(frozen=True, slots=True)
+class Heatmap:
+    """Stores by nights.
+
+    Attributes:
+        rows: by store: market, id, name, and its nights in trouble in words.
+    """
+
+    caption: str
+    markets: tuple[Market, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What share of the hosts was connected in each night, by groups of one kind.
+
+    Attributes:
+        kind: as ``market``.
+        floor: the share at the bottom of the scale, which ends at 1.
+        shown: the groups that have a row in the picture, the worst first.
+        rows: by group: name, stores, tonight, mean, worst night, and nights not verified.
+    """
+
+    kind: str
+    caption: str
+    floor: float
+    shown: tuple[Availability, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def heatmap_of(night: Night) -> Heatmap | None:
+    """Choose the stores with most trouble by market; None without a store or a night."""
     scans = night.nights
     if not scans or not night.stores:
         return None
-    groups, left = _groups(night)
-    rows = _rows(groups, scans)
-    wide = nights_picture(Frame(WIDE, 220, "nights-wide", "nights-caption"), _dates(scans, 4), rows)
-    few = scans[-FEW_NIGHTS:]
-    narrow = nights_picture(
-        Frame(NARROW, 128, "nights-narrow", "nights-caption"), _dates(few, 5), _rows(groups, few)
+    trouble = {store.id: _trouble(store, scans) for store in night.stores}
+    ranked = sorted(night.stores, key=lambda store: (-trouble[store.id], store.id))
+    shown = ranked
+    if len(ranked) > STORES_SHOWN:
+        shown = [store for store in ranked if trouble[store.id]][:STORES_SHOWN]
+    markets = sorted(
+        _markets(ranked, frozenset(store.id for store in shown), scans),
+        key=lambda market: (-sum(trouble[store.id] for store in market.stores), market.name),
     )
-    shown = sum(len(group.shown) for group in groups)
-    words = [f"{many(len(scans), 'night')}, the last at the right"]
-    words.append(_shown_words(night, shown))
-    words += [f"{many(left, 'market')} more, with less trouble, not shown"] if left else []
-    table = [
-        (group.name, store.id, printable(store.name), _runs(store, scans))
-        for group in groups
-        for store in group.shown
+    left = len(markets) - MARKETS_SHOWN
+    del markets[MARKETS_SHOWN:]
+    words = [
+        f"{many(len(scans), 'night')}, the last at the right",
+        _shown_words(sum(len(market.shown) for market in markets), trouble),
     ]
-    heads = ("Market", "Store", "Name", "Nights in trouble")
-    return Picture(wide, narrow, ". ".join(words) + ".", heads, tuple(table))
+    words += [f"{many(left, 'market')} more, with less trouble, not shown"] if left > 0 else []
+    rows = tuple(
+        (market.name, store.id, printable(store.name), _nights_in_trouble(store, scans))
+        for market in markets
+        for store in market.shown
+    )
+    return Heatmap(". ".join(words) + ".", tuple(markets), rows)
 
 
-def _shown_words(night: Night, shown: int) -> str:
-    if shown == len(night.stores):
+def _trouble(store: StoreFacts, scans: Sequence[Scan]) -> int:
+    """Weigh a store's nights; tonight weighs as much as a week."""
+    weights = [_WEIGHTS.get(scan.states.get(store.id, StoreState.OK), 0) for scan in scans]
+    return sum(weights) + 7 * weights[-1]
+
+
+def _markets(
+    ranked: Sequence[StoreFacts], shown: frozenset[str], scans: Sequence[Scan]
+) -> list[Market]:
+    by_name: dict[str, list[StoreFacts]] = defaultdict(list)
+    for store in ranked:
+        name = store.labels.get("market") or store.labels.get("region") or "no market"
+        by_name[printable(name)].append(store)
+    return [
+        Market(
+            name,
+            tuple(stores),
+            tuple(_market_cell(stores, scan) for scan in scans),
+            tuple(store for store in stores if store.id in shown),
+        )
+        for name, stores in by_name.items()
+    ]
+
+
+def _market_cell(stores: Sequence[StoreFacts], scan: Scan) -> tuple[str, str]:
+    """Count the stores of a market that were in trouble that night."""
+    states = Counter(scan.states.get(store.id) for store in stores)
+    counted = sum(states[state] for state in StoreState if state is not StoreState.NOT_COUNTED)
+    number = sum(states[state] for state in _WEIGHTS)
+    if not counted:
+        return "", ""
+    if not number:
+        return ("not-verified", "?") if states[StoreState.NOT_VERIFIED] else ("ok", "")
+    share = number / counted
+    style = "some" if share < 0.05 else "many" if share < 0.2 else "most"  # noqa: PLR2004 - steps
+    return style, str(number)
+
+
+def _shown_words(shown: int, trouble: Mapping[str, int]) -> str:
+    if shown == len(trouble):
         return f"All {shown:,} stores, most trouble first"
-    calm = sum(not _trouble(store, night.nights) for store in night.stores)
-    troubled = len(night.stores) - calm
+    calm = sum(not weight for weight in trouble.values())
+    troubled = len(trouble) - calm
     words = f"The {shown} stores with most trouble of {troubled:,} with any"
     if shown == troubled:
         words = "The one store" if shown == 1 else f"All {shown} stores"
@@ -80,149 +147,50 @@ def _shown_words(night: Night, shown: int) -> str:
     return f"{words}; {calm:,} had none in all these nights"
 
 
-def _groups(night: Night) -> tuple[tuple[_Group, ...], int]:
-    """Markets by trouble with the stores shown of each, and how many markets are left out."""
-    by_market: dict[str, list[StoreFacts]] = defaultdict(list)
-    weight = {store.id: _trouble(store, night.nights) for store in night.stores}
-    for store in night.stores:
-        name = store.labels.get("market") or store.labels.get("region") or "no market"
-        by_market[printable(name)].append(store)
-    ranked = sorted(night.stores, key=lambda store: (-weight[store.id], store.id))
-    if len(ranked) > STORES_SHOWN:
-        ranked = [store for store in ranked if weight[store.id]][:STORES_SHOWN]
-    order = {store.id: number for number, store in enumerate(ranked)}
-    groups = [
-        _Group(
-            name,
-            tuple(stores),
-            tuple(sorted((s for s in stores if s.id in order), key=lambda s: order[s.id])),
-        )
-        for name, stores in by_market.items()
-    ]
-    groups.sort(key=lambda group: (-sum(weight[s.id] for s in group.stores), group.name))
-    return tuple(groups[:GROUPS_SHOWN]), max(0, len(groups) - GROUPS_SHOWN)
-
-
-def _trouble(store: StoreFacts, scans: Sequence[Scan]) -> int:
-    """How bad a store's nights were; tonight weighs as much as a week."""
-    weights = [_WEIGHTS.get(scan.states.get(store.id, StoreState.OK), 0) for scan in scans]
-    return sum(weights) + 7 * weights[-1]
-
-
-def _rows(groups: Iterable[_Group], scans: Sequence[Scan]) -> list[Row]:
-    rows = []
-    for group in groups:
-        cells = [_share_cell(group, scan) for scan in scans]
-        name = f"{group.name} · {len(group.stores):,} stores"
-        rows.append(Row(name, cells, strong=True))
-        rows += [
-            Row(
-                f"  {store.id} {store.name}",
-                [_state_cell(scan.states.get(store.id)) for scan in scans],
-            )
-            for store in group.shown
-        ]
-    return rows
-
-
-def _state_cell(state: StoreState | None) -> tuple[str, str]:
-    if state is None:
-        return "", ""
-    letter = LETTERS[state]
-    return state.value, "" if state is StoreState.OK else letter
-
-
-def _share_cell(group: _Group, scan: Scan) -> tuple[str, str]:
-    """How many stores of a market were in trouble that night."""
-    states = Counter(scan.states.get(store.id) for store in group.stores)
-    counted = sum(states[state] for state in StoreState if state is not StoreState.NOT_COUNTED)
-    number = sum(states[state] for state in _TROUBLE)
-    if not counted:
-        return "", ""
-    if not number:
-        unseen = states[StoreState.NOT_VERIFIED]
-        return ("not-verified", "?") if unseen else ("ok", "")
-    share = number / counted
-    role = "some" if share < 0.05 else "many" if share < 0.2 else "most"  # noqa: PLR2004 - steps
-    return role, str(number)
-
-
-def _dates(scans: Sequence[Scan], every: int) -> list[str]:
-    """A date above every few columns, the last one always."""
-    last = len(scans) - 1
-    return [
-        day(scan.started_at) if (last - number) % every == 0 else ""
-        for number, scan in enumerate(scans)
-    ]
-
-
-def _runs(store: StoreFacts, scans: Sequence[Scan]) -> str:
+def _nights_in_trouble(store: StoreFacts, scans: Sequence[Scan]) -> str:
     """``dark 21 Nov to 23 Nov (3 nights), low 2 Nov``; ``none``."""
     parts = []
     for state, run in groupby(scans, key=lambda scan: scan.states.get(store.id)):
         same = list(run)
-        if state in _TROUBLE or state is StoreState.NOT_VERIFIED:
+        if state in _WEIGHTS or state is StoreState.NOT_VERIFIED:
             first, last = day(same[0].started_at), day(same[-1].started_at)
             stretch = f"{first} to {last} ({len(same)} nights)" if len(same) > 1 else first
             parts.append(f"{state.value.replace('-', ' ')} {stretch}")
     return ", ".join(parts) or "none"
 
 
-def availability_of(night: Night) -> tuple[tuple[str, Picture], ...]:
-    """By kind of group, as ``market``: what share of the hosts was connected, night by night."""
-    kinds: dict[str, list[Availability]] = defaultdict(list)
-    for one in night.availability:
-        kinds[printable(one.kind)].append(one)
-    return tuple((kind, _curves(kind, kinds[kind], night.nights)) for kind in kinds)
+def availability_of(night: Night) -> tuple[Shares, ...]:
+    """Choose the worst groups of each kind."""
+    by_kind: dict[str, list[Availability]] = defaultdict(list)
+    for group in night.availability:
+        by_kind[printable(group.kind)].append(group)
+    return tuple(_shares(kind, groups, night.nights) for kind, groups in by_kind.items())
 
 
-def _curves(kind: str, groups: Sequence[Availability], scans: Sequence[Scan]) -> Picture:
-    worst = sorted(groups, key=lambda one: (min(one.known, default=2.0), one.group))
-    shown = worst[:CURVES_SHOWN]
-    least = min((share for one in shown for share in one.known), default=1.0)
-    # Whole steps, so that one night's picture is compared with another's.
-    floor = next((step for step in (0.98, 0.95, 0.9, 0.75, 0.5) if least >= step), 0.0)
-    curves = [Curve(f"{one.group} · {one.stores:,}", one.nights, _last_words(one)) for one in shown]
-    few = [Curve(c.name, c.shares[-FEW_NIGHTS:], c.words) for c in curves]
-    name, caption = f"{kind}-curves", f"{kind}-caption"
-    dates = _dates(scans, 4)
+def _shares(kind: str, groups: Sequence[Availability], scans: Sequence[Scan]) -> Shares:
+    worst = sorted(groups, key=lambda group: (min(group.known, default=2.0), group.group))
+    shown = worst[:GROUPS_SHOWN]
+    least = min((share for group in shown for share in group.known), default=1.0)
+    floor = next((step for step in _FLOORS if least >= step), 0.0)
     left = f" The {len(shown)} worst of {len(groups)}." if len(groups) > len(shown) else ""
-    rows = tuple(_numbers(one, scans) for one in worst)
-    return Picture(
-        curves_picture(Frame(WIDE, 160, f"{name}-wide", caption), dates, curves, floor),
-        curves_picture(
-            Frame(NARROW, 110, f"{name}-narrow", caption),
-            _dates(scans[-FEW_NIGHTS:], 5),
-            few,
-            floor,
-        ),
+    caption = (
         f"Share of hosts connected by {kind}, from {floor:.0%} at the bottom of each line to 100% "
-        f"at its top; a question mark where it was not verified; tonight at the right.{left}",
-        (kind.capitalize(), "Stores", "Tonight", "Mean", "Worst night", "Not verified"),
-        rows,
+        f"at its top; a question mark where it was not verified; tonight at the right.{left}"
     )
+    rows = tuple(_numbers(group, scans) for group in worst)
+    return Shares(kind, caption, floor, tuple(shown), rows)
 
 
-def _last(one: Availability) -> float | None:
-    return one.nights[-1] if one.nights else None
-
-
-def _last_words(one: Availability) -> str:
-    share = _last(one)
-    return "?" if share is None else percent(share)
-
-
-def _numbers(one: Availability, scans: Sequence[Scan]) -> tuple[str, ...]:
-    known = one.known
+def _numbers(group: Availability, scans: Sequence[Scan]) -> tuple[str, ...]:
+    known = group.known
     worst = min(known, default=None)
-    at = ""
-    if worst is not None and len(scans) == len(one.nights) and worst < 1:
-        at = f", {day(scans[one.nights.index(worst)].started_at)}"
-    unseen = len(one.nights) - len(known)
+    is_dated = worst is not None and worst < 1
+    at = f", {day(scans[group.nights.index(worst)].started_at)}" if is_dated else ""
+    unseen = len(group.nights) - len(known)
     return (
-        printable(one.group),
-        f"{one.stores:,}",
-        percent(_last(one)),
+        printable(group.group),
+        f"{group.stores:,}",
+        percent(group.nights[-1]),
         percent(sum(known) / len(known) if known else None),
         f"{percent(worst)}{at}",
         many(unseen, "night") if unseen else "none",

@@ -6,9 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from fleet.drift.view.drift_lines import day, when
-from fleet.drift.view.page.picture import FEW_NIGHTS, NARROW, WIDE, Picture
-from fleet.drift.view.pictures import Bar, Frame, timelines_picture
-from fleet.model.drift import Spell
+from fleet.model.drift import Connection, Spell
 from fleet.model.night import Night
 from fleet.model.printable import many, printable
 from fleet.terminal.times import CLOCKS_DIFFER_S, span
@@ -18,160 +16,174 @@ LINES_SHOWN = 30
 #: Hosts of a store that lose their link together are not noticed in the same minute: SSM pings
 #: every five.
 TOGETHER = timedelta(minutes=15)
-#: Outages of a host that are told one by one.
-OUTAGES_TOLD = 5
+#: Outages of a host that are written out one by one.
+OUTAGES_SHOWN = 5
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Tonight:
-    """Until when something is known.
+class Stretch:
+    """A spell with its end.
 
     Attributes:
-        began: a spell that was last seen before that was not seen tonight.
+        end: when the next spell began; for the last one, the time until which it is known.
+        is_certain: whether it ended or was seen tonight.
     """
 
-    began: datetime
-    now: datetime
+    spell: Spell
+    end: datetime
+    is_certain: bool
 
-    def holds(self, spell: Spell) -> bool:
-        """Whether it was seen tonight, and so still goes on as far as anybody knows."""
-        return spell.last_seen >= self.began
-
-    def end(self, spells: Sequence[Spell], index: int) -> datetime:
-        """When a spell ended: it went on until the next one, the last as long as it is known to."""
-        if index + 1 < len(spells):
-            return spells[index + 1].since
-        last = spells[index]
-        return self.now if self.holds(last) else max(last.since, last.last_seen)
-
-    def lost(self, spells: Sequence[Spell]) -> float:
-        """Seconds without one connection or both."""
-        away = [n for n, spell in enumerate(spells) if spell.is_away]
-        return sum((self.end(spells, n) - spells[n].since).total_seconds() for n in away)
+    @property
+    def lasted_s(self) -> float:
+        """Its length in seconds."""
+        return (self.end - self.spell.since).total_seconds()
 
 
-def timelines_of(night: Night, now: datetime) -> Picture | None:
-    """When hosts were away, those that went together in one line; None when none was."""
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How hosts were connected between two times, in days before the page was made."""
+
+    connection: Connection
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outages:
+    """Outages of hosts on one scale of time, which ends when the page was made.
+
+    Attributes:
+        days: length of the scale.
+        dates: midnights by how many days before the end they were.
+        lines: by host, or hosts of a store that went together: name and bars, oldest first.
+        rows: by line: name, state now, time away in all, and its outages, newest first.
+    """
+
+    caption: str
+    days: float
+    dates: tuple[tuple[float, datetime], ...]
+    lines: tuple[tuple[str, tuple[Bar, ...]], ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def outages_of(night: Night, now: datetime) -> Outages | None:
+    """Put hosts that went away together in one line, those still away first; None without any."""
+    began = night.scan.started_at - timedelta(seconds=CLOCKS_DIFFER_S)
     away = {
-        key: spells
+        key: _stretches(spells, began, now)
         for key, spells in night.spells.items()
         if any(spell.is_away for spell in spells)
     }
     if not away:
         return None
-    tonight = _Tonight(night.scan.started_at - timedelta(seconds=CLOCKS_DIFFER_S), now)
-    lines = _together(away)
-    order = sorted(
-        lines, key=lambda line: (not lines[line][-1].is_away, -tonight.lost(lines[line]))
+    lines = sorted(
+        _together(away).items(),
+        key=lambda line: (not line[1][-1].spell.is_away, -_lost_s(line[1])),
     )
-    shown = {line: lines[line] for line in order[:LINES_SHOWN]}
-    first = min((scan.started_at for scan in night.nights), default=now - timedelta(days=1))
-    near = max(first, now - timedelta(days=FEW_NIGHTS))
-    frame = Frame(WIDE, 220, "away-wide", "away-caption")
-    wide = _timeline(frame, shown, tonight, first, 4)
-    frame = Frame(NARROW, 128, "away-narrow", "away-caption")
-    narrow = _timeline(frame, shown, tonight, near, 5)
-    rows = tuple(
-        (line, _now_words(spells[-1], tonight), span(tonight.lost(spells)), _told(spells, tonight))
-        for line, spells in shown.items()
+    shown = lines[:LINES_SHOWN]
+    first = min((scan.started_at for scan in night.nights), default=now - _DAY)
+    midnight = first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnights = [midnight + n * _DAY for n in range(1, (now - midnight).days + 1)]
+    return Outages(
+        _caption(away, len(lines), first),
+        max(now - first, timedelta(seconds=1)) / _DAY,
+        tuple(((now - at) / _DAY, at) for at in midnights),
+        tuple((name, tuple(_bars(stretches, first, now))) for name, stretches in shown),
+        tuple(_row(name, stretches, now) for name, stretches in shown),
     )
-    heads = ("Hosts", "Now", "Away in all", "Outages, newest first")
-    return Picture(wide, narrow, _caption(away, len(order), first, tonight), heads, rows)
 
 
-def _caption(
-    away: Mapping[tuple[str, str], Sequence[Spell]], lines: int, first: datetime, tonight: _Tonight
-) -> str:
-    last = [spells[-1] for spells in away.values()]
-    gone = sum(spell.is_away and tonight.holds(spell) for spell in last)
-    unseen = sum(not tonight.holds(spell) for spell in last)
-    words = [
-        f"{many(len(away), 'host')} lost a connection since {day(first)}, {gone:,} of them still "
-        "without it"
+def _stretches(spells: Sequence[Spell], began: datetime, now: datetime) -> list[Stretch]:
+    """Add ends; a last spell that the scan, which ``began`` then, did not see is not certain."""
+    *before, last = spells
+    made = [
+        Stretch(spell, following.since, is_certain=True)
+        for spell, following in zip(before, spells[1:], strict=True)
     ]
-    words += [f"of {unseen:,} nothing certain is known tonight"] if unseen else []
-    words = [", ".join(words)]
-    words.append("Those away come first, then who was away longest")
-    words.append("Hosts of a store that went together share a line")
-    left = lines - LINES_SHOWN
-    words += [f"{left:,} lines more, with less, are not shown"] if left > 0 else []
-    return ". ".join(words) + "."
+    is_certain = last.last_seen >= began
+    end = now if is_certain else max(last.since, last.last_seen)
+    return [*made, Stretch(last, end, is_certain)]
+
+
+def _lost_s(stretches: Sequence[Stretch]) -> float:
+    """Seconds without one connection or both."""
+    return sum(stretch.lasted_s for stretch in stretches if stretch.spell.is_away)
 
 
 def _together(
-    away: Mapping[tuple[str, str], Sequence[Spell]],
-) -> dict[str, Sequence[Spell]]:
-    """Spells by line: a host, or the hosts of a store whose spells are the same but for minutes."""
-    lines: dict[str, Sequence[Spell]] = {}
+    away: Mapping[tuple[str, str], Sequence[Stretch]],
+) -> dict[str, Sequence[Stretch]]:
+    """Name a line for each host, or for hosts of a store that went together."""
+    lines: dict[str, Sequence[Stretch]] = {}
     for store, keys in groupby(sorted(away), key=lambda key: key[0]):
         alike: list[list[str]] = []
         for _, host in keys:
-            same = (names for names in alike if _same(away[store, names[0]], away[store, host]))
-            names = next(same, None)
-            if names is None:
-                alike.append([host])
+            for hosts in alike:
+                if _same(away[store, hosts[0]], away[store, host]):
+                    hosts.append(host)
+                    break
             else:
-                names.append(host)
-        for names in alike:
-            alone = len(names) == 1
-            line = f"{store}/{printable(names[0])}" if alone else f"{store} {len(names)} hosts"
+                alike.append([host])
+        for hosts in alike:
+            first = printable(hosts[0])
+            line = f"{store}/{first}" if len(hosts) == 1 else f"{store} {len(hosts)} hosts"
             # Two groups of one size in one store are told apart by their first host.
-            line = f"{line} with {printable(names[0])}" if line in lines else line
-            lines[line] = away[store, names[0]]
+            line = f"{line} with {first}" if line in lines else line
+            lines[line] = away[store, hosts[0]]
     return lines
 
 
-def _same(one: Sequence[Spell], other: Sequence[Spell]) -> bool:
+def _same(one: Sequence[Stretch], other: Sequence[Stretch]) -> bool:
     return len(one) == len(other) and all(
         a.connection is b.connection
         and abs(a.since - b.since) <= TOGETHER
         and abs(a.last_seen - b.last_seen) <= TOGETHER
-        for a, b in zip(one, other, strict=True)
+        for a, b in ((a.spell, b.spell) for a, b in zip(one, other, strict=True))
     )
 
 
-def _timeline(
-    frame: Frame,
-    lines: Mapping[str, Sequence[Spell]],
-    tonight: _Tonight,
-    began: datetime,
-    every: int,
-) -> str:
-    whole = max(1.0, (tonight.now - began).total_seconds())
-
-    def share(at: datetime) -> float:
-        return min(1.0, max(0.0, (at - began).total_seconds() / whole))
-
-    midnight = began.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    days = [midnight + timedelta(days=n) for n in range(1, (tonight.now - midnight).days + 1)]
-    # A date too near the right edge would be cut off.
-    dates = [(share(at), day(at)) for at in days[::every] if share(at) < 0.93]  # noqa: PLR2004
-    rows = []
-    for line, spells in lines.items():
-        bars = [
-            Bar(share(spell.since), share(tonight.end(spells, n)), spell.connection)
-            for n, spell in enumerate(spells)
-        ]
-        rows.append((line, [bar for bar in bars if bar.end > bar.start]))
-    return timelines_picture(frame, dates, rows)
+def _caption(away: Mapping[tuple[str, str], Sequence[Stretch]], lines: int, first: datetime) -> str:
+    last = [stretches[-1] for stretches in away.values()]
+    gone = sum(stretch.spell.is_away and stretch.is_certain for stretch in last)
+    uncertain = sum(not stretch.is_certain for stretch in last)
+    words = (
+        f"{many(len(away), 'host')} lost a connection since {day(first)}, {gone:,} of them still "
+        "without it"
+    )
+    words += f", of {uncertain:,} nothing certain is known tonight" if uncertain else ""
+    words += ". Those away come first, then who was away longest."
+    words += " Hosts of a store that went together share a line."
+    left = lines - LINES_SHOWN
+    return words + (f" {left:,} lines more, with less, are not shown." if left > 0 else "")
 
 
-def _now_words(spell: Spell, tonight: _Tonight) -> str:
-    since = f"{_word(spell)} since {when(spell.since, tonight.now)}"
-    if tonight.holds(spell):
-        return since
-    return f"not certain; {since} until last seen {when(spell.last_seen, tonight.now)}"
+def _bars(stretches: Sequence[Stretch], first: datetime, now: datetime) -> list[Bar]:
+    """Cut stretches to the scale."""
+    return [
+        Bar(
+            stretch.spell.connection,
+            (now - max(first, stretch.spell.since)) / _DAY,
+            (now - min(now, stretch.end)) / _DAY,
+        )
+        for stretch in stretches
+        if max(first, stretch.spell.since) < min(now, stretch.end)
+    ]
 
 
-def _told(spells: Sequence[Spell], tonight: _Tonight) -> str:
+def _row(name: str, stretches: Sequence[Stretch], now: datetime) -> tuple[str, ...]:
+    last = stretches[-1]
+    state = f"{_word(last.spell)} since {when(last.spell.since, now)}"
+    if not last.is_certain:
+        state = f"not certain; {state} until last seen {when(last.spell.last_seen, now)}"
     outages = [
-        f"{_word(spell)} {when(spell.since, tonight.now)} for "
-        f"{span((tonight.end(spells, n) - spell.since).total_seconds())}"
-        for n, spell in enumerate(spells)
-        if spell.is_away
-    ][::-1]
-    more = len(outages) - OUTAGES_TOLD
-    return "; ".join([*outages[:OUTAGES_TOLD], *([f"{more} more"] if more > 0 else [])])
+        f"{_word(stretch.spell)} {when(stretch.spell.since, now)} for {span(stretch.lasted_s)}"
+        for stretch in reversed(stretches)
+        if stretch.spell.is_away
+    ]
+    more = len(outages) - OUTAGES_SHOWN
+    outages[OUTAGES_SHOWN:] = [f"{more} more"] if more > 0 else []
+    return name, state, span(_lost_s(stretches)), "; ".join(outages)
 
 
 def _word(spell: Spell) -> str:

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from fleet.drift.view.page.outages import LINES_SHOWN, timelines_of
+from fleet.drift.view.page.outages import LINES_SHOWN, Bar, outages_of
 from fleet.model.drift import Connection, Spell
 from tests.nights import NOW, clean_night
 
@@ -18,7 +18,7 @@ def outage(hours_ago: float, lasts: float, kind: Connection = Connection.DARK) -
 
 
 def away(spells: Spells) -> list[tuple[str, ...]]:
-    picture = timelines_of(replace(clean_night(3, 5), spells=spells), NOW)
+    picture = outages_of(replace(clean_night(3, 5), spells=spells), NOW)
     return [] if picture is None else list(picture.rows)
 
 
@@ -81,7 +81,7 @@ def test_hosts_that_were_connected_all_the_time_are_not_shown() -> None:
 def test_more_outages_than_can_be_read_are_counted() -> None:
     spells = {(f"store-{n:03}", "a"): outage(50, 1 + n / 10) for n in range(LINES_SHOWN + 5)}
 
-    picture = timelines_of(replace(clean_night(3, 5), spells=spells), NOW)
+    picture = outages_of(replace(clean_night(3, 5), spells=spells), NOW)
 
     assert picture is not None
     assert len(picture.rows) == LINES_SHOWN
@@ -102,7 +102,7 @@ def test_who_was_not_seen_tonight_is_counted_apart_from_who_is_away() -> None:
     unseen = (Spell(Connection.DARK, NOW - 30 * HOUR, NOW - 24 * HOUR),)
     spells = {("s", "a"): unseen, ("t", "a"): outage(5, 9)}
 
-    picture = timelines_of(replace(clean_night(3, 5), spells=spells), NOW)
+    picture = outages_of(replace(clean_night(3, 5), spells=spells), NOW)
 
     assert picture is not None
     assert "1 of them still without it, of 1 nothing certain is known tonight" in picture.caption
@@ -113,3 +113,21 @@ def test_hosts_of_which_one_was_not_seen_do_not_share_a_line() -> None:
     unseen = (replace(seen[0], last_seen=NOW - 24 * HOUR),)
 
     assert len(away({("s", "a"): seen, ("s", "b"): unseen})) == 2
+
+
+def test_bars_are_cut_to_the_nights_and_what_is_not_known_has_none() -> None:
+    spells = (
+        Spell(Connection.CONNECTED, NOW - 400 * HOUR, NOW - 49 * HOUR),
+        Spell(Connection.DARK, NOW - 48 * HOUR, NOW - 24 * HOUR),
+    )
+    night = clean_night(3, 5)
+
+    picture = outages_of(replace(night, spells={("s", "a"): spells}), NOW)
+
+    assert picture is not None
+    days = (NOW - night.nights[0].started_at) / timedelta(days=1)
+    assert picture.days == days
+    assert picture.lines == (
+        ("s/a", (Bar(Connection.CONNECTED, days, 2), Bar(Connection.DARK, 2, 1))),
+    )
+    assert [at.hour for _, at in picture.dates] == [0] * 4
