@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from fleet.drift.decide.entries import FindingKind
-from fleet.drift.decide.ignoring import rule_for
-from fleet.drift.decide.outages import outages_of
+from fleet.drift.decide.store_moments import outages_of
 from fleet.drift.hosts import finished, hosts_of, last_scans
 from fleet.errors import UsageError
+from fleet.inventory.decide.ignore_rules import rule_for
 from fleet.model.drift import HostMemory, Spell
 from fleet.model.drift_settings import Ignore
 from fleet.model.inventory import Fleet, Store

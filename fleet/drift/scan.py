@@ -12,16 +12,19 @@ from datetime import datetime, timedelta
 
 from fleet.aws.session import Shard
 from fleet.aws.sharing import Shared
-from fleet.drift.decide.host_ids import ids_of, online_nodes, with_probes
-from fleet.drift.decide.idle import idle
-from fleet.drift.decide.least_calls import ShardSize, least_calls, least_seconds
+from fleet.drift.decide.host_ids import ids_of, online_nodes, versions_of, with_probes
+from fleet.drift.decide.least_calls import (
+    ShardSize,
+    is_narrow,
+    known_nodes,
+    least_calls,
+    least_seconds,
+)
 from fleet.drift.decide.looked import Coverage, answered, known_to_both, unsettled
-from fleet.drift.decide.narrow import is_narrow, known_nodes
 from fleet.drift.decide.nights import night_of, told_at
 from fleet.drift.decide.service_case import deadlines
 from fleet.drift.decide.table import reconcile
-from fleet.drift.decide.versions import versions_of
-from fleet.drift.decide.wanted import wanted_of
+from fleet.drift.decide.wanted import idle, wanted_of
 from fleet.drift.probing import probe_hosts
 from fleet.drift.remembering import Past, Remembering, compared, first_seen, one_at_a_time
 from fleet.drift.scan_revisions import Revisions, read_revisions, with_unread

@@ -12,7 +12,7 @@ from fleet.aws.session import Shard
 from fleet.aws.sharing import Shared
 from fleet.drift.decide.quotas import counts_clusters
 from fleet.drift.decide.returns import outage
-from fleet.drift.decide.second_look import Doubt, doubts, seen_again, vouched, with_lost
+from fleet.drift.decide.spells import proven, unexplained, with_lost, with_pings
 from fleet.drift.scan_nodes import NodeReader
 from fleet.errors import AwsError, Interrupted
 from fleet.model.drift import HostMemory, ShardSeen, StoreSeen
@@ -234,11 +234,11 @@ class _Reader:
             (store, found)
             for store in self._question.stores
             if store.lifecycle is Lifecycle.OPEN
-            and (found := doubts(self._stores[store.id], before, nodes.at))
+            and (found := unexplained(self._stores[store.id], before, nodes.at))
         ]
         if not doubtful:
             return nodes
-        asked = [doubt for _store, found in doubtful for doubt in found]
+        asked = [one for _store, found in doubtful for one in found]
         doubtful.sort(key=lambda pair: self._looked_at[pair[0].id])
         wait = timedelta(seconds=self._question.settings.look_again_s)
         last = self._looked_at[doubtful[-1][0].id] + wait
@@ -246,10 +246,10 @@ class _Reader:
         self._note(f"looking again at {many} until {last:%H:%M:%S}Z: not connected, and not dark")
         again: dict[str, Read[tuple[ContainerInstance, ...]] | NotRead] = {}
 
-        def look(pair: tuple[Store, tuple[Doubt, ...]]) -> None:
+        def look(pair: tuple[Store, tuple[ContainerInstance, ...]]) -> None:
             store, found = pair
             self._sleep_until(self._looked_at[store.id] + wait)
-            arns = [doubt.arn for doubt in found]
+            arns = [one.arn for one in found]
             again[store.id] = self._ask(
                 "container instances",
                 "ecs",
@@ -257,12 +257,12 @@ class _Reader:
             )
 
         self._side_by_side(pool, doubtful, look)
-        ids = [doubt.managed_instance_id for doubt in asked]
+        ids = [one.managed_instance_id for one in asked]
         told = self._ask("nodes", "ssm", lambda: observe.managed_instances(self._shard, ids))
         after = {} if isinstance(told, NotRead) else {n.id: n for n in told.value.known}
-        sure = told if isinstance(told, NotRead) else vouched(before, after, asked)
+        sure = told if isinstance(told, NotRead) else with_pings(before, after, asked)
         for store_id, seen in again.items():
-            self._stores[store_id] = replace(self._stores[store_id], again=seen_again(seen, sure))
+            self._stores[store_id] = replace(self._stores[store_id], again=proven(seen, sure))
         return Read(with_lost(before, after), nodes.at)
 
     def _side_by_side(

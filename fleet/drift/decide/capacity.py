@@ -1,6 +1,6 @@
-"""Room: do the tasks that are wanted fit the hosts that they are wanted on, alone and together?
+"""Reports wanted tasks that do not fit their hosts, alone or together, or clash over a port.
 
-Compared is what is committed with what each host has registered, so it is told before it is sent.
+It compares what is committed with what each host has registered, before anything is sent.
 ECS places a task by the task's own cpu and memory, or the sum over its containers; of a container's
 memory and its reservation the reservation (ECS developer guide, task definition parameters).
 """
@@ -14,7 +14,6 @@ from fleet.drift.decide.case import HostCase, StoreCase
 from fleet.drift.decide.entries import FindingKind
 from fleet.drift.decide.service_case import ServiceCase
 from fleet.model.drift import Evidence, Finding
-from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
 
 _UNITS = {"CPU": "CPU units", "MEMORY": "MiB"}
@@ -22,7 +21,7 @@ _UNITS = {"CPU": "CPU units", "MEMORY": "MiB"}
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a task takes of its host.
+    """What a task needs of its host.
 
     Attributes:
         room: ``{"CPU": 512, "MEMORY": 2048}``: units of 1/1024 core, MiB.
@@ -34,7 +33,7 @@ class Demand:
 
 
 def demand_of(body: Mapping[str, Any]) -> Demand:
-    """What a task of a definition takes; the body is the input of RegisterTaskDefinition."""
+    """Return what a task needs; the body is the input of RegisterTaskDefinition."""
     containers = body.get("containerDefinitions", ())
     cpu = _size(body.get("cpu"), "vcpu") or sum(c.get("cpu") or 0 for c in containers)
     memory = _size(body.get("memory"), "gb") or sum(
@@ -51,7 +50,7 @@ def demand_of(body: Mapping[str, Any]) -> Demand:
 
 
 def _size(text: Any, unit: str) -> int:
-    """``"512"``, ``"0.5 vCPU"`` or ``"2 GB"`` of a task as a whole; what is none of these is 0."""
+    """Parse ``"512"``, ``"0.5 vCPU"`` or ``"2 GB"`` of a task as a whole; 0 for anything else."""
     words = str(text or "").lower().replace(" ", "")
     number = words.removesuffix(unit)
     try:
@@ -61,15 +60,15 @@ def _size(text: Any, unit: str) -> int:
 
 
 def of_capacity(case: StoreCase) -> list[Finding]:
-    """What can never be placed in one store; nothing where instances or release were not read."""
-    if not isinstance(case.seen.instances, Reading) or case.store.lifecycle is not Lifecycle.OPEN:
+    """Report what can never be placed in one store, where instances and release were read."""
+    if not isinstance(case.seen.instances, Reading) or not case.is_open:
         return []
     demands = _demands(case)
     return [finding for host in case.hosts.values() for finding in _of_host(case, host, demands)]
 
 
 def blocked(one: ServiceCase) -> bool:
-    """Whether a wanted service lacks room or a port on one of its hosts, which is told as that."""
+    """Tell whether a wanted service lacks room or a port on one of its hosts."""
     demands = _demands(one.case)
     return any(
         one.name in finding.data["services"]
@@ -79,7 +78,7 @@ def blocked(one: ServiceCase) -> bool:
 
 
 def _demands(case: StoreCase) -> dict[str, Demand]:
-    """By service; what the release does not hold is unknown and left out."""
+    """Return demands by service, without those that the release does not hold."""
     release = case.background.release
     if isinstance(release, NotRead):
         return {}

@@ -1,7 +1,7 @@
-"""Stores that share a carrier, counted: is a dark shop alone, or is it the carrier?
+"""Counts the dark stores of each carrier, to tell a carrier's outage from a dark shop.
 
-Conservative on purpose: an outage of a carrier sends nobody to a shop, so it is called one only
-where most of its stores went within the hour and most others did not.
+It is conservative, because nobody is sent to a shop during a carrier's outage: most of the
+carrier's stores must have gone dark within the hour, and most other stores must not be dark.
 """
 
 import shlex
@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from fleet.drift.decide import host_codes as codes
 from fleet.drift.decide.case import StoreCase, made
-from fleet.model.drift import Background, Connection, Evidence, Finding
+from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.gate import Sample
-from fleet.model.inventory import Lifecycle, Store
+from fleet.model.inventory import Store
 from fleet.model.printable import many
 from fleet.model.spans import moment
 from fleet.rollout.decide.darkness import fisher
@@ -34,18 +34,18 @@ Key = tuple[str, str]
 
 
 def key_of(store: Store) -> Key:
-    """Who connects a store, by name or else by kind of link, and where."""
+    """Return the carrier of a store, or its kind of link where none is named, and its region."""
     return store.link.carrier or store.link.kind, store.region
 
 
 @dataclass(slots=True)
 class Group:
-    """The open stores of one carrier and region of which it is certain how they are.
+    """The open stores of one carrier and region.
 
     Attributes:
         dark: since when, by store id.
         lit: ids of stores of which at least one agent of one host is connected.
-        unknown: how many others there are, which may be either.
+        unknown: how many others there are, which may be dark or not.
     """
 
     dark: dict[str, datetime] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Group:
     unknown: int = 0
 
     def together(self) -> tuple[str, ...]:
-        """The most stores that went dark within the hour, the earliest such hour."""
+        """Return the most stores that went dark within one hour, in the earliest such hour."""
         order = sorted((since, store) for store, since in self.dark.items())
         best: tuple[str, ...] = ()
         begin = 0
@@ -72,7 +72,7 @@ class Carriers:
         self._groups: dict[Key, Group] = defaultdict(Group)
         self._named: dict[Key, bool] = {}
         for case, since in cases:
-            if case.store.lifecycle is not Lifecycle.OPEN:
+            if not case.is_open:
                 continue
             key = key_of(case.store)
             self._named[key] = bool(case.store.link.carrier)
@@ -90,21 +90,21 @@ class Carriers:
             sum(count.of for count in self._counts.values()),
         )
         self._out = {key: out for key in self._groups if (out := self._outage(key))}
-        # Asked for each of their stores, which may be thousands.
+        # Looked up for each of their stores, which may be thousands.
         self._members = {key: frozenset(out) for key, out in self._out.items()}
 
     def name(self, store: Store) -> str:
-        """Of a store's carrier, or of its kind of link where none is named."""
+        """Return the name of a store's carrier, or its kind of link where none is named."""
         return key_of(store)[0]
 
     def whom_to_ask(self, store: Store) -> str:
-        """What to do about a dark store first."""
+        """Return what to do first about a dark store."""
         if store.id in self._members.get(key_of(store), ()):
             return f"ask {self.name(store)}"
         return f"check power and router at {store.name}"
 
     def beside(self, case: StoreCase) -> str:
-        """How the other stores of a dark store's carrier are, and what follows from that."""
+        """Compare a dark store with the other stores of its carrier, and name the likely cause."""
         key = key_of(case.store)
         group, out = self._groups[key], self._members.get(key, frozenset())
         whose = "on its carrier" if self._named.get(key) else f"on {key[0]} in {key[1]}"
@@ -121,7 +121,7 @@ class Carriers:
         return f"{dark} of {dark + lit} other stores {whose} {verb} dark too"
 
     def findings(self, background: Background) -> list[Finding]:
-        """The carriers that are out."""
+        """Report the carriers that have an outage."""
         found = []
         for (name, region), out in self._out.items():
             group = self._groups[name, region]
@@ -164,7 +164,7 @@ class Carriers:
         return out if p <= ALPHA else ()
 
     def _others(self, key: Key) -> Sample:
-        """The stores of other carriers; an outage need not end at a region's border."""
+        """Count the stores of other carriers; an outage need not end at a region's border."""
         own = self._counts[key[0]]
         return Sample(self._all.dark - own.dark, self._all.of - own.of)
 
@@ -175,7 +175,4 @@ def _plus(count: Sample, group: Group) -> Sample:
 
 
 def _is_lit(case: StoreCase) -> bool:
-    return any(
-        host.connection is not None and host.connection.connection is not Connection.DARK
-        for host in case.hosts.values()
-    )
+    return any(host.connection is not None and not host.is_dark for host in case.hosts.values())

@@ -1,11 +1,19 @@
-"""One store with its hosts, joined over the ledgers on the ``mi-`` id: what every rule looks at."""
+"""Joins the readings of an account and region, and gives each rule its store, host or shard.
 
-from collections.abc import Mapping
+SSM's node has the name of its host; ECS's container instance names its node (``mi-``). Where both
+contradict the attributes that fleet set, the node decides, unless the node has another instance
+whose attributes agree with it: then the contradicting instance is a clone's.
+"""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, TypedDict, Unpack
 
 from fleet.drift.decide.entries import FindingKind
+from fleet.drift.decide.spells import Sight, spells_of
 from fleet.model.drift import (
     Background,
     Connection,
@@ -17,18 +25,82 @@ from fleet.model.drift import (
     StoreSeen,
 )
 from fleet.model.drift_settings import Severity
-from fleet.model.inventory import Host, Store
-from fleet.model.observed import ContainerInstance, ManagedInstance
+from fleet.model.identity import TAG_HOST, activation_name
+from fleet.model.inventory import Fleet, Host, Lifecycle, Store
+from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping
 from fleet.model.wanted import Wanted
+from fleet.register.decide.classify import life_of_instance, life_of_node
+
+NOTHING = HostMemory()
+#: Lifecycles in which no host should be registered.
+NOT_OPEN = frozenset({Lifecycle.CLOSED, Lifecycle.PLANNED})
+
+
+class Details(TypedDict, total=False):
+    """What a rule may add to a finding.
+
+    Attributes:
+        since: when it began, where AWS or the records say so. Without it, the finding is as old as
+            its first scan, "at least".
+        since_known: False where ``since`` may still be too late.
+        severity: where it is not the catalogue's.
+        sure: False where the scan could not prove what ``--fix`` rests on.
+    """
+
+    host: str
+    subject: str
+    fix: str
+    since: datetime | None
+    since_known: bool
+    severity: Severity | None
+    sure: bool
+    data: Mapping[str, Any]
+
+
+def made(
+    kind: FindingKind,
+    cause: str,
+    *evidence: Evidence,
+    background: Background,
+    account: str = "",
+    region: str = "",
+    store: str = "",
+    **details: Unpack[Details],
+) -> Finding:
+    """Return a finding; what its rule leaves out comes from the catalogue and earlier scans."""
+    host, subject = details.get("host", ""), details.get("subject", "")
+    since = details.get("since")
+    known = background.first_seen.get((kind.code, account, region, store, host, subject))
+    return Finding(
+        code=kind.code,
+        severity=details.get("severity") or kind.severity,
+        store=store,
+        host=host,
+        subject=subject,
+        account=account,
+        region=region,
+        since=since or known or background.now,
+        since_known=details.get("since_known", since is not None),
+        cause=cause,
+        evidence=evidence,
+        fix=details.get("fix", ""),
+        safe=kind.safe and details.get("sure", True),
+        data=details.get("data", {}),
+    )
+
+
+def aws_command(words: str, region: str, profile: str | None) -> str:
+    """Return the command line of an AWS call, complete, for the operator's shell."""
+    return f"aws {words} --region {region}{f' --profile {profile}' if profile else ''}"
 
 
 @dataclass(frozen=True, slots=True)
 class HostCase:
-    """One host of the inventory and what the ledgers say of it.
+    """One host of the inventory and what SSM and ECS say of it.
 
     Attributes:
-        nodes: SSM's nodes that are this host's by name, the current one first.
-        instances: container instances that are this host's, the best one first.
+        nodes: SSM's nodes of the host's name, the current one first.
+        instances: the host's container instances, the best one first.
         connection: how it is connected where that is certain; None where it is not.
     """
 
@@ -50,13 +122,24 @@ class HostCase:
 
     @property
     def is_dark(self) -> bool:
-        """Whether it is dark for certain."""
-        return self.connection is not None and self.connection.connection is Connection.DARK
+        """Whether it is certainly dark."""
+        return self.is_certainly(Connection.DARK)
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether it is certainly connected and its container instance ACTIVE."""
+        instance = self.instance
+        active = instance is not None and instance.status == "ACTIVE"
+        return active and self.is_certainly(Connection.CONNECTED)
+
+    def is_certainly(self, connection: Connection) -> bool:
+        """Tell whether it is connected in this way, for certain."""
+        return self.connection is not None and self.connection.connection is connection
 
 
 @dataclass(frozen=True, slots=True)
 class StoreCase:
-    """One store as the rules look at it.
+    """One store with its hosts.
 
     Attributes:
         hosts: by name, in name order.
@@ -73,73 +156,247 @@ class StoreCase:
         """The store of the inventory."""
         return self.wanted.store
 
-    def found(
-        self,
-        entry: FindingKind,
-        cause: str,
-        *evidence: Evidence,
-        host: str = "",
-        subject: str = "",
-        fix: str = "",
-        since: datetime | None = None,
-        severity: Severity | None = None,
-        data: Mapping[str, Any] | None = None,
-    ) -> Finding:
-        """A finding of this store.
+    @property
+    def is_open(self) -> bool:
+        """Whether the store is open."""
+        return self.store.lifecycle is Lifecycle.OPEN
 
-        Args:
-            since: when it began, where the ledgers or the records say so; without it, since it was
-                first found, and "at least".
-            severity: where it is not the catalogue's.
-        """
+    @property
+    def instances_at(self) -> datetime | None:
+        """When its container instances were read; None where they were not."""
+        return None if isinstance(self.seen.instances, NotRead) else self.seen.instances.at
+
+    @property
+    def nodes_at(self) -> datetime | None:
+        """When SSM's nodes were read; None where they were not."""
+        return None if isinstance(self.shard.nodes, NotRead) else self.shard.nodes.at
+
+    @property
+    def has_hosts_read(self) -> bool:
+        """Whether both SSM's nodes and ECS's container instances were read."""
+        return self.instances_at is not None and self.nodes_at is not None
+
+    def aws(self, words: str) -> str:
+        """Return the command line of an AWS call in the store's account and region."""
+        return aws_command(words, self.store.region, self.store.account.profile)
+
+    def found(
+        self, kind: FindingKind, cause: str, *evidence: Evidence, **details: Unpack[Details]
+    ) -> Finding:
+        """Return a finding of this store."""
+        account, region = self.shard.account, self.shard.region
         return made(
-            entry,
+            kind,
             cause,
             *evidence,
             background=self.background,
-            account=self.shard.account,
-            region=self.shard.region,
+            account=account,
+            region=region,
             store=self.store.id,
-            host=host,
-            subject=subject,
-            fix=fix,
-            since=since,
-            severity=severity,
-            data=data,
+            **details,
         )
 
 
-def made(
-    entry: FindingKind,
-    cause: str,
-    *evidence: Evidence,
-    background: Background,
-    account: str = "",
-    region: str = "",
-    store: str = "",
-    host: str = "",
-    subject: str = "",
-    fix: str = "",
-    since: datetime | None = None,
-    severity: Severity | None = None,
-    data: Mapping[str, Any] | None = None,
-) -> Finding:
-    """A finding; what is not said comes from the catalogue and from the scans before."""
-    key = (entry.code, account, region, store, host, subject)
-    known = background.first_seen.get(key)
-    return Finding(
-        code=entry.code,
-        severity=severity or entry.severity,
-        store=store,
-        host=host,
-        subject=subject,
-        account=account,
-        region=region,
-        since=since or known or background.now,
-        since_known=since is not None,
-        cause=cause,
-        evidence=evidence,
-        fix=fix,
-        safe=entry.safe,
-        data=data or {},
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A container instance and the store in whose cluster it is."""
+
+    store: str
+    instance: ContainerInstance
+
+
+class Ledgers:
+    """The readings of one account and region, indexed once so that joining is linear.
+
+    Attributes:
+        hosts: of the whole inventory, by id.
+        by_id: SSM's nodes; empty when they were not read.
+        named: the same by name.
+        of_node: container instances of all stores in scope, by ``mi-`` id.
+        of_host: the same by the id of the host they belong to; "" for nobody's.
+    """
+
+    def __init__(self, shard: ShardSeen, hosts: Mapping[str, Host]) -> None:
+        self.shard = shard
+        self.hosts = hosts
+        nodes = () if isinstance(shard.nodes, NotRead) else shard.nodes.value
+        self.by_id = {node.id: node for node in nodes}
+        self.named: dict[str, list[ManagedInstance]] = defaultdict(list)
+        for node in nodes:
+            self.named[node.name].append(node)
+        all_placed = [
+            Placed(seen.store, instance)
+            for seen in shard.stores.values()
+            if not isinstance(seen.instances, NotRead)
+            for instance in seen.instances.value
+        ]
+        self.of_node: dict[str, list[Placed]] = defaultdict(list)
+        for placed in all_placed:
+            if placed.instance.managed_instance_id:
+                self.of_node[placed.instance.managed_instance_id].append(placed)
+        self.of_host: dict[str, list[Placed]] = defaultdict(list)
+        for placed in all_placed:
+            self.of_host[self.owner(placed)].append(placed)
+
+    @cached_property
+    def cloned(self) -> frozenset[str]:
+        """Ids of the hosts that ``claims`` are about."""
+        return frozenset(host for hosts in self.claims.values() for host in hosts)
+
+    @cached_property
+    def claims(self) -> Mapping[str, frozenset[str]]:
+        """By ``mi-`` id, the hosts that its instances name, where they name different ones."""
+        found = {}
+        for id_, placed in self.of_node.items():
+            if len(placed) > 1:
+                hosts = frozenset(self.owner(one) for one in placed) - {""}
+                if len(hosts) > 1:
+                    found[id_] = hosts
+        return found
+
+    def owner(self, placed: Placed) -> str:
+        """Return the id of the host whose container instance it is; "" for nobody's."""
+        node = self.by_id.get(placed.instance.managed_instance_id)
+        named = node.name if node is not None and node.name in self.hosts else ""
+        claimed = self._claimed(placed)
+        if not named or not claimed or named == claimed:
+            return named or claimed
+        others = self.of_node[placed.instance.managed_instance_id]
+        agrees = any(one != placed and self._claimed(one) == named for one in others)
+        return claimed if agrees else named
+
+    def _claimed(self, placed: Placed) -> str:
+        """Return the id of the host that an instance's attributes or tags name, or ""."""
+        attributes = placed.instance.attributes
+        store = attributes.get("fleet.store") or placed.store
+        said = f"{store}/{attributes.get('fleet.host', '')}"
+        if said in self.hosts:
+            return said
+        tagged = placed.instance.tags.get(TAG_HOST, "")
+        return tagged if tagged in self.hosts else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardCase:
+    """An account and region as a whole, for rules that are about no single store."""
+
+    fleet: Fleet
+    ledgers: Ledgers
+    background: Background
+
+    @property
+    def shard(self) -> ShardSeen:
+        """What was read of it."""
+        return self.ledgers.shard
+
+    @property
+    def place(self) -> str:
+        """``emea-prod/eu-west-1``."""
+        return f"{self.shard.account}/{self.shard.region}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the container instances of every store of it were read."""
+        here, seen = (self.shard.account, self.shard.region), self.shard.stores
+        return all(
+            store.id in seen and not isinstance(seen[store.id].instances, NotRead)
+            for store in self.fleet.stores
+            if (store.account.name, store.region) == here
+        )
+
+    def aws(self, words: str) -> str:
+        """Return the command line of an AWS call there."""
+        account = self.fleet.accounts.get(self.shard.account)
+        return aws_command(words, self.shard.region, account.profile if account else None)
+
+    def found(
+        self,
+        kind: FindingKind,
+        cause: str,
+        *evidence: Evidence,
+        store: str = "",
+        **details: Unpack[Details],
+    ) -> Finding:
+        """Return a finding of it, or of the store that it turns out to be about."""
+        account, region = self.shard.account, self.shard.region
+        return made(
+            kind,
+            cause,
+            *evidence,
+            background=self.background,
+            account=account,
+            region=region,
+            store=store,
+            **details,
+        )
+
+
+def hosts_by_id(fleet: Fleet) -> dict[str, Host]:
+    """Return every host of the inventory by its id."""
+    return {activation_name(host): host for store in fleet.stores for host in store.hosts}
+
+
+def case_of(
+    store: Store, wanted: Wanted | None, ledgers: Ledgers, background: Background
+) -> StoreCase:
+    """Return one store with everything that was read of it and of its hosts."""
+    shard = ledgers.shard
+    seen = shard.stores[store.id]
+    joined = {host.name: _joined(host, ledgers, background) for host in store.hosts}
+    spells = _spells(joined, seen, shard, background)
+    hosts = {
+        name: HostCase(one.host, one.nodes, one.instances, spells.get(name), one.memory)
+        for name, one in sorted(joined.items())
+    }
+    return StoreCase(wanted or Wanted(store, ()), seen, shard, background, hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    host: Host
+    nodes: tuple[ManagedInstance, ...]
+    instances: tuple[ContainerInstance, ...]
+    memory: HostMemory
+
+
+def _joined(host: Host, ledgers: Ledgers, background: Background) -> _Joined:
+    memory = background.memory.get((host.store, host.name), NOTHING)
+    mine = [one.instance for one in ledgers.of_host.get(host.id, ()) if one.store == host.store]
+    named = ledgers.named.get(activation_name(host), ())
+    nodes = _distinct(
+        [*named, *(n for i in mine if (n := ledgers.by_id.get(i.managed_instance_id)))]
     )
+    # Of several that answer, the one that ECS knows is the host, and the others are copies of it.
+    known = {one.managed_instance_id for one in mine}
+    if len(nodes) > 1:
+        nodes = tuple(sorted(nodes, key=lambda node: _rank(node, known)))
+    current = nodes[0].id if nodes else ""
+    if len(mine) > 1:
+        mine.sort(
+            key=lambda i: (i.managed_instance_id == current, *life_of_instance(i)), reverse=True
+        )
+    return _Joined(host, nodes, tuple(mine), memory)
+
+
+def _rank(node: ManagedInstance, known: Container[str]) -> int:
+    if node.ping is not Ping.ONLINE:
+        return 2
+    return 0 if node.id in known else 1
+
+
+def _distinct(nodes: Iterable[ManagedInstance]) -> tuple[ManagedInstance, ...]:
+    by_id = {node.id: node for node in nodes}
+    return tuple(sorted(by_id.values(), key=life_of_node, reverse=True))
+
+
+def _spells(
+    joined: Mapping[str, _Joined], seen: StoreSeen, shard: ShardSeen, background: Background
+) -> Mapping[str, Spell]:
+    if isinstance(shard.nodes, NotRead) or isinstance(seen.instances, NotRead):
+        return {}
+    sights = {
+        name: Sight(one.nodes[0], one.instances[0], one.memory)
+        for name, one in joined.items()
+        if one.nodes and one.instances and one.instances[0].managed_instance_id == one.nodes[0].id
+    }
+    return spells_of(sights, seen, shard.nodes.at, background)

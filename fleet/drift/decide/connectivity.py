@@ -1,21 +1,18 @@
-"""ECS beside SSM: is the store connected, and if not, is it the carrier, the shop or the box?
+"""Reports which hosts and stores are disconnected, and whether it is the carrier, shop or box.
 
-Every finding rests on a spell that has held (``spells``); a host that has none is not spoken of.
+Every finding rests on a spell that has held (``spells``); nothing is reported of a host without.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.drift.decide import host_codes as codes
 from fleet.drift.decide.carriers import Carriers
 from fleet.drift.decide.case import HostCase, StoreCase
-from fleet.drift.decide.commands import host_command
+from fleet.drift.decide.commands import host_command, host_evidence
 from fleet.drift.decide.entries import FindingKind
-from fleet.drift.decide.host_words import ecs_says, ssm_says
 from fleet.drift.decide.registration import never_connected
 from fleet.drift.decide.spells import Pinged, pinged
 from fleet.model.drift import Connection, Evidence, Finding, Spell
-from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
 from fleet.model.printable import many
 from fleet.model.spans import moment, span
@@ -28,13 +25,12 @@ _BOTH = 2
 
 
 def dark_since(case: StoreCase) -> datetime | None:
-    """Since when no host of an open store is connected; None where that is not so, or uncertain.
+    """Return since when no host of an open store is connected; None where one is, or may be.
 
-    A host that is registered nowhere, or was never heard of, neither proves it nor speaks against
-    it; one whose node answers does.
+    A host that is registered nowhere, or was never connected, counts neither way.
     """
     nodes = case.shard.nodes
-    if case.store.lifecycle is not Lifecycle.OPEN or isinstance(nodes, NotRead):
+    if not case.is_open or isinstance(nodes, NotRead):
         return None
     dark: list[datetime] = []
     for host in case.hosts.values():
@@ -50,8 +46,8 @@ def dark_since(case: StoreCase) -> datetime | None:
 
 
 def of_store(case: StoreCase, carriers: Carriers) -> list[Finding]:
-    """What is wrong with the connection of an open store: of all of it, or host by host."""
-    if case.store.lifecycle is not Lifecycle.OPEN:
+    """Report what is wrong with the connection of an open store, as a whole or host by host."""
+    if not case.is_open:
         return []
     since = dark_since(case)
     if since is not None:
@@ -73,7 +69,7 @@ def of_store(case: StoreCase, carriers: Carriers) -> list[Finding]:
 
 def _site_dark(case: StoreCase, since: datetime, carriers: Carriers) -> Finding:
     dark = [host for host in case.hosts.values() if host.is_dark]
-    evidence = [e for host in dark for e in _evidence(case, host)]
+    evidence = [e for host in dark for e in host_evidence(case, host)]
     again = _times(case, dark)
     return case.found(
         codes.SITE_DARK,
@@ -94,7 +90,7 @@ def _how_many(dark: int, of: int) -> str:
 
 
 def _times(case: StoreCase, dark: list[HostCase]) -> str:
-    """How often the host that went last has been dark of late, where that is more than once."""
+    """Return how often the host that went last has been dark of late, if more than once."""
     days = case.background.settings.unsteady_days
     begin = case.background.now - timedelta(days=days)
     times = 0
@@ -112,27 +108,22 @@ def _of_host(case: StoreCase, host: HostCase) -> Finding | None:
     if spell is None or node is None or instance is None:
         return None
     if spell.connection is Connection.DARK:
-        return _made(case, host, codes.HOST_DARK, spell, _box_or_unknown(case))
+        return _disconnected(case, host, codes.HOST_DARK, spell, _box_or_unknown(case))
     if spell.connection is Connection.ECS_DOWN:
-        return _made(
-            case,
-            host,
-            codes.ECS_AGENT_DOWN,
-            spell,
-            "SSM answers and the ECS agent stays away: the agent or docker is down",
-        )
+        words = "SSM answers and the ECS agent stays away: the agent or docker is down"
+        return _disconnected(case, host, codes.ECS_AGENT_DOWN, spell, words)
     if spell.connection is Connection.SSM_DOWN and not _just_back(host, case.background.now):
         heard = f"for {span((case.background.now - spell.since).total_seconds())}"
         words = (
             f"the ECS agent answers and SSM has heard nothing {heard}: its credentials run out "
             "within the hour, then ECS drops too"
         )
-        return _made(case, host, codes.SSM_AGENT_DOWN, spell, words)
+        return _disconnected(case, host, codes.SSM_AGENT_DOWN, spell, words)
     return None
 
 
 def _just_back(host: HostCase, now: datetime) -> bool:
-    """Whether a host has more likely just returned than lost its SSM agent."""
+    """Tell whether a host has more likely just returned than lost its SSM agent."""
     spells, node = host.memory.spells, host.node
     last = spells[-1].connection if spells else None
     if last is None or last is Connection.SSM_DOWN:
@@ -144,11 +135,7 @@ def _just_back(host: HostCase, now: datetime) -> bool:
 
 
 def _box_or_unknown(case: StoreCase) -> str:
-    here = [
-        other.host.name
-        for other in case.hosts.values()
-        if other.connection is not None and other.connection.connection is Connection.CONNECTED
-    ]
+    here = [h.host.name for h in case.hosts.values() if h.is_certainly(Connection.CONNECTED)]
     if here:
         verb = "is" if len(here) == 1 else "are"
         return (
@@ -158,49 +145,41 @@ def _box_or_unknown(case: StoreCase) -> str:
     return "neither of its agents is connected, and no other host of the store says why"
 
 
-def _fix(case: StoreCase, host: HostCase, entry: FindingKind) -> str:
-    if entry is codes.ECS_AGENT_DOWN:
+def _fix(case: StoreCase, host: HostCase, kind: FindingKind) -> str:
+    if kind is codes.ECS_AGENT_DOWN:
         command = "systemctl is-active docker || systemctl restart docker; systemctl restart ecs"
-        return host_command(case.store, host, command)
-    if entry is codes.SSM_AGENT_DOWN:
+        return host_command(case, host, command)
+    if kind is codes.SSM_AGENT_DOWN:
         return "on the host: systemctl restart amazon-ssm-agent"
     name, store = host.host.name, case.store.id
     return f"check power and cable of {name} at {case.store.name}; then fleet status {store}"
 
 
-def _made(case: StoreCase, host: HostCase, entry: FindingKind, spell: Spell, cause: str) -> Finding:
-    made = case.found(
-        entry,
+def _disconnected(
+    case: StoreCase, host: HostCase, kind: FindingKind, spell: Spell, cause: str
+) -> Finding:
+    # ECS keeps no time of a disconnect: an ECS agent's outage is as old as the first scan of it.
+    heard = host.node.last_ping_at if host.node else None
+    is_lost = spell.connection is not Connection.ECS_DOWN
+    return case.found(
+        kind,
         cause,
-        *_evidence(case, host),
+        *host_evidence(case, host),
         host=host.host.name,
-        fix=_fix(case, host, entry),
+        fix=_fix(case, host, kind),
         since=spell.since,
+        since_known=is_lost and heard is not None and spell.since <= heard,
         data={
             "node": host.node.id if host.node else "",
             "arn": host.instance.arn if host.instance else "",
         },
     )
-    # ECS keeps no time of a disconnect: an ECS agent's outage is as old as the first look at it.
-    heard = host.node.last_ping_at if host.node else None
-    is_lost = spell.connection is not Connection.ECS_DOWN
-    known = is_lost and heard is not None and spell.since <= heard
-    return replace(made, since_known=known)
-
-
-def _evidence(case: StoreCase, host: HostCase) -> list[Evidence]:
-    said = []
-    if host.instance is not None:
-        said.append(ecs_says(case, host.instance))
-    if host.node is not None:
-        said.append(ssm_says(case, host.node))
-    return said
 
 
 def _outages(case: StoreCase, host: HostCase) -> list[Spell]:
-    """The outages of a host that is connected, if they are enough to call it unsteady."""
+    """Return the outages of a connected host, if they are enough to call it unsteady."""
     settings, now = case.background.settings, case.background.now
-    if host.connection is None or host.connection.connection is not Connection.CONNECTED:
+    if not host.is_certainly(Connection.CONNECTED):
         return []
     begin = now - timedelta(days=settings.unsteady_days)
     away = [
@@ -212,7 +191,7 @@ def _outages(case: StoreCase, host: HostCase) -> list[Spell]:
 
 
 def _begins_anew(before: Spell | None, spell: Spell) -> bool:
-    """One outage may change its kind, as when the ECS agent follows the SSM agent."""
+    """Tell a new outage from one that changed its kind, as when ECS drops out after SSM."""
     if before is None or before.connection is Connection.CONNECTED:
         return True
     return before.connection is spell.connection

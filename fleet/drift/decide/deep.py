@@ -1,7 +1,7 @@
-"""What hosts say of themselves (``--deep``), beside what ECS says of them.
+"""Compares what hosts answer when they are asked (``--deep``) with limits and with ECS.
 
-A host that could not be asked is told as unread, and gives no finding. ECS's tasks were read before
-the hosts were asked, so what began or ended in between is left alone.
+A host that could not be asked is reported as unread. ECS's tasks were read before the hosts were
+asked, so what began or ended in between is no finding.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,11 +11,9 @@ from datetime import datetime, timedelta
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.case import HostCase, StoreCase
 from fleet.drift.decide.commands import host_command, stop_task
-from fleet.drift.decide.images import Images, images_of, short
-from fleet.drift.decide.service_case import is_here
+from fleet.drift.decide.service_case import Images, images_of
 from fleet.model.drift import Evidence, Finding, Probe, ProbedContainer
 from fleet.model.drift_settings import Severity
-from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
 from fleet.model.printable import printable
 from fleet.model.services import TaskState
@@ -33,8 +31,8 @@ _MIB_PER_GB = 1024
 
 
 def of_hosts(case: StoreCase) -> list[Finding]:
-    """What is wrong on the hosts of one store that were asked and have answered."""
-    if not case.seen.probes or case.store.lifecycle is not Lifecycle.OPEN:
+    """Report what is wrong on the hosts of one store that were asked and have answered."""
+    if not case.seen.probes or not case.is_open:
         return []
     found: list[Finding] = []
     images = images_of(case)
@@ -49,7 +47,7 @@ def of_hosts(case: StoreCase) -> list[Finding]:
 def too_old(
     probe: Reading[Probe] | NotRead, tasks: Reading[tuple[TaskState, ...]] | NotRead | None
 ) -> bool:
-    """Whether the tasks were read too long before the host was asked to prove anything of it."""
+    """Tell whether the tasks were read too long before the host was asked to be compared."""
     if not isinstance(probe, Reading) or not isinstance(tasks, Reading):
         return False
     return abs(probe.at - tasks.at) > OLD
@@ -72,8 +70,8 @@ class _Probed:
     def says(self, words: str) -> Evidence:
         return Evidence("host", f"{words} (by {self.probe.via})", self.at)
 
-    def type(self, command: str) -> str:
-        return host_command(self.case.store, self.host, command)
+    def command(self, command: str) -> str:
+        return host_command(self.case, self.host, command)
 
 
 def _of_host(seen: _Probed) -> Iterator[Finding]:
@@ -82,9 +80,9 @@ def _of_host(seen: _Probed) -> Iterator[Finding]:
     yield from _clock(seen)
     tasks = seen.case.seen.tasks
     instance = seen.host.instance
-    if isinstance(tasks, Reading) and instance is not None and is_here(seen.host):
+    if isinstance(tasks, Reading) and instance is not None and seen.host.takes_tasks:
         if too_old(seen.case.seen.probes[seen.name], tasks):
-            return  # Which is told as unread.
+            return  # It is reported as unread.
         mine = {t.arn: t for t in tasks.value if t.container_instance_arn == instance.arn}
         yield from _missing(seen, mine, tasks.at)
         # Tasks that are stopping are not listed with the others; ECS counts them as running.
@@ -103,7 +101,7 @@ def _disk(seen: _Probed) -> Iterator[Finding]:
         f"{_gb(free)}{total} are free on {seen.name} (limit {_gb(limit)})",
         seen.says(f"{free} MiB free on /"),
         host=seen.name,
-        fix=seen.type("docker image prune --all --force --filter until=168h"),
+        fix=seen.command("docker image prune --all --force --filter until=168h"),
         severity=Severity.HIGH if free < _URGENT * limit else None,
         data={"free_mb": free, "limit_mb": limit},
     )
@@ -122,7 +120,7 @@ def _heat(seen: _Probed) -> Iterator[Finding]:
         f"{seen.name} is at {heat:.0f} °C (limit {limit:.0f} °C)",
         seen.says(f"{heat:.1f} °C"),
         host=seen.name,
-        fix=seen.type("cat /sys/class/thermal/thermal_zone*/temp"),
+        fix=seen.command("cat /sys/class/thermal/thermal_zone*/temp"),
         data={"temperature_c": heat, "limit_c": limit},
     )
 
@@ -137,7 +135,7 @@ def _clock(seen: _Probed) -> Iterator[Finding]:
         f"the clock of {seen.name} is {span(abs(offset))} {way} (limit {span(limit)})",
         seen.says(f"clock {offset:+.1f} s"),
         host=seen.name,
-        fix=seen.type("timedatectl set-ntp true"),
+        fix=seen.command("timedatectl set-ntp true"),
         data={"offset_s": offset, "limit_s": limit},
     )
 
@@ -157,7 +155,7 @@ def _missing(seen: _Probed, tasks: Mapping[str, TaskState], at: datetime) -> Ite
 
 
 def _is_replaced(seen: _Probed, container: str, at: datetime) -> bool:
-    """Whether a container of the same name began after ECS was asked: its task has changed."""
+    """Tell whether a container of the same name began after ECS was asked."""
     return any(
         one.container == container and one.started_at is not None and one.started_at > at - YOUNG
         for one in seen.probe.containers
@@ -174,7 +172,7 @@ def _missing_one(seen: _Probed, task: TaskState, container: str, at: datetime) -
         Evidence("ECS", f"task {task.id[:8]} RUNNING", at),
         host=seen.name,
         subject=f"{task.service}/{container}",
-        fix=seen.type("systemctl restart ecs"),
+        fix=seen.command("systemctl restart ecs"),
         data={"task": task.arn, "container": container},
     )
 
@@ -194,7 +192,7 @@ def _unknown(seen: _Probed, known: set[str], at: datetime) -> Iterator[Finding]:
             Evidence("ECS", "no such task", at),
             host=seen.name,
             subject=f"{_id(one.task_arn)}/{one.container}",
-            fix=seen.type(_STOP_LABELLED.format(task=_plain(one.task_arn))),
+            fix=seen.command(_STOP_LABELLED.format(task=_plain(one.task_arn))),
             since=began,
             data={"task": one.task_arn, "container": one.container},
         )
@@ -211,7 +209,7 @@ def _plain(arn: str) -> str:
 
 
 def _old_images(seen: _Probed, tasks: Mapping[str, TaskState]) -> Iterator[Finding]:
-    """What ECS itself reports is told from its tasks; here is what only the host knows."""
+    """Report other images that only the host knows; ECS's own are reported from its tasks."""
     for one in seen.probe.containers:
         task = tasks.get(one.task_arn)
         if task is None or task.service in seen.case.wanted.rolling:
@@ -226,13 +224,12 @@ def _old_images(seen: _Probed, tasks: Mapping[str, TaskState]) -> Iterator[Findi
             continue
         yield seen.case.found(
             codes.CONTAINER_OLD_IMAGE,
-            f"docker on {seen.name} runs {one.container} of {task.service} from "
-            f"{short(found.digest)} and not {short(found.pinned)}: {found.words}",
+            f"docker on {seen.name} runs {one.container} of {task.service} from {found}",
             seen.says(f"digest {found.digest}"),
             Evidence("inventory", f"pins {found.pinned}"),
             host=seen.name,
             subject=f"{task.service}/{one.container}",
-            fix=stop_task(seen.case.store, task),
+            fix=stop_task(seen.case, task),
             severity=found.severity,
             data={"task": task.arn, "digest": found.digest, "pinned": found.pinned},
         )

@@ -1,7 +1,7 @@
-"""Tasks of a store: do they run the pinned images and the service's revision, and do they stop?
+"""Reports tasks with another image or revision than they should have, of no service, or stuck.
 
-Only tasks on hosts that are connected say anything: of a host that is away ECS shows what it last
-heard, for ever (amazon-ecs-agent #818).
+Only tasks on connected hosts prove anything: of a disconnected host ECS shows what it last heard,
+for ever (amazon-ecs-agent #818).
 """
 
 from collections.abc import Iterator
@@ -11,16 +11,15 @@ from datetime import datetime
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.case import HostCase, StoreCase
 from fleet.drift.decide.commands import host_command, stop_task
-from fleet.drift.decide.images import Images, images_of, short
 from fleet.drift.decide.service_case import (
+    Images,
     ServiceCase,
     back_since,
     by_instance,
-    is_here,
+    images_of,
     wanted_services,
 )
 from fleet.model.drift import Evidence, Finding
-from fleet.model.inventory import Lifecycle
 from fleet.model.observed import Reading
 from fleet.model.printable import printable
 from fleet.model.services import TaskState
@@ -43,14 +42,14 @@ class _Tasks:
     images: Images
     at: datetime
 
-    def say(self, words: str) -> Evidence:
+    def says(self, words: str) -> Evidence:
         return Evidence("ECS", words, self.at)
 
 
 def of_digests(case: StoreCase) -> list[Finding]:
-    """What is wrong with the tasks of one store; nothing unless they were asked for and read."""
+    """Report what is wrong with the tasks of one store, where they were asked for and read."""
     tasks, services = case.seen.tasks, case.seen.services
-    asked = case.background.digests and case.store.lifecycle is Lifecycle.OPEN
+    asked = case.background.digests and case.is_open
     if not asked or not isinstance(tasks, Reading) or not isinstance(services, Reading):
         return []
     seen = _Tasks(
@@ -60,7 +59,7 @@ def of_digests(case: StoreCase) -> list[Finding]:
         images_of(case),
         tasks.at,
     )
-    hosts = {arn: host for arn, host in by_instance(case).items() if is_here(host)}
+    hosts = {arn: host for arn, host in by_instance(case).items() if host.takes_tasks}
     found: list[Finding] = []
     for task in tasks.value:
         host = hosts.get(task.container_instance_arn)
@@ -70,7 +69,7 @@ def of_digests(case: StoreCase) -> list[Finding]:
 
 
 def _once(found: list[Finding]) -> list[Finding]:
-    """Two tasks may be wrong in the same way; the finding is one, with the first one's words."""
+    """Keep the first of several tasks that are wrong in the same way."""
     return list({one.key: one for one in reversed(found)}.values())[::-1]
 
 
@@ -91,7 +90,7 @@ def _of_task(seen: _Tasks, task: TaskState, host: HostCase) -> Iterator[Finding]
 
 
 def _stuck(seen: _Tasks, task: TaskState, host: HostCase) -> Iterator[Finding]:
-    """ECS tells since when it wants the task stopped; without that nothing is concluded."""
+    """Report a task that does not stop, where ECS tells since when it should have."""
     began = task.stopping_at
     if began is None:
         return
@@ -106,19 +105,19 @@ def _stuck(seen: _Tasks, task: TaskState, host: HostCase) -> Iterator[Finding]:
         codes.TASK_STUCK_STOPPING,
         f"task {id_[:8]} {of}should have stopped at {moment(began)} and is still "
         f"{task.last_status} on {name}, which is connected",
-        seen.say(
+        seen.says(
             f"lastStatus {task.last_status}, desiredStatus STOPPED{': ' + why if why else ''}"
         ),
         host=name,
         subject=id_,
-        fix=host_command(seen.case.store, host, "systemctl restart ecs"),
+        fix=host_command(seen.case, host, "systemctl restart ecs"),
         since=began,
         data={"task": task.arn, "stop_code": task.stop_code},
     )
 
 
 def _old(seen: _Tasks, one: ServiceCase, task: TaskState, host: HostCase) -> Iterator[Finding]:
-    """A deployment in progress is told as that; a complete one has left this task behind."""
+    """Report a task that a complete deployment has left behind."""
     service, primary = one.service, one.primary
     if service is None or primary is None or task.task_definition == service.task_definition:
         return
@@ -134,11 +133,11 @@ def _old(seen: _Tasks, one: ServiceCase, task: TaskState, host: HostCase) -> Ite
         codes.TASK_OLD_REVISION,
         f"a task of {one.name} on {name} runs {revision(task.task_definition)}, and the service "
         f"has {revision(service.task_definition)} for {span(lasted)}",
-        seen.say(f"task {task.id[:8]} runs {revision(task.task_definition)}"),
+        seen.says(f"task {task.id[:8]} runs {revision(task.task_definition)}"),
         one.says(f"deployment of {revision(service.task_definition)} COMPLETED"),
         host=name,
         subject=one.name,
-        fix=stop_task(seen.case.store, task),
+        fix=stop_task(seen.case, task),
         since=ended,
         data={"task": task.arn, "runs": task.task_definition, "wanted": service.task_definition},
     )
@@ -154,13 +153,12 @@ def _drift(seen: _Tasks, task: TaskState, host: HostCase) -> Iterator[Finding]:
         name = host.host.name
         yield seen.case.found(
             codes.IMAGE_DRIFT,
-            f"{container.name} of {task.service} on {name} runs {short(found.digest)} and not "
-            f"{short(found.pinned)}: {found.words}",
-            seen.say(f"imageDigest {found.digest}"),
+            f"{container.name} of {task.service} on {name} runs {found}",
+            seen.says(f"imageDigest {found.digest}"),
             Evidence("inventory", f"pins {found.pinned}"),
             host=name,
             subject=f"{task.service}/{container.name}",
-            fix=stop_task(seen.case.store, task),
+            fix=stop_task(seen.case, task),
             severity=found.severity,
             data={"task": task.arn, "digest": found.digest, "pinned": found.pinned},
         )
@@ -172,10 +170,10 @@ def _orphan(seen: _Tasks, task: TaskState, host: HostCase) -> Finding:
     return seen.case.found(
         codes.TASK_ORPHAN,
         f"a task {of} runs {runs} on {name}",
-        seen.say(f"task {task.id[:8]} RUNNING"),
+        seen.says(f"task {task.id[:8]} RUNNING"),
         host=name,
         subject=task.id,
-        fix=stop_task(seen.case.store, task),
+        fix=stop_task(seen.case, task),
         since=task.started_at,
         data={"task": task.arn, "runs": task.task_definition},
     )

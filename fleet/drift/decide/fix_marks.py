@@ -2,8 +2,15 @@
 
 from collections.abc import Mapping
 
-from fleet.drift.decide.fix_ownership import another_fleet, proof
-from fleet.drift.decide.fix_question import NOBODY, Answer, Question, pairs, short
+from fleet.drift.decide.fix_question import (
+    NOBODY,
+    Answer,
+    Question,
+    another_fleet,
+    pairs,
+    proof,
+    short,
+)
 from fleet.model.fixing import (
     Deed,
     DeleteAttributes,

@@ -7,8 +7,15 @@ instance with tasks is only taken where ECS would start none of them anew.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from fleet.drift.decide.fix_ownership import another_fleet, claims, proof
-from fleet.drift.decide.fix_question import NOBODY, Answer, Question, short
+from fleet.drift.decide.fix_question import (
+    NOBODY,
+    Answer,
+    Question,
+    another_fleet,
+    claims,
+    proof,
+    short,
+)
 from fleet.drift.decide.spells import Pinged, pinged
 from fleet.model.fixing import DeleteActivation, DeregisterInstance, DeregisterNode
 from fleet.model.identity import TAG_FLEET

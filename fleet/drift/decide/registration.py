@@ -1,28 +1,25 @@
-"""Inventory beside ECS and SSM: is every host that should be registered, and none that should not?
+"""Compares the inventory with ECS and SSM: which hosts and clusters should be registered?
 
-One answer per host, the first that matches. A host that is being registered while the ledgers are
-read, which takes minutes and comes into SSM before it comes into ECS, is none of these.
+A host gets one answer, the first that matches. A host that is being registered while AWS is read
+gets none: that takes minutes, and SSM knows the host before ECS does.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from fleet.drift.decide import host_codes as codes
-from fleet.drift.decide.case import HostCase, StoreCase
-from fleet.drift.decide.commands import aws_command
-from fleet.drift.decide.host_words import (
+from fleet.drift.decide.case import NOT_OPEN, HostCase, Ledgers, Placed, StoreCase
+from fleet.drift.decide.commands import (
     drop_instance,
     drop_node,
-    ecs_says,
+    host_evidence,
+    instance_evidence,
     move_here,
-    no_instance,
-    no_node,
+    node_evidence,
     on_the_box,
     register,
-    short,
-    ssm_says,
+    short_arn,
 )
-from fleet.drift.decide.join import Ledgers, Placed
 from fleet.model.drift import Connection, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
@@ -32,19 +29,17 @@ from fleet.model.printable import listed, many
 from fleet.model.spans import moment
 from fleet.register.decide.ledgers import PING_DUE
 
-#: A host that falls silent so soon after its registration has gone dark, and nobody forgot it.
+#: A host that is first dark so soon after its registration has gone dark; it was not forgotten.
 FIRST_DAY = timedelta(days=1)
 #: On-premises instances, all regions (Amazon ECS Anywhere pricing, September 2026).
 DOLLARS_PER_HOUR = 0.01025
 HOURS_PER_MONTH = 730
-#: Lifecycles in which no host should be registered.
-NOT_OPEN = frozenset({Lifecycle.CLOSED, Lifecycle.PLANNED})
 
 
 def cluster_missing(case: StoreCase) -> Finding | None:
-    """That an open store has no cluster, which explains all that is missing in it."""
+    """Report an open store without a cluster, which explains everything else that it lacks."""
     clusters, store = case.shard.clusters, case.store
-    if isinstance(clusters, NotRead) or store.lifecycle is not Lifecycle.OPEN:
+    if isinstance(clusters, NotRead) or not case.is_open:
         return None
     cluster = clusters.value.get(store.cluster)
     if cluster is not None and cluster.status in {"ACTIVE", "PROVISIONING"}:
@@ -60,51 +55,47 @@ def cluster_missing(case: StoreCase) -> Finding | None:
     )
 
 
-def still_registered(case: StoreCase) -> Finding | None:
-    """That a store which is not open has hosts in the ledgers."""
-    store, seen, nodes = case.store, case.seen.instances, case.shard.nodes
-    if store.lifecycle not in NOT_OPEN or isinstance(seen, NotRead) or isinstance(nodes, NotRead):
-        return None
+def still_registered(case: StoreCase) -> list[Finding]:
+    """Report a store that is not open and still has registered hosts."""
+    store, seen = case.store, case.seen.instances
+    if store.lifecycle not in NOT_OPEN or isinstance(seen, NotRead) or case.nodes_at is None:
+        return []
     left = sorted({node.id for host in case.hosts.values() for node in host.nodes})
     instances = sorted(seen.value, key=lambda one: one.arn)
     if not instances and not left:
-        return None
+        return []
     planned = store.lifecycle is Lifecycle.PLANNED
     bill = len(instances) * DOLLARS_PER_HOUR * HOURS_PER_MONTH
     cost = f", about ${bill:.0f} a month" if instances else ""
-    held = f"{many(len(instances), 'container instance')} and {many(len(left), 'node')}"
-    fixes = [drop_instance(store, one) for one in instances]
-    fixes += [drop_node(store, node) for node in left]
-    return case.found(
-        codes.CLOSED_STILL_REGISTERED,
-        f"the store is {store.lifecycle} and still has {held}{cost}",
-        no_instance(case, f"{many(len(instances), 'container instance')} in {store.cluster}"),
-        no_node(case, f"{many(len(left), 'node')} of its hosts"),
-        Evidence("inventory", f"lifecycle {store.lifecycle}"),
-        fix="" if planned else "; ".join(fixes),
-        severity=Severity.INFO if planned else None,
-        data={"instances": [one.arn for one in instances], "nodes": left},
-    )
+    counted = many(len(instances), "container instance")
+    fixes = [drop_instance(case, one) for one in instances]
+    fixes += [drop_node(case, node) for node in left]
+    return [
+        case.found(
+            codes.CLOSED_STILL_REGISTERED,
+            f"the store is {store.lifecycle} and still has {counted} and "
+            f"{many(len(left), 'node')}{cost}",
+            Evidence("ECS", f"{counted} in {store.cluster}", seen.at),
+            Evidence("SSM", f"{many(len(left), 'node')} of its hosts", case.nodes_at),
+            Evidence("inventory", f"lifecycle {store.lifecycle}"),
+            fix="" if planned else "; ".join(fixes),
+            severity=Severity.INFO if planned else None,
+            data={"instances": [one.arn for one in instances], "nodes": left},
+        )
+    ]
 
 
 def of_hosts(case: StoreCase, ledgers: Ledgers) -> list[Finding]:
-    """What is wrong with the registration of the hosts of an open store, at most one each."""
-    if (
-        case.store.lifecycle is not Lifecycle.OPEN
-        or isinstance(case.seen.instances, NotRead)
-        or isinstance(case.shard.nodes, NotRead)
-        or isinstance(case.shard.clusters, NotRead)
-    ):
+    """Report what is wrong with the registration of an open store's hosts, at most one each."""
+    if not case.is_open or not case.has_hosts_read or isinstance(case.shard.clusters, NotRead):
         return []
     found = []
     for host in case.hosts.values():
         if host.host.id in ledgers.cloned:
             continue
-        for rule in RULES:
-            finding = rule(case, host, ledgers)
-            if finding is not None:
-                found.append(finding)
-                break
+        first = next((one for rule in RULES if (one := rule(case, host, ledgers))), None)
+        if first is not None:
+            found.append(first)
     return found
 
 
@@ -116,16 +107,16 @@ def _elsewhere(case: StoreCase, host: HostCase, ledgers: Ledgers) -> Finding | N
         codes.HOST_ELSEWHERE,
         f"its container instance is in cluster {placed.instance.cluster}, not in "
         f"{case.store.cluster}",
-        ecs_says(case, placed.instance),
-        *([ssm_says(case, host.node)] if host.node else []),
+        instance_evidence(case, placed.instance),
+        *([node_evidence(case, host.node)] if host.node else []),
         host=host.host.name,
-        fix=move_here(case.store, placed.instance),
+        fix=move_here(case, placed.instance),
         data={"arn": placed.instance.arn, "cluster": placed.instance.cluster},
     )
 
 
 def elsewhere(host: HostCase, ledgers: Ledgers) -> Placed | None:
-    """The host's container instance in another store's cluster, when its own has none of it."""
+    """Return the host's container instance in another store's cluster, if its own has none."""
     node = host.node
     if any(node is None or i.managed_instance_id == node.id for i in host.instances):
         return None
@@ -136,11 +127,12 @@ def elsewhere(host: HostCase, ledgers: Ledgers) -> Placed | None:
 def _unregistered(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding | None:
     if host.nodes or host.instances:
         return None
+    none_here = f"no container instance of it in cluster {case.store.cluster}"
     return case.found(
         codes.HOST_UNREGISTERED,
         "neither SSM nor ECS knows the host, and the store is open",
-        no_instance(case, f"no container instance of it in cluster {case.store.cluster}"),
-        no_node(case, f'no node named "{host.host.id}"'),
+        Evidence("ECS", none_here, case.instances_at),
+        Evidence("SSM", f'no node named "{host.host.id}"', case.nodes_at),
         host=host.host.name,
         fix=register(host.host),
     )
@@ -152,7 +144,7 @@ def _not_in_ssm(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding |
         return None
     if instance.registered_at is not None and instance.registered_at >= nodes.at:
         return None
-    # Credentials are good for an hour, so that the ECS agent outlives its node for so long.
+    # Credentials are good for an hour, so the ECS agent stays connected for that long.
     then = "its agents have got no credentials since"
     if instance.agent_connected:
         then = "the agents' credentials run out within the hour"
@@ -160,8 +152,8 @@ def _not_in_ssm(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding |
         codes.HOST_NOT_IN_SSM,
         f"ECS names {instance.managed_instance_id or 'no node'}, which SSM does not know: it was "
         f"deregistered, and {then}",
-        ecs_says(case, instance),
-        no_node(case, f"no node {instance.managed_instance_id}"),
+        instance_evidence(case, instance),
+        Evidence("SSM", f"no node {instance.managed_instance_id}", nodes.at),
         host=host.host.name,
         fix=on_the_box(host.host, HostClass.NODE_GHOST),
         data={"arn": instance.arn, "node": instance.managed_instance_id},
@@ -177,12 +169,12 @@ def _not_in_ecs(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding |
     hold = timedelta(seconds=case.background.settings.hold_s)
     if node.registered_at is not None and nodes.at - node.registered_at < hold:
         return None
-    old = f" but {short(host.instances[0])}, of an earlier node" if host.instances else ""
+    old = f" but {short_arn(host.instances[0])}, of an earlier node" if host.instances else ""
     return case.found(
         codes.HOST_NOT_IN_ECS,
         f"SSM knows {node.id}, and cluster {case.store.cluster} has no container instance of it",
-        no_instance(case, f"no container instance of {node.id}{old}"),
-        ssm_says(case, node),
+        Evidence("ECS", f"no container instance of {node.id}{old}", case.instances_at),
+        node_evidence(case, node),
         host=host.host.name,
         fix=on_the_box(host.host, HostClass.ECS_GHOST),
         data={"node": node.id},
@@ -198,8 +190,7 @@ def _never_connected(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Find
     return case.found(
         codes.NEVER_CONNECTED,
         f"it {when} and has not been heard of since the first ping",
-        ssm_says(case, node),
-        ecs_says(case, instance),
+        *reversed(host_evidence(case, host)),
         host=host.host.name,
         fix=f"have the box plugged in at the shop; then fleet status {case.store.id}",
         since=begun,
@@ -207,11 +198,11 @@ def _never_connected(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Find
 
 
 def never_connected(host: HostCase, now: datetime) -> bool:
-    """Whether a dark host fell silent within a ping of its registration, and was never seen up.
+    """Tell whether a dark host fell silent within a ping of its registration, and stayed so.
 
-    Not on its first day: then it has just gone dark like any other.
+    On its first day it counts as one that has just gone dark.
     """
-    if host.connection is None or host.connection.connection is not Connection.DARK:
+    if not host.is_dark:
         return False
     if any(spell.connection is not Connection.DARK for spell in host.memory.spells):
         return False
@@ -228,23 +219,22 @@ def _draining(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Finding | N
     instance = host.instance
     if instance is None or instance.status == "ACTIVE":
         return None
-    words = (
+    activate = case.aws(
         "ecs update-container-instances-state --status ACTIVE "
         f"--cluster {case.store.cluster} --container-instances {instance.arn}"
     )
-    draining = instance.status == "DRAINING"
     return case.found(
         codes.HOST_DRAINING,
         f"it is {instance.status}: no task is placed on it, and it still has "
         f"{many(instance.running_tasks, 'task')}",
-        ecs_says(case, instance),
+        instance_evidence(case, instance),
         host=host.host.name,
-        fix=aws_command(case.store, words) if draining else register(host.host),
+        fix=activate if instance.status == "DRAINING" else register(host.host),
         data={"arn": instance.arn, "status": instance.status},
     )
 
 
-#: Ordered: the first that matches is what is told of a host.
+#: The first rule that matches is reported of a host.
 RULES: tuple[Callable[[StoreCase, HostCase, Ledgers], Finding | None], ...] = (
     _elsewhere,
     _unregistered,

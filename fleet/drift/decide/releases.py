@@ -1,18 +1,15 @@
-"""Releases: does each service run what is committed, and if not, who owes it or who changed it?
+"""Reports services that do not run what is committed: owed, pending, or changed by hand.
 
-Nothing is said of a service that a rollout is at work on, nor of a revision that nobody read.
+Nothing is reported of a service that a rollout is at work on, or of a revision that was not read.
 """
 
 from collections.abc import Iterator
 
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.case import StoreCase, made
-from fleet.drift.decide.commands import aws_command
 from fleet.drift.decide.service_case import ServiceCase, wanted_services
-from fleet.model.drift import Background, Evidence, Finding, ShardSeen
+from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.drift_settings import Severity
-from fleet.model.inventory import Fleet
-from fleet.model.observed import Reading
 from fleet.model.printable import many, printable
 from fleet.model.services import ServiceState
 from fleet.model.spans import moment, span
@@ -20,12 +17,9 @@ from fleet.model.wanted import IdleRollout, Owed
 from fleet.rollout.decide.attribution import TAG_CONTENT, TAG_ROLLOUT, revision
 from fleet.rollout.decide.standing import is_moved_by_hand
 
-#: Share of the quota of revisions from which its end is near.
-NEAR = 0.9
-
 
 def of_releases(case: StoreCase) -> list[Finding]:
-    """What one store does not run though it should; nothing where its services were not read."""
+    """Report what one store should run and does not; nothing where its services were not read."""
     found: list[Finding] = []
     for one in wanted_services(case):
         if not one.in_work:
@@ -57,7 +51,7 @@ def _of_service(one: ServiceCase) -> Iterator[Finding]:
 
 
 def _is_by_hand(one: ServiceCase, service: ServiceState) -> bool:
-    """As a plan judges it; and what is nobody's, where the tag of what was sent is lost."""
+    """Judge it as a plan does; without the tag of what was sent, by who made what runs."""
     if not service.tags.get(TAG_CONTENT):
         return not one.runs
     return is_moved_by_hand(service, one.case.background.contents, one.wanted.content)
@@ -68,7 +62,7 @@ def _runs(one: ServiceCase, service: ServiceState) -> Evidence:
 
 
 def _owed(one: ServiceCase, owed: Owed) -> Finding:
-    """Where it is away there is nothing to do but to wait for it."""
+    """Report a release that is owed; while the store is disconnected there is nothing to do."""
     case, service = one.case, one.service
     is_back = len(one.here) == len(one.hosts)
     now = f"runs {revision(service.task_definition)}" if service else "does not have it yet"
@@ -113,7 +107,7 @@ def _pending(one: ServiceCase, service: ServiceState, owed: Owed | None) -> Find
 
 
 def _by_hand(one: ServiceCase, service: ServiceState) -> Finding:
-    """Since when is told by the deployment: whoever changed it made that."""
+    """Report a change by hand, as old as the deployment that made it."""
     sender, sent = service.tags.get(TAG_ROLLOUT, ""), service.tags.get(TAG_CONTENT, "")
     tags = f"fleet's tags name content {sent[:12]}" if sent else f"no tag {TAG_CONTENT}"
     began = one.primary.created_at if one.primary else None
@@ -147,13 +141,13 @@ def _gone(one: ServiceCase, service: ServiceState) -> Finding:
         f"back to it; {next_}",
         one.says(f"{name} is INACTIVE"),
         subject=one.name,
-        fix=aws_command(one.case.store, words) if is_wanted else one.roll_out,
+        fix=one.case.aws(words) if is_wanted else one.roll_out,
         data={"service": service.arn, "revision": service.task_definition},
     )
 
 
 def of_idle(background: Background) -> list[Finding]:
-    """Rollouts that stand still; of what they hold nothing else says what is to come."""
+    """Report idle rollouts, which hide what only a release would change in their stores."""
     return [_idle(one, background) for one in background.idle]
 
 
@@ -173,40 +167,3 @@ def _idle(one: IdleRollout, background: Background) -> Finding:
         fix=f"fleet rollout status {rollout.id}",
         data={"rollout": rollout.id, "phase": phase, "stores": rollout.stores},
     )
-
-
-def of_revisions(fleet: Fleet, shard: ShardSeen, background: Background) -> list[Finding]:
-    """Families whose newest revision seen comes near the quota, in one account and region."""
-    quota = background.settings.revisions
-    newest: dict[str, tuple[int, Evidence]] = {}
-    seen: set[str] = set()
-    for store in shard.stores.values():
-        if not isinstance(store.services, Reading):
-            continue
-        for service in store.services.value:
-            if service.task_definition in seen:
-                continue
-            seen.add(service.task_definition)
-            family, _, number = revision(service.task_definition).rpartition(":")
-            count = int(number) if number.isdecimal() else 0
-            if count >= NEAR * quota and count > newest.get(family, (0, None))[0]:
-                said = Evidence("ECS", f"{store.store} runs {family}:{count}", store.services.at)
-                newest[family] = count, said
-    account = fleet.accounts.get(shard.account)
-    profile = f" --profile {account.profile}" if account and account.profile else ""
-    return [
-        made(
-            codes.REVISIONS_QUOTA,
-            f"{family} has come to revision {count} of {quota} in {shard.account}/{shard.region}; "
-            "ECS refuses new ones then",
-            said,
-            background=background,
-            account=shard.account,
-            region=shard.region,
-            subject=family,
-            fix=f"aws ecs list-task-definitions --family-prefix {family} --sort DESC --max-items 5 "
-            f"--region {shard.region}{profile}",
-            data={"family": family, "revision": count, "quota": quota},
-        )
-        for family, (count, said) in sorted(newest.items())
-    ]

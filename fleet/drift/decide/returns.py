@@ -1,4 +1,4 @@
-"""What a store that was away and is back did meanwhile, as far as ECS still remembers.
+"""Tells what happened in a store while it was disconnected, as far as ECS still remembers.
 
 Containers on a host that loses its connection go on running; one that ends stays down until the
 host is back (amazon-ecs-agent #2916), and its agent then reports what happened. ECS shows stopped
@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from fleet.drift.decide.case import HostCase, StoreCase
-from fleet.drift.decide.service_case import is_here
 from fleet.model.drift import Connection, HostMemory, Returned, Spell
-from fleet.model.inventory import Lifecycle
 from fleet.model.observed import Reading
 from fleet.model.printable import listed, many
 from fleet.model.services import TaskState
@@ -22,9 +20,9 @@ REMEMBERED = timedelta(hours=1)
 
 
 def returned(case: StoreCase) -> Returned | None:
-    """What to tell of a store whose hosts were all dark when last seen and are all back."""
+    """Return the story of a store whose hosts were all dark and are all back; None of others."""
     hosts = list(case.hosts.values())
-    if case.store.lifecycle is not Lifecycle.OPEN or not all(map(is_here, hosts)):
+    if not case.is_open or not all(host.takes_tasks for host in hosts):
         return None
     told_at = case.background.told_at
     outages = [found for host in hosts if (found := outage(host.memory, told_at)) is not None]
@@ -47,11 +45,11 @@ def returned(case: StoreCase) -> Returned | None:
 
 
 def outage(memory: HostMemory, told_at: datetime | None) -> Spell | None:
-    """The time in the dark that a host which is connected now has just come out of, or None.
+    """Return the dark spell that a connected host has just come out of, or None.
 
     Args:
         told_at: when the last scan of the whole fleet began. Somebody may have scanned the store
-            alone since then and been told; the team reads of it in the night's report.
+            alone since then; the team still reads of it in the night's report.
     """
     if not memory.spells:
         return None
@@ -66,7 +64,7 @@ def outage(memory: HostMemory, told_at: datetime | None) -> Spell | None:
 
 
 def _back_at(case: StoreCase, host: HostCase) -> datetime:
-    """When it was first seen back."""
+    """Return when it was first seen back."""
     return host.connection.since if host.connection else case.background.now
 
 
@@ -129,7 +127,7 @@ def _at(began: Sequence[TaskState]) -> str:
 
 
 def _made_since(case: StoreCase, dark_since: datetime) -> frozenset[str]:
-    """Services that did not exist when the store went away: what they run did not run before."""
+    """Return services that did not exist when the store went dark."""
     seen = case.seen.services
     if not isinstance(seen, Reading):
         return frozenset()
@@ -138,7 +136,7 @@ def _made_since(case: StoreCase, dark_since: datetime) -> frozenset[str]:
 
 
 def _why(lost: Sequence[TaskState], dark_since: datetime) -> str:
-    """In the tasks' own words; those that a person or the scheduler stopped have not failed."""
+    """Return why tasks ended; those that a person or the scheduler stopped have not failed."""
     by_revision = {task.task_definition for task in lost}
     # A task from before the absence has failed in it all the same.
     since = datetime.min.replace(tzinfo=UTC)
@@ -168,7 +166,7 @@ def _began(tasks: Iterable[TaskState], since: datetime) -> list[TaskState]:
 
 
 def _boots(case: StoreCase, dark_since: datetime) -> Iterator[str]:
-    """Only hosts that were asked say when they started; the clock of some is wrong before."""
+    """Return reboots, known only of hosts that were asked."""
     booted = {
         name: reading.value.booted_at
         for name, reading in sorted(case.seen.probes.items())

@@ -1,14 +1,16 @@
-"""One service of a store beside what ECS says of it: what the rules about services look at."""
+"""Gives the rules about services each wanted service with what ECS and the release say of it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.drift.decide.case import HostCase, StoreCase
-from fleet.model.desired import DesiredService, ServiceShape
-from fleet.model.drift import Background, Connection, Evidence
+from fleet.model.desired import DesiredService, Release, ServiceShape
+from fleet.model.drift import Background, Evidence
+from fleet.model.drift_settings import Severity
 from fleet.model.identity import TAG_FLEET
-from fleet.model.inventory import Fleet, Lifecycle
+from fleet.model.images import is_by_digest
+from fleet.model.inventory import Fleet
 from fleet.model.observed import NotRead
 from fleet.model.policy import Policy
 from fleet.model.services import Deployment, ServiceState
@@ -27,7 +29,7 @@ DEADLINE_S = Policy("standard").deadline_s
 
 
 def deadlines(fleet: Fleet) -> dict[str, float]:
-    """By workload, how long a store that stays connected may take to run what it was sent."""
+    """Return by workload how long a connected store may take to run what it was sent."""
     return {
         workload.name: fleet.policies[workload.policy].deadline_s
         for workload in fleet.workloads
@@ -51,7 +53,7 @@ class ServiceCase:
 
     @property
     def name(self) -> str:
-        """Of the service."""
+        """Name of the service."""
         return self.wanted.service
 
     @property
@@ -62,25 +64,25 @@ class ServiceCase:
 
     @property
     def workload(self) -> str:
-        """Of the inventory."""
+        """Workload of the inventory."""
         return self.shape.workload if self.shape else self.name
 
     @property
     def in_work(self) -> bool:
-        """Whether a rollout that is under way holds it, so that differences are no drift."""
+        """Whether a rollout that is at work holds it, so that differences are no drift."""
         return self.name in self.case.wanted.rolling
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a rollout still brings it what is wanted: owed, or held by one that stands still.
+        """Whether it is owed by a rollout, or held by an idle one.
 
-        What only a release would change is told of that, and not of the service.
+        What only a release would change is then reported of the rollout, not of the service.
         """
         return self.name in self.case.wanted.owed or self.name in self.case.wanted.stalled
 
     @property
     def is_ours(self) -> bool:
-        """Whether its tags say so, or, where they are lost, what it runs does."""
+        """Whether fleet made it."""
         return self.service is not None and is_ours(self.service, self.case.background)
 
     @property
@@ -103,8 +105,8 @@ class ServiceCase:
 
     @property
     def here(self) -> tuple[HostCase, ...]:
-        """Those of them on which a task can be placed and heard of."""
-        return tuple(one for one in self.hosts if is_here(one))
+        """Those of them on which a task can be placed, and reported by the agent."""
+        return tuple(one for one in self.hosts if one.takes_tasks)
 
     @property
     def deadline_s(self) -> float:
@@ -113,18 +115,18 @@ class ServiceCase:
 
     @property
     def roll_out(self) -> str:
-        """What to type to send it what is wanted."""
+        """The command that sends it what is wanted."""
         return f"fleet rollout {self.workload} --store {self.case.store.id}"
 
     def says(self, words: str) -> Evidence:
-        """What ECS says of it."""
+        """Return what ECS says of it."""
         return Evidence("ECS", words, self.at)
 
     def restored(self) -> Attribution | None:
-        """That ECS itself took back what is wanted, as far as the service still tells; or None.
+        """Return that the circuit breaker took back what is wanted, where the service shows it.
 
-        Fleet's tags name what was sent and what ran before; the deployments and events of the
-        service say whether the breaker went back.
+        Fleet's tags name what was sent and what ran before; the service's deployments and events
+        show whether the breaker went back.
         """
         service, primary = self.service, self.primary
         if service is None or primary is None or primary.created_at is None:
@@ -139,7 +141,7 @@ class ServiceCase:
 
 
 def is_ours(service: ServiceState, background: Background) -> bool:
-    """Whether fleet made a service: its tags say so, or, where they are lost, what it runs does."""
+    """Tell whether fleet made a service, by its tags or, where they are lost, by what it runs."""
     if is_tagged_ours(service, background.fleet):
         return True
     return not service.tags.get(TAG_FLEET) and bool(
@@ -147,39 +149,128 @@ def is_ours(service: ServiceState, background: Background) -> bool:
     )
 
 
-def is_here(host: HostCase) -> bool:
-    """Whether it is connected, for certain, and takes tasks."""
-    instance, connection = host.instance, host.connection
-    return (
-        instance is not None
-        and instance.status == "ACTIVE"
-        and connection is not None
-        and connection.connection is Connection.CONNECTED
-    )
-
-
 def back_since(hosts: Iterable[HostCase]) -> datetime | None:
-    """Since when all of these are connected; None where none was ever seen away."""
-    known = []
-    for host in hosts:
-        spells = host.memory.spells
-        was_away = any(spell.is_away for spell in spells)
-        if was_away and host.connection is not None:
-            known.append(host.connection.since)
+    """Return since when all of these are connected; None where none was ever disconnected."""
+    known = [
+        host.connection.since
+        for host in hosts
+        if host.connection is not None and any(spell.is_away for spell in host.memory.spells)
+    ]
     return max(known, default=None)
 
 
 def by_instance(case: StoreCase) -> Mapping[str, HostCase]:
-    """Hosts by the ARN of their current container instance; tasks of others prove nothing."""
+    """Return hosts by the ARN of their current container instance."""
     return {host.instance.arn: host for host in case.hosts.values() if host.instance is not None}
 
 
 def wanted_services(case: StoreCase) -> list[ServiceCase]:
-    """The services that an open store should run; none as long as ECS's were not read."""
+    """Return the services that an open store should run; none where ECS's were not read."""
     seen = case.seen.services
-    if isinstance(seen, NotRead) or case.store.lifecycle is not Lifecycle.OPEN:
+    if isinstance(seen, NotRead) or not case.is_open:
         return []
     by_name = {one.name: one for one in seen.value if one.status != "INACTIVE"}
     return [
         ServiceCase(case, one, by_name.get(one.service), seen.at) for one in case.wanted.services
     ]
+
+
+#: How much of a digest is shown.
+_SHOWN = len("sha256:") + 8
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A container that runs another image than is pinned.
+
+    Attributes:
+        pinned: ``name@sha256:...``.
+        digest: the one that runs.
+        severity: info where the digest may be another name of the same image.
+        words: why it is, or may be, another image.
+    """
+
+    pinned: str
+    digest: str
+    severity: Severity
+    words: str
+
+    def __str__(self) -> str:
+        return f"{_short(self.digest)} and not {_short(self.pinned)}: {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The images of a release, by their digests.
+
+    Attributes:
+        same: by a pinned digest, the digests of its platforms; empty where they were not read.
+        pins: by service and container, the reference that the release pins; only of services that
+            are set to it, because of the others their revision is told.
+        names: by a digest of the release, the image that it is.
+    """
+
+    same: Mapping[str, frozenset[str]]
+    pins: Mapping[tuple[str, str], str]
+    names: Mapping[str, str]
+
+    def mismatch(self, service: str, container: str, image: str, digest: str) -> Mismatch | None:
+        """Return how a running container differs from its pinned image; None if it does not.
+
+        Docker reports the digest that was pulled, which is the index's; with containerd's image
+        store it may be that of the platform's own manifest, which the index names. Nobody knows
+        those of a registry that was not read, so that an unknown digest is no proof.
+
+        Args:
+            image: reference that its task definition names; "" where that was not told.
+            digest: ``sha256:...`` of what runs; "" where nobody says.
+        """
+        own = is_by_digest(image)
+        pinned = image if own else self.pins.get((service, container), "")
+        wanted = pinned.rpartition("@")[2]
+        if not digest or not is_by_digest(pinned) or digest == wanted:
+            return None
+        platforms = self.same.get(wanted, frozenset())
+        if digest in platforms:
+            return None
+        if digest in self.names:
+            words, severity = f"that is {_short(self.names[digest])}", Severity.MEDIUM
+        elif not own:
+            words = f"its task definition names {image or 'no digest'}"
+            severity = Severity.MEDIUM
+        elif platforms:
+            words, severity = "its index holds no such image", Severity.MEDIUM
+        else:
+            words = "no digest of this release; docker may report the platform's own"
+            severity = Severity.INFO
+        return Mismatch(pinned, digest, severity, words)
+
+
+def images_of(case: StoreCase) -> Images:
+    """Return what the release says of the images of one store's services."""
+    release = case.background.release
+    if isinstance(release, NotRead):
+        return Images({}, {}, {})
+    same: dict[str, frozenset[str]] = {}
+    names: dict[str, str] = {}
+    for fact in release.images.values():
+        digest = fact.pinned.rpartition("@")[2]
+        same[digest] = frozenset(fact.manifests)
+        names |= dict.fromkeys((digest, *fact.manifests), fact.pinned)
+    return Images(same, _pins(case, release), names)
+
+
+def _pins(case: StoreCase, release: Release) -> dict[tuple[str, str], str]:
+    current = {one.name for one in wanted_services(case) if one.runs == one.wanted.content}
+    return {
+        (one.service, str(container.get("name", ""))): str(container.get("image", ""))
+        for one in case.wanted.services
+        if one.content in release.task_definitions and one.service in current
+        for container in release.task_definitions[one.content].body.get("containerDefinitions", ())
+    }
+
+
+def _short(reference: str) -> str:
+    """Shorten to ``images.shops.example/vision@sha256:9b1c5a3e`` or ``sha256:9b1c5a3e``."""
+    name, at, digest = reference.rpartition("@")
+    return f"{name}{at}{digest[:_SHOWN]}"

@@ -1,17 +1,16 @@
-"""Services of a store beside what the inventory wants: there, ours, set right, and at work?
+"""Compares the services of a store with what the inventory wants, and reports those in trouble.
 
-Nothing is said of a service that a rollout is at work on, nor of tasks on hosts that are away:
-their counts are what ECS last heard (containers-roadmap #2040).
+Nothing is reported of a service that a rollout is at work on, or of tasks on hosts that are
+disconnected: their counts are what ECS last heard (containers-roadmap #2040).
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.capacity import blocked
 from fleet.drift.decide.case import StoreCase
-from fleet.drift.decide.commands import aws_command
 from fleet.drift.decide.service_case import (
     ServiceCase,
     back_since,
@@ -38,7 +37,7 @@ _LONGEST = 160
 
 
 def of_services(case: StoreCase) -> list[Finding]:
-    """What is wrong with the services of one store; nothing where they were not read."""
+    """Report what is wrong with the services of one store; nothing where they were not read."""
     found: list[Finding] = []
     for one in wanted_services(case):
         if not one.in_work:
@@ -127,10 +126,9 @@ def _untagged(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
     )
 
 
-def _tag_command(case: StoreCase, service: ServiceState, tags: dict[str, str]) -> str:
+def _tag_command(case: StoreCase, service: ServiceState, tags: Mapping[str, str]) -> str:
     pairs = " ".join(f"key={key},value={value}" for key, value in sorted(tags.items()))
-    words = f"ecs tag-resource --resource-arn {service.arn} --tags {pairs}"
-    return aws_command(case.store, words)
+    return case.aws(f"ecs tag-resource --resource-arn {service.arn} --tags {pairs}")
 
 
 def _settings(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
@@ -162,7 +160,7 @@ def _settings(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
 
 
 def _count(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
-    """REPLICA services have one task per host; a host that is not registered is told as itself."""
+    """Report a count that is not one task per host; unregistered hosts are reported themselves."""
     shape, registered, all_ = one.shape, len(one.hosts), len(one.wanted.hosts)
     if shape is None or shape.scheduling is Scheduling.DAEMON or service.scheduling == "DAEMON":
         return
@@ -184,7 +182,7 @@ def _count(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
 
 
 def _at_work(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
-    """Given up, stuck, or short of tasks: the first that holds, because one makes the next."""
+    """Report a failed or stuck deployment or missing tasks: the first, which causes the next."""
     primary = one.primary
     if primary is not None and primary.rollout_state == "FAILED":
         yield _given_up(one, service, primary)
@@ -196,47 +194,57 @@ def _at_work(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
     if isinstance(one.case.seen.instances, NotRead) or not one.here:
         return
     found = _stuck(one, primary) or _short(one, service)
-    # A task that cannot be placed is told with the room that it lacks.
+    # A task that cannot be placed is reported as that.
     if found is not None and not (one.runs == one.wanted.content and blocked(one)):
         yield found
 
 
 def _given_up(one: ServiceCase, service: ServiceState, primary: Deployment) -> Finding:
     said = printable(primary.rollout_reason, limit=_LONGEST)
-    return one.case.found(
-        codes.DEPLOYMENT_FAILED,
+    return _failed(
+        one,
+        service,
         f"ECS gave the deployment of {revision(primary.task_definition)} up with nothing to go "
         f"back to; {service.running} of {service.desired} tasks run",
-        one.says(f"rolloutState FAILED{': ' + said if said else ''}"),
-        *_events(service),
-        subject=one.name,
-        fix=_again(one, service),
+        f"rolloutState FAILED{': ' + said if said else ''}",
         since=primary.updated_at or primary.created_at,
-        data={"service": service.arn, "rollout": service.tags.get(TAG_ROLLOUT, "")},
     )
 
 
 def _restored(one: ServiceCase, service: ServiceState, words: str) -> Finding:
-    primary = one.primary
     sender = service.tags.get(TAG_ROLLOUT) or "a rollout"
-    return one.case.found(
-        codes.DEPLOYMENT_FAILED,
+    return _failed(
+        one,
+        service,
         f"{sender} sent {one.name} what is committed and it failed: {words}",
-        one.says(f"runs {revision(service.task_definition)}, which ran before"),
-        *_events(service),
-        subject=one.name,
-        fix=_again(one, service),
-        since=primary.created_at if primary else None,
+        f"runs {revision(service.task_definition)}, which ran before",
+        since=one.primary.created_at if one.primary else None,
         severity=Severity.MEDIUM,
-        data={"service": service.arn, "rollout": service.tags.get(TAG_ROLLOUT, "")},
     )
 
 
-def _again(one: ServiceCase, service: ServiceState) -> str:
+def _failed(
+    one: ServiceCase,
+    service: ServiceState,
+    cause: str,
+    said: str,
+    *,
+    since: datetime | None,
+    severity: Severity | None = None,
+) -> Finding:
     rollout = service.tags.get(TAG_ROLLOUT, "")
-    if not rollout:
-        return one.roll_out
-    return f"fleet rollout status {shlex.quote(rollout)} --store {one.case.store.id}"
+    look = f"fleet rollout status {shlex.quote(rollout)} --store {one.case.store.id}"
+    return one.case.found(
+        codes.DEPLOYMENT_FAILED,
+        cause,
+        one.says(said),
+        *_events(service),
+        subject=one.name,
+        fix=look if rollout else one.roll_out,
+        since=since,
+        severity=severity,
+        data={"service": service.arn, "rollout": rollout},
+    )
 
 
 def _stuck(one: ServiceCase, primary: Deployment | None) -> Finding | None:
@@ -246,7 +254,7 @@ def _stuck(one: ServiceCase, primary: Deployment | None) -> Finding | None:
     if service is None or len(one.here) < hosts:
         return None
     if service.desired > hosts and primary.running >= hosts:
-        return None  # More tasks than hosts can never all run, and are told as a wrong count.
+        return None  # More tasks than hosts can never all run; the count is reported.
     # A change of the count is progress too, and shows only as an update.
     moved = primary.created_at if primary.failed_tasks else primary.updated_at or primary.created_at
     lasted = _lasted(one, max(primary.created_at, moved))
@@ -269,7 +277,7 @@ def _stuck(one: ServiceCase, primary: Deployment | None) -> Finding | None:
 
 
 def _short(one: ServiceCase, service: ServiceState) -> Finding | None:
-    """Fewer tasks than connected hosts; those of hosts that are away may be counted and be gone."""
+    """Report fewer tasks than connected hosts; ECS may count gone tasks of other hosts."""
     could = min(service.desired, len(one.here))
     began = _trouble_since(service)
     if service.running >= could or began is None:
@@ -292,10 +300,10 @@ def _short(one: ServiceCase, service: ServiceState) -> Finding | None:
 
 
 def _trouble_since(service: ServiceState) -> datetime | None:
-    """Since when ECS is not content with the service, as far back as its events were kept.
+    """Return since when the service is not in a steady state, as far back as its events go.
 
-    A task that has just ended is started again within seconds and is no finding; ECS tells of a
-    steady state when it is through. None: it said nothing since the last one.
+    None: there was no event since the last steady state. A task that has just ended is started
+    again within seconds and is no finding.
     """
     began = None
     for at, text in service.events:
@@ -306,7 +314,7 @@ def _trouble_since(service: ServiceState) -> datetime | None:
 
 
 def _lasted(one: ServiceCase, began: datetime) -> float:
-    """Seconds that it has been so while its hosts were there, under the instances they are now."""
+    """Return for how many seconds it has been so with its hosts connected and registered as now."""
     back = back_since(one.here)
     made = [host.instance.registered_at for host in one.here if host.instance is not None]
     since = [began, *filter(None, (back, *made))]
@@ -314,45 +322,42 @@ def _lasted(one: ServiceCase, began: datetime) -> float:
 
 
 def _events(service: ServiceState) -> tuple[Evidence, ...]:
-    """What ECS said last."""
+    """Return the latest event."""
     return tuple(
         Evidence("ECS", printable(text, limit=_LONGEST), at) for at, text in service.events[:1]
     )
 
 
 def _ended(one: ServiceCase) -> str:
-    """Why tasks ended that ECS starts again and again; of that its events say nothing."""
-    store = one.case.store
-    which = aws_command(
-        store,
-        f"ecs list-tasks --cluster {store.cluster} --service-name {one.name} "
-        "--desired-status STOPPED --query 'taskArns[:5]' --output text",
+    """Return the command that shows why tasks ended; the events do not say it."""
+    case, cluster = one.case, one.case.store.cluster
+    which = case.aws(
+        f"ecs list-tasks --cluster {cluster} --service-name {one.name} "
+        "--desired-status STOPPED --query 'taskArns[:5]' --output text"
     )
-    return aws_command(
-        store,
-        f"ecs describe-tasks --cluster {store.cluster} --tasks $({which}) "
-        "--query 'tasks[].[stoppedAt,stoppedReason,containers[].reason]'",
+    return case.aws(
+        f"ecs describe-tasks --cluster {cluster} --tasks $({which}) "
+        "--query 'tasks[].[stoppedAt,stoppedReason,containers[].reason]'"
     )
 
 
 def _look(one: ServiceCase) -> str:
-    words = (
+    return one.case.aws(
         f"ecs describe-services --cluster {one.case.store.cluster} --services {one.name} "
         "--query 'services[0].events[:10].[createdAt,message]' --output text"
     )
-    return aws_command(one.case.store, words)
 
 
 def _unwanted(case: StoreCase) -> list[Finding]:
-    """Services that nobody wants; without the release nobody knows what is wanted."""
+    """Report services that nobody wants, where the release says what is wanted."""
     seen = case.seen.services
     unsure = isinstance(case.background.release, NotRead)
     if isinstance(seen, NotRead) or unsure or case.store.lifecycle is Lifecycle.PAUSED:
         return []
-    is_open = case.store.lifecycle is Lifecycle.OPEN
+    is_open = case.is_open
     unread = isinstance(case.seen.instances, NotRead)
     if not is_open and (unread or any(host.instances for host in case.hosts.values())):
-        return []  # That its hosts are still registered is told, and the services go with them.
+        return []  # Its registered hosts are reported, and the services go with them.
     wanted = {one.service for one in case.wanted.services}
     left = [s for s in seen.value if s.status == "ACTIVE" and s.name not in wanted]
     return [
@@ -369,7 +374,7 @@ def _left_over(case: StoreCase, service: ServiceState, at: datetime) -> Finding:
         whose = service.tags.get(TAG_FLEET)
         of = f"fleet {whose}" if whose else "somebody else's making"
         cause = f"{service.name} is of {of} and runs {runs} beside what fleet wants"
-    elif case.store.lifecycle is not Lifecycle.OPEN:
+    elif not case.is_open:
         cause = f"the store is {case.store.lifecycle.value}, and {service.name} still runs {runs}"
     else:
         cause = f"no workload wants {service.name} here any more, and it still runs {runs}"
@@ -385,5 +390,6 @@ def _left_over(case: StoreCase, service: ServiceState, at: datetime) -> Finding:
 
 
 def _delete_command(case: StoreCase, service: ServiceState) -> str:
-    words = f"ecs delete-service --cluster {case.store.cluster} --service {service.name} --force"
-    return aws_command(case.store, words)
+    return case.aws(
+        f"ecs delete-service --cluster {case.store.cluster} --service {service.name} --force"
+    )

@@ -1,11 +1,15 @@
-"""How is a host connected, for certain? SSM's ping and two looks at the ECS agent, and memory.
+"""Decides how a host is connected, from SSM's ping, two looks at the ECS agent, and memory.
 
-Agents reconnect several times an hour (ECS developer guide, external instances), so nothing is said
-that has not held: a lost ping for ``hold_s``, a missing ECS agent over two looks without a
-reconnect between them. What has not held is not said at all, neither as an outage nor as its end.
+Agents reconnect several times an hour (ECS developer guide, external instances), so a state counts
+only once it has held: a lost ping for ``hold_s``, a missing ECS agent over two looks without a
+reconnect between them. What has not held is reported neither as an outage nor as its end.
+
+SSM's ping explains most agents that are not connected: where it is lost or old, the host is dark.
+The others are looked at twice, in SSM and ECS: a host that went dark just before the first look
+has not pinged since, and one whose ECS agent is down has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -14,14 +18,18 @@ from fleet.model.drift import Background, Connection, HostMemory, Spell, StoreSe
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from fleet.register.decide.ledgers import PING_DUE, PING_STALE
 
-#: Hosts of one store that go at once are heard of last at most so far apart: two pings.
+Instances = tuple[ContainerInstance, ...]
+#: SSM's nodes of an account and region, by id.
+Nodes = Mapping[str, ManagedInstance]
+
+#: Last pings of hosts of one store that went dark at once are at most so far apart: two pings.
 TOGETHER = timedelta(minutes=10)
 #: AWS's ``Date`` has whole seconds, so two looks may seem closer than they were.
 ROUNDING = timedelta(seconds=2)
 
 
 class Pinged(Enum):
-    """What SSM's last ping says: here, lost for long enough, or neither."""
+    """What SSM's last ping tells: the host is there, lost for long enough, or neither."""
 
     HERE = auto()
     LOST = auto()
@@ -42,12 +50,12 @@ class Sight:
 
     @property
     def last(self) -> Spell | None:
-        """How it was when it was last known."""
+        """The latest spell that is recorded of it."""
         return self.memory.spells[-1] if self.memory.spells else None
 
 
 def pinged(node: ManagedInstance, at: datetime, hold_s: float) -> Pinged:
-    """What a node's ping says at the time it was read; "Online" that is old is no news."""
+    """Judge a node's ping at the time it was read; an old "Online" is not trusted."""
     heard = node.last_ping_at
     if heard is None:
         if node.ping is Ping.ONLINE:
@@ -63,7 +71,7 @@ def pinged(node: ManagedInstance, at: datetime, hold_s: float) -> Pinged:
 def spells_of(
     sights: Mapping[str, Sight], seen: StoreSeen, nodes_at: datetime, background: Background
 ) -> dict[str, Spell]:
-    """By host name, how the hosts of a store are connected; without those that are uncertain."""
+    """Return by host name how a store's hosts are connected, where that is certain."""
     hold_s = background.settings.hold_s
     found = {
         name: spell
@@ -72,7 +80,7 @@ def spells_of(
     }
     dark = [s.node.last_ping_at for name, s in sights.items() if _is_dark(found.get(name))]
     for name, sight in sights.items():
-        if name not in found and _goes_along(sight, dark, nodes_at, seen, hold_s):
+        if name not in found and _went_along(sight, dark, nodes_at, seen, hold_s):
             found[name] = _since(sight, Connection.DARK, nodes_at, background.now)
     return found
 
@@ -81,17 +89,17 @@ def _is_dark(spell: Spell | None) -> bool:
     return spell is not None and spell.connection is Connection.DARK
 
 
-def _goes_along(
+def _went_along(
     sight: Sight,
     dark: list[datetime | None],
     at: datetime,
     seen: StoreSeen,
     hold_s: float,
 ) -> bool:
-    """Whether a host that has not been lost for long enough is vouched for by one that has.
+    """Tell whether a host went dark together with one that has been lost for long enough.
 
-    Pings of two hosts are up to five minutes apart, so that the hold time ends for one of them
-    before the other: with its ECS agent away and its ping overdue, it went with its neighbour.
+    Pings of two hosts are up to five minutes apart, so the hold time ends for one of them first.
+    With its ECS agent disconnected and its ping overdue, the other went with it.
     """
     heard = sight.node.last_ping_at
     if heard is None or _is_connected(sight.instance, seen) or at - heard <= PING_DUE:
@@ -123,18 +131,18 @@ def _spell(
 
 
 def _is_connected(instance: ContainerInstance, seen: StoreSeen) -> bool:
-    """In either look: one that came back between the two is here."""
+    """Tell whether its agent was connected in either look."""
     if instance.agent_connected or not isinstance(seen.again, Reading):
         return instance.agent_connected
     return any(one.agent_connected for one in seen.again.value if one.arn == instance.arn)
 
 
 def _agent_stays_away(sight: Sight, seen: StoreSeen, look_again_s: float) -> bool:
-    """Whether the ECS agent was away in both looks, and not back in between.
+    """Tell whether the ECS agent was disconnected in both looks, and all the time between them.
 
-    ECS counts a container instance's ``version`` up whenever its agent connects or drops (ECS API
-    reference, ContainerInstance), so that two flaps are told from one outage.
-    That it was away last night proves nothing of tonight: it may be up, and reconnect just now.
+    ECS counts a container instance's ``version`` up whenever its agent connects or disconnects (ECS
+    API reference, ContainerInstance), which tells two flaps from one outage. An outage of an
+    earlier scan proves nothing: the agent may reconnect at this moment.
     """
     if not isinstance(seen.again, Reading) or isinstance(seen.instances, NotRead):
         return False
@@ -145,9 +153,9 @@ def _agent_stays_away(sight: Sight, seen: StoreSeen, look_again_s: float) -> boo
 
 
 def _since(sight: Sight, connection: Connection, at: datetime, now: datetime) -> Spell:
-    """The spell with its beginning: that of the last one where it goes on, else what is known.
+    """Return the spell, which goes on from the last one or begins when it is known to.
 
-    A ping after a dark host was last seen dark means that it had come back in between.
+    A ping later than the last scan that saw a host dark means that it had come back in between.
     """
     last, heard = sight.last, sight.node.last_ping_at
     lost = connection in {Connection.DARK, Connection.SSM_DOWN}
@@ -164,3 +172,71 @@ def _since(sight: Sight, connection: Connection, at: datetime, now: datetime) ->
     if last is not None and last.connection is not connection:
         since = max(since, last.last_seen)
     return Spell(connection, min(since, now), now)
+
+
+def unexplained(store: StoreSeen, nodes: Nodes, read_at: datetime) -> Instances:
+    """Return a store's instances that are not connected though SSM shows their hosts online.
+
+    Args:
+        read_at: when the nodes were read.
+    """
+    if isinstance(store.instances, NotRead):
+        return ()
+    seen = store.instances
+    connected = {one.managed_instance_id for one in seen.value if one.agent_connected}
+    return tuple(
+        one
+        for one in seen.value
+        if not one.agent_connected
+        and one.status == "ACTIVE"
+        and one.managed_instance_id not in connected
+        and _is_online(nodes.get(one.managed_instance_id), read_at)
+    )
+
+
+def _is_online(node: ManagedInstance | None, read_at: datetime) -> bool:
+    if node is None or node.ping is not Ping.ONLINE:
+        return False
+    return node.last_ping_at is None or read_at - node.last_ping_at <= PING_STALE
+
+
+def with_pings(before: Nodes, after: Nodes, asked: Iterable[ContainerInstance]) -> frozenset[str]:
+    """Return the ARNs of the instances whose hosts have pinged SSM between two looks."""
+    return frozenset(
+        one.arn
+        for one in asked
+        if _has_pinged(before.get(one.managed_instance_id), after.get(one.managed_instance_id))
+    )
+
+
+def _has_pinged(before: ManagedInstance | None, after: ManagedInstance | None) -> bool:
+    if before is None or after is None or after.ping is not Ping.ONLINE:
+        return False
+    if after.last_ping_at is None:
+        return False
+    return before.last_ping_at is None or after.last_ping_at > before.last_ping_at
+
+
+def with_lost(before: Nodes, after: Nodes) -> tuple[ManagedInstance, ...]:
+    """Return the nodes as first read, except those that SSM has called lost since."""
+    lost = {id_: node for id_, node in after.items() if node.ping is not Ping.ONLINE}
+    return tuple(lost.get(id_, node) for id_, node in before.items())
+
+
+def proven(
+    again: Reading[Instances] | NotRead, pinged_arns: frozenset[str] | NotRead
+) -> Reading[Instances] | NotRead | None:
+    """Return what the second look proves; None when it proves nothing of anybody.
+
+    An agent that is back is back. One that is still disconnected counts only if its host has pinged
+    SSM meanwhile. Where SSM or ECS did not answer, that is returned.
+
+    Args:
+        pinged_arns: of ``with_pings``; NotRead where SSM did not answer a second time.
+    """
+    if isinstance(again, NotRead):
+        return again
+    if isinstance(pinged_arns, NotRead):
+        return again if all(one.agent_connected for one in again.value) else pinged_arns
+    told = tuple(one for one in again.value if one.agent_connected or one.arn in pinged_arns)
+    return Reading(told, again.at) if told else None

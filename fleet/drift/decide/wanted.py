@@ -1,13 +1,14 @@
 """What each store should be: the committed release, what rollouts owe it, and who is at it."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fleet.model.desired import DesiredService, Release
+from fleet.model.history import ActiveRollout
 from fleet.model.inventory import Store
 from fleet.model.observed import NotRead
-from fleet.model.rollout import Change, Hold, Stage, Verdict
-from fleet.model.wanted import Owed, Wanted
+from fleet.model.rollout import Change, Hold, Phase, Stage, Verdict
+from fleet.model.wanted import IdleRollout, Owed, Wanted
 
 
 def wanted_of(
@@ -58,3 +59,24 @@ def _owed(rollout: str, change: Change, now: datetime) -> Owed:
         words = "dark, set back"
     since = change.since or change.looked_at or change.sent_at or now
     return Owed(rollout, change.service, change.content, words, since)
+
+
+#: In these a rollout waits for a person, however often it is ticked.
+WAITING = frozenset({Phase.PAUSED, Phase.HALTED, Phase.AWAITING})
+
+
+def idle(
+    rollouts: Iterable[ActiveRollout], now: datetime, limit_s: float
+) -> tuple[IdleRollout, ...]:
+    """Those that have stood still for so long, in the order given.
+
+    Args:
+        limit_s: seconds from which on.
+    """
+    found = []
+    for one in rollouts:
+        waits = one.phase in WAITING
+        since = one.phase_at if waits else one.moved_at
+        if now - since >= timedelta(seconds=limit_s):
+            found.append(IdleRollout(one, since, waits))
+    return tuple(found)

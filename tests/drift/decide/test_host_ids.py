@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from fleet.drift.decide.host_ids import ids_of, online_nodes, with_probes
-from fleet.model.drift import ShardSeen, StoreSeen
+from fleet.drift.decide.host_ids import ids_of, online_nodes, versions_of, with_probes
+from fleet.model.drift import HostMemory, ShardSeen, StoreSeen, Versions
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from tests import build
 
@@ -74,3 +74,38 @@ def test_a_host_of_another_store_that_joined_the_wrong_cluster_is_not_taken_for_
 
 def test_a_host_that_its_cluster_does_not_know_is_asked_by_its_nodes_name() -> None:
     assert online_nodes([STORE], [shard(nodes=(build.node(),))]) == {KEY: build.MI}
+
+
+IDS = {KEY: (build.MI, build.ARN)}
+BEFORE = {KEY: HostMemory(versions=Versions("1.100.0", "3.2", "20.10"))}
+
+
+def seen_versions(*, ecs: bool = True, ssm: bool = True) -> ShardSeen:
+    instance = build.instance(agent_version="1.105.1", docker_version="24.0.7")
+    node = build.node(agent_version="3.3")
+    seen = StoreSeen("store-042", Reading((instance,), build.NOW) if ecs else NOTHING, NOTHING)
+    return ShardSeen(
+        account="emea-prod",
+        region="eu-west-1",
+        clusters=NOTHING,
+        nodes=Reading((node,), build.NOW) if ssm else NOTHING,
+        tagged=NOTHING,
+        activations=NOTHING,
+        tier=NOTHING,
+        stores={"store-042": seen},
+    )
+
+
+def test_ecs_says_its_agents_and_dockers_version_and_ssm_its_own() -> None:
+    assert versions_of(IDS, [seen_versions()], {}) == {KEY: Versions("1.105.1", "3.3", "24.0.7")}
+
+
+def test_what_could_not_be_read_is_as_it_was() -> None:
+    assert versions_of(IDS, [seen_versions(ssm=False)], BEFORE)[KEY].ssm_agent == "3.2"
+    assert versions_of(IDS, [seen_versions(ecs=False)], BEFORE)[KEY] == Versions(
+        "1.100.0", "3.3", "20.10"
+    )
+
+
+def test_a_host_without_ids_has_no_versions() -> None:
+    assert versions_of({}, [seen_versions()], BEFORE) == {}

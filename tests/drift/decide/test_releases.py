@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from fleet.drift.decide.releases import of_releases, of_revisions
+from fleet.drift.decide.case import Ledgers, ShardCase
+from fleet.drift.decide.quotas import of_revisions
+from fleet.drift.decide.releases import of_releases
 from fleet.model.drift import Background, Finding, StoreSeen
 from fleet.model.drift_settings import DriftSettings, Severity
 from fleet.model.observed import NotRead, Reading
@@ -158,7 +160,8 @@ def test_a_family_near_its_quota_is_told_once_per_account_and_region(
     ]
     unread = StoreSeen("store-9", shop.NOT_READ, shop.NOT_READ)
     background = Background("emea", shop.NOW, DriftSettings(revisions=100), NotRead("-"))
-    found = of_revisions(plans.fleet([build.store()]), shop.shard(*seen, unread), background)
+    ledgers = Ledgers(shop.shard(*seen, unread), {})
+    found = of_revisions(ShardCase(plans.fleet([build.store()]), ledgers, background))
     assert [(one.code, one.subject, one.store) for one in found] == (
         [("REVISIONS_QUOTA", "telemetry-amd64", "")] if told else []
     )

@@ -3,11 +3,15 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from fleet.drift.decide.wanted import wanted_of
+import pytest
+
+from fleet.drift.decide.wanted import idle, wanted_of
 from fleet.model.desired import DesiredService, Release
+from fleet.model.history import ActiveRollout
 from fleet.model.observed import NotRead
-from fleet.model.rollout import Hold, Stage, Verdict
+from fleet.model.rollout import Hold, Phase, Stage, Verdict
 from tests import build, rollouts
+from tests.drift.decide.night_parts import DAY, HOUR, TONIGHT
 from tests.shops import SHAPE
 
 STORE = build.store(id="store-001", cluster="store-001")
@@ -67,3 +71,33 @@ def test_what_a_rollout_that_stands_still_holds_is_stalled_and_not_in_work() -> 
     holds = [Hold("store-001", "vision", "ro-2", "me", NOW)]
     found = wanted_of([STORE], RELEASE, [], holds, NOW, idle={"ro-2"})["store-001"]
     assert (found.rolling, found.stalled) == ({}, {SHAPE.name: "ro-2"})
+
+
+def rollout(phase: Phase, *, phase_ago: timedelta, moved_ago: timedelta) -> ActiveRollout:
+    since, moved = TONIGHT - phase_ago, TONIGHT - moved_ago
+    return ActiveRollout("ro-118", phase, ("vision",), 800, "why", since, moved)
+
+
+@pytest.mark.parametrize("phase", [Phase.PAUSED, Phase.HALTED, Phase.AWAITING])
+def test_one_that_waits_for_a_person_stands_still_however_often_it_is_ticked(phase: Phase) -> None:
+    one = rollout(phase, phase_ago=2 * DAY, moved_ago=timedelta(0))
+    (found,) = idle([one], TONIGHT, DAY.total_seconds())
+    assert (found.rollout.id, found.since, found.waits) == ("ro-118", one.phase_at, True)
+
+
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.ROLLING_BACK])
+def test_one_that_nobody_ticks_stands_still_since_its_last_tick(phase: Phase) -> None:
+    one = rollout(phase, phase_ago=3 * DAY, moved_ago=2 * DAY)
+    (found,) = idle([one], TONIGHT, DAY.total_seconds())
+    assert (found.since, found.waits) == (one.moved_at, False)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        rollout(Phase.RUNNING, phase_ago=9 * DAY, moved_ago=HOUR),
+        rollout(Phase.HALTED, phase_ago=23 * HOUR, moved_ago=HOUR),
+    ],
+)
+def test_one_that_moves_or_has_just_stopped_does_not(one: ActiveRollout) -> None:
+    assert idle([one], TONIGHT, DAY.total_seconds()) == ()
