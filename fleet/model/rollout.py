@@ -11,6 +11,7 @@ from typing import Any
 
 from fleet.model.desired import ServiceShape, TaskDefinition
 from fleet.model.hours import Hours
+from fleet.model.observed_change import ObservedChange
 from fleet.model.policy import Freeze, Policy
 
 
@@ -80,6 +81,52 @@ CONVOY = -1
 
 
 @dataclass(frozen=True, slots=True)
+class PastTry:
+    """How a try of a change ended that is to be sent once more."""
+
+    stage: Stage
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextSend:
+    """What is known for the next send of a change; forgotten once it was sent.
+
+    Attributes:
+        last_try: what the change goes back to when the send is called off; None when it has not
+            been sent before, or the send follows from its verdict.
+        overwrite: whether a person has said to overwrite what somebody else set.
+        refusals: calls in a row that AWS has refused.
+        postponed: whether its turn has come and the store could not be read.
+        was_set_back: whether it was sent and set back while its store was away.
+        deployment_before: id of the newest deployment at the last look, "" when there was none;
+            None before the first look.
+    """
+
+    last_try: PastTry | None = None
+    overwrite: bool = False
+    refusals: int = 0
+    postponed: bool = False
+    was_set_back: bool = False
+    deployment_before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """What is known of setting a change back; forgotten once it is sent again.
+
+    Attributes:
+        settled: whether waiting for the store to run its previous revision is over; None when the
+            store was not looked at for that.
+        stays_back: whether a person has named the store, so that it does not owe the release.
+    """
+
+    settled: bool | None = None
+    stays_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One service of one store in one rollout.
 
@@ -102,7 +149,11 @@ class Change:
         away_since: since when its hosts are away, while they are.
         looked_at: AWS's time of the latest view of it.
         look_at: when it is to be looked at again; None for never or at its turn.
-        evidence: what the verdict rests on, as ids, exit codes and ages; for people and JSON.
+        ok_at: AWS's time of the first look at which what was sent last was ok.
+        observed: what looks have found since it was sent.
+        next_send: what is known for sending it.
+        undo: what is known of setting it back.
+        failure_accepted: whether a person has let the rollout go on in spite of its failure.
     """
 
     store: str
@@ -126,7 +177,11 @@ class Change:
     away_since: datetime | None = None
     looked_at: datetime | None = None
     look_at: datetime | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    ok_at: datetime | None = None
+    observed: ObservedChange = field(default_factory=ObservedChange)
+    next_send: NextSend = field(default_factory=NextSend)
+    undo: Undo = field(default_factory=Undo)
+    failure_accepted: bool = False
 
     @property
     def key(self) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection, inspect, select, update
 
 from fleet.records import rollout_tables, scan_tables
+from fleet.records.evidence_migration import type_evidence
 from fleet.records.tables import METADATA, SCHEMA, SCHEMA_VERSION
 
 
@@ -60,4 +61,8 @@ def _add_scans(connection: Connection) -> None:
 
 #: By the version it starts from, what leads to the next one. A step that makes a table makes it as
 #: it is in this fleet; a later step that changes the same table looks whether that is still to do.
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _add_rollouts, 2: _add_scans}
+_STEPS: Mapping[int, Callable[[Connection], None]] = {
+    1: _add_rollouts,
+    2: _add_scans,
+    3: type_evidence,
+}

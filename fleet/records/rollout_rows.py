@@ -1,18 +1,22 @@
 """Rows of rollouts and the values they stand for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from fleet.errors import UsageError
+from fleet.errors import RecordsError, UsageError
+from fleet.model.observed_change import ObservedChange
+from fleet.model.plain import from_plain, to_plain
 from fleet.model.rollout import (
     Change,
     Hold,
+    NextSend,
     Phase,
     Rollout,
     RolloutEvent,
     RolloutSpec,
     Stage,
+    Undo,
     Verb,
     VerbName,
     Verdict,
@@ -26,9 +30,9 @@ LARGEST = 2**31 - 1
 MOVING = tuple(
     field.name for field in fields(Rollout) if field.name in ROLLOUTS.c and field.name != "caller"
 )
-CHANGE_FIELDS = tuple(field.name for field in fields(Change))
+CHANGE_FIELDS = tuple(field.name for field in fields(Change) if field.name in CHANGES.c)
 EVENT_FIELDS = tuple(field.name for field in fields(RolloutEvent) if field.name != "id")
-CHANGE_COLUMNS = tuple(CHANGES.c[name] for name in CHANGE_FIELDS)
+CHANGE_COLUMNS = (*(CHANGES.c[name] for name in CHANGE_FIELDS), CHANGES.c.details)
 
 
 def number_of(rollout_id: str) -> int:
@@ -61,6 +65,40 @@ def unknown(rollout_id: str) -> UsageError:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """The fields of a change that share the column ``details``; a default is left out of it."""
+
+    observed: ObservedChange = field(default_factory=ObservedChange)
+    next_send: NextSend = field(default_factory=NextSend)
+    undo: Undo = field(default_factory=Undo)
+    failure_accepted: bool = False
+
+
+_DETAIL_DEFAULTS = {field.name: getattr(_Details(), field.name) for field in fields(_Details)}
+
+
+def _details(change: Change) -> dict[str, Any]:
+    return {
+        name: to_plain(value)
+        for name, default in _DETAIL_DEFAULTS.items()
+        if (value := getattr(change, name)) != default
+    }
+
+
+def _fields_of(column: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not column:
+        return _DETAIL_DEFAULTS
+    try:
+        details = from_plain(_Details, column)
+    except ValueError as error:
+        raise RecordsError(
+            f"a change was recorded in another shape than this fleet reads: {error}",
+            hint="use the version of fleet that wrote it",
+        ) from error
+    return {name: getattr(details, name) for name in _DETAIL_DEFAULTS}
+
+
 def rollout_row(rollout: Rollout) -> dict[str, Any]:
     """The columns of the moving part."""
     return {name: getattr(rollout, name) for name in MOVING} | {"phase": rollout.phase.value}
@@ -76,20 +114,25 @@ def change_row(change: Change) -> dict[str, Any]:
     """The columns of a change but for its rollout and workload.
 
     Raises:
-        TypeError: the evidence holds a secret, or something that JSON has no word for.
+        TypeError: it holds a secret, or something that JSON has no word for.
     """
-    canonical(change.evidence)
     return {name: getattr(change, name) for name in CHANGE_FIELDS} | {
         "stage": change.stage.value,
         "verdict": change.verdict.value,
+        "details": _details(change),
     }
 
 
 def change_of(row: Iterable[Any]) -> Change:
-    """A change from ``CHANGE_COLUMNS``."""
-    values = dict(zip(CHANGE_FIELDS, row, strict=True))
+    """A change from ``CHANGE_COLUMNS``.
+
+    Raises:
+        RecordsError: its details have another shape than this fleet reads.
+    """
+    *columns, details = row
+    values = dict(zip(CHANGE_FIELDS, columns, strict=True))
     values["stage"], values["verdict"] = Stage(values["stage"]), Verdict(values["verdict"])
-    return Change(**values)
+    return Change(**values, **_fields_of(details))
 
 
 def event_row(number: int, event: RolloutEvent) -> dict[str, Any]:

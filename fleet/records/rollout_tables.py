@@ -1,6 +1,7 @@
 """The tables of rollouts: what they were told, their changes, their story, and who works on them.
 
-They came with version 2. The rollout is a number here and ``ro-<number>`` everywhere else.
+They came with version 2; version 4 gave changes ``details`` and ``ok_at``. The rollout is a
+number here and ``ro-<number>`` everywhere else.
 """
 
 from sqlalchemy import (
@@ -77,7 +78,9 @@ CHANGES = Table(
     Column("away_since", UtcTime),
     Column("looked_at", UtcTime),
     Column("look_at", UtcTime),
-    Column("evidence", CanonicalJson, nullable=False),
+    # Fields of a change that no query asks for; ``rollout_rows`` says which.
+    Column("details", CanonicalJson, nullable=False),
+    Column("ok_at", UtcTime),
     Index("fleet_changes_verdict", "rollout", "verdict", "stage"),
 )
 

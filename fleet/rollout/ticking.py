@@ -327,7 +327,7 @@ class _Tick:
                 "fleet:content": change.content,
             },
             token=f"{self._id}/{change.store}/{change.service}/{change.sends}",
-            accept="*" if change.evidence.get("asked") else "",
+            accept="*" if change.next_send.overwrite else "",
         )
 
     def _remember(self, result: ShardResult) -> None:

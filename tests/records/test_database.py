@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from fleet.errors import RecordsError
 from fleet.records import database
 from fleet.records.store import Records, open_records
+from fleet.records.tables import SCHEMA_VERSION
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -92,7 +93,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     newer.execute("UPDATE fleet_schema SET version = 99")
     newer.commit()
     newer.close()
-    with pytest.raises(RecordsError, match="schema 99; this fleet knows 3"):
+    with pytest.raises(RecordsError, match=f"schema 99; this fleet knows {SCHEMA_VERSION}"):
         open_records(None, tmp_path)
 
 
@@ -160,7 +161,7 @@ def test_a_newer_schema_is_refused_on_a_server(postgresql_url: str, tmp_path: Pa
     with open_records(postgresql_url, tmp_path) as records:
         with records._database.write() as connection:
             connection.exec_driver_sql("UPDATE fleet_schema SET version = 99")
-        with pytest.raises(RecordsError, match="schema 99; this fleet knows 3"):
+        with pytest.raises(RecordsError, match=f"schema 99; this fleet knows {SCHEMA_VERSION}"):
             open_records(postgresql_url, tmp_path)
 
 

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 
 from fleet.errors import LeaseLost, Locked, RecordsError, UsageError
 from fleet.model.history import Lease
+from fleet.model.observed_change import HostContact, ObservedChange, TaskSummary
 from fleet.model.rollout import (
     Change,
     Hold,
+    NextSend,
+    PastTry,
     Phase,
     Rollout,
     RolloutEvent,
     Stage,
+    Undo,
     VerbName,
     Verdict,
 )
@@ -93,24 +97,34 @@ def test_what_was_started_is_there_after_opening_again(
 printable = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=10)
 counts = st.integers(0, 2**31 - 1)
 times = st.none() | st.datetimes(datetime(1990, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-evidence = st.dictionaries(
-    printable, st.none() | st.integers() | printable | st.lists(printable, max_size=2), max_size=3
-)
-BY_KIND: Mapping[Any, st.SearchStrategy[Any]] = {
+BY_KIND: dict[Any, st.SearchStrategy[Any]] = {
     str: printable,
+    str | None: st.none() | printable,
+    bool: st.booleans(),
+    bool | None: st.none() | st.booleans(),
     int: counts,
+    float: st.floats(0, 1e6),
     datetime | None: times,
     Stage: st.sampled_from(Stage),
     Verdict: st.sampled_from(Verdict),
-    Mapping[str, Any]: evidence,
+    tuple[int, ...]: st.lists(counts, max_size=2).map(tuple),
 }
-KINDS = get_type_hints(Change)
-#: Changes with any value in every field, whatever fields there are by now.
-any_change = st.builds(
-    Change,
-    **{field.name: BY_KIND[KINDS[field.name]] for field in fields(Change)}
-    | {"service": st.just("vision-arm64"), "wave": st.integers(-1, 9)},
-)
+
+
+def anything(kind: Any, **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Values of a kind with any value in every field, whatever fields there are by now."""
+    kinds = get_type_hints(kind)
+    of_fields = {f.name: BY_KIND[kinds[f.name]] for f in fields(kind) if f.name not in known}
+    return st.builds(kind, **of_fields, **known)
+
+
+BY_KIND[Mapping[str, HostContact]] = st.dictionaries(printable, anything(HostContact), max_size=2)
+BY_KIND[tuple[TaskSummary, ...]] = st.lists(anything(TaskSummary), max_size=2).map(tuple)
+BY_KIND[ObservedChange] = anything(ObservedChange)
+BY_KIND[PastTry | None] = st.none() | anything(PastTry)
+BY_KIND[NextSend] = anything(NextSend)
+BY_KIND[Undo] = anything(Undo)
+any_change = anything(Change, service=st.just("vision-arm64"), wave=st.integers(-1, 9))
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +234,7 @@ HIDDEN = {"deep": [Secret("hunter2hunter2hunter2")]}
 @pytest.mark.parametrize(
     ("changes", "events"),
     [
-        ([some.change("store-1", evidence=HIDDEN)], ()),
+        ([some.change("store-1", observed=HIDDEN)], ()),
         ((), [RolloutEvent(0, "ro-1", NOON, "wave", "", data=HIDDEN)]),
     ],
 )

@@ -1,18 +1,17 @@
 """Which hosts of a change are there, which are away and since when; agents flap, so it is carried.
 
 AWS keeps no time of the disconnection (DescribeContainerInstances has none), so an absence is as
-long as it was seen. What is known of each host travels from look to look in the change's evidence.
+long as it was seen. What is known of each host travels from look to look in the change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fleet.model.observed import ContainerInstance
+from fleet.model.observed_change import HostContact
 from fleet.model.rollout import Change, Place, Verdict
 from fleet.model.services import ServiceState, StoreView, TaskState
-from fleet.model.spans import stamp, unstamp
 from fleet.register.decide.classify import best_instance
 
 #: Attribute by which a container instance says which host of the inventory it is.
@@ -103,54 +102,32 @@ def _host(
     change: Change, view: StoreView, name: str, instance: ContainerInstance | None
 ) -> HostSeen:
     now = HostSeen(name, instance)
-    known: Mapping[str, Any] = _mapping(_mapping(change.evidence.get("hosts")).get(name))
+    known = change.observed.hosts.get(name)
     was_away = _was_away(change, known)
+    tried_s = known.tried_s if known is not None else 0.0
     if not now.is_here:
-        return HostSeen(name, instance, was_away or view.at, _tried(change, known))
+        return HostSeen(name, instance, was_away or view.at, tried_s)
     if change.sent_at is None:
         return now
-    tried = _tried(change, known)
-    looked = unstamp(change.evidence.get("looked_at")) if is_same_try(change) else None
-    begin = max(looked, change.sent_at) if looked is not None else change.sent_at
+    begin = max(change.observed.hosts_read_at or change.sent_at, change.sent_at)
     # Between two looks it was there, and was not ok, if it was so at both of them.
     if was_away is None and change.verdict is not Verdict.OK:
-        tried += max(0.0, (view.at - begin).total_seconds())
-    return HostSeen(name, instance, None, tried)
+        tried_s += max(0.0, (view.at - begin).total_seconds())
+    return HostSeen(name, instance, None, tried_s)
 
 
-def _was_away(change: Change, known: Mapping[str, Any]) -> datetime | None:
+def _was_away(change: Change, known: HostContact | None) -> datetime | None:
     """Since when the host was away at the last look; the row wins where it was moved alone."""
     if change.away_since is None:
         return None
-    hosts = _mapping(change.evidence.get("hosts")).values()
-    told = any(unstamp(_mapping(host).get("away_since")) for host in hosts)
-    return unstamp(known.get("away_since")) if told else change.away_since
+    if not any(host.away_since for host in change.observed.hosts.values()):
+        return change.away_since
+    return known.away_since if known is not None else None
 
 
-def _tried(change: Change, known: Mapping[str, Any]) -> float:
-    seconds = known.get("tried_s", 0.0)
-    return float(seconds) if is_same_try(change) and isinstance(seconds, (int, float)) else 0.0
-
-
-def is_same_try(change: Change) -> bool:
-    """Whether the evidence is of the latest try; an absence goes on over tries, the rest not."""
-    return change.sent_at is not None and change.evidence.get("try") == stamp(change.sent_at)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def host_evidence(hosts: tuple[HostSeen, ...]) -> dict[str, Any]:
-    """What ``hosts_seen`` reads again at the next look."""
-    return {
-        h.name: {
-            "connected": h.is_here,
-            "away_since": stamp(h.away_since),
-            "tried_s": round(h.tried_s, 3),
-        }
-        for h in hosts
-    }
+def host_contacts(hosts: Iterable[HostSeen]) -> dict[str, HostContact]:
+    """Return by name what ``hosts_seen`` has to know at the next look."""
+    return {h.name: HostContact(h.is_here, h.away_since, round(h.tried_s, 3)) for h in hosts}
 
 
 def service_of(change: Change, view: StoreView) -> ServiceState | None:

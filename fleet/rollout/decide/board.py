@@ -115,7 +115,7 @@ def accepted(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> 
     found = {
         (variant_of(change), change.store)
         for change in changes
-        if is_failed(change) and change.evidence.get("accepted")
+        if is_failed(change) and change.failure_accepted
     }
     return dict(Counter(variant for variant, _ in found))
 

@@ -1,12 +1,11 @@
 """How a change ended and what its store still owes, as far as its row tells."""
 
 from fleet.model.rollout import Change, Stage, Verdict
-from fleet.rollout.decide.away import is_same_try
 
 
 def was_applied(change: Change) -> bool:
     """Whether the store was seen running what was sent; dark, it then has nothing to apply."""
-    return is_same_try(change) and bool(change.evidence.get("ok_at"))
+    return change.ok_at is not None
 
 
 def ending(change: Change) -> str:
@@ -31,7 +30,7 @@ def _before_sending(change: Change) -> str:
     # It was sent before, and ECS or fleet took that back.
     if change.verdict is Verdict.UNDELIVERED or change.pulls_failed:
         return Verdict.UNDELIVERED.value
-    set_back = change.verdict is Verdict.PARKED or change.evidence.get("set_back")
+    set_back = change.verdict is Verdict.PARKED or change.next_send.was_set_back
     return "dark-and-reverted" if set_back else "to be sent again"
 
 

@@ -364,7 +364,7 @@ def _by_variant(judged: Sequence[_Variant], decides: _Variant, failures: Sequenc
     failing = [v for v in judged if v.count.failed]
     if not decides.count.failed:
         return ""
-    causes = {str(c.evidence.get("cause") or c.reason) for c in failures}
+    causes = {c.observed.cause or c.reason for c in failures}
     common = f"one common reason: {next(iter(causes))}" if len(causes) == 1 else ""
     if len(failing) == 1 and len(judged) > 1:
         return f"every failure is {decides.name}" + (f", {common}" if common else "")

@@ -1,32 +1,19 @@
 """A verdict with what it rests on, and what the next look has to know of this one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from fleet.model.observed_change import ObservedChange, TaskSummary
 from fleet.model.policy import Policy
 from fleet.model.printable import printable
 from fleet.model.rollout import Change, Stage, Verdict
 from fleet.model.services import TaskState
-from fleet.model.spans import span, stamp
-from fleet.rollout.decide.away import first_away, host_evidence, tasks_of
+from fleet.model.spans import span
+from fleet.rollout.decide.away import first_away, host_contacts, tasks_of
 from fleet.rollout.decide.failures import common_cause
 from fleet.rollout.decide.progress import SELDOM_S
 from fleet.rollout.decide.seen import Seen
-
-#: Keys of the evidence of one try that go on from look to look.
-_KEPT = (
-    "ok_at",
-    "cause",
-    "pull_counted",
-    "restored",
-    "settles_at",
-    "deep_at",
-    "tasks",
-    "reason",
-    "accepted",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +22,8 @@ class Judgement:
 
     Attributes:
         since: of the verdict, by AWS's time; an old one keeps its time.
-        evidence: replaces that of the change.
+        observed: replaces that of the change.
+        ok_at: likewise.
         looked_at: AWS's time of what it rests on; an unread store keeps its time.
         next_look_s: seconds until looking again may tell more; None when it never will.
         stage: where the change is to be put, or None to leave it there.
@@ -46,7 +34,8 @@ class Judgement:
     verdict: Verdict
     reason: str
     since: datetime
-    evidence: Mapping[str, Any]
+    observed: ObservedChange
+    ok_at: datetime | None
     away_since: datetime | None
     pulls_failed: int
     looked_at: datetime | None
@@ -63,7 +52,8 @@ class Judgement:
             verdict=self.verdict,
             reason=self.reason,
             since=self.since,
-            evidence=self.evidence,
+            observed=self.observed,
+            ok_at=self.ok_at,
             away_since=self.away_since,
             pulls_failed=self.pulls_failed,
             looked_at=self.looked_at,
@@ -88,16 +78,21 @@ def judgement(
     next_look_s: float | None,
     *,
     stage: Stage | None = None,
-    more: Mapping[str, Any] | None = None,
+    **found: Any,
 ) -> Judgement:
-    """A verdict of this look; one that the change has already keeps its time."""
+    """A verdict of this look; one that the change has already keeps its time.
+
+    Args:
+        found: fields of ``ObservedChange`` that this look sets.
+    """
     change = seen.change
     kept = change.since if verdict is change.verdict else None
     return Judgement(
         verdict,
         reason,
         kept or seen.at,
-        {**_evidence(seen), "reason": reason, **(more or {})},
+        _observed(seen, reason, **found),
+        change.ok_at,
         first_away(seen.hosts) if seen.knows_hosts else change.away_since,
         change.pulls_failed,
         seen.at,
@@ -113,7 +108,8 @@ def unchanged(seen: Seen, reason: str, next_look_s: float | None) -> Judgement:
         change.verdict,
         reason,
         change.since or seen.at,
-        change.evidence,
+        change.observed,
+        change.ok_at,
         change.away_since,
         change.pulls_failed,
         change.looked_at,
@@ -129,14 +125,14 @@ def deeper_look(seen: Seen) -> Judgement:
 
 def said(seen: Seen) -> str:
     """What was last concluded, without what was said about not being able to look."""
-    kept = seen.change.evidence.get("reason")
-    return kept if isinstance(kept, str) and seen.same_try else seen.change.reason
+    return seen.change.observed.reason or seen.change.reason
 
 
 def failed(seen: Seen, reason: str) -> Judgement:
     """The release is bad here, or the store is; of one that was ok before it says how late."""
-    if seen.ok_at is not None:
-        late = span((seen.at - seen.ok_at).total_seconds())
+    ok_at = seen.change.ok_at
+    if ok_at is not None:
+        late = span((seen.at - ok_at).total_seconds())
         reason = f"{reason}; late, {late} after it was ok"
     return judgement(seen, Verdict.FAILED, reason, None)
 
@@ -149,12 +145,13 @@ def by_hand(seen: Seen, reason: str) -> Judgement:
 def undelivered(seen: Seen, reason: str) -> Judgement:
     """The image did not arrive: counted once per try, however often it is looked at."""
     change = seen.change
-    counted_already = seen.same_try and bool(change.evidence.get("pull_counted"))
-    tries = change.pulls_failed + (0 if counted_already else 1)
-    more: dict[str, object] = {"pull_counted": True}
+    tries = change.pulls_failed + (0 if change.observed.pull_counted else 1)
+    restored = change.observed.restored
     if seen.service is not None and seen.primary is None:
-        more["restored"] = seen.service.task_definition
-    told = judgement(seen, Verdict.UNDELIVERED, reason, SELDOM_S, more=more)
+        restored = seen.service.task_definition
+    told = judgement(
+        seen, Verdict.UNDELIVERED, reason, SELDOM_S, pull_counted=True, restored=restored
+    )
     after = replace(change, verdict=told.verdict, since=told.since, pulls_failed=tries)
     again = retry_at(after, seen.policy)
     if again is not None:
@@ -165,32 +162,25 @@ def undelivered(seen: Seen, reason: str) -> Judgement:
     return replace(told, pulls_failed=tries, retry_at=again)
 
 
-def _evidence(seen: Seen) -> dict[str, Any]:
-    """What was seen, and what the next look has to know of this one."""
-    old = seen.change.evidence
-    evidence: dict[str, Any] = {}
-    if seen.change.stage is Stage.PLANNED:
-        # What others noted for the sending of it is still to be read.
-        evidence = {key: value for key, value in old.items() if key not in _KEPT}
-    elif seen.same_try:
-        evidence = {key: old[key] for key in _KEPT if key in old}
-    evidence["try"] = stamp(seen.change.sent_at)
+def _observed(seen: Seen, reason: str, **found: Any) -> ObservedChange:
+    """Return what was seen now, and of what was seen before what the next look has to know."""
+    old = seen.change.observed
+    now = replace(
+        old,
+        reason=reason,
+        task_definition=seen.service.task_definition if seen.service else "",
+        deployment=seen.primary.id if seen.primary else "",
+    )
     if seen.knows_hosts:
-        evidence["hosts"] = host_evidence(seen.hosts)
-        evidence["looked_at"] = stamp(seen.at)
-    elif seen.same_try:
-        evidence.update({key: old[key] for key in ("hosts", "looked_at") if key in old})
-    if seen.service is not None:
-        evidence["runs"] = seen.service.task_definition
-    if seen.primary is not None:
-        evidence["deployment"] = seen.primary.id
+        now = replace(now, hosts=host_contacts(seen.hosts), hosts_read_at=seen.at)
     if seen.knows_tasks:
-        evidence["deep_at"] = stamp(seen.at)
-        evidence["tasks"] = [_task_evidence(seen, t) for t in _worth_telling(seen)]
-        cause = common_cause(seen.ran or seen.failed)
-        if cause:
-            evidence["cause"] = cause
-    return evidence
+        now = replace(
+            now,
+            tasks=tuple(_summary(seen, task) for task in _worth_telling(seen)),
+            tasks_read_at=seen.at,
+            cause=common_cause(seen.ran or seen.failed) or old.cause,
+        )
+    return replace(now, **found)
 
 
 def _worth_telling(seen: Seen) -> list[TaskState]:
@@ -200,17 +190,17 @@ def _worth_telling(seen: Seen) -> list[TaskState]:
     return own[:4]
 
 
-def _task_evidence(seen: Seen, task: TaskState) -> dict[str, Any]:
-    exits = [c.exit_code for c in task.containers if c.exit_code is not None]
+def _summary(seen: Seen, task: TaskState) -> TaskSummary:
+    exits = tuple(c.exit_code for c in task.containers if c.exit_code is not None)
     words = next((c.reason for c in task.containers if c.reason), task.stopped_reason)
-    return {
-        "id": task.id,
-        "host": seen.by_host.get(task.container_instance_arn, ""),
-        "status": task.last_status,
-        "health": task.health,
-        "started_at": stamp(task.started_at),
-        "stopped_at": stamp(task.stopped_at),
-        "stop_code": task.stop_code,
-        "exit_codes": exits,
-        "reason": printable(words, limit=300),
-    }
+    return TaskSummary(
+        id=task.id,
+        host=seen.by_host.get(task.container_instance_arn, ""),
+        status=task.last_status,
+        health=task.health,
+        started_at=task.started_at,
+        stopped_at=task.stopped_at,
+        stop_code=task.stop_code,
+        exit_codes=exits,
+        reason=printable(words, limit=300),
+    )

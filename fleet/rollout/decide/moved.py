@@ -59,7 +59,7 @@ def moved(seen: Seen) -> Judgement | None:
 
 
 def _is_settled(seen: Seen, service: ServiceState) -> bool:
-    return seen.same_try and seen.change.evidence.get("restored") == service.task_definition
+    return seen.change.observed.restored == service.task_definition
 
 
 def given_up(seen: Seen) -> Judgement | None:

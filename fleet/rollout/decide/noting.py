@@ -1,11 +1,12 @@
 """What a tick makes of the calls that it had made."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fleet.model.rollout import ActionKind, Change, Stage, Verdict
 from fleet.model.written import Outcome, Written
-from fleet.rollout.decide.again import forgetting
 from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.sends import mark_sent
 
 #: Seconds until a store is looked at after its change was sent.
 FIRST_LOOK_S = 15.0
@@ -27,17 +28,8 @@ def note(board: Board, written: Iterable[Written]) -> None:
 
 def _sent(board: Board, change: Change, one: Written) -> None:
     if one.outcome is Outcome.DONE or (one.outcome is Outcome.ALREADY and change.sends):
-        board.move(
-            change,
-            stage=Stage.SENT,
-            verdict=Verdict.WAITING,
-            reason="sent",
-            sent_at=one.at,
-            target=one.target,
-            sends=change.sends + 1,
-            look_at=board.in_seconds(FIRST_LOOK_S),
-            evidence=forgetting(change),
-        )
+        look_at = board.in_seconds(FIRST_LOOK_S)
+        mark_sent(board, change, "sent", target=one.target, sent_at=one.at, look_at=look_at)
         again = " again" if change.sends else ""
         board.say(
             "sent", f"{change.service} sent{again}", change.store, {"service": change.service}
@@ -61,13 +53,17 @@ def _sent(board: Board, change: Change, one: Written) -> None:
 
 
 def _refused(board: Board, change: Change, one: Written) -> None:
-    refusals = int(change.evidence.get("refusals", 0)) + 1
-    evidence = {**change.evidence, "refusals": refusals}
+    refusals = change.next_send.refusals + 1
+    next_send = replace(change.next_send, refusals=refusals)
     board.say("problem", f"AWS refused {change.service}: {one.words}", change.store)
     if refusals >= REFUSALS:
         reason = f"AWS refused it {refusals} times: {one.words}"
         board.move(
-            change, stage=Stage.HELD, verdict=Verdict.UNDELIVERED, reason=reason, evidence=evidence
+            change,
+            stage=Stage.HELD,
+            verdict=Verdict.UNDELIVERED,
+            reason=reason,
+            next_send=next_send,
         )
         return
     board.move(
@@ -75,7 +71,7 @@ def _refused(board: Board, change: Change, one: Written) -> None:
         stage=Stage.PLANNED,
         reason=f"AWS refused: {one.words}",
         look_at=board.in_seconds(REFUSED_WAIT_S),
-        evidence=evidence,
+        next_send=next_send,
     )
 
 
@@ -94,14 +90,14 @@ def _undone(board: Board, change: Change, one: Written) -> None:
         back = f"back to {_short(change.previous)}" if change.previous else "removed again"
         # Dark or not delivered it would owe the release, and be sent it again.
         owing = change.verdict in {Verdict.DARK, Verdict.UNDELIVERED}
-        stays = owing and change.evidence.get("stays_back")
+        stays = owing and change.undo.stays_back
         board.move(
             change,
             stage=Stage.UNDONE,
             verdict=Verdict.WAITING if stays else change.verdict,
             reason=f"{back}: {change.reason}",
             look_at=board.in_seconds(FIRST_LOOK_S),
-            evidence={**change.evidence, "settled": False},
+            undo=replace(change.undo, settled=False),
         )
         board.say("sent", f"{change.service} {back}", change.store, {"service": change.service})
     elif one.outcome in {Outcome.BY_HAND, Outcome.GONE}:

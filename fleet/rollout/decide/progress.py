@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from fleet.model.printable import printable
 from fleet.model.services import TaskState
-from fleet.model.spans import moment, span, unstamp
+from fleet.model.spans import moment, span
 from fleet.rollout.decide.away import HostSeen, tasks_of, wanted_tasks
 from fleet.rollout.decide.failures import counted
 from fleet.rollout.decide.seen import Seen
@@ -22,7 +22,7 @@ def progress(seen: Seen) -> tuple[str, float, datetime | None]:
     idle = min(SELDOM_S, max(SOON_S, (seen.at - seen.sent_at).total_seconds() / 4))
     if not seen.knows_tasks:
         running = seen.primary.running if seen.primary else 0
-        settles = unstamp(seen.change.evidence.get("settles_at")) if seen.same_try else None
+        settles = seen.change.observed.settles_at
         if settles is not None:
             left = (settles - seen.at).total_seconds()
             ran = max(0.0, seen.policy.settle_s - left)

@@ -13,11 +13,11 @@ from fleet.model.gate import Answer, Gate, Sample
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.printable import many
 from fleet.model.rollout import CONVOY, Action, ActionKind, Change, Phase, Stage, Verdict
-from fleet.rollout.decide.again import called_off
 from fleet.rollout.decide.board import Board, accepted, is_parked, is_sent
 from fleet.rollout.decide.darkness import Finding, darkness
 from fleet.rollout.decide.freshness import mind_the_gap, watched
 from fleet.rollout.decide.gate import count, evaluate
+from fleet.rollout.decide.sends import called_off
 from fleet.rollout.decide.turns import Turn, flying, is_next, places, untouched
 from fleet.rollout.decide.verdict import owes, was_applied
 from fleet.rollout.decide.waking import next_tick, pulls_again_at, undo_at
@@ -284,7 +284,7 @@ def _may_apply_later(change: Change) -> bool:
     if change.stage is not Stage.SENT or was_applied(change):
         return False
     if change.verdict is Verdict.UNDELIVERED:
-        return change.evidence.get("runs") == change.target
+        return change.observed.task_definition == change.target
     return change.verdict is Verdict.DARK
 
 
@@ -350,7 +350,7 @@ def _finish(board: Board, actions: list[Action]) -> None:
         if not any(waits):
             board.rollout = replace(rollout, finished_at=board.now)
     elif rollout.phase is Phase.ROLLING_BACK:
-        if all(c.stage is not Stage.UNDONE or c.evidence.get("settled") for c in board.changes):
+        if all(c.stage is not Stage.UNDONE or c.undo.settled for c in board.changes):
             board.turn(Phase.ROLLED_BACK, rollout.why, finished_at=board.now)
     elif _is_over(board):
         board.turn(Phase.DONE, _done_words(board), finished_at=board.now)

@@ -8,13 +8,11 @@ from functools import cached_property
 from fleet.model.policy import Policy
 from fleet.model.rollout import Change, Place
 from fleet.model.services import Deployment, ServiceState, StoreView, TaskState
-from fleet.model.spans import unstamp
 from fleet.rollout.decide.attribution import ROUNDING
 from fleet.rollout.decide.away import (
     ATTRIBUTE,
     HostSeen,
     hosts_seen,
-    is_same_try,
     service_of,
     tasks_of,
 )
@@ -140,16 +138,6 @@ class Seen:
             and self.age(task) >= self.policy.settle_s
             and (task.health == "HEALTHY" or not self.health_check)
         )
-
-    @property
-    def same_try(self) -> bool:
-        """Whether the change's evidence is of its latest try."""
-        return is_same_try(self.change)
-
-    @cached_property
-    def ok_at(self) -> datetime | None:
-        """When this try was first seen to be ok."""
-        return unstamp(self.change.evidence.get("ok_at")) if self.same_try else None
 
     @property
     def knows_hosts(self) -> bool:

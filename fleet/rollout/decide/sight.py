@@ -6,9 +6,9 @@ from dataclasses import replace
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
 from fleet.model.services import ServiceDeployment, ServiceState, StoreView
 from fleet.model.spans import span
-from fleet.rollout.decide.again import forgetting
 from fleet.rollout.decide.away import away_since, service_of
 from fleet.rollout.decide.board import Board, is_parked, is_sent
+from fleet.rollout.decide.sends import mark_sent
 from fleet.rollout.decide.verdict import has_health_check, judge, was_applied
 
 #: Seconds between looks at a store that was set back, until it runs what it ran before.
@@ -19,9 +19,6 @@ UNREAD_LOOK_S = 15.0
 RETURN_LOOK_S = 120.0
 #: Seconds between looks at a store that is away at its turn, until it counts as dark.
 AWAY_LOOK_S = 60.0
-
-#: How the reason of a row begins that could not be read at its turn.
-PUT_OFF = "its turn is put off"
 
 
 def see(board: Board, views: Mapping[str, StoreView]) -> tuple[str, ...]:
@@ -78,9 +75,15 @@ def _returns_late(board: Board, before: Change, now: Change) -> bool:
 
 def _put_off(board: Board, change: Change, why: str) -> None:
     """A store that cannot be read at its turn leaves its place to others for a while."""
-    if not change.reason.startswith(PUT_OFF):
-        board.say("problem", f"{PUT_OFF}: {why}", change.store)
-    board.move(change, reason=f"{PUT_OFF}: {why}", look_at=board.in_seconds(AWAY_LOOK_S))
+    reason = f"its turn is put off: {why}"
+    if not change.next_send.postponed:
+        board.say("problem", reason, change.store)
+    board.move(
+        change,
+        reason=reason,
+        look_at=board.in_seconds(AWAY_LOOK_S),
+        next_send=replace(change.next_send, postponed=True),
+    )
 
 
 def _newest(change: Change, view: StoreView) -> str:
@@ -93,14 +96,14 @@ def _see_planned(board: Board, before: Change, now: Change, deployment: str) -> 
     """A row whose turn has come or is near: it parks, it is back, or it stays as it was."""
     come = _turn_has_come(board, before)
     if now.verdict is Verdict.PARKED and come:
-        board.put(now)
+        board.put(replace(now, next_send=replace(now.next_send, postponed=False)))
         if before.verdict is not Verdict.PARKED:
             data = {"verdict": Verdict.PARKED.value, "service": now.service}
             board.say("verdict", now.reason, now.store, data)
         return
     back = is_parked(before) and come and now.away_since is None
     # Waiting for its turn, a row keeps its own words; only what was seen of its hosts moves on.
-    reason = "can be read again" if before.reason.startswith(PUT_OFF) else before.reason
+    reason = "can be read again" if before.next_send.postponed else before.reason
     moved = board.move(
         before,
         verdict=Verdict.WAITING if back else before.verdict,
@@ -108,7 +111,8 @@ def _see_planned(board: Board, before: Change, now: Change, deployment: str) -> 
         away_since=now.away_since,
         looked_at=now.looked_at,
         look_at=None if now.away_since is None else board.in_seconds(AWAY_LOOK_S),
-        evidence={**before.evidence, **now.evidence, "before": deployment},
+        observed=now.observed,
+        next_send=replace(before.next_send, postponed=False, deployment_before=deployment),
     )
     if back:
         board.move(moved, wave=CONVOY)
@@ -138,7 +142,7 @@ def _resolve(board: Board, change: Change, view: StoreView) -> Change:
     target = service.task_definition
     sent_at = newest.created_at if newest is not None else None
     if target == change.previous:
-        before = change.evidence.get("before")
+        before = change.next_send.deployment_before
         record = next(
             (r for r in (view.deployments or {}).get(change.service, ()) if _is_other(r, change)),
             None,
@@ -147,16 +151,13 @@ def _resolve(board: Board, change: Change, view: StoreView) -> Change:
         if not restored or record is None:
             return board.move(change, stage=Stage.PLANNED)
         target, sent_at = record.task_definition, record.created_at
-    return board.move(
+    return mark_sent(
+        board,
         change,
-        stage=Stage.SENT,
-        verdict=Verdict.WAITING,
-        reason="sent before the run was cut off",
+        "sent before the run was cut off",
         target=target,
-        sends=change.sends + 1,
         sent_at=sent_at or view.at,
         look_at=board.now,
-        evidence=forgetting(change),
     )
 
 
@@ -174,7 +175,7 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
     service = service_of(change, view)
     ill = _is_ill(board, change, service, view)
     settled = _runs_before(change, service) or away is not None or bool(ill)
-    if ill and not change.evidence.get("settled"):
+    if ill and not change.undo.settled:
         board.say("problem", ill, change.store)
     moved = board.move(
         change,
@@ -182,7 +183,7 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
         away_since=away,
         looked_at=view.at,
         look_at=board.in_seconds(UNDONE_LOOK_S if not settled else RETURN_LOOK_S),
-        evidence={**change.evidence, "settled": settled},
+        undo=replace(change.undo, settled=settled),
     )
     is_back = moved.verdict is Verdict.DARK and away is None and view.instances is not None
     if is_back and board.rollout.phase is Phase.RUNNING:
@@ -191,7 +192,7 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
             stage=Stage.PLANNED,
             verdict=Verdict.WAITING,
             reason="is back after having been set back",
-            evidence={**moved.evidence, "set_back": True},
+            next_send=replace(moved.next_send, was_set_back=True),
             wave=CONVOY,
             look_at=None,
         )

@@ -188,8 +188,8 @@ def is_watched(board: Board, change: Change) -> bool:
         # A good store can still go bad while its wave bakes.
         return change.verdict is Verdict.OK and change.wave in {rollout.wave, CONVOY}
     if change.stage is Stage.UNDONE:
-        if rollout.phase is Phase.ROLLING_BACK or not change.evidence.get("settled", True):
-            return not change.evidence.get("settled", False)
+        if rollout.phase is Phase.ROLLING_BACK or change.undo.settled is False:
+            return not change.undo.settled
         return owes(change) and rollout.phase is Phase.RUNNING
     # Parked: its turn has come, and it is asked now and then whether it is back.
     turn_has_come = change.wave == CONVOY or change.wave <= rollout.wave

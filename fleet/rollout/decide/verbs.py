@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from fleet.model.printable import many
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verb, VerbName, Verdict
-from fleet.rollout.decide.again import called_off, remembering
 from fleet.rollout.decide.board import Board, accepted, is_failed
+from fleet.rollout.decide.sends import called_off, to_be_sent_again
 from fleet.rollout.decide.verdict import owes
 
 #: Phases from which nothing goes on by itself any more.
@@ -68,7 +68,7 @@ def _resume(board: Board, verb: Verb) -> str:
         return f"{count} owed stores are sent the release when they are back, until {until}"
     if phase is Phase.HALTED:
         for change in filter(is_failed, [*board.current, *board.convoy]):
-            board.move(change, evidence={**change.evidence, "accepted": True})
+            board.move(change, failure_accepted=True)
         for change in board.changes:
             _readmit(board, change)
     shapes = board.rollout.spec.shapes
@@ -95,7 +95,7 @@ def _owe_again(board: Board, change: Change, verb: Verb) -> None:
         wave=CONVOY,
         pulls_failed=0,
         look_at=None,
-        evidence=remembering(change),
+        next_send=to_be_sent_again(change),
     )
 
 
@@ -148,11 +148,10 @@ def _retry(board: Board, verb: Verb) -> str:
             wave=wave,
             pulls_failed=0,
             look_at=None,
-            evidence={
-                **remembering(change),
-                "asked": change.verdict is Verdict.CHANGED_BY_HAND,
-                "accepted": False,
-            },
+            next_send=replace(
+                to_be_sent_again(change), overwrite=change.verdict is Verdict.CHANGED_BY_HAND
+            ),
+            failure_accepted=False,
         )
     board.turn(
         Phase.RUNNING,
@@ -195,13 +194,13 @@ def _rollback(board: Board, verb: Verb) -> str:
     chosen = [c for c in _chosen(board, verb) if c.sends and c.stage in moved]
     for change in chosen:
         # A store that is named stays back, also when it was dark and would owe the release.
-        stays = {"stays_back": True} if verb.stores else {}
+        stays_back = change.undo.stays_back or bool(verb.stores)
         board.move(
             change,
             stage=Stage.UNDOING,
             reason=_because(verb, "rollback"),
             look_at=None,
-            evidence={**change.evidence, **stays},
+            undo=replace(change.undo, stays_back=stays_back),
         )
     if not verb.stores:
         board.turn(Phase.ROLLING_BACK, _because(verb, "rolled back"), finished_at=None)

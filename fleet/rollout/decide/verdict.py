@@ -14,8 +14,8 @@ from fleet.model.policy import Policy
 from fleet.model.printable import printable
 from fleet.model.rollout import Change, Place, Stage, Verdict
 from fleet.model.services import ServiceState, StoreView
-from fleet.model.spans import moment, span, stamp, unstamp
-from fleet.rollout.decide.away import away_since, host_evidence, wanted_tasks
+from fleet.model.spans import moment, span
+from fleet.rollout.decide.away import away_since, host_contacts, wanted_tasks
 from fleet.rollout.decide.ending import ending, owes, was_applied
 from fleet.rollout.decide.failures import Failure, FailureKind, counted
 from fleet.rollout.decide.judgement import (
@@ -111,7 +111,7 @@ def _unread(seen: Seen) -> Judgement | None:
     if not why:
         return None
     last = change.looked_at
-    known = str(change.evidence.get("reason", "")) or change.verdict.value
+    known = change.observed.reason or change.verdict.value
     if last is None:
         return unchanged(seen, f"{why}; never seen since it was planned", SOON_S)
     age = span((seen.now - last).total_seconds())
@@ -157,8 +157,8 @@ def _dark(seen: Seen) -> Judgement | None:
         failed = _failing(seen) if seen.knows_tasks else None
         if failed is not None:
             return failed
-    if seen.ok_at is not None:
-        applied = f"it was ok at {moment(seen.ok_at)}, so nothing is left to apply"
+    if seen.change.ok_at is not None:
+        applied = f"it was ok at {moment(seen.change.ok_at)}, so nothing is left to apply"
     else:
         applied = "ECS applies the change when it returns"
     return judgement(seen, Verdict.DARK, f"{absent(seen, seen.dark)}; {applied}", dark_look_s(seen))
@@ -169,8 +169,8 @@ def _ok(seen: Seen) -> Judgement | None:
         return None
     if not seen.knows_tasks:
         return _still_ok(seen)
-    if seen.ok_at is not None:
-        again = [f for f in seen.ran if f.at is not None and f.at > seen.ok_at]
+    if seen.change.ok_at is not None:
+        again = [f for f in seen.ran if f.at is not None and f.at > seen.change.ok_at]
         if _loops(again):
             return failed(seen, counted(again))
     if seen.away:
@@ -179,12 +179,9 @@ def _ok(seen: Seen) -> Judgement | None:
         return None
     if seen.change.desired_count == 0 and wanted_tasks(seen.change, seen.view):
         return None
-    return judgement(seen, Verdict.OK, _good_words(seen), ok_look_s(seen), more=_ok_evidence(seen))
-
-
-def _ok_evidence(seen: Seen) -> dict[str, object]:
-    rested = tuple(replace(h, tried_s=0.0) for h in seen.hosts)
-    return {"ok_at": stamp(seen.ok_at or seen.at), "hosts": host_evidence(rested)}
+    rested = host_contacts(replace(h, tried_s=0.0) for h in seen.hosts)
+    found = judgement(seen, Verdict.OK, _good_words(seen), ok_look_s(seen), hosts=rested)
+    return replace(found, ok_at=found.ok_at or seen.at)
 
 
 def _good_words(seen: Seen) -> str:
@@ -210,13 +207,13 @@ def _still_ok(seen: Seen) -> Judgement | None:
     service, primary = seen.service, seen.primary
     if service is None or primary is None:
         return None
-    if seen.change.verdict is Verdict.OK and seen.same_try:
+    if seen.change.verdict is Verdict.OK and seen.change.ok_at is not None:
         if seen.away:
             return judgement(seen, Verdict.OK, flapping(seen), until_dark_s(seen))
         if _is_quiet(seen, service) and _knew_hosts(seen) and primary.running >= primary.desired:
             return judgement(seen, Verdict.OK, said(seen), ok_look_s(seen))
         return deeper_look(seen)
-    settles = unstamp(seen.change.evidence.get("settles_at")) if seen.same_try else None
+    settles = seen.change.observed.settles_at
     if settles is not None and seen.at < settles and _is_quiet(seen, service):
         return None
     return deeper_look(seen) if primary.running >= primary.desired else None
@@ -226,13 +223,13 @@ def _knew_hosts(seen: Seen) -> bool:
     """Whether its hosts were seen lately enough for none of them to have gone dark since."""
     if seen.knows_hosts:
         return True
-    known = unstamp(seen.change.evidence.get("looked_at"))
+    known = seen.change.observed.hosts_read_at
     return known is not None and (seen.at - known).total_seconds() < seen.policy.dark_after_s
 
 
 def _is_quiet(seen: Seen, service: ServiceState) -> bool:
     """Whether ECS started or stopped nothing since the tasks were last read; its events say so."""
-    read = unstamp(seen.change.evidence.get("deep_at"))
+    read = seen.change.observed.tasks_read_at
     if read is None:
         return False
     told = [text for at, text in service.events if at > read]
@@ -300,10 +297,7 @@ def _waiting(seen: Seen) -> Judgement:
     if seen.knows_hosts and seen.away:
         return judgement(seen, Verdict.WAITING, flapping(seen), until_dark_s(seen))
     reason, next_s, settles = progress(seen)
-    more = {"settles_at": stamp(settles)} if settles is not None else {}
-    if seen.knows_tasks and settles is None:
-        more["settles_at"] = None
-    return judgement(seen, Verdict.WAITING, reason, next_s, more=more)
+    return judgement(seen, Verdict.WAITING, reason, next_s, settles_at=settles)
 
 
 #: Unknown, what is not ours to judge, who moved it, then what the tasks say.

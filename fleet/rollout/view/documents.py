@@ -8,6 +8,7 @@ from typing import Any
 from fleet.model.gate import Gate
 from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview, Ticker
+from fleet.model.plain import to_plain
 from fleet.model.rollout import Change, Rollout, RolloutEvent, Verb
 from fleet.rollout.view.counts import owed, standing, store_standings, wave_counts
 from fleet.rollout.view.next import next_steps
@@ -140,8 +141,38 @@ def change_document(change: Change) -> dict[str, Any]:
         "previous_count": change.previous_count,
         "sends": change.sends,
         "pulls_failed": change.pulls_failed,
-        "evidence": _plain(change.evidence),
+        "evidence": evidence_document(change),
     }
+
+
+def evidence_document(change: Change) -> dict[str, Any]:
+    """What the verdict rests on, and what the next send or undo of it has to know."""
+    observed, next_send, undo = change.observed, change.next_send, change.undo
+    document: dict[str, Any] = {
+        "try": change.sent_at,
+        "reason": observed.reason,
+        "runs": observed.task_definition,
+        "deployment": observed.deployment,
+        "hosts": observed.hosts,
+        "looked_at": observed.hosts_read_at,
+        "tasks": observed.tasks,
+        "deep_at": observed.tasks_read_at,
+        "cause": observed.cause,
+        "ok_at": change.ok_at,
+        "settles_at": observed.settles_at,
+        "pull_counted": observed.pull_counted,
+        "restored": observed.restored,
+        "before": next_send.deployment_before,
+        "asked": next_send.overwrite,
+        "refusals": next_send.refusals,
+        "set_back": next_send.was_set_back,
+        "ended": next_send.last_try,
+        "put_off": next_send.postponed,
+        "settled": undo.settled,
+        "stays_back": undo.stays_back,
+        "accepted": change.failure_accepted,
+    }
+    return {name: to_plain(value) for name, value in document.items()}
 
 
 def event_document(event: RolloutEvent) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from fleet.model.overview import Overview
 from fleet.model.printable import printable
 from fleet.model.rollout import Change, Place, RolloutEvent
 from fleet.rollout.view.counts import STYLES, Standing, revision, standing, wave_name
+from fleet.rollout.view.documents import evidence_document
 from fleet.rollout.view.lines import EventLines, local_time, moment
 from fleet.terminal.screen import GAP, NARROW
 from fleet.terminal.times import age, clock
@@ -21,7 +22,7 @@ from fleet.terminal.times import age, clock
 EVIDENCE_LINES = 40
 
 #: Values that say nothing.
-_NOTHING: tuple[Any, ...] = (None, "", [], (), {})
+_NOTHING: tuple[Any, ...] = (None, "", [], (), {}, False)
 
 
 def store_view(
@@ -88,7 +89,7 @@ def _change_lines(overview: Overview, change: Change) -> Iterable[RenderableType
     for label, text in rows:
         facts.add_row(Text(label), Text(text))
     yield facts
-    said = {key: v for key, v in change.evidence.items() if v != change.reason}
+    said = {key: v for key, v in evidence_document(change).items() if v != change.reason}
     lines = list(evidence_lines(said))
     for line in lines[:EVIDENCE_LINES]:
         yield Padding(Text(line), (0, 0, 0, GAP))

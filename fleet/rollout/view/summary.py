@@ -92,8 +92,8 @@ def _runs(change: Change) -> str | None:
         return revision(change.target)
     if not change.sends or change.stage in {Stage.UNDONE, Stage.PLANNED}:
         return revision(change.previous)
-    seen = change.evidence.get("runs")
-    if not isinstance(seen, str) or not seen:
+    seen = change.observed.task_definition
+    if not seen:
         return None
     failing = change.verdict is Verdict.FAILED and seen == change.target
     return f"{revision(seen)}, failing" if failing else revision(seen)

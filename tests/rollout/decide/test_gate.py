@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.gate import Answer, Count, Gate, Mark
+from fleet.model.observed_change import ObservedChange
 from fleet.model.policy import Amount, Policy
 from fleet.model.rollout import Change, Stage, Verdict
 from fleet.rollout.decide.darkness import Excess, Finding
@@ -295,7 +296,7 @@ def test_failures_accepted_of_one_variant_are_not_those_of_another() -> None:
 def test_one_bad_variant_halts_and_is_named_with_its_common_reason() -> None:
     cause = "exit 1: libnvinfer.so.8: cannot open"
     failed = [
-        rollouts.change(store, Verdict.FAILED, evidence={"cause": cause}, since=ago(40))
+        rollouts.change(store, Verdict.FAILED, observed=ObservedChange(cause=cause), since=ago(40))
         for store in ("store-322", "store-205")
     ]
     gate = ask({"orin": Count(sent=6, ok=6), "xavier": Count(sent=2, failed=2)}, failures=failed)
@@ -311,7 +312,8 @@ def test_one_bad_variant_halts_and_is_named_with_its_common_reason() -> None:
 
 def test_different_reasons_are_not_called_common() -> None:
     failed = [
-        rollouts.change(store, Verdict.FAILED, evidence={"cause": store}) for store in ("a", "b")
+        rollouts.change(store, Verdict.FAILED, observed=ObservedChange(cause=store))
+        for store in ("a", "b")
     ]
 
     assert "common" not in ask(Count(sent=8, ok=6, failed=2), failures=failed).reason

@@ -72,7 +72,7 @@ def test_what_aws_refuses_again_and_again_is_held_for_a_person() -> None:
     for _ in range(REFUSALS - 1):
         row, _ = noted(row, Outcome.REFUSED, "no")
         assert row.stage is Stage.PLANNED
-        row = planned(stage=Stage.SENDING, evidence=row.evidence)
+        row = planned(stage=Stage.SENDING, next_send=row.next_send)
     row, _ = noted(row, Outcome.REFUSED, "no")
     assert (row.stage, row.verdict) == (Stage.HELD, Verdict.UNDELIVERED)
     assert row.reason == f"AWS refused it {REFUSALS} times: no"
@@ -98,7 +98,7 @@ def test_what_was_set_back_keeps_its_verdict_and_why(outcome: Outcome) -> None:
     row, _ = noted(UNDOING, outcome)
     assert (row.stage, row.verdict) == (Stage.UNDONE, Verdict.FAILED)
     assert row.reason == "back to vision-arm64:12: rollback by me"
-    assert row.evidence["settled"] is False
+    assert row.undo.settled is False
 
 
 def test_a_service_that_the_rollout_made_is_removed_again() -> None:

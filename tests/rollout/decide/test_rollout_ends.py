@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fleet.model.policy import Window
-from fleet.model.rollout import CONVOY, ActionKind, Phase, Stage, VerbName, Verdict
+from fleet.model.rollout import CONVOY, ActionKind, Phase, Stage, Undo, VerbName, Verdict
 from fleet.model.written import Outcome, Written
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.noting import note
@@ -41,14 +41,14 @@ def test_a_rollback_sets_back_what_was_to_be_sent_again() -> None:
 
 
 def test_a_rollback_is_over_when_every_store_runs_what_it_ran_before() -> None:
-    rows = board(undone(evidence={"settled": True}), phase=Phase.ROLLING_BACK, why="by me")
+    rows = board(undone(undo=Undo(settled=True)), phase=Phase.ROLLING_BACK, why="by me")
     settled(rows)
     assert (rows.rollout.phase, rows.rollout.why) == (Phase.ROLLED_BACK, "by me")
     assert rows.rollout.finished_at == rows.now
 
 
 def test_a_rollback_goes_on_while_a_store_has_not_settled() -> None:
-    rows = board(undone(evidence={"settled": False}), phase=Phase.ROLLING_BACK)
+    rows = board(undone(undo=Undo(settled=False)), phase=Phase.ROLLING_BACK)
     settled(rows)
     assert rows.rollout.finished_at is None
 
@@ -122,7 +122,7 @@ def test_it_is_done_at_once_when_nobody_owes_any_more() -> None:
 
 
 def test_a_done_rollout_of_which_a_store_was_set_back_is_finished_again() -> None:
-    rows = board(undone(verdict=Verdict.OK, evidence={"settled": True}), phase=Phase.DONE, wave=2)
+    rows = board(undone(verdict=Verdict.OK, undo=Undo(settled=True)), phase=Phase.DONE, wave=2)
     settled(rows)
     assert (rows.rollout.phase, rows.rollout.finished_at) == (Phase.DONE, rows.now)
 

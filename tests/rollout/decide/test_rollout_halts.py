@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fleet.model.gate import Answer, Sample
+from fleet.model.observed_change import ObservedChange
 from fleet.model.policy import OnHalt, Policy, Window
 from fleet.model.rollout import CONVOY, ActionKind, Change, Phase, Stage, Verdict
 from fleet.rollout.decide.board import Board
@@ -96,15 +97,18 @@ def test_a_dark_store_is_set_back_where_nobody_watches_while_a_person_is_asked()
 
 
 def test_what_could_not_be_pulled_is_set_back_where_ecs_still_tries() -> None:
-    trying = sent(verdict=Verdict.UNDELIVERED, evidence={"runs": sent().target})
-    restored = sent(verdict=Verdict.UNDELIVERED, evidence={"runs": "arn:before"})
+    trying = sent(
+        verdict=Verdict.UNDELIVERED, observed=ObservedChange(task_definition=sent().target)
+    )
+    restored = sent(
+        verdict=Verdict.UNDELIVERED, observed=ObservedChange(task_definition="arn:before")
+    )
     assert kinds(settled(board(trying, phase=Phase.HALTED))) == [(ActionKind.UNDO, "store-042")]
     assert settled(board(restored, phase=Phase.HALTED)).actions == ()
 
 
 def test_a_dark_store_that_was_seen_running_the_release_has_nothing_to_take_back() -> None:
-    evidence = {"try": after(0).isoformat(), "ok_at": after(30).isoformat()}
-    rows = board(sent(verdict=Verdict.DARK, evidence=evidence), phase=Phase.HALTED)
+    rows = board(sent(verdict=Verdict.DARK, ok_at=after(30)), phase=Phase.HALTED)
     assert settled(rows).actions == ()
 
 

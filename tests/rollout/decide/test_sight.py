@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
+from fleet.model.rollout import CONVOY, Change, NextSend, Phase, Stage, Undo, Verdict
 from fleet.model.services import StoreView
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.sight import AWAY_LOOK_S, RETURN_LOOK_S, UNDONE_LOOK_S, see
@@ -98,7 +98,7 @@ def test_a_call_that_was_cut_off_counts_as_a_try() -> None:
 def restored(before: str, **said: Any) -> Change:
     """A cut-off call to a service that runs what it ran before, in deployment ``ecs-svc/1``."""
     what = view(view="deep", service={"rev": 12, "tags": TAGGED}, tasks=[], **said)
-    return seen(planned(stage=Stage.SENDING, evidence={"before": before}), what)[0]
+    return seen(planned(stage=Stage.SENDING, next_send=NextSend(deployment_before=before)), what)[0]
 
 
 def test_a_cut_off_call_that_ecs_has_taken_back_meanwhile_was_sent() -> None:
@@ -123,7 +123,7 @@ def test_a_service_that_is_going_away_was_not_told() -> None:
 
 def test_what_a_store_ran_before_the_call_is_noted() -> None:
     row, _ = seen(planned(), view())
-    assert row.evidence["before"] == "ecs-svc/1"
+    assert row.next_send.deployment_before == "ecs-svc/1"
 
 
 def dark(row: Change) -> Change:
@@ -230,36 +230,36 @@ def test_what_was_skipped_or_held_is_not_judged() -> None:
 
 def test_a_store_that_runs_what_it_ran_before_has_settled() -> None:
     row, _ = seen(undone(verdict=Verdict.FAILED), running(12))
-    assert row.evidence["settled"] is True
+    assert row.undo.settled is True
     assert seconds(row.look_at) == 60 + RETURN_LOOK_S
 
 
 def test_a_store_whose_deployment_goes_on_has_not_settled() -> None:
     row, _ = seen(undone(verdict=Verdict.FAILED), running(12, state="IN_PROGRESS"))
-    assert row.evidence["settled"] is False
+    assert row.undo.settled is False
     assert seconds(row.look_at) == 60 + UNDONE_LOOK_S
 
 
 def test_a_service_that_was_removed_again_has_settled_when_it_is_gone() -> None:
     made = undone(verdict=Verdict.FAILED, previous="")
-    assert seen(made, view(service="absent"))[0].evidence["settled"] is True
-    assert seen(made, running(13, status="INACTIVE"))[0].evidence["settled"] is True
-    assert seen(made, running(13, status="DRAINING"))[0].evidence["settled"] is False
+    assert seen(made, view(service="absent"))[0].undo.settled is True
+    assert seen(made, running(13, status="INACTIVE"))[0].undo.settled is True
+    assert seen(made, running(13, status="DRAINING"))[0].undo.settled is False
 
 
 def test_a_service_that_has_vanished_has_not_settled() -> None:
     row, _ = seen(undone(verdict=Verdict.FAILED, previous=OLD), view(service="absent"))
-    assert row.evidence["settled"] is False
+    assert row.undo.settled is False
 
 
 def test_nobody_waits_for_a_dark_store_to_settle() -> None:
     row, _ = seen(undone(), away(service={"rev": 12, "state": "IN_PROGRESS"}))
-    assert row.evidence["settled"] is True
+    assert row.undo.settled is True
 
 
 def test_a_store_that_could_not_be_read_is_asked_again() -> None:
-    row, _ = seen(undone(evidence={"settled": False}), view(problem="no answer"))
-    assert row.evidence["settled"] is False
+    row, _ = seen(undone(undo=Undo(settled=False)), view(problem="no answer"))
+    assert row.undo.settled is False
     assert seconds(row.look_at) == 60 + UNDONE_LOOK_S
 
 
@@ -328,9 +328,8 @@ def test_a_dark_store_that_is_back_in_its_own_wave_stays_in_it() -> None:
 
 
 def test_a_store_that_was_good_before_it_went_dark_needs_no_second_judgement() -> None:
-    known = {"try": after(0).isoformat(), "ok_at": after(30).isoformat()}
     row, _ = seen(
-        sent(verdict=Verdict.DARK, away_since=after(-900), evidence=known),
+        sent(verdict=Verdict.DARK, away_since=after(-900), ok_at=after(30)),
         running(13, running=0, state="IN_PROGRESS"),
         wave=1,
     )
@@ -351,14 +350,14 @@ def test_a_store_that_was_good_before_it_went_dark_needs_no_second_judgement() -
     ],
 )
 def test_no_rollback_waits_for_ever_for_what_ran_before(what: dict[str, Any], said: str) -> None:
-    back = undone(verdict=Verdict.FAILED, evidence={"settled": False}, previous=OLD)
+    back = undone(verdict=Verdict.FAILED, undo=Undo(settled=False), previous=OLD)
     row, rows = seen(back, running(12, **what), phase=Phase.ROLLING_BACK)
-    assert (row.evidence["settled"], row.reason) == (True, said)
+    assert (row.undo.settled, row.reason) == (True, said)
     assert [event.text for event in rows.events] == [said]
 
 
 def test_a_store_that_is_being_set_back_is_waited_for() -> None:
-    back = undone(verdict=Verdict.FAILED, evidence={"settled": False}, previous=OLD)
+    back = undone(verdict=Verdict.FAILED, undo=Undo(settled=False), previous=OLD)
     starts = running(12, state="IN_PROGRESS", deployed=0)
     row, _ = seen(back, starts, phase=Phase.ROLLING_BACK)
-    assert row.evidence["settled"] is False
+    assert row.undo.settled is False

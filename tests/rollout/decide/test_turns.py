@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fleet.model.policy import Amount, Window
-from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
+from fleet.model.rollout import CONVOY, Change, Phase, Stage, Undo, Verdict
 from fleet.model.services import Deployment, ServiceState, StoreView, TaskState
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.turns import (
@@ -230,8 +230,8 @@ WATCHED: list[tuple[Change, bool]] = [
     (parked(), True),
     (parked(wave=CONVOY), True),
     (parked(wave=1), False),
-    (undone(evidence={"settled": False}), True),
-    (undone(verdict=Verdict.OK, evidence={"settled": True}), False),
+    (undone(undo=Undo(settled=False)), True),
+    (undone(verdict=Verdict.OK, undo=Undo(settled=True)), False),
 ]
 
 
@@ -250,7 +250,7 @@ def test_a_parked_store_is_asked_only_while_the_rollout_runs() -> None:
 
 
 def test_a_store_that_was_set_back_and_owes_is_asked_whether_it_is_back() -> None:
-    row = undone(evidence={"settled": True})
+    row = undone(undo=Undo(settled=True))
     assert is_watched(board(row), row)
     assert not is_watched(board(row, phase=Phase.HALTED), row)
 

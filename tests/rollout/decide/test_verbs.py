@@ -222,13 +222,13 @@ def test_what_a_hand_changed_is_overwritten_only_when_the_store_is_named() -> No
     assert tell(rows, VerbName.RETRY) == "no store has failed"
     tell(rows, VerbName.RETRY, "store-042")
     assert rows.changes[0].stage is Stage.PLANNED
-    assert rows.changes[0].evidence["asked"] is True
+    assert rows.changes[0].next_send.overwrite is True
 
 
 def test_retry_of_a_failure_is_no_leave_to_overwrite_what_a_hand_does_meanwhile() -> None:
     rows = board(sent(verdict=Verdict.FAILED))
     tell(rows, VerbName.RETRY, "store-042")
-    assert rows.changes[0].evidence["asked"] is False
+    assert rows.changes[0].next_send.overwrite is False
 
 
 def test_a_store_of_an_earlier_wave_is_tried_again_with_the_convoy() -> None:

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.desired import TaskDefinition
-from fleet.model.rollout import Change, Stage, Verdict
+from fleet.model.observed_change import HostContact, ObservedChange
+from fleet.model.rollout import Change, NextSend, Stage, Verdict
+from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.failures import counted, failures
+from fleet.rollout.decide.sends import mark_sent
 from fleet.rollout.decide.verdict import (
     ending,
     has_health_check,
@@ -19,6 +22,7 @@ from fleet.rollout.decide.verdict import (
     retry_at,
     was_applied,
 )
+from tests import rollouts
 from tests.rollout.decide.verdicts import (
     POLICY,
     SENT,
@@ -181,24 +185,27 @@ def test_what_a_shallow_look_concludes_a_deep_one_does_not_contradict(
 
 def test_a_new_try_begins_with_none_of_the_old_ones_evidence() -> None:
     first = look(change(), view({"at": 130})).onto(change(), after(130))
-    again = replace(first, sent_at=after(200), sends=2, verdict=Verdict.WAITING, since=after(200))
+    rows = Board(rollouts.rollout(), [first], after(200))
+    again = mark_sent(
+        rows, first, "sent", target=first.target, sent_at=after(200), look_at=after(215)
+    )
 
     assert was_applied(first)
     assert not was_applied(again)
     got = look(again, view({"at": 210, "tasks": [], "service": {"deployed": 200}}))
-    assert got.evidence["hosts"]["cam-1"]["tried_s"] == 10
-    assert "ok_at" not in got.evidence
+    assert got.observed.hosts["cam-1"].tried_s == 10
+    assert got.ok_at is None
 
 
-def test_a_planned_change_keeps_what_others_noted_for_its_sending() -> None:
-    row = change(stage="planned", sends=0, sent_at=None, evidence={"taken_from_hand": True})
+def test_a_planned_change_keeps_what_is_known_for_its_next_send() -> None:
+    row = change(stage="planned", sends=0, sent_at=None, next_send=NextSend(overwrite=True))
 
-    assert look(row, view({"at": 0})).evidence["taken_from_hand"] is True
+    assert look(row, view({"at": 0})).onto(row, after(0)).next_send == NextSend(overwrite=True)
 
 
 def test_an_absence_is_as_long_as_the_row_says_where_the_row_was_moved_alone() -> None:
-    stale = {"hosts": {"cam-1": {"connected": False, "away_since": "2026-11-23T01:00:00+00:00"}}}
-    row = change(away_since=None, evidence=stale)
+    stale = {"cam-1": HostContact(connected=False, away_since=after(-3600))}
+    row = change(away_since=None, observed=ObservedChange(hosts=stale))
 
     got = look(row, view({"at": 50, "hosts": {"cam-1": {"connected": False}}}))
 

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.model.gate import Answer, Gate
 from fleet.model.policy import Window
-from fleet.model.rollout import Change, Phase, Stage, Verdict
+from fleet.model.rollout import Change, Phase, Stage, Undo, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.turns import Turn, take_turn
 from fleet.rollout.decide.waking import AT_LEAST_EVERY_S, may_undo, next_tick, pulls_again_at
@@ -174,8 +174,8 @@ STILL = [
     planned(stage=Stage.SENDING, look_at=after(61)),
     parked(look_at=after(61)),
     parked(wave=1),
-    undone(look_at=after(61), evidence={"settled": False}),
-    undone(look_at=after(61), evidence={"settled": True}),
+    undone(look_at=after(61), undo=Undo(settled=False)),
+    undone(look_at=after(61), undo=Undo(settled=True)),
     sent(stage=Stage.SKIPPED),
     sent(verdict=Verdict.CHANGED_BY_HAND, stage=Stage.HELD),
 ]

