@@ -11,10 +11,10 @@ from typing import Any
 from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
-from fleet.aws.actions import Action
+from fleet.aws.budget import Budget, Wait
 from fleet.aws.faults import Caller, Fault, Kind, fault_of
 from fleet.errors import AwsError
-from fleet.model.budget import Budget, Wait
+from fleet.model.aws_actions import Action
 from fleet.model.clock import Clock
 
 
@@ -199,7 +199,7 @@ class _Call:
             if fault is None:
                 raise
             if fault.kind is Kind.THROTTLED and self.line.budget is not None:
-                self.line.budget.throttled(self.action.id, self.line.clock.now())
+                self.line.budget.throttled(self.action.rate, self.line.clock.now())
             self._tell(wait, fault)
             # Cut off from the error itself: botocore's exceptions carry whole replies.
             raise _Failed(fault) from None
@@ -209,7 +209,7 @@ class _Call:
     def _reserve(self) -> Wait:
         if self.line.budget is None:
             return Wait(0.0)
-        wait = self.line.budget.reserve(self.action.id, self.line.clock.now())
+        wait = self.line.budget.reserve(self.action.rate, self.line.clock.now())
         if wait.seconds > 0:
             self.line.clock.sleep(wait.seconds)
         return wait

@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from fleet.aws.actions import CREATE_SERVICE, DELETE_SERVICE, TAG_RESOURCE, UPDATE_SERVICE
 from fleet.aws.service_shapes import created_service_of, updated_service_of
 from fleet.aws.session import Shard
 from fleet.aws.shapes import ecs_tags
 from fleet.errors import AwsError
+from fleet.model.aws_actions import CREATE_SERVICE, DELETE_SERVICE, TAG_RESOURCE, UPDATE_SERVICE
 from fleet.model.observed import Reading
 from fleet.model.services import ServiceState
 

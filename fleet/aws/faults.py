@@ -13,8 +13,8 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from fleet.aws.actions import Action, Repeat
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
+from fleet.model.aws_actions import Action, Repeat
 from fleet.model.inventory import Account
 from fleet.model.printable import printable
 

@@ -18,11 +18,11 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
-from fleet.aws.actions import BATCH_GET_IMAGE, GET_DOWNLOAD_URL
 from fleet.aws.calls import Reply
 from fleet.aws.session import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Shard
 from fleet.aws.shapes import clean, in_batches, items, part_of, unreadable
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable
+from fleet.model.aws_actions import BATCH_GET_IMAGE, GET_DOWNLOAD_URL
 from fleet.model.desired import ImageFact
 from fleet.model.inventory import Image
 from fleet.model.observed import Reading

@@ -6,11 +6,11 @@ from typing import Any
 import boto3
 from botocore import UNSIGNED
 
-from fleet.aws.actions import GET_OBJECT
 from fleet.aws.calls import Line, Patience, send
 from fleet.aws.faults import Caller, unstumbling
 from fleet.aws.session import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, client_config, open_client
 from fleet.errors import AwsError
+from fleet.model.aws_actions import GET_OBJECT
 from fleet.model.clock import Clock, SystemClock
 from fleet.model.inventory import Account
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from fleet.aws.actions import CREATE_LOG_GROUP, DESCRIBE_LOG_GROUPS, PUT_RETENTION_POLICY
 from fleet.aws.paging import oldest, pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import clean, items
 from fleet.errors import AwsError
+from fleet.model.aws_actions import CREATE_LOG_GROUP, DESCRIBE_LOG_GROUPS, PUT_RETENTION_POLICY
 from fleet.model.desired import LogGroup
 from fleet.model.observed import Reading
 

@@ -10,17 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fleet.aws.actions import (
-    DESCRIBE_ACTIVATIONS,
-    DESCRIBE_CLUSTERS,
-    DESCRIBE_CONTAINER_INSTANCES,
-    DESCRIBE_INSTANCE_INFORMATION,
-    GET_CALLER_IDENTITY,
-    GET_ROLE,
-    GET_SERVICE_SETTING,
-    LIST_CONTAINER_INSTANCES,
-    SSM_LIST_TAGS,
-)
 from fleet.aws.paging import oldest, pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import (
@@ -37,6 +26,17 @@ from fleet.aws.shapes import (
     unreadable,
 )
 from fleet.errors import AwsError
+from fleet.model.aws_actions import (
+    DESCRIBE_ACTIVATIONS,
+    DESCRIBE_CLUSTERS,
+    DESCRIBE_CONTAINER_INSTANCES,
+    DESCRIBE_INSTANCE_INFORMATION,
+    GET_CALLER_IDENTITY,
+    GET_ROLE,
+    GET_SERVICE_SETTING,
+    LIST_CONTAINER_INSTANCES,
+    SSM_LIST_TAGS,
+)
 from fleet.model.observed import (
     Activation,
     Caller,

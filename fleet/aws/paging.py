@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from fleet.aws.actions import Action
 from fleet.aws.calls import Reply
 from fleet.aws.session import Shard
 from fleet.errors import AwsError
+from fleet.model.aws_actions import Action
 
 
 def pages(shard: Shard, action: Action, **parameters: Any) -> Iterator[Reply]:

@@ -7,7 +7,10 @@ All but one are idempotent and are repeated until AWS answers. ``create_activati
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from fleet.aws.actions import (
+from fleet.aws.session import Shard
+from fleet.aws.shapes import activation_code_of, created_cluster_of, ecs_tags, in_batches
+from fleet.errors import AwsError
+from fleet.model.aws_actions import (
     ADD_TAGS,
     CREATE_ACTIVATION,
     CREATE_CLUSTER,
@@ -18,9 +21,6 @@ from fleet.aws.actions import (
     PUT_ATTRIBUTES,
     TAG_RESOURCE,
 )
-from fleet.aws.session import Shard
-from fleet.aws.shapes import activation_code_of, created_cluster_of, ecs_tags, in_batches
-from fleet.errors import AwsError
 from fleet.model.observed import Activation, Cluster
 from fleet.model.secret import Secret
 

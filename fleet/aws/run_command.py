@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.aws.actions import (
+from fleet.aws.paging import pages
+from fleet.aws.session import Shard
+from fleet.aws.shapes import clean, in_batches, items, unreadable
+from fleet.errors import AwsError, AwsUnreachable, CredentialsError
+from fleet.model.aws_actions import (
     GET_COMMAND_INVOCATION,
     LIST_COMMAND_INVOCATIONS,
     LIST_COMMANDS,
     SEND_COMMAND,
 )
-from fleet.aws.paging import pages
-from fleet.aws.session import Shard
-from fleet.aws.shapes import clean, in_batches, items, unreadable
-from fleet.errors import AwsError, AwsUnreachable, CredentialsError
 from fleet.model.clock import Clock
 from fleet.model.observed import NotRead
 

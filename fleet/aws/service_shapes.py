@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from fleet.aws.actions import (
+from fleet.aws.shapes import clean, part_of, tags_of, utc
+from fleet.model.aws_actions import (
     CREATE_SERVICE,
     DESCRIBE_SERVICE_DEPLOYMENTS,
     DESCRIBE_SERVICE_REVISIONS,
@@ -12,7 +13,6 @@ from fleet.aws.actions import (
     DESCRIBE_TASKS,
     UPDATE_SERVICE,
 )
-from fleet.aws.shapes import clean, part_of, tags_of, utc
 from fleet.model.services import (
     ContainerState,
     Deployment,

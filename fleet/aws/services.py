@@ -10,16 +10,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from fleet.aws.actions import (
-    DESCRIBE_SERVICE_DEPLOYMENTS,
-    DESCRIBE_SERVICE_REVISIONS,
-    DESCRIBE_SERVICES,
-    DESCRIBE_TASKS,
-    LIST_SERVICE_DEPLOYMENTS,
-    LIST_SERVICES,
-    LIST_TASKS,
-    Action,
-)
 from fleet.aws.observe import clusters
 from fleet.aws.paging import oldest, pages
 from fleet.aws.service_shapes import (
@@ -32,6 +22,16 @@ from fleet.aws.service_shapes import (
 from fleet.aws.session import Shard
 from fleet.aws.shapes import clean, in_batches, items, refuse_failures
 from fleet.errors import AwsError, AwsUnreachable, CredentialsError, Throttled
+from fleet.model.aws_actions import (
+    DESCRIBE_SERVICE_DEPLOYMENTS,
+    DESCRIBE_SERVICE_REVISIONS,
+    DESCRIBE_SERVICES,
+    DESCRIBE_TASKS,
+    LIST_SERVICE_DEPLOYMENTS,
+    LIST_SERVICES,
+    LIST_TASKS,
+    Action,
+)
 from fleet.model.observed import Cluster, Reading
 from fleet.model.services import ServiceDeployment, ServiceState, StoreView, TaskState
 

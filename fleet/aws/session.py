@@ -19,17 +19,14 @@ from botocore.credentials import (
 from botocore.loaders import Loader, create_loader
 
 from fleet import __version__
-from fleet.aws.actions import Action
+from fleet.aws.budget import Budget
 from fleet.aws.calls import Attempt, CallCounter, Line, Patience, Reply, send
 from fleet.aws.faults import Caller, unstumbling, whole
 from fleet.errors import UsageError
-from fleet.model.budget import Budget
+from fleet.model.aws_actions import Action
 from fleet.model.clock import Clock
 from fleet.model.inventory import Account
 from fleet.model.printable import printable
-
-#: Makes the budget of one account (by its twelve digits) and region.
-BudgetFactory = Callable[[str, str], Budget]
 
 #: AWS answers within a second or two; a proxy or a bad link may take longer.
 CONNECT_TIMEOUT_S = 5.0
@@ -58,7 +55,8 @@ class AwsAccess:
 
     Args:
         clock: for waits, and for ages where AWS sends no ``Date``.
-        budgets: makes the call budget of an account and region; None calls without one.
+        budgets: gives the call budget of an account, by its twelve digits, and a region; without
+            it calls are not held back. See ``Budgets.of``.
         on_call: told of every attempt; see ``CallCounter``.
         patience: how long a call is tried.
     """
@@ -67,7 +65,7 @@ class AwsAccess:
         self,
         clock: Clock,
         *,
-        budgets: BudgetFactory | None = None,
+        budgets: Callable[[str, str], Budget] | None = None,
         on_call: Callable[[Attempt], None] | None = None,
         patience: Patience | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
@@ -81,7 +79,6 @@ class AwsAccess:
             connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s
         )
         self._shards: dict[tuple[Account, str], Shard] = {}
-        self._spent: dict[tuple[str, str], Budget] = {}
         self._lock = threading.Lock()
         _keep_replies_out_of_logs()
 
@@ -95,7 +92,7 @@ class AwsAccess:
                     account=account.name,
                     region=region,
                     clock=self._clock,
-                    budget=self._budget(account, region),
+                    budget=self._budgets(account.account_id, region) if self._budgets else None,
                     on_call=_both(counter, self._on_call),
                     patience=self._patience,
                 )
@@ -120,15 +117,6 @@ class AwsAccess:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _budget(self, account: Account, region: str) -> Budget | None:
-        """AWS keeps its buckets per account and region, whatever name or profile we use for it."""
-        if self._budgets is None:
-            return None
-        key = (account.account_id, region)
-        if key not in self._spent:
-            self._spent[key] = self._budgets(*key)
-        return self._spent[key]
 
 
 class Shard:

@@ -10,7 +10,9 @@ from functools import wraps
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
-from fleet.aws.actions import (
+from fleet.aws.calls import Reply
+from fleet.errors import AwsError, AwsUnreachable
+from fleet.model.aws_actions import (
     CREATE_ACTIVATION,
     CREATE_CLUSTER,
     DESCRIBE_ACTIVATIONS,
@@ -21,8 +23,6 @@ from fleet.aws.actions import (
     GET_SERVICE_SETTING,
     Action,
 )
-from fleet.aws.calls import Reply
-from fleet.errors import AwsError, AwsUnreachable
 from fleet.model.observed import (
     Activation,
     Caller,

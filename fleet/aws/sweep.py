@@ -10,12 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from fleet.aws import services as ecs_services
-from fleet.aws.actions import (
-    DESCRIBE_ACTIVATIONS,
-    DESCRIBE_INSTANCE_INFORMATION,
-    GET_SERVICE_SETTING,
-    LIST_CLUSTERS,
-)
 from fleet.aws.observe import (
     BATCH,
     SSM_PAGE,
@@ -29,6 +23,12 @@ from fleet.aws.session import Shard
 from fleet.aws.shapes import activation_of, items, managed_instance_of, tier_of
 from fleet.aws.sharing import Shared
 from fleet.errors import AwsError
+from fleet.model.aws_actions import (
+    DESCRIBE_ACTIVATIONS,
+    DESCRIBE_INSTANCE_INFORMATION,
+    GET_SERVICE_SETTING,
+    LIST_CLUSTERS,
+)
 from fleet.model.observed import (
     Activation,
     Cluster,

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeGuard
 
-from fleet.aws.actions import (
-    DESCRIBE_TASK_DEFINITION,
-    LIST_TASK_DEFINITIONS,
-    REGISTER_TASK_DEFINITION,
-    TAG_RESOURCE,
-)
 from fleet.aws.calls import Reply
 from fleet.aws.paging import pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import clean, ecs_tags, items, part_of, tags_of
 from fleet.errors import AwsError, AwsUnreachable
+from fleet.model.aws_actions import (
+    DESCRIBE_TASK_DEFINITION,
+    LIST_TASK_DEFINITIONS,
+    REGISTER_TASK_DEFINITION,
+    TAG_RESOURCE,
+)
 from fleet.model.desired import ADDED_BY_ECS, ECS_DEFAULTS, TaskDefinition
 
 CONTENT_TAG = "fleet:content"

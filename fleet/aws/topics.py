@@ -3,8 +3,8 @@
 import re
 import unicodedata
 
-from fleet.aws.actions import PUBLISH
 from fleet.aws.session import Shard
+from fleet.model.aws_actions import PUBLISH
 
 #: Characters of a subject: "less than 100", without control characters (Publish, SNS API
 #: reference). It goes into mails as ASCII, which the reference asked for until 2023.

@@ -27,10 +27,10 @@ from fleet.drift.view.drift_markdown import night_markdown
 from fleet.errors import FleetError, UsageError
 from fleet.inventory.decide.ignore_rules import problems_of
 from fleet.inventory.decide.selection import Choice, describe
-from fleet.model.buckets import call_share
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Night
 from fleet.model.printable import many
+from fleet.model.rates import call_share
 from fleet.runtime.outfit import Wiring
 from fleet.runtime.stopping import leaves_at_once, stops_safely
 from fleet.runtime.wiring import command_line, open_wiring

@@ -14,9 +14,9 @@ from rich.console import Console
 from fleet.cli.plan_words import Chosen, check_workloads, stores_of
 from fleet.cli.rollout_options import Format
 from fleet.errors import FleetError, UsageError
-from fleet.model.buckets import call_share
 from fleet.model.plan import Plan
 from fleet.model.progress import Event, Note
+from fleet.model.rates import call_share
 from fleet.rollout.planning import Request, make_plan
 from fleet.rollout.view.plan import (
     plan_document,

@@ -30,13 +30,13 @@ from fleet.drift.remembering import Past, Remembering, compared, first_seen, one
 from fleet.drift.scan_revisions import Revisions, read_revisions, with_unread
 from fleet.drift.scan_shard import ShardQuestion, read_shard, unread_shard
 from fleet.errors import AwsError, FleetError, Interrupted, InventoryError
-from fleet.model.buckets import DEFAULT_SHARE
 from fleet.model.desired import Release
 from fleet.model.drift import Background, ShardSeen
 from fleet.model.inventory import Account, Lifecycle, Store
 from fleet.model.night import Night, Scan
 from fleet.model.observed import Caller, NotRead, Reading
 from fleet.model.progress import Note
+from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.wanted import Wanted
 from fleet.rollout.planning import read_release
 from fleet.runtime.lease import Held

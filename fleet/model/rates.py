@@ -1,101 +1,82 @@
-"""How fast AWS may be called, as it publishes or as is assumed, per group of actions."""
+"""Rates at which AWS takes calls, per group of actions: published by AWS or assumed by fleet."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from fleet.errors import UsageError
+
+#: Share of the published rates that one fleet process takes, where FLEET_CALL_SHARE says nothing.
+DEFAULT_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A published limit.
+    """A limit on the calls of a group of actions, which share one token bucket at AWS.
 
     Attributes:
+        group: name, as ``ecs service modify``. Stored with call budgets and in plans.
         burst: most calls at once.
         refill: calls per second that come back.
         assumed: whether AWS publishes no figure and this is our assumption.
     """
 
+    group: str
     burst: float
     refill: float
     assumed: bool = False
 
+    def seconds(self, calls: int, share: float) -> float:
+        """Return the least time for so many calls at a share of the rate, from an empty bucket."""
+        return calls / (self.refill * share)
 
-#: Burst and refill per group: "Request throttling for the Amazon ECS API" in the ECS API
-#: reference. SSM publishes none and IAM neither; their figures are assumptions, low enough that a
-#: throttle is rare and the halving does the rest, and so are those of ECR, CloudWatch Logs and
-#: SNS, of which fleet asks little. STS publishes 600 per second; we take a crumb.
+
+# "Request throttling for the Amazon ECS API" in the ECS API reference.
+ECS_CLUSTER_MODIFY = Rate("ecs cluster modify", 20, 1)
+ECS_CLUSTER_READ = Rate("ecs cluster read", 50, 20)
+ECS_TASK_DEFINITION_MODIFY = Rate("ecs task definition modify", 20, 1)
+ECS_TASK_DEFINITION_READ = Rate("ecs task definition read", 50, 20)
+ECS_SERVICE_MODIFY = Rate("ecs service modify", 50, 5)
+ECS_SERVICE_READ = Rate("ecs service read", 100, 20)
+ECS_SERVICE_DEPLOYMENT_READ = Rate("ecs service deployment read", 50, 20)
+ECS_SERVICE_REVISION_READ = Rate("ecs service revision read", 50, 20)
+ECS_CLUSTER_RESOURCE_MODIFY = Rate("ecs cluster resource modify", 100, 40)
+ECS_CLUSTER_RESOURCE_READ = Rate("ecs cluster resource read", 100, 20)
+ECS_TAG_MODIFY = Rate("ecs tag modify", 20, 10)
+# STS publishes 600 per second; fleet takes very little of it.
+STS = Rate("sts", 20, 20)
+# AWS publishes none of these. They are low enough that a throttle is rare, and a throttle halves
+# the pace.
+SSM_READ = Rate("ssm read", 10, 5, assumed=True)
+SSM_MODIFY = Rate("ssm modify", 10, 5, assumed=True)
+IAM = Rate("iam", 10, 5, assumed=True)
+ECR = Rate("ecr", 20, 20, assumed=True)
+LOGS = Rate("logs", 5, 5, assumed=True)
+SNS = Rate("sns", 5, 5, assumed=True)
+S3 = Rate("s3", 10, 5, assumed=True)
+
+#: Every rate, by its group.
 RATES: Mapping[str, Rate] = {
-    "ecs cluster modify": Rate(20, 1),
-    "ecs cluster read": Rate(50, 20),
-    "ecs task definition modify": Rate(20, 1),
-    "ecs task definition read": Rate(50, 20),
-    "ecs service modify": Rate(50, 5),
-    "ecs service read": Rate(100, 20),
-    "ecs service deployment read": Rate(50, 20),
-    "ecs service revision read": Rate(50, 20),
-    "ecs cluster resource modify": Rate(100, 40),
-    "ecs cluster resource read": Rate(100, 20),
-    "ecs tag modify": Rate(20, 10),
-    "ecs tag read": Rate(50, 20),
-    "ssm read": Rate(10, 5, assumed=True),
-    "ssm modify": Rate(10, 5, assumed=True),
-    "sts": Rate(20, 20),
-    "iam": Rate(10, 5, assumed=True),
-    "ecr": Rate(20, 20, assumed=True),
-    "logs": Rate(5, 5, assumed=True),
-    "sns": Rate(5, 5, assumed=True),
-    "other": Rate(10, 5, assumed=True),
+    value.group: value for value in list(globals().values()) if isinstance(value, Rate)
 }
 
-#: Which group an action drinks from; one that is not here drinks from "other".
-GROUPS: Mapping[str, str] = {
-    "ecs:CreateCluster": "ecs cluster modify",
-    "ecs:DeleteCluster": "ecs cluster modify",
-    "ecs:UpdateCluster": "ecs cluster modify",
-    "ecs:DescribeClusters": "ecs cluster read",
-    "ecs:ListClusters": "ecs cluster read",
-    "ecs:RegisterTaskDefinition": "ecs task definition modify",
-    "ecs:DeregisterTaskDefinition": "ecs task definition modify",
-    "ecs:DescribeTaskDefinition": "ecs task definition read",
-    "ecs:ListTaskDefinitions": "ecs task definition read",
-    "ecs:CreateService": "ecs service modify",
-    "ecs:UpdateService": "ecs service modify",
-    "ecs:DeleteService": "ecs service modify",
-    "ecs:DescribeServices": "ecs service read",
-    "ecs:ListServices": "ecs service read",
-    "ecs:ListServiceDeployments": "ecs service deployment read",
-    "ecs:DescribeServiceDeployments": "ecs service deployment read",
-    "ecs:DescribeServiceRevisions": "ecs service revision read",
-    "ecs:PutAttributes": "ecs cluster resource modify",
-    "ecs:DeleteAttributes": "ecs cluster resource modify",
-    "ecs:DeregisterContainerInstance": "ecs cluster resource modify",
-    "ecs:UpdateContainerInstancesState": "ecs cluster resource modify",
-    "ecs:StopTask": "ecs cluster resource modify",
-    "ecs:ListContainerInstances": "ecs cluster resource read",
-    "ecs:DescribeContainerInstances": "ecs cluster resource read",
-    "ecs:ListAttributes": "ecs cluster resource read",
-    "ecs:ListTasks": "ecs cluster resource read",
-    "ecs:DescribeTasks": "ecs cluster resource read",
-    "ecs:TagResource": "ecs tag modify",
-    "ecs:UntagResource": "ecs tag modify",
-    "ecs:ListTagsForResource": "ecs tag read",
-    "ssm:DescribeActivations": "ssm read",
-    "ssm:DescribeInstanceInformation": "ssm read",
-    "ssm:GetCommandInvocation": "ssm read",
-    "ssm:GetServiceSetting": "ssm read",
-    "ssm:ListCommandInvocations": "ssm read",
-    "ssm:ListCommands": "ssm read",
-    "ssm:ListTagsForResource": "ssm read",
-    "ssm:AddTagsToResource": "ssm modify",
-    "ssm:CreateActivation": "ssm modify",
-    "ssm:DeleteActivation": "ssm modify",
-    "ssm:DeregisterManagedInstance": "ssm modify",
-    "ssm:SendCommand": "ssm modify",
-    "sts:GetCallerIdentity": "sts",
-    "iam:GetRole": "iam",
-    "ecr:BatchGetImage": "ecr",
-    "ecr:GetDownloadUrlForLayer": "ecr",
-    "logs:DescribeLogGroups": "logs",
-    "logs:CreateLogGroup": "logs",
-    "logs:PutRetentionPolicy": "logs",
-    "sns:Publish": "sns",
-}
+
+def call_share(text: str | None) -> float:
+    """Return the share that FLEET_CALL_SHARE gives, as ``0.8`` or ``80%``; the default without it.
+
+    Raises:
+        UsageError: it is no share that calls could ever come out of.
+    """
+    if not text:
+        return DEFAULT_SHARE
+    number = text.strip()
+    try:
+        share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        share = math.nan
+    if not 0 < share <= 1:
+        raise UsageError(
+            f'FLEET_CALL_SHARE is "{number}", which is no share of AWS\'s call rates',
+            hint="set it to more than 0 and at most 1, as 0.8 (the default), or unset it",
+        )
+    return share

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from fleet.model.buckets import ShardBudget
+from fleet.aws.budget import Budget
 from fleet.model.gate import Gate
 from fleet.model.history import Lease
 from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker
@@ -60,7 +60,7 @@ def _budgets(records: Records, board: Board, now: datetime) -> tuple[BudgetUse, 
     uses: list[BudgetUse] = []
     for account, account_id, region in sorted(shards):
         state = records.leases.state(shard_lease(account_id, region))
-        used = ShardBudget.from_state(state, now).used(now).values()
+        used = Budget.from_state(state, now).used(now).values()
         uses += [BudgetUse(account, region, u.group, u.share, u.waiting) for u in used]
     return tuple(sorted(uses, key=lambda use: (-use.share, use.account, use.region, use.group)))
 

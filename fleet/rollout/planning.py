@@ -16,7 +16,6 @@ from fleet.aws.images import ecr_reference, image_fact
 from fleet.aws.services import store_view
 from fleet.aws.session import Shard
 from fleet.errors import AwsError, Interrupted, RecordsError, UsageError
-from fleet.model.buckets import DEFAULT_SHARE
 from fleet.model.desired import ImageFact, Release
 from fleet.model.history import Ledger, Observation
 from fleet.model.inventory import Account, Fleet, Image, Lifecycle, Store, Workload
@@ -24,6 +23,7 @@ from fleet.model.observed import Cluster, ContainerInstance
 from fleet.model.plan import Plan
 from fleet.model.policy import Policy
 from fleet.model.progress import Note
+from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.services import ServiceState, StoreView
 from fleet.register.decide.ledgers import ecs_words
 from fleet.release.decide.desired import image_questions, release_of, unread

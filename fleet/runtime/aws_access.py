@@ -2,13 +2,10 @@
 
 import os
 import threading
-from collections.abc import Mapping
-from typing import Any
 
+from fleet.aws.budget import Budgets
 from fleet.aws.session import AwsAccess
-from fleet.model.buckets import ShardBudget, call_share
-from fleet.model.budget import Budget
-from fleet.model.inventory import Account
+from fleet.model.rates import call_share
 from fleet.runtime.clock import clock_from_environment
 from fleet.runtime.door import Door
 
@@ -29,20 +26,6 @@ def open_door() -> Door:
 
 def _opened() -> Door:
     clock = clock_from_environment()
-    share = call_share(os.environ.get("FLEET_CALL_SHARE"))
-    budgets: dict[tuple[str, str], ShardBudget] = {}
-
-    def budget(account_id: str, region: str) -> Budget:
-        return budgets.setdefault((account_id, region), ShardBudget(share=share))
-
-    def state(account: Account, region: str) -> Mapping[str, Any]:
-        own = budgets.get((account.account_id, region))
-        return own.state() if own is not None else {}
-
-    def restore(account: Account, region: str, told: Mapping[str, Any]) -> None:
-        own = budgets.setdefault((account.account_id, region), ShardBudget(share=share))
-        if told:
-            own.restore(told, clock.now())
-
-    access = AwsAccess(clock, budgets=budget)
-    return Door(clock=clock, shard=access.shard, budget=state, restore=restore)
+    budgets = Budgets(clock, call_share(os.environ.get("FLEET_CALL_SHARE")))
+    access = AwsAccess(clock, budgets=budgets.of)
+    return Door(clock=clock, shard=access.shard, budget=budgets.state, restore=budgets.restore)

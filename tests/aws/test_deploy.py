@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from fleet.aws import deploy, services
+from fleet.aws.budget import Budget
 from fleet.aws.calls import CallCounter
 from fleet.aws.session import AwsAccess, Shard
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
-from fleet.model.buckets import ShardBudget
-from fleet.model.rates import RATES
+from fleet.model.rates import ECS_SERVICE_MODIFY
 from fleet.model.services import ServiceState
 from tests.aws import bodies
 from tests.aws.canned import Answer, Canned, fault, html, reply, reset
@@ -298,7 +298,7 @@ def test_at_full_share_nothing_is_throttled_and_the_slow_bucket_is_used_up(
     shops.create("vision", desiredCount=0)
     revisions = [shops.definition(f"vision:{number}") for number in range(2)]
     rig.plane.throttling = True
-    counter, budget = CallCounter(), ShardBudget(share=1.0)
+    counter, budget = CallCounter(), Budget(share=1.0)
     with AwsAccess(sandbox_time, on_call=counter, budgets=lambda *_: budget) as access:
         shard = access.shard(ACCOUNT, REGION)
         service = seen(shard)
@@ -308,6 +308,6 @@ def test_at_full_share_nothing_is_throttled_and_the_slow_bucket_is_used_up(
             deploy.update_service(shard, service, task_definition=wanted, tags=TAGS)
     took = (sandbox_time.now() - began).total_seconds()
     assert counter.throttles == {}
-    assert 60 / took >= 0.9 * RATES["ecs service modify"].refill
+    assert 60 / took >= 0.9 * ECS_SERVICE_MODIFY.refill
     sandbox_time.sleep(1)
     assert budget.used(sandbox_time.now())["ecs service modify"].calls == 60

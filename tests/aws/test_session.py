@@ -5,9 +5,9 @@ import pytest
 
 from fleet import __version__
 from fleet.aws import observe, perform
+from fleet.aws.budget import Budgets
 from fleet.aws.session import AwsAccess
 from fleet.errors import AccessDenied, CredentialsError, UsageError
-from fleet.model.buckets import ShardBudget
 from fleet.model.inventory import Account
 from tests.aws.canned import Canned, html, reply
 from tests.aws.conftest import ACCOUNT, REGION, HandClock, Open, SandboxTime
@@ -31,19 +31,6 @@ def test_the_same_account_and_region_are_the_same_shard(clock: HandClock) -> Non
 def test_opening_a_shard_looks_for_no_credentials(clock: HandClock) -> None:
     with AwsAccess(clock) as access:
         access.shard(Account("x", "999900001111", profile="not there"), REGION)
-
-
-def test_two_names_of_one_account_share_its_budget(clock: HandClock) -> None:
-    made: list[tuple[str, str]] = []
-
-    def budget(account_id: str, region: str) -> ShardBudget:
-        made.append((account_id, region))
-        return ShardBudget()
-
-    with AwsAccess(clock, budgets=budget) as access:
-        access.shard(Account("one", EMEA), REGION)
-        access.shard(Account("two", EMEA, profile="other"), REGION)
-    assert made == [(EMEA, REGION)]
 
 
 def test_requests_say_that_they_are_fleets(canned: Canned, open_shard: Open) -> None:
@@ -182,9 +169,7 @@ def test_our_budget_keeps_us_from_being_throttled(rig: Rig, sandbox_time: Sandbo
         if getattr(attempt, "failure", None) is not None:
             throttled.append(str(attempt))
 
-    with AwsAccess(
-        sandbox_time, budgets=lambda _account, _region: ShardBudget(), on_call=note
-    ) as access:
+    with AwsAccess(sandbox_time, budgets=Budgets(sandbox_time).of, on_call=note) as access:
         shard = access.shard(ACCOUNT, REGION)
         for number in range(40):
             perform.create_cluster(shard, f"store-{number}", {})

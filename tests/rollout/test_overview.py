@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from fleet.aws.budget import Budget
 from fleet.errors import UsageError
-from fleet.model.buckets import ShardBudget
 from fleet.model.overview import Overview
 from fleet.model.policy import Window
+from fleet.model.rates import ECS_SERVICE_MODIFY
 from fleet.model.rollout import Change, Phase, RolloutEvent, RolloutSpec, VerbName, Verdict
 from fleet.records.store import Records, open_records
 from fleet.rollout.overview import EVENTS, overview
@@ -90,8 +91,8 @@ def test_a_controller_that_lives_is_named(records: Records) -> None:
 
 def test_the_use_of_call_budgets_is_that_which_was_left_with_the_lease(records: Records) -> None:
     begin(records, sent())
-    spent = ShardBudget()
-    spent.reserve("ecs:UpdateService", NOW)
+    spent = Budget()
+    spent.reserve(ECS_SERVICE_MODIFY, NOW)
     name = shard_lease("111122223333", "eu-west-1")
     with held(records, [name], "me") as own:
         own.keep(name, spent.state())

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from fleet.model.buckets import DEFAULT_SHARE
+from fleet.model.aws_actions import ACTIONS
 from fleet.model.drift import HostMemory, StoreSeen
 from fleet.model.identity import activation_name
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.night import PastFinding
 from fleet.model.observed import ManagedInstance, NotRead
-from fleet.model.rates import GROUPS, RATES
+from fleet.model.rates import DEFAULT_SHARE, Rate
 
 #: Largest batches and pages: DescribeClusters; DescribeTasks and ListTasks; SSM's listings;
 #: DescribeServices; values of a filter of DescribeInstanceInformation.
@@ -124,10 +124,10 @@ def least_seconds(calls: Mapping[str, int], share: float = DEFAULT_SHARE) -> flo
         calls: by action.
         share: of the published rates that fleet takes.
     """
-    of_group: Counter[str] = Counter()
+    by_rate: Counter[Rate] = Counter()
     for action, count in calls.items():
-        of_group[GROUPS.get(action, "other")] += count
-    return max((n / (RATES[group].refill * share) for group, n in of_group.items()), default=0.0)
+        by_rate[ACTIONS[action].rate] += count
+    return max((rate.seconds(n, share) for rate, n in by_rate.items()), default=0.0)
 
 
 def _pages(count: int) -> int:

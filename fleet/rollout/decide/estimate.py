@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from fleet.inventory.decide.calendar import needs_s, slot
-from fleet.model.buckets import DEFAULT_SHARE
+from fleet.model import aws_actions as aws
+from fleet.model import rates
+from fleet.model.aws_actions import Action
 from fleet.model.desired import Release
 from fleet.model.inventory import Store
 from fleet.model.plan import CallEstimate, Estimate, Kind, PlannedChange
 from fleet.model.policy import AfterCanary, Freeze, Policy
-from fleet.model.rates import GROUPS, RATES
+from fleet.model.rates import DEFAULT_SHARE, Rate
 from fleet.model.rollout import Place, WavePlan
 from fleet.release.decide.task_diff import images_of
 from fleet.rollout.decide.waves import CANARY
@@ -31,19 +33,19 @@ OTHER_SPEED = 10e6 / 8
 UNKNOWN_BYTES = 500_000_000
 #: Calls per store from its turn to its verdict: DescribeServices at each look, and the reads of
 #: instances, tasks and deployment records at the first and the last one.
-LOOKS: Mapping[str, int] = {
-    "ecs:DescribeServices": 4,
-    "ecs:ListContainerInstances": 2,
-    "ecs:DescribeContainerInstances": 2,
-    "ecs:ListTasks": 2,
-    "ecs:DescribeTasks": 1,
+LOOKS: Mapping[Action, int] = {
+    aws.DESCRIBE_SERVICES: 4,
+    aws.LIST_CONTAINER_INSTANCES: 2,
+    aws.DESCRIBE_CONTAINER_INSTANCES: 2,
+    aws.LIST_TASKS: 2,
+    aws.DESCRIBE_TASKS: 1,
 }
 #: Further calls per service that is changed.
-LOOKS_PER_SERVICE: Mapping[str, int] = {
-    "ecs:DescribeServices": 1,
-    "ecs:ListServiceDeployments": 1,
-    "ecs:DescribeServiceDeployments": 1,
-    "ecs:DescribeServiceRevisions": 1,
+LOOKS_PER_SERVICE: Mapping[Action, int] = {
+    aws.DESCRIBE_SERVICES: 1,
+    aws.LIST_SERVICE_DEPLOYMENTS: 1,
+    aws.DESCRIBE_SERVICE_DEPLOYMENTS: 1,
+    aws.DESCRIBE_SERVICE_REVISIONS: 1,
 }
 GIGABYTE = 1_000_000_000
 Shard = tuple[str, str]
@@ -127,52 +129,42 @@ def bodies_to_register(matter: Matter) -> Mapping[Shard, frozenset[str]]:
 def register_s(matter: Matter) -> float:
     """Seconds that registering task definitions takes; shards do it side by side."""
     most = max(map(len, bodies_to_register(matter).values()), default=0)
-    return _seconds("ecs task definition modify", most, matter.share)
+    return rates.ECS_TASK_DEFINITION_MODIFY.seconds(most, matter.share)
 
 
 def _shard(store: Store) -> Shard:
     return store.account.name, store.region
 
 
-def _seconds(group: str, calls: int, share: float) -> float:
-    """Buckets start empty, so nothing of the burst is counted on."""
-    return calls / (RATES[group].refill * share)
-
-
 def _calls(matter: Matter, changes: Sequence[PlannedChange]) -> list[CallEstimate]:
-    counts: dict[Shard, Counter[str]] = {}
+    counts: dict[Shard, Counter[Action]] = {}
     looked_at: set[str] = set()
     for change in changes:
         store = matter.stores[change.store]
         count = counts.setdefault(_shard(store), Counter())
         count.update(LOOKS_PER_SERVICE)
         if change.before:
-            count.update(("ecs:TagResource", "ecs:UpdateService"))
+            count.update((aws.TAG_RESOURCE, aws.UPDATE_SERVICE))
         else:
-            count["ecs:CreateService"] += 1
+            count[aws.CREATE_SERVICE] += 1
         if change.store not in looked_at:
             looked_at.add(change.store)
             count.update(LOOKS)
     for shard, contents in bodies_to_register(matter).items():
         if shard in counts:
-            counts[shard]["ecs:RegisterTaskDefinition"] += len(contents)
-            counts[shard]["ecs:ListTaskDefinitions"] += len(contents)
+            counts[shard][aws.REGISTER_TASK_DEFINITION] += len(contents)
+            counts[shard][aws.LIST_TASK_DEFINITIONS] += len(contents)
     for shard, names in _log_groups(matter, changes).items():
-        for action in ("DescribeLogGroups", "CreateLogGroup", "PutRetentionPolicy"):
-            counts[shard][f"logs:{action}"] += len(names)
-    grouped = {
-        (shard, group): sum(n for action, n in count.items() if _group(action) == group)
-        for shard, count in counts.items()
-        for group in sorted(set(map(_group, count)))
-    }
+        for action in (aws.DESCRIBE_LOG_GROUPS, aws.CREATE_LOG_GROUP, aws.PUT_RETENTION_POLICY):
+            counts[shard][action] += len(names)
+    by_rate: Counter[tuple[Shard, Rate]] = Counter()
+    for shard, count in counts.items():
+        for action, calls in count.items():
+            by_rate[shard, action.rate] += calls
     return [
-        CallEstimate(account, region, group, calls, _seconds(group, calls, matter.share))
-        for ((account, region), group), calls in grouped.items()
+        CallEstimate(*shard, rate.group, calls, rate.seconds(calls, matter.share))
+        for (shard, rate), calls in by_rate.items()
     ]
-
-
-def _group(action: str) -> str:
-    return GROUPS.get(action, "other")
 
 
 def _log_groups(matter: Matter, changes: Iterable[PlannedChange]) -> dict[Shard, set[str]]:
@@ -217,7 +209,7 @@ def _sent_s(
     writes: Counter[Shard] = Counter()
     for store in stores:
         writes[_shard(matter.stores[store])] += len(sendable[store])
-    return _seconds("ecs service modify", max(writes.values(), default=0), matter.share)
+    return rates.ECS_SERVICE_MODIFY.seconds(max(writes.values(), default=0), matter.share)
 
 
 def _finish(matter: Matter) -> str:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.inventory.decide.calendar import SEARCH, freeze_span, may_begin, needs_s, slot
-from fleet.model.buckets import DEFAULT_SHARE
 from fleet.model.desired import DesiredService, Release
 from fleet.model.inventory import Fleet, Lifecycle, Store
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import Policy
+from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.rollout import Hold, Place
 from fleet.model.services import StoreView
 from fleet.model.spans import moment, span

@@ -17,11 +17,11 @@ from fleet.drift.decide.least_calls import (
     named_by_ecs,
     not_found,
 )
+from fleet.model.aws_actions import ACTIONS
 from fleet.model.drift import HostMemory, StoreSeen
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.night import PastFinding
 from fleet.model.observed import NotRead, Reading
-from fleet.model.rates import GROUPS
 from tests import build
 from tests.drift.decide.night_parts import finding
 
@@ -94,7 +94,7 @@ def test_the_fullest_bucket_decides_how_long_it_takes() -> None:
 
 @given(SIZES)
 def test_every_action_of_the_formula_has_a_rate(size: ShardSize) -> None:
-    assert set(least_calls(size)) <= set(GROUPS)
+    assert set(least_calls(size)) <= set(ACTIONS)
 
 
 @given(SIZES, st.sampled_from([one.name for one in fields(ShardSize) if one.name != "narrow"]))

@@ -12,7 +12,7 @@ from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Link
 from fleet.model.plan import Plan
 from fleet.model.policy import AfterCanary, Amount, Freeze, Policy, Window
-from fleet.model.rates import RATES
+from fleet.model.rates import ECS_SERVICE_MODIFY
 from fleet.rollout.decide.estimate import UNKNOWN_BYTES, pull_s
 from tests.rollout.decide import plans
 from tests.rollout.decide.plans import LTE, only, plan, shop, view
@@ -40,7 +40,7 @@ def test_a_new_service_has_its_tags_from_the_first_moment() -> None:
 def test_calls_take_as_long_as_the_share_of_the_rate_allows() -> None:
     made = plan([shop(1)], share=0.5)
     (write,) = (c for c in made.estimate.calls if c.group == "ecs service modify")
-    assert write.seconds == 1 / (RATES["ecs service modify"].refill * 0.5)
+    assert write.seconds == 1 / (ECS_SERVICE_MODIFY.refill * 0.5)
     assert (write.account, write.region) == ("emea-prod", "eu-west-1")
 
 
