@@ -70,7 +70,7 @@ def page_of(night: Night, now: datetime) -> str:
     }
     shops = {store.id: store for store in night.stores}
     stores = stores_data(night)
-    data = findings_data(night, shops, now, DATA_LIMIT - len(stores.encode()))
+    data, data_left = findings_data(night, shops, now, DATA_LIMIT - len(stores.encode()))
     first = [told for told in night.findings if drift_lines.needs_somebody(told)]
     severities = Counter(told.finding.severity for told in night.findings)
     return environment.get_template("page.html.j2").render(
@@ -98,8 +98,8 @@ def page_of(night: Night, now: datetime) -> str:
         ignored=_ignored(night.ignored),
         expired=[drift_lines.expired_words(rule) for rule in night.expired],
         meanings=_MEANINGS,
-        data_left=data.left,
-        data_json=Markup(data.text),  # noqa: S704 - script_json has made it safe in a script
+        data_left=data_left,
+        data_json=Markup(data),  # noqa: S704 - script_json has made it safe in a script
         stores_json=Markup(stores),  # noqa: S704 - likewise
         script=Markup(script),  # noqa: S704 - the page's own file
         style=Markup(style),  # noqa: S704 - the page's own file

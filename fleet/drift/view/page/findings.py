@@ -6,16 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fleet.drift.view.drift_lines import (
-    change_word,
-    evidence_words,
-    fix,
-    kind,
-    ordinal,
-    place,
-    since_words,
-    when,
-)
+from fleet.drift.view import drift_lines
 from fleet.drift.view.drift_markdown import LETTERS, NOT_IN_SCAN
 from fleet.model.drift import Finding
 from fleet.model.night import Night, StoreFacts, Told
@@ -53,32 +44,26 @@ class FindingRow:
 
     @property
     def note(self) -> str:
-        """What the fix is, or that there is none to be typed."""
+        """Say who may perform the fix."""
         if not self.fix:
             return "nothing need be done"
         return "fleet drift --fix may do it by itself" if self.safe else "for a person to decide"
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
-    """The findings for the page's script.
-
-    Attributes:
-        text: JSON that can stand inside ``<script>``.
-        left: findings that the limit left out: the least grave ones.
-    """
-
-    text: str
-    left: int
-
-
 def row_of(told: Told, shops: Mapping[str, StoreFacts], now: datetime) -> FindingRow:
     """Put one finding into words."""
     finding = told.finding
-    since = since_words(finding, now)
-    facts = [since[:1].upper() + since[1:], f"first seen by a scan {when(told.first_seen, now)}"]
-    facts += [f"began for the {ordinal(told.times)} time in 7 days"] if told.times > 1 else []
-    facts += [evidence_words(evidence, now) for evidence in finding.evidence]
+    since = drift_lines.since_words(finding, now)
+    facts = [
+        since[:1].upper() + since[1:],
+        f"first seen by a scan {drift_lines.when(told.first_seen, now)}",
+    ]
+    facts += (
+        [f"began for the {drift_lines.ordinal(told.times)} time in 7 days"]
+        if told.times > 1
+        else []
+    )
+    facts += [drift_lines.evidence_words(evidence, now) for evidence in finding.evidence]
     facts += [f"owes {printable(told.owes)}"] if told.owes else []
     account = "/".join(filter(None, (finding.account, finding.region)))
     place_parts = filter(None, (account, market_of(finding, shops)))
@@ -86,14 +71,14 @@ def row_of(told: Told, shops: Mapping[str, StoreFacts], now: datetime) -> Findin
     shop = shops.get(finding.store)
     return FindingRow(
         severity=finding.severity.value,
-        change=change_word(told),
-        kind=kind(finding),
-        place=place(finding),
+        change=drift_lines.change_word(told),
+        kind=drift_lines.kind(finding),
+        place=drift_lines.place(finding),
         shop=printable(shop.name) if shop else "",
-        since=("" if finding.since_known else "before ") + when(finding.since, now),
+        since=("" if finding.since_known else "before ") + drift_lines.when(finding.since, now),
         cause=printable(finding.cause),
         facts=tuple(facts),
-        fix=fix(finding),
+        fix=drift_lines.fix(finding),
         safe=finding.safe,
     )
 
@@ -104,58 +89,46 @@ def market_of(finding: Finding, shops: Mapping[str, StoreFacts]) -> str:
     return printable(shop.labels.get("market", "")) if shop else ""
 
 
-class _Words:
-    """Every text once, and its number wherever it is used: causes and fixes repeat by thousands."""
+def findings_data(
+    night: Night, shops: Mapping[str, StoreFacts], now: datetime, limit: int
+) -> tuple[str, int]:
+    """Return JSON for the page's script, and how many findings did not fit into so many bytes.
 
-    def __init__(self) -> None:
-        self.all: list[str] = []
-        self.size = 0
-        self._numbers: dict[str, int] = {}
-
-    def number(self, text: str) -> int:
-        known = self._numbers.get(text)
-        if known is None:
-            known = self._numbers[text] = len(self.all)
-            self.all.append(text)
-            self.size += len(script_json(text).encode()) + 1
-        return known
-
-
-def findings_data(night: Night, shops: Mapping[str, StoreFacts], now: datetime, limit: int) -> Data:
-    """The findings as ``{"words": [...], "rows": [[...], ...]}``, up to a size in bytes.
-
-    A row is severity rank, since (seconds since 1970), whether ``--fix`` may do it, then numbers
-    of words: change, code, kind, place, shop, account, market, since, cause, fix, and the facts.
+    Those are the last ones, and so the least grave. The JSON is ``{"words": [...], "rows":
+    [[...], ...]}``. A row is severity rank, since (seconds since 1970), whether ``--fix`` may do
+    it, then indexes of words: change, code, kind, place, shop, account, market, since, cause, fix,
+    and the facts. Each word is held once: causes and fixes repeat by thousands.
     """
-    words, rows = _Words(), list[list[Any]]()
+    words: dict[str, int] = {}
+    rows: list[list[Any]] = []
     size = 0
     for told in night.findings:
-        seen, finding = row_of(told, shops, now), told.finding
+        if size > limit:
+            break
+        row, finding = row_of(told, shops, now), told.finding
         texts = (
             told.change.value,
             finding.code,
-            seen.kind,
-            seen.place,
-            seen.shop,
+            row.kind,
+            row.place,
+            row.shop,
             printable(finding.account),
             market_of(finding, shops),
-            seen.since,
-            seen.cause,
-            seen.fix,
-            *seen.facts,
+            row.since,
+            row.cause,
+            row.fix,
+            *row.facts,
         )
-        if size + words.size > limit:
-            break
-        numbers = [words.number(text) for text in texts]
+        size += sum(len(script_json(text).encode()) + 1 for text in set(texts) - words.keys())
+        indexes = [words.setdefault(text, len(words)) for text in texts]
         since = int(finding.since.astimezone(UTC).timestamp())
-        rows.append([finding.severity.rank, since, int(finding.safe), *numbers])
+        rows.append([finding.severity.rank, since, int(finding.safe), *indexes])
         size += len(script_json(rows[-1])) + 1
-    text = script_json({"words": words.all, "rows": rows})
-    return Data(text, len(night.findings) - len(rows))
+    return script_json({"words": list(words), "rows": rows}), len(night.findings) - len(rows)
 
 
 def stores_data(night: Night) -> str:
-    """Every store with a letter per night, ``[id, name, market, nights]``, for the search."""
+    """Return every store as ``[id, name, market, nights]``, a letter per night, for the search."""
     rows = []
     for store in night.stores:
         states = [scan.states.get(store.id) for scan in night.nights]
@@ -168,14 +141,8 @@ def stores_data(night: Night) -> str:
 
 
 def script_json(value: Any) -> str:
-    """JSON that ends no ``<script>``, opens no comment in it, and is one line in JavaScript too."""
+    """Write JSON that ends no ``<script>``, opens no comment in it, and is one line of script."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for bad, good in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        text = text.replace(bad, good)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
     return text

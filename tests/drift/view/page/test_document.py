@@ -1,80 +1,21 @@
 import base64
 import hashlib
-import json
 import re
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fleet.drift.view.page.document import exit_words, page_of
-from fleet.drift.view.page.findings import (
-    STATIC_ROWS,
-    findings_data,
-    row_of,
-    script_json,
-    stores_data,
-)
+from fleet.drift.view.page.findings import STATIC_ROWS
 from fleet.model.drift import Unread
-from fleet.model.drift_settings import Severity
 from fleet.model.night import Change, Night
+from tests.drift.view.page.parsed import Page
 from tests.nights import HOSTILE, NOW, clean_night, night
 
-#: Elements without an end.
-VOID = frozenset({"meta", "input", "br", "hr", "img", "link"})
-
 BAD = night(60)
-
-
-class Page(HTMLParser):
-    """What a browser makes of the page: elements, texts by element, and whether all are closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.source = text
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.open: list[str] = []
-        self.wrong: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.texts.append((self.open[-1] if self.open else "", data.strip()))
-
-    @property
-    def text(self) -> str:
-        """What a person reads."""
-        shown = [words for tag, words in self.texts if tag not in {"script", "style"}]
-        return " ".join(" ".join(shown).split())
-
-    def script(self, id_: str) -> Any:
-        found = re.search(
-            rf'<script type="application/json" id="{id_}">(.*?)</script>', self.source
-        )
-        assert found is not None
-        return json.loads(found[1])
-
-    def ids(self) -> list[str]:
-        return [attrs["id"] or "" for _, attrs in self.elements if "id" in attrs]
 
 
 @pytest.fixture(scope="module")
@@ -226,89 +167,12 @@ def test_a_command_is_never_broken_at_its_hyphens(page: Page) -> None:
     assert '<span class="word">--host</span>' in page.source
 
 
-def test_all_findings_are_in_the_data_in_their_order(page: Page) -> None:
-    data = page.script("findings-data")
-    rows = [[data["words"][n] for n in row[3:]] for row in data["rows"]]
-
-    assert [row[1] for row in rows] == [told.finding.code for told in BAD.findings]
-    assert [row[0] for row in rows] == [told.change.value for told in BAD.findings]
-    assert [row[8] for row in rows] == [told.finding.cause for told in BAD.findings]
-    assert [list(Severity)[row[0]] for row in data["rows"]] == [
-        told.finding.severity for told in BAD.findings
-    ]
-
-
-def test_what_has_no_room_is_left_out_from_the_end_and_counted() -> None:
-    shops = {store.id: store for store in BAD.stores}
-
-    data = findings_data(BAD, shops, NOW, 3000)
-
-    held = len(json.loads(data.text)["rows"])
-    assert 0 < held < len(BAD.findings)
-    assert data.left == len(BAD.findings) - held
-    one_more = 1000
-    assert len(data.text.encode()) < 3000 + one_more
-
-
 def test_a_page_without_room_for_all_findings_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fleet.drift.view.page.document.DATA_LIMIT", 4000)
 
     text = Page(page_of(night(20, 2), NOW)).text
 
     assert re.search(r"this page has no room for the \d+ least grave findings", text)
-
-
-def test_every_store_has_a_letter_per_night(page: Page) -> None:
-    data = page.script("stores-data")
-
-    assert [row[0] for row in data["stores"]] == [store.id for store in BAD.stores]
-    assert {len(row[3]) for row in data["stores"]} == {30}
-    assert set("".join(row[3] for row in data["stores"])) <= {*data["letters"], " "}
-
-
-def test_a_store_of_an_older_scan_has_a_blank_where_it_was_not_scanned() -> None:
-    short = night(3, 4)
-    states = {k: v for k, v in short.nights[1].states.items() if k != "store-00002"}
-    gap = replace(short.nights[1], states=states)
-
-    data = json.loads(stores_data(replace(short, nights=(short.nights[0], gap, *short.nights[2:]))))
-
-    assert data["stores"][1][3][1] == " "
-
-
-@given(st.text())
-def test_json_in_a_script_is_what_it_was_and_ends_no_script(text: str) -> None:
-    written = script_json([text])
-
-    assert json.loads(written) == [text]
-    assert not set(written) & set("<>&\u2028\u2029")
-
-
-def test_a_finding_that_may_be_older_says_before() -> None:
-    told = BAD.findings[0]
-    old = replace(told, finding=replace(told.finding, since_known=False))
-
-    row = row_of(old, {}, NOW)
-
-    assert row.since.startswith("before ")
-    assert row.facts[0].startswith("At least since ")
-
-
-@pytest.mark.parametrize(
-    ("fix", "safe", "words"),
-    [
-        ("", False, "nothing need be done"),
-        ("fleet drift --fix store-1", True, "fleet drift --fix may do it by itself"),
-        ("fleet explain store-1", False, "for a person to decide"),
-    ],
-)
-def test_a_fix_says_who_may_do_it(fix: str, safe: bool, words: str) -> None:
-    told = BAD.findings[0]
-
-    assert (
-        row_of(replace(told, finding=replace(told.finding, fix=fix, safe=safe)), {}, NOW).note
-        == words
-    )
 
 
 def test_the_exit_code_is_partial_first() -> None:
