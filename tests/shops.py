@@ -35,7 +35,7 @@ from fleet.rollout.shard_jobs import ShardJob, Write
 from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
 from fleet.runtime.door import Door
 from fleet.runtime.lease import held
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from fleet.sandbox.bare_fleet import BareFleet
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane.engine import access_key_for

@@ -13,10 +13,9 @@ from fleet.errors import FleetError
 from fleet.model.rollout import RolloutEvent
 from fleet.rollout.rollout import run_controller
 from fleet.rollout.view.lines import EventLines
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import stops_safely
-from fleet.runtime.wiring import open_wiring
+from fleet.runtime.wiring import Wiring, open_wiring
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import Talk
 from fleet.terminal.times import clock

@@ -35,9 +35,8 @@ def doctor(
     from fleet.model.onboarding import Check, CheckResult
     from fleet.register.doctor import failed, local_checks, remote_checks
     from fleet.register.view.checks import checks_document, checks_view
-    from fleet.runtime.outfit import Wiring
     from fleet.runtime.stopping import leaves_at_once
-    from fleet.runtime.wiring import open_wiring, pinned_hosts
+    from fleet.runtime.wiring import Wiring, open_wiring, pinned_hosts
     from fleet.terminal.screen import console_for
 
     checks: tuple[Check, ...]

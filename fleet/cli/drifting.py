@@ -31,9 +31,8 @@ from fleet.model.drift_settings import Severity
 from fleet.model.night import Night
 from fleet.model.printable import many
 from fleet.model.rates import call_share
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.stopping import leaves_at_once, stops_safely
-from fleet.runtime.wiring import command_line, open_wiring
+from fleet.runtime.wiring import Wiring, command_line, open_wiring
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import Talk, let_go
 from fleet.terminal.times import span

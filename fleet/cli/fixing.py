@@ -14,9 +14,9 @@ from fleet.drift.view.fixes import counts, fixes_document, plan_view, result_vie
 from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.fixing import Fixed, FixPlan, Outcome
 from fleet.model.night import Night
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import leaves_at_once, stops_safely
+from fleet.runtime.wiring import Wiring
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import let_go
 

@@ -24,9 +24,8 @@ from fleet.rollout.view.plan import (
     plan_markdown,
     plan_view,
 )
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.stopping import leaves_at_once
-from fleet.runtime.wiring import open_wiring
+from fleet.runtime.wiring import Wiring, open_wiring
 from fleet.terminal.screen import UNWRAPPED, console_for
 from fleet.terminal.streams import Talk
 from fleet.terminal.times import clock

@@ -23,12 +23,11 @@ from fleet.register.view.plan import caller_line, plan_view, plans_document
 from fleet.register.view.progress import LiveProgress, PlainProgress
 from fleet.register.view.register import result_document, result_view, stores_lines
 from fleet.runtime.ledgers import ShardView
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.run_log import Observers
 from fleet.runtime.run_record import RunRecord, recorded
 from fleet.runtime.state_dir import state_dir
 from fleet.runtime.stopping import leaves_at_once, stops_safely
-from fleet.runtime.wiring import open_wiring
+from fleet.runtime.wiring import Wiring, open_wiring
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import Talk, let_go
 

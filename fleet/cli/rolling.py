@@ -24,10 +24,9 @@ from fleet.rollout.starting import start
 from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.plan import plan_document, plan_view
 from fleet.runtime.lease import holder_of
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.run_record import RunRecord, recorded
 from fleet.runtime.stopping import leaves_at_once
-from fleet.runtime.wiring import open_wiring
+from fleet.runtime.wiring import Wiring, open_wiring
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import Talk
 

@@ -12,7 +12,7 @@ from fleet.runtime.aws_access import open_door
 from fleet.runtime.executor import open_executor
 from fleet.runtime.lease import owner_name
 from fleet.runtime.ledgers import check_caller
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from fleet.rollout.rollout import run_until_rest
 from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.lines import EventLines
 from fleet.rollout.view.summary import summary_view
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.run_record import RunRecord
 from fleet.runtime.stopping import stops_safely
+from fleet.runtime.wiring import Wiring
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import let_go
 

@@ -19,10 +19,9 @@ from fleet.model.overview import Overview
 from fleet.model.rollout import Verb, VerbName
 from fleet.rollout.view.counts import by_store
 from fleet.rollout.view.rollout import counted, who
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import leaves_at_once
-from fleet.runtime.wiring import open_wiring
+from fleet.runtime.wiring import Wiring, open_wiring
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import Talk
 

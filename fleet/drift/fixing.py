@@ -38,10 +38,10 @@ from fleet.model.fixing import (
 from fleet.model.night import Night
 from fleet.model.observed import NotRead, Reading
 from fleet.model.progress import Note
-from fleet.runtime.asking import Asker
+from fleet.runtime.circuit_breaker import CircuitBreaker
 from fleet.runtime.lease import Held, held, owner_name
 from fleet.runtime.ledgers import check_caller
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 #: Account and region.
 Place = tuple[str, str]
@@ -56,7 +56,9 @@ def plan(wiring: Wiring, night: Night) -> FixPlan:
         RecordsError: which rollouts are under way is not known, so nothing may be planned.
     """
     holds = _rollouts(wiring)
-    askers = {place: Asker() for place in {_place(told.finding) for told in night.findings}}
+    breakers = {
+        place: CircuitBreaker() for place in {_place(told.finding) for told in night.findings}
+    }
 
     def read(finding: Finding) -> Seen | NotRead:
         def ask() -> Reading[Seen]:
@@ -65,7 +67,7 @@ def plan(wiring: Wiring, night: Night) -> FixPlan:
             )
             return Reading(seen, seen.at)
 
-        reading = askers[_place(finding)].ask(finding.code, finding.code, ask)
+        reading = breakers[_place(finding)].read(finding.code, finding.code, ask)
         return reading if isinstance(reading, NotRead) else reading.value
 
     found = candidates(night)

@@ -12,7 +12,7 @@ from fleet.errors import AwsError, SshError
 from fleet.model.drift import Probe
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import NotRead, Reading
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from fleet.ssh.probing import ask, probe_script
 
 HostKey = tuple[str, str]

@@ -19,7 +19,7 @@ from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.night import FindingChanges, PastFinding, Scan
 from fleet.model.rollout import Change, Hold
 from fleet.runtime.lease import Held, held, owner_name
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 T = TypeVar("T")
 

@@ -41,7 +41,7 @@ from fleet.model.wanted import Wanted
 from fleet.rollout.planning import read_release
 from fleet.runtime.lease import Held
 from fleet.runtime.ledgers import check_caller
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 Key = tuple[str, str]
 

@@ -10,7 +10,7 @@ from fleet.model.desired import Release
 from fleet.model.drift import Reconciled, ShardSeen, StoreState, Unread
 from fleet.model.observed import NotRead
 from fleet.release.revisions import Key, Looked, look_up
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 #: States that say more of a store than that something of it was not read.
 _STANDING = frozenset({StoreState.NOT_COUNTED, StoreState.DARK})

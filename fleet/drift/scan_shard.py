@@ -22,8 +22,8 @@ from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, No
 from fleet.model.observed import Reading as Read
 from fleet.model.progress import Note
 from fleet.model.services import TaskState
-from fleet.runtime.asking import Asker
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.circuit_breaker import CircuitBreaker
+from fleet.runtime.wiring import Wiring
 
 T = TypeVar("T")
 Clusters = Read[Mapping[str, Cluster]] | NotRead
@@ -94,7 +94,7 @@ class _Reader:
         self._shared = shared
         account = wiring.fleet.accounts[question.account]
         self._shard: Shard = wiring.shard(account, question.region)
-        self._asker = Asker()
+        self._breaker = CircuitBreaker()
         self._stores: dict[str, StoreSeen] = {}
         self._looked_at: dict[str, datetime] = {}
         self._counting = threading.Lock()
@@ -280,7 +280,7 @@ class _Reader:
 
     def _ask(self, part: str, service: str, read: Callable[[], Read[T]]) -> Read[T] | NotRead:
         self._check()
-        return self._asker.ask(part, service, read)
+        return self._breaker.read(part, service, read)
 
     def _check(self) -> None:
         if self._wiring.stop.is_set() or self.ended.is_set():

@@ -9,7 +9,7 @@ from fleet.errors import UsageError
 from fleet.model.notify import MailChannel, Message, Occasion, SnsChannel, WebhookChannel
 from fleet.model.secret import Secret
 from fleet.notify import mail, webhook
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 #: Field of a topic's ARN that is its region, counted from 0.
 _REGION = 3

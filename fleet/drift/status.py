@@ -16,7 +16,7 @@ from fleet.model.progress import Note
 from fleet.model.status import Freshness, LedgerView, StoreStatus
 from fleet.register.decide.ledgers import Recorded, StoreReadings, store_status
 from fleet.runtime.ledgers import check_caller
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 T = TypeVar("T")
 Key = tuple[str, str]

@@ -20,7 +20,7 @@ from fleet.model.notify import (
     WebhookChannel,
 )
 from fleet.notify.due import is_due
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 #: Most attempts per channel, and the upper end of the first and of any random wait between them.
 ATTEMPTS = 4

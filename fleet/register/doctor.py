@@ -13,7 +13,7 @@ from fleet.model.onboarding import Check, CheckResult
 from fleet.register.decide.preflight import CLOCK_FAIL_S, CLOCK_WARN_S
 from fleet.register.host_run import Script
 from fleet.runtime.ledgers import check_caller
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 OLDEST_PYTHON = (3, 11)
 

@@ -14,7 +14,7 @@ from fleet.model.progress import HostEvent, HostLine, HostResult, Outcome, Phase
 from fleet.model.register_command import Again
 from fleet.model.secret import Secret
 from fleet.register.tally import Tally
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True)

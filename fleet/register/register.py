@@ -44,7 +44,7 @@ from fleet.register.host_run import HostRun, Script
 from fleet.register.installing import run_host
 from fleet.register.tally import Tally
 from fleet.runtime.ledgers import ShardView, check_caller, read_store
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from fleet.ssh.facts import read_facts
 
 Key = tuple[str, str]

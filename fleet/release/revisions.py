@@ -9,7 +9,7 @@ from fleet.aws.session import Shard
 from fleet.aws.task_definitions import Registered, same, task_definition
 from fleet.errors import AwsError
 from fleet.model.desired import Release, TaskDefinition
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 #: Account (its name in the inventory) and region.
 Key = tuple[str, str]

@@ -34,7 +34,7 @@ from fleet.rollout.decide.away import ATTRIBUTE
 from fleet.rollout.decide.plan import plan_rollout
 from fleet.rollout.decide.standing import TAG_PREVIOUS, away_of
 from fleet.runtime.ledgers import check_caller
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 #: A line of progress for every so many stores that were read.
 STORES_PER_LINE = 250

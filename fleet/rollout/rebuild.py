@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fleet.model.inventory import Lifecycle
 from fleet.rollout.decide.rebuild import Rebuilt, rebuild
 from fleet.rollout.planning import Readings, read_release
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True)

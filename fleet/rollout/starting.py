@@ -17,7 +17,7 @@ from fleet.model.rollout import (
 )
 from fleet.rollout.decide.estimate import pull_s
 from fleet.rollout.decide.plan import place_of
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 
 def start(

@@ -27,7 +27,7 @@ from fleet.rollout.decide.verbs import obey
 from fleet.rollout.shard_jobs import Read, ShardJob, ShardResult, Write, run_shard_job
 from fleet.runtime.door import DoorOpener
 from fleet.runtime.lease import Held
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 
 #: How far back darkness of untouched stores is remembered for comparison.
 HISTORY = timedelta(days=7)

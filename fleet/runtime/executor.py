@@ -1,8 +1,8 @@
-"""Where shard jobs run: on threads of this process, or on the workers of a Dask cluster.
+"""Runs shard jobs on threads of this process or on the workers of a Dask cluster.
 
-Jobs are functions at the top level of a module of fleet, with plain values in and out: they may be
-pickled, and may run again from the start on another worker when theirs was lost. Dask's workers
-bring their own AWS credentials and network; nothing secret is sent to them.
+A job is a top-level function with plain values in and out: it may be pickled, and may run again
+on another worker when its worker was lost. Dask workers use their own AWS credentials and network;
+no secret is sent to them.
 """
 
 import logging
@@ -19,27 +19,27 @@ from fleet.model.printable import printable
 if TYPE_CHECKING:
     from distributed import Client
 
-#: Seconds for a scheduler to answer, and then for its first worker to be there.
+#: Longest waits in seconds: for the scheduler to answer, then for its first worker.
 SCHEDULER_S = 10.0
 WORKERS_S = 10.0
 
 
 @contextmanager
 def open_executor(url: str | None, workers: int) -> Iterator[Executor]:
-    """An executor that ends with the block; a block that raises cancels what has not begun.
+    """Open an executor for the block; an exception in the block cancels jobs that have not begun.
 
-    On Dask, the scheduler runs what a lost worker held on another one, and gives up on a job that
-    takes several workers with it (``distributed.scheduler.allowed-failures``): its future raises
-    ``KilledWorker``. When the scheduler itself is lost, futures are cancelled. Either way whoever
-    waits looks at the world again before it decides anything.
+    The Dask scheduler reruns the jobs of a lost worker, and gives up on a job that several workers
+    died on (``distributed.scheduler.allowed-failures``): its future raises ``KilledWorker``. When
+    the scheduler is lost, futures are cancelled. In both cases the caller observes again before it
+    decides anything.
 
     Args:
-        url: ``FLEET_EXECUTOR``, as ``dask://host:8786``; None or "" for threads.
-        workers: most threads; a Dask cluster has as many as it has.
+        url: ``FLEET_EXECUTOR``, for example ``dask://host:8786``; None or "" for threads.
+        workers: largest number of threads; not used for Dask.
 
     Raises:
-        UsageError: that is no address of a scheduler, or Dask's library is not installed.
-        FleetError: the scheduler does not answer, has no workers, or they are not of this version.
+        UsageError: the URL is not a scheduler address, or Dask is not installed.
+        FleetError: the scheduler does not answer, has no workers, or a worker has another version.
     """
     if not url:
         pool = ThreadPoolExecutor(workers, thread_name_prefix="shard")
@@ -51,7 +51,7 @@ def open_executor(url: str | None, workers: int) -> Iterator[Executor]:
     client = _connected(_address(url), url)
     try:
         _check_workers(client, url)
-        # Pure calls would be answered from memory when the same one was made before.
+        # Dask would return the result of an earlier equal call for a pure function.
         executor: Executor = client.get_executor(pure=False)
         finished = False
         try:
@@ -64,7 +64,7 @@ def open_executor(url: str | None, workers: int) -> Iterator[Executor]:
 
 
 def worker_version() -> str:
-    """The version of fleet where this runs."""
+    """Return the version of fleet in the process that calls this."""
     return __version__
 
 
@@ -110,7 +110,7 @@ def _check_workers(client: "Client", url: str) -> None:
             f"the Dask scheduler at {url} has no workers",
             hint=f"start some: dask worker {_address(url)}",
         ) from error
-    except Exception as error:  # what a worker could not do comes as one without a kind
+    except Exception as error:  # Dask raises whatever the worker raised
         raise FleetError(
             f"a worker of {url} cannot run fleet's jobs: {printable(str(error), limit=200)}",
             hint=f"install fleet {__version__} where the workers run",
@@ -125,7 +125,7 @@ def _check_workers(client: "Client", url: str) -> None:
 
 
 def _quiet() -> None:
-    """Dask's messages go where those of fleet go, not onto the terminal between them."""
+    """Send the log messages of Dask to the root logger, not to the terminal."""
     logger = logging.getLogger("distributed")
     logger.handlers[:] = [logging.NullHandler()]
     logger.propagate = True

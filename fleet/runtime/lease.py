@@ -1,4 +1,4 @@
-"""Holding leases while work proceeds, and knowing in time that they are somebody else's."""
+"""Holds leases while work proceeds, and notices in time when another process took them."""
 
 import hashlib
 import os
@@ -17,35 +17,35 @@ from fleet.errors import LeaseLost, Locked, RecordsError
 from fleet.model.history import Lease
 from fleet.records.store import Records
 
-#: Seconds after which the leases of a dead owner are free.
+#: Seconds after which the leases of a dead owner expire.
 TTL_S = 30.0
-#: Seconds without any progress after which an owner that lives counts as stuck.
+#: Seconds without progress after which a live owner counts as stuck and stops renewing.
 STALL_S = 900.0
-#: Renewals in the time that one of them gives: two may fail.
+#: Renewals per lease lifetime, so that two may fail.
 RENEWALS = 3
-# Goes on while the machine sleeps, where there is such a clock: what expired meanwhile is expired.
+# This clock, where there is one, also counts the time that the machine was suspended.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-_OWNER = re.compile(r".*, pid (?P<pid>[1-9]\d*), (?P<realm>[0-9a-f]{8})-[0-9a-f]{4}")
+_OWNER = re.compile(r".*, pid (?P<pid>[1-9]\d*), (?P<namespace>[0-9a-f]{8})-[0-9a-f]{4}")
 
 
 def owner_name(what: str) -> str:
-    """A name for a lease's owner that no other process has and that people understand.
+    """Return a readable owner name for leases that no other process has.
 
     Args:
-        what: as ``fleet controller``.
+        what: the command, for example ``fleet controller``.
     """
-    own = f"{_realm() or '0' * 8}-{secrets.token_hex(2)}"
+    own = f"{_pid_namespace() or '0' * 8}-{secrets.token_hex(2)}"
     return f"{what} on {socket.gethostname()}, pid {os.getpid()}, {own}"
 
 
 def is_gone(owner: str) -> bool:
-    """Whether an owner is known to be a process of this machine that has ended.
+    """Return whether an owner is a process of this machine that has ended.
 
-    False for one of another machine or container, of which nothing can be known but by waiting,
-    and where another process has got its number meanwhile.
+    Return False for a process of another machine or container, and when another process has the
+    same id now.
     """
     named = _OWNER.fullmatch(owner)
-    if named is None or named["realm"] != _realm():
+    if named is None or named["namespace"] != _pid_namespace():
         return False
     try:
         os.kill(int(named["pid"]), 0)
@@ -57,7 +57,7 @@ def is_gone(owner: str) -> bool:
 
 
 def _is_zombie(pid: str) -> bool:
-    """Whether a process has ended and only waits for its parent to take note (proc(5), stat)."""
+    """Return whether a process has ended and waits for its parent (proc(5), stat)."""
     try:
         stat = Path("/proc", pid, "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -66,13 +66,13 @@ def _is_zombie(pid: str) -> bool:
 
 
 def holder_of(records: Records, name: str) -> Lease | None:
-    """Who holds a lease; None also where that is a process that was killed on this machine."""
+    """Return the holder of a lease; None also for a process of this machine that has ended."""
     lease = records.leases.holder(name)
     return None if lease is None or is_gone(lease.owner) else lease
 
 
-def _realm() -> str:
-    """What process ids are unique in, this boot and container, in 8 digits; "" if unknown."""
+def _pid_namespace() -> str:
+    """Return 8 digits for this boot and PID namespace, in which process ids are unique, or ""."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
         words = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -90,22 +90,22 @@ def held(
     ttl_s: float = TTL_S,
     stall_s: float = STALL_S,
 ) -> Iterator["Held"]:
-    """Take all of these leases or none, renew them while the block proceeds, and give them back.
+    """Take all of these leases or none, renew them during the block, and release them.
 
-    A process that is killed or paused renews nothing and loses them after ``ttl_s``, or at once to
-    another one of its machine that sees that it has ended; so does a block that reports no
-    progress for ``stall_s``. A lease that cannot be given back because the
-    database is away expires by itself; its state is then that of the last renewal.
+    A process that was killed or paused does not renew and loses its leases after ``ttl_s``, or at
+    once to a process of the same machine that sees that it has ended. A block that reports no
+    progress for ``stall_s`` loses them too. A lease that cannot be released because the database
+    is down expires; its state is then that of the last renewal.
 
     Args:
-        names: of the leases.
+        names: names of the leases.
         owner: from ``owner_name``.
-        ttl_s: real seconds, whatever the run's clock.
-        stall_s: likewise.
+        ttl_s: lifetime in real seconds, independent of the run's clock.
+        stall_s: longest time in real seconds without progress.
 
     Raises:
-        Locked: somebody else holds one of them; says who and until when.
-        RecordsError: the database is away.
+        Locked: another owner holds one of them; the message names it and the expiry.
+        RecordsError: the database is down.
     """
     own = Held(records, ttl_s=ttl_s, stall_s=stall_s)
     try:
@@ -116,7 +116,7 @@ def held(
 
 
 class Held:
-    """Leases that one block of work holds. Thread-safe."""
+    """The leases that one block of work holds. Thread-safe."""
 
     def __init__(self, records: Records, *, ttl_s: float, stall_s: float) -> None:
         self._records = records
@@ -133,37 +133,37 @@ class Held:
 
     @property
     def lost(self) -> bool:
-        """Whether one of them is known to be somebody else's."""
+        """Return whether another owner is known to have taken one of them."""
         return self._lost is not None
 
     def lease(self, name: str) -> Lease:
-        """One of them, for a write that is fenced by it.
+        """Return one of the leases, for a write that checks its fencing token.
 
         Raises:
-            LeaseLost: one of them is somebody else's.
+            LeaseLost: another owner has taken one of them.
         """
         self.check()
         return self._leases[name]
 
     def state(self, name: str) -> Mapping[str, Any]:
-        """What travels with one of them, as the owner before left it or as kept since."""
+        """Return the state stored with a lease, from the owner before or from ``keep``."""
         return self._states.get(name, self._leases[name].state)
 
     def keep(self, name: str, state: Mapping[str, Any]) -> None:
-        """Let this travel with one of them from the next renewal on."""
+        """Store this state with a lease at the next renewal."""
         self._states[name] = state
 
     def proceed(self) -> None:
-        """Report progress: the work is not stuck."""
+        """Report progress, so that the work does not count as stuck."""
         self._progress_at = _seconds()
 
     def check(self) -> None:
-        """Make sure, before something is done that nobody can fence, that all are still held.
+        """Check that all leases are still held, before a call that has no fencing token.
 
-        Costs nothing while renewals succeed; asks the database when they are overdue.
+        Asks the database only when a renewal is overdue.
 
         Raises:
-            LeaseLost: one of them is somebody else's, or that cannot be ruled out.
+            LeaseLost: another owner has taken one of them, or may have.
         """
         for name in self._leases:
             if self._lost is None and self._overdue(name):
@@ -177,7 +177,7 @@ class Held:
             raise LeaseLost(str(self._lost))
 
     def take(self, names: Iterable[str], owner: str) -> None:
-        """Take these, in an order that is the same for everybody, and begin to renew them."""
+        """Take these leases in sorted order, to avoid deadlocks, and start to renew them."""
         for name in sorted(set(names)):
             began = _seconds()
             lease = self._records.leases.take(name, owner, self._ttl_s)
@@ -190,15 +190,15 @@ class Held:
         self._thread.start()
 
     def _freed(self, name: str) -> bool:
-        """Give back in its name what a killed process of this machine held.
+        """Release a lease that an ended process of this machine held, and return whether it worked.
 
-        Nobody else's: the release is fenced by the token of the lease that was looked at.
+        The release checks the token of that lease, so it cannot free the lease of another owner.
         """
         lease = self._records.leases.holder(name)
         return lease is not None and is_gone(lease.owner) and self._records.leases.release(lease)
 
     def end(self) -> None:
-        """Stop renewing and give back what is still held."""
+        """Stop renewing and release the leases that are still held."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -216,8 +216,8 @@ class Held:
                 return
 
     def _renew(self, name: str) -> None:
-        """Renew one. A database that is away is asked again: the lease has some time left."""
-        # One that hangs in the database must not make everybody else hang here.
+        """Renew one lease. A database error is retried later: the lease has some time left."""
+        # A renewal that hangs in the database must not block the other threads for longer.
         if not self._renewing.acquire(timeout=self._ttl_s):
             return
         try:

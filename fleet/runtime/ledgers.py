@@ -1,4 +1,4 @@
-"""Reads AWS's ledgers of one store: who we are there, ECS, SSM, and the room for more nodes."""
+"""Reads the ledgers of one store at AWS: caller identity, ECS, SSM, and the managed-node quota."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,11 +14,11 @@ from fleet.model.onboarding import StoreLedgers
 
 @dataclass(frozen=True, slots=True)
 class ShardView:
-    """What holds for a whole account and region.
+    """What is read once per account and region.
 
     Attributes:
-        caller: who we are there.
-        tier: the room for nodes; None where it was not needed or could not be read.
+        caller: the identity of the credentials.
+        tier: the managed-node tier and its quota; None if not needed or not read.
     """
 
     caller: Caller
@@ -26,11 +26,10 @@ class ShardView:
 
 
 def check_caller(shard: Shard) -> Reading[Caller]:
-    """Who we are there, by AWS's clock.
+    """Return the identity of the credentials, and check that it belongs to the account.
 
     Raises:
-        CredentialsError: the credentials belong to another account than the inventory says.
-            Everything after this would have happened to somebody else's shops.
+        CredentialsError: the credentials are of another account than the inventory says.
     """
     reading = observe.caller(shard)
     caller = reading.value
@@ -52,14 +51,13 @@ def read_store(
     vault_ids: Iterable[str],
     tier: NodeTier | None,
 ) -> StoreLedgers:
-    """What ECS and SSM say about one store now.
+    """Read what ECS and SSM say about one store now.
 
     Args:
-        hosts: whose activations to look for, and whose nodes they do not hold; none to read only
-            what verifying needs.
-        vault_ids: node ids that the hosts themselves hold; those that carry no tag of ours are
-            asked for by id, so that a foreign node is seen for what it is.
-        tier: read once for the account and region, by the caller.
+        hosts: the hosts whose activations and other nodes are read; none for a verification.
+        vault_ids: node ids that the hosts hold in their vaults. Those without our tag are read by
+            id, so that a node of another owner is recognised.
+        tier: read once per account and region by the caller.
     """
     cluster = observe.clusters(shard, [store.cluster]).value.get(store.cluster)
     instances = observe.container_instances(shard, store.cluster).value if cluster else ()
@@ -69,8 +67,8 @@ def read_store(
     if missing:
         nodes.update({n.id: n for n in observe.managed_instances(shard, missing).value.known})
     names = [activation_name(host) for host in hosts]
-    # Tags prove whose a node is. They cost a call a node, so they are read only where the store's
-    # own tag is missing, or where a node may have to be deregistered.
+    # Tags prove who owns a node, and cost a call per node. They are read only for a node without
+    # the tag of the store, and for a node that may have to be deregistered.
     doubtful = [n for n in nodes.values() if n.id in missing or n.id not in held]
     for node in doubtful:
         if node.name in names:

@@ -1,4 +1,4 @@
-"""Who listens to a run: whatever shows it, and the log files that keep it."""
+"""Passes the events of a run to the screen and to its log files."""
 
 import threading
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from fleet.terminal.times import clock
 
 
 class Observers:
-    """Passes every event to what shows it and, once a run has a name, to its log folder.
+    """Passes every event to the screen and, once the run has an id, to its log folder.
 
-    Called from many threads; one at a time gets through. Never raises: a run goes on when nobody
-    is left to see it, and without its log when that cannot be written, which is shown once.
+    Thread-safe. Never raises: the run continues when the terminal is gone, and without a log when
+    the folder cannot be written, which is shown once.
     """
 
     def __init__(self, show: Callable[[Event], None]) -> None:
@@ -21,19 +21,19 @@ class Observers:
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        """Show and keep one event."""
+        """Show one event and write it to the log."""
         with self._lock:
             self._tell(event)
             if self._folder is not None:
                 self._keep(self._folder, event)
 
     def show_with(self, show: Callable[[Event], None]) -> None:
-        """From now on show events with this."""
+        """Replace the function that shows events."""
         with self._lock:
             self._show = show
 
     def log_to(self, folder: Path) -> None:
-        """From now on keep events below this folder, one file per host."""
+        """Start to write events to this folder, one file per host."""
         with self._lock:
             self._folder = folder
 

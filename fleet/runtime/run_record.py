@@ -1,4 +1,4 @@
-"""The row of a run in the records: it begins when somebody is known, and it always ends."""
+"""The database row of a run: started once the caller is known, and always given an outcome."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -9,11 +9,11 @@ from fleet.errors import FleetError, UsageError
 from fleet.runtime.wiring import command_line
 
 if TYPE_CHECKING:
-    from fleet.runtime.outfit import Wiring
+    from fleet.runtime.wiring import Wiring
 
 
 class RunRecord:
-    """A run's row. Its end is written once; whoever comes first says how it was.
+    """The row of one run. Its outcome is written once; the first writer wins.
 
     Attributes:
         id: of the run, as ``reg-7f3a``.
@@ -26,9 +26,9 @@ class RunRecord:
         self._ended = threading.Event()
 
     def end(self, outcome: str) -> None:
-        """Write down how the run ended, in one word, if that was not done yet.
+        """Write the outcome of the run, one word, unless it was written before.
 
-        Never raises: what was done to hosts is done, and its report matters more than this row.
+        Never raises: the hosts were changed already, and the report about them matters more.
         """
         if self._ended.is_set():
             return
@@ -43,13 +43,13 @@ class RunRecord:
 def recorded(
     wiring: "Wiring", kind: str, *, callers: Iterable[str], tell: Callable[[str], None]
 ) -> Iterator[RunRecord]:
-    """A run from its first line to its last; whatever is raised inside ends its row too.
+    """Record a run for as long as the block lasts.
 
-    A row ends as ``refused`` when the words or files given were wrong, ``failed`` when something
-    else that people can meet stopped it, ``interrupted``, or ``crashed`` by a bug.
+    An exception in the block sets the outcome: ``refused`` for a usage error, ``failed`` for any
+    other ``FleetError``, ``interrupted``, or ``crashed`` for a bug.
 
     Raises:
-        RecordsError: the run could not be recorded, so it did not begin.
+        RecordsError: the run could not be recorded, so the block was not entered.
     """
     run_id = wiring.records.start_run(
         kind,

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first asks a run to end at a safe point, the second leaves."""
+"""Handles Ctrl-C, SIGTERM and SIGHUP: the first stops at a safe point, the second at once."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-#: Most wall seconds for what is done on the way out; a database may be locked, a clock far away.
+#: Longest time in seconds for cleaning up before exit; the database may be locked.
 LEAVE_WITHIN_S = 2.0
 
-#: A redrawn table hides the cursor; this shows it again.
+#: Terminal sequence that shows the cursor, which a live table hides.
 SHOW_CURSOR = "\x1b[?25h"
 
 INTERRUPTED = 130
@@ -34,14 +34,15 @@ def stops_safely(
     leaving: Callable[[], None] = _nothing,
     first: str = INSTALLS_FINISH,
 ) -> Iterator[None]:
-    """While inside, the first signal sets ``stop``; the second ends the process.
+    """Set ``stop`` on the first signal and end the process on the second.
 
-    Leaving at once is safe too: what is half done is found and finished by the next run.
+    Ending at once is safe too: the next run finds what is half done and finishes it.
 
     Args:
-        resume: the command that finishes what is left.
-        leaving: tried before the process ends at once; runs in a thread, and not for long.
-        first: what the first signal waits for, for the person who sent it.
+        resume: the command that finishes the work; printed.
+        leaving: clean-up before the process ends at once; runs in a thread for at most
+            ``LEAVE_WITHIN_S``.
+        first: what the first signal waits for; printed.
     """
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -56,7 +57,7 @@ def stops_safely(
 
 @contextmanager
 def stops_quietly(stop: threading.Event) -> Iterator[None]:
-    """While inside, a signal sets ``stop``; for somebody who only looks on and goes away."""
+    """Set ``stop`` on a signal, without a message; for commands that only watch."""
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
@@ -71,12 +72,13 @@ def stops_quietly(stop: threading.Event) -> Iterator[None]:
 def leaves_at_once(
     message: Callable[[], str], leaving: Callable[[], None] = _nothing
 ) -> Iterator[None]:
-    """While inside, a signal ends the process with a message; for work that changes no host.
+    """End the process with a message on a signal; for work that changes no host.
 
-    Threads that wait for a dark host cannot be interrupted, and there is nothing to clean up.
+    Threads that wait for a host cannot be interrupted, and there is nothing to clean up.
 
     Args:
-        leaving: as of ``stops_safely``.
+        message: returns the text to print.
+        leaving: as for ``stops_safely``.
     """
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -87,7 +89,7 @@ def leaves_at_once(
 
 
 def _say(text: str) -> None:
-    """Say something from a signal handler, which may have interrupted somebody who speaks."""
+    """Write to stderr from a signal handler, which may have interrupted another write."""
     with suppress(OSError, ValueError, RuntimeError):
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -104,7 +106,7 @@ def _leave(message: str, leaving: Callable[[], None]) -> NoReturn:
         with suppress(Exception):
             leaving()
 
-    # In a thread: what was interrupted may hold the very lock that this needs.
+    # In a thread: the interrupted code may hold a lock that the clean-up needs.
     thread = threading.Thread(target=tidy_up, daemon=True)
     thread.start()
     thread.join(LEAVE_WITHIN_S)
@@ -120,7 +122,7 @@ def _exit(message: str) -> NoReturn:
 
 @contextmanager
 def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    # A hang-up that is ignored stays so: that is what nohup asks for.
+    # An ignored SIGHUP stays ignored, as nohup(1) expects.
     mine = [
         number
         for number in SIGNALS

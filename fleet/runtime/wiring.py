@@ -1,26 +1,61 @@
-"""Points the edges at this fleet: the one place where paths, environment and edges meet.
+"""The edges of one run: inventory, AWS, SSH, records and clock, connected to this fleet.
 
-Imported by commands when they run, never when they are listed.
+Paths and environment variables are turned into edges here and nowhere else.
 """
 
 import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from fleet.aws.session import Shard
 from fleet.errors import UsageError
 from fleet.inventory.loader import load_fleet
 from fleet.inventory.pins import load_pins, save_machine_id
-from fleet.model.inventory import Fleet, Host
+from fleet.model.clock import Clock
+from fleet.model.inventory import Account, Fleet, Host, Pins
 from fleet.model.progress import Event
 from fleet.records.store import Records, open_records
 from fleet.runtime.aws_access import open_door
 from fleet.runtime.door import Door
-from fleet.runtime.outfit import KeyAccepted, Wiring
 from fleet.runtime.state_dir import state_dir
 from fleet.ssh.connection import Connection, open_connection
 from fleet.ssh.known_hosts import KnownHosts, entry_name
+
+KeyAccepted = Callable[[str, str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The edges of one run.
+
+    Attributes:
+        fleet: the inventory.
+        clock: the run's time.
+        shard: an account and region at AWS.
+        records: the database.
+        connect: opens a verified SSH connection to a host. A new host key is accepted only where
+            the run was asked to and the caller gives somebody to tell: host id, key type and
+            fingerprint.
+        load_pins: reads machine ids and installer checksums as they are now.
+        pin_machine: writes one machine id.
+        listen: told of everything that moves; must not raise.
+        stop: set when a person wants the run to end at a safe point.
+        workers: most hosts that are worked on at once.
+    """
+
+    fleet: Fleet
+    clock: Clock
+    shard: Callable[[Account, str], Shard]
+    records: Records
+    connect: Callable[[Host, KeyAccepted | None], Connection]
+    load_pins: Callable[[], Pins]
+    pin_machine: Callable[[str, str], None]
+    listen: Callable[[Event], None]
+    stop: threading.Event = field(default_factory=threading.Event)
+    workers: int = 16
 
 
 def ssh_config_path() -> Path | None:

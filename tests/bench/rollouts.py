@@ -29,7 +29,7 @@ from fleet.rollout.shard_jobs import ShardJob, ShardResult
 from fleet.rollout.starting import start
 from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
 from fleet.runtime.lease import held
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from tests import rollouts
 from tests.bench.taking import apart, seconds
 from tests.rollout.decide import plans

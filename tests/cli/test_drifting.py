@@ -16,7 +16,7 @@ from fleet.errors import Locked, UsageError
 from fleet.inventory.decide.selection import Choice
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Change, Night
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from tests import nights
 
 INVENTORY = Path(__file__).resolve().parents[2] / "inventory"

@@ -13,7 +13,7 @@ from fleet.cli.main import app
 from fleet.errors import Interrupted, UsageError
 from fleet.model.fixing import Already, Fix, Fixed, FixPlan, Outcome
 from fleet.model.night import Night
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from tests.drift.decide import fix_parts as parts
 
 INVENTORY = Path(__file__).resolve().parents[2] / "inventory"

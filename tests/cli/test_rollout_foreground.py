@@ -15,9 +15,8 @@ from fleet.cli.rollout_foreground import go_along
 from fleet.errors import FleetError
 from fleet.model.rollout import Phase, VerbName
 from fleet.rollout.rollout import Rested
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.run_record import RunRecord
-from fleet.runtime.wiring import open_wiring
+from fleet.runtime.wiring import Wiring, open_wiring
 from fleet.terminal.screen import console_for
 from tests import rollouts
 from tests.cli.rollout_desk import begin

@@ -19,7 +19,7 @@ from fleet.model.drift import Connection, HostMemory, ShardSeen, Spell
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
-from fleet.runtime.asking import IN_A_ROW
+from fleet.runtime.circuit_breaker import FAILURES_TO_OPEN
 from tests.shops import REGION, SERVICE, STORES, Shops
 
 Memory = Mapping[tuple[str, str], HostMemory]
@@ -260,7 +260,7 @@ def test_a_service_that_does_not_answer_is_not_asked_for_every_store(shops: Shop
     shops.asked.clear()
     read_shard(wiring, question(shops, stores=stores, names=names), Shared())
     # Every question is tried twice, as the patience of these tests says.
-    assert len(shops.actions("DescribeServices")) == 2 * IN_A_ROW
+    assert len(shops.actions("DescribeServices")) == 2 * FAILURES_TO_OPEN
 
 
 def test_whoever_wants_it_to_end_is_heard_before_the_second_look(shops: Shops) -> None:

@@ -23,7 +23,7 @@ from fleet.model.notify import (
     When,
 )
 from fleet.records.store import Records, open_records
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from tests import build, nights
 
 MAIL = MailChannel("mail", least=Severity.HIGH)

@@ -13,7 +13,7 @@ from fleet.model.inventory import Lifecycle
 from fleet.model.rollout import Phase, Stage, Verdict
 from fleet.records.store import Records, open_records
 from fleet.rollout.rebuild import rebuild_records
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from tests.rollout.test_planning import Clock, World, shops

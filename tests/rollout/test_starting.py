@@ -14,7 +14,7 @@ from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Hold, Phase, Rollout, Stage, Verdict
 from fleet.records.store import Records, open_records
 from fleet.rollout.starting import start
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from tests import rollouts
 from tests.rollout.decide import plans
 

@@ -9,8 +9,8 @@ import pytest
 
 from fleet.errors import AwsError, FleetError, UsageError
 from fleet.records.store import Records, open_records
-from fleet.runtime.outfit import Wiring
 from fleet.runtime.run_record import recorded
+from fleet.runtime.wiring import Wiring
 from tests import build
 
 

@@ -20,7 +20,7 @@ from fleet.rollout.starting import start
 from fleet.rollout.ticking import Crew, rollout_lease, shard_lease, tick
 from fleet.runtime.door import Door
 from fleet.runtime.lease import held
-from fleet.runtime.outfit import Wiring
+from fleet.runtime.wiring import Wiring
 from tests.scenarios.drift.town import Plan, Town
 
 
