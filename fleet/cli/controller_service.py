@@ -11,6 +11,7 @@ from rich.console import Console
 from fleet.cli.rollout_crew import crew, fleet_callers
 from fleet.errors import FleetError
 from fleet.model.rollout import RolloutEvent
+from fleet.model.spans import clock
 from fleet.rollout.rollout import run_controller
 from fleet.rollout.view.lines import EventLines
 from fleet.runtime.run_record import recorded
@@ -18,7 +19,6 @@ from fleet.runtime.stopping import stops_safely
 from fleet.runtime.wiring import Wiring, open_wiring
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import Talk
-from fleet.terminal.times import clock
 
 
 def serve(inventory: Path, *, once: bool) -> int:

@@ -31,11 +31,11 @@ from fleet.model.drift_settings import Severity
 from fleet.model.night import Night
 from fleet.model.printable import many
 from fleet.model.rates import call_share
+from fleet.model.spans import span
 from fleet.runtime.stopping import leaves_at_once, stops_safely
 from fleet.runtime.wiring import Wiring, command_line, open_wiring
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import Talk, let_go
-from fleet.terminal.times import span
 
 #: Exit code of a night with findings that matter.
 FOUND = 3

@@ -17,6 +17,7 @@ from fleet.errors import FleetError, UsageError
 from fleet.model.plan import Plan
 from fleet.model.progress import Event, Note
 from fleet.model.rates import call_share
+from fleet.model.spans import clock
 from fleet.rollout.planning import Request, make_plan
 from fleet.rollout.view.plan import (
     plan_document,
@@ -28,7 +29,6 @@ from fleet.runtime.stopping import leaves_at_once
 from fleet.runtime.wiring import Wiring, open_wiring
 from fleet.terminal.screen import UNWRAPPED, console_for
 from fleet.terminal.streams import Talk
-from fleet.terminal.times import clock
 
 #: Exit code of a plan that would change something.
 CHANGES_PENDING = 3

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from fleet.errors import FleetError
 from fleet.model.overview import Overview
+from fleet.model.spans import clock
 from fleet.rollout.view.live import RolloutPicture
-from fleet.terminal.times import clock
 
 #: Wall seconds between two looks at the records.
 LOOK_S = 1.0

@@ -17,6 +17,7 @@ from fleet.cli.rollout_looking import check_stores
 from fleet.errors import Interrupted, UsageError
 from fleet.model.overview import Overview
 from fleet.model.rollout import Verb, VerbName
+from fleet.model.spans import span
 from fleet.rollout.view.counts import by_store
 from fleet.rollout.view.rollout import counted, who
 from fleet.runtime.run_record import recorded
@@ -161,7 +162,7 @@ def _wait_for_answer(wiring: Wiring, word: Word, said: Verb, obeyer: str, talk: 
                 return
             pause.wait(LOOK_S)
     talk.print(
-        f"no answer within {ANSWER_WITHIN_S:.0f} s; it stays said: "
+        f"no answer within {span(ANSWER_WITHIN_S)}; it stays said: "
         f"fleet rollout status {said.rollout}"
     )
 

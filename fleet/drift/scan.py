@@ -37,6 +37,7 @@ from fleet.model.night import Night, Scan
 from fleet.model.observed import Caller, NotRead, Reading
 from fleet.model.progress import Note
 from fleet.model.rates import DEFAULT_SHARE
+from fleet.model.spans import span
 from fleet.model.wanted import Wanted
 from fleet.rollout.planning import read_release
 from fleet.runtime.lease import Held
@@ -158,7 +159,7 @@ class _Scanning:
         if abs(off) > self._wiring.fleet.drift.clock_s:
             which = "behind" if off > 0 else "ahead of"
             self._notes.append(
-                f"the clock of this machine is {abs(off):.0f} s {which} AWS's; times are AWS's"
+                f"the clock of this machine is {span(abs(off))} {which} AWS's; times are AWS's"
             )
         return {key: reading for key, (reading, _offset) in found.items()}
 
@@ -215,7 +216,7 @@ class _Scanning:
         stores = len(self._request.stores)
         least = max((self._least_seconds(key, wanted) for key in self._keys), default=0.0)
         words = f"reading {stores} {'store' if stores == 1 else 'stores'}"
-        self._note(f"{words}, which takes {least:.0f} s at least" if least > 1 else words)
+        self._note(f"{words}, which takes {span(least)} at least" if least > 1 else words)
         names = None
         if not isinstance(release, NotRead):
             names = {

@@ -22,6 +22,7 @@ from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, No
 from fleet.model.observed import Reading as Read
 from fleet.model.progress import Note
 from fleet.model.services import TaskState
+from fleet.model.spans import clock
 from fleet.runtime.circuit_breaker import CircuitBreaker
 from fleet.runtime.wiring import Wiring
 
@@ -243,7 +244,7 @@ class _Reader:
         wait = timedelta(seconds=self._question.settings.look_again_s)
         last = self._looked_at[doubtful[-1][0].id] + wait
         many = "1 host" if len(asked) == 1 else f"{len(asked)} hosts"
-        self._note(f"looking again at {many} until {last:%H:%M:%S}Z: not connected, and not dark")
+        self._note(f"looking again at {many} until {clock(last)}: not connected, and not dark")
         again: dict[str, Read[tuple[ContainerInstance, ...]] | NotRead] = {}
 
         def look(pair: tuple[Store, tuple[ContainerInstance, ...]]) -> None:

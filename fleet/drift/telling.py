@@ -19,6 +19,7 @@ from fleet.model.notify import (
     SnsChannel,
     WebhookChannel,
 )
+from fleet.model.spans import moment
 from fleet.notify.due import is_due
 from fleet.runtime.wiring import Wiring
 
@@ -140,7 +141,7 @@ class _Post:
     def _message(self, channel: AnyChannel, message: Message, last: _Last) -> Message:
         if last.failed and last.at is not None:
             note = (
-                f"The message of {last.at.astimezone(UTC):%d %b %H:%MZ} did not get through:\n"
+                f"The message of {moment(last.at)} did not get through:\n"
                 "what was new then is listed as unchanged, or not at all."
             )
             message = replace(

@@ -14,6 +14,7 @@ from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Store
 from fleet.model.policy import Amount, Freeze, Policy, Window
 from fleet.model.selection import SelectionError, parse
+from fleet.model.spans import span
 
 #: The policy that is there without being written.
 BUILT_IN = "standard"
@@ -88,14 +89,14 @@ def _wrong_times(policy: Policy) -> Iterator[tuple[str, str, str | None]]:
             yield key, "must be longer than nothing", None
     if 0 < policy.deadline_s <= policy.settle_s:
         message = "no task could settle before the deadline"
-        yield "deadline", message, f"more than settle, {policy.settle_s:g} s"
+        yield "deadline", message, f"more than settle, {span(policy.settle_s)}"
     if policy.between and policy.window is Window.ALWAYS:
         yield "between", "window: always needs no hours", "leave one of the two out"
     needed = policy.finish_by_s + policy.settle_s
     for key in ("between", "quiet_hours"):
-        span = getattr(policy, key)
-        if span is not None and _length_s(span) < needed:
-            message = f"shorter than finish_by and settle, {needed:g} s: nothing could begin"
+        hours = getattr(policy, key)
+        if hours is not None and _length_s(hours) < needed:
+            message = f"shorter than finish_by and settle, {span(needed)}: nothing could begin"
             yield key, message, "widen it, or shorten finish_by"
 
 

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 from fleet.inventory.hours import HoursError, parse_span
 from fleet.inventory.shape import Shape, several
 from fleet.model.policy import AfterCanary, Amount, OnHalt, Window
+from fleet.model.spans import seconds_in
 
 T = TypeVar("T")
 
@@ -29,8 +30,6 @@ RETENTION_DAYS = (
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
 _LONGEST_S = 30 * 24 * 3600
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_DURATION = re.compile(r"(?:(\d{1,7})d)?(?:(\d{1,7})h)?(?:(\d{1,7})m)?(?:(\d{1,7})s)?")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%")
 _FRACTION = re.compile(r"0?\.\d{1,6}|0(?:\.0*)?|1(?:\.0*)?")
 _COUNT = re.compile(r"\d{1,6}")
@@ -58,17 +57,13 @@ def _read(read: Callable[[str], T]) -> Callable[[Any], T | None]:
 
 
 def _duration(text: str) -> float:
-    match = _DURATION.fullmatch(text.replace(" ", ""))
-    if match is None or not any(match.groups()):
-        raise _wrong(f'"{text}" is not a duration', "write 90s, 10m, 1h30m or 2d")
-    seconds = sum(
-        int(number) * unit
-        for number, unit in zip(match.groups(), _UNITS.values(), strict=True)
-        if number
-    )
+    try:
+        seconds = seconds_in(text)
+    except ValueError as error:
+        raise _wrong(str(error), "write 90s, 10m, 1h30m or 2d") from None
     if seconds > _LONGEST_S:
         raise _wrong(f'"{text}" is too long; at most 30d')
-    return float(seconds)
+    return seconds
 
 
 def _share(text: str) -> float:

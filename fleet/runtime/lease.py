@@ -15,6 +15,7 @@ from typing import Any
 
 from fleet.errors import LeaseLost, Locked, RecordsError
 from fleet.model.history import Lease
+from fleet.model.spans import span
 from fleet.records.store import Records
 
 #: Seconds after which the leases of a dead owner expire.
@@ -170,7 +171,7 @@ class Held:
                 self._renew(name)
             if self._lost is None and self._overdue(name):
                 raise LeaseLost(
-                    f"{name} could not be renewed for {self._ttl_s:.0f} s, so somebody else may "
+                    f"{name} could not be renewed for {span(self._ttl_s)}, so somebody else may "
                     "have taken it over"
                 )
         if self._lost is not None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fleet.model.progress import Event, HostEvent, HostLine, Note
-from fleet.terminal.times import clock
+from fleet.model.spans import clock
 
 
 class Observers:

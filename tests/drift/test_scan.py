@@ -310,7 +310,7 @@ def test_a_clock_that_is_wrong_is_said_and_aws_is_believed(
 ) -> None:
     wiring = replace(shops.wiring, clock=Off(shops, timedelta(hours=hours)))
     night = scan(wiring, ScanRequest(wiring.fleet.stores, whole=True))
-    assert any(f"3600 s {words}" in note for note in night.notes)
+    assert any(f"1h {words}" in note for note in night.notes)
     assert abs(night.scan.started_at - shops.now()) < timedelta(seconds=2)
     assert night.totals.dark == 0
 

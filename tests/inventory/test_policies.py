@@ -114,7 +114,7 @@ def test_hours_of_its_own_replace_an_inherited_always_and_the_other_way_round(
         ('between: "05:00"', "between", "is no span", "write between: 01:00-05:00"),
         ('between: "01:00-01:10"', "between", "nothing could begin", "widen it"),
         ('window: always, between: "01:00-05:00"', "between", "needs no hours", "leave one"),
-        ("deadline: 2m", "deadline", "no task could settle", "more than settle, 120 s"),
+        ("deadline: 2m", "deadline", "no task could settle", "more than settle, 2m"),
         ("fresh: 0s", "fresh", "longer than nothing", None),
         ("bake: {a: b}", "bake", "one value expected", None),
     ],

@@ -190,7 +190,7 @@ def test_how_long_a_host_has_been_away_is_known_from_the_second_plan_on(world: W
     owed = [c for c in world.plan().changes if c.kind is Kind.OWED]
     assert owed
     assert f"{first.hosts[0].name} is dark since" in owed[0].reason
-    assert "(60 min)" in owed[0].reason
+    assert "(1h)" in owed[0].reason
 
 
 def test_one_workload_can_be_planned_alone(world: World) -> None:

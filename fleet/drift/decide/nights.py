@@ -38,6 +38,7 @@ from fleet.model.night import (
 )
 from fleet.model.observed import NotRead
 from fleet.model.services import ServiceState
+from fleet.model.spans import moment
 from fleet.model.wanted import Owed, Wanted
 
 #: Nights that a report shows.
@@ -438,4 +439,4 @@ def _phase_words(rollout: RolloutSummary) -> str:
         if rollout.finished_at is None
         else ("ended", rollout.finished_at)
     )
-    return f"{rollout.id} {rollout.phase.upper()}, {word} {at.astimezone(UTC):%d %b %H:%MZ}"
+    return f"{rollout.id} {rollout.phase.upper()}, {word} {moment(at)}"

@@ -13,7 +13,7 @@ from fleet.model.drift import Evidence, Finding, Returned, Spell, Unread
 from fleet.model.drift_settings import Ignore
 from fleet.model.night import Night, PastFinding, Scan, StoreFacts, Told
 from fleet.model.plain import to_plain
-from fleet.terminal.times import stamp
+from fleet.model.spans import stamp
 
 VERSION = 1
 KIND = "fleet.drift"

@@ -9,12 +9,10 @@ from fleet.model.drift import Evidence, Finding, Returned, Unread
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.night import Change, Night, PastFinding, ReleaseLine, Told
 from fleet.model.printable import many, printable, some
-from fleet.terminal.times import age, span
+from fleet.model.spans import age, day, moment, span
 
 #: Pieces of evidence that a line has room for; ``fleet explain`` shows all.
 EVIDENCE_SHOWN = 2
-#: Days after which a date without its year could be taken for another one.
-YEAR_DAYS = 300
 
 _TEENS = range(11, 14)
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
@@ -40,21 +38,6 @@ class NotReadLine:
         """All but the fix in one line."""
         lost = f" · {many(self.stores, 'store')} not verified" if self.stores else ""
         return f"{self.where} {self.what}: {self.why}{lost}"
-
-
-def when(at: datetime, now: datetime) -> str:
-    """``22:14Z``, with its day where that is not today's, and the year where it is long ago."""
-    at, now = at.astimezone(UTC), now.astimezone(UTC)
-    if at.date() == now.date():
-        return f"{at:%H:%MZ}"
-    year = f" {at.year}" if abs((now - at).days) > YEAR_DAYS else ""
-    return f"{at.day} {at:%b}{year} {at:%H:%MZ}"
-
-
-def day(at: datetime) -> str:
-    """``30 Nov``."""
-    at = at.astimezone(UTC)
-    return f"{at.day} {at:%b}"
 
 
 def headline(night: Night) -> str:
@@ -190,7 +173,7 @@ def what(told: Told, now: datetime) -> str:
 def since_words(finding: Finding, now: datetime) -> str:
     """``since 21 Nov 22:14Z (26h48m ago)``, ``at least`` where it may have begun before."""
     least = "" if finding.since_known else "at least "
-    return f"{least}since {when(finding.since, now)} ({age(finding.since, now)})"
+    return f"{least}since {moment(finding.since, now)} ({age(finding.since, now)})"
 
 
 def evidence_words(evidence: Evidence, now: datetime) -> str:
@@ -215,7 +198,7 @@ def resolved_words(past: PastFinding, now: datetime) -> str:
     """``store-003/cam-1 DISK_LOW, was open 2d4h``."""
     until = past.resolved_at or past.last_seen
     lasted = span((until - past.first_seen).total_seconds())
-    resolved = f", resolved {when(past.resolved_at, now)}" if past.resolved_at else ""
+    resolved = f", resolved {moment(past.resolved_at, now)}" if past.resolved_at else ""
     return f"{place(past.finding)} {kind(past.finding)}, was open {lasted}{resolved}"
 
 

@@ -23,12 +23,11 @@ from fleet.drift.view.drift_lines import (
     scope,
     totals,
     what,
-    when,
 )
 from fleet.model.drift import Spell, StoreState
 from fleet.model.night import Night, Told
 from fleet.model.printable import many, printable
-from fleet.terminal.times import span
+from fleet.model.spans import moment, span
 
 #: A letter per state of a store in a night, so that 30 nights fit in a line.
 LETTERS = {
@@ -148,14 +147,14 @@ def _outage(spells: Sequence[Spell], index: int, began: datetime, now: datetime)
     """One outage; one that tonight's scan, which ``began`` then, did not see is not certain."""
     spell = spells[index]
     if index + 1 == len(spells) and spell.last_seen < began:
-        seen = when(spell.last_seen, now)
-        return f"{spell.connection.value} since {when(spell.since, now)}, last certain {seen}"
+        seen = moment(spell.last_seen, now)
+        return f"{spell.connection.value} since {moment(spell.since, now)}, last certain {seen}"
     if index + 1 == len(spells):
         lasted = span((now - spell.since).total_seconds())
-        return f"{spell.connection.value} since {when(spell.since, now)} ({lasted} so far)"
+        return f"{spell.connection.value} since {moment(spell.since, now)} ({lasted} so far)"
     until = spells[index + 1].since
     lasted = span((until - spell.since).total_seconds())
-    return f"{spell.connection.value} {when(spell.since, now)} for {lasted}"
+    return f"{spell.connection.value} {moment(spell.since, now)} for {lasted}"
 
 
 def _availability(night: Night) -> str:

@@ -11,14 +11,12 @@ from rich.text import Text
 from fleet.drift.view.drift_document import past_document, rule_document
 from fleet.drift.view.drift_lines import (
     cause,
-    day,
     evidence_words,
     fix,
     kind,
     place,
     resolved_words,
     since_words,
-    when,
 )
 from fleet.drift.view.hosts import (
     SCAN,
@@ -36,11 +34,11 @@ from fleet.model.night import PastFinding
 from fleet.model.plain import to_plain
 from fleet.model.printable import many, printable
 from fleet.model.rollout import Change
+from fleet.model.spans import age, day, moment, span, stamp
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
 from fleet.rollout.view.counts import revision, standing
 from fleet.rollout.view.rollout import who
 from fleet.terminal.screen import GAP, labelled, table
-from fleet.terminal.times import age, span, stamp
 
 #: Most lines of a kind on a terminal; ``--json`` has all.
 OUTAGES_SHOWN = 12
@@ -60,7 +58,7 @@ def store_view(story: StoreStory, width: int) -> RenderableType:
             (
                 one.host.name,
                 connection_words(one),
-                when(one.since, now) if one.since else "-",
+                moment(one.since, now) if one.since else "-",
                 age(one.seen_at, now),
                 one.managed_instance_id or "-",
                 findings_words(one),
@@ -110,7 +108,7 @@ def _open(story: StoreStory) -> Iterable[RenderableType]:
 def _facts(past: PastFinding, rule: Ignore | None, now: datetime) -> Iterable[tuple[str, str]]:
     finding = past.finding
     yield "what", f"{cause(finding)} · {since_words(finding, now)}"
-    seen = f"in a scan since {when(past.first_seen, now)}, last {age(past.last_seen, now)}"
+    seen = f"in a scan since {moment(past.first_seen, now)}, last {age(past.last_seen, now)}"
     yield "seen", seen
     for evidence in finding.evidence:
         yield "", evidence_words(evidence, now)
@@ -138,16 +136,16 @@ def _outages(story: StoreStory) -> list[str]:
 def outage_words(outage: Outage, now: datetime) -> str:
     """``21 Nov 22:14Z all hosts dark for 31h00m, until 23 Nov 05:14Z``."""
     host = outage.host or "all hosts"
-    head = f"{when(outage.since, now)} {host} {outage.connection.value}"
+    head = f"{moment(outage.since, now)} {host} {outage.connection.value}"
     if outage.until is None:
         lasted = span((outage.last_seen - outage.since).total_seconds())
         return f"{head} for at least {lasted}, last seen so {age(outage.last_seen, now)}"
     lasted = span((outage.until - outage.since).total_seconds())
-    return f"{head} for {lasted}, until {when(outage.until, now)}"
+    return f"{head} for {lasted}, until {moment(outage.until, now)}"
 
 
 def _owed_words(rollout: str, change: Change, now: datetime) -> str:
-    since = f" since {when(change.since, now)}" if change.since else ""
+    since = f" since {moment(change.since, now)}" if change.since else ""
     wanted = revision(change.target) if change.target else f"content {change.content[:12]}"
     return (
         f"{change.service} {wanted} of {rollout}, {standing(change).value}{since}: "
@@ -157,7 +155,7 @@ def _owed_words(rollout: str, change: Change, now: datetime) -> str:
 
 def _rollout_words(rollout: StoreRollout, now: datetime) -> str:
     services = ", ".join(f"{c.service} {standing(c).value}" for c in rollout.changes)
-    began = when(rollout.started_at, now)
+    began = moment(rollout.started_at, now)
     title = printable(rollout.title)
     return f"{began} {rollout.id} {title}, {rollout.phase.value}: {services}"
 
@@ -166,7 +164,7 @@ def _audit_words(entries: tuple[AuditEntry, ...], now: datetime) -> str:
     last = max(entries, key=lambda entry: entry.at)
     host = f"{last.host} " if last.host and len(entries) == 1 else ""
     words = f"{host}{change_words(entries)}, by {who(last.caller_arn)} in {last.run_id}"
-    return f"{when(last.at, now)} {printable(words)}"
+    return f"{moment(last.at, now)} {printable(words)}"
 
 
 def code_view(story: CodeStory, width: int) -> RenderableType:

@@ -9,14 +9,13 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fleet.drift.view.drift_lines import when
 from fleet.model.drift import Connection
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Scan
 from fleet.model.printable import many, printable, some
+from fleet.model.spans import age, moment, span, stamp
 from fleet.model.store_story import HostNow, HostsNow
 from fleet.terminal.screen import labelled, table
-from fleet.terminal.times import age, span, stamp
 
 #: Most hosts on a terminal; ``--json`` has all.
 SHOWN = 500
@@ -75,7 +74,7 @@ def findings_words(host: HostNow) -> str:
 
 
 def _row(host: HostNow, now: datetime) -> tuple[str, ...]:
-    since = f"{when(host.since, now)} ({_span(host.since, now)})" if host.since else "-"
+    since = f"{moment(host.since, now)} ({_span(host.since, now)})" if host.since else "-"
     node = host.managed_instance_id or "-"
     return (
         host.host.id,

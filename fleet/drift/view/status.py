@@ -8,10 +8,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.inventory.view import store_line
+from fleet.model.spans import age, stamp
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
 from fleet.register.view.plan import fix_lines
 from fleet.terminal.screen import labelled, table
-from fleet.terminal.times import age, stamp
 
 _STYLES = {Health.HEALTHY: "green", Health.ABSENT: "", Health.UNKNOWN: "yellow"}
 

@@ -5,13 +5,12 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fleet.drift.view.drift_lines import when
 from fleet.drift.view.hosts import SCAN, scan_document, scan_line
 from fleet.inventory.view import store_line
 from fleet.model.printable import many, printable
+from fleet.model.spans import moment, stamp
 from fleet.model.store_story import MomentKind, StoreHistory
 from fleet.terminal.screen import labelled, table
-from fleet.terminal.times import stamp
 
 #: Most moments on a terminal, the latest ones; ``--json`` has all.
 SHOWN = 200
@@ -29,7 +28,7 @@ def history_view(history: StoreHistory, width: int) -> RenderableType:
     now = history.at
     parts: list[RenderableType] = [Text(store_line(history.store), style="bold")]
     broken = f", {history.unfinished} more never ended" if history.unfinished else ""
-    looked = f"{many(history.scans, 'scan')} since {when(history.since, now)}{broken}"
+    looked = f"{many(history.scans, 'scan')} since {moment(history.since, now)}{broken}"
     if history.scan is None:
         words = f"{looked}, none of this store: {SCAN} {history.store.id}"
         parts.append(labelled("NOT SCANNED", words, "yellow"))
@@ -42,7 +41,7 @@ def history_view(history: StoreHistory, width: int) -> RenderableType:
         columns = ("WHEN", "WHAT", "HOST", "FROM", "WORDS")
         rows = [
             (
-                when(one.at, now),
+                moment(one.at, now),
                 one.kind.value,
                 one.host or "-",
                 one.source or "-",

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from fleet.model import spans
 from fleet.model.hours import Hours, OpenSpan
 from fleet.model.policy import Freeze, Policy, Window
 from fleet.model.rollout import Place
@@ -150,8 +151,8 @@ def may_begin(  # noqa: PLR0917 - six inputs of one decision, given in this orde
         if span.begins and span.begins > now and (until is None or span.begins < until):
             until, what = span.begins, f"freeze {freeze.name} begins"
     if until is not None and now + timedelta(seconds=needs_s) > until:
-        left = int((until - now).total_seconds())
-        why = f"{what} at {_local(place, until)}, in {_minutes(left)}; {_minutes(needs_s)} needed"
+        left, needed = spans.span((until - now).total_seconds()), spans.span(needs_s)
+        why = f"{what} at {_local(place, until)}, in {left}; {needed} needed"
         return refused(why)
     return Permission(allowed=True, reason=_allowed_words(place, policy, until), until=until)
 
@@ -298,7 +299,7 @@ def _refused(
     next_at = slot(place, policy, freezes, needs_s, now)
     if next_at is not None:
         return Permission(allowed=False, reason=why, next_at=next_at)
-    none = f"nothing within {SEARCH.days} days is long enough for the {_minutes(needs_s)} needed"
+    none = f"nothing within {SEARCH.days} days is long enough for the {spans.span(needs_s)} needed"
     never = next_window(place, policy, now) is None and window_at(place, policy, now) is None
     return Permission(allowed=False, reason=why if never else f"{why}; {none}")
 
@@ -335,9 +336,3 @@ def _local(place: KeepsHours, moment: datetime | None) -> str:
     if moment is None:
         return "no end in sight"
     return f"{moment.astimezone(ZoneInfo(place.time_zone)):%a %d %b %H:%M} {place.time_zone}"
-
-
-def _minutes(seconds: float) -> str:
-    minutes = -(-int(seconds) // 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

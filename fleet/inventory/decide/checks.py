@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from fleet.model.hours import Hours
 from fleet.model.inventory import Fleet, Lifecycle
 from fleet.model.policy import Policy, Window
+from fleet.model.spans import span
 
 _DAY_MINUTES = 24 * 60
 #: ECS shows an agent as connected until its session is dead, which its read timeout of 3 minutes
@@ -26,8 +27,8 @@ def _blind_bakes(fleet: Fleet) -> Iterator[str]:
         if policy.settle_s + policy.bake_s < needed:
             yield (
                 f"policy {name}: settle and bake are over after "
-                f"{policy.settle_s + policy.bake_s:g} s, and a store that lost its line is known "
-                f"to be dark after about {needed:g} s: a release that cuts links could pass; "
+                f"{span(policy.settle_s + policy.bake_s)}, and a store that lost its line is known "
+                f"to be dark after about {span(needed)}: a release that cuts links could pass; "
                 "give it a longer bake"
             )
 

@@ -15,6 +15,7 @@ from fleet.model.observed import (
     Ping,
     Reading,
 )
+from fleet.model.spans import age
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
 from fleet.register.decide.classify import best_instance, life_of_node
 
@@ -226,9 +227,7 @@ def _cell(
     online = node.ping is Ping.ONLINE and (pinged is None or pinged <= PING_STALE)
     health, reason, fix = CELLS[online, instance.agent_connected]
     if health is Health.ECS_DOWN and pinged is not None and pinged > PING_DUE:
-        minutes = int(pinged.total_seconds() // 60)
-        reason = (
-            f"the ECS agent is gone and SSM's ping of {minutes} min ago is overdue: going dark?"
-        )
+        heard = age(node.last_ping_at, readings.now)
+        reason = f"the ECS agent is gone and SSM's ping of {heard} is overdue: going dark?"
         fix = f"fleet status {readings.store.id} in a few minutes; is the store's link up?"
     return health, reason, fix

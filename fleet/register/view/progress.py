@@ -9,9 +9,9 @@ from rich.text import Text
 
 from fleet.model.onboarding import StorePlan
 from fleet.model.progress import Event, HostEvent, HostLine, Note, Phase
+from fleet.model.spans import clock, span
 from fleet.register.view.plan import preflight_words
 from fleet.terminal.screen import table
-from fleet.terminal.times import clock, span
 
 COLUMNS = ("HOST", "CLASS", "PREFLIGHT", "STATE", "TIME", "DETAIL")
 

@@ -14,6 +14,7 @@ from fleet.model.onboarding import CheckResult
 from fleet.model.printable import many, some
 from fleet.model.progress import HostResult, Outcome, RegisterResult
 from fleet.model.register_command import MANY, Again
+from fleet.model.spans import span
 from fleet.register.view.plan import (
     check_lines,
     fix_lines,
@@ -22,7 +23,6 @@ from fleet.register.view.plan import (
     refusal_lines,
 )
 from fleet.terminal.screen import labelled, table
-from fleet.terminal.times import span
 
 COLUMNS = ("HOST", "CLASS", "PREFLIGHT", "RESULT", "TIME", "DETAIL")
 

@@ -20,6 +20,7 @@ from fleet.model.desired import (
 )
 from fleet.model.images import fits, images_of, is_by_digest, is_in_ecr
 from fleet.model.inventory import Fleet, Lifecycle, Store, Workload
+from fleet.model.spans import span
 from fleet.release.decide.task_body import (
     blocking_logs,
     finished,
@@ -283,7 +284,7 @@ def _notes(name: str, tally: _Tally) -> Iterator[str]:
             seconds = most - REGISTER_BURST
             words += (
                 f"; {most} of them in {account}/{region}, where RegisterTaskDefinition refills at "
-                f"1 per second: at least {_about(seconds)}. What differs from store to store "
+                f"1 per second: at least {span(seconds)}. What differs from store to store "
                 "belongs in /etc/fleet/store.json or in attributes of hosts"
             )
         yield words
@@ -298,10 +299,6 @@ def _notes(name: str, tally: _Tally) -> Iterator[str]:
             f"{name}: the log of {', '.join(names[:_FEW])} is blocking, which stops the container "
             "when its shop is offline: mode: non-blocking"
         )
-
-
-def _about(seconds: int) -> str:
-    return f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"  # noqa: PLR2004 - two minutes
 
 
 def _identity(

@@ -42,7 +42,7 @@ def progress(seen: Seen) -> tuple[str, float, datetime | None]:
 
 
 def _settling(seconds: float, of: float) -> str:
-    return f"RUNNING {int(seconds)} of {of:g} s"
+    return f"RUNNING {span(seconds)} of {span(of)}"
 
 
 def pending(seen: Seen) -> list[TaskState]:

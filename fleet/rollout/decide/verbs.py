@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fleet.model.printable import many
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verb, VerbName, Verdict
+from fleet.model.spans import moment
 from fleet.rollout.decide.board import Board, accepted, is_failed
 from fleet.rollout.decide.sends import called_off, to_be_sent_again
 from fleet.rollout.decide.verdict import owes
@@ -55,14 +56,11 @@ def _resume(board: Board, verb: Verb) -> str:
             return "it is done and nothing is owed"
         for change in owed:
             _owe_again(board, change, verb)
-        board.turn(
-            Phase.RUNNING,
-            _because(verb, "resumed for owed stores"),
-            finished_at=None,
-            owed_until=board.in_seconds(board.rollout.spec.policy.patience_s),
-        )
+        patience = board.in_seconds(board.rollout.spec.policy.patience_s)
+        why = _because(verb, "resumed for owed stores")
+        board.turn(Phase.RUNNING, why, finished_at=None, owed_until=patience)
         count = len(board.stores(owed))
-        until = f"{board.rollout.owed_until:%H:%MZ}"
+        until = moment(patience, board.now)
         if count == 1:
             return f"1 owed store is sent the release when it is back, until {until}"
         return f"{count} owed stores are sent the release when they are back, until {until}"

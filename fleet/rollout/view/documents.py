@@ -10,9 +10,9 @@ from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview, Ticker
 from fleet.model.plain import to_plain
 from fleet.model.rollout import Change, Rollout, RolloutEvent, Verb
+from fleet.model.spans import stamp
 from fleet.rollout.view.counts import owed, standing, store_standings, wave_counts
 from fleet.rollout.view.next import next_steps
-from fleet.terminal.times import stamp
 
 
 def history_document(rollouts: Sequence[RolloutSummary]) -> dict[str, Any]:

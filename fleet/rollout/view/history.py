@@ -8,10 +8,9 @@ from rich.text import Text
 
 from fleet.model.history import RolloutSummary
 from fleet.model.rollout import WORST
-from fleet.rollout.view.lines import moment
+from fleet.model.spans import exact_moment, span
 from fleet.rollout.view.rollout import who
 from fleet.terminal.screen import table
-from fleet.terminal.times import span
 
 
 def history_view(rollouts: Sequence[RolloutSummary], now: datetime, width: int) -> RenderableType:
@@ -23,7 +22,7 @@ def history_view(rollouts: Sequence[RolloutSummary], now: datetime, width: int) 
         [
             (
                 r.id,
-                moment(r.started_at, now),
+                exact_moment(r.started_at, now),
                 span(((r.finished_at or now) - r.started_at).total_seconds()),
                 r.phase.value,
                 str(r.stores),

@@ -1,7 +1,6 @@
 """A rollout's story line by line and its gates' arithmetic, for terminals, pipes and logs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,8 +12,8 @@ from rich.text import Text
 
 from fleet.model.gate import Answer, Check, Count, Gate, Mark
 from fleet.model.rollout import RolloutEvent, RolloutSpec, Verdict
+from fleet.model.spans import clock, local_time
 from fleet.terminal.screen import GAP, NARROW, labelled
-from fleet.terminal.times import clock
 
 #: Widest store id that events are still lined up behind.
 STORE_CELLS = 24
@@ -43,17 +42,6 @@ _VERDICT_STYLES = {
 _ANSWER_STYLES = {Answer.ADVANCE: "green", Answer.HALT: "red", Answer.ASK: "yellow"}
 
 _MARK_STYLES = {Mark.UNDER: "red", Mark.OVER: "red", Mark.UNCLEAR: "yellow", Mark.WAIT: "yellow"}
-
-
-def local_time(moment: datetime, time_zone: str) -> str:
-    """``03:06 CET``: what a clock on the shop's wall says."""
-    return f"{moment.astimezone(ZoneInfo(time_zone)):%H:%M %Z}"
-
-
-def moment(at: datetime, now: datetime) -> str:
-    """``22:14:05Z``, with the day before it where that is not today's: ``21 Nov 22:14:05Z``."""
-    at, now = at.astimezone(UTC), now.astimezone(UTC)
-    return clock(at) if at.date() == now.date() else f"{at.day} {at:%b} {clock(at)}"
 
 
 class EventLines:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from fleet.model.overview import Overview
 from fleet.model.rollout import Phase
+from fleet.model.spans import age, clock, local_time, span
 from fleet.rollout.view.counts import (
     ENDED,
     STYLES,
@@ -23,7 +24,7 @@ from fleet.rollout.view.counts import (
     variant_of,
     wave_counts,
 )
-from fleet.rollout.view.lines import EventLines, gate_view, local_time
+from fleet.rollout.view.lines import EventLines, gate_view
 from fleet.rollout.view.next import next_steps
 from fleet.rollout.view.rollout import (
     RESTS,
@@ -33,7 +34,6 @@ from fleet.rollout.view.rollout import (
     wave_in_words,
     wave_state,
 )
-from fleet.terminal.times import age, clock, span
 
 #: From this many columns on there are two columns.
 WIDE = 140

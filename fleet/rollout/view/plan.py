@@ -14,9 +14,9 @@ from fleet.model.hours import OpenSpan
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import AfterCanary, Policy, Window
 from fleet.model.printable import many, some
+from fleet.model.spans import span
 from fleet.rollout.view.plan_document import plan_document, plan_from_document
 from fleet.terminal.screen import GAP, labelled, table
-from fleet.terminal.times import span
 
 __all__ = ["plan_document", "plan_from_document", "plan_markdown", "plan_view"]
 

@@ -9,12 +9,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.model.rollout import Change
+from fleet.model.spans import exact_moment, stamp
 from fleet.rollout.view.counts import by_store, owed, owes, revision
 from fleet.rollout.view.documents import change_document
-from fleet.rollout.view.lines import moment
 from fleet.rollout.view.rollout import MOST_ROWS, counted
 from fleet.terminal.screen import labelled, table
-from fleet.terminal.times import stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def rebuilt_view(
         (
             one.id,
             "added" if one.added else "known",
-            moment(one.began, now),
+            exact_moment(one.began, now),
             str(len(by_store(one.changes))),
             _owing(one.changes),
             one.title,

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fleet.model.overview import Overview
 from fleet.model.rollout import Change, Phase, Rollout, Verb
+from fleet.model.spans import age, clock, exact_moment, local_time, span
 from fleet.rollout.view.counts import (
     ENDED,
     STYLES,
@@ -23,10 +24,9 @@ from fleet.rollout.view.counts import (
     variant_of,
     wave_counts,
 )
-from fleet.rollout.view.lines import gate_view, local_time, moment
+from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.next import next_steps
 from fleet.terminal.screen import GAP, NARROW, labelled, needed_width, table
-from fleet.terminal.times import age, clock, span
 
 #: Most rows of a list of stores; the rest is counted, and all of them are in ``--json``.
 MOST_ROWS = 12
@@ -81,7 +81,7 @@ def head(overview: Overview) -> list[RenderableType]:
     """What it does, why, and how fresh that is."""
     rollout = overview.rollout
     since = phase_since(overview)
-    words = f"{rollout.phase.value.upper()} since {moment(since, overview.at)}"
+    words = f"{rollout.phase.value.upper()} since {exact_moment(since, overview.at)}"
     title = f"{rollout.id} {rollout.spec.title} · {words} ({age(since, overview.at)})"
     style = f"bold {_PHASE_STYLES.get(rollout.phase, '')}".strip()
     facts = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
@@ -107,7 +107,7 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
         wait = span((window.at - overview.at).total_seconds())
         yield (
             "window",
-            f"next {moment(window.at, overview.at)}{there}, in {wait}: {window.store}{more}",
+            f"next {exact_moment(window.at, overview.at)}{there}, in {wait}: {window.store}{more}",
             "",
         )
     until = rollout.finished_at or overview.at
@@ -115,7 +115,7 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
     spec = rollout.spec
     yield (
         "began",
-        f"{moment(rollout.started_at, overview.at)} by {who(rollout.caller)}, {took} "
+        f"{exact_moment(rollout.started_at, overview.at)} by {who(rollout.caller)}, {took} "
         f"{'in all' if rollout.finished_at else 'so far'}; "
         f"{counted(len(by_store(overview.changes)))}, policy {spec.policy.name}, "
         f"{spec.selection or 'all open stores'}",

@@ -12,11 +12,11 @@ from rich.text import Text
 from fleet.model.overview import Overview
 from fleet.model.printable import printable
 from fleet.model.rollout import Change, Place, RolloutEvent
+from fleet.model.spans import age, clock, exact_moment, local_time
 from fleet.rollout.view.counts import STYLES, Standing, revision, standing, wave_name
 from fleet.rollout.view.documents import evidence_document
-from fleet.rollout.view.lines import EventLines, local_time, moment
+from fleet.rollout.view.lines import EventLines
 from fleet.terminal.screen import GAP, NARROW
-from fleet.terminal.times import age, clock
 
 #: Most lines that evidence of one service may take; ``--json`` has all of it.
 EVIDENCE_LINES = 40
@@ -66,7 +66,8 @@ def _change_lines(overview: Overview, change: Change) -> Iterable[RenderableType
     place = rollout.spec.places.get(change.store)
     stand = standing(change)
     style = STYLES.get(stand, "")
-    since = f", {moment(change.since, now)} ({age(change.since, now)})" if change.since else ""
+    at = change.since
+    since = f", {exact_moment(at, now)} ({age(at, now)})" if at else ""
     yield Text(f"{change.service}: {stand.value}{since}", style=f"bold {style}".strip())
     facts = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
     facts.add_column(no_wrap=True)
@@ -81,7 +82,7 @@ def _change_lines(overview: Overview, change: Change) -> Iterable[RenderableType
         ("read", f"AWS, {age(change.looked_at, now)}" if change.looked_at else "not yet"),
     ]
     if change.away_since is not None:
-        away = f"{moment(change.away_since, now)} ({age(change.away_since, now)})"
+        away = f"{exact_moment(change.away_since, now)} ({age(change.away_since, now)})"
         rows.append(("away", f"its hosts are disconnected since {away}"))
     if change.pulls_failed:
         allowed = rollout.spec.policy.pulls
@@ -113,7 +114,7 @@ def _sent(change: Change, place: Place | None, now: datetime) -> str:
         return f"{change.sends} times, AWS's answer is not known"
     there = f", {local_time(change.sent_at, place.time_zone)} there" if place else ""
     times = "" if change.sends == 1 else f", {change.sends} times in all"
-    return f"{moment(change.sent_at, now)} ({age(change.sent_at, now)}{there}){times}"
+    return f"{exact_moment(change.sent_at, now)} ({age(change.sent_at, now)}{there}){times}"
 
 
 def evidence_lines(evidence: Mapping[str, Any], indent: str = "") -> Iterable[str]:

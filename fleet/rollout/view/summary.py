@@ -9,11 +9,11 @@ from rich.text import Text
 from fleet.model.overview import Overview
 from fleet.model.printable import some
 from fleet.model.rollout import Change, Phase, Stage, Verdict
+from fleet.model.spans import clock, span
 from fleet.rollout.view.counts import Standing, by_store, owed, revision, standing
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.rollout import counted, next_view, tally
 from fleet.terminal.screen import GAP, labelled
-from fleet.terminal.times import clock, span
 
 #: Failed stores that are shown with their reason.
 FAILED_SHOWN = 5

@@ -68,7 +68,7 @@ def test_disk_heat_and_clock_at_their_limits_are_well() -> None:
 
 def test_a_clock_says_which_way_it_is_wrong() -> None:
     found = only(found_in(probe(clock_offset_s=-4000.0)))
-    assert found.cause == "the clock of tel-1 is 66 min behind (limit 5 min)"
+    assert found.cause == "the clock of tel-1 is 1h06m behind (limit 5m)"
 
 
 def test_a_host_without_a_thermometer_is_not_hot() -> None:

@@ -106,7 +106,7 @@ def test_a_task_of_an_older_revision_than_its_service_is_told() -> None:
     assert (found.code, found.since) == ("TASK_OLD_REVISION", ago(days=3))
     assert found.cause == (
         "a task of telemetry-amd64 on tel-1 runs telemetry-amd64:41, and the service has "
-        "telemetry-amd64:42 for 72h00m"
+        "telemetry-amd64:42 for 3d"
     )
 
 

@@ -240,7 +240,7 @@ def test_a_deployment_in_progress_beyond_the_deadline_is_stuck() -> None:
     stuck = deployment(**PROGRESS, running=0, failed_tasks=3)
     found = only(of_services(case(service(deployments=(stuck,), running=0))))
     assert (found.code, found.since) == ("DEPLOYMENT_STUCK", ago(hours=9))
-    assert "for 9h00m (deadline 30 min): 0 of 1 tasks run, 3 tasks failed" in found.cause
+    assert "for 9h (deadline 30m): 0 of 1 tasks run, 3 tasks failed" in found.cause
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_an_overdue_ping_is_not_called_an_answer() -> None:
     )
 
     assert status.health is Health.ECS_DOWN
-    assert "9 min ago is overdue" in status.reason
+    assert "9m ago is overdue" in status.reason
 
 
 def test_a_draining_instance_is_not_healthy() -> None:

@@ -310,7 +310,7 @@ def test_many_bodies_say_how_long_they_take_and_what_to_use_instead() -> None:
     (note,) = per_store(*(shop(f"s-{number}") for number in range(500))).notes
 
     assert "500 of them in emea-prod/eu-west-1" in note
-    assert "at least 8 min" in note
+    assert "at least 8m" in note
     assert "/etc/fleet/store.json" in note
 
 

@@ -191,7 +191,7 @@ def test_a_good_wave_advances_with_its_numbers() -> None:
     gate = ask(Count(sent=8, ok=8))
 
     assert gate.answer is Answer.ADVANCE
-    assert gate.reason == "8/8 ok of 8 sent, baked 10 min"
+    assert gate.reason == "8/8 ok of 8 sent, baked 10m"
     assert {check.mark for check in gate.checks} == {Mark.OK}
 
 
@@ -205,7 +205,7 @@ def test_a_wave_bakes_after_its_last_verdict() -> None:
     assert gate.answer is Answer.WAIT
     assert gate.again_at == ago(4) + timedelta(seconds=600)
     bake = next(check for check in gate.checks if check.name == "bake")
-    assert (bake.seen, bake.needed, bake.mark) == ("4 min", "needed 10 min", Mark.WAIT)
+    assert (bake.seen, bake.needed, bake.mark) == ("4m", "needed 10m", Mark.WAIT)
 
 
 def test_a_late_failure_begins_the_bake_anew() -> None:
@@ -332,7 +332,7 @@ def test_missing_coverage_is_waited_for_with_patience_and_then_asked_about() -> 
     asks = ask(silent, complete_since=ago(61))
     assert asks.answer is Answer.ASK
     assert asks.reason == (
-        "coverage 4/8=50 %, needed 80 %: 3 dark, 1 undelivered; nothing has come for 60 min"
+        "coverage 4/8=50 %, needed 80 %: 3 dark, 1 undelivered; nothing has come for 1h"
     )
 
 
@@ -433,6 +433,6 @@ def test_ten_thousand_changes_are_judged_in_a_tenth_of_a_second() -> None:
 def test_a_passing_gate_speaks_for_all_variants_and_says_whose_numbers_it_shows() -> None:
     gate = ask({"amd64": Count(sent=3, ok=3), "arm64": Count(sent=2, ok=2)})
 
-    assert gate.reason == "amd64 3/3 ok · arm64 2/2 ok, baked 10 min"
+    assert gate.reason == "amd64 3/3 ok · arm64 2/2 ok, baked 10m"
     assert gate.checks[-1].detail == "the numbers above are of arm64"
     assert gate.checks[1].seen == "2/2=100 %"

@@ -161,7 +161,7 @@ def test_a_host_that_has_just_gone_away_may_only_flap() -> None:
     away = {"store-042/tel-1": NOW - timedelta(seconds=40)}
     change = only(plan([shop()], [plans.dark(shop())], away=away))
     assert change.kind is Kind.UPDATE
-    assert "tel-1 is away for 40 s, which may pass" in change.reason
+    assert "tel-1 is away for 40s, which may pass" in change.reason
 
 
 def test_a_dark_store_that_has_the_release_owes_nothing() -> None:

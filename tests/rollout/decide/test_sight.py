@@ -345,7 +345,7 @@ def test_a_store_that_was_good_before_it_went_dark_needs_no_second_judgement() -
         ),
         (
             {"state": "IN_PROGRESS", "deployed": -1800},
-            "set back, but what ran before has not come up in 30 min",
+            "set back, but what ran before has not come up in 30m",
         ),
     ],
 )

@@ -8,7 +8,8 @@ from rich.console import Console, RenderableType
 
 from fleet.model.gate import Answer
 from fleet.model.rollout import Verdict
-from fleet.rollout.view.lines import EventLines, gate_from, gate_view, moment
+from fleet.model.spans import exact_moment
+from fleet.rollout.view.lines import EventLines, gate_from, gate_view
 from tests import rollouts
 
 NO_GATE: dict[str, object] = {"answer": "halt", "reason": "x", "checks": [], "again_at": None}
@@ -29,9 +30,9 @@ def verdict(text: str, verdict: Verdict = Verdict.OK, **data: object) -> str:
 
 
 def test_a_verdict_names_time_store_variant_verdict_and_progress() -> None:
-    line = verdict("new task RUNNING 121 s", done=1, of=8)
+    line = verdict("new task RUNNING 2m01s", done=1, of=8)
 
-    assert line == "01:14:20Z store-001 arm64 ok      new task RUNNING 121 s  (1/8)"
+    assert line == "01:14:20Z store-001 arm64 ok      new task RUNNING 2m01s  (1/8)"
 
 
 def test_a_verdict_said_by_the_text_too_is_said_once() -> None:
@@ -119,5 +120,5 @@ def test_what_is_no_gate_is_none(data: object) -> None:
 
 
 def test_a_moment_of_another_day_carries_its_date() -> None:
-    assert moment(rollouts.NOW, rollouts.NOW) == "01:14:20Z"
-    assert moment(rollouts.NOW.replace(day=21), rollouts.NOW) == "21 Nov 01:14:20Z"
+    assert exact_moment(rollouts.NOW, rollouts.NOW) == "01:14:20Z"
+    assert exact_moment(rollouts.NOW.replace(day=21), rollouts.NOW) == "21 Nov 01:14:20Z"

@@ -22,7 +22,7 @@ def busy() -> Overview:
     events = tuple(
         rollouts.event(
             "verdict",
-            "new task RUNNING 121 s, healthy, agent seen 9 s ago",
+            "new task RUNNING 2m01s, healthy, agent seen 9s ago",
             f"store-{n:03}",
             verdict="ok",
             service="vision-arm64",

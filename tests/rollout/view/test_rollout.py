@@ -161,7 +161,7 @@ def test_a_rollout_that_is_ticked_names_who_and_how_lately() -> None:
 def test_a_baking_wave_says_how_long_still() -> None:
     text = status(baking_since=NOW - timedelta(seconds=60), tickers=(TICKER,))
 
-    assert "baking, 9m00s left" in text
+    assert "baking, 9m left" in text
 
 
 def test_the_phase_is_dated_by_its_own_event() -> None:
@@ -169,7 +169,7 @@ def test_the_phase_is_dated_by_its_own_event() -> None:
 
     text = status(phase=Phase.HALTED, events=(turned,))
 
-    assert "HALTED since 01:11:20Z (3m00s ago)" in text
+    assert "HALTED since 01:11:20Z (3m ago)" in text
 
 
 def test_a_long_list_is_cut_and_counted() -> None:

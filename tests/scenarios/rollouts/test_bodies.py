@@ -36,5 +36,5 @@ def test_a_template_of_500_bodies_is_said_before_anything_is_sent(
     said = " ".join(planned.out.split())
     assert "500 task definitions are to be registered (500 in one/eu-west-1)" in said
     # One a second, of which four fifths are used.
-    assert "ECS takes one a second, so that alone takes 10 min" in said
+    assert "ECS takes one a second, so that alone takes 10m" in said
     assert chain_of_500.ledger.sent == []

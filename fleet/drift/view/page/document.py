@@ -20,11 +20,11 @@ from fleet.drift.view.page.findings import (
 )
 from fleet.drift.view.page.nights import availability_of, heatmap_of
 from fleet.drift.view.page.outages import outages_of
+from fleet.model import spans
 from fleet.model.drift import Finding, StoreState
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.night import Change, Night, ReleaseLine, StoreFacts
 from fleet.model.printable import printable, some
-from fleet.terminal.times import stamp
 
 #: Findings to do first that are shown in full.
 FIRST_SHOWN = 10
@@ -62,7 +62,7 @@ def page_of(night: Night, now: datetime) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "day": drift_lines.day,
+        "day": spans.day,
         "letter": _letter,
         "number": "{:,}".format,
         "percent": drift_lines.percent,
@@ -79,7 +79,7 @@ def page_of(night: Night, now: datetime) -> str:
         headline=drift_lines.headline(night),
         reading=drift_lines.reading(night, now),
         scope=drift_lines.scope(night),
-        made=stamp(now),
+        made=spans.stamp(now),
         exit_words=exit_words(night),
         complete=drift_lines.is_complete(night),
         not_read=drift_lines.not_read(night),

@@ -11,6 +11,7 @@ from fleet.drift.view.drift_markdown import LETTERS, NOT_IN_SCAN
 from fleet.model.drift import Finding
 from fleet.model.night import Night, StoreFacts, Told
 from fleet.model.printable import printable
+from fleet.model.spans import day, moment
 
 #: Findings that are readable where no script runs.
 STATIC_ROWS = 25
@@ -56,7 +57,7 @@ def row_of(told: Told, shops: Mapping[str, StoreFacts], now: datetime) -> Findin
     since = drift_lines.since_words(finding, now)
     facts = [
         since[:1].upper() + since[1:],
-        f"first seen by a scan {drift_lines.when(told.first_seen, now)}",
+        f"first seen by a scan {moment(told.first_seen, now)}",
     ]
     facts += (
         [f"began for the {drift_lines.ordinal(told.times)} time in 7 days"]
@@ -75,7 +76,7 @@ def row_of(told: Told, shops: Mapping[str, StoreFacts], now: datetime) -> Findin
         kind=drift_lines.kind(finding),
         place=drift_lines.place(finding),
         shop=printable(shop.name) if shop else "",
-        since=("" if finding.since_known else "before ") + drift_lines.when(finding.since, now),
+        since=("" if finding.since_known else "before ") + moment(finding.since, now),
         cause=printable(finding.cause),
         facts=tuple(facts),
         fix=drift_lines.fix(finding),
@@ -135,7 +136,7 @@ def stores_data(night: Night) -> str:
         letters = "".join(NOT_IN_SCAN if state is None else LETTERS[state] for state in states)
         market = printable(store.labels.get("market", ""))
         rows.append([store.id, printable(store.name), market, letters])
-    dates = [f"{scan.started_at.astimezone(UTC):%d %b}" for scan in night.nights]
+    dates = [day(scan.started_at) for scan in night.nights]
     meant = {letter: state.value.replace("-", " ") for state, letter in LETTERS.items()}
     return script_json({"dates": dates, "letters": meant, "stores": rows})
 

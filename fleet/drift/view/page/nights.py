@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from fleet.drift.view.drift_lines import day, percent
+from fleet.drift.view.drift_lines import percent
 from fleet.model.drift import StoreState
 from fleet.model.night import Availability, Night, Scan, StoreFacts
 from fleet.model.printable import many, printable
+from fleet.model.spans import day
 
 #: Stores, markets and groups that are shown one by one; nobody reads more.
 STORES_SHOWN = 40

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from fleet.drift.view.drift_lines import day, when
 from fleet.model.drift import Connection, Spell
 from fleet.model.night import Night
 from fleet.model.printable import many, printable
-from fleet.terminal.times import CLOCKS_DIFFER_S, span
+from fleet.model.spans import CLOCKS_DIFFER_S, day, moment, span
 
 #: Lines that are shown one by one.
 LINES_SHOWN = 30
@@ -173,11 +172,11 @@ def _bars(stretches: Sequence[Stretch], first: datetime, now: datetime) -> list[
 
 def _row(name: str, stretches: Sequence[Stretch], now: datetime) -> tuple[str, ...]:
     last = stretches[-1]
-    state = f"{_word(last.spell)} since {when(last.spell.since, now)}"
+    state = f"{_word(last.spell)} since {moment(last.spell.since, now)}"
     if not last.is_certain:
-        state = f"not certain; {state} until last seen {when(last.spell.last_seen, now)}"
+        state = f"not certain; {state} until last seen {moment(last.spell.last_seen, now)}"
     outages = [
-        f"{_word(stretch.spell)} {when(stretch.spell.since, now)} for {span(stretch.lasted_s)}"
+        f"{_word(stretch.spell)} {moment(stretch.spell.since, now)} for {span(stretch.lasted_s)}"
         for stretch in reversed(stretches)
         if stretch.spell.is_away
     ]

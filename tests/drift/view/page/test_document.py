@@ -181,7 +181,7 @@ def test_the_exit_code_is_partial_first() -> None:
 
 
 def test_an_old_night_is_said_to_be_old() -> None:
-    assert "3d0h ago" in Page(page_of(clean_night(2, 2), NOW + timedelta(days=3))).text
+    assert "3d ago" in Page(page_of(clean_night(2, 2), NOW + timedelta(days=3))).text
 
 
 def test_a_first_scan_calls_nothing_new() -> None:

@@ -61,7 +61,7 @@ def test_who_is_still_away_comes_first_then_who_was_away_longest() -> None:
     )
 
     assert [row[0] for row in rows] == ["s/gone", "s/long", "s/short"]
-    assert [row[2] for row in rows] == ["2h00m", "20h00m", "1h00m"]
+    assert [row[2] for row in rows] == ["2h", "20h", "1h"]
 
 
 def test_an_outage_lasts_until_the_next_spell_begins() -> None:
@@ -71,7 +71,7 @@ def test_an_outage_lasts_until_the_next_spell_begins() -> None:
         Spell(Connection.CONNECTED, NOW - 6 * HOUR, NOW),
     )
 
-    assert away({("s", "a"): spells})[0][2] == "24h00m"
+    assert away({("s", "a"): spells})[0][2] == "24h"
 
 
 def test_hosts_that_were_connected_all_the_time_are_not_shown() -> None:
@@ -94,8 +94,8 @@ def test_a_spell_that_was_not_seen_tonight_goes_on_no_longer_than_it_was_seen() 
     [(_, now, lost, told)] = away({("s", "a"): unseen})
 
     assert now == "not certain; dark since 21 Nov 21:40Z until last seen 22 Nov 03:40Z"
-    assert lost == "6h00m"
-    assert told == "dark 21 Nov 21:40Z for 6h00m"
+    assert lost == "6h"
+    assert told == "dark 21 Nov 21:40Z for 6h"
 
 
 def test_who_was_not_seen_tonight_is_counted_apart_from_who_is_away() -> None:
