@@ -31,7 +31,8 @@ from fleet.model.rollout import (
 )
 from fleet.records.store import Records, open_records
 from fleet.release.decide.desired import service_input, service_settings
-from fleet.rollout.shard_jobs import ShardJob, Write
+from fleet.rollout.decide.service_calls import ServiceWrite
+from fleet.rollout.shard_jobs import ShardJob
 from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
 from fleet.runtime.door import Door
 from fleet.runtime.lease import held
@@ -220,9 +221,11 @@ class Shops:
         service = "logs" if "Log" in action else "ecs"
         self.chain.plane.faults.add(service, action, code, status, **more)
 
-    def write(self, kind: ActionKind = ActionKind.SEND, store: str = STORES[0], **f: Any) -> Write:
+    def write(
+        self, kind: ActionKind = ActionKind.SEND, store: str = STORES[0], **f: Any
+    ) -> ServiceWrite:
         """One service to be sent the new release, or set back."""
-        value = Write(
+        value = ServiceWrite(
             kind=kind,
             store=store,
             service=SERVICE,
@@ -240,7 +243,7 @@ class Shops:
         )
         return replace(value, **f)
 
-    def job(self, *writes: Write, **fields: Any) -> ShardJob:
+    def job(self, *writes: ServiceWrite, **fields: Any) -> ShardJob:
         value = ShardJob(
             account=ACCOUNT,
             region=REGION,

@@ -21,8 +21,8 @@ from fleet.model.aws_actions import (
     TAG_RESOURCE,
 )
 from fleet.model.desired import ADDED_BY_ECS, ECS_DEFAULTS, TaskDefinition
+from fleet.model.identity import TAG_CONTENT
 
-CONTENT_TAG = "fleet:content"
 #: Largest page of ListTaskDefinitions.
 PAGE = 100
 #: Newest revisions of a family that are looked at, a call each. More are not worth it: a revision
@@ -135,7 +135,7 @@ def register_task_definition(
                 shard.call(
                     TAG_RESOURCE,
                     resourceArn=found.arn,
-                    tags=ecs_tags({CONTENT_TAG: definition.content}),
+                    tags=ecs_tags({TAG_CONTENT: definition.content}),
                 )
             return found.arn
         tried += 1
@@ -149,7 +149,7 @@ def register_task_definition(
 
 
 def _register(shard: Shard, definition: TaskDefinition, tags: Mapping[str, str]) -> Reply:
-    tagged = ecs_tags({**tags, CONTENT_TAG: definition.content})
+    tagged = ecs_tags({**tags, TAG_CONTENT: definition.content})
     return shard.call(REGISTER_TASK_DEFINITION, **{**definition.body, "tags": tagged})
 
 
@@ -205,7 +205,7 @@ def _registered(body: Mapping[str, Any]) -> Registered:
     return Registered(
         arn=clean(raw["taskDefinitionArn"]),
         body={name: value for name, value in raw.items() if name not in ADDED_BY_ECS},
-        content=clean(tags_of(body.get("tags")).get(CONTENT_TAG, "")),
+        content=clean(tags_of(body.get("tags")).get(TAG_CONTENT, "")),
     )
 
 

@@ -8,6 +8,11 @@ from fleet.model.inventory import Host, Store
 TAG_FLEET = "fleet:fleet"
 TAG_STORE = "fleet:store"
 TAG_HOST = "fleet:host"
+#: Of services and task definitions: what they were told to run, by which rollout.
+TAG_WORKLOAD = "fleet:workload"
+TAG_ROLLOUT = "fleet:rollout"
+TAG_CONTENT = "fleet:content"
+TAG_PREVIOUS = "fleet:previous"
 #: Prefix of the custom attributes that fleet sets on container instances.
 OWN_ATTRIBUTES = "fleet."
 #: Those of them that services are placed by.

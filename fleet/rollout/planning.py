@@ -18,6 +18,7 @@ from fleet.aws.session import Shard
 from fleet.errors import AwsError, Interrupted, RecordsError, UsageError
 from fleet.model.desired import ImageFact, Release
 from fleet.model.history import Ledger, Observation
+from fleet.model.identity import TAG_CONTENT, TAG_PREVIOUS
 from fleet.model.inventory import Account, Fleet, Image, Lifecycle, Store, Workload
 from fleet.model.observed import Cluster, ContainerInstance
 from fleet.model.plan import Plan
@@ -29,10 +30,9 @@ from fleet.register.decide.ledgers import ecs_words
 from fleet.release.decide.desired import image_questions, release_of, unread
 from fleet.release.revisions import Key, look_up
 from fleet.release.templates import render_all
-from fleet.rollout.decide.attribution import TAG_CONTENT
 from fleet.rollout.decide.away import ATTRIBUTE
 from fleet.rollout.decide.plan import plan_rollout
-from fleet.rollout.decide.standing import TAG_PREVIOUS, away_of
+from fleet.rollout.decide.standing import away_of
 from fleet.runtime.ledgers import check_caller
 from fleet.runtime.wiring import Wiring
 

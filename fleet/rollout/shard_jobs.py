@@ -21,13 +21,20 @@ from fleet.aws.session import Shard
 from fleet.aws.task_definitions import Registered, register_task_definition
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.desired import LogGroup, TaskDefinition
+from fleet.model.identity import TAG_PREVIOUS
 from fleet.model.inventory import Account
 from fleet.model.observed import Cluster
 from fleet.model.rollout import ActionKind
-from fleet.model.services import ServiceState, StoreView, TaskState
-from fleet.model.written import Outcome, Written
-from fleet.rollout.decide.attribution import TAG_ROLLOUT
-from fleet.rollout.decide.standing import differing
+from fleet.model.services import StoreView, TaskState
+from fleet.rollout.decide.service_calls import (
+    Create,
+    Delete,
+    Outcome,
+    ServiceWrite,
+    Update,
+    Written,
+    choose_call,
+)
 from fleet.rollout.decide.turns import is_quiet
 from fleet.runtime.door import DoorOpener
 
@@ -61,38 +68,6 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """One service to be sent a release, or set back.
-
-    Attributes:
-        kind: SEND or UNDO.
-        content: of the task definition that is (or was) sent.
-        target: its ARN; "" when it was not sent here yet.
-        previous: ARN that the service ran before the rollout; "" when there was no service.
-        accept: ARNs that it may run now besides these two, because a person said so; ``*`` for any.
-        request: the input of CreateService, without tags.
-        settings: what UpdateService sets besides the task definition and the count.
-        count: tasks it shall run; None for DAEMON.
-        tags: of the service.
-        token: names this one intent.
-    """
-
-    kind: ActionKind
-    store: str
-    service: str
-    cluster: str
-    content: str
-    target: str
-    previous: str
-    request: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    count: int | None
-    tags: Mapping[str, str]
-    token: str
-    accept: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ShardJob:
     """Reads and writes for one account and region.
 
@@ -107,7 +82,7 @@ class ShardJob:
     account: Account
     region: str
     reads: tuple[Read, ...] = ()
-    writes: tuple[Write, ...] = ()
+    writes: tuple[ServiceWrite, ...] = ()
     definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)
     log_groups: tuple[LogGroup, ...] = ()
@@ -254,95 +229,48 @@ def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> dict[st
     return refused
 
 
-def _refused(write: Write, why: str, now: datetime) -> Written:
+def _refused(write: ServiceWrite, why: str, now: datetime) -> Written:
     return Written(write.kind, write.store, write.service, Outcome.REFUSED, now, words=why)
 
 
-def _write(shard: Shard, write: Write, registered: Mapping[str, str], now: datetime) -> Written:
+def _write(
+    shard: Shard, write: ServiceWrite, registered: Mapping[str, str], now: datetime
+) -> Written:
     target = registered.get(write.content) or write.target
+    runs = ""
     try:
         found = read_services(shard, write.cluster, [write.service])
         alive = [s for s in found.value if s.status != "INACTIVE"]
-        service = alive[0] if alive else None
-        if write.kind is ActionKind.SEND:
-            outcome, at, words = _send(shard, write, service, target, found.at)
-        else:
-            outcome, at, words = _undo(shard, write, service, found.at)
+        choice = choose_call(write, alive[0] if alive else None, target)
+        at = _call(shard, write, choice.call, target) or choice.at or found.at
+        outcome, words, runs = choice.outcome, choice.reason, choice.runs
     except (AccessDenied, CredentialsError):
         raise
     except AwsError as error:
         lost = isinstance(error, AwsUnreachable | Throttled)
         outcome, at, words = (Outcome.LOST if lost else Outcome.REFUSED), now, str(error)
-    return Written(write.kind, write.store, write.service, outcome, at, target, words)
+    return Written(write.kind, write.store, write.service, outcome, at, target, words, runs)
 
 
-def _send(
-    shard: Shard, write: Write, service: ServiceState | None, target: str, at: datetime
-) -> tuple[Outcome, datetime, str]:
-    if service is None:
-        if write.previous and write.accept != "*":
-            return Outcome.GONE, at, "there is no such service any more"
-        made = create_service(
-            shard, {**write.request, "taskDefinition": target}, write.tags, token=write.token
-        )
-        return Outcome.DONE, made.at, ""
-    runs = service.task_definition
-    if runs == target and not write.previous and _gave_up(service):
-        # The same again would move nothing, and nothing that ran before is lost.
-        delete_service(shard, write.cluster, write.service, force=True)
-        return Outcome.LOST, at, "its first deployment failed, so it is made anew"
-    counted = write.count is None or service.desired == write.count
-    if runs == target and counted and not differing(write.settings, service.settings):
-        return _found(write, service, at)
-    if runs not in {write.previous, target} and write.accept != "*":
-        return Outcome.BY_HAND, at, runs
-    done = update_service(
-        shard,
-        service,
-        task_definition=target,
-        tags={**write.tags, "fleet:previous": runs if runs != target else write.previous},
-        desired_count=write.count,
-        settings=write.settings,
-    )
-    return Outcome.DONE, done.at, ""
-
-
-def _found(write: Write, service: ServiceState, at: datetime) -> tuple[Outcome, datetime, str]:
-    """It runs what is to be sent. This very job may have sent it, before its worker was lost."""
-    if write.target or service.tags.get(TAG_ROLLOUT) != write.tags[TAG_ROLLOUT]:
-        return Outcome.ALREADY, at, ""
-    newest = service.deployments[0] if service.deployments else None
-    return Outcome.DONE, (newest.created_at if newest else None) or at, ""
-
-
-def _gave_up(service: ServiceState) -> bool:
-    """Whether ECS's breaker ended the only deployment there was, with nothing to go back to."""
-    newest = service.deployments[0] if service.deployments else None
-    return newest is not None and newest.rollout_state == "FAILED"
-
-
-def _undo(
-    shard: Shard, write: Write, service: ServiceState | None, at: datetime
-) -> tuple[Outcome, datetime, str]:
-    if not write.previous:
-        if service is None:
-            return Outcome.ALREADY, at, ""
-        if service.task_definition != write.target:
-            return Outcome.BY_HAND, at, service.task_definition
-        delete_service(shard, write.cluster, write.service, force=True)
-        return Outcome.DONE, at, "removed: there was no such service before"
-    if service is None:
-        return Outcome.GONE, at, "there is no such service any more"
-    counted = write.count is None or service.desired == write.count
-    if service.task_definition == write.previous and counted:
-        return Outcome.ALREADY, at, ""
-    if service.task_definition != write.target:
-        return Outcome.BY_HAND, at, service.task_definition
-    done = update_service(
-        shard,
-        service,
-        task_definition=write.previous,
-        tags={**write.tags, "fleet:previous": write.previous},
-        desired_count=write.count,
-    )
-    return Outcome.DONE, done.at, ""
+def _call(
+    shard: Shard, write: ServiceWrite, call: Create | Update | Delete | None, target: str
+) -> datetime | None:
+    """Make a call; returns AWS's time of the reply where it has one."""
+    match call:
+        case None:
+            return None
+        case Create():
+            request = {**write.request, "taskDefinition": target}
+            return create_service(shard, request, write.tags, token=write.token).at
+        case Update():
+            return update_service(
+                shard,
+                call.service,
+                task_definition=call.task_definition,
+                tags={**write.tags, TAG_PREVIOUS: call.previous},
+                desired_count=write.count,
+                settings=call.settings,
+            ).at
+        case Delete():
+            delete_service(shard, write.cluster, write.service, force=True)
+            return None

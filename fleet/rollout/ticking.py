@@ -10,21 +10,19 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from fleet.errors import FleetError, LeaseLost, Locked
-from fleet.model.desired import Scheduling
 from fleet.model.gate import Sample
-from fleet.model.identity import TAG_FLEET, TAG_STORE
+from fleet.model.identity import TAG_FLEET, TAG_ROLLOUT
 from fleet.model.inventory import Account
 from fleet.model.rollout import Action, ActionKind, Change, Rollout, RolloutEvent, Verdict
 from fleet.model.services import StoreView
-from fleet.model.written import Written
-from fleet.release.decide.desired import service_input, service_settings
 from fleet.rollout.decide.board import Board, is_sent
 from fleet.rollout.decide.noting import note
 from fleet.rollout.decide.rollout import Settled, begin, settle
+from fleet.rollout.decide.service_calls import ServiceWrite, Written, service_write
 from fleet.rollout.decide.sight import see
 from fleet.rollout.decide.turns import Look, take_turn
 from fleet.rollout.decide.verbs import obey
-from fleet.rollout.shard_jobs import Read, ShardJob, ShardResult, Write, run_shard_job
+from fleet.rollout.shard_jobs import Read, ShardJob, ShardResult, run_shard_job
 from fleet.runtime.door import DoorOpener
 from fleet.runtime.lease import Held
 from fleet.runtime.wiring import Wiring
@@ -202,12 +200,17 @@ class _Tick:
         return views
 
     def _act(self, actions: Iterable[Action]) -> None:
-        writes: dict[Shard, list[Write]] = {}
+        writes: dict[Shard, list[ServiceWrite]] = {}
         for action in actions:
             change = self._board.change(action.store, action.service)
-            writes.setdefault((change.account, change.region), []).append(
-                self._write(action, change)
+            write = service_write(
+                action,
+                change,
+                self._board.rollout.spec,
+                fleet=self._crew.wiring.fleet.name,
+                rollout=self._id,
             )
+            writes.setdefault((change.account, change.region), []).append(write)
         # Whatever follows cannot be fenced by the database.
         self._own.check()
         self._shards.check()
@@ -222,7 +225,7 @@ class _Tick:
         self._record()
 
     def _jobs(
-        self, reads: Mapping[Shard, list[Read]], writes: Mapping[Shard, list[Write]]
+        self, reads: Mapping[Shard, list[Read]], writes: Mapping[Shard, list[ServiceWrite]]
     ) -> dict[Shard, ShardJob]:
         """A job for each account and region; one that nobody can log in to is a trouble of its."""
         jobs = {}
@@ -234,7 +237,7 @@ class _Tick:
         return jobs
 
     def _job(
-        self, key: Shard, *, reads: Iterable[Read] = (), writes: Iterable[Write] = ()
+        self, key: Shard, *, reads: Iterable[Read] = (), writes: Iterable[ServiceWrite] = ()
     ) -> ShardJob:
         spec = self._board.rollout.spec
         account_id = next(p.account_id for p in spec.places.values() if p.account == key[0])
@@ -256,7 +259,7 @@ class _Tick:
             definitions={c: spec.task_definitions[c] for c in contents if c not in known},
             known=known,
             log_groups=tuple(groups.values()),
-            tags={TAG_FLEET: self._crew.wiring.fleet.name, "fleet:rollout": self._id},
+            tags={TAG_FLEET: self._crew.wiring.fleet.name, TAG_ROLLOUT: self._id},
             budget=self._shards.state(shard_lease(account_id, key[1])),
         )
 
@@ -297,39 +300,6 @@ class _Tick:
                 self._board.say("problem", f"{'/'.join(key)}: {result.trouble}")
             yield result
 
-    def _write(self, action: Action, change: Change) -> Write:
-        spec = self._board.rollout.spec
-        shape = spec.shapes[change.service]
-        daemon = shape.scheduling is Scheduling.DAEMON
-        undo = action.kind is ActionKind.UNDO
-        count = change.previous_count if undo else change.desired_count
-        return Write(
-            kind=action.kind,
-            store=change.store,
-            service=change.service,
-            cluster=change.cluster,
-            content=change.content,
-            target=change.target,
-            previous=change.previous,
-            request=service_input(
-                shape,
-                cluster=change.cluster,
-                task_definition=change.target or change.content,
-                desired_count=change.desired_count,
-            ),
-            settings=service_settings(shape),
-            count=None if daemon else count,
-            tags={
-                TAG_FLEET: self._crew.wiring.fleet.name,
-                TAG_STORE: change.store,
-                "fleet:workload": shape.workload,
-                "fleet:rollout": self._id,
-                "fleet:content": change.content,
-            },
-            token=f"{self._id}/{change.store}/{change.service}/{change.sends}",
-            accept="*" if change.next_send.overwrite else "",
-        )
-
     def _remember(self, result: ShardResult) -> None:
         """Keep the ARNs of task definitions, so that they are looked for once."""
         spec = self._board.rollout.spec
@@ -348,7 +318,11 @@ class _Tick:
                 action=f"{one.kind.value} service",
                 store=one.store,
                 why=f"{self._id}: {one.outcome.value}",
-                detail={"service": one.service, "target": one.target, "words": one.words},
+                detail={
+                    "service": one.service,
+                    "target": one.target,
+                    "words": one.runs or one.words,
+                },
             )
 
 

@@ -9,7 +9,6 @@ from fleet.aws import task_definitions
 from fleet.aws.calls import CallCounter
 from fleet.aws.session import AwsAccess, Shard
 from fleet.aws.task_definitions import (
-    CONTENT_TAG,
     Registered,
     find_task_definition,
     register_task_definition,
@@ -17,6 +16,7 @@ from fleet.aws.task_definitions import (
 )
 from fleet.errors import AwsError, AwsUnreachable, CredentialsError
 from fleet.model.desired import TaskDefinition
+from fleet.model.identity import TAG_CONTENT
 from tests.aws import bodies
 from tests.aws.canned import Canned, fault, reply
 from tests.aws.conftest import ACCOUNT, REGION, Open, SandboxTime
@@ -91,7 +91,7 @@ def test_a_registration_that_hangs_is_looked_for_before_it_is_sent_again(
 ) -> None:
     there = reply({"taskDefinitionArns": [bodies.OLD]})
     told = {"taskDefinition": bodies.revision(wanted().body)}
-    tagged = {**told, "tags": [{"key": CONTENT_TAG, "value": wanted().content}]}
+    tagged = {**told, "tags": [{"key": TAG_CONTENT, "value": wanted().content}]}
     canned.answers = [reply({"taskDefinitionArns": []}), canned.hang, there, reply(tagged)]
     found = register_task_definition(open_shard(read_timeout_s=0.1), wanted(), TAGS)
     assert found.endswith(f"{FAMILY}:1")
@@ -145,7 +145,7 @@ def test_a_revision_edited_by_hand_that_kept_our_tag_is_not_taken(shard: Shard, 
     ours = register_task_definition(shard, wanted(), TAGS)
     edited = copy.deepcopy(dict(wanted().body))
     edited["containerDefinitions"][0]["privileged"] = True
-    tag = {"key": CONTENT_TAG, "value": wanted().content}
+    tag = {"key": TAG_CONTENT, "value": wanted().content}
     rig.ecs("RegisterTaskDefinition", **edited, tags=[tag])
     found = find_task_definition(shard, wanted())
     assert found is not None
@@ -153,7 +153,7 @@ def test_a_revision_edited_by_hand_that_kept_our_tag_is_not_taken(shard: Shard, 
 
 
 def test_a_revision_tagged_with_other_content_is_not_taken(shard: Shard, rig: Rig) -> None:
-    tag = {"key": CONTENT_TAG, "value": "other"}
+    tag = {"key": TAG_CONTENT, "value": "other"}
     rig.ecs("RegisterTaskDefinition", **wanted().body, tags=[tag])
     assert find_task_definition(shard, wanted()) is None
 

@@ -21,10 +21,10 @@ from fleet.model.plan import Plan
 from fleet.model.policy import Amount, Policy, Window
 from fleet.model.rollout import Verdict
 from fleet.model.services import StoreView
-from fleet.model.written import Outcome, Written
 from fleet.records.store import open_records
 from fleet.rollout.decide.darkness import darkness
 from fleet.rollout.decide.gate import count, evaluate
+from fleet.rollout.decide.service_calls import Outcome, Written
 from fleet.rollout.shard_jobs import ShardJob, ShardResult
 from fleet.rollout.starting import start
 from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick

@@ -7,16 +7,16 @@ from typing import Any
 
 from fleet.model.desired import LogGroup
 from fleet.model.rollout import ActionKind
-from fleet.model.written import Outcome
 from fleet.release.decide.desired import service_input, service_settings
-from fleet.rollout.shard_jobs import Read, ShardResult, Write, run_shard_job
+from fleet.rollout.decide.service_calls import Outcome, ServiceWrite
+from fleet.rollout.shard_jobs import Read, ShardResult, run_shard_job
 from tests.shops import NEW, SERVICE, SHAPE, STORES, Shops
 
 WRITES = ("TagResource", "UpdateService", "CreateService", "DeleteService")
 STORE = STORES[0]
 
 
-def run(shops: Shops, *writes: Write, **fields: Any) -> ShardResult:
+def run(shops: Shops, *writes: ServiceWrite, **fields: Any) -> ShardResult:
     return run_shard_job(shops.door, shops.job(*writes, **fields))
 
 
@@ -33,7 +33,7 @@ def sent(shops: Shops) -> str:
     return result.registered[NEW.content]
 
 
-def back(shops: Shops, target: str, **fields: Any) -> Write:
+def back(shops: Shops, target: str, **fields: Any) -> ServiceWrite:
     return shops.write(ActionKind.UNDO, target=target, **fields)
 
 
@@ -132,13 +132,13 @@ def test_what_a_hand_set_is_left_as_it_is(shops: Shops) -> None:
     shops.asked.clear()
     result = run(shops, shops.write())
     assert outcome(result) is Outcome.BY_HAND
-    assert result.written[0].words == by_hand
+    assert result.written[0].runs == by_hand
     assert shops.actions(*WRITES) == []
 
 
 def test_what_a_hand_set_is_overwritten_when_a_person_asked_for_it(shops: Shops) -> None:
     by_hand = shops.set_by_hand()
-    assert outcome(run(shops, shops.write(accept="*"))) is Outcome.DONE
+    assert outcome(run(shops, shops.write(overwrite=True))) is Outcome.DONE
     assert shops.tags()["fleet:previous"] == by_hand
 
 
@@ -149,7 +149,7 @@ def test_a_service_that_is_gone_is_not_made_again_unasked(shops: Shops) -> None:
     assert "CreateService" not in shops.actions()
 
 
-def fresh(shops: Shops, store: str = STORE) -> Write:
+def fresh(shops: Shops, store: str = STORE) -> ServiceWrite:
     """A write to a shop that has no such service."""
     request = service_input(SHAPE, cluster=store, task_definition="", desired_count=1)
     name = "vision-new"

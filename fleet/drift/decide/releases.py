@@ -10,11 +10,12 @@ from fleet.drift.decide.case import StoreCase, made
 from fleet.drift.decide.service_case import ServiceCase, wanted_services
 from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.drift_settings import Severity
+from fleet.model.identity import TAG_CONTENT, TAG_ROLLOUT
 from fleet.model.printable import many, printable
 from fleet.model.services import ServiceState
 from fleet.model.spans import moment, span
 from fleet.model.wanted import IdleRollout, Owed
-from fleet.rollout.decide.attribution import TAG_CONTENT, TAG_ROLLOUT, revision
+from fleet.rollout.decide.attribution import revision
 from fleet.rollout.decide.standing import is_moved_by_hand
 
 

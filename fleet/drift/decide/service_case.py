@@ -8,21 +8,14 @@ from fleet.drift.decide.case import HostCase, StoreCase
 from fleet.model.desired import DesiredService, Release, ServiceShape
 from fleet.model.drift import Background, Evidence
 from fleet.model.drift_settings import Severity
-from fleet.model.identity import TAG_FLEET
+from fleet.model.identity import TAG_CONTENT, TAG_FLEET, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.images import is_by_digest
 from fleet.model.inventory import Fleet
 from fleet.model.observed import NotRead
 from fleet.model.policy import Policy
 from fleet.model.services import Deployment, ServiceState
-from fleet.rollout.decide.attribution import (
-    TAG_CONTENT,
-    TAG_ROLLOUT,
-    Attribution,
-    Mover,
-    Sent,
-    attribute,
-)
-from fleet.rollout.decide.standing import TAG_PREVIOUS, is_tagged_ours
+from fleet.rollout.decide.attribution import Attribution, Mover, Sent, attribute
+from fleet.rollout.decide.standing import is_tagged_ours
 
 #: Where the inventory says nothing of a workload's policy.
 DEADLINE_S = Policy("standard").deadline_s

@@ -20,7 +20,7 @@ from fleet.drift.decide.service_case import (
 from fleet.model.desired import Scheduling
 from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity
-from fleet.model.identity import TAG_FLEET, TAG_STORE
+from fleet.model.identity import TAG_CONTENT, TAG_FLEET, TAG_ROLLOUT, TAG_STORE, TAG_WORKLOAD
 from fleet.model.identity import differing as tags_differing
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
@@ -28,7 +28,7 @@ from fleet.model.printable import listed, many, printable
 from fleet.model.services import Deployment, ServiceState
 from fleet.model.spans import moment, span
 from fleet.release.decide.desired import service_settings
-from fleet.rollout.decide.attribution import TAG_CONTENT, TAG_ROLLOUT, revision
+from fleet.rollout.decide.attribution import revision
 from fleet.rollout.decide.standing import differing
 
 #: Settings that UpdateService cannot change: such a service is deleted and made anew.
@@ -108,7 +108,7 @@ def _untagged(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
     case = one.case
     wanted = {TAG_FLEET: case.background.fleet, TAG_STORE: case.store.id}
     if one.shape:
-        wanted["fleet:workload"] = one.workload
+        wanted[TAG_WORKLOAD] = one.workload
     missing = tags_differing(wanted, service.tags)
     if not service.tags.get(TAG_CONTENT) and one.runs:
         missing[TAG_CONTENT] = one.runs

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from fleet.model.identity import TAG_CONTENT, TAG_ROLLOUT
 from fleet.model.printable import printable
 from fleet.model.services import ServiceDeployment, ServiceState
-
-TAG_ROLLOUT = "fleet:rollout"
-TAG_CONTENT = "fleet:content"
 
 #: AWS's ``Date`` has whole seconds and ECS's own times have not, so that what a call made may seem
 #: a little older than the call's reply.

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fleet.model.rollout import ActionKind, Change, Stage, Verdict
-from fleet.model.written import Outcome, Written
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.sends import mark_sent
+from fleet.rollout.decide.service_calls import Outcome, Written
 
 #: Seconds until a store is looked at after its change was sent.
 FIRST_LOOK_S = 15.0
@@ -48,6 +48,8 @@ def _sent(board: Board, change: Change, one: Written) -> None:
     elif one.outcome is Outcome.LOST:
         # The row stays as it is: the next tick reads what the service runs.
         board.say("problem", f"no answer for {change.service}: {one.words}", change.store)
+    elif one.outcome is Outcome.REMOVED:
+        board.say("problem", f"{change.service} was deleted: {one.words}", change.store)
     else:
         _refused(board, change, one)
 
@@ -76,10 +78,9 @@ def _refused(board: Board, change: Change, one: Written) -> None:
 
 
 def _by_hand(board: Board, change: Change, one: Written) -> None:
-    gone = one.outcome is Outcome.GONE
-    what = (
-        one.words if gone else f"it runs {_short(one.words)}, which is neither the plan's nor ours"
-    )
+    what = one.words
+    if one.outcome is Outcome.BY_HAND:
+        what = f"it runs {_short(one.runs)}, which is neither the plan's nor ours"
     reason = f"changed by hand: {what}; left alone"
     board.move(change, stage=Stage.HELD, verdict=Verdict.CHANGED_BY_HAND, reason=reason)
     board.say("verdict", reason, change.store, {"verdict": Verdict.CHANGED_BY_HAND.value})

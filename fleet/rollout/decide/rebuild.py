@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.model.desired import DesiredService, Release, TaskDefinition
+from fleet.model.identity import TAG_CONTENT, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.inventory import Fleet, Store
 from fleet.model.policy import Policy
 from fleet.model.rollout import (
@@ -20,9 +21,7 @@ from fleet.model.rollout import (
     WavePlan,
 )
 from fleet.model.services import ServiceState, StoreView
-from fleet.rollout.decide.attribution import TAG_CONTENT, TAG_ROLLOUT
 from fleet.rollout.decide.plan import place_of
-from fleet.rollout.decide.standing import TAG_PREVIOUS
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from fleet.model.identity import TAG_CONTENT
 from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
 from fleet.model.services import ServiceDeployment, ServiceState, StoreView
 from fleet.model.spans import span
@@ -136,7 +137,7 @@ def _resolve(board: Board, change: Change, view: StoreView) -> Change:
     service = service_of(change, view)
     if service is None or service.status != "ACTIVE":
         return board.move(change, stage=Stage.PLANNED)
-    if service.tags.get("fleet:content") != change.content:
+    if service.tags.get(TAG_CONTENT) != change.content:
         return board.move(change, stage=Stage.PLANNED)
     newest = service.deployments[0] if service.deployments else None
     target = service.task_definition

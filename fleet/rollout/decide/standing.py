@@ -10,7 +10,7 @@ from typing import Any
 
 from fleet.model.desired import DesiredService, Scheduling, ServiceShape
 from fleet.model.history import Ledger, Observation
-from fleet.model.identity import TAG_FLEET
+from fleet.model.identity import TAG_CONTENT, TAG_FLEET, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.observed import ContainerInstance
 from fleet.model.plan import Kind, PlannedChange
@@ -19,10 +19,9 @@ from fleet.model.services import ServiceState, StoreView
 from fleet.model.spans import moment, span
 from fleet.register.decide.classify import best_instance
 from fleet.release.decide.desired import service_settings
-from fleet.rollout.decide.attribution import TAG_CONTENT, TAG_ROLLOUT, revision
+from fleet.rollout.decide.attribution import revision
 
 #: On every service that fleet changed: the revision that ran before.
-TAG_PREVIOUS = "fleet:previous"
 #: Attribute by which a container instance says which host of the inventory it is.
 HOST_ATTRIBUTE = "fleet.host"
 

@@ -29,10 +29,10 @@ from fleet.model.rollout import (
 from fleet.model.services import (
     StoreView,
 )
-from fleet.model.written import Outcome, Written
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.noting import note
 from fleet.rollout.decide.rollout import Settled, begin, settle
+from fleet.rollout.decide.service_calls import Outcome, Written
 from fleet.rollout.decide.sight import see
 from fleet.rollout.decide.turns import Look, flying, take_turn
 from fleet.rollout.decide.verbs import obey
@@ -210,7 +210,9 @@ class World:
         if self._strikes():
             outcome = Outcome.LOST
         target = NEW if send else ""
-        return Written(action.kind, action.store, "vision", outcome, self.now, target, shop.arn)
+        return Written(
+            action.kind, action.store, "vision", outcome, self.now, target, runs=shop.arn
+        )
 
     def run(
         self,

@@ -3,19 +3,19 @@
 import pytest
 
 from fleet.model.rollout import ActionKind, Change, Stage, Verdict
-from fleet.model.written import Outcome, Written
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.noting import FIRST_LOOK_S, REFUSALS, REFUSED_WAIT_S, note
+from fleet.rollout.decide.service_calls import Outcome, Written
 from tests.rollout.decide.boards import NEW, OTHER, SERVICE, after, board, planned, seconds, sent
 
 SENDING = planned(stage=Stage.SENDING)
 UNDOING = sent(verdict=Verdict.FAILED, stage=Stage.UNDOING, reason="rollback by me")
 
 
-def noted(row: Change, outcome: Outcome, words: str = "", at: float = 59.0) -> tuple[Change, Board]:
+def noted(row: Change, outcome: Outcome, words: str = "", runs: str = "") -> tuple[Change, Board]:
     kind = ActionKind.UNDO if row.stage is Stage.UNDOING else ActionKind.SEND
     rows = board(row)
-    note(rows, [Written(kind, "store-042", SERVICE, outcome, after(at), NEW, words)])
+    note(rows, [Written(kind, "store-042", SERVICE, outcome, after(59), NEW, words, runs)])
     return rows.changes[0], rows
 
 
@@ -60,6 +60,12 @@ def test_a_call_without_an_outcome_leaves_the_row_for_the_next_look() -> None:
     assert rows.moved == ()
 
 
+def test_a_service_that_was_deleted_to_be_made_anew_stays_in_doubt() -> None:
+    row, rows = noted(SENDING, Outcome.REMOVED, "its first deployment failed")
+    assert row == SENDING
+    assert [e.text for e in rows.events] == [f"{SERVICE} was deleted: its first deployment failed"]
+
+
 def test_a_refused_call_is_put_off() -> None:
     row, _ = noted(SENDING, Outcome.REFUSED, "ServerException")
     assert (row.stage, row.verdict) == (Stage.PLANNED, Verdict.WAITING)
@@ -80,7 +86,7 @@ def test_what_aws_refuses_again_and_again_is_held_for_a_person() -> None:
 
 @pytest.mark.parametrize("row", [SENDING, UNDOING])
 def test_what_a_hand_changed_is_left_alone(row: Change) -> None:
-    moved, rows = noted(row, Outcome.BY_HAND, OTHER)
+    moved, rows = noted(row, Outcome.BY_HAND, runs=OTHER)
     assert (moved.stage, moved.verdict) == (Stage.HELD, Verdict.CHANGED_BY_HAND)
     assert "it runs vision-arm64:14, which is neither the plan's nor ours" in moved.reason
     assert rows.events[0].data == {"verdict": "changed-by-hand"}

@@ -6,9 +6,9 @@ import pytest
 
 from fleet.model.policy import Window
 from fleet.model.rollout import CONVOY, ActionKind, Phase, Stage, Undo, VerbName, Verdict
-from fleet.model.written import Outcome, Written
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.noting import note
+from fleet.rollout.decide.service_calls import Outcome, Written
 from fleet.rollout.decide.sight import see
 from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.boards import (
