@@ -6,13 +6,13 @@ Bodies of requests and replies never become part of a message: an error is shown
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
+from fleet.aws.calls import Failure
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.aws_actions import Action, Repeat
 from fleet.model.inventory import Account
@@ -122,15 +122,6 @@ def whole(action: Action, reply: Mapping[str, Any]) -> Mapping[str, Any]:
     return reply
 
 
-class Kind(StrEnum):
-    """What a failure says about the call."""
-
-    THROTTLED = "throttled"
-    NOT_SENT = "not sent"
-    UNKNOWN = "unknown outcome"
-    FINAL = "refused"
-
-
 @dataclass(frozen=True, slots=True)
 class Caller:
     """For whom a call was made; what hints have to name.
@@ -162,14 +153,14 @@ class Fault:
         error: what to raise if this was the last attempt.
     """
 
-    kind: Kind
+    kind: Failure
     error: AwsError
 
     def repeatable(self, action: Action) -> bool:
         """Whether sending the action again can do no harm and may help."""
-        if self.kind in (Kind.THROTTLED, Kind.NOT_SENT):
+        if self.kind in (Failure.THROTTLED, Failure.NOT_SENT):
             return True
-        return self.kind is Kind.UNKNOWN and action.repeat is not Repeat.ONCE
+        return self.kind is Failure.UNKNOWN and action.repeat is not Repeat.ONCE
 
 
 def fault_of(error: Exception, action: Action, caller: Caller) -> Fault | None:
@@ -177,19 +168,19 @@ def fault_of(error: Exception, action: Action, caller: Caller) -> Fault | None:
     if isinstance(error, boto.ClientError):
         return _answered(error, action, caller)
     if isinstance(error, NO_CREDENTIALS):
-        return Fault(Kind.FINAL, _no_credentials(error, action, caller))
+        return Fault(Failure.REFUSED, _no_credentials(error, action, caller))
     if isinstance(error, NOT_SENT):
         text = f"{action.id} in {caller.place}: no connection to AWS ({_reason(error)})"
         hint = "nothing was sent; check the network, proxy and AWS_ENDPOINT_URL of this machine"
-        return Fault(Kind.NOT_SENT, AwsUnreachable(text, operation=action.id, hint=hint))
+        return Fault(Failure.NOT_SENT, AwsUnreachable(text, operation=action.id, hint=hint))
     if isinstance(error, boto.ParamValidationError):
         text = f"{action.id}: {_parameters(str(error))}; nothing was sent"
-        return Fault(Kind.FINAL, AwsError(text, operation=action.id))
+        return Fault(Failure.REFUSED, AwsError(text, operation=action.id))
     if isinstance(error, LOST):
-        return Fault(Kind.UNKNOWN, _lost(_reason(error), "", "", action, caller))
+        return Fault(Failure.UNKNOWN, _lost(_reason(error), "", "", action, caller))
     if isinstance(error, boto.BotoCoreError):
         text = f"{action.id} in {caller.place}: {printable(str(error), limit=MESSAGE_LIMIT)}"
-        return Fault(Kind.FINAL, AwsError(text, operation=action.id))
+        return Fault(Failure.REFUSED, AwsError(text, operation=action.id))
     return None
 
 
@@ -205,27 +196,27 @@ def _answered(error: boto.ClientError, action: Action, caller: Caller) -> Fault:
     if code in THROTTLE_CODES or said.lower().startswith(SAID_OF_THROTTLES):
         text = f'{head}: still throttled, "{said or code}"'
         hint = "others share this account's limits; wait a minute, then run the same command again"
-        return Fault(Kind.THROTTLED, Throttled(text, hint=hint, **known))
+        return Fault(Failure.THROTTLED, Throttled(text, hint=hint, **known))
     if code in CLOCK_CODES or "Signature expired" in said or "Signature not yet" in said:
         hint = "the clock of this machine is off: compare `date -u` with a time server"
         text = f"{head}: AWS finds the request too old or too new ({code})"
-        return Fault(Kind.FINAL, CredentialsError(text, hint=hint, **known))
+        return Fault(Failure.REFUSED, CredentialsError(text, hint=hint, **known))
     if code in CREDENTIAL_CODES:
         what = "expired" if code in EXPIRED_CODES else "not accepted"
         text = f"{head}: the credentials{_of_profile(caller)} are {what} ({code})"
-        return Fault(Kind.FINAL, CredentialsError(text, hint=_sign_in(caller), **known))
+        return Fault(Failure.REFUSED, CredentialsError(text, hint=_sign_in(caller), **known))
     if code in DENIED_CODES:
-        return Fault(Kind.FINAL, _denied(said, known, action, caller))
+        return Fault(Failure.REFUSED, _denied(said, known, action, caller))
     if status >= SERVER_STATUS:
         if error.operation_name != action.name:
             # Another call that had to come first (AssumeRole) failed: ours was never sent.
             text = f"{head}: {error.operation_name}, which comes before it, answered HTTP {status}"
-            return Fault(Kind.NOT_SENT, AwsUnreachable(text, **known))
+            return Fault(Failure.NOT_SENT, AwsUnreachable(text, **known))
         # A body that is a page of HTML has the status as its code and nothing to pass on.
         reason = f"HTTP {status}" + (f" {code}" if code and not code.isdigit() else "")
-        return Fault(Kind.UNKNOWN, _lost(reason, code, request_id, action, caller))
+        return Fault(Failure.UNKNOWN, _lost(reason, code, request_id, action, caller))
     suffix = f" (request {request_id})" if request_id else ""
-    return Fault(Kind.FINAL, AwsError(f"{head}: {code}: {said}{suffix}", **known))
+    return Fault(Failure.REFUSED, AwsError(f"{head}: {code}: {said}{suffix}", **known))
 
 
 def _lost(

@@ -7,19 +7,12 @@ changes nothing. Everything here only reads; a lost reply means nothing.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError
-
 from fleet.aws.calls import Reply
-from fleet.aws.session import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Shard
+from fleet.aws.session import Shard
 from fleet.aws.shapes import clean, in_batches, items, part_of, unreadable
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable
 from fleet.model.aws_actions import BATCH_GET_IMAGE, GET_DOWNLOAD_URL
@@ -44,7 +37,6 @@ IMAGES_PER_CALL = 100
 LARGEST_CONFIG = 4 * 1024 * 1024
 #: Variants that say no more than the architecture does.
 PLAIN_VARIANTS = frozenset({("arm64", "v8"), ("amd64", "v1")})
-HTTP_OK = 200
 _REFERENCE = re.compile(
     r"(?P<registry>(?P<account>[0-9]{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+)"
     r"/(?P<repository>[^@:\s]+)(?::(?P<tag>[^@\s]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
@@ -264,30 +256,10 @@ def _config(shard: Shard, where: EcrReference, manifest: Mapping[str, Any]) -> M
         repositoryName=where.repository,
         layerDigest=digest,
     )
-    content = _download(str(reply.body["downloadUrl"]), size)
+    content = shard.download(str(reply.body["downloadUrl"]), size)
     if f"sha256:{sha256(content).hexdigest()}" != digest:
         raise ValueError("another digest")
     config = json.loads(content)
     if not isinstance(config, Mapping):
         raise TypeError("no object")
     return config
-
-
-def _download(url: str, size: int) -> bytes:
-    """The first ``size`` bytes behind a signed address, which is a secret for as long as it lives.
-
-    Tried once; whoever wants the plan runs it again.
-    """
-    timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-    http = URLLib3Session(timeout=timeout, proxies=get_environ_proxies(url))
-    try:
-        answer = http.send(AWSRequest("GET", url, stream_output=True).prepare())
-        # One that breaks off keeps its socket until somebody closes it.
-        with closing(answer.raw) as body:
-            if answer.status_code != HTTP_OK:
-                raise AwsUnreachable(f"the download answered HTTP {answer.status_code}")
-            return bytes(body.read(size))
-    except (BotoCoreError, HTTPError) as error:
-        raise AwsUnreachable(f"the download failed ({type(error).__name__})") from None
-    finally:
-        http.close()

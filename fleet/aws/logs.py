@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from fleet.aws.paging import oldest, pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import clean, items
 from fleet.errors import AwsError
@@ -23,14 +22,14 @@ def log_groups(shard: Shard, names: Iterable[str]) -> Reading[dict[str, int | No
     found: dict[str, int | None] = {}
     times: list[datetime] = []
     for name in dict.fromkeys(names):
-        for reply in pages(shard, DESCRIBE_LOG_GROUPS, logGroupNamePrefix=name, limit=PAGE):
+        for reply in shard.pages(DESCRIBE_LOG_GROUPS, logGroupNamePrefix=name, limit=PAGE):
             times.append(reply.at)
             groups = items(reply, "logGroups", DESCRIBE_LOG_GROUPS)
             days = {clean(one.get("logGroupName")): one.get("retentionInDays") for one in groups}
             if name in days:
                 found[name] = days[name]
                 break
-    return Reading(found, oldest(times, shard))
+    return Reading(found, shard.oldest(times))
 
 
 def create_log_group(shard: Shard, group: LogGroup, tags: Mapping[str, str]) -> None:

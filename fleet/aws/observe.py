@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fleet.aws.paging import oldest, pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import (
     activation_of,
@@ -100,7 +99,7 @@ def clusters(
         for raw in told:
             cluster = cluster_of(raw)
             found[cluster.name] = cluster
-    return Reading(found, oldest(times, shard))
+    return Reading(found, shard.oldest(times))
 
 
 def container_instances(
@@ -139,14 +138,14 @@ def container_instance_arns(shard: Shard, cluster: str) -> Reading[tuple[str, ..
     arns: list[str] = []
     times: list[datetime] = []
     try:
-        for reply in pages(shard, LIST_CONTAINER_INSTANCES, cluster=cluster, maxResults=BATCH):
+        for reply in shard.pages(LIST_CONTAINER_INSTANCES, cluster=cluster, maxResults=BATCH):
             times.append(reply.at)
             arns += items(reply, "containerInstanceArns", LIST_CONTAINER_INSTANCES)
     except AwsError as error:
         if error.code != "ClusterNotFoundException":
             raise
         arns = []
-    return Reading(tuple(arns), oldest(times, shard))
+    return Reading(tuple(arns), shard.oldest(times))
 
 
 def described_container_instances(
@@ -168,7 +167,7 @@ def described_container_instances(
             container_instance_of(raw, cluster)
             for raw in items(reply, "containerInstances", DESCRIBE_CONTAINER_INSTANCES)
         ]
-    return Reading(tuple(found), oldest(times, shard))
+    return Reading(tuple(found), shard.oldest(times))
 
 
 def managed_instances_of_store(shard: Shard, store_id: str) -> Reading[tuple[ManagedInstance, ...]]:
@@ -189,7 +188,7 @@ def managed_instances_tagged(
         reading = _nodes(shard, [{"Key": f"tag:{tag}", "Values": list(batch)}])
         times.append(reading.at)
         found.update((node.id, node) for node in reading.value)
-    return Reading(tuple(found.values()), oldest(times, shard))
+    return Reading(tuple(found.values()), shard.oldest(times))
 
 
 def managed_instances(shard: Shard, ids: Iterable[str]) -> Reading[KnownNodes]:
@@ -219,7 +218,7 @@ def managed_instances(shard: Shard, ids: Iterable[str]) -> Reading[KnownNodes]:
         found.update((node.id, node) for node in reading.value)
     known = tuple(found[id_] for id_ in asked if id_ in found)
     unknown = tuple(id_ for id_ in asked if id_ not in found)
-    return Reading(KnownNodes(known, unknown), oldest(times, shard))
+    return Reading(KnownNodes(known, unknown), shard.oldest(times))
 
 
 def activations(shard: Shard, names: Iterable[str]) -> Reading[tuple[Activation, ...]]:
@@ -232,11 +231,11 @@ def activations(shard: Shard, names: Iterable[str]) -> Reading[tuple[Activation,
     times: list[datetime] = []
     for batch in in_batches(wanted, SSM_PAGE):
         filters = [{"FilterKey": "DefaultInstanceName", "FilterValues": list(batch)}]
-        for reply in pages(shard, DESCRIBE_ACTIVATIONS, Filters=filters, MaxResults=SSM_PAGE):
+        for reply in shard.pages(DESCRIBE_ACTIVATIONS, Filters=filters, MaxResults=SSM_PAGE):
             times.append(reply.at)
             found += map(activation_of, items(reply, "ActivationList", DESCRIBE_ACTIVATIONS))
     ours = tuple(activation for activation in found if activation.name in wanted)
-    return Reading(ours, oldest(times, shard))
+    return Reading(ours, shard.oldest(times))
 
 
 def activation(shard: Shard, activation_id: str) -> Reading[Activation | None]:
@@ -248,11 +247,11 @@ def activation(shard: Shard, activation_id: str) -> Reading[Activation | None]:
     filters = [{"FilterKey": "ActivationIds", "FilterValues": [activation_id]}]
     found: list[Activation] = []
     times: list[datetime] = []
-    for reply in pages(shard, DESCRIBE_ACTIVATIONS, Filters=filters, MaxResults=SSM_PAGE):
+    for reply in shard.pages(DESCRIBE_ACTIVATIONS, Filters=filters, MaxResults=SSM_PAGE):
         times.append(reply.at)
         found += map(activation_of, items(reply, "ActivationList", DESCRIBE_ACTIVATIONS))
     mine = next((one for one in found if one.id == activation_id), None)
-    return Reading(mine, oldest(times, shard))
+    return Reading(mine, shard.oldest(times))
 
 
 def node_tier(shard: Shard) -> Reading[NodeTier]:
@@ -296,11 +295,11 @@ def _nodes(
 ) -> Reading[tuple[ManagedInstance, ...]]:
     found: dict[str, ManagedInstance] = {}
     times: list[datetime] = []
-    for reply in pages(
-        shard, DESCRIBE_INSTANCE_INFORMATION, Filters=list(filters), MaxResults=SSM_PAGE
+    for reply in shard.pages(
+        DESCRIBE_INSTANCE_INFORMATION, Filters=list(filters), MaxResults=SSM_PAGE
     ):
         times.append(reply.at)
         for raw in items(reply, "InstanceInformationList", DESCRIBE_INSTANCE_INFORMATION):
             node = managed_instance_of(raw)
             found[node.id] = node
-    return Reading(tuple(found.values()), oldest(times, shard))
+    return Reading(tuple(found.values()), shard.oldest(times))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.aws.paging import pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import clean, in_batches, items, unreadable
 from fleet.errors import AwsError, AwsUnreachable, CredentialsError
@@ -163,8 +162,7 @@ def _look(
     """Take in what has ended; True when all of the command has."""
     id_, batch, sent_at = command
     try:
-        for reply in pages(
-            shard,
+        for reply in shard.pages(
             LIST_COMMAND_INVOCATIONS,
             CommandId=id_,
             Details=True,

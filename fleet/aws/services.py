@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from fleet.aws.observe import clusters
-from fleet.aws.paging import oldest, pages
 from fleet.aws.service_shapes import (
     revision_of,
     service_deployment_of,
@@ -61,7 +60,7 @@ def services(shard: Shard, cluster: str, names: Iterable[str]) -> Reading[tuple[
         times.append(reply.at)
         refuse_failures(reply, DESCRIBE_SERVICES)
         found += [service_of(raw, cluster) for raw in items(reply, "services", DESCRIBE_SERVICES)]
-    return Reading(tuple(found), oldest(times, shard))
+    return Reading(tuple(found), shard.oldest(times))
 
 
 def services_of_cluster(shard: Shard, cluster: str) -> Reading[tuple[ServiceState, ...]]:
@@ -102,7 +101,7 @@ def tasks(
         refuse_failures(reply, DESCRIBE_TASKS)
         found += map(task_of, items(reply, "tasks", DESCRIBE_TASKS))
     found.sort(key=lambda task: task.created_at.timestamp() if task.created_at else 0.0)
-    return Reading(tuple(reversed(found)), oldest(times, shard))
+    return Reading(tuple(reversed(found)), shard.oldest(times))
 
 
 def service_deployments(
@@ -118,7 +117,7 @@ def service_deployments(
     try:
         listed = _unless_gone(partial(_newest, shard, cluster, service, newest))
         if listed is None:
-            return Reading((), oldest(times, shard))
+            return Reading((), shard.oldest(times))
         times.append(listed.at)
         for batch in in_batches(listed.value, DEPLOYMENTS_PER_CALL):
             reply = shard.call(DESCRIBE_SERVICE_DEPLOYMENTS, serviceDeploymentArns=list(batch))
@@ -129,9 +128,9 @@ def service_deployments(
     except AwsError as error:
         if error.code != "UnsupportedFeatureException":
             raise
-        return Reading((), oldest(times, shard))
+        return Reading((), shard.oldest(times))
     found = tuple(service_deployment_of(one, targets) for one in raw)
-    return Reading(_by_age(found), oldest(times, shard))
+    return Reading(_by_age(found), shard.oldest(times))
 
 
 def store_view(
@@ -202,7 +201,7 @@ class _View:
         return reading.value
 
     def made(self) -> StoreView:
-        at = oldest(self._times, self._shard)
+        at = self._shard.oldest(self._times)
         return StoreView(self._store, at, **self._parts, problem=self.problem)
 
 
@@ -243,12 +242,12 @@ def _listed(shard: Shard, action: Action, key: str, **question: Any) -> Reading[
     times: list[datetime] = []
 
     def read() -> None:
-        for reply in pages(shard, action, maxResults=PAGE, **question):
+        for reply in shard.pages(action, maxResults=PAGE, **question):
             times.append(reply.at)
             arns.extend(items(reply, key, action))
 
     _unless_gone(read)
-    return Reading(arns, oldest(times, shard))
+    return Reading(arns, shard.oldest(times))
 
 
 def _unless_gone(ask: Callable[[], T]) -> T | None:

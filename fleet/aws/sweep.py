@@ -18,7 +18,6 @@ from fleet.aws.observe import (
     described_container_instances,
     managed_instance_tags,
 )
-from fleet.aws.paging import oldest, pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import activation_of, items, managed_instance_of, tier_of
 from fleet.aws.sharing import Shared
@@ -51,7 +50,7 @@ def nodes(shard: Shard, shared: Shared) -> Reading[tuple[ManagedInstance, ...]]:
         for one in raw:
             node = managed_instance_of(one)
             found[node.id] = shared.node(node)
-    return Reading(tuple(found.values()), oldest(times, shard))
+    return Reading(tuple(found.values()), shard.oldest(times))
 
 
 def tagged(shard: Shard, tag: str, value: str) -> Reading[frozenset[str]]:
@@ -64,24 +63,24 @@ def tagged(shard: Shard, tag: str, value: str) -> Reading[frozenset[str]]:
     for at, raw in _information(shard, f"tag:{tag}", value):
         times.append(at)
         ids.update(managed_instance_of(one).id for one in raw)
-    return Reading(frozenset(ids), oldest(times, shard))
+    return Reading(frozenset(ids), shard.oldest(times))
 
 
 def tagged_among(shard: Shard, tag: str, value: str, ids: Sequence[str]) -> Reading[frozenset[str]]:
     """Which of these nodes carry a tag with this value; a call each."""
     told = {id_: managed_instance_tags(shard, id_) for id_ in ids}
     mine = frozenset(id_ for id_, tags in told.items() if tags.value.get(tag) == value)
-    return Reading(mine, oldest([tags.at for tags in told.values()], shard))
+    return Reading(mine, shard.oldest([tags.at for tags in told.values()]))
 
 
 def activations(shard: Shard) -> Reading[tuple[Activation, ...]]:
     """Every activation that SSM lists, used up and expired ones included; a call per 50."""
     found: list[Activation] = []
     times: list[datetime] = []
-    for reply in pages(shard, DESCRIBE_ACTIVATIONS, MaxResults=SSM_PAGE):
+    for reply in shard.pages(DESCRIBE_ACTIVATIONS, MaxResults=SSM_PAGE):
         times.append(reply.at)
         found += map(activation_of, items(reply, "ActivationList", DESCRIBE_ACTIVATIONS))
-    return Reading(tuple(found), oldest(times, shard))
+    return Reading(tuple(found), shard.oldest(times))
 
 
 def tier(shard: Shard) -> Reading[str]:
@@ -93,10 +92,10 @@ def tier(shard: Shard) -> Reading[str]:
 def cluster_count(shard: Shard) -> Reading[int]:
     """How many ACTIVE clusters the account and region has, whosever they are; a call per 100."""
     count, times = 0, []
-    for reply in pages(shard, LIST_CLUSTERS, maxResults=BATCH):
+    for reply in shard.pages(LIST_CLUSTERS, maxResults=BATCH):
         times.append(reply.at)
         count += len(items(reply, "clusterArns", LIST_CLUSTERS))
-    return Reading(count, oldest(times, shard))
+    return Reading(count, shard.oldest(times))
 
 
 def instances(
@@ -126,7 +125,7 @@ def instances(
         times += [listed.at, more.at] if rest else [listed.at]
         found.update((one.arn, one) for one in more.value)
     alive = (shared.instance(one) for one in found.values() if one.status != "INACTIVE")
-    return Reading(tuple(alive), oldest(times, shard))
+    return Reading(tuple(alive), shard.oldest(times))
 
 
 def instances_again(
@@ -184,5 +183,5 @@ def _information(
 ) -> Iterator[tuple[datetime, list[Mapping[str, Any]]]]:
     filters = [{"Key": key, "Values": [value]}]
     action = DESCRIBE_INSTANCE_INFORMATION
-    for reply in pages(shard, action, Filters=filters, MaxResults=SSM_PAGE):
+    for reply in shard.pages(action, Filters=filters, MaxResults=SSM_PAGE):
         yield reply.at, items(reply, "InstanceInformationList", action)

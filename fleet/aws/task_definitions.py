@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any, TypeGuard
 
 from fleet.aws.calls import Reply
-from fleet.aws.paging import pages
 from fleet.aws.session import Shard
 from fleet.aws.shapes import clean, ecs_tags, items, part_of, tags_of
 from fleet.errors import AwsError, AwsUnreachable
@@ -192,7 +191,7 @@ def _ordered(values: Sequence[Any]) -> Sequence[Any]:
 def _revisions(shard: Shard, family: str) -> Iterator[str]:
     """ARNs of the ACTIVE revisions of exactly this family, newest first."""
     question = {"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": PAGE}
-    for reply in pages(shard, LIST_TASK_DEFINITIONS, **question):
+    for reply in shard.pages(LIST_TASK_DEFINITIONS, **question):
         for arn in items(reply, "taskDefinitionArns", LIST_TASK_DEFINITIONS):
             # AWS calls it a prefix; that only the whole family matches is how it behaves.
             if str(arn).rpartition("/")[2].rpartition(":")[0] == family:

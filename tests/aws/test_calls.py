@@ -9,7 +9,7 @@ import pytest
 
 from fleet.aws import observe, perform
 from fleet.aws.budget import Budget, Wait
-from fleet.aws.calls import Attempt, CallCounter, Patience
+from fleet.aws.calls import Attempt, CallCounter, Patience, Timeouts
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.rates import Rate
 from fleet.model.secret import Secret
@@ -85,7 +85,7 @@ def test_an_activation_is_never_asked_for_again_when_the_outcome_is_unknown(
 def test_an_activation_that_hangs_is_not_asked_for_again(canned: Canned, open_shard: Open) -> None:
     canned.answers = [canned.hang]
     with pytest.raises(AwsUnreachable, match="no answer in time; whether AWS acted is unknown"):
-        activate(open_shard, read_timeout_s=0.1)
+        activate(open_shard, timeouts=Timeouts(read_s=0.1))
     assert len(canned.asked) == 1
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from fleet.aws import deploy, services
 from fleet.aws.budget import Budget
-from fleet.aws.calls import CallCounter
+from fleet.aws.calls import CallCounter, Timeouts
 from fleet.aws.session import AwsAccess, Shard
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.rates import ECS_SERVICE_MODIFY
@@ -254,7 +254,9 @@ def test_every_change_outlives_passing_failures(canned: Canned, open_shard: Open
 def test_an_update_that_hangs_is_asked_for_again(canned: Canned, open_shard: Open) -> None:
     canned.answers = [canned.hang, reply({"service": bodies.service()})]
     service = ServiceState(STORE, "vision", "arn", "ACTIVE", "", "REPLICA", 1, 1, 0)
-    deploy.update_service(open_shard(read_timeout_s=0.1), service, task_definition="t", tags={})
+    deploy.update_service(
+        open_shard(timeouts=Timeouts(read_s=0.1)), service, task_definition="t", tags={}
+    )
     assert len(canned.asked) == 2
 
 

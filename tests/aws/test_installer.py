@@ -1,6 +1,7 @@
 import pytest
 
-from fleet.aws.installer import LARGEST, fetch_installer
+from fleet.aws.calls import LARGEST_FILE
+from fleet.aws.installer import fetch_installer
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable
 from tests.aws.canned import Canned, html, reply, reset
 from tests.aws.conftest import HandClock
@@ -44,12 +45,12 @@ def test_a_script_that_is_always_cut_off_is_never_handed_out(
 
 
 def test_a_script_of_the_largest_size_is_taken(canned: Canned, clock: HandClock) -> None:
-    canned.answers = [reply(b"#" * LARGEST, content_type="text/plain")]
-    assert len(fetch(clock)) == LARGEST
+    canned.answers = [reply(b"#" * LARGEST_FILE, content_type="text/plain")]
+    assert len(fetch(clock)) == LARGEST_FILE
 
 
 def test_what_is_larger_is_not(canned: Canned, clock: HandClock) -> None:
-    canned.answers = [reply(b"#" * (LARGEST + 1), content_type="text/plain")]
+    canned.answers = [reply(b"#" * (LARGEST_FILE + 1), content_type="text/plain")]
     with pytest.raises(AwsError, match="larger than 1024 KiB"):
         fetch(clock)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fleet.aws import observe, services
-from fleet.aws.calls import CallCounter
+from fleet.aws.calls import CallCounter, Timeouts
 from fleet.aws.session import AwsAccess, Shard
 from fleet.errors import AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.services import StoreView
@@ -356,7 +356,7 @@ def test_an_answer_without_its_list_is_an_error_and_no_empty_list(
 def test_a_read_that_hangs_is_given_up(canned: Canned, open_shard: Open) -> None:
     canned.answers = [canned.hang, html(503)]
     with pytest.raises(AwsUnreachable, match="HTTP 503"):
-        services.services(open_shard(read_timeout_s=0.1), "a", ["b"])
+        services.services(open_shard(timeouts=Timeouts(read_s=0.1)), "a", ["b"])
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
+import pkgutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+import fleet.aws
 from fleet import __version__
 from fleet.aws import observe, perform
 from fleet.aws.budget import Budgets
@@ -186,3 +190,17 @@ def test_an_endpoint_that_is_no_url_is_a_usage_error(
         observe.caller(open_shard())
 
     assert raised.value.hint == "correct or unset AWS_ENDPOINT_URL"
+
+
+#: Loaded with the first call.
+WITH_BOTO3 = {"clients", "faults", "retries"}
+
+
+def test_importing_the_edge_does_not_import_boto3() -> None:
+    names = {module.name for module in pkgutil.iter_modules(fleet.aws.__path__)} - WITH_BOTO3
+    script = (
+        f"import sys; from fleet.aws import {', '.join(sorted(names))}; "
+        "print({'boto3', 'botocore', 'tenacity', 'urllib3'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout == b"set()\n"

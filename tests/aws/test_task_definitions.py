@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.aws import task_definitions
-from fleet.aws.calls import CallCounter
+from fleet.aws.calls import CallCounter, Timeouts
 from fleet.aws.session import AwsAccess, Shard
 from fleet.aws.task_definitions import (
     Registered,
@@ -93,7 +93,7 @@ def test_a_registration_that_hangs_is_looked_for_before_it_is_sent_again(
     told = {"taskDefinition": bodies.revision(wanted().body)}
     tagged = {**told, "tags": [{"key": TAG_CONTENT, "value": wanted().content}]}
     canned.answers = [reply({"taskDefinitionArns": []}), canned.hang, there, reply(tagged)]
-    found = register_task_definition(open_shard(read_timeout_s=0.1), wanted(), TAGS)
+    found = register_task_definition(open_shard(timeouts=Timeouts(read_s=0.1)), wanted(), TAGS)
     assert found.endswith(f"{FAMILY}:1")
     assert [target.rpartition(".")[2] for target in canned.targets] == [
         "ListTaskDefinitions",
