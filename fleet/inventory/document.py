@@ -7,7 +7,7 @@ are plain scalars read by the core schema of YAML 1.2: ``free``.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,10 +34,11 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_TAGS = {
-    yaml.ScalarNode: "tag:yaml.org,2002:str",
-    yaml.SequenceNode: "tag:yaml.org,2002:seq",
-    yaml.MappingNode: "tag:yaml.org,2002:map",
+#: What may be written as a tag: nothing, or what the value is anyway.
+_TAGS: Mapping[type[yaml.Event], frozenset[str | None]] = {
+    yaml.ScalarEvent: frozenset({None, "!", "tag:yaml.org,2002:str"}),
+    yaml.SequenceStartEvent: frozenset({None, "!", "tag:yaml.org,2002:seq"}),
+    yaml.MappingStartEvent: frozenset({None, "!", "tag:yaml.org,2002:map"}),
 }
 
 
@@ -102,23 +103,26 @@ class Document:
     Attributes:
         file: path as the person gave it.
         value: Map, list, str or None.
-        root: the composed nodes, or None for a file that is empty or not YAML.
+        text: the YAML it was read from; None for a table.
         rows: line of each entry of ``stores``, for files that are tables.
         unreadable: entries of ``stores`` whose row has been complained about.
     """
 
     file: str
     value: Any
-    root: yaml.Node | None = None
+    text: str | None = field(default=None, repr=False)
     rows: dict[str, int] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
+    _nodes: list[yaml.Node | None] = field(default_factory=list, repr=False)
     _keys: dict[int, dict[str, tuple[int, yaml.Node]]] = field(default_factory=dict, repr=False)
 
     def line(self, path: Path) -> int:
         """The line of the deepest part of ``path`` that is written; 1 when nothing is."""
-        if self.root is None:
+        if self.text is None:
             return self.rows.get(str(path[1]), 1) if len(path) > 1 else 1
-        line, node = 1, self.root
+        if not self._nodes:
+            self._nodes.append(yaml.compose(self.text, Loader=_LOADER))
+        line, node = 1, self._nodes[0]
         for step in path:
             found = self._step(node, step)
             if found is None:
@@ -161,7 +165,8 @@ def read_yaml(text: str, file: str) -> Document:
     if deep:
         raise InventoryError([Problem(file, deep, "", "is nested too deeply")])
     try:
-        root = yaml.compose(text, Loader=_LOADER)
+        builder = _Builder(text, file)
+        value = builder.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
@@ -171,11 +176,9 @@ def read_yaml(text: str, file: str) -> Document:
         line = text.count("\n", 0, error.position) + 1
         message = f"is not YAML: the character {error.character!r} is not allowed"
         raise InventoryError([Problem(file, line, "", message)]) from None
-    builder = _Builder(file)
-    value = builder.build(root, ()) if root is not None else None
     if builder.problems:
         raise InventoryError(builder.problems)
-    return Document(file, value, root)
+    return Document(file, value, text)
 
 
 def _too_deep(text: str) -> int:
@@ -192,74 +195,110 @@ def _too_deep(text: str) -> int:
 
 
 class _Builder:
-    """Turns nodes into values; shared nodes (aliases) are built once."""
+    """Builds values from the events of the parser, without the nodes that lie between in PyYAML.
 
-    def __init__(self, file: str) -> None:
+    Nodes take more time and memory than all that is made of them; problems that are found later
+    compose them again for the lines they need.
+    """
+
+    def __init__(self, text: str, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
-        self._built: dict[int, tuple[Any, int]] = {}
-        self._open: set[int] = set()
+        self._next: Callable[[], Any] = _LOADER(text).get_event
+        self._plain: dict[str, Plain | None] = dict.fromkeys(_NULLS)
+        #: Anchor -> its value and how many scalars that holds; None while it is being built.
+        self._anchors: dict[str, tuple[Any, int] | None] = {}
         self._size = 0
         self._aliased = 0
 
-    def build(self, node: yaml.Node, path: Path) -> Any:
-        if node.tag != _TAGS[type(node)]:
-            self._complain(node, path, f"the tag {node.tag} is not used here", "leave the tag out")
-        if isinstance(node, yaml.ScalarNode):
-            self._size += 1
-            return self._scalar(node)
-        identity = id(node)
-        if identity in self._built:
-            return self._alias(identity, node, path)
-        if identity in self._open:
-            self._complain(node, path, "an alias contains itself", None)
+    def document(self) -> Any:
+        """The value of the only document; None for an empty file."""
+        self._next()
+        event = self._next()
+        if type(event) is yaml.StreamEndEvent:
             return None
-        self._open.add(identity)
-        before = self._size
-        value: Any
-        if isinstance(node, yaml.SequenceNode):
-            value = [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-        else:
-            value = self._map(node, path)
-        self._open.discard(identity)
-        self._built[identity] = value, self._size - before
+        value = self._value(self._next(), ())
+        self._next()
+        another = self._next()
+        if type(another) is not yaml.StreamEndEvent:
+            raise yaml.composer.ComposerError(
+                "expected a single document in the stream",
+                event.start_mark,
+                "but found another document",
+                another.start_mark,
+            )
         return value
 
-    def _alias(self, identity: int, node: yaml.Node, path: Path) -> Any:
-        """A second use of a node; a few that nest are enough to fill any memory when read."""
-        value, size = self._built[identity]
+    def _value(self, event: Any, path: Path) -> Any:
+        kind = type(event)
+        if kind is yaml.AliasEvent:
+            return self._alias(event, path)
+        if event.tag not in _TAGS[kind]:
+            message = f"the tag {event.tag} is not used here"
+            self._complain(event, path, message, "leave the tag out")
+        anchor, before = event.anchor, self._size
+        if anchor is not None:
+            if anchor in self._anchors:
+                self._complain(event, path, f'the anchor "{anchor}" is there twice')
+            self._anchors[anchor] = None
+        value: Any
+        if kind is yaml.ScalarEvent:
+            self._size += 1
+            value = event.value if event.style else self._scalar(event.value)
+        elif kind is yaml.SequenceStartEvent:
+            value = []
+            while type(item := self._next()) is not yaml.SequenceEndEvent:
+                value.append(self._value(item, (*path, len(value))))
+        else:
+            value = self._map(event, path)
+        if anchor is not None:
+            self._anchors[anchor] = value, self._size - before
+        return value
+
+    def _alias(self, event: Any, path: Path) -> Any:
+        """A second use of a value; a few that nest are enough to fill any memory when read."""
+        if event.anchor not in self._anchors:
+            message = f"found undefined alias {event.anchor!r}"
+            raise yaml.composer.ComposerError(None, None, message, event.start_mark)
+        built = self._anchors[event.anchor]
+        if built is None:
+            self._complain(event, path, "an alias contains itself")
+            return None
+        value, size = built
         self._size += size
         self._aliased += size
         if self._aliased > _MOST_ALIASED:
             if self._aliased - size <= _MOST_ALIASED:
-                self._complain(node, path, "the aliases of this file stand for too much", None)
+                self._complain(event, path, "the aliases of this file stand for too much")
             return None
         return value
 
-    def _scalar(self, node: yaml.ScalarNode) -> str | None:
-        text = str(node.value)
-        if node.style:
-            return text
-        return None if text in _NULLS else Plain(text)
+    def _scalar(self, text: str) -> Plain | None:
+        """One value for all scalars that are written alike."""
+        if text not in self._plain:
+            self._plain[text] = Plain(text)
+        return self._plain[text]
 
-    def _map(self, node: yaml.Node, path: Path) -> Map:
-        made = Map(node.start_mark.line + 1)
+    def _map(self, event: Any, path: Path) -> Map:
+        made = Map(event.start_mark.line + 1)
         lines: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            key, line = key_node.value, key_node.start_mark.line + 1
+        while type(key_event := self._next()) is not yaml.MappingEndEvent:
+            line = key_event.start_mark.line + 1
+            is_word = type(key_event) is yaml.ScalarEvent and key_event.anchor is None
+            key = key_event.value if is_word else self._value(key_event, path)
+            below = (*path, key) if isinstance(key, str) else path
+            value = self._value(self._next(), below)
             if not isinstance(key, str):
-                self._complain(key_node, path, "a key must be a word", None)
+                self._complain(key_event, path, "a key must be a word")
                 continue
-            below = (*path, key)
             if key == "<<":
                 hint = "put what is shared in a group of fleet.yaml"
-                self._complain(key_node, below, "merge keys are not used here", hint)
+                self._complain(key_event, below, "merge keys are not used here", hint)
                 continue
             if key in lines:
-                self._complain(key_node, below, f"is written twice, first in line {lines[key]}")
+                self._complain(key_event, below, f"is written twice, first in line {lines[key]}")
                 continue
             lines[key] = line
-            value = self.build(value_node, below)
             if isinstance(value, Map):
                 value.line = line
             if key.startswith("x-"):
@@ -268,8 +307,8 @@ class _Builder:
                 made[key] = value
         return made
 
-    def _complain(self, node: yaml.Node, path: Path, message: str, hint: str | None = None) -> None:
-        line = node.start_mark.line + 1
+    def _complain(self, event: Any, path: Path, message: str, hint: str | None = None) -> None:
+        line = event.start_mark.line + 1
         self.problems.append(Problem(self.file, line, dotted(path), message, hint))
 
 

@@ -182,3 +182,21 @@ def test_the_hint_is_the_nearest_word_or_the_few_there_are() -> None:
     assert nearest("regon", ["region", "ring"]) == 'did you mean "region"?'
     assert nearest("zzz", ["b", "a"]) == "one of: a, b"
     assert nearest("zzz", [str(n) for n in range(50)]) is None
+
+
+def test_a_key_may_carry_an_anchor_and_be_an_alias() -> None:
+    value = read_yaml("a: &word b\n&key c: 1\n*word : *key\n", "a.yaml").value
+
+    assert value == {"a": "b", "c": "1", "b": "c"}
+
+
+def test_an_alias_without_an_anchor_is_refused() -> None:
+    (problem,) = problems("a: 1\nb: *a\n")
+
+    assert (problem.line, problem.message) == (2, "is not YAML: found undefined alias 'a'")
+
+
+def test_an_anchor_that_is_there_twice_is_refused() -> None:
+    (problem,) = problems("a: &x 1\nb: &x 2\n")
+
+    assert (problem.line, problem.path) == (2, "b")
