@@ -1,124 +1,97 @@
-"""Shapes in, model out: resolves every store and refuses what does not add up."""
+"""Makes a fleet of what is written, and refuses what does not add up."""
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Collection, Mapping, Sequence
 
-from fleet.inventory.checking import Problems
-from fleet.inventory.document import Path, nearest
-from fleet.inventory.drift import build_channels, build_drift, build_ignores
-from fleet.inventory.folder import Folder, templates_folder
-from fleet.inventory.policies import build_freezes, build_policies
-from fleet.inventory.reading import Files, FleetFile
-from fleet.inventory.references import (
-    Known,
-    check_layer,
-    check_stores,
-    check_workload,
-    check_workload_name,
-)
-from fleet.inventory.resolve import ResolvedHost, ResolvedStore, Written, resolve
-from fleet.inventory.shapes import (
-    AccountShape,
-    FleetShape,
-    HardwareShape,
-    StoreShape,
-    WorkloadShape,
-)
-from fleet.model.drift_settings import DriftSettings, Ignore
+from fleet.inventory.channels import build_channels
+from fleet.inventory.checking import Written
+from fleet.inventory.document import nearest
+from fleet.inventory.drift_settings import build_drift, build_ignores
+from fleet.inventory.files import Folder, Problems, templates_folder
+from fleet.inventory.policies import BUILT_IN, build_freezes, build_policies
+from fleet.inventory.reading import FleetFile, WrittenFiles
+from fleet.inventory.schema import AccountShape, HardwareShape, WorkloadShape
+from fleet.inventory.stores import Known, StoreBuilder
+from fleet.model.images import is_by_digest, is_in_ecr
 from fleet.model.inventory import (
     Account,
+    Architecture,
     Fleet,
     Hardware,
-    Host,
     Image,
     Installer,
-    Lifecycle,
     Store,
     Workload,
 )
-from fleet.model.notify import MailChannel, SnsChannel, WebhookChannel
-from fleet.model.policy import Freeze, Policy
+
+#: Words that `fleet rollout` takes for its own before it takes them for workloads.
+ROLLOUT_VERBS = frozenset(
+    {
+        *("status", "watch", "wait", "pause", "resume", "promote"),
+        *("retry", "skip", "abort", "rollback", "history"),
+    }
+)
+_WORKLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
-def build(files: Files, folder: Folder, problems: Problems) -> Fleet | None:
-    """The fleet, or None after problems have been added."""
-    if files.fleet is None:
+def build(files: WrittenFiles, folder: Folder, problems: Problems) -> Fleet | None:
+    """Return the fleet, or None after problems have been added."""
+    file = files.fleet
+    if file is None:
         return None
     known = Known(
-        accounts=files.fleet.names["accounts"],
-        groups=files.fleet.names["groups"],
+        accounts=file.names["accounts"],
+        groups=file.names["groups"],
         hardware=files.hardware,
-        policies=files.fleet.names["policies"],
+        policies=file.names["policies"],
     )
     hardware = {
         name: _hardware(name, written, problems)
         for name, written in sorted(files.hardware.items())
         if written is not None
     }
-    probes = {name: box.shape.probe for name, box in files.hardware.items() if box is not None}
-    stores = _StoreBuilder(files.fleet, known, hardware, probes, problems).build(files.stores)
-    check_stores(stores, problems)
-    complete = len(stores) == len(files.stores)
-    policies = build_policies(files.fleet.policies, problems)
-    freezes = build_freezes(files.fleet.freezes, stores if complete else None, problems)
-    drift = build_drift(files.fleet.drift, problems)
-    ignores = build_ignores(files.ignores, stores if complete else None, problems)
-    channels = build_channels(files.fleet.channels, known.accounts, problems)
+    accounts = {name: _account(name, written.shape) for name, written in file.accounts.items()}
+    _check_accounts(accounts, file, problems)
+    stores = StoreBuilder(
+        defaults=file.defaults,
+        groups=file.groups,
+        accounts={name: (accounts[name], written) for name, written in file.accounts.items()},
+        hardware=hardware,
+        probes={name: box.shape.probe for name, box in files.hardware.items() if box},
+        known=known,
+        problems=problems,
+    ).build(files.stores)
+    #: None where not all stores could be read: what the others say is not known.
+    complete = stores if len(stores) == len(files.stores) else None
+    policies = build_policies(file.policies, problems)
+    freezes = build_freezes(file.freezes, complete, problems)
+    drift = build_drift(file.drift, problems)
+    ignores = build_ignores(files.ignores, complete, problems)
+    channels = build_channels(file.channels, known.accounts, problems)
     workloads = []
     for name, workload in sorted(files.workloads.items()):
         if workload is not None:
-            check_workload_name(name, workload, problems)
-            check_workload(workload, known, hardware, stores if complete else None, problems)
+            _check_workload_name(name, workload, problems)
+            _check_workload(workload, known, hardware, complete, problems)
             _check_template(workload, folder, problems)
             workloads.append(_workload(name, workload))
-    if files.fleet.whole is None or problems:
+    if file.whole is None or problems:
         return None
-    return _fleet(
-        files.fleet.whole,
-        files.fleet,
-        folder,
+    installer = file.whole.installer
+    return Fleet(
+        name=file.whole.name,
+        root=str(folder.root),
+        accounts=accounts,
         hardware=hardware,
         stores=stores,
         workloads=tuple(workloads),
+        installer=Installer(**installer.model_dump()) if installer else Installer(),
         policies=policies,
         freezes=freezes,
         drift=drift,
         ignores=ignores,
         channels=channels,
-    )
-
-
-def _fleet(
-    shape: FleetShape,
-    file: FleetFile,
-    folder: Folder,
-    *,
-    hardware: Mapping[str, Hardware],
-    stores: tuple[Store, ...],
-    workloads: tuple[Workload, ...],
-    policies: Mapping[str, Policy],
-    freezes: tuple[Freeze, ...],
-    drift: DriftSettings,
-    ignores: tuple[Ignore, ...],
-    channels: tuple[MailChannel | WebhookChannel | SnsChannel, ...],
-) -> Fleet:
-    installer = shape.installer
-    return Fleet(
-        name=shape.name,
-        root=str(folder.root),
-        accounts={name: _account(name, account) for name, account in shape.accounts.items()},
-        hardware=hardware,
-        stores=stores,
-        workloads=workloads,
-        installer=Installer(installer.bucket, installer.key, installer.region)
-        if installer
-        else Installer(),
-        policies=policies,
-        freezes=freezes,
-        drift=drift,
-        ignores=ignores,
-        channels=channels,
-        log_retention_days=shape.log_retention_days,
+        log_retention_days=file.whole.log_retention_days,
         digest=folder.digest,
         read_files=tuple(folder.files),
         extras=file.extras,
@@ -129,12 +102,21 @@ def _account(name: str, shape: AccountShape) -> Account:
     return Account(name, shape.account_id, shape.profile, shape.role_arn, shape.instance_role)
 
 
+def _check_accounts(accounts: Mapping[str, Account], file: FleetFile, problems: Problems) -> None:
+    owner: dict[str, str] = {}
+    for name, account in accounts.items():
+        other = owner.setdefault(account.account_id, name)
+        if other != name:
+            message = f'the account {account.account_id} is also "{other}"'
+            problems.add(file.accounts[name].problem(("account_id",), message))
+
+
 def _hardware(name: str, written: Written[HardwareShape], problems: Problems) -> Hardware:
     shape = written.shape
     variant = shape.variant or shape.architecture.value
     if variant.partition("/")[0] != shape.architecture.value:
         message = f'"{variant}" must begin with the architecture, {shape.architecture.value}'
-        problems.add(written.document.problem(("variant",), message))
+        problems.add(written.problem(("variant",), message))
     return Hardware(
         name=name,
         architecture=shape.architecture,
@@ -169,7 +151,7 @@ def _workload(name: str, written: Written[WorkloadShape]) -> Workload:
 
 
 def _check_template(workload: Written[WorkloadShape], folder: Folder, problems: Problems) -> None:
-    """The file is there; its text is part of what the inventory's digest stands for."""
+    """Check that the file is there, and count its text in the digest of the inventory."""
     templates = templates_folder(folder.root)
     path = templates / workload.shape.template
     if path.is_file():
@@ -178,142 +160,64 @@ def _check_template(workload: Written[WorkloadShape], folder: Folder, problems: 
     others = [str(file.relative_to(templates)) for file in templates.rglob("*.j2")]
     message = f'there is no template "{workload.shape.template}" in {templates}'
     hint = nearest(workload.shape.template, others)
-    problems.add(workload.document.problem(("template",), message, hint))
+    problems.add(workload.problem(("template",), message, hint))
 
 
-class _StoreBuilder:
-    """Makes the stores of one fleet."""
+def _check_workload_name(name: str, workload: Written[WorkloadShape], problems: Problems) -> None:
+    """Check that the name can be typed after ``fleet rollout`` and be part of a service's name."""
+    if name in ROLLOUT_VERBS:
+        message = f'"{name}" is what `fleet rollout {name}` means already'
+        problems.add(workload.problem((), message, "give the file another name"))
+    elif not _WORKLOAD.fullmatch(name):
+        message = f'"{name}" is no name for a workload: 1 to 63 letters, digits, _ and -'
+        problems.add(workload.problem((), message, "give the file another name"))
 
-    def __init__(
-        self,
-        file: FleetFile,
-        known: Known,
-        hardware: Mapping[str, Hardware],
-        probes: Mapping[str, str | None],
-        problems: Problems,
-    ) -> None:
-        self._file = file
-        self._probes = probes
-        self._known = known
-        self._hardware = hardware
-        self._problems = problems
-        self._accounts = {
-            name: _account(name, written.shape) for name, written in file.accounts.items()
-        }
-        self._check_accounts()
 
-    def build(self, written: Mapping[str, Written[StoreShape] | None]) -> tuple[Store, ...]:
-        """The stores that are right, in id order; the others have become problems."""
-        for layer in (self._file.defaults, *self._file.groups.values()):
-            check_layer(layer, self._known, self._problems)
-        stores = []
-        for identity, entry in sorted(written.items()):
-            if entry is not None:
-                check_layer(entry, self._known, self._problems)
-                store = self._store(identity, entry)
-                if store is not None:
-                    stores.append(store)
-        return tuple(stores)
+def _check_workload(
+    workload: Written[WorkloadShape],
+    known: Known,
+    hardware: Mapping[str, Hardware],
+    stores: Sequence[Store] | None,
+    problems: Problems,
+) -> None:
+    """Check that conditions, policy and images of a workload name what exists.
 
-    def _check_accounts(self) -> None:
-        owner: dict[str, str] = {}
-        for name, account in self._accounts.items():
-            other = owner.setdefault(account.account_id, name)
-            if other != name:
-                message = f'the account {account.account_id} is also "{other}"'
-                path = ("accounts", name, "account_id")
-                self._problems.add(self._file.document.problem(path, message))
+    Ring, store and labels are left alone when ``stores`` is None: not all of them could be read,
+    and what the unread ones say is not known.
+    """
+    shape = workload.shape
+    policies = {*known.policies, BUILT_IN}
+    problems.extend(workload.unknown(("policy",), "policy", [shape.policy], policies))
+    boxes = hardware.values()
+    valid: dict[str, Collection[str]] = {
+        "hardware": known.hardware,
+        "architecture": [architecture.value for architecture in Architecture],
+        "variant": {box.variant for box in boxes},
+        "accelerator": {box.accelerator for box in boxes if box.accelerator},
+    }
+    labels: set[str] = set()
+    if stores is not None:
+        valid["ring"] = {store.ring for store in stores}
+        valid["store"] = {store.id for store in stores}
+        labels = {label for store in stores for label in store.labels}
+    for key, words in shape.where.items():
+        where = ("where", key)
+        if key.startswith("label.") and stores is not None:
+            problems.extend(workload.unknown(where, "label", [key.removeprefix("label.")], labels))
+        if key in valid:
+            problems.extend(workload.unknown(where, key, words, valid[key]))
+    for name, image in (shape.images or {}).items():
+        wrong, hint = _image_problem(image.image, image.platforms)
+        if wrong:
+            path = ("images", name, "image")
+            problems.add(workload.problem(path, f'"{image.image}" {wrong}', hint))
 
-    def _store(self, identity: str, entry: Written[StoreShape]) -> Store | None:
-        groups = self._file.groups
-        layers = [groups[name] for name in entry.shape.groups if name in groups]
-        resolved = resolve(identity, [self._file.defaults, *layers], entry)
-        account = self._accounts.get(resolved.values.get("account", ""))
-        region = self._region(resolved, account, entry)
-        lifecycle = resolved.values.get("lifecycle", Lifecycle.OPEN)
-        self._require(resolved, entry, "account", "time_zone", "hours")
-        hosts = [self._host(identity, name, host, entry) for name, host in resolved.hosts.items()]
-        # A group that is not there has been pointed out, and may be the one that has the hosts.
-        complete = len(layers) == len(entry.shape.groups)
-        if not hosts and complete and lifecycle in {Lifecycle.OPEN, Lifecycle.PAUSED}:
-            message = f"the store is {lifecycle.value} but has no hosts"
-            hint = "write hosts: {cam-1: {hardware: ...}}, or lifecycle: planned"
-            self._problem(entry, entry.path, message, hint)
-        values = resolved.values
-        if account is None or region is None or "time_zone" not in values or "hours" not in values:
-            return None
-        return Store(
-            id=identity,
-            name=entry.shape.name or identity,
-            account=account,
-            region=region,
-            cluster=entry.shape.cluster or identity,
-            time_zone=values["time_zone"],
-            hours=values["hours"],
-            ring=values.get("ring", "standard"),
-            lifecycle=lifecycle,
-            labels=resolved.labels,
-            link=resolved.link,
-            hosts=tuple(host for host in hosts if host is not None),
-            source=entry.source,
-            extras=resolved.extras,
-        )
 
-    def _region(
-        self, resolved: ResolvedStore, account: Account | None, entry: Written[StoreShape]
-    ) -> str | None:
-        """The region said, or the only one of the account."""
-        if account is None:
-            return None
-        regions = self._file.accounts[account.name].shape.regions
-        region: str | None = resolved.values.get("region")
-        if region is None and len(regions) == 1:
-            return regions[0]
-        if region is None:
-            message = f"no region is given, and {account.name} has {', '.join(regions)}"
-            self._problem(entry, entry.path, message, "write region: ...")
-        elif region not in regions:
-            layer = resolved.said["region"]
-            message = f'the account "{account.name}" does not offer "{region}"'
-            hint = nearest(region, regions)
-            self._problem(layer, (*layer.path, "region"), message, hint)
-            return None
-        return region
-
-    def _require(self, resolved: ResolvedStore, entry: Written[StoreShape], *keys: str) -> None:
-        for key in keys:
-            if key not in resolved.values:
-                message = f"no {key} is given"
-                hint = f"write {key}: in the store, in one of its groups or in defaults"
-                self._problem(entry, entry.path, message, hint)
-
-    def _host(
-        self, store: str, name: str, resolved: ResolvedHost, entry: Written[StoreShape]
-    ) -> Host | None:
-        written = resolved.written
-        for key, value in (("hardware", resolved.hardware), ("address", resolved.address)):
-            if value is None:
-                hint = f"write {key}: in the host, or where the store inherits from"
-                path = (*entry.path, "hosts", name)
-                self._problem(entry, path, f"no {key} is given", hint)
-        hardware = self._hardware.get(resolved.hardware or "")
-        if hardware is None or resolved.address is None:
-            return None
-        inherited = written.path[: len(entry.path)] != entry.path
-        return Host(
-            name=name,
-            store=store,
-            address=resolved.address,
-            hardware=hardware,
-            ssh=resolved.ssh,
-            attributes=resolved.attributes,
-            source=entry.source if inherited else written.source,
-            extras=resolved.extras,
-            # What a kind of box says holds where nothing is said of the store or the host.
-            probe=resolved.probe or self._probes.get(hardware.name) or "ssm",
-        )
-
-    def _problem(
-        self, written: Written[Any], path: Path, message: str, hint: str | None = None
-    ) -> None:
-        self._problems.add(written.document.problem(path, message, hint))
+def _image_problem(reference: str, platforms: Sequence[str]) -> tuple[str, str | None]:
+    if is_in_ecr(reference):
+        return "", None
+    if not is_by_digest(reference):
+        return "is outside ECR and not pinned", "write it as name@sha256:<64 hex digits>"
+    if not platforms:
+        return "is outside ECR and names no platforms", "add platforms: [linux/arm64]"
+    return "", None

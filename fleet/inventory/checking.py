@@ -1,18 +1,30 @@
-"""Applies a shape to what was written, and says what is wrong in words and with lines."""
+"""Checks what is written against a shape, and says what is wrong in words and with lines."""
 
 import types
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails, PydanticCustomError
 
-from fleet.errors import InventoryError, Problem
+from fleet.errors import Problem
 from fleet.inventory.document import Document, Path, nearest
-from fleet.inventory.shape import Shape
+from fleet.inventory.files import Problems
+from fleet.model.inventory import Source
 from fleet.model.printable import printable
 
+
+class Shape(BaseModel):
+    """A mapping with these keys and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 S = TypeVar("S", bound=Shape)
+S_co = TypeVar("S_co", bound=Shape, covariant=True)
+
+ONE_OR_MORE = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 _EXPECTED = {
     "string_type": "text",
@@ -33,36 +45,65 @@ _EXPECTED = {
 }
 
 
-class Problems:
-    """Collects what is wrong, each thing once."""
+def several(value: Any) -> Any:
+    """Return a list: of one for a word, empty for nothing."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else value
 
-    def __init__(self) -> None:
-        self._found: dict[Problem, None] = {}
 
-    def add(self, problem: Problem) -> None:
-        """Remember a problem."""
-        self._found[problem] = None
+Several = Annotated[list[str], BeforeValidator(several), WithJsonSchema(ONE_OR_MORE)]
 
-    def extend(self, problems: Sequence[Problem]) -> None:
-        """Remember several."""
-        self._found.update(dict.fromkeys(problems))
 
-    def __len__(self) -> int:
-        return len(self._found)
+def wrong(message: str, hint: str | None = None, at: str = "") -> PydanticCustomError:
+    """Return the error of a validator; ``at`` is the key that is wrong within its value."""
+    context = {"message": message, "hint": hint, "at": at}
+    return PydanticCustomError("fleet", "{message}", context)
 
-    def __iter__(self) -> Iterator[Problem]:
-        return iter(self._found)
 
-    def raise_any(self) -> None:
-        """Raise InventoryError with all of them, if there are any."""
-        if self._found:
-            raise InventoryError(tuple(self._found))
+@dataclass(frozen=True, slots=True)
+class Written(Generic[S_co]):
+    """A shape, and where it is written.
+
+    Attributes:
+        extras: the ``x-`` keys beside its own.
+        line: of its key, 1-based; 1 for a whole file.
+    """
+
+    shape: S_co
+    document: Document
+    path: Path
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    line: int = 1
+
+    @property
+    def source(self) -> Source:
+        """File and line."""
+        return Source(self.document.file, self.line)
+
+    def problem(self, below: Path, message: str, hint: str | None = None) -> Problem:
+        """Return something wrong at ``below``, a path within the shape."""
+        return self.document.problem((*self.path, *below), message, hint)
+
+    def unknown(
+        self, below: Path, what: str, words: Sequence[str | None], names: Collection[str]
+    ) -> list[Problem]:
+        """Return the words, written at ``below``, that name no ``what``; None is not written."""
+        return [
+            self.problem(
+                below,
+                f'there is no {what} "{word}"',
+                nearest(word, sorted(names)) if names else f"no {what} is written",
+            )
+            for word in words
+            if word is not None and word not in names
+        ]
 
 
 def check(
     shape: type[S], value: Any, document: Document, path: Path, problems: Problems
 ) -> S | None:
-    """The value in its shape, or None after its problems have been added."""
+    """Return the value in its shape, or None after its problems have been added."""
     try:
         return shape.model_validate({} if value is None else value)
     except ValidationError as error:
@@ -90,7 +131,7 @@ def _problem(shape: type[Shape], details: ErrorDetails, document: Document, path
         message = f"{_EXPECTED[kind]} expected, found {_seen(details['input'])}"
         if details["input"] is None and kind == "string_type":
             hint = 'write "" for empty text, or quote the word'
-    elif kind in {"pattern", "time_zone", "hours", "attribute", "where"}:
+    elif kind == "fleet":
         message = printable(details["msg"], limit=400)
         location = (*location, context["at"]) if context.get("at") else location
     else:
@@ -109,7 +150,7 @@ def _seen(value: Any) -> str:
 
 
 def _keys(shape: type[Shape], location: Sequence[str | int]) -> list[str]:
-    """The keys that the mapping at ``location`` may have."""
+    """Return the keys that the mapping at ``location`` may have."""
     kind: Any = shape
     for step in location:
         kind = _below(kind, str(step))
@@ -129,7 +170,7 @@ def _below(kind: Any, step: str) -> Any:
 
 
 def _bare(kind: Any) -> Any:
-    """The type without Annotated and without None."""
+    """Return the type without Annotated and without None."""
     origin = get_origin(kind)
     if origin is Annotated:
         return _bare(get_args(kind)[0])

@@ -1,4 +1,4 @@
-"""``pins.yaml``: which boxes and which install scripts are the ones we know.
+"""Pins in ``pins.yaml``: which boxes and which install scripts are the ones we know.
 
 Written by ``fleet`` and committed by people. A write takes a lock on the inventory's folder, reads
 the file again, adds its entry and replaces the file whole, so that two runs lose nothing of each
@@ -11,22 +11,20 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from fleet.errors import FleetError, UsageError
-from fleet.inventory.checking import Problems, check
-from fleet.inventory.document import Map, read_yaml
-from fleet.inventory.folder import Folder
-from fleet.inventory.shapes import PinsShape
+from fleet.inventory.files import Folder, Problems
 from fleet.model.inventory import Pins
+
+if TYPE_CHECKING:
+    from fleet.inventory.schema import PinsShape
 
 FILE = "pins.yaml"
 
 
 def load_pins(root: Path) -> Pins:
-    """The pins of an inventory; none when there is no file yet.
+    """Return the pins of an inventory; none when there is no file yet.
 
     Raises:
         InventoryError: the file cannot be read or holds something else.
@@ -74,16 +72,31 @@ def save_installer_pin(root: Path, sha256: str, source: str) -> None:
         _write(root, shape.machines or {}, installers, extras)
 
 
-def _read(root: Path) -> tuple[PinsShape, Mapping[str, Any]]:
+def _read(root: Path) -> "tuple[PinsShape, Mapping[str, Any]]":
+    """What ``pins.yaml`` says, and its ``x-`` keys; nothing when there is no file."""
     path = root / FILE
-    if not path.exists():
-        return PinsShape(), {}
     problems = Problems()
-    document = Folder(root, problems).yaml(path)
+    text = Folder(root, problems).text(path) if path.exists() else ""
     problems.raise_any()
-    value = document.value if document else None
-    shape = check(PinsShape, value, document, (), problems) if document else None
+    return _checked(text or "", path)
+
+
+def _checked(text: str, path: Path) -> "tuple[PinsShape, Mapping[str, Any]]":
+    """The content of the file and its ``x-`` keys.
+
+    Raises:
+        InventoryError: it is not as it must be.
+    """
+    # Imported here: YAML and pydantic take longer than most commands, and many read no pins.
+    from fleet.inventory.checking import check
+    from fleet.inventory.document import Map, read_yaml
+    from fleet.inventory.schema import PinsShape
+
+    problems = Problems()
+    document = read_yaml(text, str(path))
+    shape = check(PinsShape, document.value, document, (), problems)
     problems.raise_any()
+    value = document.value
     return shape or PinsShape(), value.extras if isinstance(value, Map) else {}
 
 
@@ -107,6 +120,8 @@ def _write(
     installers: Mapping[str, str],
     extras: Mapping[str, Any],
 ) -> None:
+    import yaml
+
     path = root / FILE
     content = {
         "machines": dict(sorted(machines.items())),
@@ -116,7 +131,7 @@ def _write(
     text = _opening_comments(path) + yaml.safe_dump(
         content, sort_keys=False, allow_unicode=True, width=1000
     )
-    _refuse_wrong(text, path)
+    _checked(text, path)  # what is written must be what can be read
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     try:
         number, name = tempfile.mkstemp(dir=root, prefix=f".{FILE}.")
@@ -147,11 +162,3 @@ def _opening_comments(path: Path) -> str:
             break
         kept.append(line)
     return "".join(kept)
-
-
-def _refuse_wrong(text: str, path: Path) -> None:
-    """What would be written must be what can be read."""
-    problems = Problems()
-    document = read_yaml(text, str(path))
-    check(PinsShape, document.value, document, (), problems)
-    problems.raise_any()

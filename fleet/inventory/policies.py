@@ -1,20 +1,33 @@
-"""Policies and freezes: written words to values, and what cannot work refused."""
+"""Rollout policies and freezes: what ``fleet.yaml`` may say of them, checked and made into values.
 
-from collections.abc import Iterator, Mapping, Sequence
+    policies:
+      careful: {bake: 30m, waves: [5, 10%, 100%], success: 98%, between: "01:00-05:00"}
+    freezes:
+      christmas: {from: 2026-12-18, to: 2027-01-03, where: market=uk, reason: shops are full}
+
+Durations carry their unit, shares are 95% or 0.95, and amounts are 5 or 10%.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from fleet.inventory.checking import Problems
-from fleet.inventory.policy_shapes import FreezeShape, PolicyShape
-from fleet.inventory.resolve import Written
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from fleet.inventory.checking import Shape, Written, several, wrong
+from fleet.inventory.files import Problems
+from fleet.inventory.hours import HoursError, parse_span
 from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Store
-from fleet.model.policy import Amount, Freeze, Policy, Window
+from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, Policy, Window
 from fleet.model.selection import SelectionError, parse
-from fleet.model.spans import span
+from fleet.model.spans import seconds_in, span
+
+T = TypeVar("T")
 
 #: The policy that is there without being written.
 BUILT_IN = "standard"
@@ -26,6 +39,165 @@ _SECONDS = {
     if field.name.endswith("_s")
 }
 _ALL = Amount(percent=Decimal(100))
+
+#: What CloudWatch Logs keeps log groups for (PutRetentionPolicy).
+RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+_LONGEST_S = 30 * 24 * 3600
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%")
+_FRACTION = re.compile(r"0?\.\d{1,6}|0(?:\.0*)?|1(?:\.0*)?")
+_COUNT = re.compile(r"\d{1,6}")
+_MOMENT = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)(?P<time>[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?"
+)
+_HUNDRED = Decimal(100)
+
+
+def _read(read: Callable[[str], T]) -> Callable[[Any], T | None]:
+    """A validator of text; an empty value is one that is not given."""
+
+    def validate(value: Any) -> T | None:
+        if value is None:
+            return None
+        if isinstance(value, (dict, list)):
+            raise wrong("one value expected, found several")
+        return read(str(value))
+
+    return validate
+
+
+def _duration(text: str) -> float:
+    try:
+        seconds = seconds_in(text)
+    except ValueError as error:
+        raise wrong(str(error), "write 90s, 10m, 1h30m or 2d") from None
+    if seconds > _LONGEST_S:
+        raise wrong(f'"{text}" is too long; at most 30d')
+    return seconds
+
+
+def _share(text: str) -> float:
+    if match := _PERCENT.fullmatch(text):
+        share = Decimal(match[1]) / _HUNDRED
+    elif _FRACTION.fullmatch(text):
+        share = Decimal(text)
+    else:
+        raise wrong(f'"{text}" is not a share', "write 95% or 0.95")
+    if share > 1:
+        raise wrong(f'"{text}" is more than all', "at most 100%")
+    return float(share)
+
+
+def _amount(text: str) -> Amount:
+    if match := _PERCENT.fullmatch(text):
+        percent = Decimal(match[1])
+        if percent > _HUNDRED:
+            raise wrong(f'"{text}" is more than all', "at most 100%")
+        return Amount(percent=percent)
+    if _COUNT.fullmatch(text):
+        return Amount(count=int(text))
+    raise wrong(f'"{text}" is neither a number nor a share', "write 5 or 10%")
+
+
+def _span(text: str) -> Any:
+    try:
+        return parse_span(text)
+    except HoursError as error:
+        raise wrong(str(error), "write between: 01:00-05:00, store-local") from None
+
+
+def _begins(text: str) -> datetime:
+    """A day begins at midnight."""
+    return _moment(text)[0]
+
+
+def _ends(text: str) -> datetime:
+    """A day counts to its end."""
+    moment, is_day = _moment(text)
+    return moment + timedelta(days=1) if is_day else moment
+
+
+def _moment(text: str) -> tuple[datetime, bool]:
+    match = _MOMENT.fullmatch(text)
+    try:
+        if match:
+            return datetime.fromisoformat(text), match["time"] is None
+    except ValueError:
+        pass
+    hint = "write 2026-11-27, 2026-11-27T06:00 or 2026-11-27T06:00Z"
+    raise wrong(f'"{text}" is not a day or a time', hint)
+
+
+_TEXT = {"type": "string"}
+_TEXT_OR_NUMBER = {"type": ["string", "number"]}
+Duration = Annotated[
+    float | None,
+    BeforeValidator(_read(_duration)),
+    WithJsonSchema({**_TEXT, "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}),
+]
+Share = Annotated[float | None, BeforeValidator(_read(_share)), WithJsonSchema(_TEXT_OR_NUMBER)]
+AmountText = Annotated[
+    Amount | None, BeforeValidator(_read(_amount)), WithJsonSchema(_TEXT_OR_NUMBER)
+]
+Span = Annotated[Any, BeforeValidator(_read(_span)), WithJsonSchema(_TEXT)]
+Begin = Annotated[datetime, BeforeValidator(_read(_begins)), WithJsonSchema(_TEXT)]
+End = Annotated[datetime, BeforeValidator(_read(_ends)), WithJsonSchema(_TEXT)]
+AtLeastOne = Annotated[int | None, Field(ge=1, le=100_000)]
+
+
+class PolicyShape(Shape):
+    """An entry of ``policies``; what it does not say is as in ``standard``."""
+
+    canary: AmountText = None
+    waves: Annotated[list[AmountText] | None, BeforeValidator(several)] = None
+    concurrency: AmountText = None
+    success: Share = None
+    coverage: Share = None
+    min_sample: AtLeastOne = None
+    max_failures: AmountText = None
+    bake: Duration = None
+    settle: Duration = None
+    fresh: Duration = None
+    deadline: Duration = None
+    dark_after: Duration = None
+    patience: Duration = None
+    alpha: Share = None
+    min_control: AtLeastOne = None
+    pulls: AtLeastOne = None
+    pull_wait: Duration = None
+    convoy: AtLeastOne = None
+    breaker_count: Annotated[int | None, Field(ge=1, le=200)] = None
+    window: Window | None = None
+    between: Span = None
+    quiet_hours: Span = None
+    finish_by: Duration = None
+    on_halt: OnHalt | None = None
+    after_canary: AfterCanary | None = None
+    rollback_in_window: bool | None = None
+
+
+class FreezeShape(Shape):
+    """An entry of ``freezes``: a time in which nothing new is sent."""
+
+    begins: Begin = Field(alias="from")
+    ends: End = Field(alias="to")
+    where: str | None = None
+    reason: str
+
+
+def _retention(days: int) -> int:
+    if days not in RETENTION_DAYS:
+        near = min(RETENTION_DAYS, key=lambda known: abs(known - days))
+        raise wrong(f"CloudWatch Logs keeps no log group for {days} days", f"nearest: {near}")
+    return days
+
+
+#: Days for which log groups are kept.
+Retention = Annotated[
+    int, AfterValidator(_retention), Field(json_schema_extra={"enum": list(RETENTION_DAYS)})
+]
 
 
 def build_policies(
@@ -64,9 +236,8 @@ def _check(policy: Policy, base: Policy, entry: Written[PolicyShape], problems: 
         said = getattr(entry.shape, key) is not None
         if not said and (key, message, hint) in said_of_base:
             continue  # once, where it is written
-        path = (*entry.path, key) if said else entry.path
         words = message if said else f"{key}, inherited: {message}"
-        problems.add(entry.document.problem(path, words, hint))
+        problems.add(entry.problem((key,) if said else (), words, hint))
 
 
 def _impossible(policy: Policy) -> Iterator[tuple[str, str, str | None]]:
@@ -148,11 +319,11 @@ def build_freezes(
         shape = entry.shape
         if (shape.begins.tzinfo is None) != (shape.ends.tzinfo is None):
             message = "from and to must both carry a zone, or both be store-local"
-            problems.add(entry.document.problem((*entry.path, "to"), message))
+            problems.add(entry.problem(("to",), message))
             continue
         if shape.ends <= shape.begins:
             message = "ends before it begins"
-            problems.add(entry.document.problem((*entry.path, "to"), message))
+            problems.add(entry.problem(("to",), message))
         where = _frozen_stores(entry, stores, problems) if shape.where else None
         found.append(Freeze(name, shape.begins, shape.ends, where, shape.reason))
     return tuple(sorted(found, key=lambda freeze: (_sortable(freeze.begins), freeze.name)))
@@ -165,17 +336,16 @@ def _sortable(moment: datetime) -> datetime:
 def _frozen_stores(
     entry: Written[FreezeShape], stores: Sequence[Store] | None, problems: Problems
 ) -> frozenset[str]:
-    path = (*entry.path, "where")
     try:
         condition = parse(entry.shape.where or "")
         if stores is None:
             return frozenset()
         condition.check(stores)
     except SelectionError as error:
-        problems.add(entry.document.problem(path, str(error), error.hint))
+        problems.add(entry.problem(("where",), str(error), error.hint))
         return frozenset()
     found = frozenset(store.id for store in stores if condition.matches(store))
     if not found:
         message = "no store is chosen, so nothing would be frozen"
-        problems.add(entry.document.problem(path, message))
+        problems.add(entry.problem(("where",), message))
     return found

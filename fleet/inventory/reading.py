@@ -1,20 +1,19 @@
-"""The files of an inventory in their shapes, each with the place where it is written."""
+"""Reads the files of an inventory into shapes, each with the place where it is written."""
 
-import pathlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
-from fleet.errors import Problem
-from fleet.inventory.checking import Problems, check
-from fleet.inventory.document import Document, Map, Path
-from fleet.inventory.drift_shapes import DriftShape, IgnoreShape, IgnoresShape
-from fleet.inventory.folder import Folder
-from fleet.inventory.notify_shapes import ChannelShape
-from fleet.inventory.policy_shapes import FreezeShape, PolicyShape
-from fleet.inventory.resolve import Written
-from fleet.inventory.shape import Shape
-from fleet.inventory.shapes import (
+from fleet.errors import InventoryError, Problem
+from fleet.inventory.channels import ChannelShape
+from fleet.inventory.checking import S, Written, check
+from fleet.inventory.document import Document, Map, read_yaml
+from fleet.inventory.document import Path as Place
+from fleet.inventory.drift_settings import DriftShape, IgnoreShape, IgnoresShape
+from fleet.inventory.files import Folder, Problems
+from fleet.inventory.policies import FreezeShape, PolicyShape
+from fleet.inventory.schema import (
     AccountShape,
     FleetShape,
     HardwareShape,
@@ -24,10 +23,6 @@ from fleet.inventory.shapes import (
     WorkloadShape,
 )
 from fleet.inventory.tables import read_table
-
-S = TypeVar("S", bound=Shape)
-
-_YAML = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class FleetFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class WrittenFiles:
     """Everything read. A value of None is something that is written, but wrongly."""
 
     fleet: FleetFile | None
@@ -63,9 +58,9 @@ class Files:
     ignores: Sequence[Written[IgnoreShape]] = ()
 
 
-def read_files(folder: Folder, problems: Problems) -> Files:
+def read_files(folder: Folder, problems: Problems) -> WrittenFiles:
     """Read every file of the inventory; what is wrong goes to ``problems``."""
-    return Files(
+    return WrittenFiles(
         fleet=_fleet_file(folder, problems),
         hardware=_one_per_file("hardware", HardwareShape, folder, problems),
         stores=_stores(folder, problems),
@@ -74,8 +69,22 @@ def read_files(folder: Folder, problems: Problems) -> Files:
     )
 
 
+def read_file(
+    path: Path, folder: Folder, problems: Problems, *, counts: bool = True
+) -> Document | None:
+    """Return a YAML file, counted in the digest or not; None after its problems have been added."""
+    text = folder.text(path, counts=counts)
+    if text is None:
+        return None
+    try:
+        return read_yaml(text, str(path))
+    except InventoryError as error:
+        problems.extend(error.problems)
+        return None
+
+
 def _fleet_file(folder: Folder, problems: Problems) -> FleetFile | None:
-    document = folder.yaml(folder.root / "fleet.yaml")
+    document = read_file(folder.root / "fleet.yaml", folder, problems)
     if document is None:
         return None
     whole = check(FleetShape, document.value, document, (), problems)
@@ -107,7 +116,7 @@ def _section(shape: type[S], name: str, document: Document, content: Map) -> dic
     return {key: entry for key, entry in entries.items() if entry is not None}
 
 
-def _entry(shape: type[S], value: Any, document: Document, path: Path) -> Written[S] | None:
+def _entry(shape: type[S], value: Any, document: Document, path: Place) -> Written[S] | None:
     """One entry alone; what is wrong with it has been said with the whole file."""
     checked = check(shape, value, document, path, Problems())
     return None if checked is None else Written(checked, document, path, _extras(value))
@@ -121,13 +130,13 @@ def _one_per_file(
     kind: str, shape: type[S], folder: Folder, problems: Problems
 ) -> dict[str, Written[S] | None]:
     found: dict[str, Written[S] | None] = {}
-    for path in folder.members(kind, *_YAML):
+    for path in folder.members(kind):
         name = path.stem
         if name in found:
             problems.add(Problem(str(path), 0, "", f'there is another file for "{name}"'))
             continue
         found[name] = None
-        document = folder.yaml(path)
+        document = read_file(path, folder, problems)
         if document is not None:
             checked = check(shape, document.value, document, (), problems)
             if checked is not None:
@@ -138,7 +147,7 @@ def _one_per_file(
 def _ignores(folder: Folder, problems: Problems) -> list[Written[IgnoreShape]]:
     """What is let be says nothing of what stores run, so it is no part of the digest."""
     file = folder.root / "ignores.yaml"
-    document = folder.yaml(file, counts=False) if file.exists() else None
+    document = read_file(file, folder, problems, counts=False) if file.exists() else None
     if document is None:
         return []
     check(IgnoresShape, document.value, document, (), problems)
@@ -156,7 +165,7 @@ def _ignores(folder: Folder, problems: Problems) -> list[Written[IgnoreShape]]:
 def _stores(folder: Folder, problems: Problems) -> dict[str, Written[StoreShape] | None]:
     found: dict[str, Written[StoreShape] | None] = {}
     places: dict[str, str] = {}
-    for path in folder.members("stores", *_YAML, ".csv"):
+    for path in folder.members("stores"):
         for document, name, value in _stores_of(path, folder, problems):
             where = ("stores", name)
             if name in found:
@@ -174,14 +183,14 @@ def _stores(folder: Folder, problems: Problems) -> dict[str, Written[StoreShape]
 
 
 def _stores_of(
-    path: pathlib.Path, folder: Folder, problems: Problems
+    path: Path, folder: Folder, problems: Problems
 ) -> Iterator[tuple[Document, str, Any]]:
     """The entries of one file, after the file around them has been checked."""
     if path.suffix == ".csv":
         text = folder.text(path)
         document = None if text is None else read_table(text, str(path), problems)
     else:
-        document = folder.yaml(path)
+        document = read_file(path, folder, problems)
     if document is None:
         return
     content = document.value

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fleet.errors import Problem
-from fleet.inventory.checking import Problems
 from fleet.inventory.document import Document, Map, Plain, nearest
+from fleet.inventory.files import Problems
 
 
 class _CellError(ValueError):

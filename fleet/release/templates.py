@@ -21,9 +21,8 @@ from typing import Any
 import jinja2
 
 from fleet.errors import InventoryError, Problem
-from fleet.inventory.checking import Problems
 from fleet.inventory.document import Document, dotted, free, read_yaml
-from fleet.inventory.folder import templates_folder
+from fleet.inventory.files import Problems, templates_folder
 from fleet.model.desired import Rendering
 from fleet.model.images import fits, is_in_ecr
 from fleet.model.inventory import Architecture, Fleet, Hardware, Lifecycle, Store, Workload

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fleet.drift.decide.catalogue import CATALOGUE
-from fleet.inventory.drift_shapes import DriftShape
+from fleet.inventory.drift_settings import DriftShape
 from fleet.inventory.loader import load_fleet
 from fleet.model.drift_settings import DriftSettings, Ignore, Severity
 from tests.inventory.conftest import EXAMPLE, FLEET, STORES, Inventory

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.inventory.loader import load_fleet
-from fleet.inventory.policy_shapes import PolicyShape
+from fleet.inventory.policies import PolicyShape
 from fleet.model.hours import OpenSpan
 from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, Policy, Window
 from tests.inventory.conftest import FLEET, STORES, Inventory

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.inventory.checking import Problems
+from fleet.inventory.files import Problems
 from fleet.inventory.loader import load_fleet
 from fleet.inventory.tables import read_table
 from fleet.model.inventory import Link, Store

@@ -1,4 +1,4 @@
-"""What may be written under ``notify`` in ``fleet.yaml``: where people are told of a night.
+"""Channels under ``notify`` in ``fleet.yaml``, that tell people of a night: checked, then values.
 
     notify:
       team:
@@ -12,16 +12,15 @@ as the name of an environment variable. What is written there instead is never s
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
 
-from fleet.inventory.drift_shapes import Words
-from fleet.inventory.shape import Shape
+from fleet.inventory.checking import Several, Shape, Written, wrong
+from fleet.inventory.files import Problems
 from fleet.model.drift_settings import Severity
-from fleet.model.notify import When
+from fleet.model.notify import MailChannel, SnsChannel, WebhookChannel, When
 
 #: Where a connection without encryption does no harm.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -36,15 +35,11 @@ _TOPIC = re.compile(
 _IMPLICIT_TLS = 465
 
 
-def _wrong(said: str, hint: str, at: str = "") -> PydanticCustomError:
-    return PydanticCustomError("pattern", "{said}", {"said": said, "hint": hint, "at": at})
-
-
 def _variable(text: Any) -> Any:
     """The name of an environment variable. What is not one may be a secret: it is not repeated."""
     if isinstance(text, str) and re.fullmatch(_VARIABLE, text):
         return text
-    raise _wrong(
+    raise wrong(
         "is not the name of an environment variable",
         "put the secret itself into the environment, and only its name here, as FLEET_SECRET",
     )
@@ -55,10 +50,10 @@ def _keys_only(example: str, secret: str = "", name: str = "") -> Callable[[Any]
 
     def refuse(value: Any) -> Any:
         if not isinstance(value, dict):
-            raise _wrong("keys and values expected", f"as {example}")
+            raise wrong("keys and values expected", f"as {example}")
         if secret and secret in value:
             hint = f"put it into the environment, and the variable's name here: {name}: FLEET_..."
-            raise _wrong(f"a {secret} is a secret and is not written here", hint, at=secret)
+            raise wrong(f"a {secret} is a secret and is not written here", hint, secret)
         return value
 
     return refuse
@@ -66,30 +61,30 @@ def _keys_only(example: str, secret: str = "", name: str = "") -> Callable[[Any]
 
 def _mail_address(text: str) -> str:
     if not _ADDRESS.fullmatch(text):
-        raise _wrong(f'"{text}" is not a mail address', "as ops@shops.example")
+        raise wrong(f'"{text}" is not a mail address', "as ops@shops.example")
     return text
 
 
 def _mail_host(text: str) -> str:
     if not _MAIL_HOST.fullmatch(text):
-        raise _wrong("is not a host name or IP address", "as smtp.shops.example")
+        raise wrong("is not a host name or IP address", "as smtp.shops.example")
     return text
 
 
 def _mail_port(port: int) -> int:
     if port == _IMPLICIT_TLS:
-        raise _wrong("port 465 begins with TLS, and fleet with STARTTLS", "use port 587")
+        raise wrong("port 465 begins with TLS, and fleet with STARTTLS", "use port 587")
     return port
 
 
 def _topic(text: str) -> str:
     match = _TOPIC.fullmatch(text)
     if match is None:
-        raise _wrong(
+        raise wrong(
             f'"{text}" is not the ARN of an SNS topic', "as arn:aws:sns:eu-west-1:1111...:fleet"
         )
     if match["fifo"]:
-        raise _wrong("a FIFO topic reaches no mailbox and no phone", "name a standard topic")
+        raise wrong("a FIFO topic reaches no mailbox and no phone", "name a standard topic")
     return text
 
 
@@ -103,7 +98,7 @@ VariableName = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_VARIABLE}$"}),
 ]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
-MailAddresses = Annotated[Words, Field(min_length=1), AfterValidator(_mail_addresses)]
+MailAddresses = Annotated[Several, Field(min_length=1), AfterValidator(_mail_addresses)]
 
 
 class MailShape(Shape):
@@ -125,9 +120,9 @@ class MailShape(Shape):
     def _login(self) -> "MailShape":
         if (self.user is None) != (self.password_env is None):
             missing = "password_env" if self.password_env is None else "user"
-            raise _wrong(f"a login needs user and password_env, and {missing} is missing", "")
+            raise wrong(f"a login needs user and password_env, and {missing} is missing")
         if self.user is not None and not self.starttls and self.host not in LOOPBACK:
-            raise _wrong(
+            raise wrong(
                 "the password would travel unencrypted", "leave starttls: false out", "starttls"
             )
         return self
@@ -166,5 +161,57 @@ class ChannelShape(Shape):
         said = [key for key in ("mail", "webhook", "sns") if getattr(self, key) is not None]
         if len(said) != 1:
             seen = " and ".join(said) or "none of them"
-            raise _wrong(f"is one of mail, webhook and sns, found {seen}", "one entry per channel")
+            raise wrong(f"is one of mail, webhook and sns, found {seen}", "one entry per channel")
         return self
+
+
+def build_channels(
+    written: Mapping[str, Written[ChannelShape]],
+    accounts: Collection[str],
+    problems: Problems,
+) -> tuple[MailChannel | WebhookChannel | SnsChannel, ...]:
+    """Channels in the order written.
+
+    Args:
+        accounts: their names, as whom topics may be published to.
+    """
+    return tuple(_channel(name, entry, accounts, problems) for name, entry in written.items())
+
+
+def _channel(
+    name: str,
+    entry: Written[ChannelShape],
+    accounts: Collection[str],
+    problems: Problems,
+) -> MailChannel | WebhookChannel | SnsChannel:
+    shape = entry.shape
+    if shape.mail is not None:
+        mail = shape.mail
+        return MailChannel(
+            name=name,
+            when=shape.when,
+            least=shape.least,
+            host=mail.host,
+            port=mail.port,
+            sender=mail.sender,
+            to=tuple(mail.to),
+            starttls=mail.starttls,
+            user=mail.user or "",
+            password_env=mail.password_env or "",
+        )
+    if shape.webhook is not None:
+        return WebhookChannel(
+            name=name, when=shape.when, least=shape.least, url_env=shape.webhook.url_env
+        )
+    topic = shape.sns.topic if shape.sns else ""
+    account = shape.sns.account if shape.sns else None
+    if account is None and len(accounts) == 1:
+        (account,) = accounts
+    if account is None:
+        message = f"no account is given, and there are {', '.join(accounts)}"
+        problems.add(entry.problem(("sns",), message, "write account: ..."))
+    else:
+        problems.extend(entry.unknown(("sns", "account"), "account", [account], accounts))
+    return SnsChannel(
+        name=name, when=shape.when, least=shape.least, topic_arn=topic, account=account or ""
+    )

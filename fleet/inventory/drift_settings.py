@@ -1,17 +1,26 @@
-"""What the inventory says of the nightly scan, and whom it tells: written words to values."""
+"""Settings of the nightly scan, and rules that ignore findings: checked and made into values.
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+drift: {hold: 15m, keep_days: 90, min_versions: {docker: "24.0"}, fail_on: low}    in fleet.yaml
+
+ignores:                                                                        in ignores.yaml
+  - codes: DISK_LOW
+    where: market=uk
+    until: 2027-01-31
+    reason: new boxes come in January
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from fleet.inventory.checking import Problems
-from fleet.inventory.drift_shapes import DriftShape, IgnoreShape
-from fleet.inventory.notify_shapes import ChannelShape
-from fleet.inventory.references import Asker
-from fleet.inventory.resolve import Written
-from fleet.model.drift_settings import DriftSettings, Ignore
+from pydantic import AfterValidator, Field
+
+from fleet.inventory.checking import Several, Shape, Written, wrong
+from fleet.inventory.files import Problems
+from fleet.inventory.policies import AtLeastOne, Duration, End, Share
+from fleet.model.drift_settings import DriftSettings, Ignore, Severity
 from fleet.model.inventory import Store
-from fleet.model.notify import MailChannel, SnsChannel, WebhookChannel
 from fleet.model.selection import SelectionError, parse
 
 #: Key in the file -> field of the model; seconds say so in the model only.
@@ -20,6 +29,65 @@ _SECONDS = {
     for field in fields(DriftSettings)
     if field.name.endswith("_s")
 }
+_DAYS = Field(ge=1, le=3650)
+Version = Annotated[str, Field(pattern=r"^\d{1,6}(\.\d{1,6}){0,4}$")]
+
+
+def _aware(until: datetime) -> datetime:
+    """Without a zone in UTC: a rule is the team's, and not a store's."""
+    return until if until.tzinfo else until.replace(tzinfo=UTC)
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise wrong("a reason is needed", "say why this may be let be, and who says")
+    return text
+
+
+class MinVersionsShape(Shape):
+    """``min_versions``: the least version of what runs on hosts."""
+
+    ecs_agent: Version | None = None
+    ssm_agent: Version | None = None
+    docker: Version | None = None
+
+
+class DriftShape(Shape):
+    """``drift``: what counts as drift; what is not said is as in the built-in settings."""
+
+    hold: Duration = None
+    look_again: Duration = None
+    unsteady: AtLeastOne = None
+    unsteady_days: Annotated[int | None, _DAYS] = None
+    keep_days: Annotated[int | None, _DAYS] = None
+    activation_open: Duration = None
+    min_versions: MinVersionsShape | None = None
+    disk_free_mb: Annotated[int | None, Field(ge=0)] = None
+    temperature_c: Annotated[float | None, Field(gt=0, le=200, allow_inf_nan=False)] = None
+    clock: Duration = None
+    tier_share: Share = None
+    clusters: Annotated[int | None, Field(ge=1)] = None
+    revisions: Annotated[int | None, Field(ge=1)] = None
+    rollout_idle: Duration = None
+    fail_on: Severity | None = None
+
+
+class IgnoreShape(Shape):
+    """An entry of ``ignores``: a finding that the team lives with for a while."""
+
+    codes: Several = Field(default_factory=list)
+    where: str | None = None
+    stores: Several = Field(default_factory=list)
+    hosts: Several = Field(default_factory=list)
+    subject: str | None = None
+    until: Annotated[End, AfterValidator(_aware)]
+    reason: Annotated[str, AfterValidator(_reason)]
+
+
+class IgnoresShape(Shape):
+    """``ignores.yaml``."""
+
+    ignores: list[IgnoreShape] | None = None
 
 
 def build_drift(written: Written[DriftShape] | None, problems: Problems) -> DriftSettings:
@@ -34,8 +102,8 @@ def build_drift(written: Written[DriftShape] | None, problems: Problems) -> Drif
         said["min_versions"] = {key: text for key, text in shape.min_versions if text is not None}
     settings = DriftSettings(**said)
     for key, message, hint in _impossible(settings):
-        path = (*written.path, key) if getattr(shape, key) is not None else written.path
-        problems.add(written.document.problem(path, message, hint))
+        below = (key,) if getattr(shape, key) is not None else ()
+        problems.add(written.problem(below, message, hint))
     return settings
 
 
@@ -60,11 +128,11 @@ def build_ignores(
     """
     found = []
     for entry in written:
-        shape, ask = entry.shape, Asker(entry, problems)
+        shape = entry.shape
         if not (shape.codes or shape.where or shape.stores or shape.hosts or shape.subject):
             message = "would ignore everything"
             hint = "say which: codes, where, stores, hosts or subject"
-            problems.add(entry.document.problem(entry.path, message, hint))
+            problems.add(entry.problem((), message, hint))
         rule = Ignore(
             codes=frozenset(shape.codes),
             stores=_ignored_stores(entry, stores, problems),
@@ -78,7 +146,7 @@ def build_ignores(
             chosen = [s for s in stores if rule.stores is None or s.id in rule.stores]
             names = {host.name for store in chosen for host in store.hosts}
             if chosen:  # else that is said already
-                ask.all_known(("hosts",), "host", shape.hosts, names)
+                problems.extend(entry.unknown(("hosts",), "host", shape.hosts, names))
         found.append(rule)
     return tuple(found)
 
@@ -90,13 +158,12 @@ def _ignored_stores(
     shape = entry.shape
     if shape.where is not None and shape.stores:
         message = "where and stores both choose stores"
-        problems.add(entry.document.problem(entry.path, message, "leave one of the two out"))
+        problems.add(entry.problem((), message, "leave one of the two out"))
     if shape.where is None:
         if stores is not None:
             ids = {store.id for store in stores}
-            Asker(entry, problems).all_known(("stores",), "store", shape.stores, ids)
+            problems.extend(entry.unknown(("stores",), "store", shape.stores, ids))
         return frozenset(shape.stores) or None
-    path = (*entry.path, "where")
     found: frozenset[str] = frozenset()
     try:
         condition = parse(shape.where)
@@ -105,60 +172,7 @@ def _ignored_stores(
             found = frozenset(store.id for store in stores if condition.matches(store))
             if not found:
                 message = "no store is chosen, so nothing would be ignored"
-                problems.add(entry.document.problem(path, message))
+                problems.add(entry.problem(("where",), message))
     except SelectionError as error:
-        problems.add(entry.document.problem(path, str(error), error.hint))
+        problems.add(entry.problem(("where",), str(error), error.hint))
     return found
-
-
-def build_channels(
-    written: Mapping[str, Written[ChannelShape]],
-    accounts: Collection[str],
-    problems: Problems,
-) -> tuple[MailChannel | WebhookChannel | SnsChannel, ...]:
-    """Channels in the order written.
-
-    Args:
-        accounts: their names, as whom topics may be published to.
-    """
-    return tuple(_channel(name, entry, accounts, problems) for name, entry in written.items())
-
-
-def _channel(
-    name: str,
-    entry: Written[ChannelShape],
-    accounts: Collection[str],
-    problems: Problems,
-) -> MailChannel | WebhookChannel | SnsChannel:
-    shape = entry.shape
-    if shape.mail is not None:
-        mail = shape.mail
-        return MailChannel(
-            name=name,
-            when=shape.when,
-            least=shape.least,
-            host=mail.host,
-            port=mail.port,
-            sender=mail.sender,
-            to=tuple(mail.to),
-            starttls=mail.starttls,
-            user=mail.user or "",
-            password_env=mail.password_env or "",
-        )
-    if shape.webhook is not None:
-        return WebhookChannel(
-            name=name, when=shape.when, least=shape.least, url_env=shape.webhook.url_env
-        )
-    topic = shape.sns.topic if shape.sns else ""
-    account = shape.sns.account if shape.sns else None
-    if account is None and len(accounts) == 1:
-        (account,) = accounts
-    if account is None:
-        message = f"no account is given, and there are {', '.join(accounts)}"
-        path = (*entry.path, "sns")
-        problems.add(entry.document.problem(path, message, "write account: ..."))
-    else:
-        Asker(entry, problems).known(("sns", "account"), "account", account, accounts)
-    return SnsChannel(
-        name=name, when=shape.when, least=shape.least, topic_arn=topic, account=account or ""
-    )
