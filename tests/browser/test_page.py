@@ -372,7 +372,8 @@ def test_every_cell_of_a_night_is_wide_enough_for_what_it_says(opened: Open) -> 
     states = {store.id: StoreState.DARK for store in stores}
     nights = tuple(replace(scan, states=states) for scan in made.nights)
     made = replace(made, stores=stores, nights=nights)
-    for size in (WIDE, PHONE):
+    tablet = {"viewport": {"width": 700, "height": 900}}
+    for size in (WIDE, tablet, PHONE):
         page = opened(made, **size)
         expect(page.locator(".nights td.most").last).to_have_text("1200")
         too_wide = page.locator(".nights td:visible:not(:has(span))").evaluate_all(
