@@ -5,24 +5,23 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fleet.model.changes import Change
 from fleet.model.desired import Scheduling, ServiceShape
 from fleet.model.gate import Answer, Check, Count, Gate, Mark
 from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview
 from fleet.model.policy import Policy
 from fleet.model.rollout import (
-    Change,
     Phase,
     Place,
     Rollout,
     RolloutEvent,
     RolloutSpec,
-    Stage,
     Verb,
     VerbName,
-    Verdict,
     WavePlan,
 )
+from fleet.model.verdicts import Stage, Verdict
 
 NOW = datetime(2026, 11, 23, 1, 14, 20, tzinfo=UTC)
 BEGAN = datetime(2026, 11, 23, 1, 2, 10, tzinfo=UTC)

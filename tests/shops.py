@@ -16,12 +16,12 @@ import pytest
 
 from fleet.aws.calls import Patience
 from fleet.aws.session import AwsAccess
+from fleet.model.changes import Change
 from fleet.model.desired import Scheduling, ServiceShape, TaskDefinition
 from fleet.model.inventory import Account, Fleet
 from fleet.model.policy import Amount, Policy, Window
 from fleet.model.rollout import (
     ActionKind,
-    Change,
     Place,
     Rollout,
     RolloutEvent,

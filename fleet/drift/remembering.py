@@ -14,10 +14,11 @@ from typing import TypeVar
 from fleet.drift.decide.looked import Coverage
 from fleet.drift.decide.nights import NIGHTS, changes_of
 from fleet.errors import LeaseLost, RecordsError
+from fleet.model.changes import Change
 from fleet.model.drift import Finding, HostMemory, Reconciled, Unread, Versions
 from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.night import FindingChanges, PastFinding, Scan
-from fleet.model.rollout import Change, Hold
+from fleet.model.rollout import Hold
 from fleet.runtime.lease import Held, held, owner_name
 from fleet.runtime.wiring import Wiring
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from fleet.model.rollout import Phase, Verdict
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Verdict
 
 
 class Ledger(StrEnum):

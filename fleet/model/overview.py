@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from fleet.model.changes import Change
 from fleet.model.gate import Gate
-from fleet.model.rollout import Change, Hold, Rollout, RolloutEvent, Verb
+from fleet.model.rollout import Hold, Rollout, RolloutEvent, Verb
 
 
 @dataclass(frozen=True, slots=True)

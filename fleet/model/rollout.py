@@ -1,62 +1,18 @@
-"""A rollout as it is recorded: its spec, one change per store and service, verdicts, and words.
+"""A rollout as it is recorded: its spec, its moving part, its verbs and its events.
 
 Everything a tick needs is in these values; between two ticks nothing lives in memory that matters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from fleet.model.changes import Change
 from fleet.model.desired import ServiceShape, TaskDefinition
 from fleet.model.hours import Hours
-from fleet.model.observed_change import ObservedChange
 from fleet.model.policy import Freeze, Policy
-
-
-class Verdict(StrEnum):
-    """What is known of a change that was, or should be, sent to a store."""
-
-    OK = "ok"
-    FAILED = "failed"
-    UNDELIVERED = "undelivered"
-    DARK = "dark"
-    WAITING = "waiting"
-    PARKED = "parked"
-    UNCHANGED = "unchanged"
-    CHANGED_BY_HAND = "changed-by-hand"
-
-
-#: From best to worst; a store's verdict is the worst of its services'.
-WORST = (
-    Verdict.UNCHANGED,
-    Verdict.OK,
-    Verdict.PARKED,
-    Verdict.WAITING,
-    Verdict.DARK,
-    Verdict.UNDELIVERED,
-    Verdict.CHANGED_BY_HAND,
-    Verdict.FAILED,
-)
-
-
-class Stage(StrEnum):
-    """Where a change is in its life; only the conductor moves it.
-
-    PLANNED: nothing was sent. SENDING: recorded before the call, which may or may not have gone
-    out. SENT: AWS accepted it. UNDOING and UNDONE: likewise for setting it back to what ran before.
-    SKIPPED: a person left it out, or a newer rollout took it over. HELD: somebody else changed the
-    service, and fleet does not touch it.
-    """
-
-    PLANNED = "planned"
-    SENDING = "sending"
-    SENT = "sent"
-    UNDOING = "undoing"
-    UNDONE = "undone"
-    SKIPPED = "skipped"
-    HELD = "held"
 
 
 class Phase(StrEnum):
@@ -75,128 +31,26 @@ class Phase(StrEnum):
     ABORTED = "aborted"
     ROLLED_BACK = "rolled-back"
 
-
-#: Wave number of stores that were dark at their turn and have come back.
-CONVOY = -1
-
-
-@dataclass(frozen=True, slots=True)
-class PastTry:
-    """How a try of a change ended that is to be sent once more."""
-
-    stage: Stage
-    verdict: Verdict
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NextSend:
-    """What is known for the next send of a change; forgotten once it was sent.
-
-    Attributes:
-        last_try: what the change goes back to when the send is called off; None when it has not
-            been sent before, or the send follows from its verdict.
-        overwrite: whether a person has said to overwrite what somebody else set.
-        refusals: calls in a row that AWS has refused.
-        postponed: whether its turn has come and the store could not be read.
-        was_set_back: whether it was sent and set back while its store was away.
-        deployment_before: id of the newest deployment at the last look, "" when there was none;
-            None before the first look.
-    """
-
-    last_try: PastTry | None = None
-    overwrite: bool = False
-    refusals: int = 0
-    postponed: bool = False
-    was_set_back: bool = False
-    deployment_before: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """What is known of setting a change back; forgotten once it is sent again.
-
-    Attributes:
-        settled: whether waiting for the store to run its previous revision is over; None when the
-            store was not looked at for that.
-        stays_back: whether a person has named the store, so that it does not owe the release.
-    """
-
-    settled: bool | None = None
-    stays_back: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One service of one store in one rollout.
-
-    Attributes:
-        store: id of the store.
-        service: name of the service, and of its ``ServiceShape`` in the spec.
-        account: name of the account, with ``region`` the shard.
-        wave: index into the spec's waves, or ``CONVOY``.
-        content: address of the task definition it shall run.
-        previous: ARN of the revision that it ran before; "" when there was no service.
-        desired_count: tasks it shall run; that of now is in ``previous_count``.
-        stage: where it is in its life.
-        verdict: what is known of it.
-        reason: why, with numbers, for a person.
-        since: of the verdict.
-        sent_at: AWS's time of the reply to the call that sent it.
-        target: ARN that was sent; "" before.
-        sends: how often it was sent; more than once after failed pulls or ``retry``.
-        pulls_failed: tries that ended because the image could not be pulled.
-        away_since: since when its hosts are away, while they are.
-        looked_at: AWS's time of the latest view of it.
-        look_at: when it is to be looked at again; None for never or at its turn.
-        ok_at: AWS's time of the first look at which what was sent last was ok.
-        observed: what looks have found since it was sent.
-        next_send: what is known for sending it.
-        undo: what is known of setting it back.
-        failure_accepted: whether a person has let the rollout go on in spite of its failure.
-    """
-
-    store: str
-    service: str
-    account: str
-    region: str
-    cluster: str
-    wave: int
-    content: str
-    previous: str
-    desired_count: int
-    previous_count: int = 0
-    stage: Stage = Stage.PLANNED
-    verdict: Verdict = Verdict.WAITING
-    reason: str = ""
-    since: datetime | None = None
-    sent_at: datetime | None = None
-    target: str = ""
-    sends: int = 0
-    pulls_failed: int = 0
-    away_since: datetime | None = None
-    looked_at: datetime | None = None
-    look_at: datetime | None = None
-    ok_at: datetime | None = None
-    observed: ObservedChange = field(default_factory=ObservedChange)
-    next_send: NextSend = field(default_factory=NextSend)
-    undo: Undo = field(default_factory=Undo)
-    failure_accepted: bool = False
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing goes on by itself any more."""
+        return self in {Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK}
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Store and service: unique in a rollout."""
-        return self.store, self.service
+    def awaits_person(self) -> bool:
+        """Whether it rests until a person says something; nobody needs to tick it meanwhile."""
+        return self in {Phase.PAUSED, Phase.HALTED, Phase.AWAITING}
 
     @property
-    def in_flight(self) -> bool:
-        """Whether it occupies one of the rollout's places: sent, or maybe sent, and not settled.
+    def forgives(self) -> bool:
+        """Whether the release was taken back, so that no store owes it any more."""
+        return self in {Phase.ABORTED, Phase.ROLLING_BACK, Phase.ROLLED_BACK}
 
-        A dark store counts: ECS will apply the change when it returns.
-        """
-        if self.stage in {Stage.SENDING, Stage.UNDOING}:
-            return True
-        return self.stage is Stage.SENT and self.verdict in {Verdict.WAITING, Verdict.DARK}
+
+#: Name of the wave of those stores, which is judged last.
+CONVOY_NAME = "convoy"
+#: Name of the first wave of a rollout that has a canary.
+CANARY = "canary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +130,15 @@ class RolloutSpec:
     pull_s: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     canary: bool = False
+
+    def wave_name(self, index: int) -> str:
+        """Return the name of a wave: ``canary``, ``wave 1`` ...; after the last ``convoy``."""
+        return self.waves[index].name if 0 <= index < len(self.waves) else CONVOY_NAME
+
+    def variant_of(self, change: Change) -> str:
+        """Return the hardware variant that a change is for."""
+        shape = self.shapes.get(change.service)
+        return shape.variant if shape else change.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,3 +271,8 @@ class Action:
     store: str
     service: str
     why: str
+
+
+def owed(changes: Iterable[Change], phase: Phase) -> tuple[Change, ...]:
+    """Return the changes whose stores still owe the release of a rollout in this phase."""
+    return () if phase.forgives else tuple(change for change in changes if change.owes)

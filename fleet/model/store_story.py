@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from fleet.model.changes import Change
 from fleet.model.drift import Connection, StoreState, Versions
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
 from fleet.model.inventory import Host, Store
 from fleet.model.night import PastFinding, Scan
-from fleet.model.rollout import Change, Phase
+from fleet.model.rollout import Phase
 
 
 @dataclass(frozen=True, slots=True)

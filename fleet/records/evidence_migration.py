@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, inspect, select, text, update
 
-from fleet.model.rollout import Stage
+from fleet.model.verdicts import Stage
 from fleet.records.rollout_tables import CHANGES
 
 #: What the fields of ``ObservedChange`` were called; times were ISO 8601 text as they are now.

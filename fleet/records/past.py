@@ -4,9 +4,10 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from fleet.model.changes import Change
 from fleet.model.history import AuditEntry
 from fleet.model.night import Scan
-from fleet.model.rollout import Change, Phase
+from fleet.model.rollout import Phase
 from fleet.model.store_story import StoreRollout
 from fleet.records.database import Database
 from fleet.records.rollout_rows import CHANGE_COLUMNS, change_of, id_of

@@ -5,22 +5,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fleet.errors import RecordsError, UsageError
-from fleet.model.observed_change import ObservedChange
+from fleet.model.changes import Change, NextSend, ObservedChange, Undo
 from fleet.model.plain import from_plain, to_plain
-from fleet.model.rollout import (
-    Change,
-    Hold,
-    NextSend,
-    Phase,
-    Rollout,
-    RolloutEvent,
-    RolloutSpec,
-    Stage,
-    Undo,
-    Verb,
-    VerbName,
-    Verdict,
-)
+from fleet.model.rollout import Hold, Phase, Rollout, RolloutEvent, RolloutSpec, Verb, VerbName
+from fleet.model.verdicts import Stage, Verdict
 from fleet.records.rollout_tables import CHANGES, ROLLOUTS
 from fleet.records.tables import canonical
 

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from fleet.model.history import ActiveRollout, RolloutSummary
-from fleet.model.rollout import Phase, Verdict
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Verdict
 from fleet.records.rollout_rows import id_of
 from fleet.records.rollout_tables import CHANGES, EVENTS, HOLDS
 

@@ -9,17 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from fleet.errors import RecordsError
+from fleet.model.changes import Change
 from fleet.model.history import ActiveRollout, Lease, RolloutSummary
-from fleet.model.rollout import (
-    Change,
-    Hold,
-    Phase,
-    Rollout,
-    RolloutEvent,
-    RolloutSpec,
-    Stage,
-    Verdict,
-)
+from fleet.model.rollout import Hold, Phase, Rollout, RolloutEvent, RolloutSpec
+from fleet.model.verdicts import Stage, Verdict
 from fleet.records.database import Database
 from fleet.records.holds import Held, check_free, hold, holds, let_go
 from fleet.records.leases import fence

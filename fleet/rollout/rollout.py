@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
+from fleet.model.changes import Change
 from fleet.model.history import Lease
-from fleet.model.rollout import Change, Phase, Rollout, Stage, VerbName, Verdict
+from fleet.model.rollout import Phase, Rollout, VerbName
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.away import away_since
 from fleet.rollout.shard_jobs import Read, ShardJob, ShardResult, run_shard_job
 from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick

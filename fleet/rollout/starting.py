@@ -5,16 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from fleet.errors import UsageError
+from fleet.model.changes import CONVOY, Change
 from fleet.model.inventory import Fleet, Store
 from fleet.model.plan import Kind, Plan, PlannedChange
-from fleet.model.rollout import (
-    CONVOY,
-    Change,
-    Rollout,
-    RolloutSpec,
-    Stage,
-    Verdict,
-)
+from fleet.model.rollout import Rollout, RolloutSpec
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.estimate import pull_s
 from fleet.rollout.decide.plan import place_of
 from fleet.runtime.wiring import Wiring

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from fleet.errors import FleetError, LeaseLost, Locked
+from fleet.model.changes import Change
 from fleet.model.gate import Sample
 from fleet.model.identity import TAG_FLEET, TAG_ROLLOUT
 from fleet.model.inventory import Account
-from fleet.model.rollout import Action, ActionKind, Change, Rollout, RolloutEvent, Verdict
+from fleet.model.rollout import Action, ActionKind, Rollout, RolloutEvent
 from fleet.model.services import StoreView
+from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.board import Board, is_sent
 from fleet.rollout.decide.noting import note
 from fleet.rollout.decide.rollout import Settled, begin, settle

@@ -19,8 +19,8 @@ from fleet.model.gate import Sample
 from fleet.model.inventory import Store
 from fleet.model.plan import Plan
 from fleet.model.policy import Amount, Policy, Window
-from fleet.model.rollout import Verdict
 from fleet.model.services import StoreView
+from fleet.model.verdicts import Verdict
 from fleet.records.store import open_records
 from fleet.rollout.decide.darkness import darkness
 from fleet.rollout.decide.gate import count, evaluate

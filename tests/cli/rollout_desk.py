@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fleet.model.rollout import Change, Phase, Rollout, RolloutEvent
+from fleet.model.changes import Change
+from fleet.model.rollout import Phase, Rollout, RolloutEvent
 from fleet.runtime.wiring import records_from_environment
 from tests import rollouts
 

@@ -10,8 +10,16 @@ import pytest
 from sqlalchemy import update
 
 from fleet.errors import RecordsError
-from fleet.model.observed_change import HostContact, ObservedChange, TaskSummary
-from fleet.model.rollout import Change, NextSend, PastTry, Stage, Undo, Verdict
+from fleet.model.changes import (
+    Change,
+    HostContact,
+    NextSend,
+    ObservedChange,
+    PastTry,
+    TaskSummary,
+    Undo,
+)
+from fleet.model.verdicts import Stage, Verdict
 from fleet.records.rollout_tables import CHANGES
 from fleet.records.store import open_records
 from tests import rollouts

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from fleet.model.drift import StoreState
 from fleet.model.night import Scan
-from fleet.model.rollout import Verdict
+from fleet.model.verdicts import Verdict
 from fleet.records.store import Records
 from tests import rollouts
 from tests.rollouts import BEGAN, CALLER, NOW

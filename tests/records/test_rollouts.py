@@ -9,22 +9,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet.errors import LeaseLost, Locked, RecordsError, UsageError
-from fleet.model.history import Lease
-from fleet.model.observed_change import HostContact, ObservedChange, TaskSummary
-from fleet.model.rollout import (
+from fleet.model.changes import (
     Change,
-    Hold,
+    HostContact,
     NextSend,
+    ObservedChange,
     PastTry,
-    Phase,
-    Rollout,
-    RolloutEvent,
-    Stage,
+    TaskSummary,
     Undo,
-    VerbName,
-    Verdict,
 )
+from fleet.model.history import Lease
+from fleet.model.rollout import Hold, Phase, Rollout, RolloutEvent, VerbName
 from fleet.model.secret import Secret
+from fleet.model.verdicts import Stage, Verdict
 from fleet.records.store import Records, open_records
 from tests import rollouts as some
 

@@ -10,10 +10,12 @@ import pytest
 
 from fleet.aws.budget import Budget
 from fleet.errors import UsageError
+from fleet.model.changes import Change
 from fleet.model.overview import Overview
 from fleet.model.policy import Window
 from fleet.model.rates import ECS_SERVICE_MODIFY
-from fleet.model.rollout import Change, Phase, RolloutEvent, RolloutSpec, VerbName, Verdict
+from fleet.model.rollout import Phase, RolloutEvent, RolloutSpec, VerbName
+from fleet.model.verdicts import Verdict
 from fleet.records.store import Records, open_records
 from fleet.rollout.overview import EVENTS, overview
 from fleet.rollout.rollout import CONTROLLER

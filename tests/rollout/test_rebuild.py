@@ -10,7 +10,8 @@ import pytest
 
 from fleet.aws.session import AwsAccess
 from fleet.model.inventory import Lifecycle
-from fleet.model.rollout import Phase, Stage, Verdict
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.records.store import Records, open_records
 from fleet.rollout.rebuild import rebuild_records
 from fleet.runtime.wiring import Wiring

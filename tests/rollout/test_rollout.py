@@ -8,7 +8,8 @@ import pytest
 
 from fleet.errors import FleetError, Locked
 from fleet.model.policy import AfterCanary
-from fleet.model.rollout import Phase, Stage, VerbName, Verdict
+from fleet.model.rollout import Phase, VerbName
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout import rollout as conductor
 from fleet.rollout.rollout import CONTROLLER, run_controller, run_until_rest, say
 from fleet.rollout.ticking import rollout_lease, shard_lease

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fleet.errors import RecordsError
-from fleet.model.rollout import Phase, Stage, VerbName, Verdict
+from fleet.model.rollout import Phase, VerbName
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout import rollout as rounds
 from fleet.rollout.rollout import run_controller
 from fleet.rollout.ticking import Crew, rollout_lease

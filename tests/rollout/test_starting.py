@@ -11,7 +11,8 @@ import pytest
 from fleet.errors import Locked, UsageError
 from fleet.model.inventory import Store
 from fleet.model.plan import Kind, Plan
-from fleet.model.rollout import Hold, Phase, Rollout, Stage, Verdict
+from fleet.model.rollout import Hold, Phase, Rollout
+from fleet.model.verdicts import Stage, Verdict
 from fleet.records.store import Records, open_records
 from fleet.rollout.starting import start
 from fleet.runtime.wiring import Wiring

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from fleet.errors import FleetError, LeaseLost, RecordsError
-from fleet.model.rollout import Phase, Stage, VerbName, Verdict
+from fleet.model.rollout import Phase, VerbName
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout import ticking
 from fleet.rollout.shard_jobs import run_shard_job
 from fleet.rollout.ticking import rollout_lease, shard_lease, tick

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from fleet.model.rollout import Phase, Stage, Verdict
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.records.store import open_records
 from tests.rollout.version_3 import turn_back
 from tests.shops import STORES, Shops

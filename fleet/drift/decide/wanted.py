@@ -3,11 +3,13 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from fleet.model.changes import Change
 from fleet.model.desired import DesiredService, Release
 from fleet.model.history import ActiveRollout
 from fleet.model.inventory import Store
 from fleet.model.observed import NotRead
-from fleet.model.rollout import Change, Hold, Phase, Stage, Verdict
+from fleet.model.rollout import Hold, Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.model.wanted import IdleRollout, Owed, Wanted
 
 

@@ -28,12 +28,12 @@ from fleet.drift.view.hosts import (
 )
 from fleet.inventory.view import store_line
 from fleet.model.audit_words import change_words, told_by_run
+from fleet.model.changes import Change
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
 from fleet.model.night import PastFinding
 from fleet.model.plain import to_plain
 from fleet.model.printable import many, printable
-from fleet.model.rollout import Change
 from fleet.model.spans import age, day, moment, span, stamp
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
 from fleet.rollout.view.counts import revision, standing

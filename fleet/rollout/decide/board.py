@@ -6,15 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.model.rollout import (
-    CONVOY,
-    Change,
-    Phase,
-    Rollout,
-    RolloutEvent,
-    Stage,
-    Verdict,
-)
+from fleet.model.changes import CONVOY, Change
+from fleet.model.rollout import Phase, Rollout, RolloutEvent
+from fleet.model.verdicts import Stage, Verdict
 
 
 class Board:

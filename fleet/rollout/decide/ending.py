@@ -1,6 +1,7 @@
 """How a change ended and what its store still owes, as far as its row tells."""
 
-from fleet.model.rollout import Change, Stage, Verdict
+from fleet.model.changes import Change
+from fleet.model.verdicts import Stage, Verdict
 
 
 def was_applied(change: Change) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from fleet.model.changes import Change
 from fleet.model.gate import Answer, Gate
-from fleet.model.rollout import Change, Stage, Verdict
 from fleet.model.spans import moment
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 
 #: Times ``fresh_s`` between two ticks after which nobody has watched; ticks of thousands take long.

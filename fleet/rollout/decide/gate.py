@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from fleet.model.changes import Change
 from fleet.model.gate import Answer, Check, Count, Gate, Mark
 from fleet.model.policy import Policy
 from fleet.model.printable import many
-from fleet.model.rollout import WORST, Change, Stage, Verdict
 from fleet.model.spans import moment, span
+from fleet.model.verdicts import WORST, Stage, Verdict
 from fleet.rollout.decide.darkness import Excess, Finding
 
 _RANK = {verdict: rank for rank, verdict in enumerate(WORST)}

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.model.observed_change import ObservedChange, TaskSummary
+from fleet.model.changes import Change, ObservedChange, TaskSummary
 from fleet.model.policy import Policy
 from fleet.model.printable import printable
-from fleet.model.rollout import Change, Stage, Verdict
 from fleet.model.services import TaskState
 from fleet.model.spans import span
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.away import first_away, host_contacts, tasks_of
 from fleet.rollout.decide.failures import common_cause
 from fleet.rollout.decide.progress import SELDOM_S

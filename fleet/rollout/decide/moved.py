@@ -1,8 +1,8 @@
 """Rules about the service as a whole: is it still there, and still set to what was sent?"""
 
 from fleet.model.printable import printable
-from fleet.model.rollout import Stage, Verdict
 from fleet.model.services import ServiceState
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.attribution import Mover, Sent, attribute
 from fleet.rollout.decide.failures import counted
 from fleet.rollout.decide.judgement import (

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fleet.model.rollout import ActionKind, Change, Stage, Verdict
+from fleet.model.changes import Change
+from fleet.model.rollout import ActionKind
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.sends import mark_sent
 from fleet.rollout.decide.service_calls import Outcome, Written

@@ -8,19 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from fleet.model.changes import CONVOY, Change
 from fleet.model.desired import DesiredService, Release, TaskDefinition
 from fleet.model.identity import TAG_CONTENT, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.inventory import Fleet, Store
 from fleet.model.policy import Policy
-from fleet.model.rollout import (
-    CONVOY,
-    Change,
-    RolloutSpec,
-    Stage,
-    Verdict,
-    WavePlan,
-)
+from fleet.model.rollout import RolloutSpec, WavePlan
 from fleet.model.services import ServiceState, StoreView
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.plan import place_of
 
 

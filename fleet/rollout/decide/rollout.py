@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from fleet.inventory.decide.calendar import window_at
+from fleet.model.changes import CONVOY, Change
 from fleet.model.gate import Answer, Gate, Sample
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.printable import many
-from fleet.model.rollout import CONVOY, Action, ActionKind, Change, Phase, Stage, Verdict
+from fleet.model.rollout import Action, ActionKind, Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board, accepted, is_parked, is_sent
 from fleet.rollout.decide.darkness import Finding, darkness
 from fleet.rollout.decide.freshness import mind_the_gap, watched

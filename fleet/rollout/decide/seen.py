@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from fleet.model.changes import Change
 from fleet.model.policy import Policy
-from fleet.model.rollout import Change, Place
+from fleet.model.rollout import Place
 from fleet.model.services import Deployment, ServiceState, StoreView, TaskState
 from fleet.rollout.decide.attribution import ROUNDING
 from fleet.rollout.decide.away import (

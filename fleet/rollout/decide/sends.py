@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import datetime
 
-from fleet.model.rollout import Change, NextSend, PastTry, Stage, Undo, Verdict
+from fleet.model.changes import Change, NextSend, PastTry, Undo
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from fleet.model.changes import Change
 from fleet.model.desired import Scheduling
 from fleet.model.identity import (
     TAG_CONTENT,
@@ -18,7 +19,7 @@ from fleet.model.identity import (
     TAG_STORE,
     TAG_WORKLOAD,
 )
-from fleet.model.rollout import Action, ActionKind, Change, RolloutSpec
+from fleet.model.rollout import Action, ActionKind, RolloutSpec
 from fleet.model.services import ServiceState
 from fleet.release.decide.desired import service_input, service_settings
 from fleet.rollout.decide.standing import differing

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from fleet.model.changes import CONVOY, Change
 from fleet.model.identity import TAG_CONTENT
-from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
+from fleet.model.rollout import Phase
 from fleet.model.services import ServiceDeployment, ServiceState, StoreView
 from fleet.model.spans import span
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.away import away_since, service_of
 from fleet.rollout.decide.board import Board, is_parked, is_sent
 from fleet.rollout.decide.sends import mark_sent

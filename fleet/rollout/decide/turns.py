@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from fleet.inventory.decide import calendar
 from fleet.inventory.decide.calendar import Permission, may_begin
-from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verdict
+from fleet.model.changes import CONVOY, Change
+from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board, is_parked, is_sent
 from fleet.rollout.decide.verdict import owes
 

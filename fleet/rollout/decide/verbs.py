@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from fleet.model.changes import CONVOY, Change
 from fleet.model.printable import many
-from fleet.model.rollout import CONVOY, Change, Phase, Stage, Verb, VerbName, Verdict
+from fleet.model.rollout import Phase, Verb, VerbName
 from fleet.model.spans import moment
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board, accepted, is_failed
 from fleet.rollout.decide.sends import called_off, to_be_sent_again
 from fleet.rollout.decide.verdict import owes

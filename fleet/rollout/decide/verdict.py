@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from fleet.model.changes import Change
 from fleet.model.desired import TaskDefinition
 from fleet.model.policy import Policy
 from fleet.model.printable import printable
-from fleet.model.rollout import Change, Place, Stage, Verdict
+from fleet.model.rollout import Place
 from fleet.model.services import ServiceState, StoreView
 from fleet.model.spans import moment, span
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.away import away_since, host_contacts, wanted_tasks
 from fleet.rollout.decide.ending import ending, owes, was_applied
 from fleet.rollout.decide.failures import Failure, FailureKind, counted

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from fleet.inventory.decide.calendar import next_window, window_at
+from fleet.model.changes import Change
 from fleet.model.gate import Gate
-from fleet.model.rollout import Change, Phase, Stage, Verdict
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.turns import Turn, is_watched, take_turn
 from fleet.rollout.decide.verdict import retry_at

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from fleet.model.rollout import CONVOY, Change, Phase, Rollout, Stage, Verdict
+from fleet.model.changes import CONVOY, Change
+from fleet.model.rollout import Phase, Rollout
+from fleet.model.verdicts import Stage, Verdict
 
 
 class Standing(StrEnum):

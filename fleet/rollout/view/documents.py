@@ -5,11 +5,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from fleet.model.changes import Change
 from fleet.model.gate import Gate
 from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview, Ticker
 from fleet.model.plain import to_plain
-from fleet.model.rollout import Change, Rollout, RolloutEvent, Verb
+from fleet.model.rollout import Rollout, RolloutEvent, Verb
 from fleet.model.spans import stamp
 from fleet.rollout.view.counts import owed, standing, store_standings, wave_counts
 from fleet.rollout.view.next import next_steps

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.model.gate import Answer, Check, Count, Gate, Mark
-from fleet.model.rollout import RolloutEvent, RolloutSpec, Verdict
+from fleet.model.rollout import RolloutEvent, RolloutSpec
 from fleet.model.spans import clock, local_time
+from fleet.model.verdicts import Verdict
 from fleet.terminal.screen import GAP, NARROW, labelled
 
 #: Widest store id that events are still lined up behind.

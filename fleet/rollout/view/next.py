@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fleet.model.changes import Change
 from fleet.model.overview import Overview
-from fleet.model.rollout import Change, Phase
+from fleet.model.rollout import Phase
 from fleet.rollout.view.counts import Standing, by_store, owed, standing
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fleet.model.rollout import Change
+from fleet.model.changes import Change
 from fleet.model.spans import exact_moment, stamp
 from fleet.rollout.view.counts import by_store, owed, owes, revision
 from fleet.rollout.view.documents import change_document

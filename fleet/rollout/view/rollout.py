@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fleet.model.changes import Change
 from fleet.model.overview import Overview
-from fleet.model.rollout import Change, Phase, Rollout, Verb
+from fleet.model.rollout import Phase, Rollout, Verb
 from fleet.model.spans import age, clock, exact_moment, local_time, span
 from fleet.rollout.view.counts import (
     ENDED,

@@ -9,9 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from fleet.model.changes import Change
 from fleet.model.overview import Overview
 from fleet.model.printable import printable
-from fleet.model.rollout import Change, Place, RolloutEvent
+from fleet.model.rollout import Place, RolloutEvent
 from fleet.model.spans import age, clock, exact_moment, local_time
 from fleet.rollout.view.counts import STYLES, Standing, revision, standing, wave_name
 from fleet.rollout.view.documents import evidence_document

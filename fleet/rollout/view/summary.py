@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from fleet.model.changes import Change
 from fleet.model.overview import Overview
 from fleet.model.printable import some
-from fleet.model.rollout import Change, Phase, Stage, Verdict
+from fleet.model.rollout import Phase
 from fleet.model.spans import clock, span
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.view.counts import Standing, by_store, owed, revision, standing
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.rollout import counted, next_view, tally

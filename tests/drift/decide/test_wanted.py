@@ -9,7 +9,8 @@ from fleet.drift.decide.wanted import idle, wanted_of
 from fleet.model.desired import DesiredService, Release
 from fleet.model.history import ActiveRollout
 from fleet.model.observed import NotRead
-from fleet.model.rollout import Hold, Phase, Stage, Verdict
+from fleet.model.rollout import Hold, Phase
+from fleet.model.verdicts import Stage, Verdict
 from tests import build, rollouts
 from tests.drift.decide.night_parts import DAY, HOUR, TONIGHT
 from tests.shops import SHAPE

@@ -19,8 +19,9 @@ from fleet.model.drift import Connection, Evidence, StoreState
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
 from fleet.model.night import PastFinding
-from fleet.model.rollout import Phase, Verdict
+from fleet.model.rollout import Phase
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
+from fleet.model.verdicts import Verdict
 from tests import nights, rollouts, scanned
 from tests.drift.view.test_hosts import HOST, SCAN
 from tests.reading import in_order

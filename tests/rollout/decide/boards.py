@@ -5,21 +5,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from fleet.model.changes import Change
 from fleet.model.desired import TaskDefinition
 from fleet.model.hours import Hours, OpenSpan
 from fleet.model.policy import Policy, Window
-from fleet.model.rollout import (
-    Change,
-    Place,
-    Rollout,
-    RolloutSpec,
-    Stage,
-    Verb,
-    VerbName,
-    Verdict,
-    WavePlan,
-)
+from fleet.model.rollout import Place, Rollout, RolloutSpec, Verb, VerbName, WavePlan
 from fleet.model.services import StoreView
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from tests import rollouts
 from tests.rollout.decide import verdicts

@@ -11,17 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from fleet.model.changes import Change
 from fleet.model.desired import Scheduling, ServiceShape
 from fleet.model.policy import Policy
 from fleet.model.rollout import (
     Action,
     ActionKind,
-    Change,
     Phase,
     Place,
     Rollout,
     RolloutSpec,
-    Stage,
     Verb,
     VerbName,
     WavePlan,
@@ -29,6 +28,7 @@ from fleet.model.rollout import (
 from fleet.model.services import (
     StoreView,
 )
+from fleet.model.verdicts import Stage
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.noting import note
 from fleet.rollout.decide.rollout import Settled, begin, settle

@@ -1,6 +1,8 @@
 """The rows of one tick: what was moved is known, and told once."""
 
-from fleet.model.rollout import CONVOY, Phase, Stage, Verdict
+from fleet.model.changes import CONVOY
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import is_parked, is_sent
 from tests.rollout.decide.boards import after, board, parked, planned, sent, undone
 

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from fleet.model.changes import Change
 from fleet.model.gate import Answer, Count, Gate
-from fleet.model.rollout import Change, Stage, Verdict
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.freshness import mind_the_gap, watched
 from tests.rollout.decide.boards import POLICY, after, board, seconds, sent

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.model.changes import Change, ObservedChange
 from fleet.model.gate import Answer, Count, Gate, Mark
-from fleet.model.observed_change import ObservedChange
 from fleet.model.policy import Amount, Policy
-from fleet.model.rollout import Change, Stage, Verdict
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.darkness import Excess, Finding
 from fleet.rollout.decide.gate import count, evaluate
 from tests import rollouts

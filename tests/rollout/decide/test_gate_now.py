@@ -1,6 +1,6 @@
 """The present arithmetic of a rollout, for those who look at it."""
 
-from fleet.model.rollout import Verdict
+from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.rollout import gate_now
 from tests import rollouts

@@ -2,7 +2,9 @@
 
 import pytest
 
-from fleet.model.rollout import ActionKind, Change, Stage, Verdict
+from fleet.model.changes import Change
+from fleet.model.rollout import ActionKind
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.noting import FIRST_LOOK_S, REFUSALS, REFUSED_WAIT_S, note
 from fleet.rollout.decide.service_calls import Outcome, Written

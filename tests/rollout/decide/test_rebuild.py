@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from fleet.model.changes import CONVOY, Change
 from fleet.model.inventory import Store
-from fleet.model.rollout import CONVOY, Change, Stage, Verdict
 from fleet.model.services import Deployment, ServiceState, StoreView
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.rebuild import Rebuilt, rebuild
 from tests import build
 from tests.rollout.decide import plans

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from fleet.model.changes import CONVOY, Change
 from fleet.model.policy import AfterCanary, Amount
-from fleet.model.rollout import CONVOY, ActionKind, Change, Phase, Stage, VerbName, Verdict
+from fleet.model.rollout import ActionKind, Phase, VerbName
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.rollout import begin, settle
 from fleet.rollout.decide.turns import take_turn
 from fleet.rollout.decide.verbs import obey

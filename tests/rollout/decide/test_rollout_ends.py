@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from fleet.model.changes import CONVOY, Undo
 from fleet.model.policy import Window
-from fleet.model.rollout import CONVOY, ActionKind, Phase, Stage, Undo, VerbName, Verdict
+from fleet.model.rollout import ActionKind, Phase, VerbName
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.noting import note
 from fleet.rollout.decide.service_calls import Outcome, Written

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from fleet.model.changes import CONVOY, Change, ObservedChange
 from fleet.model.gate import Answer, Sample
-from fleet.model.observed_change import ObservedChange
 from fleet.model.policy import OnHalt, Policy, Window
-from fleet.model.rollout import CONVOY, ActionKind, Change, Phase, Stage, Verdict
+from fleet.model.rollout import ActionKind, Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from tests.rollout.decide.boards import (
     POLICY,

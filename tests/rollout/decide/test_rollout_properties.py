@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet.model.policy import AfterCanary, Amount, OnHalt, Policy
-from fleet.model.rollout import ActionKind, Phase, Stage, VerbName, Verdict
+from fleet.model.rollout import ActionKind, Phase, VerbName
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.verdict import ending, owes
 from tests.rollout.decide.rollout_shop import NEW, START, Fate
 from tests.rollout.decide.rollout_world import Call, World

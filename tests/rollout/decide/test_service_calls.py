@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from fleet.model.changes import Change, NextSend
 from fleet.model.desired import Scheduling
 from fleet.model.identity import TAG_ROLLOUT
-from fleet.model.rollout import Action, ActionKind, Change, NextSend
+from fleet.model.rollout import Action, ActionKind
 from fleet.model.services import Deployment, ServiceState
 from fleet.rollout.decide.service_calls import (
     Choice,

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from fleet.model.rollout import CONVOY, Change, NextSend, Phase, Stage, Undo, Verdict
+from fleet.model.changes import CONVOY, Change, NextSend, Undo
+from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.sight import AWAY_LOOK_S, RETURN_LOOK_S, UNDONE_LOOK_S, see
 from tests.rollout.decide.boards import (

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from fleet.model.changes import CONVOY, Change, Undo
 from fleet.model.policy import Amount, Window
-from fleet.model.rollout import CONVOY, Change, Phase, Stage, Undo, Verdict
+from fleet.model.rollout import Phase
 from fleet.model.services import Deployment, ServiceState, StoreView, TaskState
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.turns import (
     CONTROL_SAMPLE,

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from fleet.model.rollout import CONVOY, Change, Phase, Stage, VerbName, Verdict
+from fleet.model.changes import CONVOY, Change
+from fleet.model.rollout import Phase, VerbName
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.rollout import settle
 from fleet.rollout.decide.turns import take_turn

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.model.changes import Change, HostContact, NextSend, ObservedChange
 from fleet.model.desired import TaskDefinition
-from fleet.model.observed_change import HostContact, ObservedChange
-from fleet.model.rollout import Change, NextSend, Stage, Verdict
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.failures import counted, failures
 from fleet.rollout.decide.sends import mark_sent

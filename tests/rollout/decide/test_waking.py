@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from fleet.model.changes import Change, Undo
 from fleet.model.gate import Answer, Gate
 from fleet.model.policy import Window
-from fleet.model.rollout import Change, Phase, Stage, Undo, Verdict
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.turns import Turn, take_turn
 from fleet.rollout.decide.waking import AT_LEAST_EVERY_S, may_undo, next_tick, pulls_again_at

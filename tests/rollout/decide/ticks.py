@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from fleet.model.changes import Change
 from fleet.model.policy import Amount
-from fleet.model.rollout import ActionKind, Change, Phase, Verdict
+from fleet.model.rollout import ActionKind, Phase
+from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.rollout import Settled, settle
 from fleet.rollout.decide.turns import take_turn

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fleet.model.changes import Change
 from fleet.model.observed import ContainerInstance
 from fleet.model.policy import Policy
-from fleet.model.rollout import Change, Place, Stage, Verdict
+from fleet.model.rollout import Place
 from fleet.model.services import (
     ContainerState,
     Deployment,
@@ -16,6 +17,7 @@ from fleet.model.services import (
     StoreView,
     TaskState,
 )
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.verdict import Judgement, judge
 
 SENT = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)

@@ -4,7 +4,8 @@ import json
 from datetime import timedelta
 
 from fleet.model.overview import BudgetUse, NextWindow, Ticker
-from fleet.model.rollout import Hold, Verdict
+from fleet.model.rollout import Hold
+from fleet.model.verdicts import Verdict
 from fleet.rollout.view.documents import history_document, status_document
 from tests import rollouts
 from tests.rollouts import NOW

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from fleet.model.gate import Answer
-from fleet.model.rollout import Verdict
 from fleet.model.spans import exact_moment
+from fleet.model.verdicts import Verdict
 from fleet.rollout.view.lines import EventLines, gate_from, gate_view
 from tests import rollouts
 

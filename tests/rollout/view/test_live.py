@@ -12,7 +12,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker
-from fleet.model.rollout import Phase, Verdict
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Verdict
 from fleet.rollout.view.live import RolloutPicture, _shares
 from tests import rollouts
 from tests.rollouts import NOW

@@ -3,7 +3,8 @@
 import pytest
 
 from fleet.model.overview import Ticker
-from fleet.model.rollout import Phase, Verdict
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Verdict
 from fleet.rollout.view.next import next_steps
 from tests import rollouts
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from fleet.model.rollout import Verdict
+from fleet.model.verdicts import Verdict
 from fleet.rollout.view.rebuilt import Found, rebuilt_document, rebuilt_view
 from tests import rollouts
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from fleet.model.changes import CONVOY
 from fleet.model.overview import NextWindow, Overview, Ticker
-from fleet.model.rollout import CONVOY, Hold, Phase, Stage, Verdict
+from fleet.model.rollout import Hold, Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.view.counts import (
     Standing,
     owed,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from fleet.model.observed_change import HostContact, ObservedChange
-from fleet.model.rollout import Verdict
+from fleet.model.changes import HostContact, ObservedChange
+from fleet.model.verdicts import Verdict
 from fleet.rollout.view.store import evidence_lines, store_view
 from tests import rollouts
 

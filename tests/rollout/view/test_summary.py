@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fleet.model.observed_change import ObservedChange
+from fleet.model.changes import ObservedChange
 from fleet.model.overview import Overview
-from fleet.model.rollout import Phase, Stage, Verdict
+from fleet.model.rollout import Phase
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.view.summary import running, summary_view
 from tests import rollouts
 
