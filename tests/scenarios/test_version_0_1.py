@@ -1,0 +1,38 @@
+"""What commands print as JSON of AWS and the hosts has every key that it had in fleet 0.1."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.scenarios.conftest import World
+from tests.scenarios.test_register import TakeStore
+from tests.version_0_1 import commands, keys, type_fleet
+
+#: Keys of 0.1 that a document no longer has, by the name of the command and the key, and why.
+GONE: Mapping[tuple[str, str], str] = {}
+
+#: What happens to the shop before a command: its link is cut or restored, and time passes.
+BEFORE = {"shop-drift-dark": "cut", "shop-drift-back": "restore"}
+
+
+def test_a_shop_is_told_of_with_every_key_of_version_0_1(
+    world: World,
+    store: TakeStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shop = store()
+    monkeypatch.chdir(world.folder)
+    for name, value in world.env.items():
+        if name.startswith(("AWS_", "FLEET_", "HOME")):
+            monkeypatch.setenv(name, value)
+    missing = []
+    for command in commands("shop"):
+        if command.name in BEFORE:
+            world.control(BEFORE[command.name], {"target": shop})
+            world.control("clock/advance", {"seconds": 1800})
+        ran = type_fleet((word.format(store=shop) for word in command.words), monkeypatch, capsys)
+        assert ran.code == command.code, (command.name, ran.err)
+        gone = keys(command.document) - keys(ran.document)
+        missing += [(command.name, key) for key in gone if (command.name, key) not in GONE]
+    assert missing == []
