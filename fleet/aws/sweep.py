@@ -1,7 +1,7 @@
 """One account and region read as a whole, with the fewest calls that answer the question.
 
 What a scan remembers of the night before stands in for listings; where AWS's own counts say that
-something is missing from it, the listing is made after all. ``decide/least_calls.py`` says what
+something is missing from it, the listing is made after all. ``scan_calls`` (drift/decide) says what
 each of these costs.
 """
 

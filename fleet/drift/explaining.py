@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
-from fleet.drift.decide.entries import FindingKind
-from fleet.drift.decide.store_moments import outages_of
+from fleet.drift.decide.finding_kinds import FindingKind
+from fleet.drift.decide.store_history import outages_of
 from fleet.drift.hosts import finished, hosts_of, last_scans
 from fleet.errors import UsageError
 from fleet.inventory.decide.ignore_rules import rule_for

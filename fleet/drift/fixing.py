@@ -12,7 +12,7 @@ from itertools import groupby
 
 from fleet.aws import perform
 from fleet.aws.session import Shard
-from fleet.drift.decide.fix_question import Answer
+from fleet.drift.decide.finding_kinds import Answer
 from fleet.drift.decide.fixes import Key, answer_of, candidates, plan_fixes
 from fleet.drift.fixing_look import look
 from fleet.drift.remembering import LEASE, LONGEST_S

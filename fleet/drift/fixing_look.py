@@ -8,7 +8,7 @@ from fleet.aws import observe
 from fleet.aws.services import services, tasks
 from fleet.aws.session import Shard
 from fleet.drift.decide.catalogue import CATALOGUE
-from fleet.drift.decide.entries import Reread
+from fleet.drift.decide.finding_kinds import Reread
 from fleet.model.drift import Finding
 from fleet.model.fixing import Seen
 from fleet.model.identity import is_ours

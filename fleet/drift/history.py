@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from fleet.drift.decide.store_moments import moments_of, outages_of
+from fleet.drift.decide.store_history import moments_of, outages_of
 from fleet.drift.explaining import spells_by_host
 from fleet.drift.hosts import finished
 from fleet.model.inventory import Store

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import chain
 
 from fleet.aws.run_command import run_script
-from fleet.drift.decide.probe_answer import is_whole, read_answer
+from fleet.drift.decide.probed_hosts import is_whole, read_answer
 from fleet.errors import AwsError, SshError
 from fleet.model.drift import Probe
 from fleet.model.inventory import Host, Store

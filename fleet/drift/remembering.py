@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from fleet.drift.decide.looked import Coverage
-from fleet.drift.decide.nights import NIGHTS, changes_of
+from fleet.drift.decide.night_report import NIGHTS
+from fleet.drift.decide.scan_changes import Coverage, changes_of
 from fleet.errors import LeaseLost, RecordsError
 from fleet.model.changes import Change
 from fleet.model.drift import Finding, HostMemory, Reconciled, Unread, Versions
@@ -196,11 +196,8 @@ def compared(
     found: Sequence[Finding],
     past: Past,
     unread: Sequence[Unread],
-    store_ids: Sequence[str],
-    at: datetime,
-    *,
-    whole: bool,
     coverage: Coverage,
+    at: datetime,
 ) -> FindingChanges:
     """The findings beside those recorded.
 
@@ -209,4 +206,4 @@ def compared(
     if past.open is None:
         kept = tuple((PastFinding(one, one.since, at), one) for one in found)
         return FindingChanges(at, kept=kept)
-    return changes_of(found, past.open, unread, store_ids, at, whole=whole, coverage=coverage)
+    return changes_of(found, past.open, unread, coverage, at)

@@ -13,18 +13,18 @@ from datetime import datetime, timedelta
 from fleet.aws.session import Shard
 from fleet.aws.sharing import Shared
 from fleet.drift.decide.host_ids import ids_of, online_nodes, versions_of, with_probes
-from fleet.drift.decide.least_calls import (
+from fleet.drift.decide.night_report import night_of, told_at
+from fleet.drift.decide.reconcile import reconcile
+from fleet.drift.decide.scan_calls import (
     ShardSize,
     is_narrow,
     known_nodes,
     least_calls,
     least_seconds,
 )
-from fleet.drift.decide.looked import Coverage, answered, known_to_both, unsettled
-from fleet.drift.decide.nights import night_of, told_at
+from fleet.drift.decide.scan_changes import Coverage, answered, known_to_both, unsettled
 from fleet.drift.decide.service_case import deadlines
-from fleet.drift.decide.table import reconcile
-from fleet.drift.decide.wanted import idle, wanted_of
+from fleet.drift.decide.wanted import idle_rollouts, wanted_of
 from fleet.drift.probing import probe_hosts
 from fleet.drift.remembering import Past, Remembering, compared, first_seen, one_at_a_time
 from fleet.drift.scan_revisions import Revisions, read_revisions, with_unread
@@ -77,7 +77,7 @@ class ScanRequest:
 def scan(wiring: Wiring, request: ScanRequest) -> Night:
     """Look at these stores and say what differs; what was found is recorded.
 
-    What it costs is written in ``decide/least_calls.py``.
+    What it costs is written in ``decide/scan_calls.py``.
 
     Raises:
         Locked: another scan is under way.
@@ -174,7 +174,7 @@ class _Scanning:
         request, fleet = self._request, self._wiring.fleet
         release = self._release()
         past = self._records.past([s.id for s in request.stores], whole=request.whole, at=now)
-        stalled = idle(past.active, now, fleet.drift.rollout_idle_s)
+        stalled = idle_rollouts(past.active, now, fleet.drift.rollout_idle_s)
         ids = {one.rollout.id for one in stalled}
         wanted = wanted_of(request.stores, release, past.owed, past.holds, now, idle=ids)
         shards = self._shards(callers, past, wanted, release)
@@ -298,10 +298,7 @@ class _Scanning:
             reconciled.findings,
             read.past,
             reconciled.unread,
-            [store.id for store in request.stores],
-            read.now,
-            whole=request.whole,
-            coverage=Coverage(
+            Coverage(
                 digests=self._digests,
                 deep=request.deep,
                 connections=reconciled.connections,
@@ -311,6 +308,7 @@ class _Scanning:
                 answered=answered(read.shards),
                 whole=request.whole,
             ),
+            read.now,
         )
         calls, throttled = self._counted.totals()
         done = replace(

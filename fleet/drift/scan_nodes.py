@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from fleet.aws import observe, sweep
 from fleet.aws.session import Shard
 from fleet.aws.sharing import Shared
-from fleet.drift.decide.least_calls import named_by_ecs, not_found
+from fleet.drift.decide.scan_calls import named_by_ecs, not_found
 from fleet.model.drift import StoreSeen
 from fleet.model.identity import TAG_FLEET, TAG_STORE
 from fleet.model.inventory import Store

@@ -10,9 +10,9 @@ from typing import TypeVar
 from fleet.aws import observe, sweep
 from fleet.aws.session import Shard
 from fleet.aws.sharing import Shared
-from fleet.drift.decide.quotas import counts_clusters
-from fleet.drift.decide.returns import outage
-from fleet.drift.decide.spells import proven, unexplained, with_lost, with_pings
+from fleet.drift.decide.account import counts_clusters
+from fleet.drift.decide.host_connection import proven, unexplained, with_lost, with_pings
+from fleet.drift.decide.returned_stores import outage
 from fleet.drift.scan_nodes import NodeReader
 from fleet.errors import AwsError, Interrupted
 from fleet.model.drift import HostMemory, ShardSeen, StoreSeen

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.drift.decide.entries import FindingKind, Reread, SafeFix
-from fleet.drift.decide.fix_removals import twin
+from fleet.drift.decide.finding_kinds import FindingKind, Reread, SafeFix
+from fleet.drift.decide.fix_rules import twin
 from fleet.drift.explaining import explain_code, explain_store, what_is_meant
 from fleet.errors import UsageError
 from fleet.model.drift import StoreState

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from fleet.drift import scan as scanning
-from fleet.drift.decide.least_calls import ShardSize, least_calls
-from fleet.drift.decide.nights import night_of
+from fleet.drift.decide.night_report import night_of
+from fleet.drift.decide.scan_calls import ShardSize, least_calls
 from fleet.drift.remembering import LEASE
 from fleet.drift.scan import ScanRequest, scan
 from fleet.errors import AwsUnreachable, Interrupted, Locked, RecordsError

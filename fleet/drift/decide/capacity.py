@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.drift.decide import service_codes as codes
-from fleet.drift.decide.case import HostCase, StoreCase
-from fleet.drift.decide.entries import FindingKind
+from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.service_case import ServiceCase
+from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.drift import Evidence, Finding
 from fleet.model.observed import NotRead, Reading
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from fleet.drift.decide import host_codes, service_codes
-from fleet.drift.decide.entries import FindingKind
+from fleet.drift.decide.finding_kinds import FindingKind
 
 CATALOGUE: Mapping[str, FindingKind] = MappingProxyType(
     {

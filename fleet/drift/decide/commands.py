@@ -2,7 +2,7 @@
 
 import shlex
 
-from fleet.drift.decide.case import HostCase, StoreCase
+from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.drift import Evidence
 from fleet.model.inventory import Host, SshAccess
 from fleet.model.observed import ContainerInstance, ManagedInstance, Reading

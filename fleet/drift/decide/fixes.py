@@ -7,7 +7,7 @@ fleet's own marks. The rule of each kind is asked twice: for the plan, and right
 from collections.abc import Iterable, Mapping, Sequence
 
 from fleet.drift.decide.catalogue import CATALOGUE
-from fleet.drift.decide.fix_question import Answer, Question
+from fleet.drift.decide.finding_kinds import Answer, Question
 from fleet.model.drift import Finding, Unread
 from fleet.model.fixing import Already, Fix, FixPlan, Left, Seen
 from fleet.model.inventory import Fleet

@@ -1,7 +1,7 @@
 """The catalogue's entries for hosts: registration, connection, identity, tags, agents, quotas."""
 
-from fleet.drift.decide import fix_marks, fix_removals
-from fleet.drift.decide.entries import FindingKind, Need, Reread, SafeFix
+from fleet.drift.decide import fix_rules
+from fleet.drift.decide.finding_kinds import FindingKind, Need, Reread, SafeFix
 from fleet.model.drift_settings import Severity
 
 CLUSTER_MISSING = FindingKind(
@@ -141,7 +141,7 @@ TWIN = FindingKind(
     "not idempotent and an agent that lost its state registers anew. Only one of them can be the "
     "agent's; tasks of the other are shown as RUNNING for ever.",
     "Deregister the ones that no agent is connected to.",
-    fix=SafeFix(Reread.DEAD_INSTANCES, fix_removals.twin),
+    fix=SafeFix(Reread.DEAD_INSTANCES, fix_rules.twin),
 )
 GHOST_INSTANCE = FindingKind(
     "GHOST_INSTANCE",
@@ -150,7 +150,7 @@ GHOST_INSTANCE = FindingKind(
     "Beside the host's own container instance its cluster has one of an earlier node, which no "
     "agent is connected to. It is billed, and its tasks are shown as RUNNING for ever.",
     "Deregister it.",
-    fix=SafeFix(Reread.DEAD_INSTANCES, fix_removals.ghost_instance),
+    fix=SafeFix(Reread.DEAD_INSTANCES, fix_rules.ghost_instance),
 )
 GHOST_NODE = FindingKind(
     "GHOST_NODE",
@@ -159,7 +159,7 @@ GHOST_NODE = FindingKind(
     "SSM has an older node of the host's name, which is not online, beside the one in use. It "
     "counts towards the tier's limit.",
     "Deregister it in SSM.",
-    fix=SafeFix(Reread.NODE, fix_removals.ghost_node),
+    fix=SafeFix(Reread.NODE, fix_rules.ghost_node),
 )
 CLONE = FindingKind(
     "CLONE",
@@ -198,7 +198,7 @@ ATTRIBUTES = FindingKind(
     "is left over. Services are placed by `fleet.variant` and `fleet.accelerator`: where those "
     "are wrong, tasks go to the wrong boxes or nowhere, and the finding is medium.",
     "Put the declared attributes.",
-    fix=SafeFix(Reread.INSTANCE, fix_marks.attributes),
+    fix=SafeFix(Reread.INSTANCE, fix_rules.attributes),
 )
 NODE_UNTAGGED = FindingKind(
     "NODE_UNTAGGED",
@@ -207,7 +207,7 @@ NODE_UNTAGGED = FindingKind(
     "ECS names the node as the host's, but SSM does not list it among those that carry the "
     "fleet's tag. Commands that select by tag, and policies that are scoped by it, pass it by.",
     "Tag the node.",
-    fix=SafeFix(Reread.NODE, fix_marks.node_untagged),
+    fix=SafeFix(Reread.NODE, fix_rules.node_untagged),
 )
 CLUSTER_TAGS = FindingKind(
     "CLUSTER_TAGS",
@@ -216,7 +216,7 @@ CLUSTER_TAGS = FindingKind(
     "The cluster's tags do not say which fleet and which store it belongs to. Bills and policies "
     "that go by them are wrong.",
     "Tag the cluster.",
-    fix=SafeFix(Reread.CLUSTER, fix_marks.cluster_tags),
+    fix=SafeFix(Reread.CLUSTER, fix_rules.cluster_untagged),
 )
 
 ECS_AGENT_OLD = FindingKind(
@@ -249,7 +249,7 @@ ACTIVATION_OPEN = FindingKind(
     "An activation of this fleet has room left and has not expired, for longer than fleet ever "
     "leaves one open. Whoever has its code can register a node in the account.",
     "Delete it; a registration that still needs one makes its own.",
-    fix=SafeFix(Reread.ACTIVATION, fix_removals.activation),
+    fix=SafeFix(Reread.ACTIVATION, fix_rules.activation),
 )
 ACTIVATION_EXPIRED = FindingKind(
     "ACTIVATION_EXPIRED",
@@ -258,7 +258,7 @@ ACTIVATION_EXPIRED = FindingKind(
     "An activation of this fleet has expired or is used up, and was not deleted. Nobody can use "
     "it; it is only in the way.",
     "Delete it.",
-    fix=SafeFix(Reread.ACTIVATION, fix_removals.activation),
+    fix=SafeFix(Reread.ACTIVATION, fix_rules.activation),
 )
 SSM_TIER = FindingKind(
     "SSM_TIER",

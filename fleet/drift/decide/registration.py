@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from fleet.drift.decide import host_codes as codes
-from fleet.drift.decide.case import NOT_OPEN, HostCase, Ledgers, Placed, StoreCase
 from fleet.drift.decide.commands import (
     drop_instance,
     drop_node,
@@ -20,6 +19,7 @@ from fleet.drift.decide.commands import (
     register,
     short_arn,
 )
+from fleet.drift.decide.store_case import NOT_OPEN, HostCase, Ledgers, Placed, StoreCase
 from fleet.model.drift import Connection, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle

@@ -6,8 +6,8 @@ Nothing is reported of a service that a rollout is at work on, or of a revision 
 from collections.abc import Iterator
 
 from fleet.drift.decide import service_codes as codes
-from fleet.drift.decide.case import StoreCase, made
 from fleet.drift.decide.service_case import ServiceCase, wanted_services
+from fleet.drift.decide.store_case import StoreCase, made
 from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.identity import TAG_CONTENT, TAG_ROLLOUT

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleet.drift.decide.case import HostCase, StoreCase
+from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.desired import DesiredService, Release, ServiceShape
 from fleet.model.drift import Background, Evidence
 from fleet.model.drift_settings import Severity

@@ -1,7 +1,7 @@
 """The catalogue's entries for services, releases, images, room, and what hosts say themselves."""
 
-from fleet.drift.decide import fix_marks
-from fleet.drift.decide.entries import FindingKind, Need, Reread, SafeFix, Subject
+from fleet.drift.decide import fix_rules
+from fleet.drift.decide.finding_kinds import FindingKind, Need, Reread, SafeFix, Subject
 from fleet.model.drift_settings import Severity
 
 SERVICE_MISSING = FindingKind(
@@ -59,7 +59,7 @@ SERVICE_UNTAGGED = FindingKind(
     "What the service runs was made by fleet, so it is fleet's, but tags are missing. Without "
     "them a rollout does not touch it, and a lost database cannot be rebuilt from it.",
     "Put the tags back.",
-    fix=SafeFix(Reread.SERVICE, fix_marks.service_untagged),
+    fix=SafeFix(Reread.SERVICE, fix_rules.service_untagged),
 )
 TASKS_SHORT = FindingKind(
     "TASKS_SHORT",

@@ -10,13 +10,13 @@ from datetime import datetime
 
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.capacity import blocked
-from fleet.drift.decide.case import StoreCase
 from fleet.drift.decide.service_case import (
     ServiceCase,
     back_since,
     is_ours,
     wanted_services,
 )
+from fleet.drift.decide.store_case import StoreCase
 from fleet.model.desired import Scheduling
 from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from fleet.drift.decide.fix_question import Answer
+from fleet.drift.decide.finding_kinds import Answer
 from fleet.drift.decide.fixes import answer_of
 from fleet.model.drift import Finding, Unread
 from fleet.model.fixing import Already, Deed, Fix, Left, Seen

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.drift.decide.case import HostCase, StoreCase
+from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.desired import DesiredService, TaskDefinition
 from fleet.model.drift import (
     Background,

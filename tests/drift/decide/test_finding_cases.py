@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fleet.drift.decide.catalogue import CATALOGUE
-from fleet.drift.decide.entries import Need
+from fleet.drift.decide.finding_kinds import Need
 from fleet.model.drift import Finding, Unread
 from tests.drift.decide.world import World, when, world
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fleet.drift.decide.case import Ledgers, ShardCase
-from fleet.drift.decide.quotas import of_revisions
+from fleet.drift.decide.account import of_revisions
 from fleet.drift.decide.releases import of_releases
+from fleet.drift.decide.store_case import Ledgers, ShardCase
 from fleet.model.drift import Background, Finding, StoreSeen
 from fleet.model.drift_settings import DriftSettings, Severity
 from fleet.model.observed import NotRead, Reading

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from fleet.drift.decide.case import HostCase
 from fleet.drift.decide.service_case import DEADLINE_S, deadlines
 from fleet.drift.decide.services import of_services
+from fleet.drift.decide.store_case import HostCase
 from fleet.model.desired import Scheduling
 from fleet.model.drift import Connection, HostMemory, Spell
 from fleet.model.drift_settings import Severity

@@ -40,7 +40,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
-from fleet.drift.decide.table import reconcile
+from fleet.drift.decide.reconcile import reconcile
 from fleet.model.desired import DesiredService, Release, TaskDefinition
 from fleet.model.drift import (
     Background,

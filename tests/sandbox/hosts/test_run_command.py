@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fleet.drift.decide.probe_answer import is_whole, read_answer
+from fleet.drift.decide.probed_hosts import is_whole, read_answer
 from fleet.model.drift import Probe
 from fleet.sandbox.agents import ssm
 from fleet.sandbox.hosts.program_server import ProgramServer

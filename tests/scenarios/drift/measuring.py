@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet.drift.decide.least_calls import ShardSize, least_calls, least_seconds
+from fleet.drift.decide.scan_calls import ShardSize, least_calls, least_seconds
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.engine import access_key_for
 from tests.scenarios.conftest import FLEET, ROOT

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fleet.drift.decide.digests import of_digests
+from fleet.drift.decide.tasks import of_digests
 from fleet.model.desired import ImageFact, Release
 from fleet.model.drift import Finding
 from fleet.model.drift_settings import Severity

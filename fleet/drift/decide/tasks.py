@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.drift.decide import service_codes as codes
-from fleet.drift.decide.case import HostCase, StoreCase
 from fleet.drift.decide.commands import host_command, stop_task
 from fleet.drift.decide.service_case import (
     Images,
@@ -19,6 +18,7 @@ from fleet.drift.decide.service_case import (
     images_of,
     wanted_services,
 )
+from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.drift import Evidence, Finding
 from fleet.model.observed import Reading
 from fleet.model.printable import printable

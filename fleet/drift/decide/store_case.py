@@ -12,8 +12,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
-from fleet.drift.decide.entries import FindingKind
-from fleet.drift.decide.spells import Sight, spells_of
+from fleet.drift.decide.finding_kinds import FindingKind
+from fleet.drift.decide.host_connection import Sight, spells_of
 from fleet.model.drift import (
     Background,
     Connection,

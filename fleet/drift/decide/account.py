@@ -7,7 +7,7 @@ old was left open by hand, or by a run that was killed.
 from datetime import datetime, timedelta
 
 from fleet.drift.decide import host_codes, service_codes
-from fleet.drift.decide.case import ShardCase
+from fleet.drift.decide.store_case import ShardCase
 from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import DriftSettings, Severity
 from fleet.model.identity import TAG_FLEET

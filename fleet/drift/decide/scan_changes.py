@@ -1,14 +1,16 @@
-"""Tells what a scan covered: a finding that it did not find there again is gone.
+"""Compares what a scan found with what earlier scans found: new, the same, gone, or not seen.
 
-Rules report nothing where they cannot see, as the tasks of a host that is disconnected. A finding
-of an earlier scan that is missing for such a reason is not resolved.
+A finding is gone only if the scan covered it and did not find it. Rules report nothing where they
+cannot see, as the tasks of a disconnected host; what is missing for such a reason, or because
+something was not read, is not resolved.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from fleet.drift.decide.catalogue import CATALOGUE
-from fleet.drift.decide.entries import Need, Subject
+from fleet.drift.decide.finding_kinds import Need, Subject
 from fleet.model.drift import (
     Connection,
     Finding,
@@ -16,11 +18,16 @@ from fleet.model.drift import (
     ShardSeen,
     Spell,
     StoreState,
+    Unread,
 )
 from fleet.model.inventory import Lifecycle
+from fleet.model.night import FindingChanges, PastFinding
 from fleet.model.observed import NotRead
 from fleet.model.printable import some
 from fleet.model.wanted import Wanted
+
+#: ``Finding.key``.
+Key = tuple[str, str, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +39,9 @@ class Coverage:
         deep: whether hosts were asked.
         connections: by (store, host), where that is certain.
         known: hosts that SSM and ECS both know, so that they are connected somehow.
-        hosts: names of the hosts of each store in scope.
+        hosts: names of the hosts of each store that was scanned.
         wanted: by store id; what a rollout is at work on is not reported.
-        answered: hosts that were asked and answered; None for all.
+        answered: hosts that were asked and answered.
         whole: whether these are all stores of the inventory, so that a finding cannot be about
             another store as well.
     """
@@ -45,7 +52,7 @@ class Coverage:
     known: Collection[tuple[str, str]] = frozenset()
     hosts: Mapping[str, Collection[str]] = field(default_factory=dict)
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
-    answered: Collection[tuple[str, str]] | None = None
+    answered: Collection[tuple[str, str]] = frozenset()
     whole: bool = True
 
     def covers(self, finding: Finding) -> bool:
@@ -90,7 +97,7 @@ class Coverage:
     def _is_silent(self, store: str, host: str) -> bool:
         """Tell whether a host that is registered somehow has not answered."""
         key = store, host
-        if self.answered is None or key in self.answered or host not in self.hosts.get(store, ()):
+        if key in self.answered or host not in self.hosts.get(store, ()):
             return False
         return key in self.connections or key in self.known
 
@@ -125,14 +132,14 @@ def _is_in_rollout(finding: Finding, wanted: Wanted) -> bool:
 
 
 def named_hosts(finding: Finding) -> frozenset[tuple[str, str]]:
-    """Store and name of the hosts that it names in full, as those of other stores."""
+    """Return (store, host) of the hosts that it names in full, as those of other stores."""
     ids = finding.data.get("hosts", ())
     pairs = (str(id_).partition("/") for id_ in ids)
     return frozenset((store, name) for store, slash, name in pairs if slash)
 
 
 def answered(shards: Iterable[ShardSeen]) -> frozenset[tuple[str, str]]:
-    """Hosts that were asked and said something of themselves, by (store, host)."""
+    """Return (store, host) of the hosts that were asked and answered."""
     return frozenset(
         (store, host)
         for shard in shards
@@ -143,7 +150,7 @@ def answered(shards: Iterable[ShardSeen]) -> frozenset[tuple[str, str]]:
 
 
 def unsettled(known: Iterable[tuple[str, str]], found: Reconciled) -> tuple[str, ...]:
-    """That nobody can say how some hosts are connected: they are no finding, and not well either.
+    """Return a note that names the hosts of which it is not certain how they are connected.
 
     Args:
         known: hosts that SSM and ECS both know.
@@ -166,7 +173,7 @@ def unsettled(known: Iterable[tuple[str, str]], found: Reconciled) -> tuple[str,
 def known_to_both(
     ids: Mapping[tuple[str, str], tuple[str, str]], shards: Iterable[ShardSeen]
 ) -> frozenset[tuple[str, str]]:
-    """Hosts that SSM and ECS both know; one that only ECS knows is wrong in another way.
+    """Return (store, host) of the hosts that SSM and ECS both know.
 
     Args:
         ids: ``mi-`` id and container instance ARN by (store, host), of hosts that ECS knows.
@@ -178,3 +185,81 @@ def known_to_both(
         for node in shard.nodes.value
     }
     return frozenset(host for host, (node, _arn) in ids.items() if node in nodes)
+
+
+def changes_of(
+    found: Sequence[Finding],
+    open_: Sequence[PastFinding],
+    unread: Sequence[Unread],
+    coverage: Coverage,
+    at: datetime,
+) -> FindingChanges:
+    """Compare what a scan found with the findings that are open in the records.
+
+    A row of a store that is not in scope stays as it is and is in no part of the result. In a scan
+    of the whole fleet, rows of stores that have left the inventory are resolved.
+
+    Args:
+        open_: rows that are not resolved; other stores' among them do no harm.
+        unread: what the scan could not read.
+        at: the scan's time.
+    """
+    now = _one_per_key(found)
+    before = {row.finding.key: row for row in open_}
+    gaps = _Gaps(unread)
+    resolved, not_verified = [], []
+    for key, row in before.items():
+        store = row.finding.store
+        is_in_scope = store in coverage.hosts
+        if key in now or not (coverage.whole or is_in_scope):
+            continue
+        has_left = bool(store) and not is_in_scope
+        if has_left or (coverage.covers(row.finding) and not gaps.touch(row.finding)):
+            resolved.append(replace(row, resolved_at=at))
+        else:
+            not_verified.append(row)
+    return FindingChanges(
+        at=at,
+        opened=tuple(finding for key, finding in now.items() if key not in before),
+        kept=tuple((before[key], finding) for key, finding in now.items() if key in before),
+        resolved=tuple(resolved),
+        not_verified=tuple(not_verified),
+    )
+
+
+class _Gaps:
+    """What could not be read, indexed so that thousands of findings can be compared with it."""
+
+    def __init__(self, unread: Sequence[Unread]) -> None:
+        self._any = bool(unread)
+        self._all = any(not gap.account for gap in unread)
+        self._stores = {gap.store for gap in unread if gap.store}
+        self._accounts = {gap.account for gap in unread if not gap.region and not gap.store}
+        self._shards = {(gap.account, gap.region) for gap in unread if not gap.store}
+        # A finding of an account and region rests on each of its stores too.
+        self._touched = {gap.account for gap in unread if not gap.region}
+        self._touched_shards = {(gap.account, gap.region) for gap in unread}
+
+    def touch(self, finding: Finding) -> bool:
+        """Tell whether something that the finding may rest on was not read."""
+        if self._all or not finding.account:
+            return self._any
+        shard = finding.account, finding.region
+        if not finding.store:
+            return finding.account in self._touched or shard in self._touched_shards
+        return (
+            finding.store in self._stores
+            or any(store in self._stores for store, _host in named_hosts(finding))
+            or finding.account in self._accounts
+            or shard in self._shards
+        )
+
+
+def _one_per_key(found: Sequence[Finding]) -> Mapping[Key, Finding]:
+    """Return the worst finding of each key: two rules that see one thing make one row."""
+    worst: dict[Key, Finding] = {}
+    for finding in found:
+        known = worst.get(finding.key)
+        if known is None or finding.severity.rank > known.severity.rank:
+            worst[finding.key] = finding
+    return worst

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.drift.decide.spells import Pinged, pinged, proven, unexplained, with_lost, with_pings
+from fleet.drift.decide.host_connection import (
+    Pinged,
+    pinged,
+    proven,
+    unexplained,
+    with_lost,
+    with_pings,
+)
 from fleet.model.drift import Connection, Spell, StoreSeen
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from tests import build

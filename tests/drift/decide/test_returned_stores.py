@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fleet.drift.decide.returns import outage, returned
+from fleet.drift.decide.returned_stores import outage, returned
 from fleet.model.drift import Connection, HostMemory, Probe, Returned, Spell
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading

@@ -8,7 +8,7 @@ tasks for about an hour.
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from fleet.drift.decide.case import HostCase, StoreCase
+from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.drift import Connection, HostMemory, Returned, Spell
 from fleet.model.observed import Reading
 from fleet.model.printable import listed, many

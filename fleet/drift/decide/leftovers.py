@@ -6,7 +6,16 @@ Nothing is called left over while it answers: two that answer at once are two bo
 from collections.abc import Mapping, Sequence
 
 from fleet.drift.decide import host_codes as codes
-from fleet.drift.decide.case import (
+from fleet.drift.decide.commands import (
+    drop_instance,
+    drop_node,
+    instance_evidence,
+    node_evidence,
+    short_arn,
+)
+from fleet.drift.decide.host_connection import Pinged, pinged
+from fleet.drift.decide.registration import elsewhere
+from fleet.drift.decide.store_case import (
     NOT_OPEN,
     NOTHING,
     HostCase,
@@ -15,15 +24,6 @@ from fleet.drift.decide.case import (
     ShardCase,
     StoreCase,
 )
-from fleet.drift.decide.commands import (
-    drop_instance,
-    drop_node,
-    instance_evidence,
-    node_evidence,
-    short_arn,
-)
-from fleet.drift.decide.registration import elsewhere
-from fleet.drift.decide.spells import Pinged, pinged
 from fleet.model.drift import Evidence, Finding
 from fleet.model.identity import activation_name
 from fleet.model.inventory import Store

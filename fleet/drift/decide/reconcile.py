@@ -8,21 +8,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from fleet.drift.decide import (
+    account,
     capacity,
-    connectivity,
-    deep,
-    digests,
-    identity,
-    quotas,
+    declared,
+    disconnected,
+    leftovers,
+    probed_hosts,
     registration,
     releases,
-    returns,
+    returned_stores,
     services,
-    tags,
+    tasks,
 )
 from fleet.drift.decide import host_codes as codes
-from fleet.drift.decide.carriers import Carriers
-from fleet.drift.decide.case import Ledgers, ShardCase, StoreCase, case_of, hosts_by_id
+from fleet.drift.decide.disconnected import Carriers
+from fleet.drift.decide.store_case import Ledgers, ShardCase, StoreCase, case_of, hosts_by_id
 from fleet.model.drift import (
     Background,
     Finding,
@@ -39,21 +39,21 @@ from fleet.model.wanted import Wanted
 #: Rules about one store by itself.
 STORE_RULES = (
     registration.still_registered,
-    tags.of_store,
-    tags.old_versions,
+    declared.of_store,
+    declared.old_versions,
     services.of_services,
     releases.of_releases,
-    digests.of_digests,
+    tasks.of_digests,
     capacity.of_capacity,
-    deep.of_hosts,
+    probed_hosts.of_hosts,
 )
 #: Rules about an account and region.
 SHARD_RULES = (
-    quotas.of_activations,
-    quotas.of_tier,
-    quotas.of_clusters,
-    quotas.of_revisions,
-    identity.foreign_nodes,
+    account.of_activations,
+    account.of_tier,
+    account.of_clusters,
+    account.of_revisions,
+    leftovers.foreign_nodes,
 )
 #: The command that tells why something cannot be read.
 DOCTOR = "fleet doctor"
@@ -89,11 +89,11 @@ def reconcile(
         for id_ in sorted(ledgers.shard.stores.keys() & stores.keys()):
             cases[id_] = case_of(stores[id_], wanted.get(id_), ledgers, background)
             ledgers_of[id_] = ledgers
-    carriers = Carriers((case, connectivity.dark_since(case)) for case in cases.values())
+    carriers = Carriers((case, disconnected.dark_since(case)) for case in cases.values())
     found: list[Finding] = []
     for id_, case in cases.items():
         found += _of_store(case, ledgers_of[id_], carriers)
-    found += identity.clones(cases, all_ledgers)
+    found += leftovers.clones(cases, all_ledgers)
     found += carriers.findings(background)
     found += releases.of_idle(background)
     for ledgers in all_ledgers:
@@ -115,7 +115,7 @@ def reconcile(
             **{store.id: _counted(store, StoreState.NOT_VERIFIED) for store in missing},
         },
         returned=tuple(
-            back for case in cases.values() if (back := returns.returned(case)) is not None
+            back for case in cases.values() if (back := returned_stores.returned(case)) is not None
         ),
     )
 
@@ -130,8 +130,8 @@ def _of_store(case: StoreCase, ledgers: Ledgers, carriers: Carriers) -> list[Fin
         return [missing]
     return [
         *registration.of_hosts(case, ledgers),
-        *connectivity.of_store(case, carriers),
-        *identity.of_store(case, ledgers),
+        *disconnected.of_store(case, carriers),
+        *leftovers.of_store(case, ledgers),
         *(finding for rule in STORE_RULES for finding in rule(case)),
     ]
 
@@ -265,7 +265,7 @@ def _parts(case: StoreCase) -> list[tuple[str, str]]:
             continue
         if isinstance(probe, NotRead):
             found.append((f"host {name}", probe.why))
-        elif deep.too_old(probe, seen.tasks):
+        elif probed_hosts.too_old(probe, seen.tasks):
             words = "its store's tasks were read too long before it was asked to be compared"
             found.append((f"containers of host {name}", words))
     return found

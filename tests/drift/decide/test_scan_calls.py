@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.drift.decide.least_calls import (
+from fleet.drift.decide.scan_calls import (
     ShardSize,
     is_narrow,
     known_nodes,

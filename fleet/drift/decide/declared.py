@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fleet.drift.decide import host_codes as codes
-from fleet.drift.decide.case import NOT_OPEN, HostCase, StoreCase
 from fleet.drift.decide.commands import register
-from fleet.drift.decide.entries import FindingKind
+from fleet.drift.decide.finding_kinds import FindingKind
+from fleet.drift.decide.store_case import NOT_OPEN, HostCase, StoreCase
 from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.identity import (

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.drift.decide.tags import is_older
+from fleet.drift.decide.declared import is_older
 
 numbers = st.lists(st.integers(0, 2000), min_size=1, max_size=4)
 

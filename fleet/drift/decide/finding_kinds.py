@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from fleet.drift.decide.fix_question import Answer, Question
+from fleet.model.drift import Finding
 from fleet.model.drift_settings import Severity
+from fleet.model.fixing import Already, Deed, Fix, Left, Seen
+from fleet.model.inventory import Fleet, Host, Store
+from fleet.model.observed import ContainerInstance, ManagedInstance
 
 
 class Need(Enum):
@@ -65,6 +68,46 @@ class Reread(Enum):
     CLUSTER = auto()
     SERVICE = auto()
     ACTIVATION = auto()
+
+
+#: What ``--fix`` decides about a finding.
+Answer = Fix | Left | Already
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One finding to be fixed, with its store and host and what AWS says of them now.
+
+    Attributes:
+        store: None where the finding is of no store.
+        host: None where it is of no host.
+    """
+
+    finding: Finding
+    fleet: Fleet
+    store: Store | None
+    host: Host | None
+    seen: Seen
+
+    def fix(self, what: str, why: str, *deeds: Deed) -> Fix:
+        """Answer that it may be done."""
+        return Fix(self.finding, what, deeds, why)
+
+    def left(self, why: str) -> Left:
+        """Answer that it is not touched."""
+        return Left(self.finding, why)
+
+    def already(self, why: str) -> Already:
+        """Answer that there is nothing to do any more."""
+        return Already(self.finding, why)
+
+    def instance(self, arn: str) -> ContainerInstance | None:
+        """Return a container instance of the store's cluster."""
+        return next((one for one in self.seen.instances if one.arn == arn), None)
+
+    def node(self, node_id: str) -> ManagedInstance | None:
+        """Return a node that SSM knows."""
+        return next((one for one in self.seen.nodes if one.id == node_id), None)
 
 
 @dataclass(frozen=True, slots=True)
