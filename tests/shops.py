@@ -29,7 +29,8 @@ from fleet.model.rollout import (
     VerbName,
     WavePlan,
 )
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.release.decide.desired import service_input, service_settings
 from fleet.rollout.decide.service_calls import ServiceWrite
 from fleet.rollout.shard_jobs import ShardJob

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import RenderableType
@@ -23,11 +23,13 @@ from fleet.inventory.decide.selection import Choice
 from fleet.inventory.loader import load_fleet
 from fleet.model.clock import Clock
 from fleet.model.inventory import Fleet, Store
-from fleet.records.store import Records
 from fleet.runtime.clock import clock_from_environment
 from fleet.runtime.stopping import leaves_at_once
 from fleet.runtime.wiring import records_from_environment
 from fleet.terminal.screen import console_for
+
+if TYPE_CHECKING:
+    from fleet.records.store import Records
 
 #: Exit code where nothing is known because no scan has looked.
 NOT_KNOWN = FleetError.exit_code
@@ -74,7 +76,7 @@ def show_history(store: str, days: int, inventory: Path, *, as_json: bool) -> in
 
 
 @contextmanager
-def _opened(inventory: Path) -> Iterator[tuple[Fleet, Records, Clock]]:
+def _opened(inventory: Path) -> Iterator[tuple[Fleet, "Records", Clock]]:
     clock = clock_from_environment()
     fleet = load_fleet(inventory)
     with records_from_environment() as records, leaves_at_once(lambda: "interrupted while reading"):

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.clock import Clock
 from fleet.model.overview import Overview
 from fleet.model.rollout import Phase, VerbName
-from fleet.records.store import Records
 from fleet.runtime.clock import clock_from_environment
 from fleet.runtime.wiring import records_from_environment
+
+if TYPE_CHECKING:
+    from fleet.records.store import Records
 
 #: Exit code of a rollout that waits for ``promote``.
 AWAITS = 3
@@ -18,14 +21,14 @@ HALTED = 4
 
 
 @contextmanager
-def books() -> Iterator[tuple[Records, Clock]]:
+def books() -> Iterator[tuple["Records", Clock]]:
     """The records and the run's clock."""
     clock = clock_from_environment()
     with records_from_environment() as records:
         yield records, clock
 
 
-def which(records: Records, given: str | None) -> str:
+def which(records: "Records", given: str | None) -> str:
     """Id of the rollout that is meant: as given, else the active one, else the latest.
 
     Raises:
@@ -45,7 +48,7 @@ def which(records: Records, given: str | None) -> str:
     return id_
 
 
-def look(records: Records, clock: Clock, rollout_id: str) -> Overview:
+def look(records: "Records", clock: Clock, rollout_id: str) -> Overview:
     """How a rollout stands now."""
     from fleet.rollout.overview import overview
 

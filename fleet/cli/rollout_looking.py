@@ -5,6 +5,7 @@ import re
 import sys
 import threading
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -15,7 +16,6 @@ from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.clock import Clock
 from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent
-from fleet.records.store import Records
 from fleet.rollout.view.documents import history_document, status_document
 from fleet.rollout.view.history import history_view
 from fleet.rollout.view.lines import EventLines
@@ -24,6 +24,9 @@ from fleet.rollout.view.store import store_view
 from fleet.rollout.view.summary import summary_view
 from fleet.runtime.stopping import leaves_at_once, stops_quietly
 from fleet.terminal.screen import console_for
+
+if TYPE_CHECKING:
+    from fleet.records.store import Records
 
 #: Wall seconds between two looks at the records.
 POLL_S = 1.0
@@ -132,7 +135,7 @@ def _print_events(console: Console, overview: Overview, events: tuple[RolloutEve
 
 
 def _draw(
-    records: Records, clock: Clock, id_: str, console: Console, stop: threading.Event
+    records: "Records", clock: Clock, id_: str, console: Console, stop: threading.Event
 ) -> Overview:
     """Draw the rollout until it has ended or the person leaves."""
     leave = "Ctrl-C leaves; the rollout goes on"
@@ -146,7 +149,7 @@ def _draw(
 
 
 def _follow(
-    records: Records, clock: Clock, id_: str, console: Console, stop: threading.Event
+    records: "Records", clock: Clock, id_: str, console: Console, stop: threading.Event
 ) -> Overview:
     """Print the story line by line until it has ended or the reader leaves."""
     overview = look(records, clock, id_)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.store_history import outages_of
@@ -14,7 +15,9 @@ from fleet.model.drift_settings import Ignore
 from fleet.model.inventory import Fleet, Store
 from fleet.model.night import PastFinding
 from fleet.model.store_story import CodeStory, StoreStory
-from fleet.records.store import Records
+
+if TYPE_CHECKING:
+    from fleet.records.store import Records
 
 #: Resolved findings, rollouts and audited changes that a story goes back to.
 PAST = 10
@@ -23,7 +26,7 @@ AUDITED = 50
 
 
 def explain_store(
-    records: Records, fleet: Fleet, store: Store, now: datetime, *, host: str = "", days: int = 30
+    records: "Records", fleet: Fleet, store: Store, now: datetime, *, host: str = "", days: int = 30
 ) -> StoreStory:
     """What is recorded of a store.
 
@@ -70,7 +73,7 @@ def explain_store(
     )
 
 
-def explain_code(records: Records, fleet: Fleet, entry: FindingKind, now: datetime) -> CodeStory:
+def explain_code(records: "Records", fleet: Fleet, entry: FindingKind, now: datetime) -> CodeStory:
     """What a kind of finding means, and where it is open."""
     open_ = [past for past in records.scans.open() if past.finding.code == entry.code]
     return CodeStory(

@@ -1,6 +1,7 @@
 """Collects a store's history from the records alone."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from fleet.drift.decide.store_history import moments_of, outages_of
 from fleet.drift.explaining import spells_by_host
@@ -8,10 +9,12 @@ from fleet.drift.hosts import finished
 from fleet.model.inventory import Store
 from fleet.model.rollout import RolloutEvent
 from fleet.model.store_story import StoreHistory
-from fleet.records.store import Records
+
+if TYPE_CHECKING:
+    from fleet.records.store import Records
 
 
-def history_of(records: Records, store: Store, now: datetime, *, days: int) -> StoreHistory:
+def history_of(records: "Records", store: Store, now: datetime, *, days: int) -> StoreHistory:
     """Nights, outages, findings, rollouts and changes of a store in the last days."""
     since = now - timedelta(days=days)
     recorded = records.scans.since(since)
@@ -36,7 +39,7 @@ def history_of(records: Records, store: Store, now: datetime, *, days: int) -> S
     )
 
 
-def _events(records: Records, store: Store, since: datetime) -> list[RolloutEvent]:
+def _events(records: "Records", store: Store, since: datetime) -> list[RolloutEvent]:
     return [
         event
         for rollout in records.past.rollouts(store.id)

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from fleet.model.drift import HostMemory
 from fleet.model.inventory import Store
 from fleet.model.night import PastFinding, Scan
 from fleet.model.store_story import HostNow, HostsNow
-from fleet.records.store import Records
+
+if TYPE_CHECKING:
+    from fleet.records.store import Records
 
 
 def hosts_now(
-    records: Records, stores: Sequence[Store], now: datetime, *, keep_days: int
+    records: "Records", stores: Sequence[Store], now: datetime, *, keep_days: int
 ) -> HostsNow:
     """Every host of these stores, in the order of the stores.
 

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from fleet.errors import RecordsError
 from fleet.model.history import AuditEntry, Ledger, Observation, Run
-from fleet.records.database import Database, open_sqlite, open_url
+from fleet.records.database import Database
 from fleet.records.leases import LeaseRecords
 from fleet.records.past import Past
 from fleet.records.rollouts import RolloutRecords
@@ -26,25 +25,6 @@ PREFIXES = {"register": "reg", "rollout": "run", "drift": "drift"}
 #: Bound values per statement that every SQLite allows.
 STORES_PER_QUERY = 500
 TRIES = 12
-
-
-def open_records(url: str | None, state_dir: Path) -> "Records":
-    """Open the database, making its tables if they are not there.
-
-    Args:
-        url: ``FLEET_DATABASE_URL`` (PostgreSQL), or None or "" for SQLite.
-        state_dir: where SQLite's ``fleet.db`` lives; made if it is not there.
-
-    Raises:
-        RecordsError: it cannot be opened, is no database, or was written by a newer fleet.
-    """
-    database = open_url(url) if url else open_sqlite(state_dir)
-    try:
-        database.prepare()
-    except BaseException:
-        database.close()
-        raise
-    return Records(database)
 
 
 class Records:

@@ -1,13 +1,13 @@
 """How a rollout stands, from the records alone: no inventory and no AWS is asked."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from fleet.aws.budget import Budget
 from fleet.model.gate import Gate
 from fleet.model.history import Lease
 from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker
 from fleet.model.rollout import Phase
-from fleet.records.store import Records
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.rollout import gate_now
 from fleet.rollout.decide.turns import Turn, take_turn, waiting_for_windows
@@ -15,11 +15,14 @@ from fleet.rollout.rollout import CONTROLLER
 from fleet.rollout.ticking import HISTORY, rollout_lease, shard_lease
 from fleet.runtime.lease import holder_of
 
+if TYPE_CHECKING:
+    from fleet.records.store import Records
+
 #: Latest lines of the story that are shown.
 EVENTS = 50
 
 
-def overview(records: Records, rollout_id: str, now: datetime) -> Overview:
+def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
     """Everything that is shown of one rollout, at one moment.
 
     Raises:
@@ -55,7 +58,7 @@ def _ticker(lease: Lease | None) -> tuple[Ticker, ...]:
     return () if lease is None else (Ticker(lease.name, lease.owner, lease.expires_at),)
 
 
-def _budgets(records: Records, board: Board, now: datetime) -> tuple[BudgetUse, ...]:
+def _budgets(records: "Records", board: Board, now: datetime) -> tuple[BudgetUse, ...]:
     shards = {(p.account, p.account_id, p.region) for p in board.rollout.spec.places.values()}
     uses: list[BudgetUse] = []
     for account, account_id, region in sorted(shards):

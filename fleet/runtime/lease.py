@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleet.errors import LeaseLost, Locked, RecordsError
 from fleet.model.history import Lease
 from fleet.model.spans import span
-from fleet.records.store import Records
+
+if TYPE_CHECKING:
+    from fleet.records.store import Records
 
 #: Seconds after which the leases of a dead owner expire.
 TTL_S = 30.0
@@ -66,7 +68,7 @@ def _is_zombie(pid: str) -> bool:
     return stat.rpartition(")")[2].split()[:1] in (["Z"], ["X"])
 
 
-def holder_of(records: Records, name: str) -> Lease | None:
+def holder_of(records: "Records", name: str) -> Lease | None:
     """Return the holder of a lease; None also for a process of this machine that has ended."""
     lease = records.leases.holder(name)
     return None if lease is None or is_gone(lease.owner) else lease
@@ -84,7 +86,7 @@ def _pid_namespace() -> str:
 
 @contextmanager
 def held(
-    records: Records,
+    records: "Records",
     names: Iterable[str],
     owner: str,
     *,
@@ -119,7 +121,7 @@ def held(
 class Held:
     """The leases that one block of work holds. Thread-safe."""
 
-    def __init__(self, records: Records, *, ttl_s: float, stall_s: float) -> None:
+    def __init__(self, records: "Records", *, ttl_s: float, stall_s: float) -> None:
         self._records = records
         self._ttl_s = ttl_s
         self._stall_s = stall_s

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleet.aws.session import Shard
 from fleet.errors import UsageError
@@ -17,12 +18,15 @@ from fleet.inventory.pins import load_pins, save_machine_id
 from fleet.model.clock import Clock
 from fleet.model.inventory import Account, Fleet, Host, Pins
 from fleet.model.progress import Event
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
 from fleet.runtime.aws_access import open_door
 from fleet.runtime.door import Door
 from fleet.runtime.state_dir import state_dir
 from fleet.ssh.connection import Connection, open_connection
 from fleet.ssh.known_hosts import KnownHosts, entry_name
+
+if TYPE_CHECKING:
+    from fleet.records.store import Records
 
 KeyAccepted = Callable[[str, str, str], None]
 
@@ -49,7 +53,7 @@ class Wiring:
     fleet: Fleet
     clock: Clock
     shard: Callable[[Account, str], Shard]
-    records: Records
+    records: "Records"
     connect: Callable[[Host, KeyAccepted | None], Connection]
     load_pins: Callable[[], Pins]
     pin_machine: Callable[[str, str], None]
@@ -70,7 +74,7 @@ def ssh_config_path() -> Path | None:
     return path if path.is_file() else None
 
 
-def records_from_environment() -> Records:
+def records_from_environment() -> "Records":
     """The records at ``FLEET_DATABASE_URL``, else those in the state folder.
 
     Raises:

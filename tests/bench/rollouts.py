@@ -21,7 +21,7 @@ from fleet.model.plan import Plan
 from fleet.model.policy import Amount, Policy, Window
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Verdict
-from fleet.records.store import open_records
+from fleet.records.opening import open_records
 from fleet.rollout.decide.darkness import darkness
 from fleet.rollout.decide.gate import count, evaluate
 from fleet.rollout.decide.service_calls import Outcome, Written

@@ -8,7 +8,8 @@ import pytest
 from fleet.drift.history import history_of
 from fleet.model.rollout import RolloutEvent
 from fleet.model.store_story import MomentKind, StoreHistory
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from tests import rollouts, scanned
 from tests.scanned import LAST, NIGHT, NOW
 

@@ -22,7 +22,8 @@ from fleet.model.notify import (
     WebhookChannel,
     When,
 )
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.runtime.wiring import Wiring
 from tests import build, nights
 

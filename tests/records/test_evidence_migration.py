@@ -20,8 +20,8 @@ from fleet.model.changes import (
     Undo,
 )
 from fleet.model.verdicts import Stage, Verdict
+from fleet.records.opening import open_records
 from fleet.records.rollout_tables import CHANGES
-from fleet.records.store import open_records
 from tests import rollouts
 
 FOLDER = Path(__file__).parent

@@ -17,8 +17,9 @@ from fleet.model.history import Lease
 from fleet.model.rollout import Rollout
 from fleet.model.secret import Secret
 from fleet.records import database
+from fleet.records.opening import open_records
 from fleet.records.rollout_tables import LEASES
-from fleet.records.store import Records, open_records
+from fleet.records.store import Records
 from tests import rollouts as some
 
 LATE = timedelta(seconds=1)

@@ -11,7 +11,8 @@ from fleet.errors import RecordsError
 from fleet.model.history import Ledger
 from fleet.model.night import Scan
 from fleet.records import migrations
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.records.tables import AUDIT, METADATA, OBSERVATIONS, RUNS, SCHEMA, SCHEMA_VERSION
 
 #: What every version of fleet before this one made.

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import MetaData, NullPool, create_engine, make_url, select
 
 from fleet.model.rollout import Rollout
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from tests.version_0_1 import CASES, lay_out
 
 Row = dict[str, Any]

@@ -16,7 +16,8 @@ from fleet.model.policy import Window
 from fleet.model.rates import ECS_SERVICE_MODIFY
 from fleet.model.rollout import Phase, RolloutEvent, RolloutSpec, VerbName
 from fleet.model.verdicts import Verdict
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.rollout.overview import EVENTS, overview
 from fleet.rollout.rollout import CONTROLLER
 from fleet.rollout.ticking import rollout_lease, shard_lease

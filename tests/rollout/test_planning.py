@@ -17,7 +17,8 @@ from fleet.inventory.loader import load_fleet
 from fleet.model.inventory import Account, Fleet, Store
 from fleet.model.plan import Kind, Plan
 from fleet.model.progress import Event, Note
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.release.decide.desired import service_input
 from fleet.release.revisions import content_seen
 from fleet.rollout.planning import Request, choose_policy, make_plan, read_release

@@ -12,7 +12,8 @@ from fleet.aws.session import AwsAccess
 from fleet.model.inventory import Lifecycle
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.rollout.rebuild import rebuild_records
 from fleet.runtime.wiring import Wiring
 from fleet.sandbox.control_plane.engine import access_key_for

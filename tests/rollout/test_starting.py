@@ -13,7 +13,8 @@ from fleet.model.inventory import Store
 from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Hold, Phase, Rollout
 from fleet.model.verdicts import Stage, Verdict
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.rollout.starting import start
 from fleet.runtime.wiring import Wiring
 from tests import rollouts

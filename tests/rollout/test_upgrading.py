@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
-from fleet.records.store import open_records
+from fleet.records.opening import open_records
 from tests.rollout.version_3 import turn_back
 from tests.shops import STORES, Shops
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.runtime import lease as engine_lease
 from fleet.runtime.lease import Held, held, holder_of, is_gone, owner_name
 
@@ -265,7 +266,7 @@ import sys
 from pathlib import Path
 from fleet.runtime.lease import held
 from fleet.errors import LeaseLost
-from fleet.records.store import open_records
+from fleet.records.opening import open_records
 
 with open_records(None, Path(sys.argv[1])) as records:
     with held(records, ["a"], "child", ttl_s=0.3) as own:

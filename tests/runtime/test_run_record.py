@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import AwsError, FleetError, UsageError
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.runtime.run_record import recorded
 from fleet.runtime.wiring import Wiring
 from tests import build

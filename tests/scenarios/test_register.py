@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fleet.records.store import open_records
+from fleet.records.opening import open_records
 from tests.scenarios.conftest import Registered, World
 from tests.scenarios.witness import truth
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fleet.model.history import Run
-from fleet.records.store import open_records
+from fleet.records.opening import open_records
 from tests.scenarios.conftest import FLEET, HANGS_S, World
 from tests.scenarios.test_register import NEW, TakeStore
 from tests.scenarios.witness import truth

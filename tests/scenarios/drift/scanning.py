@@ -14,7 +14,8 @@ from fleet.aws.session import AwsAccess
 from fleet.drift import scan
 from fleet.model.drift import Finding
 from fleet.model.night import Night
-from fleet.records.store import Records, open_records
+from fleet.records.opening import open_records
+from fleet.records.store import Records
 from fleet.rollout.planning import Request, make_plan
 from fleet.rollout.starting import start
 from fleet.rollout.ticking import Crew, rollout_lease, shard_lease, tick

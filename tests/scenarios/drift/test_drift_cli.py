@@ -4,7 +4,7 @@ import json
 import signal
 from pathlib import Path
 
-from fleet.records.store import open_records
+from fleet.records.opening import open_records
 from fleet.runtime.lease import owner_name
 from tests.scenarios.conftest import World
 from tests.scenarios.test_register import NEW, TakeStore

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.records.store import open_records
+from fleet.records.opening import open_records
 from tests.scenarios.rollouts.conftest import Chain, Shops, TakeShops, variant_of
 from tests.scenarios.rollouts.foreground import (
     began,
