@@ -13,7 +13,7 @@ from fleet.model.drift import Probe
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import NotRead, Reading
 from fleet.runtime.wiring import Wiring
-from fleet.ssh.probing import ask, probe_script
+from fleet.ssh.probing import probe_script, run_probe
 
 HostKey = tuple[str, str]
 Answer = Reading[Probe] | NotRead
@@ -87,7 +87,7 @@ def _over_ssh(wiring: Wiring, host: Host) -> list[tuple[HostKey, Answer]]:
     try:
         with wiring.connect(host, None) as connection:
             asked_at = wiring.clock.now()
-            text = ask(connection)
+            text = run_probe(connection)
     except SshError as error:
         return [(key, NotRead(str(error)))]
     return [(key, _read(text, after=asked_at, before=wiring.clock.now(), via="ssh"))]

@@ -1,6 +1,5 @@
 """One verified SSH connection to a host, and commands over it that always come to an end."""
 
-import logging
 import threading
 import time
 from collections import deque
@@ -8,34 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import paramiko
+from typing import TYPE_CHECKING, Self
 
 from fleet.errors import HostCommandFailed, HostUnreachable
 from fleet.model.inventory import Host
 from fleet.model.printable import printable
 from fleet.model.secret import Secret
-from fleet.ssh.known_hosts import HostKey, KnownHosts, entry_name
+from fleet.ssh.known_hosts import KnownHosts
 from fleet.ssh.lines import LineCutter, shown
-from fleet.ssh.link import Link, dial
-from fleet.ssh.login import log_in
-from fleet.ssh.route import Route, route_to
 
-#: Seconds between keepalives; with the link's own limit on unacknowledged bytes they notice a cut
-#: cable within 45 s, at about 100 bytes a keepalive.
-KEEPALIVE_S = 15
+if TYPE_CHECKING:
+    from fleet.ssh.transport import Transport
+
 #: How many lines of output an error keeps.
 TAIL_LINES = 20
 #: Most bytes a command may print before it is cut off.
 MOST_OUTPUT = 16 * 1024 * 1024
-
-# paramiko writes stack traces of every lost connection to its log, which without a handler is the
-# operator's terminal. What matters of them is in our errors.
-WIRE_LOG = "fleet.ssh.wire"
-for _name in (WIRE_LOG, "paramiko"):
-    logging.getLogger(_name).addHandler(logging.NullHandler())
-logging.getLogger(WIRE_LOG).propagate = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +44,46 @@ class _ListenerFailed(Exception):
     """Carries an error of the caller's past the handlers for errors of the connection."""
 
 
+class _TooMuchOutput(Exception):
+    pass
+
+
+class _Output:
+    """Cuts what a command prints into lines, hands these over and keeps the last ones."""
+
+    def __init__(
+        self,
+        on_line: Callable[[str], None],
+        most_bytes: int,
+        tail: deque[str],
+        secret: Secret | None,
+    ) -> None:
+        self._on_line = on_line
+        self._left = most_bytes
+        self._tail = tail
+        self._secret = secret
+        self._cutter = LineCutter()
+
+    def take(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        for line in self._cutter.feed(chunk):
+            self._hear(line)
+        if self._left < 0:
+            raise _TooMuchOutput
+
+    def end(self) -> None:
+        for line in self._cutter.end():
+            self._hear(line)
+
+    def _hear(self, line: str) -> None:
+        self._tail.append(shown(line, self._secret))
+        try:
+            self._on_line(line)
+        except (EOFError, OSError) as error:
+            # Not the host's fault: as when the caller prints to a pipe that was closed.
+            raise _ListenerFailed from error
+
+
 class Connection:
     """An open connection, of which the host key has been verified and the login taken.
 
@@ -65,13 +92,10 @@ class Connection:
         host_key: fingerprint of its key, ``SHA256:...``.
     """
 
-    def __init__(
-        self, host: Host, host_key: str, transport: paramiko.Transport, link: Link
-    ) -> None:
+    def __init__(self, host: Host, host_key: str, transport: "Transport") -> None:
         self.host = host
         self.host_key = host_key
         self._transport = transport
-        self._link = link
 
     def run(
         self,
@@ -103,16 +127,9 @@ class Connection:
         """
         started = time.monotonic()
         tail: deque[str] = deque(maxlen=TAIL_LINES)
+        output = _Output(on_line, most_output, tail, secret)
         # paramiko waits without limit in several places; closing the transport ends each of them.
         out_of_time = threading.Event()
-
-        def hear(line: str) -> None:
-            tail.append(shown(line, secret))
-            try:
-                on_line(line)
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                # Not the host's fault: as when the caller prints to a pipe that was closed.
-                raise _ListenerFailed from error
 
         def expire() -> None:
             out_of_time.set()
@@ -122,30 +139,31 @@ class Connection:
         watchdog.daemon = True
         watchdog.start()
         try:
-            status = self._exchange(command, stdin, hear=hear, most_output=most_output, tail=tail)
+            status = self._transport.run(command, stdin, output.take)
+            output.end()
         except _ListenerFailed as failed:
             self._transport.close()
             raise failed.__cause__ or failed from None
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except _TooMuchOutput:
+            self._transport.close()
+            raise self._cut_off(f"printed more than {most_output // 1024} KiB", tail) from None
+        except OSError as error:
             if not out_of_time.is_set():
                 raise self._lost(error) from error
-            status = -1
+            status = None
         finally:
             watchdog.cancel()
-        if status >= 0:
+        if status is not None:
             return Ended(status, tuple(tail), time.monotonic() - started)
         if out_of_time.is_set():
             raise self._cut_off(f"did not end within {timeout_s:g} s", tail)
-        # A transport that lost its peer ends its channels just before itself.
-        self._transport.join(1.0)
-        if not self._transport.is_active():
+        if self._transport.is_lost():
             raise self._lost(None)
         raise self._cut_off("was killed on the host", tail)
 
     def close(self) -> None:
         """Hang up; safe to repeat."""
         self._transport.close()
-        self._link.close()
 
     def __enter__(self) -> Self:
         return self
@@ -157,42 +175,6 @@ class Connection:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _exchange(
-        self,
-        command: str,
-        stdin: bytes,
-        *,
-        hear: Callable[[str], None],
-        most_output: int,
-        tail: deque[str],
-    ) -> int:
-        """The exit status; -1 when the host gave none."""
-        with self._transport.open_session() as channel:
-            channel.set_combine_stderr(True)
-            channel.exec_command(command)
-            self._feed(channel, stdin)
-            cutter = LineCutter()
-            received = 0
-            while chunk := channel.recv(32768):
-                received += len(chunk)
-                for line in cutter.feed(chunk):
-                    hear(line)
-                if received > most_output:
-                    self._transport.close()
-                    raise self._cut_off(f"printed more than {most_output // 1024} KiB", tail)
-            for line in cutter.end():
-                hear(line)
-            return channel.recv_exit_status()
-
-    @staticmethod
-    def _feed(channel: paramiko.Channel, stdin: bytes) -> None:
-        try:
-            channel.sendall(stdin)
-            channel.shutdown_write()
-        except OSError:
-            # It ended before it had read everything; its status and output say why.
-            return
 
     def _lost(self, error: BaseException | None) -> HostUnreachable:
         why = printable(str(error)) if error else ""
@@ -231,59 +213,11 @@ def open_connection(
         LoginRefused: no key of ours was taken.
         UsageError: ssh_config or known_hosts cannot be read, or the new key not be written.
     """
-    route = route_to(host, ssh_config)
+    # Here and nowhere else: paramiko takes a fifth of a second to import.
+    from fleet.ssh.transport import open_transport
+
     pins = KnownHosts(known_hosts)
-    name = entry_name(host.address, host.ssh.port)
-    link = dial(host, route)
-    transport: paramiko.Transport | None = None
-    try:
-        transport = _greet(host, route, link, {pin.key.kind for pin in pins.pinned(name)})
-        remote = transport.get_remote_server_key()
-        key = HostKey(remote.get_name(), remote.asbytes())
-        if not accept_new:
-            pins.verify(name, key, host_id=host.id)
-        elif pins.pin(name, key, host_id=host.id):
-            on_new_key(host.id, key.kind, key.fingerprint)
-        log_in(transport, route, host_id=host.id)
-    except BaseException:
-        if transport:
-            transport.close()
-        link.close()
-        raise
-    transport.set_keepalive(KEEPALIVE_S)
-    return Connection(host, key.fingerprint, transport, link)
-
-
-def _greet(host: Host, route: Route, link: Link, pinned: set[str]) -> paramiko.Transport:
-    """Banner and key exchange, with the types of key that are pinned asked for first."""
-    wait_s = host.ssh.connect_timeout_s
-    transport = paramiko.Transport(link.sock)
-    transport.daemon = True
-    transport.set_log_channel(WIRE_LOG)
-    transport.banner_timeout = wait_s
-    transport.handshake_timeout = wait_s
-    transport.auth_timeout = wait_s
-    options = transport.get_security_options()
-    # A pinned "ssh-rsa" key signs as rsa-sha2-256 and -512.
-    wanted = pinned | ({"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in pinned else set())
-    options.key_types = sorted(options.key_types, key=lambda kind: kind not in wanted)
-    done = threading.Event()
-    try:
-        transport.start_client(event=done)
-        done.wait(wait_s)
-    except paramiko.SSHException as error:
-        transport.close()
-        raise HostUnreachable(f"{host.id} at {route.place}: {printable(str(error))}") from error
-    if not transport.is_active():
-        cause = transport.get_exception()
-        why = printable(str(cause)) if cause else ""
-        raise HostUnreachable(
-            f"{host.id} at {route.place}: no SSH there: {why or 'it hung up'}"
-        ) from cause
-    if not done.is_set():
-        transport.close()
-        raise HostUnreachable(
-            f"{host.id} at {route.place}: connected, but no SSH greeting within {wait_s:g} s",
-            hint="something other than sshd may listen there, or the box is overloaded",
-        )
-    return transport
+    return Connection(
+        host,
+        *open_transport(host, ssh_config, pins, accept_new=accept_new, on_new_key=on_new_key),
+    )

@@ -17,7 +17,7 @@ def probe_script() -> str:
     return f"{text}main; exit\n"
 
 
-def ask(connection: Connection, *, timeout_s: float = TIMEOUT_S) -> str:
+def run_probe(connection: Connection, *, timeout_s: float = TIMEOUT_S) -> str:
     """What the host printed, raw: it must not be shown before it was read.
 
     Raises:

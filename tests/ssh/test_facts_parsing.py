@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.observed import HostFacts, Privilege
-from fleet.ssh.answer import Garbled, parse_clock, parse_facts
+from fleet.ssh.facts import Garbled, parse_clock, parse_facts
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "facts").glob("*.json"))
 KEYS = [
