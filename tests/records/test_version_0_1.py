@@ -6,14 +6,16 @@ is compared where it is printed, in ``tests/cli/test_version_0_1.py``.
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import MetaData, NullPool, create_engine, make_url, select
+from sqlalchemy import MetaData, NullPool, create_engine, func, make_url, select
 
-from fleet.model.rollout import Rollout
+from fleet.model.rollout import Rollout, RolloutEvent, VerbName
+from fleet.model.verdicts import Stage
 from fleet.records.opening import open_records
 from fleet.records.store import Records
 from tests.version_0_1 import CASES, lay_out
@@ -21,6 +23,8 @@ from tests.version_0_1 import CASES, lay_out
 Row = dict[str, Any]
 Rows = Callable[[str], list[Row]]
 
+#: Number of the rollout that was killed in its canary, with a store that was sent the release.
+RUNNING = 9
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 #: Columns whose values are compared as they are, beside those that are JSON or times.
 CHANGE = (
@@ -92,8 +96,12 @@ def copy_to_server(rows: Rows, url: str) -> None:
         connection.exec_driver_sql((CASES / "postgresql.sql").read_text())
         tables.reflect(connection)
         for table in tables.sorted_tables:
-            if found := rows(table.name):
+            found = rows(table.name)
+            if found:
                 connection.execute(table.insert(), found)
+            if numbers := [row["id"] for row in found if isinstance(row.get("id"), int)]:
+                sequence = func.pg_get_serial_sequence(table.name, "id")
+                connection.execute(select(func.setval(sequence, max(numbers))))
 
 
 def rollout_id(row: Row) -> str:
@@ -356,3 +364,24 @@ def test_what_was_seen_of_every_host_comes_back(old: Records, rows: Rows) -> Non
         )
         for row in connections
     }
+
+
+def test_a_rollout_in_the_middle_goes_on(old: Records, rows: Rows) -> None:
+    (running,) = [row for row in rows("fleet_rollouts") if row["number"] == RUNNING]
+    rollout = old.rollouts.load(rollout_id(running))
+    first, *_ = old.rollouts.changes(rollout.id)
+    now = running["updated_at"]
+    word = old.rollouts.say(rollout.id, VerbName.PAUSE, by=rollout.caller, at=now)
+    lease = old.leases.take(f"rollout {rollout.id}", "the next one", 30.0)
+    assert lease is not None
+    moved = replace(first, stage=Stage.SENDING, reason="its turn has come")
+    told = RolloutEvent(0, rollout.id, now, "wait", "goes on", first.store)
+
+    old.rollouts.write_tick(
+        lease, replace(rollout, tick=rollout.tick + 1), [moved], [told], {word.id: "obeyed"}
+    )
+
+    assert old.rollouts.load(rollout.id).tick == running["tick"] + 1
+    assert moved in old.rollouts.changes(rollout.id)
+    assert old.rollouts.events(rollout.id)[-1].text == "goes on"
+    assert old.rollouts.verbs(rollout.id)[-1].answer == "obeyed"
