@@ -37,9 +37,10 @@ def list_stores(
     from fleet.cli.selecting import choice_of, stores_to_show
     from fleet.inventory.loader import load_fleet
     from fleet.inventory.view import fleet_document, fleet_view
+    from fleet.runtime.state_dir import state_dir
     from fleet.terminal.screen import console_for
 
-    fleet = load_fleet(inventory)
+    fleet = load_fleet(inventory, state_dir())
     chosen = stores_to_show(fleet, choice_of(stores, where, ring, every))
     fleet = replace(fleet, stores=chosen)
     if json:
@@ -63,9 +64,10 @@ def show(
     from fleet.errors import UsageError
     from fleet.inventory.loader import load_fleet
     from fleet.inventory.view import host_document, host_view, store_document, store_view
+    from fleet.runtime.state_dir import state_dir
     from fleet.terminal.screen import console_for
 
-    fleet = load_fleet(inventory)
+    fleet = load_fleet(inventory, state_dir())
     stores = {store.id: store for store in fleet.stores}
     hosts = {host.id: host for store in fleet.stores for host in store.hosts}
     store, host = stores.get(name.partition("/")[0]), hosts.get(name)

@@ -24,6 +24,7 @@ from fleet.inventory.loader import load_fleet
 from fleet.model.clock import Clock
 from fleet.model.inventory import Fleet, Store
 from fleet.runtime.clock import clock_from_environment
+from fleet.runtime.state_dir import state_dir
 from fleet.runtime.stopping import leaves_at_once
 from fleet.runtime.wiring import records_from_environment
 from fleet.terminal.screen import console_for
@@ -78,7 +79,7 @@ def show_history(store: str, days: int, inventory: Path, *, as_json: bool) -> in
 @contextmanager
 def _opened(inventory: Path) -> Iterator[tuple[Fleet, "Records", Clock]]:
     clock = clock_from_environment()
-    fleet = load_fleet(inventory)
+    fleet = load_fleet(inventory, state_dir())
     with records_from_environment() as records, leaves_at_once(lambda: "interrupted while reading"):
         yield fleet, records, clock
 

@@ -41,10 +41,11 @@ def render(
     from fleet.release.decide.sheets import fleet_of_one, renderings_for, sheets
     from fleet.release.templates import render_all
     from fleet.release.view import render_document, render_view
+    from fleet.runtime.state_dir import state_dir
     from fleet.runtime.stopping import leaves_at_once
     from fleet.terminal.screen import console_for
 
-    fleet = load_fleet(inventory)
+    fleet = load_fleet(inventory, state_dir())
     (shop,) = choose(fleet, Choice((store,)))
     _check_workloads(fleet, workloads or [])
     alone = fleet_of_one(fleet, shop, workloads or [])

@@ -63,13 +63,14 @@ def up(
 
     from fleet.cli.sandbox_spec import sandbox_spec
     from fleet.inventory.loader import load_fleet
+    from fleet.runtime.state_dir import state_dir
     from fleet.sandbox.statedir import read_json, spec_from_json
 
     client = _client()
     content = read_json(client.state.spec)
     before = spec_from_json(content) if content is not None else None
     spec = sandbox_spec(
-        load_fleet(inventory),
+        load_fleet(inventory, state_dir()),
         rate=rate if rate is not None else before.clock_rate if before else _DEFAULT_RATE,
         throttling=throttling if throttling is not None else before.throttling if before else True,
     )

@@ -58,7 +58,7 @@ def schedule(words: CronWords) -> None:
         UsageError: a word means nothing, or a path cannot be written down.
         FleetError: a file cannot be written.
     """
-    fleet = load_fleet(words.inventory)
+    fleet = load_fleet(words.inventory, state_dir())
     if words.notify and not fleet.channels:
         raise UsageError(
             "--notify, but the inventory names nobody to tell",

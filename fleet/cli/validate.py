@@ -32,6 +32,7 @@ def validate(
     from fleet.inventory.view import totals, validation_document
     from fleet.model.printable import many, printable
     from fleet.register.decide.agent_config import config_problems
+    from fleet.runtime.state_dir import state_dir
 
     if schema:
         typer.echo(json_format.dumps(json_schema(), indent=2))
@@ -44,7 +45,7 @@ def validate(
     except InventoryError as error:
         problems += error.problems
     try:
-        fleet = load_fleet(inventory)
+        fleet = load_fleet(inventory, state_dir())
         problems += config_problems(fleet)
         problems += _ignore_problems(fleet)
         # Templates are only worth rendering for an inventory that is right.

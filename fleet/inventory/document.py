@@ -52,7 +52,7 @@ class Map(dict[str, Any]):
     """A mapping as written, without its ``x-`` keys.
 
     Attributes:
-        line: of the key that it stands under, 1-based.
+        line: of the key that it stands under, 1-based; 0 within a cell of a table.
         extras: the ``x-`` keys with their values read by ``free``.
     """
 

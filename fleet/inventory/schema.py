@@ -49,17 +49,18 @@ class Matching:
     pattern: str
     what: str
 
-    def check(self, text: str) -> str:
-        """The text, or an error that says what it is not."""
-        if not re.fullmatch(self.pattern, text):
-            raise wrong(f'"{text}" is not {self.what}')
-        return text
-
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         """Check after the text has been read as text."""
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
+        matches = re.compile(self.pattern).fullmatch
+
+        def check(text: str) -> str:
+            if not matches(text):
+                raise wrong(f'"{text}" is not {self.what}')
+            return text
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler

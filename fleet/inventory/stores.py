@@ -42,12 +42,15 @@ class _HostLayers:
         last: the layer that speaks of it last, and the line where it does.
     """
 
-    words: Mapping[str, str]
-    ssh: Mapping[str, Any]
-    attributes: Mapping[str, str]
-    extras: Mapping[str, Any]
-    last: Written[LayerShape]
-    line: int
+    words: Mapping[str, str] = field(default_factory=dict)
+    ssh: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    last: Written[LayerShape] | None = None
+    line: int = 0
+
+
+_NOTHING_SAID = _HostLayers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +96,20 @@ class _Layers:
             raw = raw[step]
         found = {}
         for name, shape in shapes.items():
-            entry, before = raw["hosts"][name], self.hosts.get(name)
+            entry, before = raw["hosts"][name], self.hosts.get(name, _NOTHING_SAID)
             given = _given(shape) if shape else {}
             ssh, attributes = given.pop("ssh", None), given.pop("attributes", None)
-            is_map = isinstance(entry, Map)
+            if isinstance(entry, Map):
+                extras, line = entry.extras, entry.line or layer.line
+            else:
+                extras, line = {}, layer.document.line((*layer.path, "hosts", name))
             found[name] = _HostLayers(
-                words=_merged(before.words if before else {}, given),
-                ssh=_merged(before.ssh if before else {}, ssh and _given(ssh)),
-                attributes=_merged(before.attributes if before else {}, attributes),
-                extras=_merged(before.extras if before else {}, entry.extras if is_map else None),
+                words=_merged(before.words, given),
+                ssh=_merged(before.ssh, ssh and _given(ssh)),
+                attributes=_merged(before.attributes, attributes),
+                extras=_merged(before.extras, extras),
                 last=layer,
-                line=entry.line if is_map else layer.document.line((*layer.path, "hosts", name)),
+                line=line,
             )
         return found
 
@@ -175,7 +181,7 @@ class StoreBuilder:
         if isinstance(shape, StoreShape):
             add(layer.unknown(("groups",), "group", shape.groups, known.groups))
         for name, host in (shape.hosts or {}).items():
-            if host:
+            if host and host.hardware not in known.hardware:
                 below = ("hosts", name, "hardware")
                 add(layer.unknown(below, "hardware", [host.hardware], known.hardware))
 
@@ -257,12 +263,12 @@ class StoreBuilder:
         said = layers.hosts[name]
         kind = said.words.get("hardware")
         address = said.words.get("address") or layers.words.get("address")
-        for key, value in (("hardware", kind), ("address", address)):
-            if value is None:
-                hint = f"write {key}: in the host, or where the store inherits from"
-                self._problems.add(entry.problem(("hosts", name), f"no {key} is given", hint))
         hardware = self._hardware.get(kind or "")
         if hardware is None or address is None:
+            needed = {"hardware": kind, "address": address}
+            for key in [key for key, value in needed.items() if value is None]:
+                hint = f"write {key}: in the host, or where the store inherits from"
+                self._problems.add(entry.problem(("hosts", name), f"no {key} is given", hint))
             return None
         return Host(
             name=name,

@@ -14,6 +14,7 @@ inherits like a key that is not written. Lines that begin with ``#`` are comment
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from fleet.errors import Problem
@@ -111,8 +112,6 @@ def _add(row: Mapping[str, str], line: int, document: Document, problems: Proble
             where = f"{identity}.{column}"
             problems.add(Problem(document.file, line, where, str(error)))
             document.unreadable.add(identity)
-    for host in (made.get("hosts") or {}).values():
-        host.line = line
     stores[identity] = made
     document.rows[identity] = line
 
@@ -158,6 +157,7 @@ def _hosts(cell: str) -> Map:
     return made
 
 
+#: Column -> what its cells mean; cached, because thousands of rows say the same.
 _CELLS: Mapping[str, Callable[[str], Any]] = {
     "id": str,
     "name": str,
@@ -170,9 +170,9 @@ _CELLS: Mapping[str, Callable[[str], Any]] = {
     "lifecycle": str,
     "address": str,
     "probe": str,
-    "groups": _parts,
-    "labels": _pairs,
-    "attributes": _pairs,
-    "link": _link,
-    "hosts": _hosts,
+    "groups": lru_cache(maxsize=4096)(_parts),
+    "labels": lru_cache(maxsize=4096)(_pairs),
+    "attributes": lru_cache(maxsize=4096)(_pairs),
+    "link": lru_cache(maxsize=4096)(_link),
+    "hosts": lru_cache(maxsize=4096)(_hosts),
 }

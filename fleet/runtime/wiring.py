@@ -101,7 +101,7 @@ def open_wiring(
     Raises:
         InventoryError: with every problem of the inventory.
     """
-    fleet = load_fleet(inventory)
+    fleet = load_fleet(inventory, state_dir())
     door = door or open_door()
     records = records_from_environment()
     ssh_config = ssh_config_path()
