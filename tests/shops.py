@@ -35,7 +35,7 @@ from fleet.release.decide.desired import service_input, service_settings
 from fleet.rollout.decide.service_calls import ServiceWrite
 from fleet.rollout.shard_jobs import ShardJob
 from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
-from fleet.runtime.door import Door
+from fleet.runtime.aws_access import ShardAccess
 from fleet.runtime.lease import held
 from fleet.runtime.wiring import Wiring
 from fleet.sandbox.bare_fleet import BareFleet
@@ -158,7 +158,7 @@ class Shops:
         self.crew = Crew(
             wiring=self.wiring,
             executor=executor,
-            opener=self.door,
+            open_access=self.open_access,
             owner="fleet rollout on laptop",
             run_id=self.run_id,
             caller=CALLER,
@@ -182,8 +182,10 @@ class Shops:
     def pass_by(self, seconds: float) -> None:
         self.sandbox_clock.advance(seconds)
 
-    def door(self) -> Door:
-        return Door(self, self.access.shard, lambda _a, _r: {"spent": 1}, lambda _a, _r, _s: None)
+    def open_access(self) -> ShardAccess:
+        return ShardAccess(
+            self, self.access.shard, lambda _a, _r: {"spent": 1}, lambda _a, _r, _s: None
+        )
 
     def call(self, action: str, **body: Any) -> dict[str, Any]:
         """Somebody else's call to ECS."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from fleet.errors import AwsError
 from fleet.model.rollout import RolloutEvent
 from fleet.rollout.ticking import Crew
-from fleet.runtime.aws_access import open_door
+from fleet.runtime.aws_access import open_shard_access
 from fleet.runtime.executor import open_executor
 from fleet.runtime.lease import owner_name
 from fleet.runtime.ledgers import check_caller
@@ -38,7 +38,7 @@ def crew(
         yield Crew(
             wiring=wiring,
             executor=executor,
-            opener=open_door,
+            open_access=open_shard_access,
             owner=owner_name(what),
             run_id=run_id,
             caller=caller,

@@ -301,7 +301,7 @@ def _result(crew: Crew, job: ShardJob) -> ShardResult:
         FleetError: the executor did not bring it to an end.
     """
     try:
-        return crew.executor.submit(run_shard_job, crew.opener, job).result()
+        return crew.executor.submit(run_shard_job, crew.open_access, job).result()
     except FleetError:
         raise
     except (Exception, CancelledError) as error:

@@ -36,7 +36,7 @@ from fleet.rollout.decide.service_calls import (
     choose_call,
 )
 from fleet.rollout.decide.turns import is_quiet
-from fleet.runtime.door import DoorOpener
+from fleet.runtime.aws_access import OpenShardAccess
 
 #: Calls of one job that are under way at once; the call budget decides how many a second.
 THREADS = 8
@@ -111,11 +111,11 @@ class ShardResult:
     hint: str = ""
 
 
-def run_shard_job(opener: DoorOpener, job: ShardJob) -> ShardResult:
+def run_shard_job(open_access: OpenShardAccess, job: ShardJob) -> ShardResult:
     """Carry out a job, as far as AWS lets it. Raises nothing that AWS says; see ``trouble``."""
-    door = opener()
-    door.restore(job.account, job.region, job.budget)
-    shard = door.shard(job.account, job.region)
+    access = open_access()
+    access.restore(job.account, job.region, job.budget)
+    shard = access.shard(job.account, job.region)
     views: dict[str, StoreView] = {}
     written: list[Written] = []
     registered = dict(job.known)
@@ -124,7 +124,7 @@ def run_shard_job(opener: DoorOpener, job: ShardJob) -> ShardResult:
         for view in _side_by_side(lambda read: _read(shard, read), job.reads):
             views[view.store] = view
         refused = _prepare(shard, job, registered)
-        now = door.clock.now()
+        now = access.clock.now()
         able = [w for w in job.writes if w.kind is ActionKind.UNDO or w.content not in refused]
         written.extend(_refused(w, refused[w.content], now) for w in job.writes if w not in able)
         written.extend(_side_by_side(lambda one: _write(shard, one, registered, now), able))
@@ -136,7 +136,7 @@ def run_shard_job(opener: DoorOpener, job: ShardJob) -> ShardResult:
         views=views,
         written=tuple(written),
         registered=registered,
-        budget=door.budget(job.account, job.region),
+        budget=access.budget(job.account, job.region),
         trouble=trouble,
         hint=hint,
     )

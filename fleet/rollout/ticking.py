@@ -25,7 +25,7 @@ from fleet.rollout.decide.sight import see
 from fleet.rollout.decide.turns import Look, take_turn
 from fleet.rollout.decide.verbs import obey
 from fleet.rollout.shard_jobs import Read, ShardJob, ShardResult, run_shard_job
-from fleet.runtime.door import DoorOpener
+from fleet.runtime.aws_access import OpenShardAccess
 from fleet.runtime.lease import Held
 from fleet.runtime.wiring import Wiring
 
@@ -42,7 +42,7 @@ class Crew:
 
     Attributes:
         executor: where shard jobs run.
-        opener: opens the way to AWS where they run.
+        open_access: opens the access to AWS in the process in which a job runs.
         owner: of the leases, as ``owner_name`` makes it.
         run_id: of the run that the audit names.
         caller: ARN that the audit names.
@@ -52,7 +52,7 @@ class Crew:
 
     wiring: Wiring
     executor: Executor
-    opener: DoorOpener
+    open_access: OpenShardAccess
     owner: str
     run_id: str
     caller: str
@@ -279,7 +279,7 @@ class _Tick:
     def _run(self, jobs: Mapping[Shard, ShardJob]) -> Iterable[ShardResult]:
         crew = self._crew
         futures = {
-            key: crew.executor.submit(run_shard_job, crew.opener, job)
+            key: crew.executor.submit(run_shard_job, crew.open_access, job)
             for key, job in jobs.items()
             if key not in self._troubles
         }

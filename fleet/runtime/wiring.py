@@ -19,8 +19,7 @@ from fleet.model.clock import Clock
 from fleet.model.inventory import Account, Fleet, Host, Pins
 from fleet.model.progress import Event
 from fleet.records.opening import open_records
-from fleet.runtime.aws_access import open_door
-from fleet.runtime.door import Door
+from fleet.runtime.aws_access import ShardAccess, open_shard_access
 from fleet.runtime.state_dir import state_dir
 from fleet.ssh.connection import Connection, open_connection
 from fleet.ssh.known_hosts import KnownHosts, entry_name
@@ -90,19 +89,19 @@ def open_wiring(
     accept_new_host_keys: bool = False,
     pinned: Callable[[str], None] = lambda _host_id: None,
     stop: threading.Event | None = None,
-    door: Door | None = None,
+    access: ShardAccess | None = None,
 ) -> Wiring:
     """Load the inventory and connect the edges to it; contacts nobody yet.
 
     Args:
         pinned: told the id of each host whose new SSH host key was accepted and pinned.
-        door: the way to AWS; this process's own if none is given.
+        access: the access to AWS; that of this process if None.
 
     Raises:
         InventoryError: with every problem of the inventory.
     """
     fleet = load_fleet(inventory, state_dir())
-    door = door or open_door()
+    access = access or open_shard_access()
     records = records_from_environment()
     ssh_config = ssh_config_path()
 
@@ -122,8 +121,8 @@ def open_wiring(
 
     return Wiring(
         fleet=fleet,
-        clock=door.clock,
-        shard=door.shard,
+        clock=access.clock,
+        shard=access.shard,
         records=records,
         connect=connect,
         load_pins=lambda: load_pins(inventory),

@@ -155,7 +155,7 @@ def _tick_often(size: int) -> str:
         crew = Crew(
             wiring=wiring,
             executor=_Played({view.store: view for view in views}, clock),
-            opener=nowhere,
+            open_access=nowhere,
             owner="bench",
             run_id=records.start_run("bench", caller_arn="bench", command="", at=clock.at),
             caller="bench",

@@ -17,7 +17,7 @@ STORE = STORES[0]
 
 
 def run(shops: Shops, *writes: ServiceWrite, **fields: Any) -> ShardResult:
-    return run_shard_job(shops.door, shops.job(*writes, **fields))
+    return run_shard_job(shops.open_access, shops.job(*writes, **fields))
 
 
 def outcome(result: ShardResult) -> Outcome:
@@ -64,9 +64,9 @@ def test_no_deployment_is_forced(shops: Shops) -> None:
 
 def test_a_job_that_runs_twice_updates_once(shops: Shops) -> None:
     job = shops.job(shops.write())
-    run_shard_job(shops.door, job)
+    run_shard_job(shops.open_access, job)
     shops.pass_by(60)
-    again = run_shard_job(shops.door, job)
+    again = run_shard_job(shops.open_access, job)
     assert outcome(again) is Outcome.DONE
     assert again.written[0].at < shops.now() - timedelta(seconds=50)
     assert shops.actions("UpdateService", "RegisterTaskDefinition") == [
@@ -214,7 +214,7 @@ def test_expired_credentials_are_the_trouble_of_the_whole_account(shops: Shops) 
 
 def test_what_was_done_before_the_credentials_expired_is_told(shops: Shops) -> None:
     job = shops.job(shops.write())
-    done = run_shard_job(shops.door, job)
+    done = run_shard_job(shops.open_access, job)
     shops.fail("UpdateService", "ExpiredTokenException", count=99)
     result = run(shops, shops.write(), shops.write(store=STORES[1]), known=done.registered)
     assert [(one.store, one.outcome) for one in result.written] == [(STORE, Outcome.DONE)]
@@ -340,7 +340,7 @@ def test_reads_come_before_writes(shops: Shops) -> None:
 
 def test_jobs_and_results_are_plain_values(shops: Shops) -> None:
     job = shops.job(shops.write(), reads=(Read(STORE, STORE, (SERVICE,)),))
-    result = run_shard_job(shops.door, job)
+    result = run_shard_job(shops.open_access, job)
     assert pickle.loads(pickle.dumps(job)) == job  # noqa: S301 - our own
     assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301 - our own
 

@@ -59,10 +59,10 @@ def test_what_is_about_to_be_done_is_recorded_before_it_is_done(
     shops.start()
     found: list[Stage] = []
 
-    def watched(opener: Any, job: Any) -> Any:
+    def watched(open_access: Any, job: Any) -> Any:
         if job.writes:
             found.append(shops.row(CANARY).stage)
-        return run(opener, job)
+        return run(open_access, job)
 
     run = run_shard_job
     monkeypatch.setattr(ticking, "run_shard_job", watched)

@@ -19,7 +19,7 @@ from fleet.records.store import Records
 from fleet.rollout.planning import Request, make_plan
 from fleet.rollout.starting import start
 from fleet.rollout.ticking import Crew, rollout_lease, shard_lease, tick
-from fleet.runtime.door import Door
+from fleet.runtime.aws_access import ShardAccess
 from fleet.runtime.lease import held
 from fleet.runtime.wiring import Wiring
 from tests.scenarios.drift.town import Plan, Town
@@ -117,7 +117,7 @@ def roll_out(scans: Scans, workload: str, *, ticks: int | None = None) -> None:
         crew = Crew(
             wiring=wiring,
             executor=executor,
-            opener=lambda: Door(
+            open_access=lambda: ShardAccess(
                 scans, scans.access.shard, lambda _a, _r: {}, lambda _a, _r, _s: None
             ),
             owner="a test",

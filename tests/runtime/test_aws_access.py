@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet.rollout.shard_jobs import run_shard_job
-from fleet.runtime.door import Door
+from fleet.runtime.aws_access import ShardAccess
 from tests.shops import ACCOUNT, REGION, Shops
 
 
-def test_the_door_is_opened_where_the_job_runs_and_once_for_each(shops: Shops) -> None:
+def test_the_access_is_opened_where_the_job_runs_and_once_per_job(shops: Shops) -> None:
     opened: list[int] = []
 
-    def opener() -> Door:
+    def open_access() -> ShardAccess:
         opened.append(1)
-        return shops.door()
+        return shops.open_access()
 
-    run_shard_job(opener, shops.job())
-    run_shard_job(opener, shops.job())
+    run_shard_job(open_access, shops.job())
+    run_shard_job(open_access, shops.job())
     assert len(opened) == 2
 
 
@@ -33,14 +33,14 @@ def test_the_budget_is_restored_before_the_first_call_and_read_after_the_last(
         order.append("read after some" if shops.asked else "read before any")
         return {"spent": 4}
 
-    door = Door(shops, shops.access.shard, budget, restore)
-    result = run_shard_job(lambda: door, shops.job(shops.write(), budget={"spent": 3}))
+    access = ShardAccess(shops, shops.access.shard, budget, restore)
+    result = run_shard_job(lambda: access, shops.job(shops.write(), budget={"spent": 3}))
     assert order == ["restored before 0 calls", "read after some"]
     assert result.budget == {"spent": 4}
 
 
 def test_the_budget_is_told_of_a_job_that_met_trouble_too(shops: Shops) -> None:
     shops.fail("DescribeServices", "ExpiredTokenException", count=9)
-    result = run_shard_job(shops.door, shops.job(shops.write()))
+    result = run_shard_job(shops.open_access, shops.job(shops.write()))
     assert result.trouble
     assert result.budget == {"spent": 1}
