@@ -34,7 +34,7 @@ from fleet.records.store import Records
 from fleet.release.decide.desired import service_input, service_settings
 from fleet.rollout.decide.service_calls import ServiceWrite
 from fleet.rollout.shard_jobs import ShardJob
-from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
+from fleet.rollout.tick import TickContext, Ticked, rollout_lease, shard_lease, tick
 from fleet.runtime.aws_access import ShardAccess
 from fleet.runtime.lease import held
 from fleet.runtime.wiring import Wiring
@@ -155,7 +155,7 @@ class Shops:
         self.run_id = records.start_run(
             "rollout", caller_arn=CALLER, command="fleet rollout", at=self.now()
         )
-        self.crew = Crew(
+        self.crew = TickContext(
             wiring=self.wiring,
             executor=executor,
             open_access=self.open_access,
@@ -276,7 +276,7 @@ class Shops:
             spec, self.changes(spec), holds, caller=CALLER, at=self.now(), run=self.run_id
         )
 
-    def tick(self, rollout_id: str = "ro-1", crew: Crew | None = None) -> Ticked:
+    def tick(self, rollout_id: str = "ro-1", crew: TickContext | None = None) -> Ticked:
         """One tick under leases of its own."""
         crew = crew or self.crew
         names = [shard_lease(ACCOUNT.account_id, REGION)]

@@ -12,7 +12,7 @@ from fleet.cli.rollout_crew import crew, fleet_callers
 from fleet.errors import FleetError
 from fleet.model.rollout import RolloutEvent
 from fleet.model.spans import clock
-from fleet.rollout.rollout import run_controller
+from fleet.rollout.controller import run_controller
 from fleet.rollout.view.lines import EventLines
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import stops_safely

@@ -18,7 +18,7 @@ from fleet.model.plan import Plan
 from fleet.model.progress import Event, Note
 from fleet.model.rates import call_share
 from fleet.model.spans import clock
-from fleet.rollout.planning import Request, make_plan
+from fleet.rollout.plan import Request, make_plan
 from fleet.rollout.view.plan import (
     plan_document,
     plan_from_document,

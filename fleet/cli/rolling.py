@@ -18,9 +18,9 @@ from fleet.cli.rollout_foreground import go_along
 from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Rollout
+from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.decide.fingerprint import differences
-from fleet.rollout.rollout import CONTROLLER
-from fleet.rollout.starting import start
+from fleet.rollout.start import start
 from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.plan import plan_document, plan_view
 from fleet.runtime.lease import holder_of

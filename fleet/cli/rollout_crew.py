@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from fleet.errors import AwsError
 from fleet.model.rollout import RolloutEvent
-from fleet.rollout.ticking import Crew
+from fleet.rollout.tick import TickContext
 from fleet.runtime.aws_access import open_shard_access
 from fleet.runtime.executor import open_executor
 from fleet.runtime.lease import owner_name
@@ -24,7 +24,7 @@ def crew(
     caller: str,
     tell: Callable[[RolloutEvent], None],
     warn: Callable[[str], None],
-) -> Iterator[Crew]:
+) -> Iterator[TickContext]:
     """A crew whose shard jobs run where ``FLEET_EXECUTOR`` says.
 
     Args:
@@ -35,7 +35,7 @@ def crew(
         FleetError: the cluster does not answer.
     """
     with open_executor(os.environ.get("FLEET_EXECUTOR"), wiring.workers) as executor:
-        yield Crew(
+        yield TickContext(
             wiring=wiring,
             executor=executor,
             open_access=open_shard_access,

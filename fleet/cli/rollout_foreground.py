@@ -14,7 +14,7 @@ from fleet.cli.rollout_picture import Picture
 from fleet.errors import Interrupted
 from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent, VerbName
-from fleet.rollout.rollout import run_until_rest
+from fleet.rollout.controller import run_until_rest
 from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.lines import EventLines
 from fleet.rollout.view.summary import summary_view

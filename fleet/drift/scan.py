@@ -39,7 +39,7 @@ from fleet.model.progress import Note
 from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.spans import span
 from fleet.model.wanted import Wanted
-from fleet.rollout.planning import read_release
+from fleet.rollout.plan import read_release
 from fleet.runtime.lease import Held
 from fleet.runtime.ledgers import check_caller
 from fleet.runtime.wiring import Wiring

@@ -8,11 +8,11 @@ from fleet.model.gate import Gate
 from fleet.model.history import Lease
 from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker
 from fleet.model.rollout import Phase
+from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.rollout import gate_now
-from fleet.rollout.decide.turns import Turn, take_turn, waiting_for_windows
-from fleet.rollout.rollout import CONTROLLER
-from fleet.rollout.ticking import HISTORY, rollout_lease, shard_lease
+from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, waiting_for_windows
+from fleet.rollout.decide.tick import gate_now
+from fleet.rollout.tick import HISTORY, rollout_lease, shard_lease
 from fleet.runtime.lease import holder_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
     rollout = rollouts.load(rollout_id)
     board = Board(rollout, rollouts.changes(rollout_id), now)
     gate = gate_now(board, rollouts.history_sample(now - HISTORY))
-    turn = take_turn(board)
+    choice = choose_stores(board)
     mine = {store: set(rollout.spec.workloads) for store in rollout.spec.places}
     return Overview(
         rollout=rollout,
@@ -45,7 +45,7 @@ def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
         controller=next(iter(_ticker(holder_of(records, CONTROLLER))), None),
         budgets=_budgets(records, board, now),
         next_window=_next_window(board),
-        waits=_waits(board, gate, turn),
+        waits=_waits(board, gate, choice),
         held_by=tuple(
             hold
             for hold in rollouts.holds()
@@ -77,7 +77,7 @@ def _next_window(board: Board) -> NextWindow | None:
     return NextWindow(at, store, len(waiting))
 
 
-def _waits(board: Board, gate: Gate | None, turn: Turn) -> tuple[str, ...]:
+def _waits(board: Board, gate: Gate | None, choice: StoreChoice) -> tuple[str, ...]:
     rollout = board.rollout
     if rollout.finished_at is not None:
         return ()
@@ -86,6 +86,6 @@ def _waits(board: Board, gate: Gate | None, turn: Turn) -> tuple[str, ...]:
         waits.append(rollout.why)
     elif gate is not None:
         waits.append(gate.reason)
-    if turn.held_until is not None and turn.held_until - board.now > timedelta(0):
-        waits.append(turn.held_why)
+    if choice.waits_until is not None and choice.waits_until - board.now > timedelta(0):
+        waits.append(choice.waits_for)
     return tuple(filter(None, waits))

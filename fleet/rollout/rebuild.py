@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fleet.model.inventory import Lifecycle
 from fleet.rollout.decide.rebuild import Rebuilt, rebuild
-from fleet.rollout.planning import Readings, read_release
+from fleet.rollout.plan import Readings, read_release
 from fleet.runtime.wiring import Wiring
 
 

@@ -35,7 +35,7 @@ from fleet.rollout.decide.service_calls import (
     Written,
     choose_call,
 )
-from fleet.rollout.decide.turns import is_quiet
+from fleet.rollout.decide.store_choice import StoreRead, is_quiet
 from fleet.runtime.aws_access import OpenShardAccess
 
 #: Calls of one job that are under way at once; the call budget decides how many a second.
@@ -44,27 +44,6 @@ THREADS = 8
 REFUSED_BODY = frozenset({"ClientException", "InvalidParameterException"})
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What to read of a store; its services always.
-
-    Attributes:
-        services: names.
-        tasks: tasks too, and deployment records where something went wrong.
-        known: ARNs of its container instances, as far as somebody has seen them.
-        targets: by service, the ARN that it was sent; "" or missing where nothing was.
-        records: with tasks, deployment records in any case.
-    """
-
-    store: str
-    cluster: str
-    services: tuple[str, ...]
-    tasks: bool = False
-    known: tuple[str, ...] = ()
-    targets: Mapping[str, str] = field(default_factory=dict)
-    records: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +60,7 @@ class ShardJob:
 
     account: Account
     region: str
-    reads: tuple[Read, ...] = ()
+    reads: tuple[StoreRead, ...] = ()
     writes: tuple[ServiceWrite, ...] = ()
     definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)
@@ -163,7 +142,7 @@ def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
             raise failed
 
 
-def _read(shard: Shard, read: Read) -> StoreView:
+def _read(shard: Shard, read: StoreRead) -> StoreView:
     """Its services and container instances, and its tasks where they are asked for."""
     # The cluster is known to exist: naming it saves a call per store and tick.
     cluster = Cluster(read.cluster, "", "ACTIVE", 0)
@@ -171,7 +150,7 @@ def _read(shard: Shard, read: Read) -> StoreView:
     if view.problem:
         return view
     try:
-        instances = observe.container_instances(shard, read.cluster, read.known)
+        instances = observe.container_instances(shard, read.cluster, read.instances)
         view = replace(view, instances=instances.value, at=min(view.at, instances.at))
         return _with_tasks(shard, read, view) if read.tasks else view
     except (AccessDenied, CredentialsError, Throttled):
@@ -182,7 +161,7 @@ def _read(shard: Shard, read: Read) -> StoreView:
         return replace(view, problem=str(error))
 
 
-def _with_tasks(shard: Shard, read: Read, view: StoreView) -> StoreView:
+def _with_tasks(shard: Shard, read: StoreRead, view: StoreView) -> StoreView:
     """Tasks that run; the stopped ones and ECS's records only where not all is well."""
     one = read.services[0] if len(read.services) == 1 else None
     seen = read_tasks(shard, read.cluster, one, stopped=False)
@@ -196,7 +175,7 @@ def _with_tasks(shard: Shard, read: Read, view: StoreView) -> StoreView:
     return replace(view, deployments=records)
 
 
-def _of(read: Read, tasks: Iterable[TaskState]) -> tuple[TaskState, ...]:
+def _of(read: StoreRead, tasks: Iterable[TaskState]) -> tuple[TaskState, ...]:
     return tuple(task for task in tasks if task.service in read.services)
 
 

@@ -22,7 +22,7 @@ from fleet.drift import (
 from fleet.model.aws_actions import ACTIONS, GET_CALLER_IDENTITY, GET_OBJECT, Action, Repeat, Sender
 from fleet.register import activating, doctor, installing, register
 from fleet.release import revisions
-from fleet.rollout import overview, planning, rollout, shard_jobs, starting, ticking
+from fleet.rollout import controller, overview, plan, shard_jobs, start, tick
 from fleet.runtime import executor, lease, ledgers
 
 #: The modules in which each command calls the AWS edge.
@@ -30,8 +30,8 @@ MODULES: dict[Sender, tuple[ModuleType, ...]] = {
     Sender.REGISTER: (register, installing, activating, ledgers),
     Sender.STATUS: (status,),
     Sender.DOCTOR: (doctor,),
-    Sender.PLAN: (planning, revisions),
-    Sender.ROLLOUT: (planning, revisions, shard_jobs),
+    Sender.PLAN: (plan, revisions),
+    Sender.ROLLOUT: (plan, revisions, shard_jobs),
     Sender.CONTROLLER: (shard_jobs,),
     Sender.DRIFT: (scan, scan_shard, scan_nodes, scan_revisions, revisions),
     Sender.FIX: (fixing, fixing_look),
@@ -98,8 +98,8 @@ def test_a_command_may_send_what_its_modules_send_and_nothing_else(sender: Sende
     assert row_names(sender) == sent_by(*MODULES[sender]) | caller | images
 
 
-def test_the_rest_of_the_engine_sends_nothing_for_a_rollout() -> None:
-    assert sent_by(rollout, starting, ticking, overview, executor, lease) == set()
+def test_the_rest_of_the_rollout_package_sends_nothing_for_a_rollout() -> None:
+    assert sent_by(controller, start, tick, overview, executor, lease) == set()
 
 
 def test_a_rollout_may_do_what_planning_and_ticking_may() -> None:

@@ -26,8 +26,8 @@ from fleet.rollout.decide.darkness import darkness
 from fleet.rollout.decide.gate import count, evaluate
 from fleet.rollout.decide.service_calls import Outcome, Written
 from fleet.rollout.shard_jobs import ShardJob, ShardResult
-from fleet.rollout.starting import start
-from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
+from fleet.rollout.start import start
+from fleet.rollout.tick import TickContext, Ticked, rollout_lease, shard_lease, tick
 from fleet.runtime.lease import held
 from fleet.runtime.wiring import Wiring
 from tests import rollouts
@@ -152,7 +152,7 @@ def _tick_often(size: int) -> str:
             listen=lambda _event: None,
             stop=threading.Event(),
         )
-        crew = Crew(
+        crew = TickContext(
             wiring=wiring,
             executor=_Played({view.store: view for view in views}, clock),
             open_access=nowhere,
@@ -167,7 +167,7 @@ def _tick_often(size: int) -> str:
     return f"{size:,} stores {median(took) * 1000:.0f} ms a tick, at most {_peak_mb():.0f} MB"
 
 
-def _timed_tick(crew: Crew, rollout_id: str, clock: _Clock) -> float:
+def _timed_tick(crew: TickContext, rollout_id: str, clock: _Clock) -> float:
     records = crew.wiring.records
     place = next(iter(records.rollouts.load(rollout_id).spec.places.values()))
     clock.sleep(20)

@@ -15,7 +15,7 @@ from fleet.cli.rollout_options import Format
 from fleet.errors import FleetError, Interrupted, Locked, UsageError
 from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Rollout
-from fleet.rollout.planning import Request
+from fleet.rollout.plan import Request
 from fleet.rollout.view.plan import plan_document
 from fleet.runtime.wiring import open_wiring, records_from_environment
 from tests import rollouts

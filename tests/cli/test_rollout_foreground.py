@@ -14,7 +14,7 @@ from fleet.cli import rollout_foreground
 from fleet.cli.rollout_foreground import go_along
 from fleet.errors import FleetError
 from fleet.model.rollout import Phase, VerbName
-from fleet.rollout.rollout import Rested
+from fleet.rollout.controller import Rested
 from fleet.runtime.run_record import RunRecord
 from fleet.runtime.wiring import Wiring, open_wiring
 from fleet.terminal.screen import console_for

@@ -18,9 +18,9 @@ from fleet.model.rollout import Phase, RolloutEvent, RolloutSpec, VerbName
 from fleet.model.verdicts import Verdict
 from fleet.records.opening import open_records
 from fleet.records.store import Records
+from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.overview import EVENTS, overview
-from fleet.rollout.rollout import CONTROLLER
-from fleet.rollout.ticking import rollout_lease, shard_lease
+from fleet.rollout.tick import rollout_lease, shard_lease
 from fleet.runtime.lease import held
 from tests import rollouts
 from tests.rollout.decide.boards import POLICY, after, opening, planned, rollout, sent

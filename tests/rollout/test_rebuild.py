@@ -18,7 +18,7 @@ from fleet.rollout.rebuild import rebuild_records
 from fleet.runtime.wiring import Wiring
 from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
-from tests.rollout.test_planning import Clock, World, shops
+from tests.rollout.test_plan import Clock, World, shops
 from tests.sandbox.control_plane.rig import EMEA, Rig
 from tests.shops import CALLER
 

@@ -9,7 +9,8 @@ from fleet.model.desired import LogGroup
 from fleet.model.rollout import ActionKind
 from fleet.release.decide.desired import service_input, service_settings
 from fleet.rollout.decide.service_calls import Outcome, ServiceWrite
-from fleet.rollout.shard_jobs import Read, ShardResult, run_shard_job
+from fleet.rollout.decide.store_choice import StoreRead
+from fleet.rollout.shard_jobs import ShardResult, run_shard_job
 from tests.shops import NEW, SERVICE, SHAPE, STORES, Shops
 
 WRITES = ("TagResource", "UpdateService", "CreateService", "DeleteService")
@@ -288,7 +289,7 @@ def test_a_service_that_somebody_changed_is_not_deleted(shops: Shops) -> None:
 
 def test_a_look_reads_services_and_hosts_and_nothing_else(shops: Shops) -> None:
     instance = shops.chain.hosts[f"{STORE}/cam-1"]
-    result = run(shops, reads=(Read(STORE, STORE, (SERVICE,)),))
+    result = run(shops, reads=(StoreRead(STORE, STORE, (SERVICE,)),))
     view = result.views[STORE]
     assert [s.name for s in view.services or ()] == [SERVICE]
     assert [i.agent_connected for i in view.instances or ()] == [True]
@@ -300,26 +301,26 @@ def test_a_look_reads_services_and_hosts_and_nothing_else(shops: Shops) -> None:
 def test_a_host_whose_link_is_cut_is_seen_to_be_away(shops: Shops) -> None:
     shops.chain.cut(STORE)
     shops.pass_by(300)
-    view = run(shops, reads=(Read(STORE, STORE, (SERVICE,)),)).views[STORE]
+    view = run(shops, reads=(StoreRead(STORE, STORE, (SERVICE,)),)).views[STORE]
     assert [i.agent_connected for i in view.instances or ()] == [False]
 
 
 def test_a_quiet_store_is_not_asked_for_what_has_stopped(shops: Shops) -> None:
     shops.pass_by(120)
-    view = run(shops, reads=(Read(STORE, STORE, (SERVICE,), tasks=True),)).views[STORE]
+    view = run(shops, reads=(StoreRead(STORE, STORE, (SERVICE,), tasks=True),)).views[STORE]
     assert len(view.tasks or ()) == 1
     assert view.deployments == {}
 
 
 def test_records_of_deployments_are_read_where_they_are_asked_for(shops: Shops) -> None:
-    read = Read(STORE, STORE, (SERVICE,), tasks=True, records=True)
+    read = StoreRead(STORE, STORE, (SERVICE,), tasks=True, records=True)
     view = run(shops, reads=(read,)).views[STORE]
     assert [r.task_definition for r in (view.deployments or {})[SERVICE]] == [shops.old]
 
 
 def test_a_store_that_cannot_be_read_is_a_problem_of_its_own(shops: Shops) -> None:
     shops.fail("DescribeServices", "InvalidParameterException")
-    reads = tuple(Read(store, store, (SERVICE,)) for store in STORES)
+    reads = tuple(StoreRead(store, store, (SERVICE,)) for store in STORES)
     result = run(shops, reads=reads)
     problems = [view.problem for view in result.views.values() if view.problem]
     assert len(problems) == 1
@@ -328,18 +329,18 @@ def test_a_store_that_cannot_be_read_is_a_problem_of_its_own(shops: Shops) -> No
 
 
 def test_a_service_that_does_not_exist_is_not_in_the_view(shops: Shops) -> None:
-    view = run(shops, reads=(Read(STORE, STORE, ("kiosk-arm64",)),)).views[STORE]
+    view = run(shops, reads=(StoreRead(STORE, STORE, ("kiosk-arm64",)),)).views[STORE]
     assert (view.services, view.problem) == ((), "")
 
 
 def test_reads_come_before_writes(shops: Shops) -> None:
-    run(shops, shops.write(), reads=(Read(STORES[1], STORES[1], (SERVICE,)),))
+    run(shops, shops.write(), reads=(StoreRead(STORES[1], STORES[1], (SERVICE,)),))
     first = next(body for action, body in shops.asked if action == "DescribeServices")
     assert first["cluster"] == STORES[1]
 
 
 def test_jobs_and_results_are_plain_values(shops: Shops) -> None:
-    job = shops.job(shops.write(), reads=(Read(STORE, STORE, (SERVICE,)),))
+    job = shops.job(shops.write(), reads=(StoreRead(STORE, STORE, (SERVICE,)),))
     result = run_shard_job(shops.open_access, job)
     assert pickle.loads(pickle.dumps(job)) == job  # noqa: S301 - our own
     assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301 - our own

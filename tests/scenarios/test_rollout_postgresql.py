@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.rollout.ticking import rollout_lease
+from fleet.rollout.tick import rollout_lease
 from fleet.runtime.lease import holder_of
 from tests.records.conftest import postgresql_server, postgresql_url
 from tests.scenarios.chains import Shops, wait_until

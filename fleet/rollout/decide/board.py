@@ -66,7 +66,7 @@ class Board:
         """So many seconds from now."""
         return self.now + timedelta(seconds=seconds)
 
-    def turn(self, phase: Phase, why: str, **fields: Any) -> None:
+    def enter_phase(self, phase: Phase, why: str, **fields: Any) -> None:
         """Bring the rollout into a phase, and say so when it was in another one."""
         if phase is not self.rollout.phase:
             self.say("phase", f"{phase.value}: {why}", data={"phase": phase.value, "why": why})

@@ -18,7 +18,7 @@ from fleet.rollout.decide.board import Board
 GAP = 2
 
 
-def mind_the_gap(board: Board) -> None:
+def restart_bake_after_gap(board: Board) -> None:
     """Let a bake last until now that nobody watched: it has to be seen what became of it."""
     rollout, policy = board.rollout, board.rollout.spec.policy
     since, last = rollout.baking_since, rollout.updated_at
@@ -28,7 +28,7 @@ def mind_the_gap(board: Board) -> None:
     board.rollout = replace(rollout, baking_since=begins)
 
 
-def watched(
+def hold_until_looked_at(
     board: Board, rows: Sequence[Change], gate: Gate, variant_of: Callable[[Change], str]
 ) -> Gate:
     """A gate that passes, held back while too few of its good stores were looked at of late.

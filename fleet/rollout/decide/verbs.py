@@ -41,7 +41,7 @@ def _pause(board: Board, verb: Verb) -> str:
         return f"nothing to pause: it is {phase.value}"
     if phase in {Phase.PAUSED, Phase.HALTED}:
         return f"it is {phase.value} already"
-    board.turn(Phase.PAUSED, _because(verb, "paused"))
+    board.enter_phase(Phase.PAUSED, _because(verb, "paused"))
     return "paused; what was sent is still watched, nothing more is sent"
 
 
@@ -60,7 +60,7 @@ def _resume(board: Board, verb: Verb) -> str:
             _owe_again(board, change, verb)
         patience = board.in_seconds(board.rollout.spec.policy.patience_s)
         why = _because(verb, "resumed for owed stores")
-        board.turn(Phase.RUNNING, why, finished_at=None, owed_until=patience)
+        board.enter_phase(Phase.RUNNING, why, finished_at=None, owed_until=patience)
         count = len(board.stores(owed))
         until = moment(patience, board.now)
         if count == 1:
@@ -74,7 +74,7 @@ def _resume(board: Board, verb: Verb) -> str:
     shapes = board.rollout.spec.shapes
     taken = accepted([*board.current, *board.convoy], lambda c: shapes[c.service].variant)
     # The patience that asked a person begins anew with the answer.
-    board.turn(Phase.RUNNING, _because(verb, "resumed"), accepted=taken, wave_at=board.now)
+    board.enter_phase(Phase.RUNNING, _because(verb, "resumed"), accepted=taken, wave_at=board.now)
     count = sum(taken.values())
     return f"resumed, {count} failures accepted" if count else "resumed"
 
@@ -109,7 +109,7 @@ def _promote(board: Board, verb: Verb) -> str:
     rollout = board.rollout
     if rollout.phase is Phase.AWAITING:
         board.rollout = replace(rollout, promoted=True)
-        board.turn(Phase.RUNNING, _because(verb, "promoted"))
+        board.enter_phase(Phase.RUNNING, _because(verb, "promoted"))
         return "promoted: the next wave begins"
     if rollout.phase in ENDED:
         return f"it is {rollout.phase.value}"
@@ -153,7 +153,7 @@ def _retry(board: Board, verb: Verb) -> str:
             ),
             failure_accepted=False,
         )
-    board.turn(
+    board.enter_phase(
         Phase.RUNNING,
         _because(verb, "retried"),
         baking_since=None,
@@ -181,7 +181,7 @@ def _skip(board: Board, verb: Verb) -> str:
 def _abort(board: Board, verb: Verb) -> str:
     if board.rollout.phase in ENDED:
         return f"it is {board.rollout.phase.value} already"
-    board.turn(Phase.ABORTED, _because(verb, "aborted"))
+    board.enter_phase(Phase.ABORTED, _because(verb, "aborted"))
     return "aborted; what was sent stays, dark stores are set back"
 
 
@@ -203,7 +203,7 @@ def _rollback(board: Board, verb: Verb) -> str:
             undo=replace(change.undo, stays_back=stays_back),
         )
     if not verb.stores:
-        board.turn(Phase.ROLLING_BACK, _because(verb, "rolled back"), finished_at=None)
+        board.enter_phase(Phase.ROLLING_BACK, _because(verb, "rolled back"), finished_at=None)
     elif board.rollout.finished_at is not None:
         # Only these stores go back; the rollout is as finished as it was when they have.
         board.rollout = replace(board.rollout, finished_at=None)

@@ -14,7 +14,7 @@ from fleet.model.services import (
     StoreView,
     TaskState,
 )
-from fleet.rollout.decide.turns import Look
+from fleet.rollout.decide.store_choice import StoreRead
 
 #: A winter evening: shops in London and Moscow are closed, those in New York are open.
 START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
@@ -192,7 +192,7 @@ class Shop:
             containers=(ContainerState("vision", "STOPPED", exit_code, said),),
         )
 
-    def view(self, look: Look, at: datetime) -> StoreView:
+    def view(self, look: StoreRead, at: datetime) -> StoreView:
         """What AWS says of it."""
         self.run_to(at)
         host = ContainerInstance(

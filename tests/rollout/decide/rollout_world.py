@@ -30,11 +30,11 @@ from fleet.model.services import (
 )
 from fleet.model.verdicts import Stage
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.noting import note
-from fleet.rollout.decide.rollout import Settled, begin, settle
+from fleet.rollout.decide.call_results import apply_results
+from fleet.rollout.decide.observe import observe
 from fleet.rollout.decide.service_calls import Outcome, Written
-from fleet.rollout.decide.sight import see
-from fleet.rollout.decide.turns import Look, flying, take_turn
+from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_read, stores_in_flight
+from fleet.rollout.decide.tick import Settled, begin, settle
 from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.rollout_shop import BODY, NEW, OPEN, START, Fate, Shop
 
@@ -150,30 +150,30 @@ class World:
         board = Board(self.rollout, self.changes, self.now)
         answers = obey(board, verbs)
         begin(board)
-        turn = take_turn(board)
-        views = {look.store: self._view(look) for look in turn.looks}
-        deeper = see(board, views)
-        deep = {s: self._view(Look(s, ("vision",), tasks=True)) for s in deeper}
-        see(board, deep)
+        choice = choose_stores(board)
+        views = {look.store: self._view(look) for look in choice.reads}
+        deeper = observe(board, views)
+        deep = {s: self._view(store_read(board, s, tasks=True)) for s in deeper}
+        observe(board, deep)
         views |= deep
         seen = frozenset(store for store, view in views.items() if not view.problem)
-        self.settled = settle(board, turn, seen, None)
+        self.settled = settle(board, choice, seen, None)
         self.rollout, self.changes = board.rollout, board.changes
         if self._strikes():
             return answers
-        in_flight = len(flying(board))
+        in_flight = len(stores_in_flight(board))
         written = [self._perform(action, in_flight) for action in self.settled.actions]
         if self._strikes():
             return answers
         after = Board(self.rollout, self.changes, self.now)
-        note(after, written)
+        apply_results(after, written)
         self.rollout, self.changes = after.rollout, after.changes
         return answers
 
     def _strikes(self) -> bool:
         return self.random.random() < self.chance
 
-    def _view(self, look: Look) -> StoreView:
+    def _view(self, look: StoreRead) -> StoreView:
         view = self.shops[look.store].view(look, self.now)
         if not self._strikes():
             return view

@@ -55,8 +55,8 @@ def test_a_store_without_changes_has_no_rows() -> None:
 
 def test_a_phase_is_told_when_it_begins_and_not_again() -> None:
     rows = board(sent())
-    rows.turn(Phase.PAUSED, "a pause")
-    rows.turn(Phase.PAUSED, "another reason")
+    rows.enter_phase(Phase.PAUSED, "a pause")
+    rows.enter_phase(Phase.PAUSED, "another reason")
     assert [e.text for e in rows.events] == ["paused: a pause"]
     assert rows.rollout.why == "another reason"
 

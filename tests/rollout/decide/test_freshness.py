@@ -8,7 +8,7 @@ from fleet.model.changes import Change
 from fleet.model.gate import Answer, Count, Gate
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.freshness import mind_the_gap, watched
+from fleet.rollout.decide.freshness import hold_until_looked_at, restart_bake_after_gap
 from tests.rollout.decide.boards import POLICY, after, board, seconds, sent
 
 HOUR = 3600.0
@@ -26,7 +26,7 @@ def asked(rows: list[Change], at: float, answer: Answer = Answer.ADVANCE) -> Gat
     some = baking(rows, at)
     ok = sum(row.verdict is Verdict.OK for row in rows)
     gate = Gate(answer, PASSES, (), {"xavier": Count(sent=len(rows), ok=ok, failed=len(rows) - ok)})
-    return watched(some, rows, gate, lambda _: "xavier")
+    return hold_until_looked_at(some, rows, gate, lambda _: "xavier")
 
 
 def baking(rows: list[Change], at: float, last: float | None = None) -> Board:
@@ -77,22 +77,22 @@ def test_a_bake_that_nobody_watched_lasts_until_somebody_does() -> None:
     rows = good(looked_at=500)
     some = baking(rows, at=HOUR, last=500)
 
-    mind_the_gap(some)
+    restart_bake_after_gap(some)
 
     assert seconds(some.rollout.baking_since) == HOUR - POLICY.bake_s
     gate = Gate(Answer.ADVANCE, PASSES, (), {"xavier": Count(sent=4, ok=4)})
-    assert watched(some, rows, gate, lambda _: "xavier").answer is Answer.WAIT
+    assert hold_until_looked_at(some, rows, gate, lambda _: "xavier").answer is Answer.WAIT
 
 
 @pytest.mark.parametrize("gap", [15.0, 400.0])
 def test_ticks_that_take_their_time_are_no_gap(gap: float) -> None:
     some = baking(good(looked_at=0), at=HOUR, last=HOUR - gap)
-    mind_the_gap(some)
+    restart_bake_after_gap(some)
     assert some.rollout.baking_since == after(0)
 
 
 def test_a_gap_ends_no_bake_early() -> None:
     some = baking(good(looked_at=0), at=HOUR, last=0)
     some.rollout = board(baking_since=after(HOUR) - timedelta(seconds=60)).rollout
-    mind_the_gap(some)
+    restart_bake_after_gap(some)
     assert seconds(some.rollout.baking_since) == HOUR - 60

@@ -2,7 +2,7 @@
 
 from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.rollout import gate_now
+from fleet.rollout.decide.tick import gate_now
 from tests import rollouts
 
 

@@ -9,8 +9,8 @@ from fleet.model.changes import CONVOY, Change
 from fleet.model.rollout import Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.rollout import settle
-from fleet.rollout.decide.turns import take_turn
+from fleet.rollout.decide.store_choice import choose_stores
+from fleet.rollout.decide.tick import settle
 from fleet.rollout.decide.verbs import obey, who
 from tests.rollout.decide.boards import after, board, parked, planned, said, seconds, sent, undone
 
@@ -335,7 +335,7 @@ def after_resume(*rows: Change, again: str = "") -> Board:
     for change in halted.changes:
         if "store-101" <= change.store <= "store-105":
             halted.move(change, verdict=Verdict.FAILED, since=after(55))
-    settle(halted, take_turn(halted), frozenset(), None)
+    settle(halted, choose_stores(halted), frozenset(), None)
     return halted
 
 
@@ -360,5 +360,5 @@ def test_accepted_failures_stay_accepted_for_as_long_as_they_stand() -> None:
     rows = board(*bad(1, 2, 3, 4, 5, wave=CONVOY), *good_to_come(), phase=Phase.HALTED)
     tell(rows, VerbName.RESUME)
     rows.rollout = replace(rows.rollout, accepted={})
-    settle(rows, take_turn(rows), frozenset(), None)
+    settle(rows, choose_stores(rows), frozenset(), None)
     assert rows.rollout.phase is Phase.RUNNING

@@ -8,8 +8,8 @@ from fleet.model.policy import Amount
 from fleet.model.rollout import ActionKind, Phase
 from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.rollout import Settled, settle
-from fleet.rollout.decide.turns import take_turn
+from fleet.rollout.decide.store_choice import choose_stores
+from fleet.rollout.decide.tick import Settled, settle
 from tests.rollout.decide.boards import (
     POLICY,
     SERVICE,
@@ -39,9 +39,9 @@ def settled(
     rows: Board, seen: tuple[str, ...] | None = None, *, unwatched: bool = False
 ) -> Settled:
     """A tick that has looked at everybody whose turn it is, unless somebody else is named."""
-    turn = take_turn(rows)
-    looked = frozenset(turn.next_up if seen is None else seen)
-    return settle(rows, turn, looked, None, unwatched=unwatched)
+    choice = choose_stores(rows)
+    looked = frozenset(choice.to_send if seen is None else seen)
+    return settle(rows, choice, looked, None, unwatched=unwatched)
 
 
 def of(rows: Board, store: str = "store-042") -> Change:

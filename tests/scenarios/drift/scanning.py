@@ -16,9 +16,9 @@ from fleet.model.drift import Finding
 from fleet.model.night import Night
 from fleet.records.opening import open_records
 from fleet.records.store import Records
-from fleet.rollout.planning import Request, make_plan
-from fleet.rollout.starting import start
-from fleet.rollout.ticking import Crew, rollout_lease, shard_lease, tick
+from fleet.rollout.plan import Request, make_plan
+from fleet.rollout.start import start
+from fleet.rollout.tick import TickContext, rollout_lease, shard_lease, tick
 from fleet.runtime.aws_access import ShardAccess
 from fleet.runtime.lease import held
 from fleet.runtime.wiring import Wiring
@@ -114,7 +114,7 @@ def roll_out(scans: Scans, workload: str, *, ticks: int | None = None) -> None:
     )
     rollout = start(wiring, plan, caller=caller, run_id=run_id)
     with ThreadPoolExecutor(2) as executor:
-        crew = Crew(
+        crew = TickContext(
             wiring=wiring,
             executor=executor,
             open_access=lambda: ShardAccess(

@@ -6,7 +6,7 @@ from fleet.model.changes import Change
 from fleet.model.rollout import ActionKind
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.noting import FIRST_LOOK_S, REFUSALS, REFUSED_WAIT_S, note
+from fleet.rollout.decide.call_results import FIRST_LOOK_S, REFUSALS, REFUSED_WAIT_S, apply_results
 from fleet.rollout.decide.service_calls import Outcome, Written
 from tests.rollout.decide.boards import NEW, OTHER, SERVICE, after, board, planned, seconds, sent
 
@@ -17,7 +17,7 @@ UNDOING = sent(verdict=Verdict.FAILED, stage=Stage.UNDOING, reason="rollback by 
 def noted(row: Change, outcome: Outcome, words: str = "", runs: str = "") -> tuple[Change, Board]:
     kind = ActionKind.UNDO if row.stage is Stage.UNDOING else ActionKind.SEND
     rows = board(row)
-    note(rows, [Written(kind, "store-042", SERVICE, outcome, after(59), NEW, words, runs)])
+    apply_results(rows, [Written(kind, "store-042", SERVICE, outcome, after(59), NEW, words, runs)])
     return rows.changes[0], rows
 
 
@@ -58,7 +58,7 @@ def test_a_lost_reply_leaves_the_row_for_the_next_look() -> None:
 
 def test_a_call_without_an_outcome_leaves_the_row_for_the_next_look() -> None:
     rows = board(SENDING)
-    note(rows, [])
+    apply_results(rows, [])
     assert rows.moved == ()
 
 

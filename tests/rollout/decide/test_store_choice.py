@@ -11,17 +11,17 @@ from fleet.model.rollout import Phase
 from fleet.model.services import Deployment, ServiceState, StoreView, TaskState
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.turns import (
+from fleet.rollout.decide.store_choice import (
     CONTROL_SAMPLE,
     LOOKS_OF_A_SEND,
     LOOKS_PER_TICK,
     SENDS_PER_TICK,
-    Turn,
+    StoreChoice,
+    choose_stores,
     is_quiet,
     is_watched,
+    max_in_flight,
     needs_s,
-    places,
-    take_turn,
     waiting_for_windows,
 )
 from tests.rollout.decide import verdicts
@@ -48,57 +48,57 @@ def shops(number: int, wave: int = 0) -> list[Change]:
     return [planned(f"store-{n:04}", wave) for n in range(number)]
 
 
-def looked_at(turn: Turn) -> list[str]:
-    return [look.store for look in turn.looks]
+def looked_at(choice: StoreChoice) -> list[str]:
+    return [look.store for look in choice.reads]
 
 
-def turn_of(*rows: Change, **fields: Any) -> Turn:
-    return take_turn(board(*rows, **{"policy": ALL_AT_ONCE, **fields}))
+def choice_of(*rows: Change, **fields: Any) -> StoreChoice:
+    return choose_stores(board(*rows, **{"policy": ALL_AT_ONCE, **fields}))
 
 
 def test_stores_come_in_the_order_of_their_wave() -> None:
-    assert turn_of(planned("store-002"), planned("store-001")).next_up == (
+    assert choice_of(planned("store-002"), planned("store-001")).to_send == (
         "store-002",
         "store-001",
     )
 
 
 def test_a_later_wave_has_to_wait() -> None:
-    assert turn_of(planned("store-001"), planned("store-002", wave=1)).next_up == ("store-001",)
+    assert choice_of(planned("store-001"), planned("store-002", wave=1)).to_send == ("store-001",)
 
 
 def test_whoever_is_sent_the_release_is_looked_at_first() -> None:
-    turn = turn_of(sent("store-001", look_at=after(0)), planned("store-002"))
-    assert looked_at(turn) == ["store-002", "store-001"]
+    choice = choice_of(sent("store-001", look_at=after(0)), planned("store-002"))
+    assert looked_at(choice) == ["store-002", "store-001"]
 
 
 def test_a_store_is_looked_at_once_with_all_its_services() -> None:
-    (look,) = turn_of(sent(), sent(service="telemetry-arm64")).looks
+    (look,) = choice_of(sent(), sent(service="telemetry-arm64")).reads
     assert look.services == ("telemetry-arm64", SERVICE)
     assert not look.tasks
 
 
 def test_the_longest_overdue_look_comes_first() -> None:
     rows = [sent("store-001", look_at=after(50)), sent("store-002", look_at=after(10))]
-    assert looked_at(turn_of(*rows)) == ["store-002", "store-001"]
+    assert looked_at(choice_of(*rows)) == ["store-002", "store-001"]
 
 
 def test_what_may_have_been_sent_is_looked_at_before_all_that_was() -> None:
     cut_off = planned("store-002", stage=Stage.SENDING, look_at=None)
-    assert looked_at(turn_of(sent("store-001", look_at=after(1)), cut_off, at=60)) == [
+    assert looked_at(choice_of(sent("store-001", look_at=after(1)), cut_off, at=60)) == [
         "store-002",
         "store-001",
     ]
 
 
 def test_a_look_that_is_not_due_is_not_taken() -> None:
-    assert looked_at(turn_of(sent(look_at=after(61)), at=60)) == []
-    assert looked_at(turn_of(sent(look_at=after(60)), at=60)) == ["store-042"]
+    assert looked_at(choice_of(sent(look_at=after(61)), at=60)) == []
+    assert looked_at(choice_of(sent(look_at=after(60)), at=60)) == ["store-042"]
 
 
 def test_no_more_looks_are_taken_than_fit_a_tick() -> None:
     rows = [sent(f"store-{n:04}") for n in range(LOOKS_PER_TICK + 20)]
-    assert len(turn_of(*rows).looks) == LOOKS_PER_TICK
+    assert len(choice_of(*rows).reads) == LOOKS_PER_TICK
 
 
 def test_the_cap_on_looks_is_per_account_and_region() -> None:
@@ -107,18 +107,18 @@ def test_the_cap_on_looks_is_per_account_and_region() -> None:
         c.store: place(c.store, region=("eu-west-1", "eu-north-1")[n % 2])
         for n, c in enumerate(rows)
     }
-    assert len(turn_of(*rows, places=places).looks) == len(rows)
+    assert len(choice_of(*rows, places=places).reads) == len(rows)
 
 
 def test_what_was_sent_is_looked_at_less_while_more_is_sent() -> None:
     rows = [sent(f"sent-{n:04}") for n in range(LOOKS_PER_TICK)]
-    due = [s for s in looked_at(turn_of(*rows, *shops(SENDS_PER_TICK))) if s.startswith("sent")]
+    due = [s for s in looked_at(choice_of(*rows, *shops(SENDS_PER_TICK))) if s.startswith("sent")]
     assert len(due) == LOOKS_PER_TICK - (1 + LOOKS_OF_A_SEND) * SENDS_PER_TICK
     assert due
 
 
 def test_no_more_stores_are_sent_to_than_fit_a_tick() -> None:
-    assert len(turn_of(*shops(SENDS_PER_TICK + 20)).next_up) == SENDS_PER_TICK
+    assert len(choice_of(*shops(SENDS_PER_TICK + 20)).to_send) == SENDS_PER_TICK
 
 
 def test_stores_in_flight_take_up_places() -> None:
@@ -129,53 +129,53 @@ def test_stores_in_flight_take_up_places() -> None:
         sent("store-103", Verdict.OK),
         planned("store-104", stage=Stage.SENDING),
     ]
-    assert turn_of(*flying, planned("store-105"), policy=policy).next_up == ()
-    assert turn_of(*flying[1:], planned("store-105"), policy=policy).next_up == ("store-105",)
+    assert choice_of(*flying, planned("store-105"), policy=policy).to_send == ()
+    assert choice_of(*flying[1:], planned("store-105"), policy=policy).to_send == ("store-105",)
 
 
 def test_a_percentage_of_places_is_of_all_stores_that_the_rollout_changes() -> None:
     rows = [*shops(10), *(planned(f"store-1{n:03}", wave=1) for n in range(30))]
-    assert places(board(*rows, policy=POLICY)) == 4
+    assert max_in_flight(board(*rows, policy=POLICY)) == 4
 
 
 def test_two_services_of_a_store_take_one_place() -> None:
     policy = replace(POLICY, concurrency=Amount(count=2))
     rows = [sent("store-001"), sent("store-001", service="telemetry-arm64"), planned("store-002")]
-    assert turn_of(*rows, policy=policy).next_up == ("store-002",)
+    assert choice_of(*rows, policy=policy).to_send == ("store-002",)
 
 
 @pytest.mark.parametrize("phase", [p for p in Phase if p is not Phase.RUNNING])
 def test_only_a_running_rollout_has_somebody_next(phase: Phase) -> None:
-    turn = turn_of(planned(), phase=phase)
-    assert (turn.next_up, turn.held_until) == ((), None)
+    choice = choice_of(planned(), phase=phase)
+    assert (choice.to_send, choice.waits_until) == ((), None)
 
 
 def test_a_store_that_aws_refused_lately_is_put_off() -> None:
-    assert turn_of(planned(look_at=after(61)), at=60).next_up == ()
-    assert turn_of(planned(look_at=after(60)), at=60).next_up == ("store-042",)
+    assert choice_of(planned(look_at=after(61)), at=60).to_send == ()
+    assert choice_of(planned(look_at=after(60)), at=60).to_send == ("store-042",)
 
 
 def test_a_parked_store_is_not_next() -> None:
-    assert turn_of(parked()).next_up == ()
+    assert choice_of(parked()).to_send == ()
 
 
 def test_the_convoy_comes_after_the_wave_and_keeps_to_its_size() -> None:
     back = [planned(f"store-10{n}", wave=CONVOY) for n in range(4)]
-    turn = turn_of(planned("store-001"), *back, policy=replace(ALL_AT_ONCE, convoy=2))
-    assert turn.next_up == ("store-001", "store-100", "store-101")
+    choice = choice_of(planned("store-001"), *back, policy=replace(ALL_AT_ONCE, convoy=2))
+    assert choice.to_send == ("store-001", "store-100", "store-101")
 
 
 def test_the_convoy_in_flight_counts_against_its_size() -> None:
     rows = [sent("store-100", wave=CONVOY), planned("store-101", wave=CONVOY)]
-    assert turn_of(*rows, policy=replace(ALL_AT_ONCE, convoy=1)).next_up == ()
+    assert choice_of(*rows, policy=replace(ALL_AT_ONCE, convoy=1)).to_send == ()
 
 
 def test_an_open_shop_is_held_until_it_closes() -> None:
     places = {"store-042": place(hours=opening(-3600, 3600))}
-    turn = turn_of(planned(), policy=AT_NIGHT, places=places)
-    assert turn.next_up == ()
-    assert seconds(turn.held_until) == 3600
-    assert turn.held_why
+    choice = choice_of(planned(), policy=AT_NIGHT, places=places)
+    assert choice.to_send == ()
+    assert seconds(choice.waits_until) == 3600
+    assert choice.waits_for
 
 
 def test_of_several_open_shops_the_first_to_close_is_waited_for() -> None:
@@ -183,8 +183,8 @@ def test_of_several_open_shops_the_first_to_close_is_waited_for() -> None:
         "store-001": place("store-001", hours=opening(-3600, 7200)),
         "store-002": place("store-002", hours=opening(-3600, 3600)),
     }
-    turn = turn_of(planned("store-001"), planned("store-002"), policy=AT_NIGHT, places=places)
-    assert seconds(turn.held_until) == 3600
+    choice = choice_of(planned("store-001"), planned("store-002"), policy=AT_NIGHT, places=places)
+    assert seconds(choice.waits_until) == 3600
 
 
 def test_an_open_shop_holds_nobody_else_up() -> None:
@@ -192,8 +192,8 @@ def test_an_open_shop_holds_nobody_else_up() -> None:
         "store-001": place("store-001", hours=opening(-3600, 3600)),
         "store-002": place("store-002", hours=opening(3600, 7200)),
     }
-    turn = turn_of(planned("store-001"), planned("store-002"), policy=AT_NIGHT, places=places)
-    assert turn.next_up == ("store-002",)
+    choice = choice_of(planned("store-001"), planned("store-002"), policy=AT_NIGHT, places=places)
+    assert choice.to_send == ("store-002",)
 
 
 def test_those_that_wait_for_windows_are_named() -> None:
@@ -263,26 +263,26 @@ def compared(away: float | None = 10, **fields: Any) -> Board:
 
 
 def test_nobody_is_compared_with_while_everybody_is_there() -> None:
-    assert take_turn(compared(away=None)).control == ()
+    assert choose_stores(compared(away=None)).control == ()
 
 
 def test_untouched_stores_are_looked_at_when_one_that_was_sent_is_away() -> None:
-    turn = take_turn(compared())
-    assert len(turn.control) == CONTROL_SAMPLE
-    assert all(store.startswith("store-1") for store in turn.control)
+    choice = choose_stores(compared())
+    assert len(choice.control) == CONTROL_SAMPLE
+    assert all(store.startswith("store-1") for store in choice.control)
 
 
 def test_the_same_seed_chooses_the_same_stores_to_compare_with() -> None:
-    first, again = take_turn(compared(seed=1)).control, take_turn(compared(seed=1)).control
+    first, again = choose_stores(compared(seed=1)).control, choose_stores(compared(seed=1)).control
     assert first == again
-    assert set(first) != set(take_turn(compared(seed=2)).control)
+    assert set(first) != set(choose_stores(compared(seed=2)).control)
 
 
 def test_stores_to_compare_with_are_not_asked_again_before_they_could_be_dark() -> None:
-    def turn(looked: float) -> Turn:
+    def turn(looked: float) -> StoreChoice:
         gone = sent("store-001", away_since=after(0))
         rows = gone, planned("store-002", wave=1, looked_at=after(looked))
-        return take_turn(board(*rows, at=600))
+        return choose_stores(board(*rows, at=600))
 
     assert turn(looked=301).control == ()
     assert turn(looked=300).control == ("store-002",)

@@ -1,6 +1,6 @@
 """One tick of a rollout: from what was seen to what is done next, each with its reason.
 
-A tick goes ``verbs.obey`` (what people said), ``turns.take_turn`` (what to look at), ``see``
+A tick goes ``verbs.obey`` (what people said), ``turns.choose_stores`` (what to look at), ``see``
 (verdicts), ``settle`` (the gate, the phase, and the actions) and, when the actions were carried
 out, ``note``. All of it is pure: rows in, rows out, and the time is an argument.
 """
@@ -17,12 +17,18 @@ from fleet.model.rollout import Action, ActionKind, Phase
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board, accepted, is_parked, is_sent
 from fleet.rollout.decide.darkness import Finding, darkness
-from fleet.rollout.decide.freshness import mind_the_gap, watched
+from fleet.rollout.decide.freshness import hold_until_looked_at, restart_bake_after_gap
 from fleet.rollout.decide.gate import count, evaluate
+from fleet.rollout.decide.next_tick import next_tick, pulls_again_at, undo_at
 from fleet.rollout.decide.sends import called_off
-from fleet.rollout.decide.turns import Turn, flying, is_next, places, untouched
+from fleet.rollout.decide.store_choice import (
+    StoreChoice,
+    is_next,
+    max_in_flight,
+    stores_in_flight,
+    untouched,
+)
 from fleet.rollout.decide.verdict import owes, was_applied
-from fleet.rollout.decide.waking import next_tick, pulls_again_at, undo_at
 
 #: A dark store is set back this long before its window ends, so that the call is in time.
 BEFORE_CLOSING = timedelta(minutes=5)
@@ -61,7 +67,7 @@ def begin(board: Board) -> None:
 
 def settle(
     board: Board,
-    turn: Turn,
+    choice: StoreChoice,
     seen: frozenset[str],
     history: Sample | None,
     *,
@@ -70,20 +76,20 @@ def settle(
     """Decide what follows from the verdicts, and move rows and phase accordingly.
 
     Args:
-        turn: what ``take_turn`` said at the beginning of the tick.
+        choice: what ``choose_stores`` said at the beginning of the tick.
         seen: stores that were looked at in this tick.
         history: how often untouched stores went dark before, for when there is no control group.
         unwatched: whether nobody ticks the rollout while it waits for a person.
     """
-    control = _control_sample(board) if turn.control else None
+    control = _control_sample(board) if choice.control else None
     _try_pulls_again(board)
     _call_off(board)
     gate = _judge_wave(board, _darkness(board, control, history))
     _take_back(board, unwatched=unwatched)
     _roll_back(board)
-    actions = [*_undo(board), *_send(board, turn, seen)]
+    actions = [*_undo(board), *_send(board, choice, seen)]
     _finish(board, actions)
-    wake_at, why = next_tick(board, turn, gate, acts=bool(actions))
+    wake_at, why = next_tick(board, choice, gate, acts=bool(actions))
     return Settled(tuple(actions), gate, wake_at, why, control)
 
 
@@ -161,8 +167,10 @@ def _judge_wave(board: Board, finding: Finding) -> Gate | None:
     else:
         rows = list(board.current)
         _note_baking(board, complete=not any(is_unsettled(board, c) for c in rows))
-        mind_the_gap(board)
-        gate = watched(board, rows, _ask(board, rows, finding), lambda c: _variant(board, c))
+        restart_bake_after_gap(board)
+        gate = hold_until_looked_at(
+            board, rows, _ask(board, rows, finding), lambda c: _variant(board, c)
+        )
     if rollout.phase is not Phase.RUNNING or gate is None:
         return gate
     if returned is not None and returned.answer is Answer.HALT:
@@ -208,12 +216,12 @@ def _stop(board: Board, gate: Gate) -> None:
         "gate", f"gate {wave_name(board)}: {gate.answer.value}: {gate.reason}", data=_data(gate)
     )
     if gate.answer is Answer.ASK:
-        board.turn(Phase.PAUSED, f"inconclusive, a person must decide: {gate.reason}")
+        board.enter_phase(Phase.PAUSED, f"inconclusive, a person must decide: {gate.reason}")
         return
     if _policy(board).on_halt is OnHalt.ROLLBACK:
-        board.turn(Phase.ROLLING_BACK, f"halted, on_halt is rollback: {gate.reason}")
+        board.enter_phase(Phase.ROLLING_BACK, f"halted, on_halt is rollback: {gate.reason}")
         return
-    board.turn(Phase.HALTED, gate.reason)
+    board.enter_phase(Phase.HALTED, gate.reason)
 
 
 def _advance(board: Board, gate: Gate) -> None:
@@ -224,7 +232,7 @@ def _advance(board: Board, gate: Gate) -> None:
     asks = _policy(board).after_canary is AfterCanary.PROMOTE
     if is_canary and more and asks and not rollout.promoted:
         board.say("gate", f"gate {passed}: passed: {gate.reason}", data=_data(gate))
-        board.turn(Phase.AWAITING, "the canary passed; the policy wants `promote`")
+        board.enter_phase(Phase.AWAITING, "the canary passed; the policy wants `promote`")
         return
     board.say("gate", f"gate {passed}: advance: {gate.reason}", data=_data(gate))
     board.rollout = replace(
@@ -313,14 +321,14 @@ def _undo(board: Board) -> list[Action]:
     ]
 
 
-def _send(board: Board, turn: Turn, seen: frozenset[str]) -> list[Action]:
+def _send(board: Board, choice: StoreChoice, seen: frozenset[str]) -> list[Action]:
     """Send to the stores whose turn it is, if they were looked at and are there."""
     if board.rollout.phase is not Phase.RUNNING:
         return []
     actions = []
     # What was seen in this tick may have put stores back into flight.
-    room = places(board) - len(flying(board))
-    for store in turn.next_up:
+    room = max_in_flight(board) - len(stores_in_flight(board))
+    for store in choice.to_send:
         if room <= 0:
             break
         rows = [c for c in board.of_store(store) if _is_sendable(board, c)]
@@ -353,9 +361,9 @@ def _finish(board: Board, actions: list[Action]) -> None:
             board.rollout = replace(rollout, finished_at=board.now)
     elif rollout.phase is Phase.ROLLING_BACK:
         if all(c.stage is not Stage.UNDONE or c.undo.settled for c in board.changes):
-            board.turn(Phase.ROLLED_BACK, rollout.why, finished_at=board.now)
+            board.enter_phase(Phase.ROLLED_BACK, rollout.why, finished_at=board.now)
     elif _is_over(board):
-        board.turn(Phase.DONE, _done_words(board), finished_at=board.now)
+        board.enter_phase(Phase.DONE, _done_words(board), finished_at=board.now)
     elif rollout.phase in {Phase.DONE, Phase.ROLLED_BACK}:
         board.rollout = replace(rollout, finished_at=board.now)
 

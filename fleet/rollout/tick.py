@@ -18,13 +18,13 @@ from fleet.model.rollout import Action, ActionKind, Rollout, RolloutEvent
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.board import Board, is_sent
-from fleet.rollout.decide.noting import note
-from fleet.rollout.decide.rollout import Settled, begin, settle
+from fleet.rollout.decide.call_results import apply_results
+from fleet.rollout.decide.observe import observe
 from fleet.rollout.decide.service_calls import ServiceWrite, Written, service_write
-from fleet.rollout.decide.sight import see
-from fleet.rollout.decide.turns import Look, take_turn
+from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_read
+from fleet.rollout.decide.tick import Settled, begin, settle
 from fleet.rollout.decide.verbs import obey
-from fleet.rollout.shard_jobs import Read, ShardJob, ShardResult, run_shard_job
+from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
 from fleet.runtime.aws_access import OpenShardAccess
 from fleet.runtime.lease import Held
 from fleet.runtime.wiring import Wiring
@@ -37,7 +37,7 @@ Shard = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class TickContext:
     """Who carries out ticks, and in whose name.
 
     Attributes:
@@ -87,7 +87,7 @@ def rollout_lease(rollout_id: str) -> str:
 
 
 def tick(
-    crew: Crew, rollout_id: str, own: Held, shards: Held, *, unwatched: bool = False
+    crew: TickContext, rollout_id: str, own: Held, shards: Held, *, unwatched: bool = False
 ) -> Ticked:
     """One tick.
 
@@ -106,7 +106,7 @@ def tick(
 
 class _Tick:
     def __init__(
-        self, crew: Crew, rollout_id: str, own: Held, shards: Held, *, unwatched: bool
+        self, crew: TickContext, rollout_id: str, own: Held, shards: Held, *, unwatched: bool
     ) -> None:
         self._unwatched = unwatched
         self._crew = crew
@@ -124,16 +124,15 @@ class _Tick:
         verbs = self._records.verbs(self._id, unobeyed_only=True)
         answers = obey(board, verbs)
         begin(board)
-        turn = take_turn(board)
-        views = self._look(turn.looks)
-        deeper = see(board, views)
+        choice = choose_stores(board)
+        views = self._look(choice.reads)
+        deeper = observe(board, views)
         if deeper:
-            looks = [Look(s, _services(board, s), tasks=True) for s in deeper]
-            deep = self._look(looks)
-            see(board, deep)
+            deep = self._look(store_read(board, store, tasks=True) for store in deeper)
+            observe(board, deep)
             views |= deep
         seen = frozenset(store for store, view in views.items() if not view.problem)
-        settled = settle(board, turn, seen, self._history(), unwatched=self._unwatched)
+        settled = settle(board, choice, seen, self._history(), unwatched=self._unwatched)
         if settled.untouched is not None and settled.untouched.of:
             sample = settled.untouched
             self._records.note_connectivity(self._id, board.now, sample.dark, sample.of)
@@ -182,22 +181,13 @@ class _Tick:
         self._shards.proceed()
         self._board = Board(rollout, board.changes, self._crew.wiring.clock.now())
 
-    def _look(self, looks: Iterable[Look]) -> dict[str, StoreView]:
-        reads: dict[Shard, list[Read]] = {}
-        for look in looks:
-            place = self._board.rollout.spec.places[look.store]
-            read = Read(
-                look.store,
-                place.cluster,
-                look.services,
-                look.tasks,
-                place.instances,
-                {c.service: c.target for c in self._board.of_store(look.store)},
-                look.records,
-            )
-            reads.setdefault((place.account, place.region), []).append(read)
+    def _look(self, reads: Iterable[StoreRead]) -> dict[str, StoreView]:
+        by_shard: dict[Shard, list[StoreRead]] = {}
+        for read in reads:
+            place = self._board.rollout.spec.places[read.store]
+            by_shard.setdefault((place.account, place.region), []).append(read)
         views: dict[str, StoreView] = {}
-        for result in self._run(self._jobs(reads, {})):
+        for result in self._run(self._jobs(by_shard, {})):
             views |= result.views
         return views
 
@@ -222,12 +212,12 @@ class _Tick:
             self._remember(result)
         # The calls took time; what follows happens after them.
         self._board = Board(self._board.rollout, self._board.changes, self._crew.wiring.clock.now())
-        note(self._board, written)
+        apply_results(self._board, written)
         self._audit(written)
         self._record()
 
     def _jobs(
-        self, reads: Mapping[Shard, list[Read]], writes: Mapping[Shard, list[ServiceWrite]]
+        self, reads: Mapping[Shard, list[StoreRead]], writes: Mapping[Shard, list[ServiceWrite]]
     ) -> dict[Shard, ShardJob]:
         """A job for each account and region; one that nobody can log in to is a trouble of its."""
         jobs = {}
@@ -239,7 +229,7 @@ class _Tick:
         return jobs
 
     def _job(
-        self, key: Shard, *, reads: Iterable[Read] = (), writes: Iterable[ServiceWrite] = ()
+        self, key: Shard, *, reads: Iterable[StoreRead] = (), writes: Iterable[ServiceWrite] = ()
     ) -> ShardJob:
         spec = self._board.rollout.spec
         account_id = next(p.account_id for p in spec.places.values() if p.account == key[0])
@@ -326,7 +316,3 @@ class _Tick:
                     "words": one.runs or one.words,
                 },
             )
-
-
-def _services(board: Board, store: str) -> tuple[str, ...]:
-    return tuple(sorted(c.service for c in board.of_store(store)))

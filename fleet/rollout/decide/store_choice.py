@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from fleet.inventory.decide import calendar
@@ -26,64 +26,67 @@ CONTROL_SAMPLE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What to read of a store.
+class StoreRead:
+    """What to read of a store: its services, and the container instances of its cluster.
 
     Attributes:
-        services: names; read with the container instances, for who is connected.
-        tasks: tasks too.
-        records: ECS's own records of deployments in any case, as where a call was cut off.
+        services: names.
+        tasks: whether to read tasks too, and deployment records where something went wrong.
+        instances: ARNs of its container instances, as far as somebody has seen them.
+        targets: by service, the ARN that it was sent; "" or missing where nothing was.
+        records: whether to read deployment records with the tasks in any case.
     """
 
     store: str
+    cluster: str
     services: tuple[str, ...]
     tasks: bool = False
+    instances: tuple[str, ...] = ()
+    targets: Mapping[str, str] = field(default_factory=dict)
     records: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StoreChoice:
     """What a tick does first.
 
     Attributes:
-        looks: in order of urgency.
-        next_up: stores that may be sent the release in this tick, once they were looked at.
+        reads: in order of urgency.
+        to_send: stores that may be sent the release in this tick, once they were looked at.
         control: untouched stores among the looks, for comparison; empty when there is nothing to
             compare.
-        held_until: the first moment at which a store that waits for its window may begin.
-        held_why: what it waits for.
+        waits_until: the first moment at which a store that waits for its window may begin.
+        waits_for: what it waits for.
     """
 
-    looks: tuple[Look, ...]
-    next_up: tuple[str, ...]
+    reads: tuple[StoreRead, ...]
+    to_send: tuple[str, ...]
     control: tuple[str, ...]
-    held_until: datetime | None = None
-    held_why: str = ""
+    waits_until: datetime | None = None
+    waits_for: str = ""
 
 
-def take_turn(board: Board) -> Turn:
-    """What to look at now, and who is next. Moves nothing."""
-    next_up, held_until, held_why = _next_up(board)
-    chosen = set(next_up)
-    looks = [_look(board, store) for store in next_up]
-    looks += [_look(board, store) for store in _due(board) if store not in chosen]
+def choose_stores(board: Board) -> StoreChoice:
+    """Return what to read now, and which stores are next. Moves nothing."""
+    to_send, waits_until, waits_for = _next_up(board)
     control = _control(board)
-    looks += [_look(board, store) for store in control if store not in chosen]
-    return Turn(tuple(_capped(board, looks, chosen)), next_up, control, held_until, held_why)
+    stores = dict.fromkeys([*to_send, *_due(board), *control])
+    reads = tuple(_capped(board, (store_read(board, store) for store in stores), set(to_send)))
+    return StoreChoice(reads, to_send, control, waits_until, waits_for)
 
 
-def flying(board: Board) -> list[str]:
+def stores_in_flight(board: Board) -> list[str]:
     """Stores that take up one of the rollout's places."""
     return board.stores(c for c in board.changes if c.in_flight)
 
 
-def places(board: Board) -> int:
+def max_in_flight(board: Board) -> int:
     """Most stores that the policy lets be in flight at once."""
     spec = board.rollout.spec
     return spec.policy.concurrency.of(len(spec.places))
 
 
-def permission(board: Board, store: str) -> Permission:
+def may_send(board: Board, store: str) -> Permission:
     """Whether a forward change of a store may begin now."""
     spec = board.rollout.spec
     return may_begin(
@@ -107,8 +110,8 @@ def _next_up(board: Board) -> tuple[tuple[str, ...], datetime | None, str]:
     """Stores that may be sent to now, in order; and until when and why the others wait."""
     if board.rollout.phase is not Phase.RUNNING:
         return (), None, ""
-    busy = set(flying(board))
-    room = places(board) - len(busy)
+    busy = set(stores_in_flight(board))
+    room = max_in_flight(board) - len(busy)
     per_shard: Counter[tuple[str, str]] = Counter()
     chosen: list[str] = []
     held: list[Permission] = []
@@ -125,7 +128,7 @@ def _next_up(board: Board) -> tuple[tuple[str, ...], datetime | None, str]:
         shard = (place.account, place.region)
         if per_shard[shard] >= SENDS_PER_TICK:
             continue
-        asked = permission(board, store)
+        asked = may_send(board, store)
         if not asked.allowed:
             held.append(asked)
             continue
@@ -142,7 +145,7 @@ def waiting_for_windows(board: Board) -> list[tuple[str, Permission]]:
     """Stores whose turn it is but for their window or a freeze, with what they wait for."""
     if board.rollout.phase is not Phase.RUNNING:
         return []
-    asked = ((store, permission(board, store)) for store, _ in _waiting(board))
+    asked = ((store, may_send(board, store)) for store, _ in _waiting(board))
     return [(store, said) for store, said in asked if not said.allowed]
 
 
@@ -221,22 +224,34 @@ def is_quiet(view: StoreView, targets: Mapping[str, str]) -> bool:
     return True
 
 
-def _look(board: Board, store: str) -> Look:
+def store_read(board: Board, store: str, *, tasks: bool = False) -> StoreRead:
+    """Return what to read of a store: tasks and records in any case while a call is in doubt."""
     rows = board.of_store(store)
-    cut_off = any(c.stage is Stage.SENDING for c in rows)
-    return Look(store, tuple(sorted(c.service for c in rows)), tasks=cut_off, records=cut_off)
+    in_doubt = any(c.stage is Stage.SENDING for c in rows)
+    place = board.rollout.spec.places[store]
+    return StoreRead(
+        store=store,
+        cluster=place.cluster,
+        services=tuple(sorted(c.service for c in rows)),
+        tasks=tasks or in_doubt,
+        instances=place.instances,
+        targets={c.service: c.target for c in rows},
+        records=in_doubt,
+    )
 
 
-def _capped(board: Board, looks: Iterable[Look], sends: Collection[str]) -> Iterable[Look]:
+def _capped(
+    board: Board, reads: Iterable[StoreRead], sends: Collection[str]
+) -> Iterable[StoreRead]:
     """As many as a tick has time for beside its sends, which are the first of them."""
     taken: dict[tuple[str, str], float] = {}
-    for look in looks:
-        place = board.rollout.spec.places[look.store]
+    for read in reads:
+        place = board.rollout.spec.places[read.store]
         shard = place.account, place.region
-        cost = 1 + LOOKS_OF_A_SEND if look.store in sends else 1
+        cost = 1 + LOOKS_OF_A_SEND if read.store in sends else 1
         taken[shard] = taken.get(shard, 0) + cost
         if taken[shard] <= LOOKS_PER_TICK:
-            yield look
+            yield read
 
 
 def _control(board: Board) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from fleet.model.changes import CONVOY, Change
 from fleet.model.policy import AfterCanary, Amount
 from fleet.model.rollout import ActionKind, Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.rollout import begin, settle
-from fleet.rollout.decide.turns import take_turn
+from fleet.rollout.decide.store_choice import choose_stores
+from fleet.rollout.decide.tick import begin, settle
 from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.boards import (
     POLICY,
@@ -78,10 +78,10 @@ def test_what_was_found_in_flight_in_this_tick_takes_its_place() -> None:
         planned("store-002"),
         policy=replace(QUICK, concurrency=Amount(count=1)),
     )
-    turn = take_turn(rows)
-    assert turn.next_up == ("store-001",)
+    choice = choose_stores(rows)
+    assert choice.to_send == ("store-001",)
     rows.move(rows.change("store-002", SERVICE), stage=Stage.SENT, sends=1)
-    assert settle(rows, turn, frozenset({"store-001"}), None).actions == ()
+    assert settle(rows, choice, frozenset({"store-001"}), None).actions == ()
 
 
 def test_each_send_says_for_which_wave_it_is() -> None:

@@ -18,7 +18,7 @@ REFUSALS = 3
 REFUSED_WAIT_S = 60.0
 
 
-def note(board: Board, written: Iterable[Written]) -> None:
+def apply_results(board: Board, written: Iterable[Written]) -> None:
     """Move the rows by what became of their calls. What has no outcome is read at the next tick."""
     for one in written:
         change = board.change(one.store, one.service)

@@ -13,8 +13,9 @@ from fleet.model.history import Lease
 from fleet.model.rollout import Phase, Rollout, VerbName
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.away import away_since
-from fleet.rollout.shard_jobs import Read, ShardJob, ShardResult, run_shard_job
-from fleet.rollout.ticking import Crew, Ticked, rollout_lease, shard_lease, tick
+from fleet.rollout.decide.store_choice import StoreRead
+from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
+from fleet.rollout.tick import TickContext, Ticked, rollout_lease, shard_lease, tick
 from fleet.runtime.lease import TTL_S, Held, held, holder_of
 
 #: The lease that says that a controller lives.
@@ -50,7 +51,7 @@ class Rested:
     stopped: bool
 
 
-def run_until_rest(crew: Crew, rollout_id: str, stop: threading.Event) -> Rested:
+def run_until_rest(crew: TickContext, rollout_id: str, stop: threading.Event) -> Rested:
     """Tick a rollout here until it is finished, waits for a person, or ``stop`` is set.
 
     Raises:
@@ -88,7 +89,7 @@ def _rests(ticked: Ticked) -> bool:
     return not flying and not ticked.settled.actions
 
 
-def _tick(crew: Crew, rollout_id: str, own: Held, *, unwatched: bool = False) -> Ticked:
+def _tick(crew: TickContext, rollout_id: str, own: Held, *, unwatched: bool = False) -> Ticked:
     records = crew.wiring.records
     places = records.rollouts.load(rollout_id).spec.places.values()
     names = {shard_lease(p.account_id, p.region) for p in places}
@@ -108,7 +109,7 @@ def _tick(crew: Crew, rollout_id: str, own: Held, *, unwatched: bool = False) ->
 
 
 def _wait(
-    crew: Crew, rollout_id: str, until: datetime | None, stop: threading.Event, own: Held
+    crew: TickContext, rollout_id: str, until: datetime | None, stop: threading.Event, own: Held
 ) -> None:
     """Until the run's clock says so, somebody says something, or the run is to stop."""
     records = crew.wiring.records.rollouts
@@ -124,7 +125,7 @@ def _wait(
         stop.wait(CLOCK_EVERY_S)
 
 
-def run_controller(crew: Crew, stop: threading.Event, *, once: bool = False) -> None:
+def run_controller(crew: TickContext, stop: threading.Event, *, once: bool = False) -> None:
     """Tick every active rollout, and take on owed stores that are back, until ``stop`` is set.
 
     Several controllers may run: each tick is done by whoever gets the rollout's lease. What cannot
@@ -148,7 +149,7 @@ def run_controller(crew: Crew, stop: threading.Event, *, once: bool = False) -> 
 class _Rounds:
     """What a controller remembers between rounds; losing it costs a look, and nothing else."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: TickContext) -> None:
         self._crew = crew
         self._due: dict[str, datetime] = {}
         self._told: dict[str, str] = {}
@@ -264,7 +265,7 @@ class _Rounds:
                 self._round(rollout_id)
 
 
-def _back(crew: Crew, rollout_id: str, changes: list[Change]) -> set[str]:
+def _back(crew: TickContext, rollout_id: str, changes: list[Change]) -> set[str]:
     """Ids of the owed stores whose hosts are all connected now."""
     spec = crew.wiring.records.rollouts.load(rollout_id).spec
     back: set[str] = set()
@@ -280,7 +281,7 @@ def _back(crew: Crew, rollout_id: str, changes: list[Change]) -> set[str]:
         job = ShardJob(
             account=account,
             region=shard[1],
-            reads=tuple(Read(store, spec.places[store].cluster, ()) for store in stores),
+            reads=tuple(StoreRead(store, spec.places[store].cluster, ()) for store in stores),
         )
         result = _result(crew, job)
         if result.trouble:
@@ -294,7 +295,7 @@ def _back(crew: Crew, rollout_id: str, changes: list[Change]) -> set[str]:
     return back
 
 
-def _result(crew: Crew, job: ShardJob) -> ShardResult:
+def _result(crew: TickContext, job: ShardJob) -> ShardResult:
     """What a job came to.
 
     Raises:
@@ -308,7 +309,9 @@ def _result(crew: Crew, job: ShardJob) -> ShardResult:
         raise FleetError(f"the executor lost a look: {type(error).__name__}") from error
 
 
-def say(crew: Crew, rollout_id: str, name: VerbName, stores: tuple[str, ...], why: str) -> int:
+def say(
+    crew: TickContext, rollout_id: str, name: VerbName, stores: tuple[str, ...], why: str
+) -> int:
     """Tell a rollout something, as a row that its next tick obeys; returns the row's id."""
     said = crew.wiring.records.rollouts.say(
         rollout_id, name, by=crew.caller, at=crew.wiring.clock.now(), stores=stores, why=why

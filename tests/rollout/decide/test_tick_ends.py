@@ -9,9 +9,9 @@ from fleet.model.policy import Window
 from fleet.model.rollout import ActionKind, Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.noting import note
+from fleet.rollout.decide.call_results import apply_results
+from fleet.rollout.decide.observe import observe
 from fleet.rollout.decide.service_calls import Outcome, Written
-from fleet.rollout.decide.sight import see
 from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.boards import (
     OLD,
@@ -142,7 +142,7 @@ def set_back(*stores: str) -> Board:
     rows = board(sent(verdict=Verdict.DARK), good(1), wave=2, policy=QUICK)
     obey(rows, [said(VerbName.ROLLBACK, *stores)])
     undo = Written(ActionKind.UNDO, "store-042", SERVICE, Outcome.DONE, after(60), OLD)
-    note(rows, [undo])
+    apply_results(rows, [undo])
     return rows
 
 
@@ -154,5 +154,5 @@ def test_a_dark_store_that_a_person_set_back_by_name_owes_nothing() -> None:
 
 def test_a_dark_store_that_a_person_set_back_by_name_is_not_sent_to_when_it_returns() -> None:
     rows = set_back("store-042")
-    see(rows, {"store-042": view()})
+    observe(rows, {"store-042": view()})
     assert of(rows).stage is Stage.UNDONE

@@ -11,9 +11,9 @@ import pytest
 from fleet.errors import FleetError, LeaseLost, RecordsError
 from fleet.model.rollout import Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout import ticking
+from fleet.rollout import tick as tick_module
 from fleet.rollout.shard_jobs import run_shard_job
-from fleet.rollout.ticking import rollout_lease, shard_lease, tick
+from fleet.rollout.tick import rollout_lease, shard_lease, tick
 from fleet.runtime.lease import held
 from tests.shops import ACCOUNT, CALLER, NEW, POLICY, REGION, SERVICE, STORES, Shops
 
@@ -65,7 +65,7 @@ def test_what_is_about_to_be_done_is_recorded_before_it_is_done(
         return run(open_access, job)
 
     run = run_shard_job
-    monkeypatch.setattr(ticking, "run_shard_job", watched)
+    monkeypatch.setattr(tick_module, "run_shard_job", watched)
     shops.tick()
     assert found == [Stage.SENDING]
 
@@ -76,16 +76,16 @@ def cut_off(shops: Shops, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     def ended(self: Any, actions: Any) -> None:
         if at == "after":
             # What the calls came to is never recorded.
-            patched.setattr(ticking, "note", die)
+            patched.setattr(tick_module, "apply_results", die)
             act(self, actions)
         raise CutOffError
 
     def die(*_: Any) -> None:
         raise CutOffError
 
-    act = ticking._Tick._act
+    act = tick_module._Tick._act
     with monkeypatch.context() as patched:
-        patched.setattr(ticking._Tick, "_act", ended)
+        patched.setattr(tick_module._Tick, "_act", ended)
         with pytest.raises(CutOffError):
             shops.tick()
 

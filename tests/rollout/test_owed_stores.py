@@ -10,9 +10,9 @@ import pytest
 from fleet.errors import RecordsError
 from fleet.model.rollout import Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout import rollout as rounds
-from fleet.rollout.rollout import run_controller
-from fleet.rollout.ticking import Crew, rollout_lease
+from fleet.rollout import controller
+from fleet.rollout.controller import run_controller
+from fleet.rollout.tick import TickContext, rollout_lease
 from fleet.runtime.lease import held
 from tests.shops import STORES, Shops
 
@@ -33,7 +33,7 @@ def owed(shops: Shops, **fields: Any) -> None:
         shops.records.rollouts.write_tick(own.lease(rollout_lease("ro-1")), done, [row])
 
 
-def once(shops: Shops, crew: Crew | None = None) -> None:
+def once(shops: Shops, crew: TickContext | None = None) -> None:
     run_controller(crew or shops.crew, threading.Event(), once=True)
 
 
@@ -68,7 +68,7 @@ def test_a_database_that_is_away_ends_no_controller(
     shops: Shops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = threading.Event()
-    monkeypatch.setattr(rounds, "AWAY_S", 0.0)
+    monkeypatch.setattr(controller, "AWAY_S", 0.0)
 
     def away() -> tuple[str, ...]:
         if shops.warned:
@@ -98,7 +98,7 @@ def test_a_rollout_that_another_process_ticks_is_not_asked_for_at_every_moment(
             stop.set()
         return stop.is_set()
 
-    monkeypatch.setattr(rounds, "held", counted)
+    monkeypatch.setattr(controller, "held", counted)
     monkeypatch.setattr(stop, "wait", wait)
     with held(shops.records, [rollout_lease("ro-1")], "fleet rollout on another machine"):
         run_controller(shops.crew, stop)

@@ -10,9 +10,9 @@ from fleet.errors import FleetError, Locked
 from fleet.model.policy import AfterCanary
 from fleet.model.rollout import Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout import rollout as conductor
-from fleet.rollout.rollout import CONTROLLER, run_controller, run_until_rest, say
-from fleet.rollout.ticking import rollout_lease, shard_lease
+from fleet.rollout import controller
+from fleet.rollout.controller import CONTROLLER, run_controller, run_until_rest, say
+from fleet.rollout.tick import rollout_lease, shard_lease
 from fleet.runtime.lease import held
 from tests.shops import ACCOUNT, CALLER, POLICY, REGION, STORES, Shops, place
 
@@ -74,7 +74,7 @@ def test_a_person_who_stops_it_stops_it_after_a_tick(shops: Shops) -> None:
 def test_what_is_said_while_it_waits_is_obeyed_before_it_would_wake(
     shops: Shops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conductor, "VERBS_EVERY_S", 0.0)
+    monkeypatch.setattr(controller, "VERBS_EVERY_S", 0.0)
 
     def pause(waits: int) -> None:
         if waits == 1:
@@ -106,7 +106,7 @@ def test_a_rollout_that_another_process_ticks_is_locked(shops: Shops) -> None:
 def test_an_account_in_which_another_rollout_ticks_is_waited_for(
     shops: Shops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conductor, "SHARD_PATIENCE_S", 0.0)
+    monkeypatch.setattr(controller, "SHARD_PATIENCE_S", 0.0)
     shops.start()
     shard = shard_lease(ACCOUNT.account_id, REGION)
     with held(shops.records, [shard], "another rollout"), pytest.raises(Locked, match="another"):

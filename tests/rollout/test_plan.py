@@ -21,7 +21,7 @@ from fleet.records.opening import open_records
 from fleet.records.store import Records
 from fleet.release.decide.desired import service_input
 from fleet.release.revisions import content_seen
-from fleet.rollout.planning import Request, choose_policy, make_plan, read_release
+from fleet.rollout.plan import Request, choose_policy, make_plan, read_release
 from fleet.runtime.wiring import Wiring
 from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer

@@ -12,8 +12,8 @@ from fleet.model.policy import Window
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.turns import Turn, take_turn
-from fleet.rollout.decide.waking import AT_LEAST_EVERY_S, may_undo, next_tick, pulls_again_at
+from fleet.rollout.decide.next_tick import AT_LEAST_EVERY_S, may_undo, next_tick, pulls_again_at
+from fleet.rollout.decide.store_choice import StoreChoice, choose_stores
 from tests.rollout.decide.boards import (
     POLICY,
     after,
@@ -31,13 +31,13 @@ AT_NIGHT = replace(POLICY, window=Window.CLOSED)
 CAREFUL = replace(POLICY, window=Window.CLOSED, rollback_in_window=True)
 
 
-def wake(rows: Board, gate: Gate | None = None, turn: Turn | None = None) -> float | None:
-    at, _ = next_tick(rows, turn or take_turn(rows), gate, acts=False)
+def wake(rows: Board, gate: Gate | None = None, choice: StoreChoice | None = None) -> float | None:
+    at, _ = next_tick(rows, choice or choose_stores(rows), gate, acts=False)
     return seconds(at)
 
 
 def waits_for(rows: Board, gate: Gate | None = None) -> str:
-    return next_tick(rows, take_turn(rows), gate, acts=False)[1]
+    return next_tick(rows, choose_stores(rows), gate, acts=False)[1]
 
 
 def bakes(until: float) -> Gate:
@@ -50,7 +50,7 @@ def test_a_finished_rollout_wakes_for_nobody() -> None:
 
 def test_what_a_tick_did_is_seen_at_once() -> None:
     rows = board(sent(look_at=after(300)))
-    assert next_tick(rows, take_turn(rows), None, acts=True) == (after(60), "")
+    assert next_tick(rows, choose_stores(rows), None, acts=True) == (after(60), "")
 
 
 def test_the_first_look_that_is_due_wakes() -> None:
@@ -83,8 +83,8 @@ def test_a_paused_rollout_still_watches_what_is_in_flight() -> None:
 
 
 def test_somebody_whose_turn_has_only_just_come_wakes_at_once() -> None:
-    before = Turn((), (), ())
-    assert wake(board(planned()), turn=before) == 60
+    before = StoreChoice((), (), ())
+    assert wake(board(planned()), choice=before) == 60
 
 
 def test_somebody_whose_turn_it_was_already_is_no_reason_to_wake_at_once() -> None:
@@ -187,5 +187,5 @@ STILL = [
 def test_a_rollout_that_has_nothing_to_do_now_does_not_wake_now(row: Change) -> None:
     for phase in Phase:
         rows = board(row, phase=phase, why="waits")
-        at, _ = next_tick(rows, take_turn(rows), None, acts=False)
+        at, _ = next_tick(rows, choose_stores(rows), None, acts=False)
         assert at is None or at >= rows.now + timedelta(seconds=1), phase

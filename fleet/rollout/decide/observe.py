@@ -24,7 +24,7 @@ RETURN_LOOK_S = 120.0
 AWAY_LOOK_S = 60.0
 
 
-def see(board: Board, views: Mapping[str, StoreView]) -> tuple[str, ...]:
+def observe(board: Board, views: Mapping[str, StoreView]) -> tuple[str, ...]:
     """Judge what was looked at; returns the stores that have to be looked at more deeply."""
     deeper: dict[str, None] = {}
     for store, view in views.items():

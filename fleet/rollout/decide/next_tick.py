@@ -9,7 +9,7 @@ from fleet.model.gate import Gate
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.turns import Turn, is_watched, take_turn
+from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, is_watched
 from fleet.rollout.decide.verdict import retry_at
 
 #: Seconds between ticks of a rollout that runs and of which nothing else says when.
@@ -17,7 +17,7 @@ AT_LEAST_EVERY_S = 15.0
 
 
 def next_tick(
-    board: Board, turn: Turn, gate: Gate | None, *, acts: bool
+    board: Board, choice: StoreChoice, gate: Gate | None, *, acts: bool
 ) -> tuple[datetime | None, str]:
     """When the next tick has something to do, and what is waited for; None for only a person.
 
@@ -31,14 +31,14 @@ def next_tick(
         return board.now, ""
     due = [(at, "what was sent settles") for at in map(_due_at(board), board.changes) if at]
     if rollout.phase is Phase.RUNNING:
-        after = take_turn(board)
-        if set(after.next_up) - set(turn.next_up):
+        after = choose_stores(board)
+        if set(after.to_send) - set(choice.to_send):
             # Their turn came with what this tick saw or decided: a wave began, a store is back.
             return board.now, ""
         if gate is not None and gate.again_at is not None:
             due.append((gate.again_at, gate.reason))
-        if after.held_until is not None:
-            due.append((after.held_until, after.held_why))
+        if after.waits_until is not None:
+            due.append((after.waits_until, after.waits_for))
         if rollout.owed_until is not None:
             due.append((rollout.owed_until, "stores that owe the release may come back"))
         if not due:
