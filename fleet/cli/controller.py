@@ -13,10 +13,11 @@ def controller(
     ] = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Tick every active rollout, and take on stores that are back and owe one; for systemd.
+    """Advance every active rollout, as a service.
 
-    Prints plain lines to stderr. Ends with 0 on SIGTERM, once the tick that is under way has ended.
-    Several may run: one ticks, the others take over what a lost one held.
+    Also sends the release to stores that are back and owe it. Prints plain lines to stderr, for
+    systemd. Ends with 0 on SIGTERM, once the tick in progress has ended. Several controllers may
+    run: one advances the rollouts, and another takes over when it is lost.
     """
     from fleet.cli.controller_service import serve
 

@@ -79,10 +79,11 @@ def cron(
     ] = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Print a crontab line, a systemd timer and service, and what rotates the log.
+    """Print what runs `fleet drift` every night: crontab or systemd.
 
-    They run `fleet drift` of this installation in this folder, and work as they are. Two scans
-    never overlap. Secrets are no part of them: they are read from a file, which is named.
+    Prints a crontab line, a systemd timer and service, and a logrotate rule. They run this
+    installation in this folder, and work as they are. Two scans never overlap. Secrets are not
+    printed: they are read from a file, which is named.
     """
     from fleet.cli.scheduling import CronWords, schedule
 

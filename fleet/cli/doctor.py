@@ -21,10 +21,11 @@ def doctor(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Check this machine, its credentials and AWS for everything a run needs; changes nothing.
+    """Check this machine, its credentials and AWS.
 
-    With stores chosen, asks only about them and where they live. Ends with 1 when a check fails.
-    Every check that is not ok comes with its fix.
+    Checks everything that a run needs, and changes nothing. With stores chosen, checks only them
+    and their accounts and regions. Ends with 1 when a check fails. Every check that is not ok comes
+    with its fix.
     """
     import json as json_format
     import sys

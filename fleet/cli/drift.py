@@ -60,11 +60,11 @@ def drift(
     yes: YesOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Compare the inventory with ECS and SSM, and say what differs, since when, and what to do.
+    """Compare the inventory with ECS and SSM, and report differences.
 
-    Without words it is about the whole fleet. What could not be read comes first, and nothing is
-    called healthy or resolved for lack of data. Reports of the same folder are kept as long as
-    fleet.yaml's drift.keep_days says.
+    Says what differs, since when, and what to do. Scans the whole fleet when no store is chosen.
+    What could not be read comes first, and nothing is called healthy or resolved for lack of data.
+    Reports of the same folder are kept as long as fleet.yaml's drift.keep_days says.
 
     --fix deregisters leftovers of hosts that are connected beside them, puts fleet's own attributes
     and tags right, and deletes its old activations: only what is provably this fleet's, each after

@@ -20,10 +20,10 @@ def explain(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Explain a kind of finding, or tell what is known of a store and since when.
+    """Explain a kind of finding, or what is known of a store.
 
-    Reads the records and asks nobody; how old they are is said. Ends with 1 when no scan has
-    looked at the store yet.
+    Reads the records only, and shows how old they are. Ends with 1 when the store was never
+    scanned.
     """
     from fleet.cli.looking_back import show_explained
 

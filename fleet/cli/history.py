@@ -13,10 +13,10 @@ def history(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Show a store's nights, outages, findings, rollouts and changes, oldest first.
+    """Show what happened to a store: outages, findings, rollouts.
 
-    Reads the records and asks nobody. Ends with 1 when no scan has looked at the store in this
-    time.
+    Lists scans and changes too, oldest first. Reads the records only. Ends with 1 when the store
+    was not scanned in this time.
     """
     from fleet.cli.looking_back import show_history
 

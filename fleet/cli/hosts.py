@@ -21,10 +21,10 @@ def hosts(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Show how every host was connected when `fleet drift` last looked, and how old that is.
+    """Show how every host was connected when it was last scanned.
 
-    Reads the records and asks nobody; `fleet status` asks SSM and ECS. Ends with 1 when no scan
-    has looked at one of the stores yet.
+    Reads the records only, and shows how old they are; `fleet status` asks SSM and ECS. Ends with 1
+    when one of the stores was never scanned.
     """
     from fleet.cli.looking_back import show_hosts
     from fleet.cli.selecting import choice_of

@@ -17,9 +17,10 @@ def installer(
     ] = "",
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Fetch the ECS Anywhere install script, keep a copy to read, and say whether it is pinned.
+    """Fetch the ECS Anywhere install script, and pin it.
 
-    Ends with 1 when it is not pinned. Hosts are not contacted.
+    Keeps a copy to read, and says whether the script is pinned. Ends with 1 when it is not. Does
+    not contact hosts.
     """
     from fleet.aws.installer import fetch_installer
     from fleet.errors import UsageError

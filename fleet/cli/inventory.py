@@ -14,7 +14,9 @@ from fleet.cli.options import (
     WhereOption,
 )
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List and show what the inventory says.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("list")
@@ -26,7 +28,7 @@ def list_stores(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """List stores: where they are, how they are connected and what stands in them.
+    """List stores with their places, links and hosts.
 
     Lists every store when none is chosen.
     """
@@ -56,7 +58,10 @@ def show(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Show one store or one host with everything it inherits, and where it is written."""
+    """Show one store or host, with all that it inherits.
+
+    Also shows in which file it is written.
+    """
     import difflib
     import json as json_format
     import sys

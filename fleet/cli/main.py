@@ -1,48 +1,91 @@
-"""The ``fleet`` command: names the commands, and turns every end into words and an exit code."""
+"""The ``fleet`` command: the table of commands, and how each end becomes words and an exit code."""
 
+import importlib
 import os
 import sys
 import traceback
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from fleet import __version__
-from fleet.cli import (
-    controller,
-    cron,
-    doctor,
-    drift,
-    explain,
-    history,
-    hosts,
-    installer,
-    inventory,
-    plan,
-    register,
-    render,
-    rollout,
-    sandbox,
-    state,
-    status,
-    validate,
-)
 from fleet.errors import FleetError, Interrupted
 from fleet.runtime.state_dir import state_dir
 from fleet.terminal.streams import hold_standard_streams, settle
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table of commands.
+
+    Attributes:
+        name: of the command and of its module in ``fleet.cli``. The module defines a function of
+            that name or, for a command with commands of its own, the Typer ``app``.
+        summary: the first line of the command's help, repeated here so that ``fleet --help``
+            imports no command.
+    """
+
+    name: str
+    summary: str
+
+
+COMMANDS = (
+    Command("register", "Register the hosts of stores with SSM and ECS."),
+    Command("status", "Show what SSM and ECS say about every host, and how old that is."),
+    Command("drift", "Compare the inventory with ECS and SSM, and report differences."),
+    Command("cron", "Print what runs `fleet drift` every night: crontab or systemd."),
+    Command("hosts", "Show how every host was connected when it was last scanned."),
+    Command("history", "Show what happened to a store: outages, findings, rollouts."),
+    Command("explain", "Explain a kind of finding, or what is known of a store."),
+    Command("plan", "Show what a rollout would change, in which waves, at what cost."),
+    Command("doctor", "Check this machine, its credentials and AWS."),
+    Command("validate", "Check the inventory, its pins and every template."),
+    Command("render", "Show the AWS calls that a rollout would make for a store."),
+    Command("installer", "Fetch the ECS Anywhere install script, and pin it."),
+    Command("controller", "Advance every active rollout, as a service."),
+    Command("rollout", "Change what stores run, wave by wave, and steer rollouts."),
+    Command("inventory", "List and show what the inventory says."),
+    Command("state", "Rebuild the records of rollouts from AWS."),
+    Command("sandbox", "Run a local ECS Anywhere to try things on."),
+)
 
 #: What a shell says of a command that SIGPIPE ended.
 READER_GONE = 141
 
 
-class _Commands(TyperGroup):
-    """Ends what a person or a pipe breaks off before typer words it in its own way."""
+class _NotImported(TyperCommand):
+    """Holds the place of a command whose module is not imported yet."""
+
+
+class LazyCommands(TyperGroup):
+    """Imports the module of a command only when the command runs or its own help is shown."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {
+            **{row.name: _NotImported(row.name, help=row.summary) for row in COMMANDS},
+            **self.commands,
+        }
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command, importing its module; None if there is no such command."""
+        if isinstance(self.commands.get(cmd_name), _NotImported):
+            self.commands[cmd_name] = _imported(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the table of commands."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(row.name, row.summary) for row in COMMANDS])
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was typed."""
+        """Run the command; handle Ctrl-C and closed pipes before typer words them in its way."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -52,9 +95,19 @@ class _Commands(TyperGroup):
             raise typer.Exit(READER_GONE) from None
 
 
+def _imported(name: str) -> Any:
+    module = importlib.import_module(f"fleet.cli.{name}")
+    parent = typer.Typer(add_completion=False, rich_markup_mode=None)
+    if hasattr(module, "app"):
+        parent.add_typer(module.app, name=name)
+    else:
+        parent.command(name)(getattr(module, name))
+    return get_group(parent).commands[name]
+
+
 app = typer.Typer(
     name="fleet",
-    cls=_Commands,
+    cls=LazyCommands,
     help="Register, roll out to and reconcile ECS Anywhere hosts in retail shops.",
     no_args_is_help=True,
     add_completion=False,
@@ -62,27 +115,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("register")(register.register)
-app.command("status")(status.status)
-app.command("drift")(drift.drift)
-app.command("cron")(cron.cron)
-app.command("hosts")(hosts.hosts)
-app.command("history")(history.history)
-app.command("explain")(explain.explain)
-app.command("plan")(plan.plan)
-app.command("doctor")(doctor.doctor)
-app.command("validate")(validate.validate)
-app.command("render")(render.render)
-app.command("installer")(installer.installer)
-app.add_typer(
-    rollout.app,
-    name="rollout",
-    help="Change what shops run, wave by wave; watch it, and tell it what to do.",
-)
-app.command("controller")(controller.controller)
-app.add_typer(inventory.app, name="inventory", help="List and show what the inventory says.")
-app.add_typer(state.app, name="state", help="The records of runs and rollouts themselves.")
-app.add_typer(sandbox.app, name="sandbox", help="A local ECS Anywhere to try things on.")
 
 
 def _print_version(value: bool) -> None:

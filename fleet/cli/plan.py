@@ -46,10 +46,10 @@ def plan(
     ] = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Show what a rollout would create and change, in which waves, and what it costs.
+    """Show what a rollout would change, in which waves, at what cost.
 
-    Without words it is about all workloads in all open stores. Ends with 3 when something would be
-    changed, 0 when nothing would, 1 when the plan must not be run. What `--json` prints can be
+    Plans all workloads in all open stores unless options choose. Ends with 3 when something would
+    be changed, 0 when nothing would, 1 when the plan must not be run. What `--json` prints can be
     saved and run: `fleet rollout --plan-file FILE`.
     """
     from fleet.cli.plan_words import Chosen

@@ -51,11 +51,12 @@ def register(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Register the hosts of stores with SSM and ECS, or finish what was left half done.
+    """Register the hosts of stores with SSM and ECS.
 
-    Reads every host and AWS first, says what each host is and what will be done, asks, does it, and
-    verifies it on the host, in SSM and in ECS. Running it again does nothing and says why. `--all`
-    means all open stores, and so do conditions and rings that do not speak of lifecycle.
+    Reads every host and AWS first, shows what each host is and what will be done, asks, does it,
+    and verifies the result on the host, in SSM and in ECS. Finishes a registration that was
+    interrupted. Does nothing to a host that is registered already, and says why. `--all` means all
+    open stores, and so do conditions and rings that do not mention lifecycle.
     """
     from fleet.cli.registering import Asked, register_stores
     from fleet.cli.selecting import choice_of

@@ -26,10 +26,10 @@ def render(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Show every call that a rollout would make for a store; changes nothing.
+    """Show the AWS calls that a rollout would make for a store.
 
-    Asks ECR for the digests of images that the inventory names by tag, and nobody else. Where ECR
-    cannot be asked it says so: only a plan pins them then.
+    Changes nothing. Asks only ECR, for the digests of images that the inventory names by tag, and
+    says so when ECR cannot be asked; a plan pins them.
     """
     import json as json_format
     import sys

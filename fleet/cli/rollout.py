@@ -28,7 +28,12 @@ from fleet.cli.rollout_options import (
     WorkloadsArgument,
 )
 
-app = typer.Typer(cls=RolloutGroup, rich_markup_mode=None, no_args_is_help=False)
+app = typer.Typer(
+    cls=RolloutGroup,
+    help="Change what stores run, wave by wave, and steer rollouts.",
+    rich_markup_mode=None,
+    no_args_is_help=False,
+)
 
 
 @app.command(START)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fleet.sandbox.spec import SandboxSpec
     from fleet.sandbox.statedir import StateDir
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(help="Run a local ECS Anywhere to try things on.", no_args_is_help=True)
 
 _DEFAULT_RATE = 20.0
 _READY_S = 30.0
@@ -55,9 +55,10 @@ def up(
     ] = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Start the sandbox: AWS's side, and every host of the inventory's stores that are not closed.
+    """Start the sandbox: AWS, and the hosts of the inventory.
 
-    What it holds survives a restart. On one that is up it adds hosts that are new in the inventory.
+    Stores that are closed are left out. Its state survives a restart. If the sandbox is up
+    already, hosts that are new in the inventory are added to it.
     """
     from dataclasses import replace
 
@@ -91,7 +92,10 @@ def up(
 
 @app.command()
 def env() -> None:
-    """Print the environment that points fleet, aws and boto3 here: eval "$(fleet sandbox env)"."""
+    """Print the environment that points fleet and aws at it.
+
+    For example, eval "$(fleet sandbox env)".
+    """
     import shlex
 
     from fleet.sandbox.client import environment
@@ -103,7 +107,7 @@ def env() -> None:
 
 @app.command()
 def status(as_json: JsonOption = False) -> None:
-    """Show its clock and, for each host, what it is to SSM and ECS and whether its link is up."""
+    """Show its clock, and each host's state and link."""
     client = _client()
     clock, hosts = client.get("clock"), client.get("hosts")["hosts"]
     if as_json:
@@ -132,7 +136,10 @@ def down(
         bool, typer.Option("--purge", help="Also forget everything it holds.")
     ] = False,
 ) -> None:
-    """Stop the sandbox; what it holds stays for the next `up`, unless --purge."""
+    """Stop the sandbox.
+
+    Its state is kept for the next `up`, unless --purge is given.
+    """
     import shutil
 
     client = _client()

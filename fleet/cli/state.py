@@ -4,12 +4,15 @@ import typer
 
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Rebuild the records of rollouts from AWS.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.callback()
 def _group() -> None:
-    """Keep ``rebuild`` a word of its own."""
+    # A callback keeps `rebuild` a word of its own.
+    pass
 
 
 @app.command("rebuild")

@@ -21,10 +21,10 @@ def status(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Show what SSM, ECS and the last visit say about every host, and how old that is.
+    """Show what SSM and ECS say about every host, and how old that is.
 
-    Shows every store when none is chosen. Ends with 1 when something could not be read: what is
-    shown for it is what was recorded before.
+    Also shows what was seen when the host was last visited. Shows every store when none is chosen.
+    Ends with 1 when something could not be read; what was recorded before is shown in its place.
     """
     import json as json_format
     import sys

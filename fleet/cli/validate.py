@@ -18,10 +18,11 @@ def validate(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Check the inventory, its pins, every template and what they come to; contacts nobody.
+    """Check the inventory, its pins and every template.
 
-    Ends with 2 when there are problems: one line each on stderr, with file and line. Notes are no
-    problems, but worth reading before a rollout.
+    Also checks the task definitions and services that they make. Contacts nobody. Ends with 2 when
+    there are problems: one line each on stderr, with file and line. Notes are not problems, but
+    worth reading before a rollout.
     """
     import json as json_format
 

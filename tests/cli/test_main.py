@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,29 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
-from fleet.cli.main import main
+from fleet.cli.main import COMMANDS, Command, app, main
 
 ROOT = Path(__file__).resolve().parents[2]
-EDGES = ["boto3", "botocore", "paramiko", "sqlalchemy", "pydantic", "moto", "yaml", "rich"]
-COMMANDS = [
-    "",
-    "register",
-    "status",
-    "doctor",
-    "validate",
-    "render",
-    "installer",
-    "inventory",
-    "sandbox",
-    "plan",
-    "rollout",
-    "controller",
-    "drift",
-    "hosts",
-    "history",
-    "explain",
+#: Heavy libraries, which no help needs.
+HEAVY = [
+    "boto3",
+    "botocore",
+    "paramiko",
+    "sqlalchemy",
+    "pydantic",
+    "moto",
+    "yaml",
+    "jinja2",
+    "distributed",
+    "rich",
 ]
+GROUPS = ["", "rollout", "inventory", "state", "sandbox"]
 
 
 def fleet(*words: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
@@ -46,25 +44,57 @@ def fleet(*words: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_loads_no_edge(command: str) -> None:
+def modules_for_help(*command: str) -> set[str]:
+    """What is imported when the help of a command is shown."""
     code = (
         "import sys, json, fleet.cli.main as m\n"
         "try: m.app(sys.argv[1:])\n"
         "except SystemExit: pass\n"
-        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+        "print(json.dumps(sorted(sys.modules)))"
     )
-
     ran = subprocess.run(
-        [sys.executable, "-c", code, *command.split(), "--help"],
+        [sys.executable, "-c", code, *command, "--help"],
         check=True,
         capture_output=True,
         text=True,
     )
-
     assert "Usage:" in ran.stdout
-    loaded = json.loads(ran.stdout.splitlines()[-1])
-    assert [name for name in EDGES if name in loaded] == []
+    return set(json.loads(ran.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
+def test_help_loads_no_edge(row: Command) -> None:
+    loaded = modules_for_help(row.name)
+
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_help_of_fleet_imports_no_command() -> None:
+    loaded = {name for name in modules_for_help() if name.startswith("fleet.")}
+
+    assert {name for name in loaded if name.startswith("fleet.cli.")} == {"fleet.cli.main"}
+    assert len(loaded) < 10
+
+
+def command_of(row: Command) -> Any:
+    group = get_command(app)
+    return group.get_command(None, row.name)  # type: ignore[attr-defined]  # it is a group
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
+def test_the_summary_is_the_first_line_of_the_commands_own_help(row: Command) -> None:
+    assert command_of(row).help.splitlines()[0] == row.summary
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_summary_fits_in_80_columns(group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    text = CliRunner().invoke(app, [*group.split(), "--help"]).output
+
+    summaries = text.partition("Commands:\n")[2].splitlines()
+    assert summaries
+    assert [line for line in summaries if re.fullmatch(r"  \S+ +\S.*[^.]\.|", line) is None] == []
 
 
 def test_the_version_is_the_changelogs() -> None:
