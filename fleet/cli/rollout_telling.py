@@ -15,11 +15,11 @@ from fleet.cli.rollout_crew import callers
 from fleet.cli.rollout_foreground import go_along
 from fleet.cli.rollout_looking import check_stores
 from fleet.errors import Interrupted, UsageError
+from fleet.model.changes import by_store
 from fleet.model.overview import Overview
+from fleet.model.printable import many, who
 from fleet.model.rollout import Verb, VerbName
 from fleet.model.spans import span
-from fleet.rollout.view.counts import by_store
-from fleet.rollout.view.rollout import counted, who
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import leaves_at_once
 from fleet.runtime.wiring import Wiring, open_wiring
@@ -105,11 +105,11 @@ def _ask(word: Word, overview: Overview) -> None:
     names = ", ".join(sent[:5]) + (f" and {len(sent) - 5} more" if len(sent) > 5 else "")  # noqa: PLR2004 - as sliced
     if not sys.stdin.isatty():
         raise UsageError(
-            f"this sets {counted(len(sent))} back, and there is no terminal to ask on",
+            f"this sets {many(len(sent), 'store')} back, and there is no terminal to ask on",
             hint="add --yes",
         )
     typer.echo(
-        f"{overview.rollout.id} {overview.rollout.spec.title}: {counted(len(sent))} "
+        f"{overview.rollout.id} {overview.rollout.spec.title}: {many(len(sent), 'store')} "
         f"back to what each ran before: {names or 'none'}",
         err=True,
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fleet.model.changes import Change
 from fleet.model.gate import Gate
-from fleet.model.rollout import Hold, Rollout, RolloutEvent, Verb
+from fleet.model.rollout import Hold, Rollout, RolloutEvent, Verb, owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +83,8 @@ class Overview:
     next_window: NextWindow | None = None
     waits: tuple[str, ...] = ()
     held_by: tuple[Hold, ...] = ()
+
+    @property
+    def owed(self) -> tuple[Change, ...]:
+        """The changes whose stores still owe the release."""
+        return owed(self.changes, self.rollout.phase)

@@ -31,3 +31,8 @@ def listed(names: Sequence[str]) -> str:
     """``cam-1, cam-2 and tel-1``."""
     *first, last = names or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def who(arns: str) -> str:
+    """Return the last words of one caller's ARN or several, as ``fleet-operator/on-call``."""
+    return ", ".join(dict.fromkeys(arn.partition("/")[2] or arn for arn in arns.split(", ")))

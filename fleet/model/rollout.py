@@ -179,6 +179,11 @@ class Rollout:
     updated_at: datetime | None = None
     finished_at: datetime | None = None
 
+    @property
+    def wave_name(self) -> str:
+        """The name of the wave that is sent or judged now."""
+        return self.spec.wave_name(self.wave)
+
 
 class VerbName(StrEnum):
     """What a person can tell a rollout; a row that the next tick obeys."""

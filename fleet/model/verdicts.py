@@ -70,6 +70,11 @@ class Standing(StrEnum):
         """Its colour on a terminal, which repeats what the word says; "" for none."""
         return _STYLES.get(self, "")
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether somebody has to look at it; such a change can be retried."""
+        return self in _NEED_PERSON
+
 
 _RANKS = {standing: rank for rank, standing in enumerate(Standing)}
 
@@ -134,6 +139,8 @@ _TRAITS = {
     Verdict.CHANGED_BY_HAND: VerdictTraits(Standing.BY_HAND, "by_hand", is_retryable=True),
     Verdict.FAILED: VerdictTraits(Standing.FAILED, "failed", is_retryable=True),
 }
+
+_NEED_PERSON = {v.traits.standing for v in Verdict if v.traits.is_retryable}
 
 #: From best to worst; a store's verdict is the worst of its services'.
 WORST = tuple(sorted(Verdict, key=lambda verdict: verdict.traits.standing.rank))

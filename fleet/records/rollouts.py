@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
 
 from fleet.errors import RecordsError
 from fleet.model.changes import Change
@@ -300,10 +300,7 @@ class RolloutRecords(Story):
 _SENDING = (Stage.SENDING, Stage.UNDOING)
 _TOUCHED = CHANGES.c.stage.not_in([Stage.SKIPPED.value, Stage.HELD.value])
 _UNSETTLED = _TOUCHED & CHANGES.c.verdict.in_(
-    [
-        verdict.value
-        for verdict in (Verdict.WAITING, Verdict.PARKED, Verdict.DARK, Verdict.UNDELIVERED)
-    ]
+    [verdict.value for verdict in Verdict if not verdict.traits.is_settled]
 )
 
 _UPDATE = update(CHANGES).where(
@@ -341,15 +338,24 @@ def _changes(connection: Connection, which: ColumnElement[bool]) -> Iterable[Cha
     return map(change_of, connection.execute(select(*CHANGE_COLUMNS).where(which)).all())
 
 
-def _owed(query: Any) -> Any:
-    """Of rollouts that are done: parked, dark and set back, still dark, or not delivered."""
-    stage, verdict = CHANGES.c.stage, CHANGES.c.verdict
-    owing = ((stage == Stage.PLANNED.value) & (verdict == Verdict.PARKED.value)) | (
-        stage.in_([Stage.SENT.value, Stage.UNDONE.value])
-        & verdict.in_([Verdict.UNDELIVERED.value, Verdict.DARK.value])
+def _owes() -> ColumnElement[bool]:
+    """Say ``Change.owes`` in SQL, from the same rows."""
+    return or_(
+        *(
+            (CHANGES.c.verdict == verdict.value)
+            & (
+                CHANGES.c.stage.in_(verdict.traits.owes)
+                | (CHANGES.c.stage.in_(verdict.traits.owes_until_ok) & CHANGES.c.ok_at.is_(None))
+            )
+            for verdict in Verdict
+        )
     )
+
+
+def _owed(query: Any) -> Any:
+    """Narrow a query to what rollouts that are done are still owed."""
     done = (ROLLOUTS.c.phase == Phase.DONE.value) & ROLLOUTS.c.finished_at.is_not(None)
-    return query.join_from(CHANGES, ROLLOUTS).where(done, owing)
+    return query.join_from(CHANGES, ROLLOUTS).where(done, _owes())
 
 
 def _supersede(connection: Connection, number: int, taken: Collection[Held]) -> int:

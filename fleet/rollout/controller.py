@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
 from fleet.model.changes import Change
 from fleet.model.history import Lease
-from fleet.model.rollout import Phase, Rollout, VerbName
+from fleet.model.rollout import Rollout, VerbName
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.away import away_since
 from fleet.rollout.decide.store_choice import StoreRead
@@ -34,8 +34,6 @@ AWAY_S = 2.0
 LOCKED_S = 5.0
 #: Seconds of the run's clock between asking owed stores of finished rollouts whether they are back.
 OWED_EVERY_S = 120.0
-#: Phases in which a rollout waits for a person, once nothing is in flight.
-RESTS = frozenset({Phase.PAUSED, Phase.HALTED, Phase.AWAITING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def run_until_rest(crew: TickContext, rollout_id: str, stop: threading.Event) ->
 
 
 def _rests(ticked: Ticked) -> bool:
-    if ticked.rollout.phase not in RESTS:
+    if not ticked.rollout.phase.awaits_person:
         return False
     flying = any(
         c.stage in {Stage.SENDING, Stage.UNDOING}
@@ -250,8 +248,8 @@ class _Rounds:
         crew = self._crew
         owed: dict[str, list[Change]] = {}
         for rollout_id, change in crew.wiring.records.rollouts.owed():
-            # What could not be pulled has had its tries: more of them are a person's to give.
-            if change.verdict is not Verdict.UNDELIVERED:
+            # What can be retried has had its tries: more of them are a person's to give.
+            if not change.verdict.traits.is_retryable:
                 owed.setdefault(rollout_id, []).append(change)
         for rollout_id, changes in owed.items():
             try:

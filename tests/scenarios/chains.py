@@ -24,7 +24,6 @@ from fleet.records.opening import open_records
 from fleet.records.store import Records
 from fleet.release.decide.desired import release_of, service_input
 from fleet.release.templates import render_all
-from fleet.rollout.decide.ending import ending
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.bare_fleet import BareFleet
 from fleet.sandbox.client import environment
@@ -34,6 +33,7 @@ from fleet.sandbox.daemon import write_aws_files
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import HostSpec
 from fleet.sandbox.statedir import StateDir
+from tests.rollout.endings import ending
 from tests.scenarios.conftest import FLEET, HANGS_S, Ran, Started
 
 #: A Tuesday, so that nothing of a calendar is in the way.

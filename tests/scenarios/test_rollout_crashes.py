@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fleet.cli.main import main
-from fleet.rollout.decide.ending import ending
 from fleet.sandbox.clock import SandboxClock
+from tests.rollout.endings import ending
 from tests.scenarios.chains import Shops, reference
 from tests.scenarios.conftest import HANGS_S
 

@@ -33,11 +33,10 @@ from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
 from fleet.model.night import PastFinding
 from fleet.model.plain import to_plain
-from fleet.model.printable import many, printable
+from fleet.model.printable import many, printable, who
 from fleet.model.spans import age, day, moment, span, stamp
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
-from fleet.rollout.view.counts import revision, standing
-from fleet.rollout.view.rollout import who
+from fleet.rollout.view.counts import revision
 from fleet.terminal.screen import GAP, labelled, table
 
 #: Most lines of a kind on a terminal; ``--json`` has all.
@@ -148,13 +147,13 @@ def _owed_words(rollout: str, change: Change, now: datetime) -> str:
     since = f" since {moment(change.since, now)}" if change.since else ""
     wanted = revision(change.target) if change.target else f"content {change.content[:12]}"
     return (
-        f"{change.service} {wanted} of {rollout}, {standing(change).value}{since}: "
+        f"{change.service} {wanted} of {rollout}, {change.standing.value}{since}: "
         f"fleet rollout resume {rollout}"
     )
 
 
 def _rollout_words(rollout: StoreRollout, now: datetime) -> str:
-    services = ", ".join(f"{c.service} {standing(c).value}" for c in rollout.changes)
+    services = ", ".join(f"{c.service} {c.standing.value}" for c in rollout.changes)
     began = moment(rollout.started_at, now)
     title = printable(rollout.title)
     return f"{began} {rollout.id} {title}, {rollout.phase.value}: {services}"
@@ -275,7 +274,7 @@ def _outage_document(outage: Outage) -> dict[str, Any]:
 def _change_document(change: Change) -> dict[str, Any]:
     return {
         "service": change.service,
-        "stands": standing(change).value,
+        "stands": change.standing.value,
         "reason": change.reason,
         "since": stamp(change.since),
         "sent_at": stamp(change.sent_at),

@@ -17,20 +17,8 @@ from fleet.model.gate import Answer, Check, Count, Gate, Mark
 from fleet.model.policy import Policy
 from fleet.model.printable import many
 from fleet.model.spans import moment, span
-from fleet.model.verdicts import WORST, Stage, Verdict
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.darkness import Excess, Finding
-
-_RANK = {verdict: rank for rank, verdict in enumerate(WORST)}
-_FIELD = {
-    Verdict.OK: "ok",
-    Verdict.FAILED: "failed",
-    Verdict.DARK: "dark",
-    Verdict.WAITING: "waiting",
-    Verdict.UNDELIVERED: "undelivered",
-    Verdict.PARKED: "parked",
-    Verdict.UNCHANGED: "unchanged",
-    Verdict.CHANGED_BY_HAND: "by_hand",
-}
 
 
 def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dict[str, Count]:
@@ -45,13 +33,13 @@ def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dic
     for change in changes:
         variant = variant_of(change)
         variants.setdefault(variant)
-        if change.stage is Stage.SKIPPED and change.verdict is not Verdict.UNCHANGED:
+        if change.is_left_out:
             continue
         if change.stage is Stage.UNDONE and change.verdict in {Verdict.OK, Verdict.WAITING}:
             continue
         key = variant, change.store
         sent, seen = worst.get(key, (False, change.verdict))
-        verdict = change.verdict if _RANK[change.verdict] > _RANK[seen] else seen
+        verdict = max(seen, change.verdict, key=lambda verdict: verdict.traits.standing.rank)
         # A change that AWS refused, or that fleet let go, was tried: a wave of nothing but those
         # has not been judged.
         tried = change.sends > 0 or change.stage is Stage.HELD
@@ -61,7 +49,7 @@ def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dic
         if sent:
             tallies[variant]["sent"] += 1
         if sent or verdict in {Verdict.PARKED, Verdict.UNCHANGED}:
-            tallies[variant][_FIELD[verdict]] += 1
+            tallies[variant][verdict.traits.gate_column] += 1
     return {variant: Count(**tally) for variant, tally in sorted(tallies.items())}
 
 

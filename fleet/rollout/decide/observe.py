@@ -12,7 +12,7 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.away import away_since, service_of
 from fleet.rollout.decide.board import Board, is_parked, is_sent
 from fleet.rollout.decide.sends import mark_sent
-from fleet.rollout.decide.verdict import has_health_check, judge, was_applied
+from fleet.rollout.decide.verdict import has_health_check, judge
 
 #: Seconds between looks at a store that was set back, until it runs what it ran before.
 UNDONE_LOOK_S = 30.0
@@ -73,7 +73,7 @@ def _returns_late(board: Board, before: Change, now: Change) -> bool:
     """Whether a store is back whose wave has passed without it: the convoy judges it then."""
     passed = before.wave != CONVOY and before.wave < board.rollout.wave
     is_back = before.verdict is Verdict.DARK and now.verdict is not Verdict.DARK
-    return passed and is_back and not was_applied(before)
+    return passed and is_back and not before.was_applied
 
 
 def _put_off(board: Board, change: Change, why: str) -> None:

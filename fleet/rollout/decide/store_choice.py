@@ -13,7 +13,6 @@ from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board, is_parked, is_sent
-from fleet.rollout.decide.verdict import owes
 
 #: Most stores looked at, and sent to, in one tick of one account and region; keeps ticks short.
 LOOKS_PER_TICK = 80
@@ -188,14 +187,14 @@ def is_watched(board: Board, change: Change) -> bool:
         # The run was cut off, or its reply was lost: only the service itself can say.
         return True
     if change.stage is Stage.SENT:
-        if change.verdict in {Verdict.WAITING, Verdict.DARK, Verdict.UNDELIVERED}:
+        if not change.verdict.traits.is_settled:
             return True
         # A good store can still go bad while its wave bakes.
         return change.verdict is Verdict.OK and change.wave in {rollout.wave, CONVOY}
     if change.stage is Stage.UNDONE:
         if rollout.phase is Phase.ROLLING_BACK or change.undo.settled is False:
             return not change.undo.settled
-        return owes(change) and rollout.phase is Phase.RUNNING
+        return change.owes and rollout.phase is Phase.RUNNING
     # Parked: its turn has come, and it is asked now and then whether it is back.
     turn_has_come = change.wave == CONVOY or change.wave <= rollout.wave
     return is_parked(change) and turn_has_come and rollout.phase is Phase.RUNNING

@@ -14,7 +14,7 @@ from fleet.model.gate import Answer, Gate, Sample
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.printable import many
 from fleet.model.rollout import Action, ActionKind, Phase
-from fleet.model.verdicts import Stage, Verdict
+from fleet.model.verdicts import Stage, Standing, Verdict
 from fleet.rollout.decide.board import Board, accepted, is_parked, is_sent
 from fleet.rollout.decide.darkness import Finding, darkness
 from fleet.rollout.decide.freshness import hold_until_looked_at, restart_bake_after_gap
@@ -28,7 +28,6 @@ from fleet.rollout.decide.store_choice import (
     stores_in_flight,
     untouched,
 )
-from fleet.rollout.decide.verdict import owes, was_applied
 
 #: A dark store is set back this long before its window ends, so that the call is in time.
 BEFORE_CLOSING = timedelta(minutes=5)
@@ -213,7 +212,9 @@ def _ask(board: Board, rows: list[Change], finding: Finding) -> Gate:
 
 def _stop(board: Board, gate: Gate) -> None:
     board.say(
-        "gate", f"gate {wave_name(board)}: {gate.answer.value}: {gate.reason}", data=_data(gate)
+        "gate",
+        f"gate {board.rollout.wave_name}: {gate.answer.value}: {gate.reason}",
+        data=_data(gate),
     )
     if gate.answer is Answer.ASK:
         board.enter_phase(Phase.PAUSED, f"inconclusive, a person must decide: {gate.reason}")
@@ -226,7 +227,7 @@ def _stop(board: Board, gate: Gate) -> None:
 
 def _advance(board: Board, gate: Gate) -> None:
     rollout = board.rollout
-    passed = wave_name(board)
+    passed = board.rollout.wave_name
     is_canary = rollout.wave == 0 and rollout.spec.canary
     more = rollout.wave + 1 < len(rollout.spec.waves)
     asks = _policy(board).after_canary is AfterCanary.PROMOTE
@@ -248,16 +249,9 @@ def _say_wave(board: Board) -> None:
         stores = waves[board.rollout.wave].stores
         board.say(
             "wave",
-            f"{wave_name(board)} begins: {many(len(stores), 'store')}",
+            f"{board.rollout.wave_name} begins: {many(len(stores), 'store')}",
             data={"stores": len(stores)},
         )
-
-
-def wave_name(board: Board) -> str:
-    """The name of the wave that is judged now; ``convoy`` after the last one."""
-    rollout = board.rollout
-    waves = rollout.spec.waves
-    return waves[rollout.wave].name if 0 <= rollout.wave < len(waves) else "convoy"
 
 
 def _data(gate: Gate) -> dict[str, object]:
@@ -291,7 +285,7 @@ def _take_back(board: Board, *, unwatched: bool) -> None:
 
 def _may_apply_later(change: Change) -> bool:
     """Whether ECS holds what was sent ready for a store that has not run it: dark, or pulling."""
-    if change.stage is not Stage.SENT or was_applied(change):
+    if change.stage is not Stage.SENT or change.was_applied:
         return False
     if change.verdict is Verdict.UNDELIVERED:
         return change.observed.task_definition == change.target
@@ -337,7 +331,7 @@ def _send(board: Board, choice: StoreChoice, seen: frozenset[str]) -> list[Actio
         room -= 1
         for change in rows:
             board.move(change, stage=Stage.SENDING)
-            why = f"{wave_name(board) if change.wave != CONVOY else 'convoy'} of {board.rollout.id}"
+            why = f"{board.rollout.spec.wave_name(change.wave)} of {board.rollout.id}"
             actions.append(Action(ActionKind.SEND, store, change.service, why))
     return actions
 
@@ -374,18 +368,17 @@ def _is_over(board: Board) -> bool:
     if rollout.phase is not Phase.RUNNING or rollout.wave < len(rollout.spec.waves):
         return False
     waits = rollout.owed_until is not None and board.now < rollout.owed_until
-    if waits and any(map(owes, board.changes)):
+    if waits and any(change.owes for change in board.changes):
         return False
     return not any(is_unsettled(board, c) for c in board.convoy)
 
 
 def _done_words(board: Board) -> str:
-    words = []
-    for verdict in (Verdict.OK, Verdict.FAILED, Verdict.UNDELIVERED, Verdict.CHANGED_BY_HAND):
-        stores = board.stores(c for c in board.changes if c.verdict is verdict)
-        if stores:
-            words.append(f"{len(stores)} {verdict.value}")
-    owed = board.stores(c for c in board.changes if owes(c))
-    if owed:
-        words.append(f"{len(owed)} owed")
+    counted = [
+        (verdict.value, [c for c in board.changes if c.verdict is verdict])
+        for verdict in (Verdict.OK, Verdict.FAILED, Verdict.UNDELIVERED, Verdict.CHANGED_BY_HAND)
+    ]
+    has_it = [c for c in board.changes if c.standing is Standing.DARK and not c.owes]
+    counted += [("dark", has_it), ("owed", [c for c in board.changes if c.owes])]
+    words = [f"{len(board.stores(rows))} {word}" for word, rows in counted if rows]
     return ", ".join(words) or "nothing to do"

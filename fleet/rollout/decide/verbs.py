@@ -4,16 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from fleet.model.changes import CONVOY, Change
-from fleet.model.printable import many
+from fleet.model.printable import many, who
 from fleet.model.rollout import Phase, Verb, VerbName
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board, accepted, is_failed
 from fleet.rollout.decide.sends import called_off, to_be_sent_again
-from fleet.rollout.decide.verdict import owes
-
-#: Phases from which nothing goes on by itself any more.
-ENDED = frozenset({Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK})
 
 
 def obey(board: Board, verbs: Iterable[Verb]) -> dict[int, str]:
@@ -25,11 +21,6 @@ def obey(board: Board, verbs: Iterable[Verb]) -> dict[int, str]:
     return answers
 
 
-def who(arn: str) -> str:
-    """The last words of an ARN, as ``fleet-operator/on-call``."""
-    return arn.partition("/")[2] or arn
-
-
 def _because(verb: Verb, done: str) -> str:
     said = f" ({verb.why})" if verb.why else ""
     return f"{done} by {who(verb.by)}{said}"
@@ -37,7 +28,7 @@ def _because(verb: Verb, done: str) -> str:
 
 def _pause(board: Board, verb: Verb) -> str:
     phase = board.rollout.phase
-    if phase in ENDED or phase is Phase.ROLLING_BACK:
+    if phase.has_ended or phase is Phase.ROLLING_BACK:
         return f"nothing to pause: it is {phase.value}"
     if phase in {Phase.PAUSED, Phase.HALTED}:
         return f"it is {phase.value} already"
@@ -53,7 +44,7 @@ def _resume(board: Board, verb: Verb) -> str:
     if phase in {Phase.ABORTED, Phase.ROLLED_BACK}:
         return f"it is {phase.value}: start a new rollout"
     if phase is Phase.DONE:
-        owed = [c for c in board.changes if owes(c)]
+        owed = [c for c in board.changes if c.owes]
         if not owed:
             return "it is done and nothing is owed"
         for change in owed:
@@ -111,7 +102,7 @@ def _promote(board: Board, verb: Verb) -> str:
         board.rollout = replace(rollout, promoted=True)
         board.enter_phase(Phase.RUNNING, _because(verb, "promoted"))
         return "promoted: the next wave begins"
-    if rollout.phase in ENDED:
+    if rollout.phase.has_ended:
         return f"it is {rollout.phase.value}"
     if rollout.promoted or not rollout.spec.canary:
         return "nothing waits for it"
@@ -128,13 +119,7 @@ def _chosen(board: Board, verb: Verb) -> list[Change]:
 def _retry(board: Board, verb: Verb) -> str:
     if board.rollout.phase in {Phase.ABORTED, Phase.ROLLED_BACK, Phase.ROLLING_BACK}:
         return f"it is {board.rollout.phase.value}: start a new rollout"
-    bad = {Verdict.FAILED, Verdict.UNDELIVERED, Verdict.CHANGED_BY_HAND}
-    again = [c for c in _chosen(board, verb) if c.verdict in bad and c.stage is not Stage.SKIPPED]
-    # By hand stays by hand unless the store is named: naming it is being asked.
-    again = [c for c in again if verb.stores or c.verdict is not Verdict.CHANGED_BY_HAND]
-    # Nor is anything sent again that somebody had set back, or that is being set back.
-    again = [c for c in again if verb.stores or c.stage is not Stage.UNDONE]
-    again = [c for c in again if c.stage is not Stage.UNDOING]
+    again = [c for c in _chosen(board, verb) if c.may_retry(named=bool(verb.stores))]
     if not again:
         return "no store has failed" if not verb.stores else "none of these stores has failed"
     for change in again:
@@ -167,7 +152,7 @@ def _retry(board: Board, verb: Verb) -> str:
 def _skip(board: Board, verb: Verb) -> str:
     if not verb.stores:
         return "name the stores to skip"
-    if board.rollout.phase in ENDED:
+    if board.rollout.phase.has_ended:
         return f"it is {board.rollout.phase.value}"
     chosen = [c for c in _chosen(board, verb) if c.stage is not Stage.SKIPPED]
     for change in chosen:
@@ -179,7 +164,7 @@ def _skip(board: Board, verb: Verb) -> str:
 
 
 def _abort(board: Board, verb: Verb) -> str:
-    if board.rollout.phase in ENDED:
+    if board.rollout.phase.has_ended:
         return f"it is {board.rollout.phase.value} already"
     board.enter_phase(Phase.ABORTED, _because(verb, "aborted"))
     return "aborted; what was sent stays, dark stores are set back"

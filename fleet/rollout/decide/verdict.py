@@ -18,7 +18,6 @@ from fleet.model.services import ServiceState, StoreView
 from fleet.model.spans import moment, span
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.away import away_since, host_contacts, wanted_tasks
-from fleet.rollout.decide.ending import ending, owes, was_applied
 from fleet.rollout.decide.failures import Failure, FailureKind, counted
 from fleet.rollout.decide.judgement import (
     Judgement,
@@ -47,12 +46,9 @@ from fleet.rollout.decide.seen import Seen
 __all__ = [
     "Judgement",
     "away_since",
-    "ending",
     "has_health_check",
     "judge",
-    "owes",
     "retry_at",
-    "was_applied",
 ]
 
 #: Essential exits of one host after which its revision is said to crash in a loop.

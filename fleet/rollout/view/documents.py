@@ -5,14 +5,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from fleet.model.changes import Change
+from fleet.model.changes import Change, by_store
 from fleet.model.gate import Gate
 from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview, Ticker
 from fleet.model.plain import to_plain
 from fleet.model.rollout import Rollout, RolloutEvent, Verb
 from fleet.model.spans import stamp
-from fleet.rollout.view.counts import owed, standing, store_standings, wave_counts
+from fleet.rollout.view.counts import store_standings, wave_counts
 from fleet.rollout.view.next import next_steps
 
 
@@ -89,9 +89,7 @@ def status_document(
             for wave in wave_counts(overview.rollout, overview.changes)
         ],
         "gate": gate_document(overview.gate) if overview.gate else None,
-        "owed": list(
-            dict.fromkeys(c.store for c in owed(overview.changes, overview.rollout.phase))
-        ),
+        "owed": list(by_store(overview.owed)),
         "waits": list(overview.waits),
         "next_window": {"at": stamp(window.at), "store": window.store, "stores": window.stores}
         if window
@@ -127,7 +125,7 @@ def change_document(change: Change) -> dict[str, Any]:
         "region": change.region,
         "cluster": change.cluster,
         "wave": change.wave,
-        "stands": standing(change).value,
+        "stands": change.standing.value,
         "stage": change.stage.value,
         "verdict": change.verdict.value,
         "reason": change.reason,

@@ -7,9 +7,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from fleet.model.history import RolloutSummary
+from fleet.model.printable import who
 from fleet.model.spans import exact_moment, span
 from fleet.model.verdicts import WORST
-from fleet.rollout.view.rollout import who
 from fleet.terminal.screen import table
 
 

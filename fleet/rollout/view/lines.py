@@ -13,7 +13,7 @@ from rich.text import Text
 from fleet.model.gate import Answer, Check, Count, Gate, Mark
 from fleet.model.rollout import RolloutEvent, RolloutSpec
 from fleet.model.spans import clock, local_time
-from fleet.model.verdicts import Verdict
+from fleet.model.verdicts import WORST, Verdict
 from fleet.terminal.screen import GAP, NARROW, labelled
 
 #: Widest store id that events are still lined up behind.
@@ -30,15 +30,6 @@ BY_VARIANT = "by variant"
 
 #: Kinds of events after which somebody in the shop may notice something.
 _IN_THE_SHOP = frozenset({"sent", "undone"})
-
-_VERDICT_STYLES = {
-    Verdict.OK: "green",
-    Verdict.FAILED: "red",
-    Verdict.UNDELIVERED: "red",
-    Verdict.CHANGED_BY_HAND: "red",
-    Verdict.DARK: "yellow",
-    Verdict.PARKED: "yellow",
-}
 
 _ANSWER_STYLES = {Answer.ADVANCE: "green", Answer.HALT: "red", Answer.ASK: "yellow"}
 
@@ -72,7 +63,7 @@ class EventLines:
             style = f"bold {_ANSWER_STYLES.get(gate.answer, '')}".strip()
             return Group(_behind(clock(event.at), event.text, style), *_arithmetic(gate, width))
         head = " ".join(self._head(event))
-        style = _VERDICT_STYLES.get(_verdict(event) or Verdict.WAITING, "")
+        style = (_verdict(event) or Verdict.WAITING).traits.standing.style
         if not head or width < NARROW:
             text = f"{' '.join(head.split())} {self._text(event)}".strip()
             return _behind(clock(event.at), text, style)
@@ -197,12 +188,9 @@ def variants_words(counts: Mapping[str, Count]) -> str:
 
 
 def _others(count: Count) -> Iterable[str]:
-    named = (
-        (count.failed, "failed"),
-        (count.dark, "dark"),
-        (count.waiting, "waiting"),
-        (count.undelivered, "undelivered"),
-        (count.parked, "parked"),
-        (count.by_hand, "by hand"),
-    )
-    return [f"{number} {word}" for number, word in named if number]
+    """The verdicts besides ok, the worst first."""
+    for verdict in reversed(WORST[WORST.index(Verdict.OK) + 1 :]):
+        traits = verdict.traits
+        number = getattr(count, traits.gate_column)
+        if number:
+            yield f"{number} {traits.standing.value}"

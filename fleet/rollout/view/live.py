@@ -12,28 +12,14 @@ from rich.segment import Segment
 from rich.text import Text
 
 from fleet.model.overview import Overview
+from fleet.model.printable import many
 from fleet.model.rollout import Phase
 from fleet.model.spans import age, clock, local_time, span
-from fleet.rollout.view.counts import (
-    ENDED,
-    STYLES,
-    Standing,
-    WaveCount,
-    slowest,
-    standing,
-    variant_of,
-    wave_counts,
-)
+from fleet.model.verdicts import Standing
+from fleet.rollout.view.counts import WaveCount, slowest, wave_counts
 from fleet.rollout.view.lines import EventLines, gate_view
 from fleet.rollout.view.next import next_steps
-from fleet.rollout.view.rollout import (
-    RESTS,
-    counted,
-    phase_since,
-    tally_words,
-    wave_in_words,
-    wave_state,
-)
+from fleet.rollout.view.rollout import phase_since, tally_words, wave_state
 
 #: From this many columns on there are two columns.
 WIDE = 140
@@ -55,7 +41,7 @@ _Drawn = Callable[[RenderableType, int], list[_Line]]
 #: What a bar is made of, in its order: standings, a character each for screens of every kind.
 _BAR = (
     ((Standing.OK, Standing.UNCHANGED), "█", "#", "green"),
-    ((Standing.FAILED, Standing.UNDELIVERED, Standing.BY_HAND), "x", "x", "red"),
+    (tuple(s for s in Standing if s.needs_person), "x", "x", "red"),
     ((Standing.DARK, Standing.PARKED), "?", "?", "yellow"),
     ((Standing.UNDONE, Standing.UNDOING, Standing.SKIPPED), "←", "<", "magenta"),
     ((Standing.WAITING,), "▒", "=", "cyan"),
@@ -159,7 +145,7 @@ class RolloutPicture:
             no_wrap=True,
             overflow="ellipsis",
         )
-        told = overview.gate.reason if overview.gate and rollout.phase not in ENDED else ""
+        told = overview.gate.reason if overview.gate and not rollout.phase.has_ended else ""
         words = [w for w in (rollout.why, *overview.waits) if w != told]
         window = overview.next_window
         if window is not None:
@@ -180,7 +166,7 @@ class RolloutPicture:
         holders = overview.tickers or tuple(filter(None, (overview.controller,)))
         owners = ", ".join(dict.fromkeys(holder.owner for holder in holders))
         if overview.rollout.finished_at is None:
-            rests = ", rests" if overview.rollout.phase in RESTS else ", NOBODY ticks it"
+            rests = ", rests" if overview.rollout.phase.awaits_person else ", NOBODY ticks it"
             ticked += f" by {owners}" if owners else rests
         steps = next_steps(overview)
         hint = self._note or (steps[0].command if steps else "")
@@ -190,8 +176,8 @@ class RolloutPicture:
         overview = self._overview
         waves = drawn(Group(*self._bars(width, ascii_only=ascii_only)), width)
         sections = [_Section(waves, 0, len(waves))]
-        if overview.gate is not None and overview.rollout.phase not in ENDED:
-            name = wave_in_words(overview.rollout)
+        if overview.gate is not None and not overview.rollout.phase.has_ended:
+            name = overview.rollout.wave_name
             gate = drawn(gate_view(overview.gate, name, width, terse=True), width)
             sections.append(_Section(gate, 1, min(6, len(gate))))
         if overview.budgets:
@@ -210,7 +196,7 @@ class RolloutPicture:
             yield line
 
     def _wave(self, wave: WaveCount) -> str:
-        return f"{counted(wave.stores)}, {wave_state(self._overview, wave)}"
+        return f"{many(wave.stores, 'store')}, {wave_state(self._overview, wave)}"
 
     def _budgets(self) -> Iterable[RenderableType]:
         first, *others = self._overview.budgets
@@ -226,16 +212,14 @@ class RolloutPicture:
 
     def _stores(self, drawn: _Drawn, width: int) -> list[_Section]:
         overview = self._overview
-        wanted = (Standing.FAILED, Standing.BY_HAND, Standing.UNDELIVERED, Standing.DARK)
-        bad = [c for c in overview.changes if standing(c) in wanted]
-        bad.sort(key=lambda c: wanted.index(standing(c)))
+        bad = [c for c in overview.changes if c.standing.rank >= Standing.DARK.rank]
+        bad.sort(key=lambda c: -c.standing.rank)
         trouble: list[RenderableType] = [
-            _one_line(f"{c.store} {standing(c).value}: {c.reason}", STYLES.get(standing(c), ""))
-            for c in bad
+            _one_line(f"{c.store} {c.standing.value}: {c.reason}", c.standing.style) for c in bad
         ]
         slow: list[RenderableType] = [
             _one_line(
-                f"{c.store} {variant_of(overview.rollout, c)} for {span(seconds)}: {c.reason}"
+                f"{c.store} {overview.rollout.spec.variant_of(c)} for {span(seconds)}: {c.reason}"
             )
             for c, seconds in slowest(overview.changes, overview.at)[:SLOWEST]
         ]

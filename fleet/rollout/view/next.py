@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fleet.model.changes import Change
+from fleet.model.changes import Change, by_store
 from fleet.model.overview import Overview
+from fleet.model.printable import many
 from fleet.model.rollout import Phase
-from fleet.rollout.view.counts import Standing, by_store, owed, standing
+from fleet.model.verdicts import Standing, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ def next_steps(overview: Overview) -> tuple[Next, ...]:
     sent = sum(any(c.sends for c in mine) for mine in by_store(overview.changes).values())
     failed = stores_that(overview.changes, Standing.FAILED)
     explain = [Next(f"{say('status')} --store {s}", "why it failed") for s in failed[:1]]
-    back = Next(say("rollback"), f"{_stores(sent)} back to what each ran before")
-    again = Next(say("retry"), f"send it to {_stores(len(failed))} again") if failed else None
+    back = Next(say("rollback"), f"{many(sent, 'store')} back to what each ran before")
+    again = len(by_store(c for c in overview.changes if c.may_retry(named=False)))
     match overview.rollout.phase:
         case Phase.RUNNING | Phase.ROLLING_BACK:
             if overview.tickers or overview.controller:
@@ -41,20 +42,33 @@ def next_steps(overview: Overview) -> tuple[Next, ...]:
             accept = Next(say("resume"), "go on and accept these failures")
             return (*explain, *([back] if sent else []), accept)
         case Phase.DONE:
-            debts = len(by_store(owed(overview.changes, overview.rollout.phase)))
-            catch_up = Next(
-                say("resume"), f"wait for {_stores(debts)} to be back: the release is owed there"
-            )
-            return (*explain, *filter(None, (again,)), *([catch_up] if debts else []))
+            return (*explain, *_when_done(overview, again if failed else 0))
         case Phase.ABORTED:
             return (*explain, *([back] if sent else []))
         case Phase.ROLLED_BACK:
             return (*explain, Next(say("status"), "what each store runs"))
 
 
+def _when_done(overview: Overview, again: int) -> Iterable[Next]:
+    id_, owing = overview.rollout.id, overview.owed
+    if again:
+        yield Next(f"fleet rollout retry {id_}", f"send it to {many(again, 'store')} again")
+    if not owing:
+        return
+    stores = many(len(by_store(owing)), "store")
+    what = f"wait for {stores} to be back: the release is owed there"
+    if any(change.may_retry(named=True) for change in owing):
+        what = f"send the release to {stores}, once they are back: it is owed there"
+    yield Next(f"fleet rollout resume {id_}", what)
+
+
 def _about_silent(overview: Overview) -> tuple[Next, ...]:
     """What can be done about stores that say nothing of the release, and keep a wave waiting."""
-    silent = stores_that(overview.changes, Standing.UNDELIVERED, Standing.BY_HAND)
+    silent = [
+        c.store
+        for c in overview.changes
+        if c.may_retry(named=True) and c.verdict is not Verdict.FAILED
+    ]
     if not silent:
         return ()
     id_, first = overview.rollout.id, silent[0]
@@ -66,8 +80,4 @@ def _about_silent(overview: Overview) -> tuple[Next, ...]:
 
 def stores_that(changes: Iterable[Change], *wanted: Standing) -> Sequence[str]:
     """Stores with a change that stands so, in their order."""
-    return list(dict.fromkeys(c.store for c in changes if standing(c) in wanted))
-
-
-def _stores(count: int) -> str:
-    return "1 store" if count == 1 else f"{count} stores"
+    return list(dict.fromkeys(c.store for c in changes if c.standing in wanted))

@@ -8,11 +8,13 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fleet.model.changes import Change
+from fleet.model.changes import Change, by_store
+from fleet.model.printable import many
+from fleet.model.rollout import Phase, owed
 from fleet.model.spans import exact_moment, stamp
-from fleet.rollout.view.counts import by_store, owed, owes, revision
+from fleet.rollout.view.counts import revision
 from fleet.rollout.view.documents import change_document
-from fleet.rollout.view.rollout import MOST_ROWS, counted
+from fleet.rollout.view.rollout import MOST_ROWS
 from fleet.terminal.screen import labelled, table
 
 
@@ -55,7 +57,7 @@ def rebuilt_view(
         for one in rollouts
     ]
     parts.append(table(("ID", "RECORDS", "BEGAN", "STORES", "OWED BY", "WHAT"), rows, width=width))
-    sent = [(one.id, c) for one in rollouts for c in one.changes if not owes(c)]
+    sent = [(one.id, c) for one in rollouts for c in one.changes if not c.owes]
     if sent:
         parts += [Text(""), _ways_back(sent[:MOST_ROWS], width)]
     if len(sent) > MOST_ROWS:
@@ -75,8 +77,8 @@ def _ways_back(sent: Sequence[tuple[str, Change]], width: int) -> RenderableType
 
 
 def _owing(changes: Sequence[Change]) -> str:
-    stores = by_store(owed(changes))
-    return f"{counted(len(stores))}: {', '.join(list(stores)[:5])}" if stores else "nobody"
+    stores = by_store(owed(changes, Phase.DONE))
+    return f"{many(len(stores), 'store')}: {', '.join(list(stores)[:5])}" if stores else "nobody"
 
 
 def rebuilt_document(rollouts: Sequence[Found], unread: Mapping[str, str]) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def rebuilt_document(rollouts: Sequence[Found], unread: Mapping[str, str]) -> di
                 "added": one.added,
                 "began": stamp(one.began),
                 "title": one.title,
-                "owed": list(by_store(owed(one.changes))),
+                "owed": list(by_store(owed(one.changes, Phase.DONE))),
                 "changes": [change_document(change) for change in one.changes],
             }
             for one in rollouts

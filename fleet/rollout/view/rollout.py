@@ -8,23 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fleet.model.changes import Change
+from fleet.model.changes import Change, by_store
 from fleet.model.overview import Overview
-from fleet.model.rollout import Phase, Rollout, Verb
+from fleet.model.printable import many, who
+from fleet.model.rollout import Phase, Verb
 from fleet.model.spans import age, clock, exact_moment, local_time, span
-from fleet.rollout.view.counts import (
-    ENDED,
-    STYLES,
-    Standing,
-    WaveCount,
-    by_store,
-    owed,
-    slowest,
-    standing,
-    store_standings,
-    variant_of,
-    wave_counts,
-)
+from fleet.model.verdicts import Standing
+from fleet.rollout.view.counts import WaveCount, slowest, store_standings, wave_counts
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.next import next_steps
 from fleet.terminal.screen import GAP, NARROW, labelled, needed_width, table
@@ -47,8 +37,6 @@ _SOMETIMES = (
     Standing.SKIPPED,
 )
 
-#: Phases that wait for a person; nobody needs to tick meanwhile.
-RESTS = frozenset({Phase.HALTED, Phase.PAUSED, Phase.AWAITING})
 
 _PHASE_STYLES = {
     Phase.HALTED: "red",
@@ -62,8 +50,11 @@ _PHASE_STYLES = {
 def status_view(overview: Overview, width: int) -> RenderableType:
     """The whole rollout: state and freshness first, then numbers, then stores, then commands."""
     parts: list[RenderableType] = [*head(overview), Text(""), waves_view(overview, width)]
-    if overview.gate is not None and overview.rollout.phase not in ENDED:
-        parts += [Text(""), gate_view(overview.gate, wave_in_words(overview.rollout), width)]
+    if overview.gate is not None and not overview.rollout.phase.has_ended:
+        parts += [
+            Text(""),
+            gate_view(overview.gate, overview.rollout.wave_name, width),
+        ]
     parts += _slowest(overview, width)
     parts += _stores(overview, width)
     parts += [_verb_line(verb, overview.at) for verb in overview.verbs if not verb.answer]
@@ -118,7 +109,7 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
         "began",
         f"{exact_moment(rollout.started_at, overview.at)} by {who(rollout.caller)}, {took} "
         f"{'in all' if rollout.finished_at else 'so far'}; "
-        f"{counted(len(by_store(overview.changes)))}, policy {spec.policy.name}, "
+        f"{many(len(by_store(overview.changes)), 'store')}, policy {spec.policy.name}, "
         f"{spec.selection or 'all open stores'}",
         "",
     )
@@ -140,18 +131,12 @@ def _ticked(overview: Overview) -> tuple[str, str, str]:
     owners = list(dict.fromkeys(ticker.owner for ticker in overview.tickers))
     if not owners and overview.controller is not None:
         owners = [overview.controller.owner]  # between two ticks it holds no lease of the rollout
-    if not owners and overview.rollout.phase in RESTS:
+    if not owners and overview.rollout.phase.awaits_person:
         return "ticked", f"{words}; it rests until somebody says something", ""
     if not owners:
         return "ticked", f"{words}; NOBODY ticks it now", "yellow"
     stale = last is not None and (overview.at - last).total_seconds() > STALE_S
     return "ticked", f"{words} by {', '.join(owners)}", "yellow" if stale else ""
-
-
-def wave_in_words(rollout: Rollout) -> str:
-    """The name of the wave that is sent or judged now."""
-    waves = rollout.spec.waves
-    return waves[rollout.wave].name if 0 <= rollout.wave < len(waves) else ""
 
 
 def waves_view(overview: Overview, width: int) -> RenderableType:
@@ -168,7 +153,8 @@ def waves_view(overview: Overview, width: int) -> RenderableType:
     return Group(
         *(
             labelled(
-                w.name, f"{counted(w.stores)}: {tally_words(w.count)} · {wave_state(overview, w)}"
+                w.name,
+                f"{many(w.stores, 'store')}: {tally_words(w.count)} · {wave_state(overview, w)}",
             )
             for w in waves
         )
@@ -184,7 +170,7 @@ def wave_state(overview: Overview, wave: WaveCount) -> str:
         return "passed"
     if wave.index > rollout.wave:
         return "to come"
-    if rollout.phase in ENDED:
+    if rollout.phase.has_ended:
         return rollout.phase.value
     if rollout.baking_since is not None and rollout.phase is Phase.RUNNING:
         left = rollout.spec.policy.bake_s - (overview.at - rollout.baking_since).total_seconds()
@@ -199,26 +185,24 @@ def _slowest(overview: Overview, width: int) -> list[RenderableType]:
     if not slow:
         return []
     rows = [
-        (change.store, variant_of(overview.rollout, change), span(seconds), change.reason)
+        (change.store, overview.rollout.spec.variant_of(change), span(seconds), change.reason)
         for change, seconds in slow
     ]
     return [Text(""), table(("SLOWEST", "VARIANT", "FOR", "WAITS FOR"), rows, width=width)]
 
 
 def _stores(overview: Overview, width: int) -> list[RenderableType]:
-    """Every store that is not simply well: the failed first, each with why."""
+    """List every store that is not simply well: the failed first, then those that owe it."""
     parts: list[RenderableType] = []
-    wanted = (Standing.FAILED, Standing.BY_HAND, Standing.UNDELIVERED)
-    bad = [c for c in overview.changes if standing(c) in wanted]
-    bad.sort(key=lambda c: wanted.index(standing(c)))
+    owing = overview.owed
+    bad = [c for c in overview.changes if c.standing.needs_person and not c.owes]
+    bad.sort(key=lambda c: -c.standing.rank)
     if bad:
-        parts += [Text(""), _changes_table(overview, bad, width)]
-        parts.append(_more(bad))
-    debts = [c for c in owed(overview.changes, overview.rollout.phase) if standing(c) not in wanted]
-    if debts:
-        said = f"Owed by {counted(len(by_store(debts)))}, to be sent when they are back:"
-        parts += [Text(""), Text(said), _owed_table(overview, debts, width), _more(debts)]
-    return [part for part in parts if not (isinstance(part, Text) and part.plain == "-")]
+        parts += [Text(""), _changes_table(overview, bad, width), *_more(bad)]
+    if owing:
+        said = f"Owed by {many(len(by_store(owing)), 'store')}:"
+        parts += [Text(""), Text(said), _changes_table(overview, owing, width), *_more(owing)]
+    return parts
 
 
 def _changes_table(overview: Overview, rows: Sequence[Change], width: int) -> RenderableType:
@@ -226,28 +210,17 @@ def _changes_table(overview: Overview, rows: Sequence[Change], width: int) -> Re
     return table(
         ("STORE", "SERVICE", "VERDICT", "SINCE", "WHY"),
         [
-            (c.store, c.service, standing(c).value, age(c.since, overview.at), c.reason)
+            (c.store, c.service, c.standing.value, age(c.since, overview.at), c.reason)
             for c in shown
         ],
         width=width,
-        styles=[STYLES.get(standing(c), "") for c in shown],
+        styles=[c.standing.style for c in shown],
     )
 
 
-def _owed_table(overview: Overview, rows: Sequence[Change], width: int) -> RenderableType:
-    return table(
-        ("STORE", "SERVICE", "AWAY SINCE", "WHY"),
-        [
-            (c.store, c.service, age(c.away_since or c.since, overview.at), c.reason)
-            for c in rows[:MOST_ROWS]
-        ],
-        width=width,
-    )
-
-
-def _more(rows: Sequence[Change]) -> Text:
+def _more(rows: Sequence[Change]) -> list[Text]:
     more = len(rows) - MOST_ROWS
-    return Text(f"and {more} more: --json has all of them" if more > 0 else "-")
+    return [Text(f"and {more} more: --json has all of them")] if more > 0 else []
 
 
 def _verb_line(verb: Verb, now: datetime) -> RenderableType:
@@ -271,16 +244,6 @@ def next_view(overview: Overview, width: int) -> RenderableType:
         else:
             grid.add_row(Text(label), Text(step.command), Text(step.what))
     return grid
-
-
-def who(arns: str) -> str:
-    """The last words of one ARN or several, as ``fleet-operator/on-call``."""
-    return ", ".join(dict.fromkeys(arn.partition("/")[2] or arn for arn in arns.split(", ")))
-
-
-def counted(stores: int) -> str:
-    """``1 store``, ``8 stores``."""
-    return "1 store" if stores == 1 else f"{stores} stores"
 
 
 def tally(changes: Iterable[Change]) -> str:

@@ -14,7 +14,8 @@ from fleet.model.overview import Overview
 from fleet.model.printable import printable
 from fleet.model.rollout import Place, RolloutEvent
 from fleet.model.spans import age, clock, exact_moment, local_time
-from fleet.rollout.view.counts import STYLES, Standing, revision, standing, wave_name
+from fleet.model.verdicts import Standing
+from fleet.rollout.view.counts import revision
 from fleet.rollout.view.documents import evidence_document
 from fleet.rollout.view.lines import EventLines
 from fleet.terminal.screen import GAP, NARROW
@@ -65,17 +66,16 @@ def _place_line(store: str, place: Place | None, now: datetime) -> str:
 def _change_lines(overview: Overview, change: Change) -> Iterable[RenderableType]:
     rollout, now = overview.rollout, overview.at
     place = rollout.spec.places.get(change.store)
-    stand = standing(change)
-    style = STYLES.get(stand, "")
+    stand = change.standing
     at = change.since
     since = f", {exact_moment(at, now)} ({age(at, now)})" if at else ""
-    yield Text(f"{change.service}: {stand.value}{since}", style=f"bold {style}".strip())
+    yield Text(f"{change.service}: {stand.value}{since}", style=f"bold {stand.style}".strip())
     facts = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
     facts.add_column(no_wrap=True)
     facts.add_column(overflow="fold")
     rows = [
         ("why", change.reason or "nothing was sent yet"),
-        ("wave", wave_name(rollout, change.wave)),
+        ("wave", rollout.spec.wave_name(change.wave)),
         ("before", f"{revision(change.previous)}, {_tasks(change.previous_count)}"),
         ("wanted", _wanted(change)),
         ("sent", _sent(change, place, now)),
@@ -146,9 +146,10 @@ def _item_lines(values: Iterable[Any], indent: str) -> Iterable[str]:
 
 def _next(overview: Overview, store: str, mine: Sequence[Change], width: int) -> RenderableType:
     id_ = overview.rollout.id
-    standings = {standing(change) for change in mine}
+    standings = {change.standing for change in mine}
     steps = []
-    if standings & {Standing.FAILED, Standing.UNDELIVERED, Standing.BY_HAND}:
+    phase = overview.rollout.phase
+    if not phase.forgives and any(change.may_retry(named=True) for change in mine):
         steps.append((f"fleet rollout retry {id_} --store {store}", "send it again"))
     if any(change.sends for change in mine) and Standing.UNDONE not in standings:
         steps.append((f"fleet rollout rollback {id_} --store {store}", "back to what it ran"))

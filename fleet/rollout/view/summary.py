@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fleet.model.changes import Change
+from fleet.model.changes import Change, by_store
 from fleet.model.overview import Overview
-from fleet.model.printable import some
+from fleet.model.printable import many, some
 from fleet.model.rollout import Phase
 from fleet.model.spans import clock, span
-from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.view.counts import Standing, by_store, owed, revision, standing
+from fleet.model.verdicts import Stage, Standing, Verdict
+from fleet.rollout.view.counts import revision
 from fleet.rollout.view.lines import gate_view
-from fleet.rollout.view.rollout import counted, next_view, tally
+from fleet.rollout.view.rollout import next_view, tally
 from fleet.terminal.screen import GAP, labelled
 
 #: Failed stores that are shown with their reason.
@@ -43,9 +43,7 @@ def summary_view(overview: Overview, width: int) -> RenderableType:
     means = "goes on" if goes_on else _MEANS[rollout.phase]
     parts: list[RenderableType] = []
     if overview.gate is not None and rollout.phase in {Phase.HALTED, Phase.PAUSED}:
-        waves = rollout.spec.waves
-        name = waves[rollout.wave].name if rollout.wave < len(waves) else ""
-        parts.append(gate_view(overview.gate, name, width))
+        parts.append(gate_view(overview.gate, rollout.wave_name, width))
     parts += [
         labelled(clock(overview.at), f"{rollout.id} {rollout.phase.value}{why}: {means}"),
         labelled("stores", f"{tally(overview.changes)} in {took}"),
@@ -54,10 +52,9 @@ def summary_view(overview: Overview, width: int) -> RenderableType:
         labelled(" " * GAP, f"{service}  {words}") for service, words in running(overview.changes)
     ]
     parts += _failed(overview.changes)
-    debts = owed(overview.changes, overview.rollout.phase)
-    if debts:
-        stores = list(by_store(debts))
-        parts.append(labelled("owed", f"by {counted(len(stores))}: {some(stores)}"))
+    stores = list(by_store(overview.owed))
+    if stores:
+        parts.append(labelled("owed", f"by {many(len(stores), 'store')}: {some(stores)}"))
     return Group(*parts, next_view(overview, width))
 
 
@@ -77,7 +74,9 @@ def running(changes: Iterable[Change]) -> Sequence[tuple[str, str]]:
             found.setdefault(change.service, Counter())[runs] += 1
     rows = []
     for service in sorted(found):
-        words = [f"{what}: {counted(number)}" for what, number in found[service].most_common()]
+        words = [
+            f"{what}: {many(number, 'store')}" for what, number in found[service].most_common()
+        ]
         lost = unknown.get(service, [])
         if lost:
             names = some([f"{c.store} (before: {revision(c.previous)})" for c in lost])
@@ -102,9 +101,9 @@ def _runs(change: Change) -> str | None:
 
 
 def _failed(changes: Iterable[Change]) -> list[RenderableType]:
-    bad = [c for c in changes if standing(c) in {Standing.FAILED, Standing.BY_HAND}]
+    bad = [c for c in changes if c.standing in {Standing.FAILED, Standing.BY_HAND}]
     parts: list[RenderableType] = [
-        labelled(standing(c).value, f"{c.store} {c.service}: {c.reason}", "red")
+        labelled(c.standing.value, f"{c.store} {c.service}: {c.reason}", "red")
         for c in bad[:FAILED_SHOWN]
     ]
     if len(bad) > FAILED_SHOWN:

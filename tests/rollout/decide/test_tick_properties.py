@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from fleet.model.policy import AfterCanary, Amount, OnHalt, Policy
 from fleet.model.rollout import ActionKind, Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.verdict import ending, owes
 from tests.rollout.decide.rollout_shop import NEW, START, Fate
 from tests.rollout.decide.rollout_world import Call, World
+from tests.rollout.endings import ending
 
 QUICK = Policy("quick", bake_s=300.0, patience_s=1800.0)
 ENDS = {"ok", "failed", "undelivered", "rolled back", "dark-and-reverted"}
@@ -213,7 +213,7 @@ def test_a_store_that_is_dark_at_its_turn_owes_and_blocks_nobody() -> None:
 
     assert world.rollout.phase is Phase.DONE
     assert endings(world) == ["parked", *["ok"] * 7]
-    assert owes(world.changes[0])
+    assert world.changes[0].owes
 
 
 def test_a_store_that_goes_dark_after_its_call_is_set_back_before_its_window_ends() -> None:
@@ -234,7 +234,7 @@ def test_a_dark_store_is_not_left_to_ecs_when_the_rollout_ends() -> None:
 
     assert world.rollout.phase is Phase.DONE
     assert endings(world) == ["dark-and-reverted", *["ok"] * 7]
-    assert owes(world.changes[0])
+    assert world.changes[0].owes
 
 
 def test_a_store_that_comes_back_in_time_catches_up_in_the_convoy() -> None:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from fleet.model.changes import CONVOY, Change
+from fleet.model.printable import who
 from fleet.model.rollout import Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.store_choice import choose_stores
 from fleet.rollout.decide.tick import settle
-from fleet.rollout.decide.verbs import obey, who
+from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.boards import after, board, parked, planned, said, seconds, sent, undone
 
 ENDED = (Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK)

@@ -10,18 +10,11 @@ from hypothesis import strategies as st
 
 from fleet.model.changes import Change, HostContact, NextSend, ObservedChange
 from fleet.model.desired import TaskDefinition
-from fleet.model.verdicts import Stage, Verdict
+from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.failures import counted, failures
 from fleet.rollout.decide.sends import mark_sent
-from fleet.rollout.decide.verdict import (
-    ending,
-    has_health_check,
-    judge,
-    owes,
-    retry_at,
-    was_applied,
-)
+from fleet.rollout.decide.verdict import has_health_check, judge, retry_at
 from tests import rollouts
 from tests.rollout.decide.verdicts import (
     POLICY,
@@ -190,8 +183,8 @@ def test_a_new_try_begins_with_none_of_the_old_ones_evidence() -> None:
         rows, first, "sent", target=first.target, sent_at=after(200), look_at=after(215)
     )
 
-    assert was_applied(first)
-    assert not was_applied(again)
+    assert first.was_applied
+    assert not again.was_applied
     got = look(again, view({"at": 210, "tasks": [], "service": {"deployed": 200}}))
     assert got.observed.hosts["cam-1"].tried_s == 10
     assert got.ok_at is None
@@ -247,42 +240,12 @@ def test_an_image_is_tried_again_as_often_as_the_policy_says(failed: int, *, aga
     assert retry_at(row, POLICY) == wanted
 
 
-@pytest.mark.parametrize(
-    ("row", "words", "owed"),
-    [
-        (change(verdict=Verdict.OK), "ok", False),
-        (change(verdict=Verdict.FAILED), "failed", False),
-        (change(verdict=Verdict.UNDELIVERED), "undelivered", True),
-        (change(verdict=Verdict.DARK), "dark", True),
-        (change(verdict=Verdict.WAITING), "waiting", False),
-        (change(verdict=Verdict.DARK, stage=Stage.UNDONE), "dark-and-reverted", True),
-        (change(verdict=Verdict.OK, stage=Stage.UNDONE), "rolled back", False),
-        (change(verdict=Verdict.CHANGED_BY_HAND, stage=Stage.HELD), "changed-by-hand", False),
-        (change(verdict=Verdict.OK, stage=Stage.SKIPPED), "skipped", False),
-        (change(verdict=Verdict.PARKED, stage=Stage.PLANNED, sends=0), "parked", True),
-        (change(verdict=Verdict.UNCHANGED, stage=Stage.PLANNED, sends=0), "unchanged", False),
-        (change(verdict=Verdict.WAITING, stage=Stage.PLANNED, sends=0), "not sent", False),
-        (change(verdict=Verdict.UNDELIVERED, stage=Stage.PLANNED), "undelivered", True),
-        (change(verdict=Verdict.PARKED, stage=Stage.PLANNED), "dark-and-reverted", True),
-        (change(verdict=Verdict.WAITING, stage=Stage.PLANNED), "to be sent again", False),
-        (change(stage=Stage.UNDOING), "undoing", False),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_change_ends_in_words_and_says_what_it_owes(
-    row: Change, words: str, *, owed: bool
-) -> None:
-    assert ending(row) == words
-    assert owes(row) is owed
-
-
 def test_a_dark_store_that_was_ok_owes_nothing() -> None:
     good = look(change(), view({"at": 130})).onto(change(), after(130))
 
     dark = replace(good, verdict=Verdict.DARK)
 
-    assert ending(dark) == "ok"
-    assert not owes(dark)
+    assert not dark.owes
 
 
 def test_failures_are_counted_in_their_own_words_the_most_frequent_first() -> None:

@@ -10,17 +10,11 @@ from rich.console import Console, RenderableType
 
 from fleet.model.changes import CONVOY
 from fleet.model.overview import NextWindow, Overview, Ticker
+from fleet.model.printable import who
 from fleet.model.rollout import Hold, Phase
-from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.view.counts import (
-    Standing,
-    owed,
-    slowest,
-    standing,
-    store_standings,
-    wave_counts,
-)
-from fleet.rollout.view.rollout import status_view, who
+from fleet.model.verdicts import Verdict
+from fleet.rollout.view.counts import slowest, wave_counts
+from fleet.rollout.view.rollout import status_view
 from tests import rollouts
 from tests.rollouts import NOW
 
@@ -62,35 +56,6 @@ def busy() -> Overview:
     )
 
 
-@pytest.mark.parametrize(
-    ("verdict", "stage", "stands"),
-    [
-        (Verdict.OK, Stage.SENT, Standing.OK),
-        (Verdict.WAITING, Stage.SENT, Standing.WAITING),
-        (Verdict.WAITING, Stage.SENDING, Standing.WAITING),
-        (Verdict.WAITING, Stage.PLANNED, Standing.PLANNED),
-        (Verdict.PARKED, Stage.PLANNED, Standing.PARKED),
-        (Verdict.FAILED, Stage.UNDONE, Standing.UNDONE),
-        (Verdict.FAILED, Stage.UNDOING, Standing.UNDOING),
-        (Verdict.FAILED, Stage.SKIPPED, Standing.SKIPPED),
-        (Verdict.CHANGED_BY_HAND, Stage.HELD, Standing.BY_HAND),
-    ],
-)
-def test_a_change_stands_as_its_stage_and_verdict_say(
-    verdict: Verdict, stage: Stage, stands: Standing
-) -> None:
-    assert standing(rollouts.change("store-001", verdict, stage=stage)) is stands
-
-
-def test_a_store_stands_as_the_worst_of_its_services() -> None:
-    changes = (
-        rollouts.change("store-001", Verdict.OK),
-        rollouts.change("store-001", Verdict.FAILED, service="telemetry-amd64"),
-    )
-
-    assert store_standings(changes) == {"store-001": Standing.FAILED}
-
-
 def test_every_store_is_counted_in_exactly_one_wave() -> None:
     overview = busy()
 
@@ -106,23 +71,6 @@ def test_stores_that_came_back_are_a_convoy_after_the_waves() -> None:
     names = [w.name for w in wave_counts(rollouts.rollout(), (back,))]
 
     assert names == ["canary", "wave 1", "convoy"]
-
-
-@pytest.mark.parametrize(
-    ("verdict", "stage", "owes"),
-    [
-        (Verdict.PARKED, Stage.PLANNED, True),
-        (Verdict.DARK, Stage.SENT, True),
-        (Verdict.DARK, Stage.UNDONE, True),
-        (Verdict.UNDELIVERED, Stage.SENT, True),
-        (Verdict.WAITING, Stage.PLANNED, False),
-        (Verdict.FAILED, Stage.SENT, False),
-        (Verdict.FAILED, Stage.UNDONE, False),
-        (Verdict.PARKED, Stage.SKIPPED, False),
-    ],
-)
-def test_a_store_owes_what_was_not_delivered(verdict: Verdict, stage: Stage, owes: bool) -> None:
-    assert bool(owed([rollouts.change("store-001", verdict, stage=stage)])) is owes
 
 
 def test_the_slowest_store_comes_first() -> None:
