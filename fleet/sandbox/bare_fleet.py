@@ -28,8 +28,9 @@ from fleet.sandbox.agents.images import Catalogue
 from fleet.sandbox.agents.machine import Clock, write_whole
 from fleet.sandbox.agents.machine import Schedule as AgentSchedule
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.control_plane import ControlPlane, InProcessSession
-from fleet.sandbox.control_plane.ssm_settings import STANDARD_LIMIT, TIER
+from fleet.sandbox.control_plane.engine import ControlPlane
+from fleet.sandbox.control_plane.in_process import InProcessSession
+from fleet.sandbox.control_plane.ssm_nodes import STANDARD_LIMIT, TIER
 from fleet.sandbox.hosts.links import Links
 from fleet.sandbox.hosts.simulated_host import Facts, SessionFor, SimulatedHost
 from fleet.sandbox.schedule import Schedule

@@ -13,12 +13,9 @@ from typing import Any
 from fleet.errors import SandboxError, UsageError
 from fleet.sandbox.agents.machine import write_whole
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.control_plane import (
-    ControlPlane,
-    InProcessSession,
-    access_key_for,
-    persisted_time,
-)
+from fleet.sandbox.control_plane.database import persisted_time
+from fleet.sandbox.control_plane.engine import ControlPlane, access_key_for
+from fleet.sandbox.control_plane.in_process import InProcessSession
 from fleet.sandbox.hosts.installer import OBJECT, installer_bytes
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.server import SandboxServer
@@ -164,7 +161,7 @@ class Daemon:
         self.clock.set_rate(rate)
         self.spec = replace(self.spec, clock_rate=rate)
         write_whole(self.state.spec, json.dumps(spec_as_json(self.spec)))
-        return {"now": self.plane.keep_time(), "rate": rate}
+        return {"now": self.plane.store_time(), "rate": rate}
 
     def _knobs(self, body: dict[str, Any]) -> dict[str, Any]:
         settings = body.get("settings")
@@ -195,7 +192,7 @@ class Daemon:
         return {"added": self.shops.add(specs)}
 
     def _keep_time(self) -> None:
-        self.plane.keep_time()
+        self.plane.store_time()
 
 
 @contextlib.contextmanager

@@ -206,7 +206,7 @@ class SandboxServer:
                     break
                 real = missing / clock.rate if clock.rate else _POLL_S
                 await asyncio.sleep(min(left, real, _POLL_S))
-        return self._told(200, {"now": self.plane.keep_time(), "rate": clock.rate})
+        return self._told(200, {"now": self.plane.store_time(), "rate": clock.rate})
 
     def _is_ending(self) -> bool:
         return self._ending is not None and self._ending.is_set()
@@ -216,10 +216,10 @@ class SandboxServer:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise UsageError(f"seconds must be a number, not {seconds!r}")
         self.plane.clock.advance(seconds)
-        return {"now": self.plane.keep_time(), "rate": self.plane.clock.rate}
+        return {"now": self.plane.store_time(), "rate": self.plane.clock.rate}
 
     def _status(self, _: dict[str, Any]) -> dict[str, Any]:
-        clock = {"now": self.plane.keep_time(), "rate": self.plane.clock.rate}
+        clock = {"now": self.plane.store_time(), "rate": self.plane.clock.rate}
         return {"clock": clock, "moto": self._front.moto_loaded, **self.plane.status()}
 
     def _faults(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class SandboxServer:
         return {}
 
     def _date(self) -> str:
-        return formatdate(self.plane.keep_time(), usegmt=True)
+        return formatdate(self.plane.store_time(), usegmt=True)
 
     def _told(self, status: int, values: Mapping[str, Any]) -> web.Response:
         body = json.dumps(values).encode()

@@ -19,7 +19,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from fleet.sandbox.agents.session import RoleToken
+from fleet.sandbox.agents.session import ConnectRequest
+from fleet.sandbox.agents.ssm import request_role_token
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane.engine import ControlPlane, access_key_for
 from fleet.sandbox.control_plane.in_process import InProcessSession
@@ -153,27 +154,21 @@ def hosts_in_process(stores: int = 1000, hosts: int = 2) -> str:
             DefaultInstanceName=f"{store}/{host}",
             Tags=[{"Key": "fleet:store", "Value": store}],
         )
-        node = session.register_managed_instance(
-            activation_id=str(made["ActivationId"]),
-            activation_code=str(made["ActivationCode"]),
-            fingerprint=f"{store}-{host}",
-            public_key="a2V5",
-        )
-        token: RoleToken = session.request_role_token(
-            instance_id=node, fingerprint=f"{store}-{host}"
-        )
-        session.update_instance_information(
-            token,
-            {
-                "InstanceId": node,
-                "AgentName": "amazon-ssm-agent",
-                "AgentVersion": "3.3.0.0",
-                "AgentStatus": "Active",
-                "PlatformType": "Linux",
-            },
-        )
-        instance = session.register_container_instance(
-            token,
+        fingerprint = f"{store}-{host}"
+        body = {**made, "Fingerprint": fingerprint, "PublicKey": "a2V5", "PublicKeyType": "Rsa"}
+        node = str(session.call("ssm", "RegisterManagedInstance", body, None)["InstanceId"])
+        token = request_role_token(session, node, fingerprint)
+        ping = {
+            "InstanceId": node,
+            "AgentName": "amazon-ssm-agent",
+            "AgentVersion": "3.3.0.0",
+            "AgentStatus": "Active",
+            "PlatformType": "Linux",
+        }
+        session.call("ssm", "UpdateInstanceInformation", ping, token)
+        answer = session.call(
+            "ecs",
+            "RegisterContainerInstance",
             {
                 "cluster": store,
                 "instanceIdentityDocument": "",
@@ -181,15 +176,11 @@ def hosts_in_process(stores: int = 1000, hosts: int = 2) -> str:
                 "totalResources": [{"name": "CPU", "type": "INTEGER", "integerValue": 4096}],
                 "attributes": [{"name": "fleet.store", "value": store}],
             },
-        )
-        session.connect(
             token,
-            cluster=store,
-            container_instance_arn=instance["containerInstanceArn"],
-            agent_version="1.105.1",
-            docker_version="24.0.7",
-            deliver=lambda _kind, _message: None,
         )
+        arn = answer["containerInstance"]["containerInstanceArn"]
+        request = ConnectRequest(store, arn, "1.105.1", "24.0.7")
+        session.connect(token, request, lambda _kind, _message: None)
         call(region, "ssm", "DeleteActivation", ActivationId=made["ActivationId"])
 
     def everything() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.control_plane import ControlPlane, InProcessSession
+from fleet.sandbox.control_plane.engine import ControlPlane
+from fleet.sandbox.control_plane.in_process import InProcessSession
 from fleet.sandbox.hosts.shop_host import ShopHost
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import AccountSpec, HostSpec

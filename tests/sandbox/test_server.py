@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, WaiterError
 
 from fleet.errors import SandboxError, UsageError
-from fleet.sandbox.control_plane import access_key_for
+from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from tests.sandbox.control_plane.rig import APAC, EMEA, INSTALLER, REGION, START, Rig
 

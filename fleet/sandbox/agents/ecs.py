@@ -23,7 +23,7 @@ from fleet.sandbox.agents.registration import (
     register_body,
     write_state,
 )
-from fleet.sandbox.agents.session import AcsChannel, AwsFault, LinkDown, RoleToken
+from fleet.sandbox.agents.session import AcsChannel, AwsFault, ConnectRequest, LinkDown, RoleToken
 from fleet.sandbox.agents.settings import Settings, read_settings
 from fleet.sandbox.agents.tasks import TaskEngine
 
@@ -154,7 +154,9 @@ class EcsAgent:
         try:
             settings = read_settings(config)
             body = register_body(facts, config, saved)
-            reply = machine.session(self._region).register_container_instance(token, body)
+            reply = machine.session(self._region).call(
+                "ecs", "RegisterContainerInstance", body, token
+            )
             arn = self._accepted(body, reply)
         except ConfigInvalid as error:
             self._exit(EXIT_ERROR, str(error))
@@ -207,7 +209,7 @@ class EcsAgent:
 
     def _submit(self, body: Mapping[str, Any]) -> None:
         session = self._machine.session(self._region)
-        session.submit_task_state_change(self._credentials(), body)
+        session.call("ecs", "SubmitTaskStateChange", body, self._credentials())
 
     def _tell_health(self) -> None:
         if not self._health_due:
@@ -225,7 +227,8 @@ class EcsAgent:
             "tasks": tasks,
         }
         try:
-            self._machine.session(self._region).publish_health(self._credentials(), body)
+            session = self._machine.session(self._region)
+            session.call("tacs", "PublishHealth", body, self._credentials())
         except (LinkDown, AwsFault, NoCredentials) as error:
             refused = isinstance(error, AwsFault) and error.code == "InvalidParameterException"
             if refused or self._channel is None:
@@ -237,7 +240,7 @@ class EcsAgent:
 
     @staticmethod
     def _accepted(body: Mapping[str, Any], reply: Mapping[str, Any]) -> str:
-        instance = reply.get("containerInstance", reply)
+        instance = reply["containerInstance"]
         echoed = {(a["name"], a.get("value") or "") for a in instance.get("attributes", ())}
         missing = [
             a["name"] for a in body["attributes"] if (a["name"], a.get("value") or "") not in echoed
@@ -292,14 +295,13 @@ class EcsAgent:
         self._tell_health()
 
     def _open(self, token: RoleToken, state: SavedState, mailbox: Mailbox) -> AcsChannel:
-        return self._machine.session(self._region).connect(
-            token,
-            cluster=state.cluster,
-            container_instance_arn=state.container_instance_arn,
-            agent_version=VERSION,
-            docker_version=f"DockerVersion: {self._machine.facts().docker_version}",
-            deliver=mailbox.deliver,
+        request = ConnectRequest(
+            state.cluster,
+            state.container_instance_arn,
+            VERSION,
+            f"DockerVersion: {self._machine.facts().docker_version}",
         )
+        return self._machine.session(self._region).connect(token, request, mailbox.deliver)
 
     def _reconnect_later(self, reason: str) -> None:
         wait = min(0.25 * 1.5 ** min(self._failures, 20), LONGEST_RECONNECT_S)

@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+Deliver = Callable[[str, Mapping[str, Any]], None]
+DeliverCommand = Callable[[Mapping[str, Any]], None]
+
 
 class AwsFault(Exception):
     """An error as the control plane answers it.
@@ -35,13 +38,23 @@ class LinkDown(Exception):
 class RoleToken:
     """Credentials of a node, from RequestManagedInstanceRoleToken; live one hour.
 
-    The ECS control plane learns which node is calling from ``access_key_id`` alone.
+    The control plane learns which node is calling from ``access_key_id`` alone.
     """
 
     access_key_id: str
     secret_access_key: str
     session_token: str
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequest:
+    """What an ECS agent sends when it opens its ACS session."""
+
+    cluster: str
+    container_instance_arn: str
+    agent_version: str
+    docker_version: str
 
 
 class AcsChannel(Protocol):
@@ -52,28 +65,28 @@ class AcsChannel(Protocol):
         ...
 
     def close(self) -> None:
-        """Say goodbye; the control plane sees the agent as disconnected at once."""
+        """Close it; the control plane sees the agent as disconnected at once."""
         ...
 
 
 class ControlPlaneSession(Protocol):
-    """What agents can say to AWS. Every call may raise AwsFault or LinkDown."""
+    """How agents reach AWS. Every method may raise AwsFault or LinkDown."""
 
-    def register_managed_instance(
-        self, *, activation_id: str, activation_code: str, fingerprint: str, public_key: str
-    ) -> str:
-        """SSM RegisterManagedInstance (unsigned): spends one use; returns the ``mi-`` id."""
+    def call(
+        self, service: str, action: str, body: Mapping[str, Any], token: RoleToken | None
+    ) -> dict[str, Any]:
+        """Make one call; RegisterManagedInstance is unsigned and has no token.
+
+        Two are no AWS API and stand for the agents' other channels. ``ssm:UpdateCommand`` tells
+        what becomes of a command: ``{"CommandId", "Status": "InProgress" | "Done", "Code", "Out",
+        "Err"}``; the answer's ``Run`` is False when nobody wants it run any more.
+        ``tacs:PublishHealth`` is the telemetry session's PublishHealthRequest: ``{"cluster",
+        "containerInstance", "tasks": [{"taskArn", "containers": [{"containerName",
+        "healthStatus": "HEALTHY" | "UNHEALTHY"}]}]}``.
+        """
         ...
 
-    def request_role_token(self, *, instance_id: str, fingerprint: str) -> RoleToken:
-        """SSM RequestManagedInstanceRoleToken."""
-        ...
-
-    def update_instance_information(self, token: RoleToken, body: Mapping[str, Any]) -> None:
-        """SSM UpdateInstanceInformation: the ping, sent every 5 minutes."""
-        ...
-
-    def open_commands(self, token: RoleToken, deliver: Callable[[Mapping[str, Any]], None]) -> None:
+    def open_commands(self, token: RoleToken, deliver: DeliverCommand) -> None:
         """Say where Run Command's commands are taken; stands for the channel of ssmmessages.
 
         ``deliver`` gets ``{"CommandId", "Script", "TimeoutSeconds"}``, more than once for one
@@ -81,43 +94,9 @@ class ControlPlaneSession(Protocol):
         """
         ...
 
-    def update_command(self, token: RoleToken, body: Mapping[str, Any]) -> bool:
-        """Tell what becomes of a command; False when nobody wants it run any more.
-
-        ``body`` is ``{"CommandId", "Status": "InProgress" | "Done", "Code", "Out", "Err"}``.
-        """
-        ...
-
-    def register_container_instance(
-        self, token: RoleToken, body: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """ECS RegisterContainerInstance: returns ``containerInstance``."""
-        ...
-
-    def connect(
-        self,
-        token: RoleToken,
-        *,
-        cluster: str,
-        container_instance_arn: str,
-        agent_version: str,
-        docker_version: str,
-        deliver: Callable[[str, Mapping[str, Any]], None],
-    ) -> AcsChannel:
+    def connect(self, token: RoleToken, request: ConnectRequest, deliver: Deliver) -> AcsChannel:
         """Open the ACS session; ``deliver(message_type, message)`` gets what AWS sends.
 
         Raises AwsFault("InactiveInstanceException") for a deregistered instance.
-        """
-        ...
-
-    def submit_task_state_change(self, token: RoleToken, body: Mapping[str, Any]) -> None:
-        """ECS SubmitTaskStateChange."""
-        ...
-
-    def publish_health(self, token: RoleToken, body: Mapping[str, Any]) -> None:
-        """Tell how the containers with a health check are; stands for PublishHealthRequest (TACS).
-
-        ``body`` is ``{"cluster": ..., "containerInstance": arn, "tasks": [{"taskArn": ...,
-        "containers": [{"containerName": ..., "healthStatus": "HEALTHY" | "UNHEALTHY"}]}]}``.
         """
         ...

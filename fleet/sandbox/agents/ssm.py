@@ -11,7 +11,7 @@ from typing import Any
 
 from fleet.sandbox.agents import identity
 from fleet.sandbox.agents.machine import Machine, append_log
-from fleet.sandbox.agents.session import AwsFault, LinkDown, RoleToken
+from fleet.sandbox.agents.session import AwsFault, ControlPlaneSession, LinkDown, RoleToken
 
 VERSION = "3.3.4108.0"
 UNIT = "amazon-ssm-agent"
@@ -25,15 +25,32 @@ def register(
     machine: Machine, *, activation_id: str, activation_code: str, region: str
 ) -> identity.Registration:
     """Spend one use of an activation and fill the vault; raises AwsFault or LinkDown."""
-    instance_id = machine.session(region).register_managed_instance(
-        activation_id=activation_id,
-        activation_code=activation_code,
-        fingerprint=identity.fingerprint(machine),
-        public_key=identity.public_key(machine),
-    )
-    registration = identity.Registration(instance_id, region)
+    body = {
+        "ActivationId": activation_id,
+        "ActivationCode": activation_code,
+        "Fingerprint": identity.fingerprint(machine),
+        "PublicKey": identity.public_key(machine),
+        "PublicKeyType": "Rsa",
+    }
+    answer = machine.session(region).call("ssm", "RegisterManagedInstance", body, None)
+    registration = identity.Registration(str(answer["InstanceId"]), region)
     identity.write_registration(machine, registration)
     return registration
+
+
+def request_role_token(
+    session: ControlPlaneSession, instance_id: str, fingerprint: str
+) -> RoleToken:
+    """Ask for an hour's credentials of a node; the key of the caller is its id."""
+    own = RoleToken(instance_id, "", "", 0.0)
+    body = {"Fingerprint": fingerprint}
+    answer = session.call("ssm", "RequestManagedInstanceRoleToken", body, own)
+    return RoleToken(
+        answer["AccessKeyId"],
+        answer["SecretAccessKey"],
+        answer["SessionToken"],
+        answer["TokenExpirationDate"],
+    )
 
 
 class SsmAgent:
@@ -78,9 +95,9 @@ class SsmAgent:
             append_log(machine, LOG, "agent is not registered, waiting for a registration")
             return
         try:
-            token = machine.session(registration.region).request_role_token(
-                instance_id=registration.instance_id, fingerprint=identity.fingerprint(machine)
-            )
+            session = machine.session(registration.region)
+            fingerprint = identity.fingerprint(machine)
+            token = request_role_token(session, registration.instance_id, fingerprint)
         except (AwsFault, LinkDown) as error:
             self._failures += 1
             wait = self._wait_after(error)
@@ -135,7 +152,8 @@ class SsmAgent:
                 "SSMConnectionChannel": "",
             }
         try:
-            machine.session(registration.region).update_instance_information(token, body)
+            session = machine.session(registration.region)
+            session.call("ssm", "UpdateInstanceInformation", body, token)
         except (AwsFault, LinkDown) as error:
             self._listens = False
             append_log(machine, LOG, f"health ping failed, next one in {PING_S:.0f} s: {error}")
@@ -184,7 +202,8 @@ class SsmAgent:
         registration = identity.read_registration(machine)
         if registration is not None and token is not None:
             try:
-                return machine.session(registration.region).update_command(token, body)
+                session = machine.session(registration.region)
+                return bool(session.call("ssm", "UpdateCommand", body, token)["Run"])
             except (AwsFault, LinkDown) as error:
                 append_log(machine, LOG, f"cannot tell of a command: {error}")
         if body["Status"] == "Done":

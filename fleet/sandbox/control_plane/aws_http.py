@@ -20,7 +20,7 @@ from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.engine import ControlPlane, not_modelled, unknown_key
 from fleet.sandbox.control_plane.faults import Fault, strike
 from fleet.sandbox.control_plane.moto_fallback import MotoFallback, moto_models
-from fleet.sandbox.control_plane.ssm_nodes import NATIVE_TAG_TYPES
+from fleet.sandbox.control_plane.ssm_nodes import NATIVE_TAG_TYPE
 from fleet.sandbox.control_plane.wire import (
     JSON_TYPE,
     XML_TYPE,
@@ -90,7 +90,7 @@ class AwsHttp:
             values = json_body(body)
             native = self._plane.models(service, action)
             if service == "ssm" and action in _TAG_ACTIONS:
-                native = values.get("ResourceType") in NATIVE_TAG_TYPES
+                native = values.get("ResourceType") == NATIVE_TAG_TYPE
             if not native and moto_models(service, action):
                 return await self._to_moto(request, body, scope)
             answer = await self._perform(service, action, values, scope)
@@ -177,7 +177,7 @@ class AwsHttp:
         return self._reply(status, text, XML_TYPE, request_id)
 
     def _date(self) -> str:
-        return formatdate(self._plane.keep_time(), usegmt=True)
+        return formatdate(self._plane.store_time(), usegmt=True)
 
     def _reply(self, status: int, body: bytes, kind: str, request_id: str = "") -> web.Response:
         request_id = request_id or str(uuid.uuid4())

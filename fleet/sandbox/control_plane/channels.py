@@ -9,10 +9,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleet.sandbox.agents.session import LinkDown
+from fleet.sandbox.agents.session import Deliver, LinkDown
 from fleet.sandbox.control_plane.assumptions import ACS_SILENT_AFTER_S
 
-Deliver = Callable[[str, Mapping[str, Any]], None]
 Hear = Callable[["Channel", str, Mapping[str, Any]], None]
 
 

@@ -5,18 +5,16 @@ Grammar after the ECS developer guide, "Cluster query language":
     expression := term (("or" | "||") term)*
     term       := factor (("and" | "&&") factor)*
     factor     := ("not" | "!") factor | "(" expression ")" | subject operator [argument]
-    subject    := agentConnected | agentVersion | attribute:NAME | ec2InstanceId | registeredAt
-                  | runningTasksCount
+    subject    := agentConnected | attribute:NAME | ec2InstanceId
 
-The guide does not say what a comparison means where the attribute is missing. Here ``!=``,
-``!in`` and ``!~`` are the opposite of ``==``, ``in`` and ``=~``, so they hold; the four orders do
-not.
+Not modelled are comparisons by order and the subjects that need them (agentVersion, registeredAt,
+runningTasksCount). The guide does not say what a comparison means where the attribute is missing.
+Here ``!=``, ``!in`` and ``!~`` are the opposite of ``==``, ``in`` and ``=~``, so they hold.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from fleet.sandbox.agents.session import AwsFault
 
@@ -30,15 +28,11 @@ class Subject:
 
     Attributes:
         attributes: name to value; None for an attribute without one.
-        registered_at: epoch seconds.
     """
 
     agent_connected: bool
-    agent_version: str
     attributes: dict[str, str | None]
     ec2_instance_id: str
-    registered_at: float
-    running_tasks: int = 0
 
 
 Predicate = Callable[[Subject], bool]
@@ -48,14 +42,6 @@ _OPERATORS = {
     "equals": "==",
     "!=": "!=",
     "not_equals": "!=",
-    ">=": ">=",
-    "greater_than_equal": ">=",
-    "<=": "<=",
-    "less_than_equal": "<=",
-    ">": ">",
-    "greater_than": ">",
-    "<": "<",
-    "less_than": "<",
     "=~": "=~",
     "matches": "=~",
     "!~": "!~",
@@ -66,14 +52,6 @@ _OPERATORS = {
     "exists": "exists",
     "!exists": "!exists",
     "not_exists": "!exists",
-}
-_ORDERS: dict[str, Callable[[int], bool]] = {
-    "==": lambda sign: sign == 0,
-    "!=": lambda sign: sign != 0,
-    ">=": lambda sign: sign >= 0,
-    "<=": lambda sign: sign <= 0,
-    ">": lambda sign: sign > 0,
-    "<": lambda sign: sign < 0,
 }
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -187,13 +165,15 @@ class _Parser:
         operator = None if word.quoted else _OPERATORS.get(word.text)
         if operator is None:
             raise _bad(f"{word.text!r} at position {word.at} is no operator")
-        if operator in {"exists", "!exists"}:
-            return _existence(subject, wanted=operator == "exists")
-        if operator in {"in", "!in"}:
+        plain = {"!=": "==", "!~": "=~"}.get(operator, operator.removeprefix("!"))
+        if plain == "exists":
+            found = _existence(subject)
+        elif plain == "in":
             within = [_comparing(subject, "==", value) for value in self._values()]
-            member: Predicate = lambda host: any(test(host) for test in within)  # noqa: E731
-            return member if operator == "in" else _opposite(member)
-        return _comparing(subject, operator, self._value())
+            found = lambda host: any(test(host) for test in within)  # noqa: E731 - as below
+        else:
+            found = _comparing(subject, plain, self._value())
+        return _opposite(found) if operator.startswith("!") else found
 
     def _values(self) -> list[_Token]:
         self._expect("[")
@@ -233,99 +213,32 @@ def _attribute(token: _Token) -> str | None:
     return name if kind == "attribute" and colon and name and not token.quoted else None
 
 
-def _existence(subject: _Token, *, wanted: bool) -> Predicate:
+def _existence(subject: _Token) -> Predicate:
     name = _attribute(subject)
     if name is None:
         raise _bad(f"{subject.text!r} always exists; ask for the existence of an attribute")
-    return lambda host: (name in host.attributes) is wanted
+    return lambda host: name in host.attributes
 
 
 def _comparing(subject: _Token, operator: str, value: _Token) -> Predicate:
+    """Return the test for ``==`` or ``=~``."""
     name = _attribute(subject)
     if name is not None:
         return _text_test(operator, value.text, lambda host: host.attributes.get(name))
-    match subject.text:
-        case "agentConnected":
-            return _truth_test(subject, operator, value)
-        case "agentVersion":
-            version = _version(value)
-            return _order_test(subject, operator, lambda host: _compare_versions(host, version))
-        case "ec2InstanceId":
-            return _text_test(operator, value.text, lambda host: host.ec2_instance_id)
-        case "registeredAt":
-            moment = _moment(value)
-            return _order_test(subject, operator, lambda host: _sign(host.registered_at - moment))
-        case "runningTasksCount":
-            count = _whole(value)
-            return _order_test(subject, operator, lambda host: _sign(host.running_tasks - count))
-    raise _bad(f"{subject.text!r} at position {subject.at} is no subject")
+    if subject.text == "ec2InstanceId":
+        return _text_test(operator, value.text, lambda host: host.ec2_instance_id)
+    if subject.text != "agentConnected":
+        raise _bad(f"{subject.text!r} at position {subject.at} is no subject")
+    if value.text not in {"true", "false"} or operator != "==":
+        raise _bad(f"{subject.text} is true or false, not {operator} {value.text!r}")
+    return lambda host: host.agent_connected is (value.text == "true")
 
 
 def _text_test(operator: str, value: str, get: Callable[[Subject], str | None]) -> Predicate:
-    if operator in {"=~", "!~"}:
-        try:
-            pattern = re.compile(value)
-        except re.error as error:
-            raise _bad(f"{value!r} is no regular expression ({error})") from error
-        matches: Predicate = lambda host: (  # noqa: E731 - turned round below
-            (text := get(host)) is not None and pattern.search(text) is not None
-        )
-        return matches if operator == "=~" else _opposite(matches)
     if operator == "==":
         return lambda host: get(host) == value
-    if operator == "!=":
-        return lambda host: get(host) != value
-    order = _ORDERS[operator]
-    return lambda host: (text := get(host)) is not None and order((text > value) - (text < value))
-
-
-def _truth_test(subject: _Token, operator: str, value: _Token) -> Predicate:
-    if value.text not in {"true", "false"}:
-        raise _bad(f"{subject.text} is true or false, not {value.text!r}")
-    if operator not in {"==", "!="}:
-        raise _bad(f"{subject.text} cannot be compared with {operator}")
-    wanted = (value.text == "true") is (operator == "==")
-    return lambda host: host.agent_connected is wanted
-
-
-def _order_test(subject: _Token, operator: str, sign: Callable[[Subject], int]) -> Predicate:
-    order = _ORDERS.get(operator)
-    if order is None:
-        raise _bad(f"{subject.text} cannot be compared with {operator}")
-    return lambda host: order(sign(host))
-
-
-def _sign(difference: float) -> int:
-    return (difference > 0) - (difference < 0)
-
-
-def _compare_versions(host: Subject, version: tuple[int, ...]) -> int:
-    own = _numbers(host.agent_version)
-    width = max(len(own), len(version))
-    mine = own + (0,) * (width - len(own))
-    other = version + (0,) * (width - len(version))
-    return (mine > other) - (mine < other)
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".") if part.isascii() and part.isdigit())
-
-
-def _version(value: _Token) -> tuple[int, ...]:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}", value.text):
-        raise _bad(f"{value.text!r} is no version such as 1.105.1")
-    return _numbers(value.text)
-
-
-def _whole(value: _Token) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", value.text):
-        raise _bad(f"{value.text!r} is no whole number")
-    return int(value.text)
-
-
-def _moment(value: _Token) -> float:
     try:
-        moment = datetime.fromisoformat(value.text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise _bad(f"{value.text!r} is no date such as 2026-11-22") from error
+        pattern = re.compile(value)
+    except re.error as error:
+        raise _bad(f"{value!r} is no regular expression ({error})") from error
+    return lambda host: (text := get(host)) is not None and pattern.search(text) is not None

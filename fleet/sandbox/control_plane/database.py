@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import SandboxError
-from fleet.sandbox.control_plane.region_state import KINDS, Entity, to_row
+from fleet.sandbox.control_plane.entities import Entity, from_row
 
 _FORMAT = 1
 _RESET = "`fleet sandbox down --purge` and `fleet sandbox up` begin a new one"
@@ -52,7 +52,7 @@ class Database:
     def load(self) -> Iterator[Entity]:
         """Everything that was kept, in the order of kind and key."""
         for kind, body in self._connection.execute("SELECT kind, body FROM entity"):
-            yield KINDS[kind](**json.loads(body))
+            yield from_row(kind, json.loads(body))
 
     def meta(self) -> dict[str, str]:
         """The named values."""
@@ -66,7 +66,7 @@ class Database:
                 for entity, kept in changes.values():
                     key = (entity.KIND, entity.account, entity.region, entity.key)
                     if kept:
-                        body = json.dumps(to_row(entity), separators=(",", ":"))
+                        body = json.dumps(entity.as_row(), separators=(",", ":"))
                         self._connection.execute(_PUT, (*key, body))
                     else:
                         self._connection.execute(_DROP, key)

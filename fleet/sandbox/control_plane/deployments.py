@@ -1,65 +1,70 @@
-"""The life of a deployment: it begins, completes, fails, is rolled back."""
+"""The life of a deployment: it begins, completes, fails, is rolled back by the circuit breaker."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fleet.sandbox.control_plane import service_events
-from fleet.sandbox.control_plane.breaker import threshold
-from fleet.sandbox.control_plane.context import Context
-from fleet.sandbox.control_plane.region_state import RegionState
-from fleet.sandbox.control_plane.workloads import (
+from fleet.sandbox.control_plane.call import Context
+from fleet.sandbox.control_plane.entities import (
     Deployment,
     Service,
     ServiceDeployment,
     ServiceRevision,
 )
+from fleet.sandbox.control_plane.world import RegionState
 
 TASKS_FAILED = "tasks failed to start"
 _UNFINISHED = {"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"}
+DEFAULT_BREAKER = {
+    "enable": False,
+    "rollback": False,
+    "resetOnHealthyTask": True,
+    "thresholdConfiguration": {"type": "BOUNDED_PERCENT", "value": 50},
+}
+_LEAST_FAILURES = 3
+_MOST_FAILURES = 200
 
 
 def deployments_of(state: RegionState, service: Service) -> list[Deployment]:
-    """Those that have tasks, and the newest, which comes first."""
+    """Return those that have tasks, and the newest, which comes first."""
     found = state.deployments_of.get(service.key, {}).values()
     return sorted(found, key=lambda d: (d.status != "PRIMARY", -d.created_at, d.number))
 
 
 def primary_of(state: RegionState, service: Service) -> Deployment:
-    """The newest deployment; a service that is not INACTIVE always has one."""
+    """Return the newest deployment; a service that is not INACTIVE always has one."""
     return deployments_of(state, service)[0]
 
 
 def record_of(state: RegionState, service: Service, deployment: Deployment) -> ServiceDeployment:
-    """The service deployment that a deployment belongs to."""
+    """Return the service deployment that a deployment belongs to."""
     return state.records_of[service.key][deployment.record]
 
 
 def begin(context: Context, service: Service, task_definition: str) -> Deployment:
     """Start a deployment because somebody asked for it; an unfinished one before it is stopped."""
+    world, now = context.world, context.now
     number = _number(context)
-    revision = ServiceRevision(
-        service.account, service.region, service.key, number, task_definition, context.now
-    )
-    context.world.save(revision)
+    account, region = service.account, service.region
+    world.save(ServiceRevision(account, region, service.key, number, task_definition, now))
     _supersede(context, service)
     record = ServiceDeployment(
-        service.account,
-        service.region,
+        account,
+        region,
         service.key,
-        context.world.hex_id(21),
-        context.now,
-        context.now,
+        world.hex_id(21),
+        now,
+        now,
         sorted({d.revision for d in deployments_of(context.state, service)}),
         number,
         dict(service.configuration),
     )
-    context.world.save(record)
-    return _primary(
-        context, service, task_definition, revision=number, record=record, number=number
-    )
+    world.save(record)
+    return _primary(context, service, task_definition, number, record=record, number=number)
 
 
 def complete(context: Context, service: Service, primary: Deployment) -> None:
-    """Everything runs as asked; a later rollback comes back to here."""
+    """Note that everything runs as asked; a later rollback returns to this deployment."""
     _set(context, primary, "COMPLETED", f"ECS deployment {primary.id} completed.")
     record = record_of(context.state, service, primary)
     if record.breaker.get("status") != "TRIGGERED":
@@ -76,7 +81,7 @@ def complete(context: Context, service: Service, primary: Deployment) -> None:
 
 
 def trip(context: Context, service: Service, primary: Deployment) -> None:
-    """The circuit breaker gives a deployment up, and goes back if it is told to and can."""
+    """Let the circuit breaker give a deployment up, and roll back if it is told to and can."""
     record = record_of(context.state, service, primary)
     record.breaker = {**breaker_now(service, primary), "status": "TRIGGERED"}
     reason = f"ECS deployment circuit breaker: {TASKS_FAILED}."
@@ -87,31 +92,16 @@ def trip(context: Context, service: Service, primary: Deployment) -> None:
     elif not service.configuration["deploymentCircuitBreaker"]["rollback"]:
         _finish(context, record, "STOPPED", reason)
     elif not service.completed:
-        _finish(
-            context,
-            record,
-            "ROLLBACK_FAILED",
-            f"{reason} No rollback candidate was found to run the rollback.",
-        )
+        why = f"{reason} No rollback candidate was found to run the rollback."
+        _finish(context, record, "ROLLBACK_FAILED", why)
     else:
-        back = f"rolling back to deploymentId ecs-svc/{service.completed['deployment']}."
-        roll_back(context, service, reason, f"ECS deployment circuit breaker: {back}")
+        _roll_back(context, service, primary, reason)
 
 
-def roll_back(context: Context, service: Service, why: str, rollout_reason: str) -> None:
-    """Deploy the last revision that completed again, within the same service deployment.
-
-    Args:
-        context: of the scheduler or of a call.
-        service: one with a completed deployment.
-        why: for the record.
-        rollout_reason: of the deployment that goes back.
-    """
-    failed = primary_of(context.state, service)
-    record = record_of(context.state, service, failed)
-    if failed.rollout_state == "IN_PROGRESS":
-        _set(context, failed, "FAILED", why)
+def _roll_back(context: Context, service: Service, failed: Deployment, why: str) -> None:
+    """Deploy the last revision that completed again, within the same service deployment."""
     goal = service.completed
+    record = record_of(context.state, service, failed)
     service_events.rolling_back(service, context.now, goal["deployment"])
     record.status = "ROLLBACK_IN_PROGRESS"
     record.status_reason = why
@@ -124,12 +114,15 @@ def roll_back(context: Context, service: Service, why: str, rollout_reason: str)
         context,
         service,
         goal["task_definition"],
-        revision=goal["revision"],
+        goal["revision"],
         record=record,
         number=_number(context),
     )
     back.is_rollback = True
-    back.rollout_reason = rollout_reason
+    back.rollout_reason = (
+        "ECS deployment circuit breaker: rolling back to deploymentId"
+        f" ecs-svc/{goal['deployment']}."
+    )
     context.world.save(back)
 
 
@@ -141,8 +134,25 @@ def drop_empty(context: Context, service: Service) -> None:
             context.world.forget(deployment)
 
 
+def threshold(settings: Mapping[str, Any], desired: int) -> int:
+    """Return the failed tasks at which a deployment of ``desired`` tasks is given up; at least 1.
+
+    API reference, ``DeploymentCircuitBreaker`` and ``ThresholdConfiguration``: COUNT is the number
+    itself; a percentage is taken of the desired count, and BOUNDED_PERCENT (the default, with 50)
+    is kept between 3 and 200.
+    """
+    limit = settings["thresholdConfiguration"]
+    value: int = limit["value"]
+    if limit["type"] == "COUNT":
+        return max(1, value)
+    share = -(-value * desired // 100)
+    if limit["type"] == "UNBOUNDED_PERCENT":
+        return max(1, share)
+    return min(max(share, _LEAST_FAILURES), _MOST_FAILURES)
+
+
 def breaker_now(service: Service, deployment: Deployment) -> dict[str, Any]:
-    """What the circuit breaker has counted of a deployment and when it would trip."""
+    """Return what the circuit breaker has counted of a deployment and when it would trip."""
     settings = service.configuration["deploymentCircuitBreaker"]
     return {
         "status": "MONITORING" if settings["enable"] else "DISABLED",
@@ -152,7 +162,7 @@ def breaker_now(service: Service, deployment: Deployment) -> dict[str, Any]:
 
 
 def end(context: Context, service: Service) -> None:
-    """Close what is unfinished: the service was deleted."""
+    """Close what is unfinished, because the service was deleted."""
     _supersede(context, service)
     for deployment in deployments_of(context.state, service):
         context.world.forget(deployment)
@@ -174,8 +184,8 @@ def _primary(
     context: Context,
     service: Service,
     task_definition: str,
-    *,
     revision: str,
+    *,
     record: ServiceDeployment,
     number: str,
 ) -> Deployment:
@@ -195,7 +205,7 @@ def _primary(
     service.task_definition = task_definition
     service.steady = False
     context.world.save(service)
-    context.world.work.look_at(service)
+    context.world.work.reconcile(service)
     return made
 
 
@@ -209,8 +219,7 @@ def _set(context: Context, deployment: Deployment, state: str, reason: str) -> N
 def _finish(context: Context, record: ServiceDeployment, status: str, reason: str = "") -> None:
     record.status = status
     record.status_reason = reason or record.status_reason
-    record.finished_at = context.now
-    record.updated_at = context.now
+    record.finished_at = record.updated_at = context.now
     if status == "STOPPED":
         record.stopped_at = context.now
     context.world.save(record)

@@ -1,50 +1,44 @@
-"""ECS clusters: create, describe, list, delete."""
+"""ECS clusters: create, describe, list, delete. Also how names and ARNs are read."""
 
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.control_plane.arns import arn_prefix
-from fleet.sandbox.control_plane.call import Call, Operation
-from fleet.sandbox.control_plane.region_state import Cluster, RegionState
+from fleet.sandbox.control_plane.call import Answer, Call, find_each, operation
+from fleet.sandbox.control_plane.entities import Cluster, arn_prefix
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
+from fleet.sandbox.control_plane.world import RegionState
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_INCLUDES = ("ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "STATISTICS", "TAGS")
-_MOST_DESCRIBED = 100
+_ALL = ("SETTINGS", "TAGS")
+_MOST = 100
+
+Held = TypeVar("Held")
 
 
 def find_cluster(call: Call, given: str) -> Cluster | None:
-    """The ACTIVE cluster of a name or ARN; "" is the cluster called default.
+    """Return the ACTIVE cluster of a name or ARN; "" is the cluster called default.
 
     Raises:
         AwsFault: InvalidParameterException for an ARN of another account or region.
     """
-    cluster = call.state.clusters.get(cluster_name(call, given))
+    cluster = call.state.clusters.get(_name_in(call, given))
     return cluster if cluster is not None and cluster.status == "ACTIVE" else None
 
 
 def needed_cluster(call: Call) -> Cluster:
-    """The ACTIVE cluster that the call's ``cluster`` names, or ClusterNotFoundException."""
-    cluster = find_cluster(call, call.fields.text("cluster"))
+    """Return the ACTIVE cluster that the call's ``cluster`` names, or raise that there is none."""
+    cluster = find_cluster(call, call.get("cluster"))
     if cluster is None:
         raise AwsFault("ClusterNotFoundException", "Cluster not found.")
     return cluster
 
 
-def cluster_name(call: Call, given: str) -> str:
-    """The name in a name or ARN."""
-    if not given.startswith("arn:"):
-        return given or "default"
-    return own_resource(call, given, "cluster")
-
-
 def own_resource(call: Call, arn: str, kind: str) -> str:
-    """What follows ``kind/`` in an ARN of this account and region."""
-    prefix = arn_prefix("ecs", call.state.account, call.state.region)
-    head = f"{prefix}:{kind}/"
+    """Return what follows ``kind/`` in an ARN of this account and region."""
+    head = f"{_prefix(call)}:{kind}/"
     if arn.startswith(head):
         return arn[len(head) :]
     raise AwsFault(
@@ -54,58 +48,65 @@ def own_resource(call: Call, arn: str, kind: str) -> str:
     )
 
 
-def create_cluster(call: Call) -> dict[str, Any]:
-    """CreateCluster. A cluster of the name that is there is answered as it is, unchanged."""
-    fields = call.fields
-    fields.only("clusterName", "tags", "settings", "configuration")
-    name = fields.text("clusterName") or "default"
+def find_in(
+    call: Call, cluster: Cluster, kind: str, given: str, held: Mapping[str, Held]
+) -> Held | None:
+    """Return what a name, id or ARN means in a cluster, INACTIVE things included."""
+    if given.startswith("arn:"):
+        named, _, given = own_resource(call, given, kind).rpartition("/")
+        if named and named != cluster.name:
+            return None
+    return held.get(given)
+
+
+def arn_in(call: Call, cluster: Cluster, kind: str, given: str) -> str:
+    """Return the ARN of what a name, id or ARN would mean in a cluster."""
+    return given if given.startswith("arn:") else f"{_prefix(call)}:{kind}/{cluster.name}/{given}"
+
+
+@operation("clusterName tags settings")
+def create_cluster(call: Call) -> Answer:
+    """Create a cluster. One of that name that is there is answered as it is, unchanged."""
+    name = call.get("clusterName") or "default"
     if not _NAME.fullmatch(name):
-        raise fields.bad(
+        raise call.bad(
             f"The cluster name {name[:300]!r} is not valid: 1 to 255 letters, digits,"
             " hyphens and underscores."
         )
-    tags = read_tags(fields, "tags")
+    tags = read_tags(call)
     cluster = find_cluster(call, name)
     if cluster is None:
-        cluster = Cluster(
-            call.state.account,
-            call.state.region,
-            name,
-            tags=tags,
-            settings=[dict(setting) for setting in fields.maps("settings")],
-            configuration=dict(fields.mapping("configuration")),
-        )
+        account, region = call.state.account, call.state.region
+        settings = call.get("settings", [])
+        cluster = Cluster(account, region, name, tags=tags, settings=settings)
         call.world.save(cluster)
-    return {"cluster": _describe(cluster, call.state, frozenset(_INCLUDES))}
+    return {"cluster": _describe(cluster, call.state, _ALL)}
 
 
-def describe_clusters(call: Call) -> dict[str, Any]:
-    """DescribeClusters: at most 100; what is not there is a failure, not an error."""
-    fields = call.fields
-    fields.only("clusters", "include")
-    include = fields.includes(_INCLUDES)
-    found, failures = [], []
-    for given in fields.texts("clusters", most=_MOST_DESCRIBED) or ["default"]:
-        cluster = call.state.clusters.get(cluster_name(call, given))
-        if cluster is None:
-            failures.append({"arn": _arn_of(call, given), "reason": "MISSING"})
-        else:
-            found.append(_describe(cluster, call.state, include))
-    return {"clusters": found, "failures": failures}
+@operation("clusters include")
+def describe_clusters(call: Call) -> Answer:
+    """Describe at most 100 clusters; one that is not there is a failure, not an error."""
+    given = call.items("clusters", _MOST) if call.get("clusters") else ["default"]
+    found, failures = find_each(
+        given,
+        lambda name: call.state.clusters.get(_name_in(call, name)),
+        lambda name: name if name.startswith("arn:") else f"{_prefix(call)}:cluster/{name}",
+    )
+    include = call.get("include", ())
+    return {"clusters": [_describe(c, call.state, include) for c in found], "failures": failures}
 
 
-def list_clusters(call: Call) -> dict[str, Any]:
-    """ListClusters: ARNs of the ACTIVE ones, at most 100 a page."""
-    call.fields.only("maxResults", "nextToken")
+@operation("maxResults nextToken")
+def list_clusters(call: Call) -> Answer:
+    """List the ARNs of the ACTIVE clusters, at most 100 a page."""
     arns = sorted(c.arn for c in call.state.clusters.values() if c.status == "ACTIVE")
-    part, after = call.page(arns, most=100, default=100, style="maxResults")
+    part, after = call.page(arns, most=_MOST, default=_MOST)
     return {"clusterArns": list(part), **after}
 
 
-def delete_cluster(call: Call) -> dict[str, Any]:
-    """DeleteCluster: refused while something is in it; afterwards it is shown INACTIVE."""
-    call.fields.only("cluster")
-    call.fields.needed_text("cluster")
+@operation("cluster")
+def delete_cluster(call: Call) -> Answer:
+    """Delete a cluster that nothing is in; afterwards it is shown as INACTIVE."""
     cluster = needed_cluster(call)
     if _registered(cluster, call.state):
         raise AwsFault(
@@ -119,29 +120,21 @@ def delete_cluster(call: Call) -> dict[str, Any]:
         )
     cluster.status = "INACTIVE"
     call.world.save(cluster)
-    return {"cluster": _describe(cluster, call.state, frozenset())}
+    return {"cluster": _describe(cluster, call.state, ())}
 
 
-def missing(call: Call, kind: str, cluster: Cluster, given: list[str]) -> list[dict[str, str]]:
-    """The failures of what was asked for by name or ARN in a cluster and is not there."""
-    prefix = arn_prefix("ecs", call.state.account, call.state.region)
-    return [
-        {
-            "arn": name if name.startswith("arn:") else f"{prefix}:{kind}/{cluster.name}/{name}",
-            "reason": "MISSING",
-        }
-        for name in given
-    ]
+def _prefix(call: Call) -> str:
+    return arn_prefix("ecs", call.state.account, call.state.region)
 
 
-def _arn_of(call: Call, given: str) -> str:
+def _name_in(call: Call, given: str) -> str:
     if given.startswith("arn:"):
-        return given
-    return f"{arn_prefix('ecs', call.state.account, call.state.region)}:cluster/{given}"
+        return own_resource(call, given, "cluster")
+    return given or "default"
 
 
 def _registered(cluster: Cluster, state: RegionState) -> int:
-    """ACTIVE and DRAINING instances, connected or not, as DescribeClusters counts them."""
+    """Count ACTIVE and DRAINING instances, connected or not, as DescribeClusters does."""
     instances = state.instances_of.get(cluster.name, {})
     return sum(instance.status != "INACTIVE" for instance in instances.values())
 
@@ -151,9 +144,9 @@ def _services(cluster: Cluster, state: RegionState) -> int:
     return sum(service.status == "ACTIVE" for service in services)
 
 
-def _describe(cluster: Cluster, state: RegionState, include: frozenset[str]) -> dict[str, Any]:
+def _describe(cluster: Cluster, state: RegionState, include: tuple[str, ...]) -> Answer:
     states = Counter(task.last_status for task in state.tasks_of.get(cluster.name, {}).values())
-    shown: dict[str, Any] = {
+    return {
         "clusterArn": cluster.arn,
         "clusterName": cluster.name,
         "status": cluster.status,
@@ -167,14 +160,3 @@ def _describe(cluster: Cluster, state: RegionState, include: frozenset[str]) -> 
         "capacityProviders": [],
         "defaultCapacityProviderStrategy": [],
     }
-    if "CONFIGURATIONS" in include and cluster.configuration:
-        shown["configuration"] = cluster.configuration
-    return shown
-
-
-OPERATIONS: Mapping[str, Operation] = {
-    "CreateCluster": create_cluster,
-    "DescribeClusters": describe_clusters,
-    "ListClusters": list_clusters,
-    "DeleteCluster": delete_cluster,
-}

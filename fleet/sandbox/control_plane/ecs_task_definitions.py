@@ -7,86 +7,80 @@ from typing import Any
 
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane import cluster_query
-from fleet.sandbox.control_plane.call import Call, Operation
+from fleet.sandbox.control_plane.call import Answer, Call, operation, wire
 from fleet.sandbox.control_plane.ecs_clusters import own_resource
-from fleet.sandbox.control_plane.fields import Fields
+from fleet.sandbox.control_plane.entities import TaskDefinition
 from fleet.sandbox.control_plane.placement import demand_of
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
-from fleet.sandbox.control_plane.workloads import TaskDefinition
 
 LARGEST = 64 * 1024
 """Bytes of a task definition. (Facts 4.3; not confirmed by AWS's page on quotas.)"""
 _MOST_CONTAINERS = 10
 _MOST_CONSTRAINTS = 10
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_KEPT = (
-    "family",
-    "taskRoleArn",
-    "executionRoleArn",
-    "networkMode",
-    "containerDefinitions",
-    "volumes",
-    "placementConstraints",
-    "requiresCompatibilities",
-    "cpu",
-    "memory",
-    "pidMode",
-    "ipcMode",
-    "runtimePlatform",
+_CONTENT = (
+    "family taskRoleArn executionRoleArn networkMode containerDefinitions volumes"
+    " placementConstraints requiresCompatibilities cpu memory pidMode ipcMode runtimePlatform"
 )
-_MODES = ("bridge", "host", "none")
-_LISTS = ("volumes", "placementConstraints")
+_CONTAINER_DEFAULTS: dict[str, Any] = {
+    "cpu": 0,
+    "portMappings": [],
+    "essential": True,
+    "environment": [],
+    "mountPoints": [],
+    "volumesFrom": [],
+}
 
 
-def register_task_definition(call: Call) -> dict[str, Any]:
-    """RegisterTaskDefinition: each call makes a revision, also of the same content.
+@operation(f"{_CONTENT} tags")
+def register_task_definition(call: Call) -> Answer:
+    """Register a revision; each call makes one, also of the same content.
 
     Only what can run on external instances is taken; the rest of the API is refused by name.
     """
-    fields = call.fields
-    fields.only(*_KEPT, "tags")
-    family = _family(fields)
-    _check_content(fields)
-    sent = fields.question()
-    content = {name: sent[name] for name in _KEPT if sent.get(name) is not None}
-    content.setdefault("networkMode", "bridge")
-    for name in _LISTS:
-        content.setdefault(name, [])
+    family = call.get("family")
+    if not _NAME.fullmatch(family):
+        raise _refused(
+            f"Family contains invalid characters or is longer than 255: {family[:300]!r}"
+        )
+    content = {
+        "networkMode": "bridge",
+        "volumes": [],
+        "placementConstraints": [],
+        **{name: call.get(name) for name in _CONTENT.split() if name in call.body},
+    }
+    _check_content(call, content)
     if len(json.dumps(content, separators=(",", ":"))) > LARGEST:
-        raise AwsFault("ClientException", "Actual length of the task definition is over 64 KiB.")
-    revisions = call.state.task_definitions.get(family, {})
+        raise _refused("Actual length of the task definition is over 64 KiB.")
     made = TaskDefinition(
         call.state.account,
         call.state.region,
         family,
-        max(revisions, default=0) + 1,
+        max(call.state.task_definitions.get(family, {}), default=0) + 1,
         content,
         call.now,
         call.caller.arn,
-        tags=read_tags(fields, "tags"),
+        tags=read_tags(call),
     )
     call.world.save(made)
     return {"taskDefinition": _describe(made), "tags": write_tags(made.tags)}
 
 
-def describe_task_definition(call: Call) -> dict[str, Any]:
-    """DescribeTaskDefinition: by family (the newest ACTIVE revision), ``family:rev`` or ARN."""
-    call.fields.only("taskDefinition", "include")
-    include = call.fields.includes(("TAGS",))
-    found = find_task_definition(call, call.fields.needed_text("taskDefinition"))
+@operation("taskDefinition include")
+def describe_task_definition(call: Call) -> Answer:
+    """Describe the revision of a family (the newest ACTIVE one), ``family:revision`` or ARN."""
+    found = _find(call, call.get("taskDefinition"))
     if found is None:
-        raise AwsFault("ClientException", "Unable to describe task definition.")
-    tags = {"tags": write_tags(found.tags)} if "TAGS" in include else {}
-    return {"taskDefinition": _describe(found), **tags}
+        raise _refused("Unable to describe task definition.")
+    tags = write_tags(found.tags) if "TAGS" in call.get("include", ()) else None
+    return wire(taskDefinition=_describe(found), tags=tags)
 
 
-def list_task_definitions(call: Call) -> dict[str, Any]:
-    """ListTaskDefinitions: by family and revision, rising or falling; at most 100 a page."""
-    fields = call.fields
-    fields.only("familyPrefix", "status", "sort", "maxResults", "nextToken")
-    status = fields.choice("status", ("ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"), "ACTIVE")
-    falling = fields.choice("sort", ("ASC", "DESC"), "ASC") == "DESC"
-    family = fields.text("familyPrefix")
+@operation("familyPrefix status sort maxResults nextToken")
+def list_task_definitions(call: Call) -> Answer:
+    """List by family and revision, rising or falling; at most 100 a page."""
+    falling = call.get("sort") == "DESC"
+    family, status = call.get("familyPrefix"), call.get("status") or "ACTIVE"
     families = call.state.task_definitions
     arns = {
         f"{found.family} {found.revision:09}": found.arn
@@ -98,38 +92,35 @@ def list_task_definitions(call: Call) -> dict[str, Any]:
     return {"taskDefinitionArns": [arns[key] for key in part], **after}
 
 
-def list_task_definition_families(call: Call) -> dict[str, Any]:
-    """ListTaskDefinitionFamilies: a family is ACTIVE while one of its revisions is."""
-    fields = call.fields
-    fields.only("familyPrefix", "status", "maxResults", "nextToken")
-    status = fields.choice("status", ("ACTIVE", "INACTIVE", "ALL"), "ALL")
-    prefix = fields.text("familyPrefix")
-    families = sorted(
-        name
-        for name, revisions in call.state.task_definitions.items()
-        if name.startswith(prefix) and status in {"ALL", _family_status(revisions)}
-    )
-    part, after = call.page(families, most=100, default=100)
-    return {"families": list(part), **after}
-
-
-def deregister_task_definition(call: Call) -> dict[str, Any]:
-    """DeregisterTaskDefinition: INACTIVE afterwards; what runs it goes on."""
-    call.fields.only("taskDefinition")
-    given = call.fields.needed_text("taskDefinition")
+@operation("taskDefinition")
+def deregister_task_definition(call: Call) -> Answer:
+    """Make a revision INACTIVE; what runs it runs on."""
+    given = call.get("taskDefinition")
     if ":" not in given:
-        raise call.fields.bad("Invalid revision number. Number: null")
-    found = find_task_definition(call, given)
+        raise call.bad("Invalid revision number. Number: null")
+    found = _find(call, given)
     if found is None:
-        raise AwsFault("ClientException", "The specified task definition does not exist.")
+        raise _refused("The specified task definition does not exist.")
     if found.deregistered_at is None:
         found.deregistered_at = call.now
         call.world.save(found)
     return {"taskDefinition": _describe(found)}
 
 
-def find_task_definition(call: Call, given: str) -> TaskDefinition | None:
-    """The revision that a family, ``family:revision`` or ARN names; INACTIVE ones by number."""
+def usable_task_definition(call: Call, given: str) -> TaskDefinition:
+    """Return the ACTIVE revision that a service may run, or raise ClientException."""
+    found = _find(call, given) if given else None
+    if found is None:
+        raise _refused("TaskDefinition not found.")
+    if found.status != "ACTIVE":
+        raise _refused("TaskDefinition is inactive")
+    if found.content["networkMode"] == "awsvpc":
+        raise call.bad("Launch type EXTERNAL does not support network mode awsvpc.")
+    return found
+
+
+def _find(call: Call, given: str) -> TaskDefinition | None:
+    """Return what a family, ``family:revision`` or ARN names; INACTIVE ones by number."""
     name = own_resource(call, given, "task-definition") if given.startswith("arn:") else given
     family, colon, number = name.partition(":")
     revisions = call.state.task_definitions.get(family, {})
@@ -137,131 +128,69 @@ def find_task_definition(call: Call, given: str) -> TaskDefinition | None:
         active = [revision for revision, found in revisions.items() if found.status == "ACTIVE"]
         return revisions[max(active)] if active else None
     if not (number.isascii() and number.isdigit()):
-        raise call.fields.bad(f"Invalid revision number. Number: {number}")
+        raise call.bad(f"Invalid revision number. Number: {number}")
     return revisions.get(int(number))
 
 
-def usable_task_definition(call: Call, given: str) -> TaskDefinition:
-    """The ACTIVE revision that a service may run, or ClientException."""
-    found = find_task_definition(call, given)
-    if found is None:
-        raise AwsFault("ClientException", "TaskDefinition not found.")
-    if found.status != "ACTIVE":
-        raise AwsFault("ClientException", "TaskDefinition is inactive")
-    if found.content["networkMode"] not in _MODES:
-        raise call.fields.bad("Launch type EXTERNAL does not support network mode awsvpc.")
-    return found
+def _refused(message: str) -> AwsFault:
+    return AwsFault("ClientException", message)
 
 
-def _family(fields: Fields) -> str:
-    family = fields.needed_text("family")
-    if not _NAME.fullmatch(family):
-        raise AwsFault(
-            "ClientException",
-            f"Family contains invalid characters or is longer than 255: {family[:300]!r}",
-        )
-    return family
-
-
-def _check_content(fields: Fields) -> None:
-    mode = fields.choice("networkMode", (*_MODES, "awsvpc"), "bridge")
-    wanted = fields.texts("requiresCompatibilities")
-    if mode == "awsvpc" and "EXTERNAL" in wanted:
-        raise AwsFault("ClientException", "Networking mode 'awsvpc' is not supported on EXTERNAL.")
-    if others := sorted(set(wanted) - {"EC2", "EXTERNAL"}):
-        raise fields.bad(f"the fleet sandbox does not model compatibility with {others}")
-    _check_containers(fields)
-    for volume in fields.maps("volumes"):
+def _check_content(call: Call, content: Mapping[str, Any]) -> None:
+    compatible = set(content.get("requiresCompatibilities", ()))
+    if content["networkMode"] == "awsvpc" and "EXTERNAL" in compatible:
+        raise _refused("Networking mode 'awsvpc' is not supported on EXTERNAL.")
+    if others := sorted(compatible - {"EC2", "EXTERNAL"}):
+        raise call.bad(f"the fleet sandbox does not model compatibility with {others}")
+    _check_containers(content)
+    for volume in content["volumes"]:
         if "efsVolumeConfiguration" in volume or "configuredAtLaunch" in volume:
-            raise AwsFault("ClientException", "EXTERNAL does not support EFS or EBS volumes.")
-    for constraint in fields.maps("placementConstraints", most=_MOST_CONSTRAINTS):
-        if constraint.get("type") != "memberOf":
-            raise fields.bad("a task definition can only be constrained by memberOf.")
-        cluster_query.parse(str(constraint.get("expression", "")))
+            raise _refused("EXTERNAL does not support EFS or EBS volumes.")
+    constraints = content["placementConstraints"]
+    if len(constraints) > _MOST_CONSTRAINTS:
+        raise call.bad(f"placementConstraints cannot have more than {_MOST_CONSTRAINTS} elements")
+    for constraint in constraints:
+        cluster_query.parse(constraint.get("expression", ""))
     try:
-        demand_of({"networkMode": mode, **fields.question()})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise fields.bad(f"cpu, memory or a port mapping cannot be read: {error!r}") from error
+        demand_of(content)
+    except ValueError as error:
+        raise call.bad(f"cpu or memory cannot be read: {error!r}") from error
 
 
-def _check_containers(fields: Fields) -> None:
-    containers = fields.maps("containerDefinitions", most=_MOST_CONTAINERS)
-    if not containers:
-        raise AwsFault("ClientException", "Container list cannot be empty.")
-    names = [_check_container(fields, container) for container in containers]
-    if len(set(names)) != len(names):
-        raise AwsFault("ClientException", "Container.name must be unique in a task definition.")
-    if not any(container.get("essential", True) for container in containers):
-        raise AwsFault(
-            "ClientException", "At least one container in a task must be marked as essential."
-        )
+def _check_containers(content: Mapping[str, Any]) -> None:
+    containers = content["containerDefinitions"]
+    if not 1 <= len(containers) <= _MOST_CONTAINERS:
+        raise _refused(f"A task definition needs 1 to {_MOST_CONTAINERS} containers.")
     for container in containers:
-        if not (fields.text("memory") or _sized(container)):
-            raise AwsFault(
-                "ClientException",
-                f"Invalid setting for container '{container['name']}'. At least one of 'memory'"
-                " or 'memoryReservation' must be specified.",
+        name = container.get("name", "")
+        if not _NAME.fullmatch(name):
+            raise _refused(f"Container.name is not valid: {name!r}")
+        if not container.get("image"):
+            raise _refused("Container.image should not be null or empty.")
+        if not any(
+            part.get("memory") or part.get("memoryReservation") for part in (content, container)
+        ):
+            raise _refused(
+                f"Invalid setting for container '{name}'. At least one of 'memory' or"
+                " 'memoryReservation' must be specified."
             )
+    if len({container["name"] for container in containers}) != len(containers):
+        raise _refused("Container.name must be unique in a task definition.")
+    if not any(container.get("essential", True) for container in containers):
+        raise _refused("At least one container in a task must be marked as essential.")
 
 
-def _check_container(fields: Fields, container: Mapping[str, Any]) -> str:
-    name = container.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise AwsFault("ClientException", f"Container.name is not valid: {name!r}")
-    image = container.get("image")
-    if not isinstance(image, str) or not image:
-        raise AwsFault("ClientException", "Container.image should not be null or empty.")
-    for part in ("cpu", "memory", "memoryReservation"):
-        size = container.get(part, 0)
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-            raise fields.bad(f"{part} of container {name} must be a whole number, not {size!r}")
-    return name
-
-
-def _sized(container: Mapping[str, Any]) -> bool:
-    return bool(container.get("memory") or container.get("memoryReservation"))
-
-
-def _family_status(revisions: Mapping[int, TaskDefinition]) -> str:
-    active = any(found.status == "ACTIVE" for found in revisions.values())
-    return "ACTIVE" if active else "INACTIVE"
-
-
-def _describe(found: TaskDefinition) -> dict[str, Any]:
+def _describe(found: TaskDefinition) -> Answer:
     content = found.content
-    containers = [
-        {
-            "cpu": 0,
-            "portMappings": [],
-            "essential": True,
-            "environment": [],
-            "mountPoints": [],
-            "volumesFrom": [],
-            **container,
-        }
-        for container in content["containerDefinitions"]
-    ]
-    external = content["networkMode"] in _MODES
-    shown = {
-        **content,
-        "containerDefinitions": containers,
-        "taskDefinitionArn": found.arn,
-        "revision": found.revision,
-        "status": found.status,
-        "requiresAttributes": [],
-        "compatibilities": ["EXTERNAL", "EC2"] if external else ["EC2"],
-        "registeredAt": round(found.registered_at, 3),
-        "registeredBy": found.registered_by,
-    }
-    if found.deregistered_at is not None:
-        shown["deregisteredAt"] = round(found.deregistered_at, 3)
-    return shown
-
-
-OPERATIONS: Mapping[str, Operation] = {
-    "RegisterTaskDefinition": register_task_definition,
-    "DescribeTaskDefinition": describe_task_definition,
-    "ListTaskDefinitions": list_task_definitions,
-    "ListTaskDefinitionFamilies": list_task_definition_families,
-    "DeregisterTaskDefinition": deregister_task_definition,
-}
+    external = content["networkMode"] != "awsvpc"
+    return content | wire(
+        containerDefinitions=[_CONTAINER_DEFAULTS | one for one in content["containerDefinitions"]],
+        taskDefinitionArn=found.arn,
+        revision=found.revision,
+        status=found.status,
+        requiresAttributes=[],
+        compatibilities=["EXTERNAL", "EC2"] if external else ["EC2"],
+        registeredAt=found.registered_at,
+        registeredBy=found.registered_by,
+        deregisteredAt=found.deregistered_at,
+    )

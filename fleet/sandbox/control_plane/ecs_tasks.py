@@ -1,24 +1,18 @@
 """ECS tasks as people see them: list, describe, start by themselves, stop."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from fleet.sandbox.control_plane import task_life
-from fleet.sandbox.control_plane.call import Call, Operation
-from fleet.sandbox.control_plane.context import Context
-from fleet.sandbox.control_plane.ecs_clusters import missing, needed_cluster, own_resource
-from fleet.sandbox.control_plane.ecs_instances import find_instance
+from fleet.sandbox.control_plane.call import Answer, Call, find_each, operation, wire
+from fleet.sandbox.control_plane.ecs_clusters import arn_in, find_in, needed_cluster
+from fleet.sandbox.control_plane.ecs_instances import KIND, find_instance, needed_instance
 from fleet.sandbox.control_plane.ecs_services import service_in
 from fleet.sandbox.control_plane.ecs_task_definitions import usable_task_definition
+from fleet.sandbox.control_plane.entities import Cluster, Task
 from fleet.sandbox.control_plane.placement import room_on
-from fleet.sandbox.control_plane.region_state import Cluster
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
-from fleet.sandbox.control_plane.workloads import Task
 
 _MOST = 100
 _MOST_STARTED = 10
-_STATUSES = ("RUNNING", "PENDING", "STOPPED")
-_MOMENTS = (
+_TIMES = (
     "pullStartedAt",
     "pullStoppedAt",
     "startedAt",
@@ -28,166 +22,114 @@ _MOMENTS = (
 )
 
 
-def list_tasks(call: Call) -> dict[str, Any]:
-    """ListTasks: by desired status, RUNNING unless another is asked for; 100 a page."""
-    fields = call.fields
-    fields.only(
-        "cluster",
-        "containerInstance",
-        "desiredStatus",
-        "family",
-        "launchType",
-        "maxResults",
-        "nextToken",
-        "serviceName",
-        "startedBy",
-    )
+@operation(
+    "cluster containerInstance desiredStatus family launchType maxResults nextToken serviceName"
+    " startedBy"
+)
+def list_tasks(call: Call) -> Answer:
+    """List by desired status, RUNNING unless another is asked for; 100 a page."""
     cluster = needed_cluster(call)
     call.world.forget_stopped()
-    status = fields.choice("desiredStatus", _STATUSES, "RUNNING")
-    launch_type = fields.text("launchType") or "EXTERNAL"
-    family, started_by = fields.text("family"), fields.text("startedBy")
-    if started_by and (family or fields.text("serviceName") or fields.text("containerInstance")):
-        raise fields.bad("startedBy must be the only filter.")
-    service = _filter_service(call)
-    instance = _filter_instance(call, cluster)
+    family, started_by = call.get("family"), call.get("startedBy")
+    service, instance = call.get("serviceName"), call.get("containerInstance")
+    if started_by and (family or service or instance):
+        raise call.bad("startedBy must be the only filter.")
+    wanted_service = service_in(call, service).key if service else ""
+    wanted_instance = needed_instance(call, cluster, instance).id if instance else ""
     arns = sorted(
         task.arn
         for task in call.state.tasks_of.get(cluster.name, {}).values()
-        if task.desired_status == status
-        and launch_type == "EXTERNAL"
+        if task.desired_status == (call.get("desiredStatus") or "RUNNING")
+        and call.get("launchType") in {"", "EXTERNAL"}
         and family in {"", task.family}
-        and service in {"", task.service}
-        and instance in {"", task.instance}
+        and wanted_service in {"", task.service}
+        and wanted_instance in {"", task.instance}
         and started_by in {"", task.starter}
     )
     part, after = call.page(arns, most=_MOST, default=_MOST)
     return {"taskArns": list(part), **after}
 
 
-def describe_tasks(call: Call) -> dict[str, Any]:
-    """DescribeTasks: at most 100; what is not there (any more) is a failure, not an error."""
-    fields = call.fields
-    fields.only("cluster", "include", "tasks")
+@operation("cluster include tasks")
+def describe_tasks(call: Call) -> Answer:
+    """Describe at most 100; what is not there (any more) is a failure, not an error."""
     cluster = needed_cluster(call)
     call.world.forget_stopped()
-    include = fields.includes(("TAGS",))
-    given = fields.texts("tasks", most=_MOST)
-    if not given:
-        raise fields.bad("Tasks cannot be empty.")
-    found, gone = [], []
-    for name in given:
-        task = _find(call, cluster, name)
-        if task is None:
-            gone.append(name)
-        else:
-            found.append(_describe(call, task, include))
-    return {"tasks": found, "failures": missing(call, "task", cluster, gone)}
+    found, failures = find_each(
+        call.items("tasks", _MOST),
+        lambda name: _find(call, cluster, name),
+        lambda name: arn_in(call, cluster, "task", name),
+    )
+    tags = "TAGS" in call.get("include", ())
+    return {"tasks": [_describe(call, task, tags=tags) for task in found], "failures": failures}
 
 
-def start_task(call: Call) -> dict[str, Any]:
-    """StartTask: a task of no service on each of at most 10 instances; nobody starts it again."""
-    fields = call.fields
-    fields.only("cluster", "containerInstances", "startedBy", "tags", "taskDefinition")
+@operation("cluster containerInstances startedBy tags taskDefinition")
+def start_task(call: Call) -> Answer:
+    """Start a task of no service on each of at most 10 instances; nobody starts it again."""
     cluster = needed_cluster(call)
-    given = fields.texts("containerInstances", most=_MOST_STARTED)
-    if not given:
-        raise fields.bad("Container instances cannot be empty.")
-    definition = usable_task_definition(call, fields.needed_text("taskDefinition"))
-    said, tags = fields.text("startedBy", most=128), read_tags(fields, "tags")
-    context = Context(call.world, call.state, call.now)
+    given = call.items("containerInstances", _MOST_STARTED)
+    definition = usable_task_definition(call, call.get("taskDefinition"))
+    started_by, tags = call.get("startedBy"), read_tags(call)
     started, failures = [], []
     for name in given:
         instance = find_instance(call, cluster, name)
         if instance is None or instance.status == "INACTIVE":
-            failures += missing(call, "container-instance", cluster, [name])
+            failures.append({"arn": arn_in(call, cluster, KIND, name), "reason": "MISSING"})
             continue
-        channels = call.world.channels
-        obstacle = room_on(call.state, channels, instance, definition, call.now)
+        obstacle = room_on(call, instance, definition)
         if obstacle is not None:
             failures.append({"arn": instance.arn, "reason": obstacle.reason})
             continue
-        task = task_life.start_on(context, definition, instance, started_by=said, tags=tags)
-        started.append(_describe(call, task, frozenset({"TAGS"})))
+        task = task_life.start_on(call, definition, instance, started_by=started_by, tags=tags)
+        started.append(_describe(call, task, tags=True))
     return {"tasks": started, "failures": failures}
 
 
-def stop_task(call: Call) -> dict[str, Any]:
-    """StopTask: its service will start another one."""
-    fields = call.fields
-    fields.only("cluster", "task", "reason")
-    cluster = needed_cluster(call)
-    task = _find(call, cluster, fields.needed_text("task"))
+@operation("cluster task reason")
+def stop_task(call: Call) -> Answer:
+    """Stop a task; its service will start another one."""
+    task = _find(call, needed_cluster(call), call.get("task"))
     if task is None:
-        raise fields.bad("The referenced task was not found.")
-    reason = fields.text("reason", most=1024) or "Task stopped by user"
-    task_life.stop(Context(call.world, call.state, call.now), task, "UserInitiated", reason)
+        raise call.bad("The referenced task was not found.")
+    reason = call.get("reason") or "Task stopped by user"
+    task_life.stop(call, task, "UserInitiated", reason)
     service = call.state.service(task.service)
     if service is not None:
-        call.world.work.look_at(service)
-    return {"task": _describe(call, task, frozenset())}
+        call.world.work.reconcile(service)
+    return {"task": _describe(call, task, tags=False)}
 
 
 def _find(call: Call, cluster: Cluster, given: str) -> Task | None:
-    if given.startswith("arn:"):
-        named, _, given = own_resource(call, given, "task").rpartition("/")
-        if named and named != cluster.name:
-            return None
-    return call.state.tasks_of.get(cluster.name, {}).get(given)
+    return find_in(call, cluster, "task", given, call.state.tasks_of.get(cluster.name, {}))
 
 
-def _filter_service(call: Call) -> str:
-    given = call.fields.text("serviceName")
-    return service_in(call, call.fields.text("cluster"), given).key if given else ""
-
-
-def _filter_instance(call: Call, cluster: Cluster) -> str:
-    given = call.fields.text("containerInstance")
-    if not given:
-        return ""
-    instance = find_instance(call, cluster, given)
-    if instance is None:
-        raise call.fields.bad(f"Referenced container instance {given} not found.")
-    return instance.id
-
-
-def _describe(call: Call, task: Task, include: frozenset[str]) -> dict[str, Any]:
+def _describe(call: Call, task: Task, *, tags: bool) -> Answer:
     connected, since = call.world.channels.connectivity(task.instance_arn, call.now)
-    shown: dict[str, Any] = {
-        "attachments": [],
-        "attributes": [],
-        "clusterArn": task.arn.partition(":task/")[0] + f":cluster/{task.cluster}",
-        "connectivity": "CONNECTED" if connected else "DISCONNECTED",
-        "containerInstanceArn": task.instance_arn,
-        "containers": task.containers,
-        "cpu": str(task.cpu),
-        "createdAt": round(task.created_at, 3),
-        "desiredStatus": task.desired_status,
-        "enableExecuteCommand": False,
-        "group": task.group,
-        "healthStatus": task.health,
-        "lastStatus": task.last_status,
-        "launchType": "EXTERNAL",
-        "memory": str(task.memory),
-        "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": []},
-        "tags": write_tags(task.tags) if "TAGS" in include else [],
-        "taskArn": task.arn,
-        "taskDefinitionArn": task.task_definition,
-        "version": task.version,
-    }
-    if task.starter:
-        shown["startedBy"] = task.starter
-    if since is not None:
-        shown["connectivityAt"] = round(since, 3)
-    ended = {"stopCode": task.stop_code, "stoppedReason": task.stopped_reason}
-    shown |= {name: text for name, text in ended.items() if text}
-    shown |= {name: round(task.times[name], 3) for name in _MOMENTS if name in task.times}
-    return shown
-
-
-OPERATIONS: Mapping[str, Operation] = {
-    "ListTasks": list_tasks,
-    "DescribeTasks": describe_tasks,
-    "StartTask": start_task,
-    "StopTask": stop_task,
-}
+    return wire(
+        attachments=[],
+        attributes=[],
+        clusterArn=task.arn.partition(":task/")[0] + f":cluster/{task.cluster}",
+        connectivity="CONNECTED" if connected else "DISCONNECTED",
+        connectivityAt=since,
+        containerInstanceArn=task.instance_arn,
+        containers=task.containers,
+        cpu=str(task.cpu),
+        createdAt=task.created_at,
+        desiredStatus=task.desired_status,
+        enableExecuteCommand=False,
+        group=task.group,
+        healthStatus=task.health,
+        lastStatus=task.last_status,
+        launchType="EXTERNAL",
+        memory=str(task.memory),
+        overrides={"containerOverrides": [], "inferenceAcceleratorOverrides": []},
+        startedBy=task.starter or None,
+        stopCode=task.stop_code or None,
+        stoppedReason=task.stopped_reason or None,
+        tags=write_tags(task.tags) if tags else [],
+        taskArn=task.arn,
+        taskDefinitionArn=task.task_definition,
+        version=task.version,
+        **{name: task.times.get(name) for name in _TIMES},
+    )

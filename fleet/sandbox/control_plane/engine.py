@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import SandboxError
-from fleet.sandbox.agents.session import AwsFault
+from fleet.sandbox.agents.session import AwsFault, ConnectRequest, Deliver, DeliverCommand
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane import (
-    ecs_agents,
+    ecs_agent_calls,
     ecs_attributes,
     ecs_clusters,
     ecs_instances,
@@ -24,53 +24,37 @@ from fleet.sandbox.control_plane import (
     ssm_activations,
     ssm_commands,
     ssm_nodes,
-    ssm_settings,
     sts,
-    task_reports,
 )
-from fleet.sandbox.control_plane.call import Call, Caller, Operation
-from fleet.sandbox.control_plane.channels import Channel, Deliver
-from fleet.sandbox.control_plane.command_delivery import CommandDelivery
-from fleet.sandbox.control_plane.command_delivery import Deliver as DeliverCommand
+from fleet.sandbox.control_plane.agent_sessions import AgentSessions
+from fleet.sandbox.control_plane.call import Call, Caller, Operation, operations_in
+from fleet.sandbox.control_plane.channels import Channel
 from fleet.sandbox.control_plane.faults import Fault, Faults, strike
-from fleet.sandbox.control_plane.fields import Fields
-from fleet.sandbox.control_plane.region_state import RegionState
-from fleet.sandbox.control_plane.scheduler import ServiceScheduler
-from fleet.sandbox.control_plane.sessions import AgentSessions
+from fleet.sandbox.control_plane.service_scheduler import ServiceScheduler
 from fleet.sandbox.control_plane.throttle import Throttle
-from fleet.sandbox.control_plane.world import World
+from fleet.sandbox.control_plane.world import RegionState, World
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import AccountSpec
 
 _LOG = logging.getLogger(__name__)
 _OPERATOR_KEY = "AKIASBX0"
 _OPERATOR_ROLE = "assumed-role/fleet-operator/on-call"
+_ECS = operations_in(
+    ecs_clusters,
+    ecs_instances,
+    ecs_agent_calls,
+    ecs_attributes,
+    ecs_task_definitions,
+    ecs_services,
+    ecs_service_deployments,
+    ecs_tasks,
+)
 _OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
-    "ecs": {
-        **ecs_clusters.OPERATIONS,
-        **ecs_instances.OPERATIONS,
-        **ecs_agents.OPERATIONS,
-        **ecs_attributes.OPERATIONS,
-        **ecs_task_definitions.OPERATIONS,
-        **ecs_services.OPERATIONS,
-        **ecs_service_deployments.OPERATIONS,
-        **ecs_tasks.OPERATIONS,
-        **task_reports.OPERATIONS,
-    },
+    "ecs": _ECS,
     # The telemetry session of agents, which is no AWS API; faults are asked for by this name.
-    "tacs": task_reports.TELEMETRY,
-    "ssm": {
-        **ssm_activations.OPERATIONS,
-        **ssm_commands.OPERATIONS,
-        **ssm_nodes.OPERATIONS,
-        **ssm_settings.OPERATIONS,
-    },
-    "sts": sts.OPERATIONS,
-}
-_INVALID = {
-    "ecs": "InvalidParameterException",
-    "sts": "ValidationError",
-    "tacs": "InvalidParameterException",
+    "tacs": {"PublishHealth": _ECS.pop("PublishHealth")},
+    "ssm": operations_in(ssm_activations, ssm_commands, ssm_nodes),
+    "sts": operations_in(sts),
 }
 # What the policies AmazonSSMManagedInstanceCore and AmazonEC2ContainerServiceforEC2Role let a
 # host do, of the operations above.
@@ -133,7 +117,6 @@ class ControlPlane:
         self._throttled = 0
         self._sessions = AgentSessions(self._world, self._writing)
         self._scheduler = ServiceScheduler(self._world, self._writing, self._sessions)
-        self._commands = CommandDelivery(self._world, self._writing)
 
     def call(
         self,
@@ -182,7 +165,6 @@ class ControlPlane:
             self._calls[f"{service}:{action}"] += 1
             answer = self._answer(service, action, body, region, access_key)
         self._sessions.flush_soon()
-        self._commands.flush_soon()
         if fault is not None:
             strike(fault)
         return answer
@@ -199,25 +181,17 @@ class ControlPlane:
         session = self._world.sessions.get(access_key)
         return session.account if session is not None else ""
 
-    def keep_time(self) -> float:
+    def store_time(self) -> float:
         """The sandbox's time now; after a restart it will not be earlier."""
         with self._lock:
-            return self._world.keep_time()
+            return self._world.store_time()
 
     def connect(
-        self,
-        access_key: str,
-        *,
-        region: str,
-        cluster: str,
-        container_instance_arn: str,
-        agent_version: str,
-        docker_version: str,
-        deliver: Deliver,
+        self, access_key: str, region: str, request: ConnectRequest, deliver: Deliver
     ) -> Channel:
         """Open an agent's ACS session: it is connected from now on, and its versions are known.
 
-        The tasks it is to run or stop, a manifest under a fresh timeline and heartbeats follow
+        The tasks it is to run or stop, a manifest under a new timeline and heartbeats follow
         through ``deliver``, from the thread of the schedule, the first of them a second of
         sandbox time later.
 
@@ -230,43 +204,26 @@ class ControlPlane:
         if fault is not None:
             strike(fault)
         with self._writing():
-            now = self._world.keep_time()
-            caller = self._caller(access_key, "connect", now)
-            return self._sessions.open(
-                caller,
-                self._world.region_state(caller.account, region),
-                cluster=cluster,
-                container_instance_arn=container_instance_arn,
-                agent_version=agent_version,
-                docker_version=docker_version,
-                deliver=deliver,
-            )
+            caller = self._caller(access_key, "connect", self._world.store_time())
+            state = self._world.region_state(caller.account, region)
+            return self._sessions.open(caller, state, request, deliver)
 
     def open_commands(self, access_key: str, deliver: DeliverCommand) -> None:
-        """An SSM agent takes commands from now on; those that wait for it follow at once.
+        """Let an SSM agent take commands from now on; those that wait for it follow at once.
 
         Raises:
             AwsFault: what is wrong with the credentials.
         """
         with self._writing():
-            caller = self._caller(access_key, "connect", self._world.keep_time())
-            self._commands.open(caller.managed_instance_id, deliver)
-        self._commands.flush_soon()
+            caller = self._caller(access_key, "connect", self._world.store_time())
+            self._sessions.open_commands(caller.managed_instance_id, deliver)
+        self._sessions.flush_soon()
 
     def run_on(self, schedule: Schedule) -> None:
         """Let a schedule send what agents are sent, and run the service scheduler."""
         self._sessions.run_on(schedule)
-        self._commands.run_on(schedule)
         with self._lock:
             self._scheduler.run_on(schedule)
-
-    def region_of_activation(self, activation_id: str, region: str = "") -> RegionState | None:
-        """Where an activation is: the caller of RegisterManagedInstance does not say."""
-        return self._find(lambda state: activation_id in state.activations, region)
-
-    def region_of_node(self, managed_instance_id: str, region: str = "") -> RegionState | None:
-        """Where a managed instance is registered."""
-        return self._find(lambda state: managed_instance_id in state.nodes, region)
 
     def status(self) -> dict[str, Any]:
         """Counts for people: what exists, who is connected, what was called."""
@@ -313,12 +270,12 @@ class ControlPlane:
                 _LOG.exception("a change could not be written")
                 raise AwsFault("InternalServerError", str(error), 500) from error
             finally:
-                self._scheduler.pick_up()
+                self._scheduler.plan_queued()
 
     def _answer(
         self, service: str, action: str, body: Mapping[str, Any], region: str, access_key: str
     ) -> dict[str, Any]:
-        now = self._world.keep_time()
+        now = self._world.store_time()
         operation = _OPERATIONS.get(service, {}).get(action)
         if operation is None:
             raise not_modelled(service, action)
@@ -331,8 +288,10 @@ class ControlPlane:
             state = self._world.region_state(caller.account, region)
         if self.throttling:
             self._throttle.spend(service, action, state.account, state.region, now)
-        fields = Fields(action, body, _INVALID.get(service, "ValidationException"))
-        return operation(Call(fields, state, caller, now, self._world, self.endpoint))
+        sent = {name: value for name, value in body.items() if value is not None}
+        call = Call(self._world, state, now, service, action, sent, caller, self.endpoint)
+        operation.check(call)
+        return operation.run(call)
 
     def _caller(self, access_key: str, what: str, now: float) -> Caller:
         account = self.account_of(access_key)
@@ -354,13 +313,15 @@ class ControlPlane:
         return Caller(account, session.arn, session.managed_instance_id)
 
     def _unsigned(self, body: Mapping[str, Any], region: str) -> tuple[Caller, RegionState]:
-        state = self.region_of_activation(str(body.get("ActivationId")), region)
+        """Find where an activation is: the caller of RegisterManagedInstance does not say."""
+        activation = str(body.get("ActivationId"))
+        state = self._find(lambda state: activation in state.activations, region)
         if state is None:
             raise AwsFault("InvalidActivation", "The activation is not valid: no such id and code.")
         return Caller("", ""), state
 
     def _node(self, managed_instance_id: str, region: str) -> tuple[Caller, RegionState]:
-        state = self.region_of_node(managed_instance_id, region)
+        state = self._find(lambda state: managed_instance_id in state.nodes, region)
         if state is None:
             raise AwsFault(
                 "AccessDeniedException",

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fleet.sandbox.control_plane.region_state import ContainerInstance, RegionState
-from fleet.sandbox.control_plane.workloads import Task
+from fleet.sandbox.control_plane.entities import ContainerInstance, Task
+from fleet.sandbox.control_plane.world import RegionState
 
 _NANOSECONDS = 1_000_000_000
 _AS_THEY_ARE = (

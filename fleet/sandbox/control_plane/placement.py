@@ -1,15 +1,15 @@
 """Where a task can run: constraints, room on the instance, and whether its agent is there."""
 
-import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from fleet.sandbox.control_plane import cluster_query
-from fleet.sandbox.control_plane.channels import Channels
-from fleet.sandbox.control_plane.region_state import ContainerInstance, RegionState
-from fleet.sandbox.control_plane.workloads import Service, TaskDefinition
+from fleet.sandbox.control_plane.call import Context
+from fleet.sandbox.control_plane.entities import ContainerInstance, Service, TaskDefinition
+from fleet.sandbox.control_plane.world import RegionState
 
 _parse = lru_cache(512)(cluster_query.parse)
 NO_INSTANCES = "Reason: No Container Instances were found in your cluster."
@@ -95,86 +95,73 @@ def remaining(state: RegionState, instance: ContainerInstance) -> list[dict[str,
     return left
 
 
-def matches(
-    state: RegionState, instance: ContainerInstance, constraints: Iterable[Mapping[str, Any]]
-) -> bool:
-    """Whether an instance is a member of every group that is asked for (``memberOf``)."""
-    subject = None
-    for constraint in constraints:
-        if constraint["type"] != "memberOf":
-            continue
-        if subject is None:
-            subject = cluster_query.Subject(
-                agent_connected=True,
-                agent_version=instance.agent_version,
-                attributes=instance.attributes,
-                ec2_instance_id=instance.managed_instance_id,
-                registered_at=instance.registered_at,
-                running_tasks=len(state.tasks_on.get(instance.id, {})),
-            )
-        if not _parse(constraint["expression"])(subject):
-            return False
-    return True
+def matches(instance: ContainerInstance, constraints: Iterable[Mapping[str, Any]]) -> bool:
+    """Say whether an instance is a member of every group that is asked for (``memberOf``)."""
+    subject = cluster_query.Subject(
+        agent_connected=True,
+        attributes=instance.attributes,
+        ec2_instance_id=instance.managed_instance_id,
+    )
+    return all(
+        _parse(constraint["expression"])(subject)
+        for constraint in constraints
+        if constraint["type"] == "memberOf"
+    )
 
 
 def constraints_of(service: Service, definition: TaskDefinition) -> list[Mapping[str, Any]]:
-    """Those of the service and those of the task definition; all have to hold."""
+    """Return those of the service and those of the task definition; all have to hold."""
     return [*service.placement_constraints, *definition.content["placementConstraints"]]
 
 
 def obstacle_on(
-    state: RegionState,
-    channels: Channels,
-    instance: ContainerInstance,
-    wanted: tuple[Service, TaskDefinition],
-    now: float,
+    context: Context, instance: ContainerInstance, service: Service, definition: TaskDefinition
 ) -> Obstacle | None:
-    """Why an ACTIVE instance cannot take a task now, or None if it can."""
-    service, definition = wanted
+    """Return why an ACTIVE instance cannot take a task now, or None if it can."""
     constraints = constraints_of(service, definition)
-    if not matches(state, instance, constraints):
+    if not matches(instance, constraints):
         return _MEMBER
-    tasks = state.tasks_on.get(instance.id, {}).values()
+    tasks = context.state.tasks_on.get(instance.id, {}).values()
     if any(c["type"] == "distinctInstance" for c in constraints) and any(
         # By desired status: a task that is on its way out is no reason (constraints' guide).
         task.service == service.key and task.desired_status == "RUNNING"
         for task in tasks
     ):
         return _DISTINCT
-    return room_on(state, channels, instance, definition, now)
+    return room_on(context, instance, definition)
 
 
 def room_on(
-    state: RegionState,
-    channels: Channels,
-    instance: ContainerInstance,
-    definition: TaskDefinition,
-    now: float,
+    context: Context, instance: ContainerInstance, definition: TaskDefinition
 ) -> Obstacle | None:
-    """Why an instance has no room for a task, or nobody who would start it; None if it has."""
+    """Return why an instance has no room for a task, or no agent to start it; None if it has."""
     demand = demand_of(definition.content)
-    left = {resource["name"]: resource for resource in remaining(state, instance)}
+    left = {resource["name"]: resource for resource in remaining(context.state, instance)}
     if _whole(left, "CPU") < demand.cpu:
         return _CPU
     if _whole(left, "MEMORY") < demand.memory:
         return _MEMORY
     if _taken(left, "PORTS", demand.ports) or _taken(left, "PORTS_UDP", demand.udp_ports):
         return _PORT
-    if not channels.connected(instance.arn, now):
+    if not context.world.channels.connected(instance.arn, context.now):
         return _AGENT
     return None
 
 
 def place(
-    state: RegionState, channels: Channels, service: Service, definition: TaskDefinition, now: float
+    context: Context, service: Service, definition: TaskDefinition
 ) -> ContainerInstance | str:
-    """The instance for one more task, or why there is none in the words of the service event."""
+    """Return the instance for one more task, or why there is none as the service event says it.
+
+    The instance with the fewest tasks of the service is taken, and of several the one with the
+    lowest id.
+    """
     closest: tuple[int, str] = (-1, NO_INSTANCES)
     fitting = []
-    for instance in state.instances_of.get(service.cluster, {}).values():
+    for instance in context.state.instances_of.get(service.cluster, {}).values():
         if instance.status != "ACTIVE":
             continue
-        obstacle = obstacle_on(state, channels, instance, (service, definition), now)
+        obstacle = obstacle_on(context, instance, service, definition)
         if obstacle is None:
             fitting.append(instance)
         elif obstacle.rank > closest[0]:
@@ -182,35 +169,9 @@ def place(
             closest = (obstacle.rank, text)
     if not fitting:
         return closest[1]
-    return min(fitting, key=lambda instance: (*_preference(state, service, instance), instance.id))
-
-
-def _preference(
-    state: RegionState, service: Service, instance: ContainerInstance
-) -> tuple[float | str, ...]:
-    """Smaller is better: one figure for each strategy, then the number of the service's tasks."""
-    order: list[float | str] = []
-    for strategy in service.placement_strategy:
-        field = strategy.get("field", "")
-        match strategy["type"]:
-            case "random":
-                text = f"{service.key}:{len(service.events)}:{instance.id}"
-                order.append(hashlib.sha256(text.encode()).hexdigest())
-            case "binpack":
-                left = {part["name"]: part for part in remaining(state, instance)}
-                order.append(float(_whole(left, field.upper())))
-            case _:
-                order.append(float(_spread(state, service, instance, field)))
-    return *order, float(_spread(state, service, instance, "instanceId"))
-
-
-def _spread(state: RegionState, service: Service, instance: ContainerInstance, field: str) -> int:
-    tasks = state.live_tasks_of.get(service.key, {}).values()
-    name = field.removeprefix("attribute:")
-    if field in {"instanceId", "host"}:
-        return sum(task.instance == instance.id for task in tasks)
-    value = instance.attributes.get(name)
-    return sum(state.instances[task.instance].attributes.get(name) == value for task in tasks)
+    tasks = context.state.live_tasks_of.get(service.key, {}).values()
+    load = Counter(task.instance for task in tasks)
+    return min(fitting, key=lambda instance: (load[instance.id], instance.id))
 
 
 def _whole(resources: Mapping[str, Mapping[str, Any]], name: str) -> int:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from fleet.sandbox.control_plane.workloads import Deployment, Service, Task
+from fleet.sandbox.control_plane.entities import Deployment, Service, Task
 
 MOST = 100
 """Events that a service remembers. (API reference, ``events``.)"""

@@ -2,27 +2,23 @@
 
 import hashlib
 import hmac
-import re
 import secrets
 import string
 import unicodedata
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.assumptions import NODE_TOKEN_LIFE_S
-from fleet.sandbox.control_plane.call import Call, Operation
-from fleet.sandbox.control_plane.region_state import Activation, ManagedInstance, RoleSession
-from fleet.sandbox.control_plane.ssm_settings import require_room
+from fleet.sandbox.control_plane.call import Answer, Call, operation, wire
+from fleet.sandbox.control_plane.entities import Activation, ManagedInstance, RoleSession
+from fleet.sandbox.control_plane.ssm_nodes import require_room
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
 
 _DAY_S = 86_400.0
 _LONGEST_EXPIRY_S = 30 * _DAY_S
-_MOST_REGISTRATIONS = 1000
 _CODE_LETTERS = string.ascii_letters + string.digits
 _CODE_LENGTH = 20
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _FILTERS: Mapping[str, Callable[[Activation], str]] = {
     "ActivationIds": lambda activation: activation.id,
     "DefaultInstanceName": lambda activation: activation.name,
@@ -30,31 +26,20 @@ _FILTERS: Mapping[str, Callable[[Activation], str]] = {
 }
 
 
-def create_activation(call: Call) -> dict[str, Any]:
-    """CreateActivation: the only answer that holds the code.
+@operation("DefaultInstanceName Description ExpirationDate IamRole RegistrationLimit Tags")
+def create_activation(call: Call) -> Answer:
+    """Create an activation; this is the only answer that holds the code.
 
     Limit 1 to 1000 (default 1), expiry at most 30 days ahead (default 24 hours). The code is
-    random, not drawn from the sandbox's seed, and only its salted hash stays.
+    random, not drawn from the sandbox's seed, and only its salted hash is stored.
     """
-    fields = call.fields
-    fields.only(
-        "DefaultInstanceName",
-        "Description",
-        "ExpirationDate",
-        "IamRole",
-        "RegistrationLimit",
-        "Tags",
-    )
-    role = fields.needed_text("IamRole", most=64)
-    name = fields.text("DefaultInstanceName", most=256)
+    name = call.get("DefaultInstanceName")
     if not all(map(_allowed_in_name, name)):
-        raise fields.bad(
+        raise call.bad(
             f"Value {name!r} at 'defaultInstanceName' failed to satisfy constraint:"
             r" Member must satisfy regular expression pattern: ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$"
         )
-    expires_at = fields.moment("ExpirationDate")
-    if expires_at is None:
-        expires_at = call.now + _DAY_S
+    expires_at = float(call.get("ExpirationDate", call.now + _DAY_S))
     if not call.now < expires_at <= call.now + _LONGEST_EXPIRY_S:
         raise AwsFault(
             "InvalidParameters",
@@ -68,42 +53,38 @@ def create_activation(call: Call) -> dict[str, Any]:
         str(uuid.UUID(call.world.hex_id(32), version=4)),
         salt,
         _hash(salt, code),
-        role,
-        fields.integer("RegistrationLimit", 1, _MOST_REGISTRATIONS, 1),
+        call.get("IamRole"),
+        call.get("RegistrationLimit", 1),
         call.now,
         expires_at,
         name=name,
-        description=fields.text("Description", most=256),
-        tags=read_tags(fields, "Tags", "Key", "Value"),
+        description=call.get("Description"),
+        tags=read_tags(call),
     )
     call.world.save(activation)
     return {"ActivationId": activation.id, "ActivationCode": code}
 
 
-def describe_activations(call: Call) -> dict[str, Any]:
-    """DescribeActivations: at most 50 a page, never the code; filters must all hold."""
-    call.fields.only("Filters", "MaxResults", "NextToken")
-    wanted = []
-    for item in call.fields.maps("Filters"):
-        key, values = item.get("FilterKey"), item.get("FilterValues") or []
-        get = _FILTERS.get(key) if isinstance(key, str) else None
-        if get is None or not isinstance(values, list):
-            raise AwsFault("InvalidFilter", f"{key!r} is none of {', '.join(_FILTERS)}.")
-        wanted.append((get, list(values)))
+@operation("Filters MaxResults NextToken")
+def describe_activations(call: Call) -> Answer:
+    """Describe at most 50 a page, never the code; filters must all hold."""
+    wanted = [
+        (_FILTERS[item["FilterKey"]], item.get("FilterValues") or [])
+        for item in call.get("Filters", [])
+        if item.get("FilterKey")
+    ]
     held = call.state.activations
     keys = sorted(
-        key for key, held_one in held.items() if all(get(held_one) in v for get, v in wanted)
+        key for key, one in held.items() if all(get(one) in values for get, values in wanted)
     )
-    part, after = call.page(keys, most=50, default=50, style="MaxResults")
+    part, after = call.page(keys, most=50, default=50)
     return {"ActivationList": [_describe(held[key], call.now) for key in part], **after}
 
 
-def delete_activation(call: Call) -> dict[str, Any]:
-    """DeleteActivation: nobody can register with it any more; registered nodes stay."""
-    call.fields.only("ActivationId")
-    given = call.fields.needed_text("ActivationId")
-    if not _UUID.fullmatch(given):
-        raise AwsFault("InvalidActivationId", f"{given!r} is not the id of an activation.")
+@operation("ActivationId")
+def delete_activation(call: Call) -> Answer:
+    """Delete an activation: nobody can register with it any more; registered nodes stay."""
+    given = call.get("ActivationId")
     activation = call.state.activations.get(given)
     if activation is None:
         raise AwsFault("InvalidActivation", f"Activation {given} does not exist.")
@@ -111,19 +92,15 @@ def delete_activation(call: Call) -> dict[str, Any]:
     return {}
 
 
-def register_managed_instance(call: Call) -> dict[str, Any]:
-    """RegisterManagedInstance, unsigned: spends one use of an activation.
+@operation("PublicKey PublicKeyType IamRole", needed="ActivationId ActivationCode Fingerprint")
+def register_managed_instance(call: Call) -> Answer:
+    """Spend one use of an activation; the call is unsigned.
 
-    Its error codes are the simulator's choice; AWS does not publish this call.
+    Its error codes are assumptions; AWS does not publish this call.
     """
-    fields = call.fields
-    fields.only(
-        "ActivationCode", "ActivationId", "Fingerprint", "PublicKey", "PublicKeyType", "IamRole"
-    )
-    activation = call.state.activations.get(fields.needed_text("ActivationId"))
-    code = fields.needed_text("ActivationCode")
+    activation = call.state.activations.get(call.get("ActivationId"))
     if activation is None or not hmac.compare_digest(
-        activation.code_hash, _hash(activation.code_salt, code)
+        activation.code_hash, _hash(activation.code_salt, str(call.get("ActivationCode")))
     ):
         raise AwsFault("InvalidActivation", "The activation is not valid: no such id and code.")
     if call.now >= activation.expires_at:
@@ -143,8 +120,8 @@ def register_managed_instance(call: Call) -> dict[str, Any]:
         activation.id,
         activation.iam_role,
         call.now,
-        fields.needed_text("Fingerprint"),
-        fields.text("PublicKey", most=16384),
+        call.get("Fingerprint"),
+        call.get("PublicKey"),
         name=activation.name,
         tags=dict(activation.tags),
     )
@@ -152,19 +129,14 @@ def register_managed_instance(call: Call) -> dict[str, Any]:
     return {"InstanceId": node.id}
 
 
-def request_managed_instance_role_token(call: Call) -> dict[str, Any]:
-    """RequestManagedInstanceRoleToken: an hour's credentials for the machine that registered.
+@operation("CurrentKeyHash", needed="Fingerprint")
+def request_managed_instance_role_token(call: Call) -> Answer:
+    """Give an hour's credentials to the machine that registered.
 
     The key of the caller is the ``mi-`` id itself. Its RSA signature is not checked.
     """
-    call.fields.only("Fingerprint", "CurrentKeyHash")
-    node = call.state.nodes.get(call.caller.managed_instance_id)
-    if node is None:
-        raise AwsFault(
-            "AccessDeniedException",
-            f"{call.caller.managed_instance_id} is not a registered managed instance.",
-        )
-    if node.fingerprint != call.fields.needed_text("Fingerprint"):
+    node = call.state.nodes[call.caller.managed_instance_id]
+    if node.fingerprint != call.get("Fingerprint"):
         raise AwsFault(
             "MachineFingerprintDoesNotMatch",
             f"The machine's fingerprint is not the one that {node.id} registered with.",
@@ -189,7 +161,7 @@ def request_managed_instance_role_token(call: Call) -> dict[str, Any]:
 
 
 def _hash(salt: str, code: str) -> str:
-    """Plain SHA-256 is enough: the code is 119 random bits, not a password somebody chose."""
+    """Return plain SHA-256; it is enough, because the code is 119 random bits."""
     return hashlib.sha256(f"{salt}:{code}".encode()).hexdigest()
 
 
@@ -197,25 +169,16 @@ def _allowed_in_name(letter: str) -> bool:
     return letter in "_.:/=+-@" or unicodedata.category(letter)[0] in "LZN"
 
 
-def _describe(activation: Activation, now: float) -> dict[str, Any]:
-    return {
-        "ActivationId": activation.id,
-        "Description": activation.description,
-        "DefaultInstanceName": activation.name,
-        "IamRole": activation.iam_role,
-        "RegistrationLimit": activation.limit,
-        "RegistrationsCount": activation.count,
-        "ExpirationDate": round(activation.expires_at, 3),
-        "Expired": now >= activation.expires_at,
-        "CreatedDate": round(activation.created_at, 3),
-        "Tags": write_tags(activation.tags, "Key", "Value"),
-    }
-
-
-OPERATIONS: Mapping[str, Operation] = {
-    "CreateActivation": create_activation,
-    "DescribeActivations": describe_activations,
-    "DeleteActivation": delete_activation,
-    "RegisterManagedInstance": register_managed_instance,
-    "RequestManagedInstanceRoleToken": request_managed_instance_role_token,
-}
+def _describe(activation: Activation, now: float) -> Answer:
+    return wire(
+        ActivationId=activation.id,
+        Description=activation.description,
+        DefaultInstanceName=activation.name,
+        IamRole=activation.iam_role,
+        RegistrationLimit=activation.limit,
+        RegistrationsCount=activation.count,
+        ExpirationDate=activation.expires_at,
+        Expired=now >= activation.expires_at,
+        CreatedDate=activation.created_at,
+        Tags=write_tags(activation.tags, "Key", "Value"),
+    )

@@ -1,12 +1,16 @@
-"""SSM managed instances: pings, listings, deregistration, tags."""
+"""SSM managed instances: pings, listings, deregistration, tags, and the tier that limits them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.assumptions import PING_LOST_AFTER_S
-from fleet.sandbox.control_plane.call import Call, Operation
-from fleet.sandbox.control_plane.region_state import Activation, ManagedInstance
+from fleet.sandbox.control_plane.call import Answer, Call, operation, wire
+from fleet.sandbox.control_plane.entities import (
+    ManagedInstance,
+    ServiceSetting,
+    arn_prefix,
+)
 from fleet.sandbox.control_plane.tags import MOST, read_tags, without, write_tags
 
 _REPORTED = (
@@ -17,12 +21,18 @@ _REPORTED = (
     "PlatformType",
     "PlatformVersion",
 )
-NATIVE_TAG_TYPES = ("ManagedInstance", "Activation")
-"""Resource types whose tags are kept here; the others are moto's."""
+NATIVE_TAG_TYPE = "ManagedInstance"
+"""The resource type whose tags are stored here; the others are moto's."""
+TIER = "/ssm/managed-instance/activation-tier"
+"""The only service setting that is modelled: standard or advanced."""
+STANDARD_LIMIT = 1000
+"""Nodes of the standard tier in one account and region. (Systems Manager quotas.)"""
+_STANDARD = "standard"
+_WRONG_FILTER = "InvalidInstanceInformationFilterValue"
 
 
 def ping_status(node: ManagedInstance, now: float) -> str:
-    """Online while pings come; ConnectionLost later, and before the first."""
+    """Return Online while pings come; ConnectionLost later, and before the first."""
     heard = node.last_ping_at
     lost = heard is None or now - heard > PING_LOST_AFTER_S
     return "ConnectionLost" if lost else "Online"
@@ -41,88 +51,44 @@ _FILTERS: Mapping[str, Callable[[ManagedInstance, float], str]] = {
 }
 
 
-def update_instance_information(call: Call) -> dict[str, Any]:
-    """UpdateInstanceInformation, the agent's ping; the first one after a start says less."""
-    fields = call.fields
-    given = fields.text("InstanceId") or call.caller.managed_instance_id
-    node = call.state.nodes.get(given)
-    if node is None:
-        raise _unknown(given)
-    if given != call.caller.managed_instance_id:
-        raise AwsFault("AccessDeniedException", f"{call.caller.arn} may not speak for {given}.")
+@operation(" ".join([*_REPORTED, "AgentName AgentStatus InstanceId SSMConnectionChannel"]))
+def update_instance_information(call: Call) -> Answer:
+    """Take the agent's ping; the first one after a start says less."""
+    own = call.caller.managed_instance_id
+    node = _needed_node(call, call.get("InstanceId") or own)
+    if node.id != own:
+        raise AwsFault("AccessDeniedException", f"{call.caller.arn} may not speak for {node.id}.")
     node.last_ping_at = call.now
-    said = {name: fields.text(name) for name in _REPORTED}
-    node.information = {**node.information, **{k: text for k, text in said.items() if text}}
+    reported = {name: call.get(name) for name in _REPORTED if call.get(name)}
+    node.information = {**node.information, **reported}
     call.world.save(node)
     return {}
 
 
-def describe_instance_information(call: Call) -> dict[str, Any]:
-    """DescribeInstanceInformation: pages of 5 to 50, 10 without being told.
+@operation("Filters MaxResults NextToken")
+def describe_instance_information(call: Call) -> Answer:
+    """Describe pages of 5 to 50 nodes, 10 by default.
 
     An unknown id among the ``InstanceIds`` fails the whole call, and a filter on tags goes with
     no other.
     """
-    fields = call.fields
-    fields.only("Filters", "InstanceInformationFilterList", "MaxResults", "NextToken")
-    wanted = [(item.get("Key"), item.get("Values")) for item in fields.maps("Filters")]
-    older = fields.maps("InstanceInformationFilterList")
-    if wanted and older:
-        raise fields.bad("Filters and InstanceInformationFilterList can not be used together.")
-    wanted += [(item.get("key"), item.get("valueSet")) for item in older]
-    nodes = _matching(call, wanted)
-    part, after = call.page(sorted(nodes), most=50, least=5, default=10, style="MaxResults")
-    shown = [{**_describe(nodes[key], call.now), "Name": nodes[key].name} for key in part]
-    return {"InstanceInformationList": shown, **after}
+    nodes = _matching(call, [(item["Key"], item["Values"]) for item in call.get("Filters", [])])
+    part, after = call.page(sorted(nodes), most=50, default=10)
+    return {"InstanceInformationList": [_describe(nodes[key], call.now) for key in part], **after}
 
 
-def describe_instance_properties(call: Call) -> dict[str, Any]:
-    """DescribeInstanceProperties: pages of 5 to 1000; filters compare for equality only."""
-    fields = call.fields
-    fields.only("FiltersWithOperator", "InstancePropertyFilterList", "MaxResults", "NextToken")
-    wanted = [
-        (item.get("key"), item.get("valueSet"))
-        for item in fields.maps("InstancePropertyFilterList")
-    ]
-    for item in fields.maps("FiltersWithOperator"):
-        if item.get("Operator", "Equal") != "Equal":
-            raise fields.bad("the fleet sandbox compares instance properties by Equal only.")
-        wanted.append((item.get("Key"), item.get("Values")))
-    nodes = _matching(call, wanted)
-    part, after = call.page(sorted(nodes), most=1000, least=5, default=50, style="MaxResults")
-    return {"InstanceProperties": [_property(nodes[key], call.now) for key in part], **after}
-
-
-def get_connection_status(call: Call) -> dict[str, Any]:
-    """GetConnectionStatus: whether a node's agent is there."""
-    call.fields.only("Target")
-    target = call.fields.needed_text("Target")
-    node = call.state.nodes.get(target)
-    online = node is not None and ping_status(node, call.now) == "Online"
-    return {"Target": target, "Status": "connected" if online else "notconnected"}
-
-
-def deregister_managed_instance(call: Call) -> dict[str, Any]:
-    """DeregisterManagedInstance: the node and its tags are gone; ECS is not told."""
-    call.fields.only("InstanceId")
-    call.world.forget(_needed_node(call, call.fields.needed_text("InstanceId")))
+@operation("InstanceId")
+def deregister_managed_instance(call: Call) -> Answer:
+    """Remove a node and its tags; ECS is not told."""
+    call.world.forget(_needed_node(call, call.get("InstanceId")))
     return {}
 
 
-def update_managed_instance_role(call: Call) -> dict[str, Any]:
-    """UpdateManagedInstanceRole: counts for the next token."""
-    call.fields.only("InstanceId", "IamRole")
-    node = _needed_node(call, call.fields.needed_text("InstanceId"))
-    node.iam_role = call.fields.needed_text("IamRole", most=64)
-    call.world.save(node)
-    return {}
-
-
-def add_tags_to_resource(call: Call) -> dict[str, Any]:
-    """AddTagsToResource: adds or replaces; at most 50."""
-    call.fields.only("ResourceType", "ResourceId", "Tags")
+@operation("ResourceType ResourceId Tags")
+def add_tags_to_resource(call: Call) -> Answer:
+    """Add or replace tags; at most 50 on a resource."""
     resource = _tagged(call)
-    tags = {**resource.tags, **read_tags(call.fields, "Tags", "Key", "Value")}
+    tags = {**resource.tags, **read_tags(call)}
     if len(tags) > MOST:
         raise AwsFault("TooManyTagsError", f"A resource can have at most {MOST} tags.")
     resource.tags = tags
@@ -130,72 +96,108 @@ def add_tags_to_resource(call: Call) -> dict[str, Any]:
     return {}
 
 
-def remove_tags_from_resource(call: Call) -> dict[str, Any]:
-    """RemoveTagsFromResource."""
-    call.fields.only("ResourceType", "ResourceId", "TagKeys")
+@operation("ResourceType ResourceId TagKeys")
+def remove_tags_from_resource(call: Call) -> Answer:
+    """Remove tags."""
     resource = _tagged(call)
-    resource.tags = without(resource.tags, call.fields.texts("TagKeys"))
+    resource.tags = without(resource.tags, call.get("TagKeys"))
     call.world.save(resource)
     return {}
 
 
-def list_tags_for_resource(call: Call) -> dict[str, Any]:
-    """ListTagsForResource."""
-    call.fields.only("ResourceType", "ResourceId")
+@operation("ResourceType ResourceId")
+def list_tags_for_resource(call: Call) -> Answer:
+    """List the tags of a resource."""
     return {"TagList": write_tags(_tagged(call).tags, "Key", "Value")}
 
 
-def _unknown(given: str) -> AwsFault:
-    return AwsFault("InvalidInstanceId", f"Instance {given} is not registered as managed instance.")
+@operation("SettingId")
+def get_service_setting(call: Call) -> Answer:
+    """Return the activation tier; other settings are not modelled."""
+    _check_setting(call)
+    setting = call.state.settings.get(TIER)
+    prefix = arn_prefix("ssm", call.state.account, call.state.region)
+    shown = wire(
+        SettingId=TIER,
+        SettingValue=_tier(call),
+        LastModifiedDate=setting.changed_at if setting else 0.0,
+        LastModifiedUser=setting.changed_by if setting else "System",
+        ARN=f"{prefix}:servicesetting{TIER}",
+        Status="Default" if _tier(call) == _STANDARD else "Customized",
+    )
+    return {"ServiceSetting": shown}
+
+
+@operation("SettingId SettingValue")
+def update_service_setting(call: Call) -> Answer:
+    """Change the tier, at once; back to standard only with at most 1,000 nodes.
+
+    At AWS the way back may take 30 minutes or more.
+    """
+    _check_setting(call)
+    value, nodes = call.get("SettingValue"), len(call.state.nodes)
+    if value not in {_STANDARD, "advanced"}:
+        raise call.bad(f"SettingValue has the value {value!r}; it must be standard or advanced")
+    if value == _STANDARD and nodes > STANDARD_LIMIT:
+        raise call.bad(
+            f"{nodes} managed instances are registered; the standard tier holds {STANDARD_LIMIT}."
+        )
+    account, region = call.state.account, call.state.region
+    call.world.save(ServiceSetting(account, region, TIER, value, call.now, call.caller.arn))
+    return {}
+
+
+def require_room(call: Call) -> None:
+    """Refuse one more node where the standard tier is full (the error code is an assumption)."""
+    if _tier(call) == _STANDARD and len(call.state.nodes) >= STANDARD_LIMIT:
+        raise AwsFault(
+            "RegistrationLimitExceeded",
+            f"The standard tier holds {STANDARD_LIMIT} managed instances in this account and"
+            " region; the advanced tier holds more.",
+        )
+
+
+def _check_setting(call: Call) -> None:
+    given = call.get("SettingId")
+    if given.partition(":servicesetting")[2] != TIER and given != TIER:
+        raise AwsFault("ServiceSettingNotFound", f"the fleet sandbox knows only {TIER}.")
+
+
+def _tier(call: Call) -> str:
+    setting = call.state.settings.get(TIER)
+    return _STANDARD if setting is None else setting.value
 
 
 def _needed_node(call: Call, given: str) -> ManagedInstance:
     node = call.state.nodes.get(given)
     if node is None:
-        raise _unknown(given)
+        message = f"Instance {given} is not registered as managed instance."
+        raise AwsFault("InvalidInstanceId", message)
     return node
 
 
-def _tagged(call: Call) -> ManagedInstance | Activation:
-    kind = call.fields.needed_text("ResourceType")
-    key = call.fields.needed_text("ResourceId")
-    held: ManagedInstance | Activation | None = None
-    if kind == "ManagedInstance":
-        held = call.state.nodes.get(key)
-    elif kind == "Activation":
-        held = call.state.activations.get(key)
-    else:
+def _tagged(call: Call) -> ManagedInstance:
+    kind, key = call.get("ResourceType"), call.get("ResourceId")
+    if kind != NATIVE_TAG_TYPE:
         raise AwsFault("InvalidResourceType", f"{kind!r} is not a type the fleet sandbox tags.")
+    held = call.state.nodes.get(key)
     if held is None:
         raise AwsFault("InvalidResourceId", f"The resource ID {key!r} is not valid.")
     return held
 
 
-def _matching(call: Call, wanted: list[tuple[Any, Any]]) -> dict[str, ManagedInstance]:
-    by_tag = [key for key, _ in wanted if isinstance(key, str) and key.startswith("tag")]
-    if by_tag and len(wanted) > 1:
-        raise AwsFault(
-            "InvalidInstanceInformationFilterValue",
-            "A filter on tags can not be combined with another filter.",
-        )
+def _matching(call: Call, wanted: list[tuple[str, list[str]]]) -> dict[str, ManagedInstance]:
+    if len(wanted) > 1 and any(key.startswith("tag") for key, _ in wanted):
+        raise AwsFault(_WRONG_FILTER, "A filter on tags can not be combined with another filter.")
     nodes = dict(call.state.nodes)
     for key, values in wanted:
-        if not isinstance(values, list) or not values or not all(map(_is_text, values)):
-            raise AwsFault(
-                "InvalidInstanceInformationFilterValue",
-                f"The filter {key!r} needs a list of strings.",
-            )
         test = _filter(call, key, set(values))
         nodes = {name: node for name, node in nodes.items() if test(node)}
     return nodes
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _filter(call: Call, key: Any, values: set[str]) -> Callable[[ManagedInstance], bool]:
-    if isinstance(key, str) and key.startswith("tag:"):
+def _filter(call: Call, key: str, values: set[str]) -> Callable[[ManagedInstance], bool]:
+    if key.startswith("tag:"):
         tag = key.removeprefix("tag:")
         return lambda node: node.tags.get(tag) in values
     if key == "tag-key":
@@ -210,32 +212,14 @@ def _filter(call: Call, key: Any, values: set[str]) -> Callable[[ManagedInstance
 
 
 def _describe(node: ManagedInstance, now: float) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "InstanceId": node.id,
-        "PingStatus": ping_status(node, now),
+    return wire(
+        InstanceId=node.id,
+        PingStatus=ping_status(node, now),
+        LastPingDateTime=node.last_ping_at,
         **node.information,
-        "ActivationId": node.activation_id,
-        "IamRole": node.iam_role,
-        "RegistrationDate": round(node.registered_at, 3),
-        "ResourceType": "ManagedInstance",
-    }
-    if node.last_ping_at is not None:
-        shown["LastPingDateTime"] = round(node.last_ping_at, 3)
-    return shown
-
-
-def _property(node: ManagedInstance, now: float) -> dict[str, Any]:
-    return {**_describe(node, now), "Name": node.name}
-
-
-OPERATIONS: Mapping[str, Operation] = {
-    "UpdateInstanceInformation": update_instance_information,
-    "DescribeInstanceInformation": describe_instance_information,
-    "DescribeInstanceProperties": describe_instance_properties,
-    "GetConnectionStatus": get_connection_status,
-    "DeregisterManagedInstance": deregister_managed_instance,
-    "UpdateManagedInstanceRole": update_managed_instance_role,
-    "AddTagsToResource": add_tags_to_resource,
-    "RemoveTagsFromResource": remove_tags_from_resource,
-    "ListTagsForResource": list_tags_for_resource,
-}
+        ActivationId=node.activation_id,
+        IamRole=node.iam_role,
+        RegistrationDate=node.registered_at,
+        ResourceType="ManagedInstance",
+        Name=node.name,
+    )

@@ -4,16 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet.sandbox.control_plane import service_events
-from fleet.sandbox.control_plane.arns import arn_prefix
 from fleet.sandbox.control_plane.assumptions import (
     INCONSISTENT_AFTER,
     RESTART_DELAYS_S,
     TASK_HEALTHY_AFTER_S,
 )
-from fleet.sandbox.control_plane.context import Context
+from fleet.sandbox.control_plane.call import Context
+from fleet.sandbox.control_plane.entities import (
+    ContainerInstance,
+    Deployment,
+    Service,
+    Task,
+    TaskDefinition,
+    arn_prefix,
+)
 from fleet.sandbox.control_plane.placement import demand_of
-from fleet.sandbox.control_plane.region_state import ContainerInstance
-from fleet.sandbox.control_plane.workloads import Deployment, Service, Task, TaskDefinition
 
 SCHEDULER = "ServiceSchedulerInitiated"
 UNHEALTHY = "Task failed container health checks"
@@ -70,7 +75,7 @@ def start_on(
         for container in definition.content["containerDefinitions"]
     ]
     context.world.save(task)
-    context.world.work.tell(task)
+    context.world.work.send_task(task)
     return task
 
 
@@ -90,7 +95,7 @@ def stop(context: Context, task: Task, code: str, reason: str) -> None:
         return
     task.version += 1
     context.world.save(task)
-    context.world.work.tell(task)
+    context.world.work.send_task(task)
 
 
 def stopped(context: Context, task: Task) -> None:
@@ -105,7 +110,7 @@ def stopped(context: Context, task: Task) -> None:
     context.world.remember_stopped(task)
     service = context.state.service(task.service)
     if service is not None:
-        context.world.work.look_at(service)
+        context.world.work.reconcile(service)
         if task.stop_code not in _NOT_A_FAILURE:
             count_failure(context, service, task)
 

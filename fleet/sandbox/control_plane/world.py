@@ -1,37 +1,200 @@
-"""The whole simulated AWS: its accounts, who holds which key, and what changed in this call."""
+"""The simulated AWS: its accounts and regions, who holds which key, and what is still to be done.
+
+A change is saved here, written to the database when the call ends, and may leave work behind: a
+service to look at, an agent to send a message to.
+"""
 
 import hashlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from fleet.errors import SandboxError
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.control_plane.arns import is_region
 from fleet.sandbox.control_plane.assumptions import STOPPED_TASKS_SEEN_S
 from fleet.sandbox.control_plane.channels import Channels
 from fleet.sandbox.control_plane.database import Database
-from fleet.sandbox.control_plane.region_state import (
+from fleet.sandbox.control_plane.entities import (
+    Activation,
+    Cluster,
     ContainerInstance,
+    Deployment,
     Entity,
-    RegionState,
+    Invocation,
+    ManagedInstance,
     RoleSession,
+    Service,
+    ServiceDeployment,
+    ServiceRevision,
+    ServiceSetting,
+    Task,
+    TaskDefinition,
+    is_region,
 )
-from fleet.sandbox.control_plane.work_queue import WorkQueue
-from fleet.sandbox.control_plane.workloads import Task
 from fleet.sandbox.spec import AccountSpec
 
 _ACCOUNT_DIGITS = 12
-# The kept time runs ahead of the clock by this much real time, so that it need not be written on
+# The stored time is ahead of the clock by this much real time, so that it need not be written on
 # every call.
-_REACH_S = 2.0
+_STORE_AHEAD_S = 2.0
+
+ServiceKey = tuple[str, str, str]
+
+
+class RegionState:
+    """Everything of one account in one region.
+
+    Attributes:
+        instances_of: the container instances of each cluster name, INACTIVE ones included.
+        task_definitions: by family and revision.
+        services_of: the services of each cluster name, INACTIVE ones included.
+        deployments_of: by key of the service and number, oldest first.
+        records_of: service deployments by key of the service and id.
+        tasks_of: the tasks of each cluster name, stopped ones too while they can be described.
+        tasks_on: by id of the container instance, those that have not stopped.
+        live_tasks_of: by key of the service, those that have not stopped.
+        invocations: of Run Command, by command and node.
+    """
+
+    def __init__(self, account: str, region: str) -> None:
+        self.account = account
+        self.region = region
+        self.clusters: dict[str, Cluster] = {}
+        self.instances: dict[str, ContainerInstance] = {}
+        self.instances_of: dict[str, dict[str, ContainerInstance]] = defaultdict(dict)
+        self.activations: dict[str, Activation] = {}
+        self.nodes: dict[str, ManagedInstance] = {}
+        self.settings: dict[str, ServiceSetting] = {}
+        self.task_definitions: dict[str, dict[int, TaskDefinition]] = defaultdict(dict)
+        self.services_of: dict[str, dict[str, Service]] = defaultdict(dict)
+        self.deployments_of: dict[str, dict[str, Deployment]] = defaultdict(dict)
+        self.revisions: dict[str, ServiceRevision] = {}
+        self.records_of: dict[str, dict[str, ServiceDeployment]] = defaultdict(dict)
+        self.tasks_of: dict[str, dict[str, Task]] = defaultdict(dict)
+        self.tasks_on: dict[str, dict[str, Task]] = defaultdict(dict)
+        self.live_tasks_of: dict[str, dict[str, Task]] = defaultdict(dict)
+        self.invocations: dict[str, dict[str, Invocation]] = defaultdict(dict)
+
+    def hold(self, entity: Entity) -> None:
+        """Take an entity in, new or changed. A task that has stopped is in ``tasks_of`` only."""
+        for table, key in self._tables(entity):
+            table[key] = entity
+        if isinstance(entity, Task) and entity.last_status == "STOPPED":
+            for table, key in self._tables(entity)[1:]:
+                table.pop(key, None)
+
+    def drop(self, entity: Entity) -> None:
+        """Forget an entity."""
+        for table, key in self._tables(entity):
+            table.pop(key, None)
+
+    def service(self, key: str) -> Service | None:
+        """Return the service of a key."""
+        cluster, _, name = key.partition("/")
+        return self.services_of.get(cluster, {}).get(name)
+
+    def task_definition(self, arn: str) -> TaskDefinition | None:
+        """Return the task definition of an ARN."""
+        family, _, revision = arn.rpartition("/")[2].partition(":")
+        revisions = self.task_definitions.get(family, {})
+        return revisions.get(int(revision)) if revision.isdecimal() else None
+
+    def _tables(self, entity: Entity) -> list[tuple[dict[Any, Any], Any]]:
+        """Return the tables that an entity belongs in, each with its key there."""
+        match entity:
+            case Task():
+                return [
+                    (self.tasks_of[entity.cluster], entity.id),
+                    (self.tasks_on[entity.instance], entity.id),
+                    (self.live_tasks_of[entity.service], entity.id),
+                ]
+            case ContainerInstance():
+                of_cluster = self.instances_of[entity.cluster]
+                return [(self.instances, entity.id), (of_cluster, entity.id)]
+            case TaskDefinition():
+                return [(self.task_definitions[entity.family], entity.revision)]
+            case Service():
+                return [(self.services_of[entity.cluster], entity.name)]
+            case Deployment():
+                return [(self.deployments_of[entity.service], entity.number)]
+            case ServiceDeployment():
+                return [(self.records_of[entity.service], entity.id)]
+            case Invocation():
+                return [(self.invocations[entity.command], entity.node)]
+            case _:
+                return [(self._flat_tables()[type(entity)], entity.key)]
+
+    def _flat_tables(self) -> dict[type[Entity], dict[str, Any]]:
+        return {
+            Cluster: self.clusters,
+            Activation: self.activations,
+            ManagedInstance: self.nodes,
+            ServiceSetting: self.settings,
+            ServiceRevision: self.revisions,
+        }
+
+
+class WorkQueue:
+    """What a call leaves to be done after it.
+
+    It is filled under the control plane's lock, and emptied before or after that is released.
+
+    Attributes:
+        services: account, region and key of each service that the scheduler has to look at.
+        messages: by ARN of the container instance, the ids of the tasks that its agent has to be
+            sent.
+        nodes: ids of the nodes that a command waits for.
+    """
+
+    def __init__(self) -> None:
+        self.services: dict[ServiceKey, None] = {}
+        self.messages: dict[str, dict[str, None]] = {}
+        self.nodes: dict[str, None] = {}
+
+    def reconcile(self, service: Service) -> None:
+        """Let the scheduler look at a service."""
+        self.services[service.account, service.region, service.key] = None
+
+    def reconcile_cluster(self, state: RegionState, cluster: str) -> None:
+        """Let the scheduler look at every service of a cluster."""
+        for service in state.services_of.get(cluster, {}).values():
+            if service.status != "INACTIVE":
+                self.reconcile(service)
+
+    def send_task(self, task: Task) -> None:
+        """Let the agent of a task be sent its desired status."""
+        self.messages.setdefault(task.instance_arn, {})[task.id] = None
+
+    def send_command(self, node: str) -> None:
+        """Let a node be sent the commands that wait for it."""
+        self.nodes[node] = None
+
+    def take_nodes(self) -> tuple[str, ...]:
+        """Remove and return the nodes that commands wait for."""
+        taken, self.nodes = tuple(self.nodes), {}
+        return taken
+
+    def take_services(self) -> tuple[ServiceKey, ...]:
+        """Remove and return the services."""
+        taken, self.services = tuple(self.services), {}
+        return taken
+
+    def take_messages(self) -> dict[str, dict[str, None]]:
+        """Remove and return the messages."""
+        taken, self.messages = self.messages, {}
+        return taken
 
 
 class World:
-    """Every state and every credential, loaded from the database and written through to it.
+    """All accounts and regions, and every credential; loaded from the database and written to it.
 
-    Not thread-safe: the engine holds its lock around every use.
+    Not thread-safe: the control plane holds its lock around every use.
+
+    Attributes:
+        sessions: temporary credentials by access key.
+        work: what the present call leaves to be done.
     """
 
     def __init__(
@@ -50,43 +213,46 @@ class World:
                     hint="account ids are twelve digits; quote them where they begin with a zero",
                 )
         self.sessions: dict[str, RoleSession] = {}
-        self._keys_of: dict[str, set[str]] = {}
         self.channels = Channels()
         self.work = WorkQueue()
+        self._keys_of: dict[str, set[str]] = {}
         self._stopped: deque[Task] = deque()
-        self._region_states: dict[tuple[str, str], RegionState] = {}
+        self._states: dict[tuple[str, str], RegionState] = {}
         self._seed = seed
         self._drawn = 0
-        self._reached = 0.0
+        self._stored_until = 0.0
         self._changes: dict[tuple[str, str, str, str], tuple[Entity, bool]] = {}
-        self._keeping = Database(database) if database else None
-        if self._keeping is not None:
-            meta = self._keeping.meta()
-            self._seed = int(meta.get("seed", seed))
-            self._drawn = int(meta.get("drawn", 0))
-            for entity in self._keeping.load():
-                self._hold(entity)
-            stopped = [
-                task
-                for state in self._region_states.values()
-                for tasks in state.tasks_of.values()
-                for task in tasks.values()
-                if task.last_status == "STOPPED"
-            ]
-            self._stopped.extend(sorted(stopped, key=lambda task: task.times["stoppedAt"]))
+        self._database = Database(database) if database else None
+        if self._database is not None:
+            self._load(self._database)
+
+    def _load(self, database: Database) -> None:
+        meta = database.meta()
+        self._seed = int(meta.get("seed", self._seed))
+        self._drawn = int(meta.get("drawn", 0))
+        for entity in database.load():
+            self._hold(entity)
+        stopped = [
+            task
+            for state in self._states.values()
+            for tasks in state.tasks_of.values()
+            for task in tasks.values()
+            if task.last_status == "STOPPED"
+        ]
+        self._stopped.extend(sorted(stopped, key=lambda task: task.times["stoppedAt"]))
 
     def region_state(self, account: str, region: str) -> RegionState:
-        """The state of an account and region; made when it is first spoken of."""
-        found = self._region_states.get((account, region))
+        """Return the state of an account and region; an empty one where there is none yet."""
+        found = self._states.get((account, region))
         if found is None:
             if not is_region(region):
                 raise AwsFault("InvalidParameterException", f"{region!r} is not an AWS region")
-            found = self._region_states[account, region] = RegionState(account, region)
+            found = self._states[account, region] = RegionState(account, region)
         return found
 
     def region_states(self) -> Iterator[RegionState]:
-        """Every state that was spoken of."""
-        return iter(tuple(self._region_states.values()))
+        """Iterate over the states of all accounts and regions that were named so far."""
+        return iter(tuple(self._states.values()))
 
     def save(self, entity: Entity) -> None:
         """Take in a new or changed entity; it is on disk before the call is answered."""
@@ -103,60 +269,57 @@ class World:
         self._note(entity, kept=False)
 
     def forget_expired(self, managed_instance_id: str) -> None:
-        """Remove a node's credentials that have run out; "" means those of people."""
+        """Remove a node's credentials that have expired; "" means those of people."""
         now = self.clock.now()
         for key in tuple(self._keys_of.get(managed_instance_id, ())):
             if self.sessions[key].expires_at <= now:
                 self.forget(self.sessions[key])
 
     def remember_stopped(self, task: Task) -> None:
-        """A task has stopped: it is shown for an hour from now."""
+        """Note that a task has stopped: it can be described for an hour from now."""
         self._stopped.append(task)
 
     def forget_stopped(self) -> None:
-        """Remove the tasks whose hour is over."""
+        """Remove the tasks that stopped more than an hour ago."""
         limit = self.clock.now() - STOPPED_TASKS_SEEN_S
         while self._stopped and self._stopped[0].times["stoppedAt"] <= limit:
             self.forget(self._stopped.popleft())
 
     def commit(self) -> None:
-        """Write what changed. What could not be written stays to be written with the next call."""
-        if not self._changes or self._keeping is None:
-            self._changes.clear()
-            return
-        meta = {"seed": str(self._seed), "drawn": str(self._drawn)}
-        self._keeping.write(self._changes, meta)
+        """Write what changed. What could not be written is written with the next call."""
+        if self._changes and self._database is not None:
+            meta = {"seed": str(self._seed), "drawn": str(self._drawn)}
+            self._database.write(self._changes, meta)
         self._changes.clear()
 
-    def keep_time(self) -> float:
-        """The time now, after making sure that a restart will not begin before it."""
+    def store_time(self) -> float:
+        """Return the time now, after making sure that a restart will not begin before it."""
         now = self.clock.now()
-        if self._keeping is not None and now > self._reached:
-            self._reached = now + self.clock.rate * _REACH_S
-            self._keeping.write({}, {"reached": repr(self._reached)})
+        if self._database is not None and now > self._stored_until:
+            self._stored_until = now + self.clock.rate * _STORE_AHEAD_S
+            self._database.write({}, {"reached": repr(self._stored_until)})
         return now
 
     def instance(self, arn: str) -> tuple[RegionState, ContainerInstance] | None:
-        """The container instance of an ARN, and where it is."""
+        """Return the container instance of an ARN with the state of its region."""
         account, region = arn.split(":")[4], arn.split(":")[3]
         state = self.region_state(account, region)
         found = state.instances.get(arn.rpartition("/")[2])
         return None if found is None else (state, found)
 
     def hex_id(self, digits: int) -> str:
-        """A fresh id that the seed determines; the count is kept, so none comes twice."""
+        """Return a new id that the seed determines; the count is stored, so none repeats."""
         self._drawn += 1
         text = f"{self._seed}:{self._drawn}"
         return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
     def close(self) -> None:
         """Write what is left and close the database."""
-        if self._keeping is not None:
+        if self._database is not None:
             self.commit()
-            now = self.clock.now()
-            self._keeping.write({}, {"reached": repr(now)})
-            self._keeping.close()
-            self._keeping = None
+            self._database.write({}, {"reached": repr(self.clock.now())})
+            self._database.close()
+            self._database = None
 
     def _hold(self, entity: Entity) -> None:
         if isinstance(entity, RoleSession):

@@ -1,7 +1,7 @@
 """What every simulated host has, with or without a shell: a folder, a link, containers, agents."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,25 @@ from fleet.sandbox.agents.containers import Containers
 from fleet.sandbox.agents.ecs import EcsAgent
 from fleet.sandbox.agents.images import ARCHITECTURES, Catalogue
 from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
-from fleet.sandbox.agents.session import ControlPlaneSession
+from fleet.sandbox.agents.session import (
+    AcsChannel,
+    ConnectRequest,
+    ControlPlaneSession,
+    Deliver,
+    DeliverCommand,
+    LinkDown,
+    RoleToken,
+)
 from fleet.sandbox.agents.ssm import SsmAgent
 from fleet.sandbox.hosts.conditions import Conditions
-from fleet.sandbox.hosts.link import LinkedSession
 from fleet.sandbox.spec import HostSpec
 
 SessionFor = Callable[[str], ControlPlaneSession]
 #: Mbit/s down of a kind of link that says nothing itself (simulator's figures).
 BANDWIDTH_MBPS = {"fibre": 100.0, "lte": 10.0}
 OTHER_MBPS = 50.0
+#: First label of a service's host name, where it is not the service's own name.
+_ENDPOINTS = {"tacs": "ecs-t-1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +173,64 @@ class SimulatedHost(ABC):
 
 def _nothing() -> None:
     return
+
+
+class LinkedSession:
+    """A ControlPlaneSession whose calls fail while the link is cut or the endpoint is blocked."""
+
+    def __init__(self, inner: ControlPlaneSession, conditions: Conditions, region: str) -> None:
+        self._inner = inner
+        self._conditions = conditions
+        self._region = region
+
+    def call(
+        self, service: str, action: str, body: Mapping[str, Any], token: RoleToken | None
+    ) -> dict[str, Any]:
+        """Make one call."""
+        self._need("ssmmessages" if action == "UpdateCommand" else _ENDPOINTS.get(service, service))
+        return self._inner.call(service, action, body, token)
+
+    def open_commands(self, token: RoleToken, deliver: DeliverCommand) -> None:
+        """Say where commands are taken; what is sent while the link is cut does not arrive."""
+        self._need("ssmmessages")
+
+        def arrive(message: Mapping[str, Any]) -> None:
+            self._need("ssmmessages")
+            deliver(message)
+
+        self._inner.open_commands(token, arrive)
+
+    def connect(self, token: RoleToken, request: ConnectRequest, deliver: Deliver) -> AcsChannel:
+        """Open the ACS session; what AWS sends while the link is cut is lost."""
+        self._need("ecs-a-1")
+
+        def arrive(message_type: str, message: Mapping[str, Any]) -> None:
+            if not self._conditions.blocks(self._name("ecs-a-1")):
+                deliver(message_type, message)
+
+        channel = self._inner.connect(token, request, arrive)
+        return _LinkedChannel(channel, lambda: self._need("ecs-a-1"))
+
+    def _name(self, endpoint: str) -> str:
+        return f"{endpoint}.{self._region}.amazonaws.com"
+
+    def _need(self, endpoint: str) -> None:
+        name = self._name(endpoint)
+        if self._conditions.blocks(name):
+            raise LinkDown(f"no answer from {name}")
+
+
+class _LinkedChannel:
+    """An AcsChannel whose answers, and whose closing, need the link."""
+
+    def __init__(self, inner: AcsChannel, need: Callable[[], None]) -> None:
+        self._inner = inner
+        self._need = need
+
+    def send(self, message_type: str, message: Mapping[str, Any]) -> None:
+        self._need()
+        self._inner.send(message_type, message)
+
+    def close(self) -> None:
+        self._need()
+        self._inner.close()

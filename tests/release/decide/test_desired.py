@@ -401,10 +401,8 @@ def test_the_sandbox_finds_the_meant_host_by_the_constraints() -> None:
         agents = {**attributes, "ecs.cpu-architecture": box.architecture.ecs}
         seen = Subject(
             agent_connected=True,
-            agent_version="1.105.1",
             attributes=dict(agents),
             ec2_instance_id=build.MI,
-            registered_at=0.0,
         )
         asked = [one["expression"] for one in shape.placement if "expression" in one]
         return all(parse(expression)(seen) for expression in asked)

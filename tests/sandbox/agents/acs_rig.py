@@ -2,14 +2,21 @@
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fleet.sandbox.agents import identity
 from fleet.sandbox.agents.images import Catalogue
-from fleet.sandbox.agents.session import AwsFault, LinkDown, RoleToken
+from fleet.sandbox.agents.session import (
+    AwsFault,
+    ConnectRequest,
+    Deliver,
+    DeliverCommand,
+    LinkDown,
+    RoleToken,
+)
 from fleet.sandbox.bare_fleet import BareHost
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.schedule import Schedule
@@ -66,38 +73,34 @@ class FakeAws:
     connects: int = 0
     failures: list[Exception] = field(default_factory=list)
     deaf_to: set[str] = field(default_factory=set)
-    deliver: Callable[[str, Mapping[str, Any]], None] | None = None
+    deliver: Deliver | None = None
 
-    def register_managed_instance(self, **_: str) -> str:
-        return "mi-0123456789abcdef0"
-
-    def request_role_token(self, **_: str) -> RoleToken:
-        return RoleToken("AKIA", "x", "x", START + 1e9)
-
-    def open_commands(self, token: RoleToken, deliver: Callable[[Mapping[str, Any]], None]) -> None:
-        return
-
-    def update_command(self, token: RoleToken, body: Mapping[str, Any]) -> bool:
-        return False
-
-    def update_instance_information(self, token: RoleToken, body: Mapping[str, Any]) -> None:
-        return
-
-    def register_container_instance(
-        self, token: RoleToken, body: Mapping[str, Any]
+    def call(
+        self, service: str, action: str, body: Mapping[str, Any], token: RoleToken | None
     ) -> dict[str, Any]:
-        return {"containerInstanceArn": ARN, "attributes": body["attributes"]}
+        match action:
+            case "RegisterManagedInstance":
+                return {"InstanceId": "mi-0123456789abcdef0"}
+            case "RequestManagedInstanceRoleToken":
+                names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+                return {**dict.fromkeys(names, "x"), "TokenExpirationDate": START + 1e9}
+            case "RegisterContainerInstance":
+                made = {"containerInstanceArn": ARN, "attributes": body["attributes"]}
+                return {"containerInstance": made}
+            case "UpdateCommand":
+                return {"Run": False}
+            case "SubmitTaskStateChange":
+                self._submit(body)
+            case "PublishHealth":
+                if self.failures:
+                    raise self.failures.pop(0)
+                self.healths.append(body)
+        return {}
 
-    def connect(
-        self,
-        token: RoleToken,
-        *,
-        cluster: str,
-        container_instance_arn: str,
-        agent_version: str,
-        docker_version: str,
-        deliver: Callable[[str, Mapping[str, Any]], None],
-    ) -> "FakeAws":
+    def open_commands(self, token: RoleToken, deliver: DeliverCommand) -> None:
+        return
+
+    def connect(self, token: RoleToken, request: ConnectRequest, deliver: Deliver) -> "FakeAws":
         self.connects += 1
         self.deliver = deliver
         return self
@@ -108,18 +111,13 @@ class FakeAws:
     def close(self) -> None:
         self.deliver = None
 
-    def submit_task_state_change(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+    def _submit(self, body: Mapping[str, Any]) -> None:
         self.tries += 1
         if self.failures:
             raise self.failures.pop(0)
         if body["task"] in self.deaf_to:
             raise AwsFault("ServerException", "no", 500)
         self.submitted.append(json.loads(json.dumps(body)))
-
-    def publish_health(self, token: RoleToken, body: Mapping[str, Any]) -> None:
-        if self.failures:
-            raise self.failures.pop(0)
-        self.healths.append(body)
 
 
 @dataclass

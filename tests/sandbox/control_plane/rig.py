@@ -5,9 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fleet.sandbox.agents.session import AcsChannel, LinkDown, RoleToken
+from fleet.sandbox.agents import ssm
+from fleet.sandbox.agents.session import (
+    AcsChannel,
+    ConnectRequest,
+    Deliver,
+    LinkDown,
+    RoleToken,
+)
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.control_plane import ControlPlane, InProcessSession
+from fleet.sandbox.control_plane.engine import ControlPlane
+from fleet.sandbox.control_plane.in_process import InProcessSession
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import AccountSpec
 
@@ -16,6 +24,53 @@ APAC = "444455556666"
 REGION = "eu-west-1"
 START = 1_800_000_000.0
 INSTALLER = b"#!/bin/bash\n# the installer\n"
+
+
+class HostCalls:
+    """What agents call, by name."""
+
+    def __init__(self, session: InProcessSession) -> None:
+        self._session = session
+        self.open_commands = session.open_commands
+
+    def register_managed_instance(
+        self, *, activation_id: str, activation_code: str, fingerprint: str, public_key: str
+    ) -> str:
+        body = {
+            "ActivationId": activation_id,
+            "ActivationCode": activation_code,
+            "Fingerprint": fingerprint,
+            "PublicKey": public_key,
+            "PublicKeyType": "Rsa",
+        }
+        answer = self._session.call("ssm", "RegisterManagedInstance", body, None)
+        return str(answer["InstanceId"])
+
+    def request_role_token(self, *, instance_id: str, fingerprint: str) -> RoleToken:
+        return ssm.request_role_token(self._session, instance_id, fingerprint)
+
+    def update_instance_information(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+        self._session.call("ssm", "UpdateInstanceInformation", body, token)
+
+    def update_command(self, token: RoleToken, body: Mapping[str, Any]) -> bool:
+        return bool(self._session.call("ssm", "UpdateCommand", body, token)["Run"])
+
+    def register_container_instance(
+        self, token: RoleToken, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        answer = self._session.call("ecs", "RegisterContainerInstance", body, token)
+        made: dict[str, Any] = answer["containerInstance"]
+        return made
+
+    def submit_task_state_change(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+        self._session.call("ecs", "SubmitTaskStateChange", body, token)
+
+    def publish_health(self, token: RoleToken, body: Mapping[str, Any]) -> None:
+        self._session.call("tacs", "PublishHealth", body, token)
+
+    def connect(self, token: RoleToken, cluster: str, arn: str, deliver: Deliver) -> AcsChannel:
+        request = ConnectRequest(cluster, arn, "1.105.1", "DockerVersion: 24.0.7")
+        return self._session.connect(token, request, deliver)
 
 
 @dataclass
@@ -58,7 +113,7 @@ class Rig:
             public_objects={"amazon-ecs-agent/ecs-anywhere-install-latest.sh": INSTALLER},
         )
         self.plane.run_on(self.schedule)
-        self.session = InProcessSession(self.plane, REGION)
+        self.session = HostCalls(InProcessSession(self.plane, REGION))
 
     def ecs(
         self, action: str, *, account: str = EMEA, region: str = REGION, **body: Any
@@ -98,14 +153,7 @@ class Rig:
         return made
 
     def connect(self, host: Host, cluster: str = "store-042") -> Agent:
-        host.agent.channel = self.session.connect(
-            host.token,
-            cluster=cluster,
-            container_instance_arn=host.arn,
-            agent_version="1.105.1",
-            docker_version="DockerVersion: 24.0.7",
-            deliver=host.agent.deliver,
-        )
+        host.agent.channel = self.session.connect(host.token, cluster, host.arn, host.agent.deliver)
         return host.agent
 
     def host(self, cluster: str = "store-042", **body: Any) -> Host:

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.sandbox.control_plane.breaker import DEFAULT, threshold
+from fleet.sandbox.control_plane.deployments import DEFAULT_BREAKER as DEFAULT
+from fleet.sandbox.control_plane.deployments import threshold
 
 PERCENT = st.integers(1, 100)
 DESIRED = st.integers(0, 5000)

@@ -1,6 +1,4 @@
-import operator
 import re
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -11,11 +9,8 @@ from fleet.sandbox.control_plane.cluster_query import Subject, parse
 
 JETSON = Subject(
     agent_connected=True,
-    agent_version="1.105.1",
     attributes={"ecs.cpu-architecture": "arm64", "fleet.ring": "canary", "bare": None},
     ec2_instance_id="mi-0c9e4f1ab2d37785e",
-    registered_at=1_800_000_000.0,
-    running_tasks=2,
 )
 WORDS = st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True).filter(
     lambda word: word not in {"and", "or", "not", "in", "exists"}
@@ -37,23 +32,14 @@ WORDS = st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True).filter(
         "attribute:missing not_exists",
         "attribute:fleet.ring =~ ^can.*",
         "attribute:fleet.ring !~ ^gen",
-        "attribute:fleet.ring >= b",
         "agentConnected == true",
         "agentConnected != false",
-        "agentVersion > 1.9",
-        "agentVersion >= 1.105.1",
-        "agentVersion == 1.105.1.0",
-        "agentVersion less_than 2",
         "ec2InstanceId == mi-0c9e4f1ab2d37785e",
         "ec2InstanceId in [mi-1, mi-0c9e4f1ab2d37785e]",
-        "registeredAt > 2026-11-22",
-        "registeredAt < 2027-02-01T00:00:00+00:00",
-        "runningTasksCount == 2",
-        "runningTasksCount greater_than 1",
         "not agentConnected == false",
         "!(agentConnected == false)",
         "attribute:a == b or agentConnected == true",
-        "attribute:a == b || agentConnected == true && runningTasksCount == 2",
+        "attribute:a == b || agentConnected == true && attribute:bare exists",
         "(attribute:a == b or agentConnected == true) and not attribute:a exists",
         "agentConnected==true&&attribute:bare exists",
     ],
@@ -67,11 +53,9 @@ def test_it_holds_for_the_jetson(text: str) -> None:
     "text",
     [
         "attribute:missing == x",
-        "attribute:missing > a",
         "attribute:bare == arm64",
         "attribute:missing =~ .*",
-        "agentVersion < 1.9",
-        "agentConnected == true and attribute:missing exists or runningTasksCount > 2",
+        "agentConnected == true and attribute:missing exists or attribute:bare == x",
     ],
 )
 def test_it_does_not_hold_for_the_jetson(text: str) -> None:
@@ -97,12 +81,10 @@ def test_it_does_not_hold_for_the_jetson(text: str) -> None:
         ("attribute:a =~ [", "is no value"),
         ("attribute:a =~ '['", "is no regular expression"),
         ("agentConnected == maybe", "true or false"),
-        ("agentConnected > true", "cannot be compared with >"),
+        ("agentConnected > true", "'>' at position 16 is no operator"),
+        ("agentConnected =~ true", "true or false, not =~"),
+        ("runningTasksCount == 2", "is no subject"),
         ("agentConnected exists", "always exists"),
-        ("agentVersion == latest", "is no version"),
-        ("agentVersion =~ 1", "cannot be compared with =~"),
-        ("runningTasksCount > many", "is no whole number"),
-        ("registeredAt > yesterday", "is no date"),
         ("attribute:a == b &", "unexpected '&'"),
         ("attribute:a == 'b", 'unexpected "\'"'),
         ("(" * 60 + "attribute:a exists" + ")" * 60, "nested deeper"),
@@ -129,42 +111,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_and_is_all_and_or_is_any(pairs: list[tuple[str, str]]) -> None:
     host = Subject(
         agent_connected=False,
-        agent_version="",
         attributes=dict(pairs[: len(pairs) // 2]),
         ec2_instance_id="",
-        registered_at=0,
     )
     tests = [f"attribute:{name} == {value}" for name, value in pairs]
     truths = [host.attributes.get(name) == value for name, value in pairs]
     assert parse(" and ".join(tests))(host) == all(truths)
     assert parse(" or ".join(tests))(host) == any(truths)
     assert parse(" && ".join(f"!({test})" for test in tests))(host) == (not any(truths))
-
-
-@given(
-    st.sampled_from(
-        [
-            ("==", operator.eq),
-            ("!=", operator.ne),
-            ("<", operator.lt),
-            ("<=", operator.le),
-            (">", operator.gt),
-            (">=", operator.ge),
-        ]
-    ),
-    st.lists(st.integers(0, 200), min_size=3, max_size=3),
-    st.lists(st.integers(0, 200), min_size=3, max_size=3),
-)
-def test_versions_are_compared_number_by_number(
-    how: tuple[str, Callable[[object, object], bool]], own: list[int], other: list[int]
-) -> None:
-    host = Subject(
-        agent_connected=True,
-        agent_version=".".join(map(str, own)),
-        attributes={},
-        ec2_instance_id="",
-        registered_at=0,
-    )
-    sign, compare = how
-    text = f"agentVersion {sign} {'.'.join(map(str, other))}"
-    assert parse(text)(host) == compare(own, other)

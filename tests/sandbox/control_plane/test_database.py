@@ -12,8 +12,7 @@ import pytest
 
 from fleet.errors import SandboxError
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.control_plane import persisted_time
-from fleet.sandbox.control_plane.database import Database
+from fleet.sandbox.control_plane.database import Database, persisted_time
 from tests.sandbox.control_plane.rig import EMEA, START, Rig
 
 
@@ -154,7 +153,7 @@ def test_a_change_that_cannot_be_written_is_a_500_and_is_written_later(tmp_path:
     rig = Rig(path)
     rig.ecs("CreateCluster", clusterName="a")
     other = sqlite3.connect(path, isolation_level=None)
-    rig.plane._world._keeping._connection.execute("PRAGMA busy_timeout = 1")  # type: ignore[union-attr]
+    rig.plane._world._database._connection.execute("PRAGMA busy_timeout = 1")  # type: ignore[union-attr]
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(AwsFault, match="InternalServerError") as caught:
         rig.ecs("CreateCluster", clusterName="b")

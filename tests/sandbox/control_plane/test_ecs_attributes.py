@@ -129,10 +129,10 @@ def test_clusters_and_container_instances_carry_tags(rig: Rig) -> None:
     ("tags", "words"),
     [
         ([{"key": "aws:x", "value": ""}], "begins with aws:"),
-        ([{"key": "", "value": ""}], "wrong length"),
-        ([{"key": "a", "value": "x" * 257}], "wrong value"),
+        ([{"key": "", "value": ""}], "without a key"),
+        ([{"key": "a", "value": "x" * 257}], "value has the length 257"),
         ([{"key": "a", "value": ""}, {"key": "a", "value": ""}], "given twice"),
-        ([{"key": str(n), "value": ""} for n in range(51)], "more than 50"),
+        ([{"key": str(n), "value": ""} for n in range(51)], "tags has the length 51"),
     ],
 )
 def test_tags_that_aws_would_refuse_are_refused(

@@ -5,7 +5,7 @@ import pytest
 from fleet.errors import SandboxError
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.control_plane import ControlPlane, access_key_for
+from fleet.sandbox.control_plane.engine import ControlPlane, access_key_for
 from fleet.sandbox.spec import AccountSpec
 from tests.sandbox.control_plane.rig import EMEA, REGION, Rig
 

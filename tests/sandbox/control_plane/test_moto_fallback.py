@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from fleet.errors import SandboxError
-from fleet.sandbox.control_plane import access_key_for
+from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.control_plane.moto_fallback import MotoFallback, moto_models
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import AccountSpec

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.sandbox.control_plane.pages import BadToken, page, query_mark
+from fleet.sandbox.control_plane.call import BadToken, page, query_mark
 
 KEYS = st.lists(st.text(min_size=1, max_size=5), unique=True, max_size=40).map(sorted)
 

@@ -42,7 +42,7 @@ def test_defaults_are_one_registration_within_a_day(rig: Rig) -> None:
         ({"ExpirationDate": START}, "at most 30 days"),
         ({"ExpirationDate": START + 30 * DAY + 1}, "at most 30 days"),
         ({"DefaultInstanceName": "store#42"}, "defaultInstanceName"),
-        ({"DefaultInstanceName": "x" * 257}, "at most 256"),
+        ({"DefaultInstanceName": "x" * 257}, "has the length 257"),
         ({"RegistrationMetadata": [{"Key": "a", "Value": "b"}]}, "does not model"),
     ],
 )
@@ -69,7 +69,7 @@ def test_activations_are_found_by_id_name_and_role(rig: Rig) -> None:
 
 
 def test_an_unknown_filter_is_refused(rig: Rig) -> None:
-    with pytest.raises(AwsFault, match="InvalidFilter"):
+    with pytest.raises(AwsFault, match="must be one of ActivationIds"):
         shown(rig, Filters=by("Colour", "red"))
 
 
@@ -145,7 +145,7 @@ def test_a_deleted_activation_registers_nobody_and_leaves_its_nodes(rig: Rig) ->
 
 @pytest.mark.parametrize(
     ("given", "code"),
-    [("00000000-0000-4000-8000-000000000000", "InvalidActivation"), ("x", "InvalidActivationId")],
+    [("00000000-0000-4000-8000-000000000000", "InvalidActivation"), ("x", "ValidationException")],
 )
 def test_deleting_what_is_not_there_says_so(rig: Rig, given: str, code: str) -> None:
     with pytest.raises(AwsFault) as caught:

