@@ -170,7 +170,7 @@ def _clashes(case: StoreCase, name: str, demands: Mapping[str, Demand]) -> Itera
 
 def _finding(
     case: StoreCase,
-    entry: FindingKind,
+    kind: FindingKind,
     host: HostCase,
     *,
     subject: str,
@@ -179,10 +179,12 @@ def _finding(
     data: Mapping[str, Any],
     wanted: str,
 ) -> Finding:
+    registered = host.instance.registered if host.instance else {}
+    words = ", ".join(f"{name} {size}" for name, size in registered.items())
     return case.found(
-        entry,
+        kind,
         cause,
-        *_registered(case, host),
+        Evidence("ECS", f"registered {words}", case.instances_at),
         Evidence("inventory", wanted),
         host=host.host.name,
         subject=subject,
@@ -200,11 +202,3 @@ def _workloads(case: StoreCase, services: Iterable[str]) -> list[str]:
 
 def _offered(host: HostCase, resource: str) -> int:
     return host.instance.registered[resource] if host.instance else 0
-
-
-def _registered(case: StoreCase, host: HostCase) -> tuple[Evidence, ...]:
-    seen = case.seen.instances
-    if host.instance is None or not isinstance(seen, Reading):
-        return ()
-    words = ", ".join(f"{name} {size}" for name, size in host.instance.registered.items())
-    return (Evidence("ECS", f"registered {words}", seen.at),)

@@ -4,7 +4,6 @@ Every finding rests on a spell that has held (``spells``); nothing is reported o
 """
 
 import shlex
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -48,13 +47,20 @@ class Group:
 
     Attributes:
         dark: since when, by store id.
+        is_named: whether the carrier is named; else its kind of link stands for it.
         lit: ids of stores of which at least one agent of one host is connected.
         unknown: how many others there are, which may be dark or not.
     """
 
+    is_named: bool
     dark: dict[str, datetime] = field(default_factory=dict)
     lit: set[str] = field(default_factory=set)
     unknown: int = 0
+
+    @property
+    def known(self) -> int:
+        """How many stores are certainly dark or not."""
+        return len(self.dark) + len(self.lit)
 
     def together(self) -> tuple[str, ...]:
         """Return the most stores that went dark within one hour, in the earliest such hour."""
@@ -73,26 +79,18 @@ class Carriers:
     """All carriers of a scan."""
 
     def __init__(self, cases: Iterable[tuple[StoreCase, datetime | None]]) -> None:
-        self._groups: dict[Key, Group] = defaultdict(Group)
-        self._named: dict[Key, bool] = {}
+        self._groups: dict[Key, Group] = {}
         for case, since in cases:
             if not case.is_open:
                 continue
-            key = key_of(case.store)
-            self._named[key] = bool(case.store.link.carrier)
+            named = bool(case.store.link.carrier)
+            group = self._groups.setdefault(key_of(case.store), Group(named))
             if since is not None:
-                self._groups[key].dark[case.store.id] = since
-            elif _is_lit(case):
-                self._groups[key].lit.add(case.store.id)
+                group.dark[case.store.id] = since
+            elif any(h.connection is not None and not h.is_dark for h in case.hosts.values()):
+                group.lit.add(case.store.id)
             else:
-                self._groups[key].unknown += 1
-        self._counts: dict[str, Sample] = defaultdict(lambda: Sample(0, 0))
-        for (name, _region), group in self._groups.items():
-            self._counts[name] = _plus(self._counts[name], group)
-        self._all = Sample(
-            sum(count.dark for count in self._counts.values()),
-            sum(count.of for count in self._counts.values()),
-        )
+                group.unknown += 1
         self._out = {key: out for key in self._groups if (out := self._outage(key))}
         # Looked up for each of their stores, which may be thousands.
         self._members = {key: frozenset(out) for key, out in self._out.items()}
@@ -111,10 +109,9 @@ class Carriers:
         """Compare a dark store with the other stores of its carrier, and name the likely cause."""
         key = key_of(case.store)
         group, out = self._groups[key], self._members.get(key, frozenset())
-        whose = "on its carrier" if self._named.get(key) else f"on {key[0]} in {key[1]}"
+        whose = "on its carrier" if group.is_named else f"on {key[0]} in {key[1]}"
         if case.store.id in out:
-            of = len(group.dark) + len(group.lit)
-            return f"{len(out)} of {of} stores {whose} went dark together -> not the shop"
+            return f"{len(out)} of {group.known} stores {whose} went dark together -> not the shop"
         dark, lit = len(group.dark) - 1, len(group.lit)
         if not dark and not lit:
             return f"no other store {whose} to compare with"
@@ -129,10 +126,10 @@ class Carriers:
         found = []
         for (name, region), out in self._out.items():
             group = self._groups[name, region]
-            of = len(group.dark) + len(group.lit)
+            of = group.known
             others = self._others((name, region))
             since = min(group.dark[store] for store in out)
-            what = "carrier" if self._named[name, region] else "link"
+            what = "carrier" if group.is_named else "link"
             cause = (
                 f"{len(out)} of {of} stores on {name} in {region} went dark within the hour, "
                 f"{others.dark} of {others.of} others are dark -> the {what}, not the shops"
@@ -153,13 +150,13 @@ class Carriers:
         return found
 
     def _where(self, key: Key) -> str:
-        word = "carrier" if self._named[key] else "kind"
+        word = "carrier" if self._groups[key].is_named else "kind"
         return shlex.quote(f"link.{word}={key[0]}")
 
     def _outage(self, key: Key) -> tuple[str, ...]:
         group = self._groups[key]
         out = group.together()
-        of, others = len(group.dark) + len(group.lit), self._others(key)
+        of, others = group.known, self._others(key)
         if len(out) < LEAST or len(out) < MOST * (of + group.unknown):
             return ()
         if others.of - others.dark < OTHERS or others.dark > FEW * others.of:
@@ -169,17 +166,8 @@ class Carriers:
 
     def _others(self, key: Key) -> Sample:
         """Count the stores of other carriers; an outage need not end at a region's border."""
-        own = self._counts[key[0]]
-        return Sample(self._all.dark - own.dark, self._all.of - own.of)
-
-
-def _plus(count: Sample, group: Group) -> Sample:
-    dark = len(group.dark)
-    return Sample(count.dark + dark, count.of + dark + len(group.lit))
-
-
-def _is_lit(case: StoreCase) -> bool:
-    return any(host.connection is not None and not host.is_dark for host in case.hosts.values())
+        others = [group for (name, _), group in self._groups.items() if name != key[0]]
+        return Sample(sum(len(one.dark) for one in others), sum(one.known for one in others))
 
 
 #: The agents' credentials live an hour and are renewed at half of it (SSM, hybrid nodes); an ECS

@@ -37,7 +37,7 @@ class Pinged(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class SeenHost:
     """A host's node and container instance, as read.
 
     Attributes:
@@ -69,28 +69,28 @@ def pinged(node: ManagedInstance, at: datetime, hold_s: float) -> Pinged:
 
 
 def spells_of(
-    sights: Mapping[str, Sight], seen: StoreSeen, nodes_at: datetime, background: Background
+    hosts: Mapping[str, SeenHost], seen: StoreSeen, nodes_at: datetime, background: Background
 ) -> dict[str, Spell]:
     """Return by host name how a store's hosts are connected, where that is certain."""
     hold_s = background.settings.hold_s
     found = {
         name: spell
-        for name, sight in sights.items()
-        if (spell := _spell(sight, seen, nodes_at, background)) is not None
+        for name, host in hosts.items()
+        if (spell := _spell(host, seen, nodes_at, background)) is not None
     }
-    dark = [s.node.last_ping_at for name, s in sights.items() if _is_dark(found.get(name))]
-    for name, sight in sights.items():
-        if name not in found and _went_along(sight, dark, nodes_at, seen, hold_s):
-            found[name] = _since(sight, Connection.DARK, nodes_at, background.now)
+    dark = [
+        hosts[name].node.last_ping_at
+        for name, spell in found.items()
+        if spell.connection is Connection.DARK
+    ]
+    for name, host in hosts.items():
+        if name not in found and _went_along(host, dark, nodes_at, seen, hold_s):
+            found[name] = _since(host, Connection.DARK, nodes_at, background.now)
     return found
 
 
-def _is_dark(spell: Spell | None) -> bool:
-    return spell is not None and spell.connection is Connection.DARK
-
-
 def _went_along(
-    sight: Sight,
+    host: SeenHost,
     dark: list[datetime | None],
     at: datetime,
     seen: StoreSeen,
@@ -101,21 +101,21 @@ def _went_along(
     Pings of two hosts are up to five minutes apart, so the hold time ends for one of them first.
     With its ECS agent disconnected and its ping overdue, the other went with it.
     """
-    heard = sight.node.last_ping_at
-    if heard is None or _is_connected(sight.instance, seen) or at - heard <= PING_DUE:
+    heard = host.node.last_ping_at
+    if heard is None or _is_connected(host.instance, seen) or at - heard <= PING_DUE:
         return False
-    if pinged(sight.node, at, hold_s) is Pinged.HERE:
+    if pinged(host.node, at, hold_s) is Pinged.HERE:
         return False
     return any(one is not None and abs(one - heard) <= TOGETHER for one in dark)
 
 
 def _spell(
-    sight: Sight, seen: StoreSeen, nodes_at: datetime, background: Background
+    host: SeenHost, seen: StoreSeen, nodes_at: datetime, background: Background
 ) -> Spell | None:
     if isinstance(seen.instances, NotRead):
         return None
-    said = pinged(sight.node, nodes_at, background.settings.hold_s)
-    connected = _is_connected(sight.instance, seen)
+    said = pinged(host.node, nodes_at, background.settings.hold_s)
+    connected = _is_connected(host.instance, seen)
     if said is Pinged.UNCLEAR:
         return None
     if said is Pinged.LOST:
@@ -123,11 +123,11 @@ def _spell(
         at = nodes_at if not connected else seen.instances.at
     elif connected:
         connection, at = Connection.CONNECTED, seen.instances.at
-    elif _agent_stays_away(sight, seen, background.settings.look_again_s):
+    elif _agent_stays_away(host, seen, background.settings.look_again_s):
         connection, at = Connection.ECS_DOWN, seen.instances.at
     else:
         return None
-    return _since(sight, connection, at, background.now)
+    return _since(host, connection, at, background.now)
 
 
 def _is_connected(instance: ContainerInstance, seen: StoreSeen) -> bool:
@@ -137,7 +137,7 @@ def _is_connected(instance: ContainerInstance, seen: StoreSeen) -> bool:
     return any(one.agent_connected for one in seen.again.value if one.arn == instance.arn)
 
 
-def _agent_stays_away(sight: Sight, seen: StoreSeen, look_again_s: float) -> bool:
+def _agent_stays_away(host: SeenHost, seen: StoreSeen, look_again_s: float) -> bool:
     """Tell whether the ECS agent was disconnected in both looks, and all the time between them.
 
     ECS counts a container instance's ``version`` up whenever its agent connects or disconnects (ECS
@@ -148,16 +148,16 @@ def _agent_stays_away(sight: Sight, seen: StoreSeen, look_again_s: float) -> boo
         return False
     if seen.again.at - seen.instances.at < timedelta(seconds=look_again_s) - ROUNDING:
         return False
-    then = next((i for i in seen.again.value if i.arn == sight.instance.arn), None)
-    return then is not None and then.version == sight.instance.version
+    then = next((i for i in seen.again.value if i.arn == host.instance.arn), None)
+    return then is not None and then.version == host.instance.version
 
 
-def _since(sight: Sight, connection: Connection, at: datetime, now: datetime) -> Spell:
+def _since(host: SeenHost, connection: Connection, at: datetime, now: datetime) -> Spell:
     """Return the spell, which goes on from the last one or begins when it is known to.
 
     A ping later than the last scan that saw a host dark means that it had come back in between.
     """
-    last, heard = sight.last, sight.node.last_ping_at
+    last, heard = host.last, host.node.last_ping_at
     lost = connection in {Connection.DARK, Connection.SSM_DOWN}
     if (
         last is not None
@@ -168,7 +168,7 @@ def _since(sight: Sight, connection: Connection, at: datetime, now: datetime) ->
     came_back = last is not None and last.connection is Connection.DARK
     if not lost or (connection is Connection.SSM_DOWN and came_back):
         return Spell(connection, at, now)
-    since = heard or sight.node.registered_at or at
+    since = heard or host.node.registered_at or at
     if last is not None and last.connection is not connection:
         since = max(since, last.last_seen)
     return Spell(connection, min(since, now), now)

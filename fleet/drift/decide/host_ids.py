@@ -1,4 +1,4 @@
-"""Under which ids the ledgers know a host, for the next scan to ask for without listing."""
+"""Finds the ids and versions of hosts in what was read, for the next scan and the records."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,18 +10,18 @@ from fleet.model.observed import ContainerInstance, NotRead, Ping, Reading
 from fleet.register.decide.classify import best_instance
 from fleet.rollout.decide.away import ATTRIBUTE
 
+#: Store id and host name.
+HostKey = tuple[str, str]
 #: Custom attribute that names the store of a container instance's host.
 STORE = "fleet.store"
 
 
-def ids_of(
-    stores: Iterable[Store], shards: Iterable[ShardSeen]
-) -> dict[tuple[str, str], tuple[str, str]]:
-    """``mi-`` id and container instance ARN by (store, host), of the hosts that ECS knows.
+def ids_of(stores: Iterable[Store], shards: Iterable[ShardSeen]) -> dict[HostKey, tuple[str, str]]:
+    """Return ``mi-`` id and container instance ARN by (store, host), of hosts that ECS knows.
 
-    An instance says by its attribute which host it is, or else its node's name does.
+    The instance's attribute names its host, or else its node's name does.
     """
-    found: dict[tuple[str, str], tuple[str, str]] = {}
+    found: dict[HostKey, tuple[str, str]] = {}
     by_id = {store.id: store for store in stores}
     for shard in shards:
         nodes = () if isinstance(shard.nodes, NotRead) else shard.nodes.value
@@ -45,12 +45,10 @@ def ids_of(
     return found
 
 
-def online_nodes(
-    stores: Iterable[Store], shards: Iterable[ShardSeen]
-) -> dict[tuple[str, str], str]:
-    """``mi-`` ids by (store, host) of the hosts whose SSM agent answers.
+def online_nodes(stores: Iterable[Store], shards: Iterable[ShardSeen]) -> dict[HostKey, str]:
+    """Return ``mi-`` ids by (store, host) of the hosts whose SSM agent is online.
 
-    A host that its cluster does not know, or knows by another node, is known by its node's name.
+    A host that its cluster does not know, or knows by another node, is found by its node's name.
     """
     seen, scope = tuple(shards), tuple(stores)
     online = [
@@ -62,7 +60,7 @@ def online_nodes(
     ]
     ids, named = {node.id for node in online}, {node.name: node.id for node in online}
     of_ecs = ids_of(scope, seen)
-    found: dict[tuple[str, str], str] = {}
+    found: dict[HostKey, str] = {}
     for store in scope:
         for host in store.hosts:
             key = store.id, host.name
@@ -75,9 +73,9 @@ def online_nodes(
 
 def with_probes(
     shards: Iterable[ShardSeen],
-    answers: Mapping[tuple[str, str], Reading[Probe] | NotRead],
+    answers: Mapping[HostKey, Reading[Probe] | NotRead],
 ) -> tuple[ShardSeen, ...]:
-    """The same shards, with what hosts said of themselves, by (store, host)."""
+    """Return the shards with the answers of hosts that were asked, by (store, host)."""
     of_store: dict[str, dict[str, Reading[Probe] | NotRead]] = {}
     for (store, host), answer in answers.items():
         of_store.setdefault(store, {})[host] = answer
@@ -93,15 +91,12 @@ def with_probes(
     )
 
 
-HostKey = tuple[str, str]
-
-
 def versions_of(
     ids: Mapping[HostKey, tuple[str, str]],
     shards: Iterable[ShardSeen],
     memory: Mapping[HostKey, HostMemory],
 ) -> dict[HostKey, Versions]:
-    """By (store, host), of the hosts that have ids; what is not said now is as it was.
+    """Return versions by (store, host) of hosts that have ids; what is not read stays as it was.
 
     Args:
         ids: of a host its ``mi-`` id and the ARN of its container instance.

@@ -277,7 +277,7 @@ def _is_reported_at_owner(owner: str, ledgers: Ledgers) -> bool:
         return False
     nodes = tuple(ledgers.named.get(owner, ()))
     own = tuple(one.instance for one in ledgers.of_host[owner] if one.store == host.store)
-    return elsewhere(HostCase(host, nodes, own, None, NOTHING), ledgers) is not None
+    return elsewhere(HostCase(host, nodes, own, NOTHING), ledgers) is not None
 
 
 def foreign_nodes(case: ShardCase) -> list[Finding]:

@@ -7,13 +7,13 @@ whose attributes agree with it: then the contradicting instance is a clone's.
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 from fleet.drift.decide.finding_kinds import FindingKind
-from fleet.drift.decide.host_connection import Sight, spells_of
+from fleet.drift.decide.host_connection import SeenHost, spells_of
 from fleet.model.drift import (
     Background,
     Connection,
@@ -107,8 +107,8 @@ class HostCase:
     host: Host
     nodes: tuple[ManagedInstance, ...]
     instances: tuple[ContainerInstance, ...]
-    connection: Spell | None
     memory: HostMemory
+    connection: Spell | None = None
 
     @property
     def node(self) -> ManagedInstance | None:
@@ -342,24 +342,17 @@ def case_of(
     """Return one store with everything that was read of it and of its hosts."""
     shard = ledgers.shard
     seen = shard.stores[store.id]
-    joined = {host.name: _joined(host, ledgers, background) for host in store.hosts}
-    spells = _spells(joined, seen, shard, background)
     hosts = {
-        name: HostCase(one.host, one.nodes, one.instances, spells.get(name), one.memory)
-        for name, one in sorted(joined.items())
+        name: _joined(host, ledgers, background)
+        for name, host in sorted({host.name: host for host in store.hosts}.items())
     }
+    for name, spell in _spells(hosts, seen, shard, background).items():
+        hosts[name] = replace(hosts[name], connection=spell)
     return StoreCase(wanted or Wanted(store, ()), seen, shard, background, hosts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Joined:
-    host: Host
-    nodes: tuple[ManagedInstance, ...]
-    instances: tuple[ContainerInstance, ...]
-    memory: HostMemory
-
-
-def _joined(host: Host, ledgers: Ledgers, background: Background) -> _Joined:
+def _joined(host: Host, ledgers: Ledgers, background: Background) -> HostCase:
+    """Return a host with its nodes and instances, before its connection is known."""
     memory = background.memory.get((host.store, host.name), NOTHING)
     mine = [one.instance for one in ledgers.of_host.get(host.id, ()) if one.store == host.store]
     named = ledgers.named.get(activation_name(host), ())
@@ -375,7 +368,7 @@ def _joined(host: Host, ledgers: Ledgers, background: Background) -> _Joined:
         mine.sort(
             key=lambda i: (i.managed_instance_id == current, *life_of_instance(i)), reverse=True
         )
-    return _Joined(host, nodes, tuple(mine), memory)
+    return HostCase(host, nodes, tuple(mine), memory)
 
 
 def _rank(node: ManagedInstance, known: Container[str]) -> int:
@@ -390,13 +383,13 @@ def _distinct(nodes: Iterable[ManagedInstance]) -> tuple[ManagedInstance, ...]:
 
 
 def _spells(
-    joined: Mapping[str, _Joined], seen: StoreSeen, shard: ShardSeen, background: Background
+    hosts: Mapping[str, HostCase], seen: StoreSeen, shard: ShardSeen, background: Background
 ) -> Mapping[str, Spell]:
     if isinstance(shard.nodes, NotRead) or isinstance(seen.instances, NotRead):
         return {}
-    sights = {
-        name: Sight(one.nodes[0], one.instances[0], one.memory)
-        for name, one in joined.items()
-        if one.nodes and one.instances and one.instances[0].managed_instance_id == one.nodes[0].id
+    both_seen = {
+        name: SeenHost(one.node, one.instance, one.memory)
+        for name, one in hosts.items()
+        if one.node and one.instance and one.instance.managed_instance_id == one.node.id
     }
-    return spells_of(sights, seen, shard.nodes.at, background)
+    return spells_of(both_seen, seen, shard.nodes.at, background)
