@@ -1,4 +1,4 @@
-"""Which channels are told of a night."""
+"""Decides which channels are notified of a scan."""
 
 from fleet.model.night import Change, Night
 from fleet.model.notify import Channel, When
@@ -7,11 +7,11 @@ _NEWS = frozenset({Change.NEW, Change.WORSE})
 
 
 def is_due(channel: Channel, night: Night) -> bool:
-    """Whether a night is worth a message to this channel.
+    """Tell whether a night is worth a message to this channel.
 
-    CHANGE means: something that matters to it is new, worse or resolved, or something could not be
-    read. So does a night without its history: nobody can say that nothing changed. What else is
-    noted, as a host that reconnects just now, is so in most nights and no news.
+    CHANGE means: something of the channel's severity is new, worse or resolved, or something could
+    not be read, or the history is missing, so that nobody knows whether something changed. Notes,
+    as of a host that reconnects just now, are in most nights and do not count.
     """
     if channel.when is When.ALWAYS:
         return True

@@ -1,4 +1,4 @@
-"""One row of the catalogue: all that is known of a kind of finding, beside the rule that finds it.
+"""Defines a row of the catalogue: everything about a kind of finding except its rule.
 
 What a scan must have read, what a rollout hides, and how it is fixed are fields of the row, so that
 a new finding is a row, a rule and a case file.

@@ -15,8 +15,7 @@ from fleet.model.night import Change, Night
 from fleet.model.observed import NotRead
 from fleet.model.printable import many
 
-#: Most deregistrations of one run. More are no leftovers: then the inventory is wrong, and nobody
-#: deregisters a chain because of a wrong file.
+#: Most deregistrations of one run. More than that are no leftovers: the inventory is wrong.
 MOST_DEREGISTRATIONS = 50
 
 #: Why a finding is left that no rule fixes.
@@ -26,12 +25,12 @@ Key = tuple[str, str, str, str, str, str]
 
 
 def candidates(night: Night) -> tuple[Finding, ...]:
-    """Findings that may be fixed by themselves, if what AWS says now proves it."""
+    """Return the findings that may be fixed, if what AWS says now proves it."""
     return tuple(finding for finding in _verified(night) if not _kept_from(finding, night.unread))
 
 
 def plan_fixes(night: Night, answers: Mapping[Key, Seen | NotRead], fleet: Fleet) -> FixPlan:
-    """What is to be done after a scan; every finding that is open is in one part of it.
+    """Plan what is to be done after a scan; every open finding is in one part of the plan.
 
     Args:
         answers: by ``Finding.key``, what AWS says now of each candidate.
@@ -86,7 +85,7 @@ def answer_of(finding: Finding, seen: Seen, fleet: Fleet) -> Answer:
 
 
 def _has_fix(finding: Finding) -> bool:
-    """Tell whether ``--fix`` knows its code; one of an older version may be gone."""
+    """Tell whether ``--fix`` can fix its code, which an older version may have recorded."""
     return finding.code in CATALOGUE and CATALOGUE[finding.code].fix is not None
 
 
@@ -95,7 +94,7 @@ def _verified(night: Night) -> Iterable[Finding]:
 
 
 def _kept_from(finding: Finding, unread: Iterable[Unread]) -> str:
-    """Why a finding is not even looked at again; "" when it is."""
+    """Return why AWS is not even asked about a finding again; "" when it is."""
     if not _has_fix(finding):
         return BY_HAND
     if not finding.safe:
@@ -116,7 +115,7 @@ def _concerns(gap: Unread, finding: Finding) -> bool:
 
 
 def _within_limit(fixes: Sequence[Fix]) -> tuple[list[Fix], list[Left]]:
-    """The fixes; without all that deregister something when they are too many together."""
+    """Leave out the fixes that deregister something where there are too many of them."""
     count = sum(fix.deregistrations for fix in fixes)
     if count <= MOST_DEREGISTRATIONS:
         return list(fixes), []

@@ -1,4 +1,4 @@
-"""Compares what hosts answer when they are asked (``--deep``) with limits and with ECS.
+"""Reads what hosts answer when they are asked (``--deep``), and compares it with limits and ECS.
 
 A host that could not be asked is reported as unread. ECS's tasks were read before the hosts were
 asked, so what began or ended in between is no finding.
@@ -254,12 +254,12 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?Z", re.ASCII)
 
 
 def is_whole(text: str) -> bool:
-    """Whether the block has its end: Run Command cuts long outputs."""
+    """Tell whether the answer has its end: Run Command cuts long outputs."""
     return "\nend" in f"\n{text.rstrip()}"[-5:]
 
 
 def read_answer(text: str, *, after: datetime, before: datetime, via: str) -> Probe | NotRead:
-    """What a host said of itself.
+    """Parse the answer of a host that was asked; nothing in it is trusted.
 
     Args:
         text: all that it printed.
@@ -328,7 +328,7 @@ def _read_containers(lines: list[str], images: dict[str, str]) -> Iterator[Probe
 
 
 def _digest(reference: str, image: str, images: dict[str, str]) -> str:
-    """The digest under which the image was pulled: of its reference, else of what docker knows."""
+    """Return the digest of the image's reference, else the one that docker knows for it."""
     pinned = _DIGEST.search(reference)
     if pinned is not None:
         return pinned[0]

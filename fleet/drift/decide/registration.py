@@ -1,4 +1,4 @@
-"""Compares the inventory with ECS and SSM: which hosts and clusters should be registered?
+"""Compares the registered hosts and clusters with the inventory.
 
 A host gets one answer, the first that matches. A host that is being registered while AWS is read
 gets none: that takes minutes, and SSM knows the host before ECS does.

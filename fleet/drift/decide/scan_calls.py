@@ -1,8 +1,11 @@
-"""The fewest calls that a scan can do with, and the least time that they take.
+"""Counts the fewest calls that a scan needs, and chooses how it asks SSM for nodes.
 
-Written down so that what a scan really sends can be held against it. It counts what the API makes
-necessary, page sizes and batch limits at their largest (ECS and SSM API references), for a fleet
-in which nothing is wrong that would need a listing.
+The count is what the API makes necessary, with the largest pages and batches (ECS and SSM API
+references), in a fleet in which nothing is wrong. What a scan really sends is compared with it.
+
+SSM lists nodes by tag or by id, and never by name (DescribeInstanceInformation, SSM API reference).
+A scan of a few stores asks for the nodes with their tags, those that ECS names and those that
+earlier scans knew. Only if a host is in none of these are all nodes listed.
 """
 
 from collections import Counter
@@ -63,7 +66,7 @@ class ShardSize:
 
 
 def least_calls(size: ShardSize) -> Counter[str]:
-    """By action, the calls that one account and region costs; the sum is what a scan is held to.
+    """Return by action the fewest calls for one account and region.
 
     Term by term:
 
@@ -115,7 +118,7 @@ def least_calls(size: ShardSize) -> Counter[str]:
 
 
 def least_seconds(calls: Mapping[str, int], share: float = DEFAULT_SHARE) -> float:
-    """The least time in which an account and region takes these calls.
+    """Return the least time in seconds that an account and region allows these calls in.
 
     Its buckets flow side by side, so the fullest one decides. They are taken to be empty at first,
     as fleet's own are: another process may just have used the burst up.
@@ -131,7 +134,7 @@ def least_seconds(calls: Mapping[str, int], share: float = DEFAULT_SHARE) -> flo
 
 
 def _pages(count: int) -> int:
-    """Pages of a listing of SSM's; an empty one is one too."""
+    """Return the pages of an SSM listing; an empty one takes one too."""
     return max(1, _batches(count, SSM_PAGE))
 
 
@@ -140,14 +143,14 @@ def _batches(count: int, size: int) -> int:
 
 
 def is_narrow(stores: Collection[Store], here: Collection[Store]) -> bool:
-    """Whether the nodes of these stores cost fewer calls than those of everybody.
+    """Tell whether the nodes of these stores cost fewer calls than all nodes.
 
     Args:
         stores: to look at.
         here: all of the inventory's in their account and region.
     """
     if len(stores) >= len(here):
-        return False  # What belongs to no store can be told then, and is looked for.
+        return False  # All stores: nodes of no store are looked for as well.
     return _ssm_calls(stores, narrow=True) < _ssm_calls(here, narrow=False)
 
 
@@ -162,7 +165,7 @@ def known_nodes(
     memory: Mapping[tuple[str, str], HostMemory],
     open_: Iterable[PastFinding],
 ) -> frozenset[str]:
-    """Ids of nodes that the records know of these stores.
+    """Return the ids of the nodes that the records know of these stores.
 
     Args:
         memory: by (store, host).
@@ -191,7 +194,7 @@ def _several(value: object) -> Iterable[object]:
 
 
 def named_by_ecs(seen: Iterable[StoreSeen]) -> frozenset[str]:
-    """Ids of the nodes that container instances of these stores are of."""
+    """Return the ids of the nodes of these stores' container instances."""
     return frozenset(
         one.managed_instance_id
         for store in seen
@@ -202,7 +205,7 @@ def named_by_ecs(seen: Iterable[StoreSeen]) -> frozenset[str]:
 
 
 def not_found(stores: Iterable[Store], nodes: Iterable[ManagedInstance]) -> tuple[str, ...]:
-    """Ids of hosts of which no node was found, of stores that should have some."""
+    """Return the ids of hosts without a node, of stores that should have some."""
     names = {node.name for node in nodes}
     return tuple(
         host.id

@@ -82,7 +82,7 @@ class Coverage:
         return self.whole or any(one.store.cluster == cluster for one in self.wanted.values())
 
     def _has_named_hosts(self, finding: Finding) -> bool:
-        """Hosts are copies only of each other; machine ids are not compared with dark hosts'."""
+        """Tell whether the hosts that it names were scanned, and their machine ids compared."""
         of_machine = "machine_id" in finding.data
         return not any(
             (store not in self.hosts and not self.whole)

@@ -101,8 +101,8 @@ ALIKE = timedelta(minutes=10)
 def outages_of(spells: Mapping[str, Sequence[Spell]], since: datetime) -> tuple[Outage, ...]:
     """Return the outages that lasted beyond a time, the latest first.
 
-    Where all hosts of a store of several were dark at once, that is told as the store's own outage:
-    it is the shop's line or power, not a box. A host's own one is told beside it where it went on
+    Where all hosts of a store of several were dark at once, that is the store's own outage: its
+    line or power, not a box. A host's outage is returned beside it where it went on
     for longer.
 
     Args:

@@ -1,4 +1,4 @@
-"""Do the rules of ``ignores.yaml`` mean something, and for how long may they hold?"""
+"""Checks the rules of ``ignores.yaml``, and decides which findings they ignore."""
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
@@ -9,14 +9,14 @@ from fleet.errors import Problem
 from fleet.model.drift import Finding
 from fleet.model.drift_settings import Ignore
 
-#: Longest time ahead; after it somebody has to say again that this is let be.
+#: Longest time ahead; after that, somebody has to renew the rule.
 LONGEST = timedelta(days=366)
 
 
 def problems_of(
     rules: Iterable[Ignore], codes: Collection[str], now: datetime
 ) -> tuple[Problem, ...]:
-    """What is wrong with rules beyond how they are written.
+    """Return what is wrong with rules that are written correctly.
 
     Args:
         codes: of the catalogue of findings.
@@ -38,12 +38,12 @@ def _wrong(rule: Ignore, codes: Collection[str], now: datetime) -> Iterator[Prob
 
 
 def rule_for(finding: Finding, rules: Iterable[Ignore], now: datetime) -> Ignore | None:
-    """The first rule that still holds and ignores this finding; None when none does."""
+    """Return the first rule that holds and ignores this finding; None without one."""
     return next((rule for rule in rules if rule.until > now and ignores(rule, finding)), None)
 
 
 def ignores(rule: Ignore, finding: Finding) -> bool:
-    """Whether a rule is about this finding, as long as it holds; all its conditions must fit."""
+    """Tell whether all conditions of a rule fit a finding, regardless of its end."""
     if rule.codes and finding.code not in rule.codes:
         return False
     if rule.stores is not None and finding.store not in rule.stores:
@@ -54,6 +54,6 @@ def ignores(rule: Ignore, finding: Finding) -> bool:
 
 
 def expired(rules: Iterable[Ignore], now: datetime) -> tuple[Ignore, ...]:
-    """Rules that hold no longer, the one that ended last first."""
+    """Return the rules that hold no longer, the latest first."""
     over = [rule for rule in rules if rule.until <= now]
     return tuple(sorted(over, key=lambda rule: (rule.until, rule.source), reverse=True))

@@ -277,6 +277,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
 
 def test_a_full_database_costs_the_history_and_not_the_night(typed: Typed) -> None:
     limit = typed.database.stat().st_size
+    typed.env["PYTHONDONTWRITEBYTECODE"] = "1"  # the limit would leave truncated files of it
 
     def full() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
