@@ -42,7 +42,7 @@ def validate(
     notes: list[str] = []
     summary = ""
     try:
-        load_pins(inventory)
+        load_pins(inventory, state_dir())
     except InventoryError as error:
         problems += error.problems
     try:

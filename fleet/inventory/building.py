@@ -34,9 +34,9 @@ ROLLOUT_VERBS = frozenset(
 _WORKLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
-def build(files: WrittenFiles, folder: Folder, problems: Problems) -> Fleet | None:
+def build(files: WrittenFiles, folder: Folder) -> Fleet | None:
     """Return the fleet, or None after problems have been added."""
-    file = files.fleet
+    file, problems = files.fleet, folder.problems
     if file is None:
         return None
     known = Known(
@@ -73,7 +73,7 @@ def build(files: WrittenFiles, folder: Folder, problems: Problems) -> Fleet | No
         if workload is not None:
             _check_workload_name(name, workload, problems)
             _check_workload(workload, known, hardware, complete, problems)
-            _check_template(workload, folder, problems)
+            _check_template(workload, folder)
             workloads.append(_workload(name, workload))
     if file.whole is None or problems:
         return None
@@ -150,7 +150,7 @@ def _workload(name: str, written: Written[WorkloadShape]) -> Workload:
     )
 
 
-def _check_template(workload: Written[WorkloadShape], folder: Folder, problems: Problems) -> None:
+def _check_template(workload: Written[WorkloadShape], folder: Folder) -> None:
     """Check that the file is there, and count its text in the digest of the inventory."""
     templates = templates_folder(folder.root)
     path = templates / workload.shape.template
@@ -160,7 +160,7 @@ def _check_template(workload: Written[WorkloadShape], folder: Folder, problems: 
     others = [str(file.relative_to(templates)) for file in templates.rglob("*.j2")]
     message = f'there is no template "{workload.shape.template}" in {templates}'
     hint = nearest(workload.shape.template, others)
-    problems.add(workload.problem(("template",), message, hint))
+    folder.problems.add(workload.problem(("template",), message, hint))
 
 
 def _check_workload_name(name: str, workload: Written[WorkloadShape], problems: Problems) -> None:

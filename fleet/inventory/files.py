@@ -49,12 +49,13 @@ class Folder:
     Attributes:
         root: as the person gave it.
         files: paths that were asked for, in order.
+        problems: what is wrong, with the folder and with what its files say.
     """
 
-    def __init__(self, root: Path, problems: Problems) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.files: list[str] = []
-        self._problems = problems
+        self.problems = Problems()
         self._contents: dict[Path, bytes] = {}
         self._digest = hashlib.sha256()
 
@@ -143,4 +144,4 @@ class Folder:
         self._digest.update(content)
 
     def _problem(self, path: Path, message: str, hint: str | None = None, line: int = 0) -> None:
-        self._problems.add(Problem(str(path), line, "", message, hint))
+        self.problems.add(Problem(str(path), line, "", message, hint))

@@ -6,6 +6,7 @@ other and a reader never sees half a file. Comments above the first key are kept
 """
 
 import fcntl
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet.errors import FleetError, UsageError
+from fleet.inventory.cache import cached
 from fleet.inventory.files import Folder, Problems
 from fleet.model.inventory import Pins
 
@@ -21,16 +23,32 @@ if TYPE_CHECKING:
     from fleet.inventory.schema import PinsShape
 
 FILE = "pins.yaml"
+CACHE = "pins.cache"
 
 
-def load_pins(root: Path) -> Pins:
+def load_pins(root: Path, state: Path | None = None) -> Pins:
     """Return the pins of an inventory; none when there is no file yet.
+
+    Args:
+        state: the folder of run state, where pins without problems are cached: a large fleet has
+            tens of thousands.
 
     Raises:
         InventoryError: the file cannot be read or holds something else.
     """
-    shape, _ = _read(root)
-    return Pins(machine_ids=shape.machines or {}, installers=shape.installers or {})
+    path = root / FILE
+    text = _text(path)
+    if not text:
+        return Pins()
+
+    def make() -> Pins:
+        shape, _ = _checked(text, path)
+        return Pins(machine_ids=shape.machines or {}, installers=shape.installers or {})
+
+    if state is None:
+        return make()
+    contents = hashlib.sha256(f"{path}\0{text}".encode()).hexdigest()
+    return cached(state / CACHE, contents, Pins, make)
 
 
 def save_machine_id(root: Path, host_id: str, machine_id: str) -> None:
@@ -42,7 +60,7 @@ def save_machine_id(root: Path, host_id: str, machine_id: str) -> None:
         FleetError: the file cannot be written.
     """
     with _locked(root):
-        shape, extras = _read(root)
+        shape, extras = _checked(_text(root / FILE), root / FILE)
         machines = dict(shape.machines or {})
         pinned = machines.get(host_id)
         if pinned == machine_id:
@@ -64,7 +82,7 @@ def save_installer_pin(root: Path, sha256: str, source: str) -> None:
         FleetError: the file cannot be written.
     """
     with _locked(root):
-        shape, extras = _read(root)
+        shape, extras = _checked(_text(root / FILE), root / FILE)
         installers = dict(shape.installers or {})
         if installers.get(sha256) == source:
             return
@@ -72,13 +90,12 @@ def save_installer_pin(root: Path, sha256: str, source: str) -> None:
         _write(root, shape.machines or {}, installers, extras)
 
 
-def _read(root: Path) -> "tuple[PinsShape, Mapping[str, Any]]":
-    """What ``pins.yaml`` says, and its ``x-`` keys; nothing when there is no file."""
-    path = root / FILE
-    problems = Problems()
-    text = Folder(root, problems).text(path) if path.exists() else ""
-    problems.raise_any()
-    return _checked(text or "", path)
+def _text(path: Path) -> str:
+    """The text of the file, empty where there is none."""
+    folder = Folder(path.parent)
+    text = folder.text(path) if path.exists() else ""
+    folder.problems.raise_any()
+    return text or ""
 
 
 def _checked(text: str, path: Path) -> "tuple[PinsShape, Mapping[str, Any]]":
@@ -128,9 +145,10 @@ def _write(
         "installers": dict(sorted(installers.items())),
         **extras,
     }
-    text = _opening_comments(path) + yaml.safe_dump(
-        content, sort_keys=False, allow_unicode=True, width=1000
-    )
+    # libyaml writes ten times as fast; the pure dumper serves where PyYAML was built without it.
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    written = yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1000)
+    text = _opening_comments(path) + written
     _checked(text, path)  # what is written must be what can be read
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     try:

@@ -58,20 +58,18 @@ class WrittenFiles:
     ignores: Sequence[Written[IgnoreShape]] = ()
 
 
-def read_files(folder: Folder, problems: Problems) -> WrittenFiles:
-    """Read every file of the inventory; what is wrong goes to ``problems``."""
+def read_files(folder: Folder) -> WrittenFiles:
+    """Read every file of the inventory; what is wrong goes to its problems."""
     return WrittenFiles(
-        fleet=_fleet_file(folder, problems),
-        hardware=_one_per_file("hardware", HardwareShape, folder, problems),
-        stores=_stores(folder, problems),
-        workloads=_one_per_file("workloads", WorkloadShape, folder, problems),
-        ignores=_ignores(folder, problems),
+        fleet=_fleet_file(folder),
+        hardware=_one_per_file("hardware", HardwareShape, folder),
+        stores=_stores(folder),
+        workloads=_one_per_file("workloads", WorkloadShape, folder),
+        ignores=_ignores(folder),
     )
 
 
-def read_file(
-    path: Path, folder: Folder, problems: Problems, *, counts: bool = True
-) -> Document | None:
+def read_file(path: Path, folder: Folder, *, counts: bool = True) -> Document | None:
     """Return a YAML file, counted in the digest or not; None after its problems have been added."""
     text = folder.text(path, counts=counts)
     if text is None:
@@ -79,15 +77,15 @@ def read_file(
     try:
         return read_yaml(text, str(path))
     except InventoryError as error:
-        problems.extend(error.problems)
+        folder.problems.extend(error.problems)
         return None
 
 
-def _fleet_file(folder: Folder, problems: Problems) -> FleetFile | None:
-    document = read_file(folder.root / "fleet.yaml", folder, problems)
+def _fleet_file(folder: Folder) -> FleetFile | None:
+    document = read_file(folder.root / "fleet.yaml", folder)
     if document is None:
         return None
-    whole = check(FleetShape, document.value, document, (), problems)
+    whole = check(FleetShape, document.value, document, (), folder.problems)
     content = document.value if isinstance(document.value, Map) else Map()
     return FleetFile(
         whole=whole,
@@ -126,31 +124,29 @@ def _extras(value: Any) -> Mapping[str, Any]:
     return value.extras if isinstance(value, Map) else {}
 
 
-def _one_per_file(
-    kind: str, shape: type[S], folder: Folder, problems: Problems
-) -> dict[str, Written[S] | None]:
+def _one_per_file(kind: str, shape: type[S], folder: Folder) -> dict[str, Written[S] | None]:
     found: dict[str, Written[S] | None] = {}
     for path in folder.members(kind):
         name = path.stem
         if name in found:
-            problems.add(Problem(str(path), 0, "", f'there is another file for "{name}"'))
+            folder.problems.add(Problem(str(path), 0, "", f'there is another file for "{name}"'))
             continue
         found[name] = None
-        document = read_file(path, folder, problems)
+        document = read_file(path, folder)
         if document is not None:
-            checked = check(shape, document.value, document, (), problems)
+            checked = check(shape, document.value, document, (), folder.problems)
             if checked is not None:
                 found[name] = Written(checked, document, (), _extras(document.value))
     return found
 
 
-def _ignores(folder: Folder, problems: Problems) -> list[Written[IgnoreShape]]:
+def _ignores(folder: Folder) -> list[Written[IgnoreShape]]:
     """What is let be says nothing of what stores run, so it is no part of the digest."""
     file = folder.root / "ignores.yaml"
-    document = read_file(file, folder, problems, counts=False) if file.exists() else None
+    document = read_file(file, folder, counts=False) if file.exists() else None
     if document is None:
         return []
-    check(IgnoresShape, document.value, document, (), problems)
+    check(IgnoresShape, document.value, document, (), folder.problems)
     entries = document.value.get("ignores") if isinstance(document.value, Map) else None
     found = []
     for index, value in enumerate(entries if isinstance(entries, list) else []):
@@ -162,19 +158,19 @@ def _ignores(folder: Folder, problems: Problems) -> list[Written[IgnoreShape]]:
     return found
 
 
-def _stores(folder: Folder, problems: Problems) -> dict[str, Written[StoreShape] | None]:
+def _stores(folder: Folder) -> dict[str, Written[StoreShape] | None]:
     found: dict[str, Written[StoreShape] | None] = {}
     places: dict[str, str] = {}
     for path in folder.members("stores"):
-        for document, name, value in _stores_of(path, folder, problems):
+        for document, name, value in _stores_of(path, folder):
             where = ("stores", name)
             if name in found:
                 message = f"is also written in {places[name]}"
-                problems.add(document.problem(where, message))
+                folder.problems.add(document.problem(where, message))
                 continue
             line = value.line if isinstance(value, Map) else document.line(where)
             places[name] = f"{document.file}:{line}"
-            checked = check(StoreShape, value, document, where, problems)
+            checked = check(StoreShape, value, document, where, folder.problems)
             if checked is None or name in document.unreadable:
                 found[name] = None
             else:
@@ -182,22 +178,20 @@ def _stores(folder: Folder, problems: Problems) -> dict[str, Written[StoreShape]
     return found
 
 
-def _stores_of(
-    path: Path, folder: Folder, problems: Problems
-) -> Iterator[tuple[Document, str, Any]]:
+def _stores_of(path: Path, folder: Folder) -> Iterator[tuple[Document, str, Any]]:
     """The entries of one file, after the file around them has been checked."""
     if path.suffix == ".csv":
         text = folder.text(path)
-        document = None if text is None else read_table(text, str(path), problems)
+        document = None if text is None else read_table(text, str(path), folder.problems)
     else:
-        document = read_file(path, folder, problems)
+        document = read_file(path, folder)
     if document is None:
         return
     content = document.value
     entries = content.get("stores") if isinstance(content, Map) else None
     if isinstance(content, Map) and isinstance(entries, Map):
         content = {**content, "stores": dict.fromkeys(entries)}
-    check(StoresShape, content, document, (), problems)
+    check(StoresShape, content, document, (), folder.problems)
     if isinstance(entries, Map):
         for name, value in entries.items():
             yield document, name, value

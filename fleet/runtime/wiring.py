@@ -125,7 +125,7 @@ def open_wiring(
         shard=access.shard,
         records=records,
         connect=connect,
-        load_pins=lambda: load_pins(inventory),
+        load_pins=lambda: load_pins(inventory, state_dir()),
         pin_machine=lambda host_id, machine_id: save_machine_id(inventory, host_id, machine_id),
         listen=listen,
         stop=stop or threading.Event(),

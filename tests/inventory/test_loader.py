@@ -1,16 +1,12 @@
-import gc
-import hashlib
-import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import fleet
 from fleet.errors import InventoryError
-from fleet.inventory import building, loader
-from fleet.inventory.files import Folder, Problems
+from fleet.inventory import building
+from fleet.inventory.files import Folder
 from fleet.inventory.loader import load_fleet
 from tests.inventory.conftest import Inventory
 
@@ -121,17 +117,6 @@ def test_two_files_for_one_hardware_are_refused(inventory: Inventory) -> None:
     assert 'another file for "nuc"' in inventory.problem().message
 
 
-@pytest.mark.parametrize("collecting", [True, False])
-def test_the_collector_is_left_as_it_was_found(inventory: Inventory, collecting: bool) -> None:
-    before = gc.isenabled()
-    try:
-        gc.enable() if collecting else gc.disable()
-        load_fleet(inventory.root)
-        assert gc.isenabled() is collecting
-    finally:
-        gc.enable() if before else gc.disable()
-
-
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
@@ -172,13 +157,12 @@ def test_a_cached_fleet_needs_neither_yaml_nor_pydantic(example: Path, state: Pa
         "stores/unread.txt",
     ],
 )
-def test_any_change_of_a_file_is_seen(example: Path, state: Path, changed: str) -> None:
-    load_fleet(example, state)
-    before = loader._key(Folder(example, Problems()))
+def test_any_change_of_a_file_is_seen(example: Path, changed: str) -> None:
+    before = Folder(example).fingerprint()
     with (example / changed).open("a") as file:
         file.write("# more\n")
 
-    assert loader._key(Folder(example, Problems())) != before
+    assert Folder(example).fingerprint() != before
 
 
 def test_a_file_that_goes_wrong_is_a_problem_in_spite_of_the_cache(
@@ -197,47 +181,6 @@ def test_problems_are_told_each_time(inventory: Inventory, state: Path) -> None:
     for _ in range(2):
         with pytest.raises(InventoryError):
             load_fleet(inventory.root, state)
-
-
-def test_another_fleet_checks_for_itself(
-    example: Path, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load_fleet(example, state)
-    monkeypatch.setattr(fleet, "__version__", "0.2.0")
-    monkeypatch.setattr(building, "build", refuse_to_read)
-
-    with pytest.raises(AssertionError, match="checked again"):
-        load_fleet(example, state)
-
-
-@pytest.mark.parametrize("damage", [b"", b"x", b"\0\n"])
-def test_a_damaged_cache_is_passed_over(example: Path, state: Path, damage: bytes) -> None:
-    first = load_fleet(example, state)
-    cache = state / loader.CACHE
-    cache.write_bytes(damage + cache.read_bytes()[len(damage) + 1 :])
-
-    assert load_fleet(example, state) == first
-
-
-class Harm:
-    """Unpickles by calling something."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return Path.touch, (self.file,)
-
-
-def test_nothing_in_the_cache_is_called(example: Path, state: Path, tmp_path: Path) -> None:
-    first = load_fleet(example, state)
-    body = pickle.dumps(Harm(tmp_path / "harm"))
-    key = loader._key(Folder(example, Problems()))
-    head = f"{key} {hashlib.sha256(body).hexdigest()}\n".encode()
-    (state / loader.CACHE).write_bytes(head + body)
-
-    assert load_fleet(example, state) == first
-    assert not (tmp_path / "harm").exists()
 
 
 def test_a_state_folder_that_cannot_be_written_does_no_harm(example: Path, tmp_path: Path) -> None:

@@ -146,3 +146,15 @@ def test_writers_at_the_same_time_lose_nothing_of_each_other(tmp_path: Path) -> 
 
     assert [writer.exitcode for writer in writers] == [0] * 4
     assert len(load_pins(tmp_path).machine_ids) == 40
+
+
+def test_pins_are_cached_until_the_file_changes(tmp_path: Path) -> None:
+    save_machine_id(tmp_path, "store-042/cam-1", MACHINE)
+    assert load_pins(tmp_path, tmp_path / "state") == load_pins(tmp_path)
+
+    save_machine_id(tmp_path, "store-042/cam-2", "1" * 32)
+
+    assert set(load_pins(tmp_path, tmp_path / "state").machine_ids) == {
+        "store-042/cam-1",
+        "store-042/cam-2",
+    }
