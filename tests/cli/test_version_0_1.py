@@ -23,12 +23,29 @@ from tests.version_0_1 import (
 )
 
 _BEFORE_SENDING = "evidence from before a send is dropped when it is sent, not at the next look"
+_ONE_OWED = "undelivered owes the release wherever it stands; dark and ok before owes nothing"
+_BY_VERDICT = "a held change stands by its verdict, and one that ran it already is unchanged"
+#: Their first words.
+_STANDINGS = (
+    *("by", "dark", "failed", "ok", "parked", "skipped"),
+    *("unchanged", "undelivered", "waiting"),
+)
 #: Where a document differs from that of 0.1, and why: by the name of the command (* stands for
 #: anything) and the place in it ([*] stands for every number).
 OTHERWISE: Mapping[tuple[str, str], str] = {
     ("rollout-status-ro-10", "changes[64].evidence.try"): _BEFORE_SENDING,
     ("rollout-status-ro-10", "changes[64].evidence.reason"): _BEFORE_SENDING,
     ("rollout-status-ro-10", "changes[64].evidence.looked_at"): _BEFORE_SENDING,
+    ("rollout-status-ro-10", "owed"): _ONE_OWED,
+    ("rollout-status-ro-10", "changes[*].stands"): _BY_VERDICT,
+    **{
+        ("rollout-status-ro-10", f"{place}.{standing}"): _BY_VERDICT
+        for place in ("tally", "waves[0].count")
+        for standing in _STANDINGS
+    },
+    ("rollout-status-ro-6*", "tally.by"): _BY_VERDICT,
+    ("rollout-status-ro-6*", "waves[1].count.by"): _BY_VERDICT,
+    ("rollout-status-ro-6*", "changes[*].stands"): _BY_VERDICT,
 }
 
 Typed = Callable[..., Ran]
