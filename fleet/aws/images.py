@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import Any
 
 from fleet.aws.calls import Reply
+from fleet.aws.replies import clean, in_batches, items, part_of, unreadable
 from fleet.aws.session import Shard
-from fleet.aws.shapes import clean, in_batches, items, part_of, unreadable
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable
 from fleet.model.aws_actions import BATCH_GET_IMAGE, GET_DOWNLOAD_URL
 from fleet.model.desired import ImageFact
@@ -172,7 +172,7 @@ def _missing(reply: Reply, reference: str, where: EcrReference) -> AwsError:
 def _images(reply: Reply) -> list[tuple[str, Mapping[str, Any]]]:
     """Digest and manifest of every image that was found, in no order."""
     found = []
-    for raw in items(reply, "images", BATCH_GET_IMAGE):
+    for raw in items(reply, BATCH_GET_IMAGE):
         manifest = json.loads(raw["imageManifest"])
         if not isinstance(manifest, Mapping):
             raise unreadable(BATCH_GET_IMAGE, "a manifest is no object")

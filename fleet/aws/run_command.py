@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from fleet.aws.replies import clean, in_batches, items, unreadable
 from fleet.aws.session import Shard
-from fleet.aws.shapes import clean, in_batches, items, unreadable
 from fleet.errors import AwsError, AwsUnreachable, CredentialsError
 from fleet.model.aws_actions import (
     GET_COMMAND_INVOCATION,
@@ -145,7 +145,7 @@ def _sent_before(
     """The command that a call without a reply may have made, by its comment and nodes."""
     try:
         reply = shard.call(LIST_COMMANDS, MaxResults=NODES_PER_CALL)
-        for raw in items(reply, "Commands", LIST_COMMANDS):
+        for raw in items(reply, LIST_COMMANDS):
             if raw.get("Comment") == comment and set(raw.get("InstanceIds") or ()) == set(batch):
                 return clean(raw["CommandId"]), tuple(batch), raw["RequestedDateTime"]
     except AwsError:
@@ -168,7 +168,7 @@ def _look(
             Details=True,
             MaxResults=NODES_PER_CALL,
         ):
-            for raw in items(reply, "CommandInvocations", LIST_COMMAND_INVOCATIONS):
+            for raw in items(reply, LIST_COMMAND_INVOCATIONS):
                 node = clean(raw.get("InstanceId"))
                 if node in batch and node not in found and raw.get("Status") in _OVER:
                     found[node] = _ended(shard, raw, (sent_at, reply.at), is_whole)

@@ -1,260 +1,259 @@
-"""What ECS says of services, their tasks and deployments, and of one store as a whole.
+"""ECS services: reads them, and creates, changes and deletes them.
 
-Everything here only reads, so everything is retried; a lost reply means nothing but time. What is
-not there (any more) is left out, what could not be read is an error or a ``problem``.
+Nothing here decides: that a service is to be changed, and that nobody else changed it meanwhile, is
+for the caller to have read just before. Everything is repeated until AWS answers.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-from fleet.aws.observe import clusters
-from fleet.aws.service_shapes import (
-    revision_of,
-    service_deployment_of,
-    service_of,
-    target_of,
-    task_of,
-)
+from fleet.aws.interning import Interner
+from fleet.aws.replies import clean, none_if_gone, part_of, read_batches, read_pages, utc
 from fleet.aws.session import Shard
-from fleet.aws.shapes import clean, in_batches, items, refuse_failures
-from fleet.errors import AwsError, AwsUnreachable, CredentialsError, Throttled
+from fleet.aws.tags import ecs_tags, tag_resource, tags_of
+from fleet.errors import AwsError
 from fleet.model.aws_actions import (
-    DESCRIBE_SERVICE_DEPLOYMENTS,
-    DESCRIBE_SERVICE_REVISIONS,
+    CREATE_SERVICE,
+    DELETE_SERVICE,
     DESCRIBE_SERVICES,
-    DESCRIBE_TASKS,
-    LIST_SERVICE_DEPLOYMENTS,
     LIST_SERVICES,
-    LIST_TASKS,
-    Action,
+    UPDATE_SERVICE,
 )
 from fleet.model.observed import Cluster, Reading
-from fleet.model.services import ServiceDeployment, ServiceState, StoreView, TaskState
+from fleet.model.services import Deployment, ServiceState
 
 #: Most services of one DescribeServices call (ECS API reference).
 SERVICES_PER_CALL = 10
-#: Most ARNs of one call, and largest page, for service deployments and revisions.
-DEPLOYMENTS_PER_CALL = 20
-#: Largest page of ListServices and ListTasks, and most ARNs of DescribeTasks.
+#: Largest page of ListServices.
 PAGE = 100
-#: Deployment records that are read per service: this one, the one it turned back to, one before.
-NEWEST = 3
-T = TypeVar("T")
+#: Turns words of ours into client tokens; any fixed value will do.
+TOKENS = uuid.UUID("6c1f6d0e-5a0e-4d5b-9a3b-0f0c6f1f7a11")
+#: What AWS answers when the service to be deleted is not there, or its cluster.
+GONE = frozenset({"ServiceNotFoundException", "ClusterNotFoundException"})
+#: Events kept of a service; ECS shows the last 100, and the newest few say what goes on.
+EVENTS_KEPT = 10
+#: What of a service is a setting that fleet chooses, beside task definition and count.
+SETTINGS = (
+    "availabilityZoneRebalancing",
+    "deploymentConfiguration",
+    "deploymentController",
+    "enableECSManagedTags",
+    "enableExecuteCommand",
+    "launchType",
+    "placementConstraints",
+    "placementStrategy",
+    "propagateTags",
+)
 
 
-def services(shard: Shard, cluster: str, names: Iterable[str]) -> Reading[tuple[ServiceState, ...]]:
-    """The services of these names (or ARNs) that exist; INACTIVE (deleted) ones are among them.
+def describe_services(
+    shard: Shard, cluster: str, names: Iterable[str]
+) -> Reading[tuple[ServiceState, ...]]:
+    """Return the services of these names (or ARNs) that exist, INACTIVE (deleted) ones too.
 
     A call per ten. A cluster that is not there has no services.
     """
-    found: list[ServiceState] = []
-    times: list[datetime] = []
-    for batch in in_batches(dict.fromkeys(names), SERVICES_PER_CALL):
-        question = {"cluster": cluster, "services": list(batch), "include": ["TAGS"]}
-        reply = _unless_gone(partial(shard.call, DESCRIBE_SERVICES, **question))
-        if reply is None:
-            break
-        times.append(reply.at)
-        refuse_failures(reply, DESCRIBE_SERVICES)
-        found += [service_of(raw, cluster) for raw in items(reply, "services", DESCRIBE_SERVICES)]
-    return Reading(tuple(found), shard.oldest(times))
+    read = none_if_gone(
+        shard,
+        lambda: read_batches(
+            shard,
+            DESCRIBE_SERVICES,
+            "services",
+            names,
+            SERVICES_PER_CALL,
+            cluster=cluster,
+            include=["TAGS"],
+        ),
+    )
+    return Reading(tuple(service_of(raw, cluster) for raw in read.value), read.at)
 
 
-def services_of_cluster(shard: Shard, cluster: str) -> Reading[tuple[ServiceState, ...]]:
-    """Every service of a cluster that is ACTIVE or DRAINING; none without a cluster."""
-    listed = _listed(shard, LIST_SERVICES, "serviceArns", cluster=cluster)
-    read = services(shard, cluster, listed.value)
+def list_services(shard: Shard, cluster: str) -> Reading[tuple[ServiceState, ...]]:
+    """Return every service of a cluster that is ACTIVE or DRAINING; none without a cluster."""
+    listed = none_if_gone(
+        shard, lambda: read_pages(shard, LIST_SERVICES, cluster=cluster, maxResults=PAGE)
+    )
+    read = describe_services(shard, cluster, listed.value)
     alive = tuple(service for service in read.value if service.status != "INACTIVE")
     return Reading(alive, min(listed.at, read.at) if listed.value else listed.at)
 
 
-def tasks(
-    shard: Shard, cluster: str, service: str | None, *, stopped: bool = True
-) -> Reading[tuple[TaskState, ...]]:
-    """The tasks of a service (of the whole cluster with None), newest first, stopped ones included.
+def scan_services(
+    shard: Shard, cluster: Cluster, names: Sequence[str] | None, interner: Interner
+) -> Reading[tuple[ServiceState, ...]]:
+    """Return the services of a cluster that are ACTIVE or DRAINING, with the fewest calls.
 
-    ECS forgets stopped tasks after an hour or so. Two calls to list and one per 100 tasks, however
-    many services there are, so a store with several is read cheapest as a whole. Tasks of a host
-    that is away are as they were last heard of.
+    One call per ten names where the cluster counts no other; else it is listed, which is two more.
 
     Args:
-        stopped: without them it is one call less.
+        cluster: as just read.
+        names: of those that it should run; None when that is not known.
     """
-    more = {"serviceName": service} if service else {}
-    lists = [
-        _listed(shard, LIST_TASKS, "taskArns", cluster=cluster, desiredStatus=wanted, **more)
-        for wanted in ("RUNNING", "STOPPED")[: 2 if stopped else 1]
-    ]
-    times = [listed.at for listed in lists]
-    # A task that was told to stop between the two is in both.
-    arns = dict.fromkeys(arn for listed in lists for arn in listed.value)
-    found: list[TaskState] = []
-    for batch in in_batches(arns, PAGE):
-        question = {"cluster": cluster, "tasks": list(batch)}
-        reply = _unless_gone(partial(shard.call, DESCRIBE_TASKS, **question))
-        if reply is None:
-            break
-        times.append(reply.at)
-        refuse_failures(reply, DESCRIBE_TASKS)
-        found += map(task_of, items(reply, "tasks", DESCRIBE_TASKS))
-    found.sort(key=lambda task: task.created_at.timestamp() if task.created_at else 0.0)
-    return Reading(tuple(reversed(found)), shard.oldest(times))
+    read = None
+    if names is not None:
+        read = describe_services(shard, cluster.name, names)
+        if sum(one.status == "ACTIVE" for one in read.value) != cluster.services:
+            read = None
+    if read is None:
+        read = list_services(shard, cluster.name)
+    alive = (interner.service(one) for one in read.value if one.status != "INACTIVE")
+    return Reading(tuple(alive), read.at)
 
 
-def service_deployments(
-    shard: Shard, cluster: str, service: str, newest: int = NEWEST
-) -> Reading[tuple[ServiceDeployment, ...]]:
-    """ECS's records of the newest deployments of a service, newest first; three calls.
+def create_service(
+    shard: Shard, request: Mapping[str, Any], tags: Mapping[str, str], *, token: str
+) -> Reading[ServiceState]:
+    """Create a service, or return the one that the same call created before.
 
-    That ECS keeps them for services on external instances is not documented, so where it refuses
-    the feature there are none. Records from before October 2024 have no target.
+    A lost reply means nothing: the call is repeated with its client token, and AWS returns the
+    service that the first one made. A service of that name which was made otherwise is an
+    ``AwsError`` with the code InvalidParameterException ("not idempotent"), and so is one that
+    is still DRAINING after it was deleted.
+
+    Args:
+        request: of CreateService, ``cluster`` and ``serviceName`` among it, without tags.
+        tags: of the service; they are there from its first moment.
+        token: words that name this one intent, as ``ro-118/store-042/vision-arm64``.
     """
-    times: list[datetime] = []
-    raw: list[Mapping[str, Any]] = []
-    try:
-        listed = _unless_gone(partial(_newest, shard, cluster, service, newest))
-        if listed is None:
-            return Reading((), shard.oldest(times))
-        times.append(listed.at)
-        for batch in in_batches(listed.value, DEPLOYMENTS_PER_CALL):
-            reply = shard.call(DESCRIBE_SERVICE_DEPLOYMENTS, serviceDeploymentArns=list(batch))
-            times.append(reply.at)
-            refuse_failures(reply, DESCRIBE_SERVICE_DEPLOYMENTS)
-            raw += items(reply, "serviceDeployments", DESCRIBE_SERVICE_DEPLOYMENTS)
-        targets = _targets(shard, [target_of(one) for one in raw])
-    except AwsError as error:
-        if error.code != "UnsupportedFeatureException":
-            raise
-        return Reading((), shard.oldest(times))
-    found = tuple(service_deployment_of(one, targets) for one in raw)
-    return Reading(_by_age(found), shard.oldest(times))
+    reply = shard.call(
+        CREATE_SERVICE,
+        **{**request, "tags": ecs_tags(tags), "clientToken": str(uuid.uuid5(TOKENS, token))},
+    )
+    made = _created_service(reply.body, str(request["cluster"]))
+    return Reading(made, reply.at)
 
 
-def store_view(
+def update_service(
     shard: Shard,
-    store_id: str,
-    cluster: str,
+    service: ServiceState,
     *,
-    services: Sequence[str] | None,
-    known: Cluster | None = None,
-) -> StoreView:
-    """What AWS says of one store's cluster and services, in two calls; the rest is not read.
+    task_definition: str,
+    tags: Mapping[str, str],
+    desired_count: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Reading[ServiceState]:
+    """Set what a service shall run, after its tags say so; never forces a deployment.
+
+    The tags come first, so that whoever lost the database finds on the service itself which
+    rollout changed it and what ran before. Tags that name a revision which does not run yet mean
+    that the run was cut off between the two calls.
+
+    A lost reply means nothing: the same values again start no second deployment.
 
     Args:
-        services: names to look at; None for every service of the cluster.
-        known: the cluster where the caller has read it just now, which saves a call: ``clusters``
-            reads a hundred at once.
+        service: as it was read just before.
+        task_definition: ARN of a revision.
+        tags: ``fleet:rollout``, ``fleet:previous``, ``fleet:content``; others stay.
+        desired_count: None leaves it, as it must be for DAEMON.
+        settings: further keys of UpdateService, as ``placementConstraints``; None leaves all.
 
     Returns:
-        With ``problem`` set, and everything that was not read None, when AWS refused something
-        of this store alone, as a permission or an answer that makes no sense.
+        The service as AWS showed it then (without tags), and AWS's time of that: what starts
+        later than this started after the change.
 
     Raises:
-        CredentialsError, Throttled: concern the whole account and region.
-        AwsUnreachable: AWS gave no answer at all, which does too.
+        AwsError: with the code ServiceNotFoundException or ServiceNotActiveException when it was
+            deleted meanwhile; nothing was changed then.
+        ValueError: the settings ask for a forced deployment.
     """
-    view = _View(shard, store_id, cluster)
-    try:
-        view.read(services, known)
-    except (CredentialsError, Throttled):
-        raise
-    except AwsUnreachable as error:
-        if not error.code:
-            raise
-        view.problem = str(error)
-    except AwsError as error:
-        view.problem = str(error)
-    return view.made()
-
-
-class _View:
-    """A ``StoreView`` while it is being read."""
-
-    def __init__(self, shard: Shard, store_id: str, cluster: str) -> None:
-        self._shard = shard
-        self._store = store_id
-        self._name = cluster
-        self._times: list[datetime] = []
-        self._parts: dict[str, Any] = {}
-        self.problem = ""
-
-    def read(self, names: Sequence[str] | None, known: Cluster | None) -> None:
-        cluster = known
-        if cluster is None:
-            cluster = self._take(clusters(self._shard, [self._name])).get(self._name)
-        if cluster is None or cluster.status == "INACTIVE":
-            self._parts["services"] = ()
-            return
-        self._parts["cluster"] = cluster
-        if names is None:
-            seen = self._take(services_of_cluster(self._shard, self._name))
-        else:
-            seen = self._take(services(self._shard, self._name, names))
-        alive = tuple(service for service in seen if service.status != "INACTIVE")
-        self._parts["services"] = alive
-
-    def _take(self, reading: Reading[T]) -> T:
-        self._times.append(reading.at)
-        return reading.value
-
-    def made(self) -> StoreView:
-        at = self._shard.oldest(self._times)
-        return StoreView(self._store, at, **self._parts, problem=self.problem)
-
-
-def _newest(shard: Shard, cluster: str, service: str, newest: int) -> Reading[list[str]]:
-    """ARNs of the newest deployments; ECS lists them newest first, a page of 20 or less."""
+    if "forceNewDeployment" in (settings or {}):
+        raise ValueError("fleet forces no deployments: every change has its own revision")
+    tag_resource(shard, service.arn, tags)
+    count = {} if desired_count is None else {"desiredCount": desired_count}
     reply = shard.call(
-        LIST_SERVICE_DEPLOYMENTS,
-        cluster=cluster,
-        service=service,
-        maxResults=min(newest, DEPLOYMENTS_PER_CALL),
+        UPDATE_SERVICE,
+        **{
+            **(settings or {}),
+            "cluster": service.cluster,
+            "service": service.name,
+            "taskDefinition": task_definition,
+            **count,
+        },
     )
-    listed = items(reply, "serviceDeployments", LIST_SERVICE_DEPLOYMENTS)
-    arns = [clean(one.get("serviceDeploymentArn")) for one in islice(listed, newest)]
-    return Reading([arn for arn in arns if arn], reply.at)
+    return Reading(_updated_service(reply.body, service.cluster), reply.at)
 
 
-def _targets(shard: Shard, revisions: Iterable[str]) -> dict[str, str]:
-    """Task definition ARNs by ARN of service revision, of those that ECS still describes."""
-    found: dict[str, str] = {}
-    for batch in in_batches(dict.fromkeys(filter(None, revisions)), DEPLOYMENTS_PER_CALL):
-        reply = shard.call(DESCRIBE_SERVICE_REVISIONS, serviceRevisionArns=list(batch))
-        for raw in items(reply, "serviceRevisions", DESCRIBE_SERVICE_REVISIONS):
-            arn, task_definition = revision_of(raw)
-            found[arn] = task_definition
-    return found
+def delete_service(shard: Shard, cluster: str, service: str, *, force: bool) -> bool:
+    """Delete a service; its tasks are stopped. False when it was not there (any more).
 
+    Repeated until AWS answers, so after a lost reply it may be found gone, and False then only
+    means that nobody has to delete it. A host that is away stops its task when it returns.
 
-def _by_age(records: Sequence[ServiceDeployment]) -> tuple[ServiceDeployment, ...]:
-    def seconds(record: ServiceDeployment) -> float:
-        return record.created_at.timestamp() if record.created_at else 0.0
-
-    return tuple(sorted(records, key=seconds, reverse=True))
-
-
-def _listed(shard: Shard, action: Action, key: str, **question: Any) -> Reading[list[str]]:
-    """Every ARN of a listing; none where the cluster or the service is not there."""
-    arns: list[str] = []
-    times: list[datetime] = []
-
-    def read() -> None:
-        for reply in shard.pages(action, maxResults=PAGE, **question):
-            times.append(reply.at)
-            arns.extend(items(reply, key, action))
-
-    _unless_gone(read)
-    return Reading(arns, shard.oldest(times))
-
-
-def _unless_gone(ask: Callable[[], T]) -> T | None:
-    """The answer, or None when the cluster or the service is not there."""
+    Args:
+        force: also with a desired count above 0, which AWS refuses otherwise.
+    """
     try:
-        return ask()
+        shard.call(DELETE_SERVICE, cluster=cluster, service=service, force=force)
     except AwsError as error:
-        if error.code not in {"ClusterNotFoundException", "ServiceNotFoundException"}:
+        if error.code not in GONE:
             raise
-        return None
+        return False
+    return True
+
+
+@part_of(DESCRIBE_SERVICES)
+def service_of(raw: Mapping[str, Any], cluster: str) -> ServiceState:
+    """Parse one of DescribeServices' ``services``."""
+    return _service(raw, cluster)
+
+
+@part_of(CREATE_SERVICE)
+def _created_service(body: Mapping[str, Any], cluster: str) -> ServiceState:
+    return _service(body["service"], cluster)
+
+
+@part_of(UPDATE_SERVICE)
+def _updated_service(body: Mapping[str, Any], cluster: str) -> ServiceState:
+    """Parse the service after UpdateService; ECS leaves its tags out."""
+    return _service(body["service"], cluster)
+
+
+def _service(raw: Mapping[str, Any], cluster: str) -> ServiceState:
+    return ServiceState(
+        cluster=cluster,
+        name=clean(raw["serviceName"]),
+        arn=clean(raw["serviceArn"]),
+        status=clean(raw["status"]),
+        task_definition=clean(raw.get("taskDefinition")),
+        scheduling=clean(raw.get("schedulingStrategy") or "REPLICA"),
+        desired=int(raw.get("desiredCount", 0)),
+        running=int(raw.get("runningCount", 0)),
+        pending=int(raw.get("pendingCount", 0)),
+        deployments=_newest_first(raw.get("deployments") or ()),
+        tags={clean(k): clean(v) for k, v in tags_of(raw.get("tags")).items()},
+        events=_events(raw.get("events") or ()),
+        created_at=utc(raw.get("createdAt")),
+        settings={name: raw[name] for name in SETTINGS if name in raw},
+    )
+
+
+def _newest_first(raw: Any) -> tuple[Deployment, ...]:
+    """Sort PRIMARY before the others, whatever the times say; ECS calls the newest one so."""
+    found = [_deployment(one) for one in raw]
+    found.sort(key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True)
+    found.sort(key=lambda one: one.status != "PRIMARY")
+    return tuple(found)
+
+
+def _deployment(raw: Mapping[str, Any]) -> Deployment:
+    return Deployment(
+        id=clean(raw["id"]),
+        status=clean(raw["status"]),
+        task_definition=clean(raw["taskDefinition"]),
+        desired=int(raw.get("desiredCount", 0)),
+        pending=int(raw.get("pendingCount", 0)),
+        running=int(raw.get("runningCount", 0)),
+        failed_tasks=int(raw.get("failedTasks", 0)),
+        rollout_state=clean(raw.get("rolloutState")),
+        rollout_reason=clean(raw.get("rolloutStateReason")),
+        created_at=utc(raw.get("createdAt")),
+        updated_at=utc(raw.get("updatedAt")),
+    )
+
+
+def _events(raw: Any) -> tuple[tuple[datetime, str], ...]:
+    found = [(at, clean(one.get("message"))) for one in raw if (at := utc(one.get("createdAt")))]
+    found.sort(key=lambda event: event[0], reverse=True)
+    return tuple(found[:EVENTS_KEPT])

@@ -10,14 +10,14 @@ from itertools import islice
 from typing import Any, TypeGuard
 
 from fleet.aws.calls import Reply
+from fleet.aws.replies import clean, items, part_of
 from fleet.aws.session import Shard
-from fleet.aws.shapes import clean, ecs_tags, items, part_of, tags_of
+from fleet.aws.tags import ecs_tags, tag_resource, tags_of
 from fleet.errors import AwsError, AwsUnreachable
 from fleet.model.aws_actions import (
     DESCRIBE_TASK_DEFINITION,
     LIST_TASK_DEFINITIONS,
     REGISTER_TASK_DEFINITION,
-    TAG_RESOURCE,
 )
 from fleet.model.desired import ADDED_BY_ECS, ECS_DEFAULTS, TaskDefinition
 from fleet.model.identity import TAG_CONTENT
@@ -131,11 +131,7 @@ def register_task_definition(
         found = find_task_definition(shard, definition, look_back=look_back, seen=seen)
         if found is not None:
             if not found.content:
-                shard.call(
-                    TAG_RESOURCE,
-                    resourceArn=found.arn,
-                    tags=ecs_tags({TAG_CONTENT: definition.content}),
-                )
+                tag_resource(shard, found.arn, {TAG_CONTENT: definition.content})
             return found.arn
         tried += 1
         try:
@@ -192,7 +188,7 @@ def _revisions(shard: Shard, family: str) -> Iterator[str]:
     """ARNs of the ACTIVE revisions of exactly this family, newest first."""
     question = {"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": PAGE}
     for reply in shard.pages(LIST_TASK_DEFINITIONS, **question):
-        for arn in items(reply, "taskDefinitionArns", LIST_TASK_DEFINITIONS):
+        for arn in items(reply, LIST_TASK_DEFINITIONS):
             # AWS calls it a prefix; that only the whole family matches is how it behaves.
             if str(arn).rpartition("/")[2].rpartition(":")[0] == family:
                 yield str(arn)

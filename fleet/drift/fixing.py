@@ -10,8 +10,15 @@ from contextlib import suppress
 from dataclasses import asdict
 from itertools import groupby
 
-from fleet.aws import perform
+from fleet.aws.activations import delete_activation
+from fleet.aws.container_instances import (
+    delete_attributes,
+    deregister_container_instance,
+    put_attributes,
+)
+from fleet.aws.managed_instances import deregister_managed_instance, tag_managed_instance
 from fleet.aws.session import Shard
+from fleet.aws.tags import tag_resource
 from fleet.drift.decide.finding_kinds import Answer
 from fleet.drift.decide.fixes import Key, answer_of, candidates, plan_fixes
 from fleet.drift.fixing_look import look
@@ -201,21 +208,19 @@ def _do(shard: Shard, deed: Deed) -> None:
     """Send it."""
     match deed:
         case DeregisterInstance():
-            perform.deregister_container_instance(
-                shard, deed.cluster, deed.instance, force=deed.force
-            )
+            deregister_container_instance(shard, deed.cluster, deed.instance, force=deed.force)
         case DeregisterNode():
-            perform.deregister_managed_instance(shard, deed.node)
+            deregister_managed_instance(shard, deed.node)
         case PutAttributes():
-            perform.put_attributes(shard, deed.cluster, deed.instance, deed.attributes)
+            put_attributes(shard, deed.cluster, deed.instance, deed.attributes)
         case DeleteAttributes():
-            perform.delete_attributes(shard, deed.cluster, deed.instance, deed.names)
+            delete_attributes(shard, deed.cluster, deed.instance, deed.names)
         case TagResource():
-            perform.tag_resource(shard, deed.arn, deed.tags)
+            tag_resource(shard, deed.arn, deed.tags)
         case TagNode():
-            perform.tag_managed_instance(shard, deed.node, deed.tags)
+            tag_managed_instance(shard, deed.node, deed.tags)
         case DeleteActivation():
-            perform.delete_activation(shard, deed.activation)
+            delete_activation(shard, deed.activation)
 
 
 def _steps(done: int, fix: Fix) -> str:

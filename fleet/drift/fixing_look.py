@@ -4,9 +4,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from fleet.aws import observe
-from fleet.aws.services import services, tasks
+from fleet.aws.activations import find_activation
+from fleet.aws.clusters import describe_clusters
+from fleet.aws.container_instances import read_container_instances
+from fleet.aws.managed_instances import describe_managed_instances, managed_instance_tags
+from fleet.aws.services import describe_services
 from fleet.aws.session import Shard
+from fleet.aws.tasks import read_tasks
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.finding_kinds import Reread
 from fleet.model.drift import Finding
@@ -47,7 +51,7 @@ class _Look:
         """Of the store's cluster."""
         if self.store is None:
             return ()
-        reading = observe.container_instances(self.shard, self.store.cluster)
+        reading = read_container_instances(self.shard, self.store.cluster)
         self.times.append(reading.at)
         return reading.value
 
@@ -56,12 +60,12 @@ class _Look:
         asked = sorted(set(ids) - {""})
         if not asked:
             return ()
-        reading = observe.managed_instances(self.shard, asked)
+        reading = describe_managed_instances(self.shard, asked)
         self.times.append(reading.at)
         return tuple(map(self._with_tags, reading.value.known))
 
     def _with_tags(self, node: ManagedInstance) -> ManagedInstance:
-        reading = observe.managed_instance_tags(self.shard, node.id)
+        reading = managed_instance_tags(self.shard, node.id)
         self.times.append(reading.at)
         return replace(node, tags=reading.value)
 
@@ -78,7 +82,7 @@ class _Look:
         """Of the store's cluster, those that are wanted."""
         if self.store is None:
             return ()
-        reading = tasks(self.shard, self.store.cluster, None, stopped=False)
+        reading = read_tasks(self.shard, self.store.cluster, None, stopped=False)
         self.times.append(reading.at)
         return reading.value
 
@@ -97,7 +101,7 @@ def _dead_instances(look: _Look, finding: Finding) -> Seen:
     names = sorted({t.service for t in found if t.container_instance_arn in arns and t.service})
     if not names or look.store is None:
         return replace(seen, tasks=found)
-    reading = services(look.shard, look.store.cluster, names)
+    reading = describe_services(look.shard, look.store.cluster, names)
     look.times.append(reading.at)
     alive = tuple(one for one in reading.value if one.status != "INACTIVE")
     return replace(seen, tasks=found, services=alive)
@@ -117,7 +121,7 @@ def _attributes(look: _Look, finding: Finding) -> Seen:
 def _cluster(look: _Look, _finding: Finding) -> Seen:
     if look.store is None:
         return Seen(_EVER)
-    reading = observe.clusters(look.shard, [look.store.cluster])
+    reading = describe_clusters(look.shard, [look.store.cluster])
     look.times.append(reading.at)
     cluster = reading.value.get(look.store.cluster)
     return Seen(_EVER, cluster=cluster, instances=look.instances() if cluster else ())
@@ -126,13 +130,13 @@ def _cluster(look: _Look, _finding: Finding) -> Seen:
 def _service(look: _Look, finding: Finding) -> Seen:
     if look.store is None:
         return Seen(_EVER)
-    reading = services(look.shard, look.store.cluster, [str(finding.data["arn"])])
+    reading = describe_services(look.shard, look.store.cluster, [str(finding.data["arn"])])
     look.times.append(reading.at)
     return Seen(_EVER, services=reading.value)
 
 
 def _activation(look: _Look, finding: Finding) -> Seen:
-    reading = observe.activation(look.shard, str(finding.data["activation"]))
+    reading = find_activation(look.shard, str(finding.data["activation"]))
     look.times.append(reading.at)
     return Seen(_EVER, activation=reading.value)
 

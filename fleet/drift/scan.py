@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from fleet.aws.interning import Interner
 from fleet.aws.session import Shard
-from fleet.aws.sharing import Shared
 from fleet.drift.decide.host_ids import ids_of, online_nodes, versions_of, with_probes
 from fleet.drift.decide.night_report import night_of, told_at
 from fleet.drift.decide.reconcile import reconcile
@@ -222,14 +222,14 @@ class _Scanning:
             names = {
                 store: tuple(one.service for one in each.services) for store, each in wanted.items()
             }
-        shared = Shared()
+        interner = Interner()
         questions = [self._question(key, past, names) for key in self._keys]
 
         def read(question: ShardQuestion) -> ShardSeen:
             caller = callers[question.account, question.region]
             if isinstance(caller, NotRead):
                 return unread_shard(question, caller)
-            return read_shard(self._wiring, question, shared)
+            return read_shard(self._wiring, question, interner)
 
         pool = ThreadPoolExecutor(max(1, len(questions)), thread_name_prefix="shard")
         futures = [pool.submit(read, question) for question in questions]

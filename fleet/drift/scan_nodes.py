@@ -5,9 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from fleet.aws import observe, sweep
+from fleet.aws.interning import Interner
+from fleet.aws.managed_instances import (
+    STANDARD_TIER_NODES,
+    activation_tier,
+    describe_managed_instances,
+    ids_tagged,
+    ids_tagged_among,
+    list_managed_instances,
+    managed_instances_tagged,
+)
 from fleet.aws.session import Shard
-from fleet.aws.sharing import Shared
 from fleet.drift.decide.scan_calls import named_by_ecs, not_found
 from fleet.model.drift import StoreSeen
 from fleet.model.identity import TAG_FLEET, TAG_STORE
@@ -57,17 +65,17 @@ class NodeReader:
     shard: Shard
     fleet: str
     ask: Ask
-    shared: Shared
+    interner: Interner
     pool: ThreadPoolExecutor
 
     def start(self) -> Callable[[], NodesSeen]:
         """Begin to list every node, whosever it is; what is returned waits for the end of it."""
-        shard, ask, shared = self.shard, self.ask, self.shared
-        nodes = self.pool.submit(ask, NODES, _SSM, lambda: sweep.nodes(shard, shared))
+        shard, ask, interner = self.shard, self.ask, self.interner
+        nodes = self.pool.submit(ask, NODES, _SSM, lambda: list_managed_instances(shard, interner))
         tagged = self.pool.submit(
-            ask, NODES, _SSM, lambda: sweep.tagged(shard, TAG_FLEET, self.fleet)
+            ask, NODES, _SSM, lambda: ids_tagged(shard, TAG_FLEET, self.fleet)
         )
-        tier = self.pool.submit(ask, "tier", _SSM, lambda: sweep.tier(shard))
+        tier = self.pool.submit(ask, "tier", _SSM, lambda: activation_tier(shard))
 
         def result() -> NodesSeen:
             return NodesSeen(nodes.result(), tagged.result(), _tier(tier.result(), nodes.result()))
@@ -86,16 +94,14 @@ class NodeReader:
             known: ids.
         """
         shard, ids = self.shard, [store.id for store in stores]
-        first = self.ask(
-            NODES, _SSM, lambda: observe.managed_instances_tagged(shard, TAG_STORE, *ids)
-        )
+        first = self.ask(NODES, _SSM, lambda: managed_instances_tagged(shard, TAG_STORE, *ids))
         if isinstance(first, NotRead):
             return NodesSeen(first, first, None)
         found = {node.id: node for node in first.value}
         at = first.at
         wanted = sorted({*known, *named_by_ecs(seen.values())} - found.keys())
         if wanted:
-            more = self.ask(NODES, _SSM, lambda: observe.managed_instances(shard, wanted))
+            more = self.ask(NODES, _SSM, lambda: describe_managed_instances(shard, wanted))
             if isinstance(more, NotRead):
                 return NodesSeen(more, more, None)
             found |= {node.id: node for node in more.value.known}
@@ -103,7 +109,7 @@ class NodeReader:
         if not_found(stores, found.values()):
             return self.start()()
         tagged = self.ask(
-            NODES, _SSM, lambda: sweep.tagged_among(shard, TAG_FLEET, self.fleet, tuple(found))
+            NODES, _SSM, lambda: ids_tagged_among(shard, TAG_FLEET, self.fleet, tuple(found))
         )
         return NodesSeen(Reading(tuple(found.values()), at), tagged, None)
 
@@ -116,5 +122,5 @@ def _tier(
         return tier
     if isinstance(nodes, NotRead):
         return nodes
-    limit = observe.STANDARD_TIER_NODES if tier.value == "standard" else None
+    limit = STANDARD_TIER_NODES if tier.value == "standard" else None
     return Reading(NodeTier(tier.value, len(nodes.value), limit), min(tier.at, nodes.at))

@@ -7,9 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from fleet.aws import observe, sweep
+from fleet.aws.activations import list_activations
+from fleet.aws.clusters import count_clusters, describe_clusters
+from fleet.aws.container_instances import describe_container_instances, scan_container_instances
+from fleet.aws.interning import Interner
+from fleet.aws.managed_instances import describe_managed_instances
+from fleet.aws.services import scan_services
 from fleet.aws.session import Shard
-from fleet.aws.sharing import Shared
+from fleet.aws.tasks import scan_tasks
 from fleet.drift.decide.account import counts_clusters
 from fleet.drift.decide.host_connection import proven, unexplained, with_lost, with_pings
 from fleet.drift.decide.returned_stores import outage
@@ -63,13 +68,13 @@ class ShardQuestion:
     told_at: datetime | None = None
 
 
-def read_shard(wiring: Wiring, question: ShardQuestion, shared: Shared) -> ShardSeen:
+def read_shard(wiring: Wiring, question: ShardQuestion, interner: Interner) -> ShardSeen:
     """Everything that a scan wants to know of an account and region; what fails is NotRead.
 
     Raises:
         Interrupted: somebody wanted it to end.
     """
-    reader = _Reader(wiring, question, shared)
+    reader = _Reader(wiring, question, interner)
     with ThreadPoolExecutor(wiring.workers + SSM_THREADS, thread_name_prefix="scan") as pool:
         try:
             return reader.read(pool)
@@ -88,11 +93,11 @@ def unread_shard(question: ShardQuestion, why: NotRead) -> ShardSeen:
 class _Reader:
     """One account and region while it is being read."""
 
-    def __init__(self, wiring: Wiring, question: ShardQuestion, shared: Shared) -> None:
+    def __init__(self, wiring: Wiring, question: ShardQuestion, interner: Interner) -> None:
         self.ended = threading.Event()
         self._wiring = wiring
         self._question = question
-        self._shared = shared
+        self._interner = interner
         account = wiring.fleet.accounts[question.account]
         self._shard: Shard = wiring.shard(account, question.region)
         self._breaker = CircuitBreaker()
@@ -104,9 +109,9 @@ class _Reader:
     def read(self, pool: ThreadPoolExecutor) -> ShardSeen:
         """The whole of it."""
         shard, fleet = self._shard, self._wiring.fleet.name
-        reader = NodeReader(shard, fleet, self._ask, self._shared, pool)
+        reader = NodeReader(shard, fleet, self._ask, self._interner, pool)
         listed = None if self._question.narrow else reader.start()
-        activations = pool.submit(self._ask, "activations", "ssm", lambda: sweep.activations(shard))
+        activations = pool.submit(self._ask, "activations", "ssm", lambda: list_activations(shard))
         names = [store.cluster for store in self._question.stores]
         clusters = self._ask("clusters", "ecs", lambda: _clusters(shard, names))
         count = self._cluster_count(clusters)
@@ -138,7 +143,7 @@ class _Reader:
         settings = self._question.settings
         if isinstance(clusters, NotRead) or not counts_clusters(len(clusters.value), settings):
             return None
-        return self._ask("number of clusters", "ecs", lambda: sweep.cluster_count(self._shard))
+        return self._ask("number of clusters", "ecs", lambda: count_clusters(self._shard))
 
     def _read_store(self, store: Store, clusters: Clusters) -> None:
         seen = self._seen(store, clusters)
@@ -157,7 +162,7 @@ class _Reader:
         cluster = clusters.value.get(store.cluster)
         if cluster is None or cluster.status == "INACTIVE":
             return StoreSeen(store.id, Read((), clusters.at), Read((), clusters.at))
-        shard, shared = self._shard, self._shared
+        shard, interner = self._shard, self._interner
         instances: Read[tuple[ContainerInstance, ...]] | NotRead = Read((), clusters.at)
         if cluster.container_instances:
             known = self._remembered(store)
@@ -168,7 +173,7 @@ class _Reader:
                     shard,
                     cluster,
                     lambda one: one.container_instances,
-                    sweep.instances(shard, cluster, known, shared),
+                    scan_container_instances(shard, cluster, known, interner),
                 ),
             )
         names = None if self._question.names is None else self._question.names.get(store.id, ())
@@ -181,7 +186,7 @@ class _Reader:
                     shard,
                     cluster,
                     lambda one: one.services,
-                    sweep.services(shard, cluster, names, shared),
+                    scan_services(shard, cluster, names, interner),
                 ),
             )
             seen = replace(seen, services=services)
@@ -210,7 +215,7 @@ class _Reader:
         return self._ask(
             "tasks",
             "ecs",
-            lambda: sweep.tasks(self._shard, cluster.name, stopped=stopped, shared=self._shared),
+            lambda: scan_tasks(self._shard, cluster.name, stopped=stopped, interner=self._interner),
         )
 
     def _is_back(self, store: Store, seen: StoreSeen) -> bool:
@@ -254,12 +259,12 @@ class _Reader:
             again[store.id] = self._ask(
                 "container instances",
                 "ecs",
-                lambda: sweep.instances_again(self._shard, store.cluster, arns, self._shared),
+                lambda: describe_container_instances(self._shard, store.cluster, arns),
             )
 
         self._side_by_side(pool, doubtful, look)
         ids = [one.managed_instance_id for one in asked]
-        told = self._ask("nodes", "ssm", lambda: observe.managed_instances(self._shard, ids))
+        told = self._ask("nodes", "ssm", lambda: describe_managed_instances(self._shard, ids))
         after = {} if isinstance(told, NotRead) else {n.id: n for n in told.value.known}
         sure = told if isinstance(told, NotRead) else with_pings(before, after, asked)
         for store_id, seen in again.items():
@@ -298,7 +303,7 @@ class _Reader:
 
 
 def _clusters(shard: Shard, names: Iterable[str]) -> Read[Mapping[str, Cluster]]:
-    found = observe.clusters(shard, names, each=True)
+    found = describe_clusters(shard, names, each=True)
     return Read(found.value, found.at)
 
 
@@ -312,7 +317,7 @@ def _believed(
     """
     if read.value or not count(cluster):
         return read
-    now = observe.clusters(shard, [cluster.name]).value.get(cluster.name)
+    now = describe_clusters(shard, [cluster.name]).value.get(cluster.name)
     if now is not None and count(now):
         raise AwsError(f"ECS counts {count(now)} in cluster {cluster.name} and lists none")
     return read

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from fleet.aws.topics import publish
+from fleet.aws.sns import publish
 from fleet.drift.telling import Senders
 from fleet.errors import UsageError
 from fleet.model.notify import MailChannel, Message, Occasion, SnsChannel, WebhookChannel

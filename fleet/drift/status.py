@@ -5,11 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
 
-from fleet.aws import observe
+from fleet.aws.clusters import describe_clusters
+from fleet.aws.container_instances import read_container_instances
+from fleet.aws.managed_instances import (
+    describe_managed_instances,
+    managed_instances_tagged,
+)
 from fleet.aws.session import Shard
 from fleet.errors import AwsError, RecordsError
 from fleet.model.history import Observation
-from fleet.model.identity import TAG_FLEET
+from fleet.model.identity import TAG_FLEET, TAG_STORE
 from fleet.model.inventory import Store
 from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from fleet.model.progress import Note
@@ -80,7 +85,7 @@ def _sweep(wiring: Wiring, key: Key, stores: Sequence[Store]) -> tuple[Clusters,
         return why, why
     mine = [s for s in stores if _key(s) == key]
     return (
-        _attempt(lambda: observe.clusters(shard, [s.cluster for s in mine])),
+        _attempt(lambda: describe_clusters(shard, [s.cluster for s in mine])),
         _attempt(lambda: _nodes(wiring, shard, mine)),
     )
 
@@ -93,8 +98,8 @@ def _nodes(
     wiring: Wiring, shard: Shard, stores: Sequence[Store]
 ) -> Reading[tuple[ManagedInstance, ...]]:
     if len(stores) > FEW_STORES:
-        return observe.managed_instances_tagged(shard, TAG_FLEET, wiring.fleet.name)
-    readings = [observe.managed_instances_of_store(shard, store.id) for store in stores]
+        return managed_instances_tagged(shard, TAG_FLEET, wiring.fleet.name)
+    readings = [managed_instances_tagged(shard, TAG_STORE, store.id) for store in stores]
     nodes = tuple(node for reading in readings for node in reading.value)
     return Reading(nodes, min(reading.at for reading in readings))
 
@@ -115,7 +120,7 @@ def _instances(
     if cluster is None or not cluster.container_instances:
         return Reading((), clusters.at)
     shard: Shard = wiring.shard(store.account, store.region)
-    return _attempt(lambda: observe.container_instances(shard, store.cluster))
+    return _attempt(lambda: read_container_instances(shard, store.cluster))
 
 
 def _untagged(
@@ -134,7 +139,7 @@ def _untagged(
     if not missing:
         return nodes
     shard = wiring.shard(wiring.fleet.accounts[key[0]], key[1])
-    lookup = _attempt(lambda: observe.managed_instances(shard, missing))
+    lookup = _attempt(lambda: describe_managed_instances(shard, missing))
     if isinstance(lookup, NotRead):
         return lookup
     return Reading((*nodes.value, *lookup.value.known), nodes.at)

@@ -1,6 +1,6 @@
 """Activations of one host: made for it alone, used once, and deleted whatever happened."""
 
-from fleet.aws import observe, perform
+from fleet.aws.activations import activations_named, create_activation, delete_activation
 from fleet.errors import AwsError, AwsUnreachable
 from fleet.model.identity import (
     activation_name,
@@ -39,7 +39,7 @@ def activate(run: HostRun, step: Activate) -> None:
 
 def _create_activation(run: HostRun) -> None:
     host = run.plan.host
-    activation, code = perform.create_activation(
+    activation, code = create_activation(
         run.shard,
         role=run.store_plan.store.account.instance_role,
         name=activation_name(host),
@@ -57,14 +57,14 @@ def _sweep(run: HostRun) -> None:
     SSM may not list it yet; then there may be one that is open for an hour, and the tally says so.
     """
     host, fleet_name = run.plan.host, run.wiring.fleet.name
-    seen = observe.activations(run.shard, [activation_name(host)]).value
+    seen = activations_named(run.shard, [activation_name(host)]).value
     mine = [a for a in seen if is_ours(a.tags, fleet_name, host)]
     if not mine:
         run.tally.unsure()
     for activation in mine:
         reason = "AWS's answer, and so its code, was lost"
         run.audit("ssm:DeleteActivation", reason, activation_id=activation.id)
-        perform.delete_activation(run.shard, activation.id)
+        delete_activation(run.shard, activation.id)
         run.tally.deleted(activation.id)
 
 
@@ -78,7 +78,7 @@ def discard_activation(run: HostRun) -> None:
     if not run.activation_id:
         return
     try:
-        perform.delete_activation(run.shard, run.activation_id)
+        delete_activation(run.shard, run.activation_id)
     except AwsError:
         return  # named in the summary, and deleted by the next run
     run.tally.deleted(run.activation_id)

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from fleet.aws import observe
+from fleet.aws.account import instance_role_exists
+from fleet.aws.clusters import describe_clusters
 from fleet.aws.installer import fetch_installer
+from fleet.aws.managed_instances import node_tier
 from fleet.aws.session import Shard
 from fleet.errors import FleetError
 from fleet.model.inventory import Account
@@ -116,12 +118,12 @@ def _clock(place: str, offset: float) -> Check:
 
 
 def _ecs(shard: Shard, place: str) -> Check:
-    observe.clusters(shard, ["fleet-doctor"])
+    describe_clusters(shard, ["fleet-doctor"])
     return Check(f"{place} ecs", CheckResult.OK, "clusters can be read")
 
 
 def _ssm(shard: Shard, place: str) -> Check:
-    tier = observe.node_tier(shard).value
+    tier = node_tier(shard).value
     seen = f"managed nodes {tier.nodes}/{tier.limit or 'no limit'} ({tier.tier} tier)"
     if tier.limit is not None and tier.nodes >= tier.limit * TIER_TIGHT:
         fix = "deregister dead nodes, or plan the advanced tier: it prices every node"
@@ -131,7 +133,7 @@ def _ssm(shard: Shard, place: str) -> Check:
 
 def _role(shard: Shard, account: Account, place: str) -> Check:
     role = account.instance_role
-    if observe.instance_role_exists(shard, role).value:
+    if instance_role_exists(shard, role).value:
         return Check(f"{place} role", CheckResult.OK, role)
     return Check(
         f"{place} role",

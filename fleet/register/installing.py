@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from fleet.aws import perform
+from fleet.aws.activations import delete_activation
+from fleet.aws.container_instances import put_attributes
+from fleet.aws.managed_instances import deregister_managed_instance, tag_managed_instance
+from fleet.aws.tags import tag_resource
 from fleet.errors import FleetError
 from fleet.model.identity import (
     declared_attributes,
@@ -130,7 +133,7 @@ def _perform(run: HostRun, step: HostStep) -> None:
     match step:
         case DeleteActivation():
             run.audit("ssm:DeleteActivation", step.reason, activation_id=step.activation_id)
-            perform.delete_activation(run.shard, step.activation_id)
+            delete_activation(run.shard, step.activation_id)
             run.tally.deleted(step.activation_id)
         case DeregisterOrphan():
             run.audit(
@@ -138,7 +141,7 @@ def _perform(run: HostRun, step: HostStep) -> None:
                 step.reason,
                 managed_instance_id=step.managed_instance_id,
             )
-            perform.deregister_managed_instance(run.shard, step.managed_instance_id)
+            deregister_managed_instance(run.shard, step.managed_instance_id)
         case Activate():
             activate(run, step)
         case Install():
@@ -147,15 +150,15 @@ def _perform(run: HostRun, step: HostStep) -> None:
             run.tell(Phase.REPAIRING, "attributes")
             run.audit("ecs:PutAttributes", step.reason, **step.attributes)
             cluster = run.store_plan.store.cluster
-            perform.put_attributes(run.shard, cluster, step.container_instance_arn, step.attributes)
+            put_attributes(run.shard, cluster, step.container_instance_arn, step.attributes)
         case TagContainerInstance():
             run.tell(Phase.REPAIRING, "tags")
             run.audit("ecs:TagResource", step.reason, **step.tags)
-            perform.tag_resource(run.shard, step.container_instance_arn, step.tags)
+            tag_resource(run.shard, step.container_instance_arn, step.tags)
         case TagNode():
             run.tell(Phase.REPAIRING, "tags of the node")
             run.audit("ssm:AddTagsToResource", step.reason, **step.tags)
-            perform.tag_managed_instance(run.shard, step.managed_instance_id, step.tags)
+            tag_managed_instance(run.shard, step.managed_instance_id, step.tags)
         case Await():
             pass  # done after all steps, as for an install
         case PinMachine():

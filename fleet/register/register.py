@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from fleet.aws import observe, perform
+from fleet.aws.clusters import create_cluster
 from fleet.aws.installer import fetch_installer
+from fleet.aws.managed_instances import node_tier
 from fleet.aws.session import Shard
 from fleet.errors import (
     AwsError,
@@ -172,7 +173,7 @@ def _with_room(
     views = dict(shards)
     for key in wanted:
         with contextlib.suppress(AwsError):
-            tier = observe.node_tier(_shard(wiring, key)).value
+            tier = node_tier(_shard(wiring, key)).value
             views[key] = replace(views[key], tier=tier)
     return views
 
@@ -362,7 +363,7 @@ class _Clusters:
                 why=plan.create_cluster,
                 detail={"cluster": store.cluster},
             )
-            perform.create_cluster(_shard(self._wiring, key), store.cluster, plan.tags)
+            create_cluster(_shard(self._wiring, key), store.cluster, plan.tags)
             self._made.add(store.id)
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from fleet.aws import observe
+from fleet.aws.clusters import describe_clusters
+from fleet.aws.container_instances import read_container_instances
 from fleet.aws.images import ecr_reference, image_fact
-from fleet.aws.services import store_view
 from fleet.aws.session import Shard
+from fleet.aws.store_view import read_store
 from fleet.errors import AwsError, Interrupted, RecordsError, UsageError
 from fleet.model.desired import ImageFact, Release
 from fleet.model.history import Ledger, Observation
@@ -240,7 +241,7 @@ class Readings:
         names = [store.cluster for store in stores if _key(store) == key]
         try:
             check_caller(shard)
-            return observe.clusters(shard, names).value
+            return describe_clusters(shard, names).value
         except AwsError as error:
             return error
 
@@ -255,10 +256,10 @@ class Readings:
             return StoreView(store.id, now, cluster=cluster, services=(), instances=())
         shard = self._shard(_key(store))
         try:
-            view = store_view(shard, store.id, store.cluster, services=None, known=cluster)
+            view = read_store(shard, store.id, store.cluster, services=None, known=cluster)
             if view.problem:
                 return view
-            instances = observe.container_instances(shard, store.cluster)
+            instances = read_container_instances(shard, store.cluster)
         except AwsError as error:
             return self._failed(store, error)
         return replace(view, instances=instances.value, at=min(view.at, instances.at))

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from fleet.aws import observe
-from fleet.aws.deploy import create_service, delete_service, update_service
-from fleet.aws.logs import create_log_group, log_groups
-from fleet.aws.services import service_deployments, store_view
-from fleet.aws.services import services as read_services
-from fleet.aws.services import tasks as read_tasks
+from fleet.aws.container_instances import read_container_instances
+from fleet.aws.log_groups import create_log_group, describe_log_groups
+from fleet.aws.service_deployments import read_service_deployments
+from fleet.aws.services import create_service, delete_service, describe_services, update_service
 from fleet.aws.session import Shard
+from fleet.aws.store_view import read_store
 from fleet.aws.task_definitions import Registered, register_task_definition
+from fleet.aws.tasks import read_tasks
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.desired import LogGroup, TaskDefinition
 from fleet.model.identity import TAG_PREVIOUS
@@ -146,11 +146,11 @@ def _read(shard: Shard, read: StoreRead) -> StoreView:
     """Its services and container instances, and its tasks where they are asked for."""
     # The cluster is known to exist: naming it saves a call per store and tick.
     cluster = Cluster(read.cluster, "", "ACTIVE", 0)
-    view = store_view(shard, read.store, read.cluster, services=read.services, known=cluster)
+    view = read_store(shard, read.store, read.cluster, services=read.services, known=cluster)
     if view.problem:
         return view
     try:
-        instances = observe.container_instances(shard, read.cluster, read.instances)
+        instances = read_container_instances(shard, read.cluster, read.instances)
         view = replace(view, instances=instances.value, at=min(view.at, instances.at))
         return _with_tasks(shard, read, view) if read.tasks else view
     except (AccessDenied, CredentialsError, Throttled):
@@ -171,7 +171,7 @@ def _with_tasks(shard: Shard, read: StoreRead, view: StoreView) -> StoreView:
     seen = read_tasks(shard, read.cluster, one)
     view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value))
     names = [s.name for s in view.services or () if s.name in read.services]
-    records = {name: service_deployments(shard, read.cluster, name).value for name in names}
+    records = {name: read_service_deployments(shard, read.cluster, name).value for name in names}
     return replace(view, deployments=records)
 
 
@@ -190,7 +190,7 @@ def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> dict[st
     refused: dict[str, str] = {}
     if not missing:
         return refused
-    there = log_groups(shard, [group.name for group in job.log_groups]).value
+    there = describe_log_groups(shard, [group.name for group in job.log_groups]).value
     for group in job.log_groups:
         if group.name not in there:
             create_log_group(shard, group, job.tags)
@@ -218,7 +218,7 @@ def _write(
     target = registered.get(write.content) or write.target
     runs = ""
     try:
-        found = read_services(shard, write.cluster, [write.service])
+        found = describe_services(shard, write.cluster, [write.service])
         alive = [s for s in found.value if s.status != "INACTIVE"]
         choice = choose_call(write, alive[0] if alive else None, target)
         at = _call(shard, write, choice.call, target) or choice.at or found.at

@@ -3,10 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fleet.aws import observe
+from fleet.aws.account import get_caller_identity
+from fleet.aws.activations import activations_named
+from fleet.aws.clusters import describe_clusters
+from fleet.aws.container_instances import read_container_instances
+from fleet.aws.managed_instances import (
+    describe_managed_instances,
+    managed_instance_tags,
+    managed_instances_tagged,
+)
 from fleet.aws.session import Shard
 from fleet.errors import CredentialsError
-from fleet.model.identity import activation_name
+from fleet.model.identity import TAG_STORE, activation_name
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import Caller, NodeTier, Reading
 from fleet.model.onboarding import StoreLedgers
@@ -31,7 +39,7 @@ def check_caller(shard: Shard) -> Reading[Caller]:
     Raises:
         CredentialsError: the credentials are of another account than the inventory says.
     """
-    reading = observe.caller(shard)
+    reading = get_caller_identity(shard)
     caller = reading.value
     account = shard.account
     if caller.account_id != account.account_id:
@@ -59,25 +67,25 @@ def read_store(
             id, so that a node of another owner is recognised.
         tier: read once per account and region by the caller.
     """
-    cluster = observe.clusters(shard, [store.cluster]).value.get(store.cluster)
-    instances = observe.container_instances(shard, store.cluster).value if cluster else ()
-    nodes = {n.id: n for n in observe.managed_instances_of_store(shard, store.id).value}
+    cluster = describe_clusters(shard, [store.cluster]).value.get(store.cluster)
+    instances = read_container_instances(shard, store.cluster).value if cluster else ()
+    nodes = {n.id: n for n in managed_instances_tagged(shard, TAG_STORE, store.id).value}
     held = set(vault_ids)
     missing = sorted(held - nodes.keys())
     if missing:
-        nodes.update({n.id: n for n in observe.managed_instances(shard, missing).value.known})
+        nodes.update({n.id: n for n in describe_managed_instances(shard, missing).value.known})
     names = [activation_name(host) for host in hosts]
     # Tags prove who owns a node, and cost a call per node. They are read only for a node without
     # the tag of the store, and for a node that may have to be deregistered.
     doubtful = [n for n in nodes.values() if n.id in missing or n.id not in held]
     for node in doubtful:
         if node.name in names:
-            tags = observe.managed_instance_tags(shard, node.id).value
+            tags = managed_instance_tags(shard, node.id).value
             nodes[node.id] = replace(node, tags=tags)
     return StoreLedgers(
         cluster=cluster,
         container_instances=instances,
         managed_instances=tuple(nodes[id_] for id_ in sorted(nodes)),
-        activations=observe.activations(shard, names).value,
+        activations=activations_named(shard, names).value,
         tier=tier,
     )

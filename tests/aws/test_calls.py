@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from fleet.aws import observe, perform
+from fleet.aws.activations import create_activation, delete_activation
 from fleet.aws.budget import Budget, Wait
 from fleet.aws.calls import Attempt, CallCounter, Patience, Timeouts
+from fleet.aws.clusters import describe_clusters
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.rates import Rate
 from fleet.model.secret import Secret
@@ -33,7 +34,7 @@ PASSING = [
 
 
 def activate(open_shard: Open, **options: Any) -> Secret:
-    _, code = perform.create_activation(
+    _, code = create_activation(
         open_shard(**options),
         role="ecsAnywhereRole",
         name="store-042/cam-1",
@@ -49,7 +50,7 @@ def test_a_read_outlives_a_passing_failure(
     canned: Canned, open_shard: Open, failure: Answer
 ) -> None:
     canned.answers = [failure, failure, NONE]
-    assert observe.clusters(open_shard(), ["store-042"]).value == {}
+    assert describe_clusters(open_shard(), ["store-042"]).value == {}
     assert len(canned.asked) == 3
 
 
@@ -58,7 +59,7 @@ def test_an_idempotent_write_outlives_a_passing_failure(
     canned: Canned, open_shard: Open, failure: Answer
 ) -> None:
     canned.answers = [failure, reply({})]
-    assert perform.delete_activation(open_shard(), "a-1")
+    assert delete_activation(open_shard(), "a-1")
 
 
 @pytest.mark.parametrize(
@@ -136,14 +137,14 @@ def test_a_throttle_that_does_not_end_is_named_with_the_attempts(
 ) -> None:
     canned.answers = [THROTTLE]
     with pytest.raises(Throttled, match=r"ecs:DescribeClusters .*Rate exceeded.* 6 attempts"):
-        observe.clusters(open_shard(), ["store-042"])
+        describe_clusters(open_shard(), ["store-042"])
     assert len(canned.asked) == 6
 
 
 def test_an_outage_that_does_not_end_is_unreachable(canned: Canned, open_shard: Open) -> None:
     canned.answers = [html(503)]
     with pytest.raises(AwsUnreachable, match="HTTP 503, after 6 attempts") as raised:
-        observe.clusters(open_shard(), ["store-042"])
+        describe_clusters(open_shard(), ["store-042"])
     assert raised.value.operation == "ecs:DescribeClusters"
 
 
@@ -154,7 +155,7 @@ def test_no_attempt_begins_after_the_total_time(
     patience = Patience(attempts=1000, total_s=30.0)
     began = clock.now()
     with pytest.raises(Throttled):
-        observe.clusters(open_shard(patience=patience), ["store-042"])
+        describe_clusters(open_shard(patience=patience), ["store-042"])
     assert (clock.now() - began).total_seconds() <= 30.0
     assert len(canned.asked) > 1
 
@@ -165,7 +166,7 @@ def test_waits_between_attempts_are_random_and_grow_to_a_limit(
     canned.answers = [THROTTLE]
     patience = Patience(attempts=9, total_s=1e9, first_wait_s=1.0, longest_wait_s=8.0)
     with pytest.raises(Throttled):
-        observe.clusters(open_shard(patience=patience), ["store-042"])
+        describe_clusters(open_shard(patience=patience), ["store-042"])
     limits = [1, 2, 4, 8, 8, 8, 8, 8]
     assert all(0 <= wait <= most for wait, most in zip(clock.slept, limits, strict=True))
     assert len(set(clock.slept)) > 1
@@ -190,14 +191,14 @@ class Ledger(Budget):
 def test_every_attempt_comes_out_of_the_budget(canned: Canned, open_shard: Open) -> None:
     budget = Ledger()
     canned.answers = [html(500), NONE]
-    observe.clusters(open_shard(budgets=lambda _account, _region: budget), ["store-042"])
+    describe_clusters(open_shard(budgets=lambda _account, _region: budget), ["store-042"])
     assert budget.reserved == ["ecs cluster read"] * 2
 
 
 def test_the_budget_is_told_of_throttles_only(canned: Canned, open_shard: Open) -> None:
     budget = Ledger()
     canned.answers = [html(500), THROTTLE, NONE]
-    observe.clusters(open_shard(budgets=lambda _account, _region: budget), ["store-042"])
+    describe_clusters(open_shard(budgets=lambda _account, _region: budget), ["store-042"])
     assert budget.slowed == ["ecs cluster read"]
 
 
@@ -205,7 +206,7 @@ def test_a_call_is_sent_after_the_wait_that_the_budget_asks_for(
     canned: Canned, clock: HandClock, open_shard: Open
 ) -> None:
     canned.answers = [NONE]
-    observe.clusters(open_shard(budgets=lambda _account, _region: Ledger()), ["store-042"])
+    describe_clusters(open_shard(budgets=lambda _account, _region: Ledger()), ["store-042"])
     assert clock.slept == [50.0]
 
 
@@ -214,7 +215,7 @@ def test_standing_in_line_for_the_budget_costs_no_patience(
 ) -> None:
     canned.answers = [THROTTLE, NONE]
     shard = open_shard(budgets=lambda _account, _region: Ledger(), patience=Patience(total_s=10.0))
-    assert observe.clusters(shard, ["store-042"]).value == {}
+    assert describe_clusters(shard, ["store-042"]).value == {}
 
 
 def test_the_hook_sees_every_attempt_and_what_became_of_it(
@@ -222,7 +223,7 @@ def test_the_hook_sees_every_attempt_and_what_became_of_it(
 ) -> None:
     seen: list[Attempt] = []
     canned.answers = [THROTTLE, html(500), NONE]
-    observe.clusters(open_shard(on_call=seen.append), ["store-042"])
+    describe_clusters(open_shard(on_call=seen.append), ["store-042"])
     assert [(a.action, a.number, a.failure, a.code) for a in seen] == [
         ("ecs:DescribeClusters", 1, "throttled", "ThrottlingException"),
         ("ecs:DescribeClusters", 2, "unknown outcome", "500"),
@@ -234,7 +235,7 @@ def test_the_hook_is_told_why_a_call_waited(canned: Canned, open_shard: Open) ->
     seen: list[Attempt] = []
     canned.answers = [NONE]
     shard = open_shard(on_call=seen.append, budgets=lambda _account, _region: Ledger())
-    observe.clusters(shard, ["store-042"])
+    describe_clusters(shard, ["store-042"])
     assert (seen[0].waited_s, seen[0].why) == (50.0, "the limit says so")
 
 
@@ -243,7 +244,7 @@ def test_the_counter_counts_calls_and_throttles_per_action(
 ) -> None:
     counter = CallCounter()
     canned.answers = [THROTTLE, NONE]
-    observe.clusters(open_shard(on_call=counter), ["store-042"])
+    describe_clusters(open_shard(on_call=counter), ["store-042"])
     assert counter.attempts == {"ecs:DescribeClusters": 2}
     assert counter.throttles == {"ecs:DescribeClusters": 1}
 
@@ -251,7 +252,7 @@ def test_the_counter_counts_calls_and_throttles_per_action(
 def test_counts_travel_as_plain_values_and_add_up(canned: Canned, open_shard: Open) -> None:
     there, here = CallCounter(), CallCounter()
     canned.answers = [THROTTLE, NONE]
-    observe.clusters(open_shard(on_call=there), ["store-042"])
+    describe_clusters(open_shard(on_call=there), ["store-042"])
     for _ in range(2):
         here.add(json.loads(json.dumps(there.state())))
     assert here.state() == {
@@ -262,7 +263,7 @@ def test_counts_travel_as_plain_values_and_add_up(canned: Canned, open_shard: Op
 
 def test_a_reading_has_the_time_that_aws_says(canned: Canned, open_shard: Open) -> None:
     canned.answers = [NONE]
-    reading = observe.clusters(open_shard(), ["store-042"])
+    reading = describe_clusters(open_shard(), ["store-042"])
     assert DATE == "Sun, 22 Nov 2026 12:00:00 GMT"
     assert reading.at == datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -272,7 +273,7 @@ def test_a_reading_without_a_time_has_that_of_the_clock(
     canned: Canned, clock: HandClock, open_shard: Open, date: str | None
 ) -> None:
     canned.answers = [reply({"clusters": []}, date=date)]
-    assert observe.clusters(open_shard(), ["store-042"]).at == clock.now()
+    assert describe_clusters(open_shard(), ["store-042"]).at == clock.now()
 
 
 @pytest.mark.parametrize(
@@ -297,7 +298,7 @@ def test_an_answer_that_makes_no_sense_is_an_error_not_a_finding(
 ) -> None:
     canned.answers = [reply(body)]
     with pytest.raises(AwsError, match="ecs:DescribeClusters"):
-        observe.clusters(open_shard(), ["store-042"])
+        describe_clusters(open_shard(), ["store-042"])
 
 
 def test_a_refusal_is_not_tried_again_and_names_code_and_request(
@@ -305,7 +306,7 @@ def test_a_refusal_is_not_tried_again_and_names_code_and_request(
 ) -> None:
     canned.answers = [fault("InvalidParameterException", "Identifier was unexpected")]
     with pytest.raises(AwsError, match="Identifier was unexpected") as raised:
-        observe.clusters(open_shard(), ["store-042"])
+        describe_clusters(open_shard(), ["store-042"])
     assert (raised.value.code, raised.value.request_id) == (
         "InvalidParameterException",
         "request-1",
@@ -316,7 +317,7 @@ def test_a_refusal_is_not_tried_again_and_names_code_and_request(
 def test_what_aws_says_cannot_write_to_the_terminal(canned: Canned, open_shard: Open) -> None:
     canned.answers = [fault("ClientException", "\x1b[2J\x1b]0;owned\x07 gone\n\nhint: rm -rf")]
     with pytest.raises(AwsError) as raised:
-        observe.clusters(open_shard(), ["store-042"])
+        describe_clusters(open_shard(), ["store-042"])
     assert not re.search(r"[\x00-\x1f\x7f]", str(raised.value))
 
 
@@ -339,7 +340,7 @@ def test_a_missing_permission_without_words_names_what_was_sent(
 ) -> None:
     canned.answers = [fault("AccessDeniedException", "no")]
     with pytest.raises(AccessDenied, match="not allowed: ecs:DescribeClusters, in emea-prod"):
-        observe.clusters(open_shard(), ["store-042"])
+        describe_clusters(open_shard(), ["store-042"])
 
 
 @pytest.mark.parametrize(
@@ -350,7 +351,7 @@ def test_credentials_that_are_not_taken_end_it_at_once(
 ) -> None:
     canned.answers = [fault(code, "The security token included in the request is whatever")]
     with pytest.raises(CredentialsError, match=code) as raised:
-        observe.clusters(open_shard(), ["store-042"])
+        describe_clusters(open_shard(), ["store-042"])
     assert raised.value.exit_code == 2
     assert raised.value.hint
     assert len(canned.asked) == 1
@@ -359,12 +360,12 @@ def test_credentials_that_are_not_taken_end_it_at_once(
 def test_a_request_that_is_too_old_points_at_the_clock(canned: Canned, open_shard: Open) -> None:
     canned.answers = [fault("InvalidSignatureException", "Signature expired: 2026 is now earlier")]
     with pytest.raises(CredentialsError) as raised:
-        observe.clusters(open_shard(), ["store-042"])
+        describe_clusters(open_shard(), ["store-042"])
     assert "clock" in str(raised.value.hint)
 
 
 def test_values_that_botocore_refuses_are_not_shown(canned: Canned, open_shard: Open) -> None:
     with pytest.raises(AwsError, match="nothing was sent") as raised:
-        perform.delete_activation(open_shard(), 4711)  # type: ignore[arg-type]
+        delete_activation(open_shard(), 4711)  # type: ignore[arg-type]
     assert "4711" not in str(raised.value)
     assert canned.asked == []

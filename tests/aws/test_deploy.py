@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
-from fleet.aws import deploy, services
 from fleet.aws.budget import Budget
 from fleet.aws.calls import CallCounter, Timeouts
+from fleet.aws.services import create_service, delete_service, describe_services, update_service
 from fleet.aws.session import AwsAccess, Shard
+from fleet.aws.tags import tag_resource
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.rates import ECS_SERVICE_MODIFY
 from fleet.model.services import ServiceState
@@ -41,7 +42,7 @@ def request(shops: Shops, **more: Any) -> dict[str, Any]:
 
 
 def seen(shard: Shard) -> ServiceState:
-    (found,) = services.services(shard, STORE, ["vision"]).value
+    (found,) = describe_services(shard, STORE, ["vision"]).value
     return found
 
 
@@ -49,14 +50,14 @@ def seen(shard: Shard) -> ServiceState:
 def running(shard: Shard, shops: Shops) -> ServiceState:
     """A service that runs its first revision."""
     shops.host()
-    deploy.create_service(shard, request(shops), {}, token=TOKEN)
+    create_service(shard, request(shops), {}, token=TOKEN)
     shops.settle()
     return seen(shard)
 
 
 def test_a_service_is_made_with_its_tags(shard: Shard, shops: Shops) -> None:
     shops.host()
-    made = deploy.create_service(shard, request(shops), TAGS, token=TOKEN)
+    made = create_service(shard, request(shops), TAGS, token=TOKEN)
     shops.settle()
     assert (made.value.name, made.value.cluster, made.value.status) == ("vision", STORE, "ACTIVE")
     assert (seen(shard).tags, seen(shard).running) == (TAGS, 1)
@@ -68,7 +69,7 @@ def test_a_service_is_made_once_when_the_answer_was_lost(
 ) -> None:
     shops.host()
     shops.rig.plane.faults.add("ecs", "CreateService", code, status, when="after")
-    made = deploy.create_service(shard, request(shops), TAGS, token=TOKEN)
+    made = create_service(shard, request(shops), TAGS, token=TOKEN)
     assert made.value.arn == seen(shard).arn
     assert len(seen(shard).deployments) == 1
 
@@ -79,7 +80,7 @@ def test_equal_intents_have_equal_tokens_and_others_others(
     canned.answers = [reply({"service": bodies.service()})]
     shard = open_shard()
     for token in (TOKEN, TOKEN, "ro-119/store-042/vision"):
-        deploy.create_service(shard, {"cluster": STORE, "serviceName": "a"}, {}, token=token)
+        create_service(shard, {"cluster": STORE, "serviceName": "a"}, {}, token=token)
     first, again, other = (json.loads(body)["clientToken"] for body in canned.bodies)
     assert first == again != other
     assert len(first) <= 36
@@ -89,7 +90,7 @@ def test_a_service_of_that_name_that_is_another_is_an_error(
     shard: Shard, shops: Shops, running: ServiceState
 ) -> None:
     with pytest.raises(AwsError, match="not idempotent") as raised:
-        deploy.create_service(shard, request(shops, desiredCount=3), {}, token="other")
+        create_service(shard, request(shops, desiredCount=3), {}, token="other")
     assert raised.value.code == "InvalidParameterException"
 
 
@@ -98,7 +99,7 @@ def test_an_update_starts_one_deployment_and_tags_the_service(
 ) -> None:
     new = shops.definition("vision:2")
     tags = {**TAGS, "fleet:previous": running.task_definition}
-    told = deploy.update_service(shard, running, task_definition=new, tags=tags)
+    told = update_service(shard, running, task_definition=new, tags=tags)
     assert told.value.task_definition == new
     assert [one.status for one in told.value.deployments] == ["PRIMARY", "ACTIVE"]
     assert told.at.timestamp() == shops.rig.clock.now()
@@ -112,7 +113,7 @@ def test_an_update_whose_answer_was_lost_starts_no_second_deployment(
 ) -> None:
     shops.rig.plane.faults.add("ecs", "UpdateService", code, status, when="after")
     new = shops.definition("vision:2")
-    deploy.update_service(shard, running, task_definition=new, tags=TAGS)
+    update_service(shard, running, task_definition=new, tags=TAGS)
     shops.settle()
     assert [record["status"] for record in shops.records()] == ["SUCCESSFUL", "SUCCESSFUL"]
 
@@ -122,7 +123,7 @@ def test_the_same_update_again_changes_nothing(
 ) -> None:
     new = shops.definition("vision:2")
     for _ in range(3):
-        deploy.update_service(
+        update_service(
             shard,
             running,
             task_definition=new,
@@ -140,7 +141,7 @@ def test_the_tags_say_what_ran_before_even_if_the_update_never_came(
     shops.rig.plane.faults.add("ecs", "UpdateService", "ClientException", 400)
     tags = {"fleet:previous": running.task_definition}
     with pytest.raises(AwsError):
-        deploy.update_service(shard, running, task_definition="vision:1", tags=tags)
+        update_service(shard, running, task_definition="vision:1", tags=tags)
     assert (seen(shard).tags, seen(shard).task_definition) == (tags, running.task_definition)
 
 
@@ -150,7 +151,7 @@ def test_nothing_is_updated_when_the_tags_could_not_be_set(
     new = shops.definition("vision:2")
     shops.rig.plane.faults.add("ecs", "TagResource", "AccessDeniedException", 400)
     with pytest.raises(AccessDenied, match="ecs:TagResource"):
-        deploy.update_service(shard, running, task_definition=new, tags=TAGS)
+        update_service(shard, running, task_definition=new, tags=TAGS)
     assert seen(shard).task_definition == running.task_definition
 
 
@@ -158,8 +159,8 @@ def test_a_count_is_set_only_when_it_is_given(canned: Canned, open_shard: Open) 
     canned.answers = [reply({"service": bodies.service()})]
     shard = open_shard()
     service = ServiceState(STORE, "vision", "arn", "ACTIVE", "", "DAEMON", 0, 0, 0)
-    deploy.update_service(shard, service, task_definition="t", tags={})
-    deploy.update_service(shard, service, task_definition="t", tags={}, desired_count=0)
+    update_service(shard, service, task_definition="t", tags={})
+    update_service(shard, service, task_definition="t", tags={}, desired_count=0)
     assert [json.loads(body).get("desiredCount", "unsaid") for body in canned.bodies] == [
         "unsaid",
         0,
@@ -173,7 +174,7 @@ def test_a_forced_deployment_is_refused_before_anything_is_sent(
     service = ServiceState(STORE, "vision", "arn", "ACTIVE", "", "REPLICA", 1, 1, 0)
     force = {"forceNewDeployment": True}
     with pytest.raises(ValueError, match="forces no deployments"):
-        deploy.update_service(open_shard(), service, task_definition="t", tags=TAGS, settings=force)
+        update_service(open_shard(), service, task_definition="t", tags=TAGS, settings=force)
     assert canned.asked == []
 
 
@@ -183,7 +184,7 @@ def test_settings_cannot_send_the_update_to_another_service(
     canned.answers = [reply({"service": bodies.service()})]
     service = ServiceState(STORE, "vision", "arn", "ACTIVE", "", "REPLICA", 1, 1, 0)
     elsewhere = {"cluster": "other", "service": "other", "taskDefinition": "other"}
-    deploy.update_service(open_shard(), service, task_definition="t", tags={}, settings=elsewhere)
+    update_service(open_shard(), service, task_definition="t", tags={}, settings=elsewhere)
     (sent,) = map(json.loads, canned.bodies)
     assert (sent["cluster"], sent["service"], sent["taskDefinition"]) == (STORE, "vision", "t")
 
@@ -192,24 +193,24 @@ def test_a_service_that_was_deleted_meanwhile_says_so(
     shard: Shard, shops: Shops, running: ServiceState
 ) -> None:
     new = shops.definition("vision:2")
-    assert deploy.delete_service(shard, STORE, "vision", force=True)
+    assert delete_service(shard, STORE, "vision", force=True)
     shops.settle()
     with pytest.raises(AwsError) as raised:
-        deploy.update_service(shard, running, task_definition=new, tags={})
+        update_service(shard, running, task_definition=new, tags={})
     assert raised.value.code in {"ServiceNotActiveException", "ServiceNotFoundException"}
 
 
 def test_deleting_what_is_not_there_is_no_error(shard: Shard, shops: Shops) -> None:
     shops.host()
-    assert not deploy.delete_service(shard, STORE, "nothing", force=True)
-    assert not deploy.delete_service(shard, "nowhere", "nothing", force=True)
+    assert not delete_service(shard, STORE, "nothing", force=True)
+    assert not delete_service(shard, "nowhere", "nothing", force=True)
 
 
 def test_a_deletion_whose_answer_was_lost_is_asked_for_again(
     shard: Shard, shops: Shops, running: ServiceState
 ) -> None:
     shops.rig.plane.faults.add("ecs", "DeleteService", "ConnectionReset", when="after")
-    deploy.delete_service(shard, STORE, "vision", force=True)
+    delete_service(shard, STORE, "vision", force=True)
     shops.settle()
     assert seen(shard).status == "INACTIVE"
 
@@ -218,14 +219,14 @@ def test_a_service_that_wants_tasks_is_not_deleted_without_force(
     shard: Shard, shops: Shops, running: ServiceState
 ) -> None:
     with pytest.raises(AwsError, match="InvalidParameterException"):
-        deploy.delete_service(shard, STORE, "vision", force=False)
+        delete_service(shard, STORE, "vision", force=False)
     assert seen(shard).status == "ACTIVE"
 
 
 def test_tags_are_set_beside_the_ones_that_are_there(shard: Shard, running: ServiceState) -> None:
-    deploy.tag_service(shard, running.arn, {"a": "1", "b": "2"})
-    deploy.tag_service(shard, running.arn, {"b": "3"})
-    deploy.tag_service(shard, running.arn, {})
+    tag_resource(shard, running.arn, {"a": "1", "b": "2"})
+    tag_resource(shard, running.arn, {"b": "3"})
+    tag_resource(shard, running.arn, {})
     assert seen(shard).tags == {"a": "1", "b": "3"}
 
 
@@ -235,7 +236,7 @@ def test_an_answer_that_makes_no_sense_is_an_error(
 ) -> None:
     canned.answers = [answer]
     with pytest.raises(AwsError, match="ecs:CreateService"):
-        deploy.create_service(open_shard(), {"cluster": STORE, "serviceName": "a"}, {}, token=TOKEN)
+        create_service(open_shard(), {"cluster": STORE, "serviceName": "a"}, {}, token=TOKEN)
 
 
 def test_every_change_outlives_passing_failures(canned: Canned, open_shard: Open) -> None:
@@ -243,20 +244,18 @@ def test_every_change_outlives_passing_failures(canned: Canned, open_shard: Open
     shard = open_shard()
     service = ServiceState(STORE, "vision", "arn", "ACTIVE", "", "REPLICA", 1, 1, 0)
     canned.answers = [*PASSING, done]
-    deploy.create_service(shard, {"cluster": STORE, "serviceName": "a"}, {}, token=TOKEN)
+    create_service(shard, {"cluster": STORE, "serviceName": "a"}, {}, token=TOKEN)
     canned.answers = [*PASSING, done]
-    deploy.update_service(shard, service, task_definition="t", tags={})
+    update_service(shard, service, task_definition="t", tags={})
     canned.answers = [*PASSING, done]
-    assert deploy.delete_service(shard, STORE, "a", force=True)
+    assert delete_service(shard, STORE, "a", force=True)
     assert len(canned.asked) == 3 * (len(PASSING) + 1)
 
 
 def test_an_update_that_hangs_is_asked_for_again(canned: Canned, open_shard: Open) -> None:
     canned.answers = [canned.hang, reply({"service": bodies.service()})]
     service = ServiceState(STORE, "vision", "arn", "ACTIVE", "", "REPLICA", 1, 1, 0)
-    deploy.update_service(
-        open_shard(timeouts=Timeouts(read_s=0.1)), service, task_definition="t", tags={}
-    )
+    update_service(open_shard(timeouts=Timeouts(read_s=0.1)), service, task_definition="t", tags={})
     assert len(canned.asked) == 2
 
 
@@ -276,7 +275,7 @@ def test_a_change_that_cannot_be_made_says_why(
     canned.answers = [answer]
     service = ServiceState(STORE, "vision", "arn", "ACTIVE", "", "REPLICA", 1, 1, 0)
     with pytest.raises(kind, match="ecs:UpdateService"):
-        deploy.update_service(open_shard(), service, task_definition="t", tags={})
+        update_service(open_shard(), service, task_definition="t", tags={})
     assert len(canned.asked) == calls
 
 
@@ -288,7 +287,7 @@ def test_an_update_costs_one_call_of_the_slow_bucket(
     counter = CallCounter()
     with AwsAccess(sandbox_time, on_call=counter) as access:
         shard = access.shard(ACCOUNT, REGION)
-        deploy.update_service(shard, seen(shard), task_definition="vision:1", tags=TAGS)
+        update_service(shard, seen(shard), task_definition="vision:1", tags=TAGS)
     assert counter.attempts["ecs:UpdateService"] == 1
     assert sum(counter.attempts.values()) == 3
 
@@ -307,7 +306,7 @@ def test_at_full_share_nothing_is_throttled_and_the_slow_bucket_is_used_up(
         began = sandbox_time.now()
         for number in range(60):
             wanted = revisions[number % 2]
-            deploy.update_service(shard, service, task_definition=wanted, tags=TAGS)
+            update_service(shard, service, task_definition=wanted, tags=TAGS)
     took = (sandbox_time.now() - began).total_seconds()
     assert counter.throttles == {}
     assert 60 / took >= 0.9 * ECS_SERVICE_MODIFY.refill

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fleet.aws import logs
+from fleet.aws.log_groups import create_log_group, describe_log_groups
 from fleet.aws.session import Shard
 from fleet.errors import AwsError, CredentialsError
 from fleet.model.desired import LogGroup
@@ -14,9 +14,9 @@ PASSING = [fault("ThrottlingException"), fault("OperationAbortedException"), htm
 
 
 def test_a_group_is_made_with_its_retention_and_found_again(shard: Shard) -> None:
-    logs.create_log_group(shard, LogGroup("/fleet/vision", 30), TAGS)
-    logs.create_log_group(shard, LogGroup("/fleet/vision-other", 7), {})
-    seen = logs.log_groups(shard, ["/fleet/vision", "/fleet/none", "/fleet/vision"]).value
+    create_log_group(shard, LogGroup("/fleet/vision", 30), TAGS)
+    create_log_group(shard, LogGroup("/fleet/vision-other", 7), {})
+    seen = describe_log_groups(shard, ["/fleet/vision", "/fleet/none", "/fleet/vision"]).value
     assert seen == {"/fleet/vision": 30}
 
 
@@ -24,7 +24,7 @@ def test_a_group_whose_creation_was_not_answered_gets_its_retention_all_the_same
     canned: Canned, open_shard: Open
 ) -> None:
     canned.answers = [reset, fault("ResourceAlreadyExistsException"), reply({})]
-    logs.create_log_group(open_shard(), LogGroup("/fleet/vision", 30), TAGS)
+    create_log_group(open_shard(), LogGroup("/fleet/vision", 30), TAGS)
     assert json.loads(canned.bodies[-1]) == {
         "logGroupName": "/fleet/vision",
         "retentionInDays": 30,
@@ -38,31 +38,31 @@ def test_only_the_whole_name_counts_and_later_pages_are_read(
         reply({"logGroups": [{"logGroupName": "/a/b"}], "nextToken": "t"}),
         reply({"logGroups": [{"logGroupName": "/a"}]}),
     ]
-    assert logs.log_groups(open_shard(), ["/a"]).value == {"/a": None}
+    assert describe_log_groups(open_shard(), ["/a"]).value == {"/a": None}
 
 
 def test_both_outlive_passing_failures(canned: Canned, open_shard: Open) -> None:
     canned.answers = [*PASSING, reply({"logGroups": []})]
-    assert logs.log_groups(open_shard(), ["/a"]).value == {}
+    assert describe_log_groups(open_shard(), ["/a"]).value == {}
     canned.answers = [*PASSING, reply({}), *PASSING, reply({})]
-    logs.create_log_group(open_shard(), LogGroup("/a", 30), {})
+    create_log_group(open_shard(), LogGroup("/a", 30), {})
     assert len(canned.asked) == 3 * (len(PASSING) + 1)
 
 
 def test_an_answer_without_groups_is_an_error(canned: Canned, open_shard: Open) -> None:
     canned.answers = [reply({})]
     with pytest.raises(AwsError, match="logs:DescribeLogGroups"):
-        logs.log_groups(open_shard(), ["/a"])
+        describe_log_groups(open_shard(), ["/a"])
 
 
 def test_a_retention_that_aws_does_not_know_is_an_error(canned: Canned, open_shard: Open) -> None:
     canned.answers = [reply({}), fault("InvalidParameterException", "31 is no retention")]
     with pytest.raises(AwsError, match=r"logs:PutRetentionPolicy .*31 is no retention"):
-        logs.create_log_group(open_shard(), LogGroup("/a", 31), {})
+        create_log_group(open_shard(), LogGroup("/a", 31), {})
 
 
 def test_expired_credentials_end_it_at_once(canned: Canned, open_shard: Open) -> None:
     canned.answers = [fault("ExpiredTokenException")]
     with pytest.raises(CredentialsError):
-        logs.log_groups(open_shard(), ["/a"])
+        describe_log_groups(open_shard(), ["/a"])
     assert len(canned.asked) == 1

@@ -2,8 +2,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fleet.aws import observe
+from fleet.aws.account import get_caller_identity, instance_role_exists
+from fleet.aws.activations import activations_named, find_activation
 from fleet.aws.calls import CallCounter
+from fleet.aws.clusters import describe_clusters
+from fleet.aws.container_instances import read_container_instances
+from fleet.aws.managed_instances import (
+    describe_managed_instances,
+    managed_instance_tags,
+    managed_instances_tagged,
+    node_tier,
+)
 from fleet.aws.session import AwsAccess, Shard
 from fleet.errors import AwsError
 from fleet.model.observed import Ping
@@ -16,7 +25,7 @@ TAG = {"Key": "fleet:store", "Value": "store-042"}
 
 
 def test_the_caller_is_who_sts_says(shard: Shard) -> None:
-    seen = observe.caller(shard).value
+    seen = get_caller_identity(shard).value
     assert (seen.account_id, seen.arn) == (
         EMEA,
         f"arn:aws:sts::{EMEA}:assumed-role/fleet-operator/on-call",
@@ -26,7 +35,7 @@ def test_the_caller_is_who_sts_says(shard: Shard) -> None:
 def test_a_reading_has_the_sandboxs_time(shard: Shard, rig: Rig) -> None:
     rig.clock.advance(3600)
     now = datetime.fromtimestamp(int(rig.clock.now()), UTC)
-    assert observe.caller(shard).at == now
+    assert get_caller_identity(shard).at == now
 
 
 def test_clusters_come_by_name_with_tags_and_missing_ones_are_left_out(
@@ -34,7 +43,7 @@ def test_clusters_come_by_name_with_tags_and_missing_ones_are_left_out(
 ) -> None:
     tags = [{"key": "fleet:store", "value": "store-042"}]
     rig.ecs("CreateCluster", clusterName="store-042", tags=tags)
-    found = observe.clusters(shard, ["store-042", "store-043"]).value
+    found = describe_clusters(shard, ["store-042", "store-043"]).value
     assert list(found) == ["store-042"]
     assert (found["store-042"].status, found["store-042"].tags) == (
         "ACTIVE",
@@ -50,20 +59,20 @@ def test_an_answer_that_passes_clusters_over_does_not_say_that_they_are_gone(
     clusters = [{"clusterName": n, "clusterArn": arn + n, "status": "ACTIVE"} for n in told]
     canned.answers = [reply({"clusters": clusters, "failures": []})]
     with pytest.raises(AwsError, match="passes over clusters"):
-        observe.clusters(open_shard(), ["store-042", "store-043"], each=True)
+        describe_clusters(open_shard(), ["store-042", "store-043"], each=True)
 
 
 def test_more_clusters_than_one_call_takes_go_in_several(shard: Shard, rig: Rig) -> None:
     names = [f"store-{n:03}" for n in range(230)]
     for name in names:
         rig.ecs("CreateCluster", clusterName=name)
-    assert sorted(observe.clusters(shard, [*names, *names]).value) == names
+    assert sorted(describe_clusters(shard, [*names, *names]).value) == names
 
 
 def test_no_clusters_are_asked_for_without_a_name(sandbox_time: SandboxTime, rig: Rig) -> None:
     counter = CallCounter()
     with AwsAccess(sandbox_time, on_call=counter) as access:
-        assert observe.clusters(access.shard(ACCOUNT, REGION), []).value == {}
+        assert describe_clusters(access.shard(ACCOUNT, REGION), []).value == {}
     assert counter.attempts == {}
 
 
@@ -71,13 +80,13 @@ def test_a_failure_that_is_not_missing_is_an_error(canned: Canned, open_shard: O
     failure = {"arn": "arn:aws:ecs:eu-west-1:1:cluster/a", "reason": "ACCESS_DENIED"}
     canned.answers = [reply({"clusters": [], "failures": [failure]})]
     with pytest.raises(AwsError, match="cluster/a: ACCESS_DENIED"):
-        observe.clusters(open_shard(), ["a"])
+        describe_clusters(open_shard(), ["a"])
 
 
 def test_a_container_instance_is_read_whole(shard: Shard, rig: Rig) -> None:
     host = rig.host(attributes=[{"name": "fleet.store", "value": "store-042"}, {"name": "bare"}])
     rig.ecs("TagResource", resourceArn=host.arn, tags=[{"key": "a", "value": "b"}])
-    (seen,) = observe.container_instances(shard, "store-042").value
+    (seen,) = read_container_instances(shard, "store-042").value
     assert (seen.arn, seen.cluster, seen.managed_instance_id) == (host.arn, "store-042", host.node)
     assert (seen.status, seen.agent_connected) == ("ACTIVE", True)
     assert (seen.attributes["fleet.store"], seen.attributes["bare"]) == ("store-042", "")
@@ -86,18 +95,18 @@ def test_a_container_instance_is_read_whole(shard: Shard, rig: Rig) -> None:
 
 
 def test_a_cluster_that_is_not_there_has_no_container_instances(shard: Shard) -> None:
-    assert observe.container_instances(shard, "nowhere").value == ()
+    assert read_container_instances(shard, "nowhere").value == ()
 
 
 def test_a_deregistered_container_instance_is_left_out(shard: Shard, rig: Rig) -> None:
     host = rig.host()
     rig.ecs("DeregisterContainerInstance", cluster="store-042", containerInstance=host.arn)
-    assert observe.container_instances(shard, "store-042").value == ()
+    assert read_container_instances(shard, "store-042").value == ()
 
 
 def test_more_container_instances_than_a_page_holds_are_all_read(shard: Shard, rig: Rig) -> None:
     hosts = [rig.host() for _ in range(103)]
-    seen = observe.container_instances(shard, "store-042").value
+    seen = read_container_instances(shard, "store-042").value
     assert sorted(instance.arn for instance in seen) == sorted(host.arn for host in hosts)
 
 
@@ -107,14 +116,14 @@ def test_one_that_vanishes_while_being_read_is_left_out(canned: Canned, open_sha
         reply({"containerInstanceArns": ["arn:gone"]}),
         reply({"containerInstances": [], "failures": [missing]}),
     ]
-    assert observe.container_instances(open_shard(), "a").value == ()
+    assert read_container_instances(open_shard(), "a").value == ()
 
 
 def test_the_nodes_of_a_store_are_found_by_its_tag(shard: Shard, rig: Rig) -> None:
     ours = rig.node(DefaultInstanceName="store-042/cam-1", Tags=[TAG])
     rig.node(DefaultInstanceName="store-043/cam-1")
     rig.ping(ours, AgentVersion="3.3.4108.0", ComputerName="cam-1")
-    (seen,) = observe.managed_instances_of_store(shard, "store-042").value
+    (seen,) = managed_instances_tagged(shard, "fleet:store", "store-042").value
     assert (seen.id, seen.name, seen.ping) == (ours.node, "store-042/cam-1", Ping.ONLINE)
     assert (seen.agent_version, seen.computer_name) == ("3.3.4108.0", "cam-1")
     assert seen.last_ping_at == datetime.fromtimestamp(rig.clock.now(), UTC)
@@ -126,7 +135,7 @@ def test_the_nodes_of_a_tag_are_read_over_all_pages(shard: Shard, rig: Rig) -> N
     nodes = [rig.node(Tags=[tag]) for _ in range(60)]
     for node in nodes:
         rig.ping(node)
-    seen = observe.managed_instances_tagged(shard, "fleet:fleet", "shops").value
+    seen = managed_instances_tagged(shard, "fleet:fleet", "shops").value
     assert {node.id for node in seen} == {node.node for node in nodes}
 
 
@@ -135,14 +144,14 @@ def test_unknown_nodes_are_told_from_known_ones(shard: Shard, rig: Rig) -> None:
     for node in nodes:
         rig.ping(node)
     asked = [nodes[0].node, GHOST, nodes[1].node, "mi-11111111111111111", nodes[2].node]
-    seen = observe.managed_instances(shard, asked).value
+    seen = describe_managed_instances(shard, asked).value
     assert [node.id for node in seen.known] == [node.node for node in nodes]
     assert seen.unknown == (GHOST, "mi-11111111111111111")
 
 
 def test_what_is_no_id_at_all_is_unknown_without_asking(canned: Canned, open_shard: Open) -> None:
     canned.answers = [fault("ValidationException")]
-    seen = observe.managed_instances(open_shard(), ["", "i-0", "mi-xyz", "mi-\x1b[2J"]).value
+    seen = describe_managed_instances(open_shard(), ["", "i-0", "mi-xyz", "mi-\x1b[2J"]).value
     assert (seen.known, len(seen.unknown)) == ((), 4)
     assert canned.asked == []
 
@@ -151,7 +160,7 @@ def test_an_id_that_aws_neither_knows_nor_refuses_is_unknown(
     canned: Canned, open_shard: Open
 ) -> None:
     canned.answers = [reply({"InstanceInformationList": []})]
-    assert observe.managed_instances(open_shard(), [GHOST]).value.unknown == (GHOST,)
+    assert describe_managed_instances(open_shard(), [GHOST]).value.unknown == (GHOST,)
 
 
 def test_one_unknown_node_among_many_costs_few_calls(sandbox_time: SandboxTime, rig: Rig) -> None:
@@ -161,7 +170,7 @@ def test_one_unknown_node_among_many_costs_few_calls(sandbox_time: SandboxTime, 
     counter = CallCounter()
     with AwsAccess(sandbox_time, on_call=counter) as access:
         asked = [GHOST, *(node.node for node in nodes)]
-        seen = observe.managed_instances(access.shard(ACCOUNT, REGION), asked).value
+        seen = describe_managed_instances(access.shard(ACCOUNT, REGION), asked).value
     assert (len(seen.known), seen.unknown) == (40, (GHOST,))
     assert sum(counter.attempts.values()) < 15
 
@@ -174,7 +183,7 @@ def test_activations_are_found_by_name_and_show_how_far_they_are_used(
     rig.activation(DefaultInstanceName="store-042/tel-1")
     rig.activation(DefaultInstanceName="store-043/cam-1")
     names = ["store-042/cam-1", "store-042/tel-1"]
-    seen = {one.name: one for one in observe.activations(shard, names).value}
+    seen = {one.name: one for one in activations_named(shard, names).value}
     assert sorted(seen) == names
     cam = seen["store-042/cam-1"]
     assert (cam.id, cam.count, cam.limit) == (used["ActivationId"], 1, 1)
@@ -185,7 +194,7 @@ def test_activations_are_found_by_name_and_show_how_far_they_are_used(
 def test_an_expired_activation_is_still_seen(shard: Shard, rig: Rig) -> None:
     rig.activation(DefaultInstanceName="store-042/cam-1")
     rig.clock.advance(48 * 3600)
-    (seen,) = observe.activations(shard, ["store-042/cam-1"]).value
+    (seen,) = activations_named(shard, ["store-042/cam-1"]).value
     assert seen.expires_at < datetime.fromtimestamp(rig.clock.now(), UTC)
 
 
@@ -194,24 +203,24 @@ def test_an_activation_whose_name_only_begins_alike_is_not_ours(
 ) -> None:
     one = {"ActivationId": "a", "DefaultInstanceName": "store-042/cam-10", "ExpirationDate": 1}
     canned.answers = [reply({"ActivationList": [one]})]
-    assert observe.activations(open_shard(), ["store-042/cam-1"]).value == ()
+    assert activations_named(open_shard(), ["store-042/cam-1"]).value == ()
 
 
 def test_an_activation_is_found_by_its_id(shard: Shard, rig: Rig) -> None:
     made = [rig.activation(DefaultInstanceName=f"store-042/cam-{n}") for n in (1, 2)]
-    seen = observe.activation(shard, made[1]["ActivationId"]).value
+    seen = find_activation(shard, made[1]["ActivationId"]).value
     assert seen is not None
     assert seen.name == "store-042/cam-2"
 
 
 def test_an_activation_that_is_not_there_is_none(shard: Shard) -> None:
-    assert observe.activation(shard, "6f1e1ab9-2d1c-4c3d-9f0a-0b6f6a6d2a11").value is None
+    assert find_activation(shard, "6f1e1ab9-2d1c-4c3d-9f0a-0b6f6a6d2a11").value is None
 
 
 def test_the_tier_says_how_much_room_there_is(shard: Shard, rig: Rig) -> None:
     for _ in range(52):
         rig.node()
-    tier = observe.node_tier(shard).value
+    tier = node_tier(shard).value
     assert (tier.tier, tier.nodes, tier.limit) == ("standard", 52, 1000)
 
 
@@ -221,17 +230,17 @@ def test_the_advanced_tier_has_no_limit(shard: Shard, rig: Rig) -> None:
         SettingId="/ssm/managed-instance/activation-tier",
         SettingValue="advanced",
     )
-    tier = observe.node_tier(shard).value
+    tier = node_tier(shard).value
     assert (tier.tier, tier.limit) == ("advanced", None)
 
 
 def test_the_tags_of_a_node_are_read(shard: Shard, rig: Rig) -> None:
     node = rig.node(Tags=[TAG])
-    assert observe.managed_instance_tags(shard, node.node).value == {"fleet:store": "store-042"}
+    assert managed_instance_tags(shard, node.node).value == {"fleet:store": "store-042"}
 
 
 def test_a_node_that_is_not_known_has_no_tags(shard: Shard) -> None:
-    assert observe.managed_instance_tags(shard, GHOST).value == {}
+    assert managed_instance_tags(shard, GHOST).value == {}
 
 
 ROLE = b"""<GetRoleResponse><GetRoleResult><Role><RoleName>r</RoleName></Role></GetRoleResult>
@@ -246,14 +255,14 @@ def test_the_instance_role_is_there_or_not(canned: Canned, open_shard: Open) -> 
         reply(NO_ROLE, 404, content_type="text/xml"),
     ]
     shard = open_shard()
-    assert observe.instance_role_exists(shard, "r").value
-    assert not observe.instance_role_exists(shard, "r").value
+    assert instance_role_exists(shard, "r").value
+    assert not instance_role_exists(shard, "r").value
 
 
 def test_the_same_page_again_and_again_is_an_error(canned: Canned, open_shard: Open) -> None:
     canned.answers = [reply({"containerInstanceArns": [], "nextToken": "t"})]
     with pytest.raises(AwsError, match="same page again"):
-        observe.container_instances(open_shard(), "a")
+        read_container_instances(open_shard(), "a")
 
 
 def test_a_reading_of_several_pages_is_as_old_as_the_first(
@@ -264,7 +273,7 @@ def test_a_reading_of_several_pages_is_as_old_as_the_first(
         reply({"containerInstanceArns": [], "nextToken": "t"}, date=first),
         reply({"containerInstanceArns": []}, date=second),
     ]
-    reading = observe.container_instances(open_shard(), "a")
+    reading = read_container_instances(open_shard(), "a")
     assert reading.at == datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -273,5 +282,5 @@ def test_what_a_host_says_of_itself_cannot_write_to_the_terminal(
 ) -> None:
     node = {"InstanceId": GHOST, "PingStatus": "Online", "ComputerName": "\x1b[2Jcam\u202e"}
     canned.answers = [reply({"InstanceInformationList": [node]})]
-    (seen,) = observe.managed_instances_of_store(open_shard(), "store-042").value
+    (seen,) = managed_instances_tagged(open_shard(), "fleet:store", "store-042").value
     assert seen.computer_name == "[2Jcam"

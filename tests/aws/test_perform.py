@@ -3,8 +3,22 @@ from datetime import timedelta
 
 import pytest
 
-from fleet.aws import observe, perform
+from fleet.aws.activations import activations_named, create_activation, delete_activation
+from fleet.aws.clusters import create_cluster, describe_clusters
+from fleet.aws.container_instances import (
+    delete_attributes,
+    deregister_container_instance,
+    put_attributes,
+    read_container_instances,
+)
+from fleet.aws.managed_instances import (
+    deregister_managed_instance,
+    describe_managed_instances,
+    managed_instance_tags,
+    tag_managed_instance,
+)
 from fleet.aws.session import Shard
+from fleet.aws.tags import tag_resource
 from fleet.errors import AwsError, AwsUnreachable
 from fleet.model.observed import Activation
 from fleet.model.secret import Secret
@@ -17,7 +31,7 @@ TAGS = {"fleet:store": "store-042", "fleet:host": HOST}
 
 
 def activate(shard: Shard, clock: SandboxTime) -> tuple[Activation, Secret]:
-    return perform.create_activation(
+    return create_activation(
         shard,
         role="ecsAnywhereRole",
         name=HOST,
@@ -28,19 +42,19 @@ def activate(shard: Shard, clock: SandboxTime) -> tuple[Activation, Secret]:
 
 
 def test_a_cluster_is_made_with_its_tags(shard: Shard) -> None:
-    made = perform.create_cluster(shard, "store-042", TAGS)
+    made = create_cluster(shard, "store-042", TAGS)
     assert (made.name, made.status) == ("store-042", "ACTIVE")
-    assert observe.clusters(shard, ["store-042"]).value["store-042"].tags == TAGS
+    assert describe_clusters(shard, ["store-042"]).value["store-042"].tags == TAGS
 
 
 def test_a_cluster_that_is_there_is_left_as_it_is(shard: Shard) -> None:
-    first = perform.create_cluster(shard, "store-042", TAGS)
-    assert perform.create_cluster(shard, "store-042", TAGS).arn == first.arn
+    first = create_cluster(shard, "store-042", TAGS)
+    assert create_cluster(shard, "store-042", TAGS).arn == first.arn
 
 
 def test_a_cluster_is_made_once_when_the_answer_was_lost(shard: Shard, rig: Rig) -> None:
     rig.plane.faults.add("ecs", "CreateCluster", "ConnectionReset", when="after")
-    perform.create_cluster(shard, "store-042", TAGS)
+    create_cluster(shard, "store-042", TAGS)
     assert len(rig.ecs("ListClusters")["clusterArns"]) == 1
 
 
@@ -48,7 +62,7 @@ def test_an_activation_is_for_one_host_and_a_short_time(
     shard: Shard, sandbox_time: SandboxTime
 ) -> None:
     made, _ = activate(shard, sandbox_time)
-    (seen,) = observe.activations(shard, [HOST]).value
+    (seen,) = activations_named(shard, [HOST]).value
     assert (seen.id, seen.limit, seen.count, seen.tags) == (made.id, 1, 0, TAGS)
     assert seen.expires_at == sandbox_time.now() + timedelta(hours=1) == made.expires_at
 
@@ -58,7 +72,7 @@ def test_the_code_of_an_activation_lets_a_host_register(
 ) -> None:
     made, code = activate(shard, sandbox_time)
     node = rig.spend({"ActivationId": made.id, "ActivationCode": code.reveal()})
-    assert observe.managed_instance_tags(shard, node).value == TAGS
+    assert managed_instance_tags(shard, node).value == TAGS
 
 
 def test_the_code_shows_nowhere(shard: Shard, sandbox_time: SandboxTime) -> None:
@@ -75,19 +89,19 @@ def test_an_activation_whose_answer_was_lost_is_found_by_name_and_deleted(
     rig.plane.faults.add("ssm", "CreateActivation", code, status, when="after")
     with pytest.raises(AwsUnreachable, match="unknown"):
         activate(shard, sandbox_time)
-    (orphan,) = observe.activations(shard, [HOST]).value
-    assert perform.delete_activation(shard, orphan.id)
-    assert observe.activations(shard, [HOST]).value == ()
+    (orphan,) = activations_named(shard, [HOST]).value
+    assert delete_activation(shard, orphan.id)
+    assert activations_named(shard, [HOST]).value == ()
 
 
 def test_deleting_an_activation_twice_is_no_error(shard: Shard, sandbox_time: SandboxTime) -> None:
     made, _ = activate(shard, sandbox_time)
-    assert perform.delete_activation(shard, made.id)
-    assert not perform.delete_activation(shard, made.id)
+    assert delete_activation(shard, made.id)
+    assert not delete_activation(shard, made.id)
 
 
 def test_deleting_what_never_was_an_activation_is_no_error(shard: Shard) -> None:
-    assert not perform.delete_activation(shard, "6f1e1ab9-2d1c-4c3d-9f0a-0b6f6a6d2a11")
+    assert not delete_activation(shard, "6f1e1ab9-2d1c-4c3d-9f0a-0b6f6a6d2a11")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -96,8 +110,8 @@ def test_a_lost_answer_to_a_deletion_is_asked_for_again(
 ) -> None:
     made, _ = activate(shard, sandbox_time)
     rig.plane.faults.add("ssm", "DeleteActivation", "ConnectionReset", when=when)  # type: ignore[arg-type]
-    perform.delete_activation(shard, made.id)
-    assert observe.activations(shard, [HOST]).value == ()
+    delete_activation(shard, made.id)
+    assert activations_named(shard, [HOST]).value == ()
 
 
 def test_a_deletion_that_is_refused_says_so(
@@ -106,20 +120,20 @@ def test_a_deletion_that_is_refused_says_so(
     made, _ = activate(shard, sandbox_time)
     rig.plane.faults.add("ssm", "DeleteActivation", "ValidationException", 400)
     with pytest.raises(AwsError, match="ValidationException"):
-        perform.delete_activation(shard, made.id)
+        delete_activation(shard, made.id)
 
 
 def test_deregistering_a_node_twice_is_no_error(shard: Shard, rig: Rig) -> None:
     node = rig.node().node
-    assert perform.deregister_managed_instance(shard, node)
-    assert not perform.deregister_managed_instance(shard, node)
-    assert observe.managed_instances(shard, [node]).value.unknown == (node,)
+    assert deregister_managed_instance(shard, node)
+    assert not deregister_managed_instance(shard, node)
+    assert describe_managed_instances(shard, [node]).value.unknown == (node,)
 
 
 def test_attributes_are_set_beside_the_ones_that_are_there(shard: Shard, rig: Rig) -> None:
     host = rig.host(attributes=[{"name": "old", "value": "kept"}, {"name": "ring", "value": "a"}])
-    perform.put_attributes(shard, "store-042", host.arn, {"ring": "b", "bare": ""})
-    (seen,) = observe.container_instances(shard, "store-042").value
+    put_attributes(shard, "store-042", host.arn, {"ring": "b", "bare": ""})
+    (seen,) = read_container_instances(shard, "store-042").value
     assert (seen.attributes["old"], seen.attributes["ring"], seen.attributes["bare"]) == (
         "kept",
         "b",
@@ -128,16 +142,16 @@ def test_attributes_are_set_beside_the_ones_that_are_there(shard: Shard, rig: Ri
 
 
 def test_no_attributes_are_no_call(shard: Shard, rig: Rig) -> None:
-    perform.put_attributes(shard, "nowhere", "arn:none", {})
-    perform.tag_resource(shard, "arn:none", {})
-    perform.tag_managed_instance(shard, "mi-none", {})
+    put_attributes(shard, "nowhere", "arn:none", {})
+    tag_resource(shard, "arn:none", {})
+    tag_managed_instance(shard, "mi-none", {})
     assert sum(rig.plane.status()["calls"].values()) == 0
 
 
 def test_more_attributes_than_a_call_takes_go_in_several(canned: Canned, open_shard: Open) -> None:
     canned.answers = [reply({})]
     wanted = {f"a{n}": str(n) for n in range(23)}
-    perform.put_attributes(open_shard(), "store-042", "arn", wanted)
+    put_attributes(open_shard(), "store-042", "arn", wanted)
     sent = [json.loads(body)["attributes"] for body in canned.bodies]
     assert [len(batch) for batch in sent] == [10, 10, 3]
     assert {a["name"]: a["value"] for batch in sent for a in batch} == wanted
@@ -145,30 +159,30 @@ def test_more_attributes_than_a_call_takes_go_in_several(canned: Canned, open_sh
 
 def test_a_container_instance_is_tagged(shard: Shard, rig: Rig) -> None:
     host = rig.host()
-    perform.tag_resource(shard, host.arn, TAGS)
-    (seen,) = observe.container_instances(shard, "store-042").value
+    tag_resource(shard, host.arn, TAGS)
+    (seen,) = read_container_instances(shard, "store-042").value
     assert seen.tags == TAGS
 
 
 def test_a_node_is_tagged(shard: Shard, rig: Rig) -> None:
     node = rig.node().node
-    perform.tag_managed_instance(shard, node, TAGS)
-    assert observe.managed_instance_tags(shard, node).value == TAGS
+    tag_managed_instance(shard, node, TAGS)
+    assert managed_instance_tags(shard, node).value == TAGS
 
 
 def test_attributes_are_removed_and_others_stay(shard: Shard, rig: Rig) -> None:
     host = rig.host(attributes=[{"name": "old", "value": "gone"}, {"name": "ring", "value": "a"}])
     for _ in range(2):
-        perform.delete_attributes(shard, "store-042", host.arn, ["old", "never-there"])
-    (seen,) = observe.container_instances(shard, "store-042").value
+        delete_attributes(shard, "store-042", host.arn, ["old", "never-there"])
+    (seen,) = read_container_instances(shard, "store-042").value
     assert "old" not in seen.attributes
     assert seen.attributes["ring"] == "a"
 
 
 def test_a_container_instance_is_deregistered(shard: Shard, rig: Rig) -> None:
     host = rig.host()
-    perform.deregister_container_instance(shard, "store-042", host.arn)
-    assert observe.container_instances(shard, "store-042").value == ()
+    deregister_container_instance(shard, "store-042", host.arn)
+    assert read_container_instances(shard, "store-042").value == ()
 
 
 def test_deregistering_again_what_a_lost_reply_told_nothing_of_is_an_error(
@@ -177,5 +191,5 @@ def test_deregistering_again_what_a_lost_reply_told_nothing_of_is_an_error(
     host = rig.host()
     rig.plane.faults.add("ecs", "DeregisterContainerInstance", "ConnectionReset", when="after")
     with pytest.raises(AwsError, match="inactive"):
-        perform.deregister_container_instance(shard, "store-042", host.arn)
-    assert observe.container_instances(shard, "store-042").value == ()
+        deregister_container_instance(shard, "store-042", host.arn)
+    assert read_container_instances(shard, "store-042").value == ()

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
-from fleet.aws import observe, services
 from fleet.aws.calls import CallCounter, Timeouts
+from fleet.aws.clusters import describe_clusters
+from fleet.aws.service_deployments import read_service_deployments
+from fleet.aws.services import describe_services, list_services
 from fleet.aws.session import AwsAccess, Shard
+from fleet.aws.store_view import read_store
+from fleet.aws.tasks import read_tasks
 from fleet.errors import AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.services import StoreView
 from tests.aws import bodies
@@ -27,7 +31,7 @@ PASSING = [
 
 
 def view(shard: Shard, *names: str, **more: Any) -> StoreView:
-    return services.store_view(shard, STORE, STORE, services=list(names) or None, **more)
+    return read_store(shard, STORE, STORE, services=list(names) or None, **more)
 
 
 def test_a_service_is_read_with_its_deployments_tags_and_settings(
@@ -41,7 +45,7 @@ def test_a_service_is_read_with_its_deployments_tags_and_settings(
         tags=[{"key": "fleet:rollout", "value": "ro-1"}],
     )
     shops.settle()
-    (seen,) = services.services(shard, STORE, ["vision"]).value
+    (seen,) = describe_services(shard, STORE, ["vision"]).value
     assert (seen.cluster, seen.name, seen.status, seen.scheduling) == (
         STORE,
         "vision",
@@ -66,14 +70,14 @@ def test_the_primary_deployment_comes_first(canned: Canned, open_shard: Open) ->
         {"id": "older", "status": "ACTIVE", "taskDefinition": "c", "createdAt": 10},
     ]
     canned.answers = [reply({"services": [bodies.service(deployments=deployments)]})]
-    (seen,) = services.services(open_shard(), STORE, ["a"]).value
+    (seen,) = describe_services(open_shard(), STORE, ["a"]).value
     assert [one.id for one in seen.deployments] == ["new", "old", "older"]
 
 
 def test_the_newest_events_are_kept(canned: Canned, open_shard: Open) -> None:
     events = [{"id": str(n), "createdAt": 1_000 + n, "message": f"event {n}"} for n in range(100)]
     canned.answers = [reply({"services": [bodies.service(events=events)]})]
-    (seen,) = services.services(open_shard(), STORE, ["a"]).value
+    (seen,) = describe_services(open_shard(), STORE, ["a"]).value
     assert [text for _, text in seen.events] == [f"event {n}" for n in range(99, 89, -1)]
 
 
@@ -82,7 +86,7 @@ def test_services_are_asked_for_ten_at_a_time_and_each_once(
 ) -> None:
     canned.answers = [NONE]
     names = [f"s{n}" for n in range(23)]
-    services.services(open_shard(), STORE, [*names, *names])
+    describe_services(open_shard(), STORE, [*names, *names])
     sent = [json.loads(body)["services"] for body in canned.bodies]
     assert [len(batch) for batch in sent] == [10, 10, 3]
     assert [name for batch in sent for name in batch] == names
@@ -91,15 +95,15 @@ def test_services_are_asked_for_ten_at_a_time_and_each_once(
 def test_a_service_that_is_not_there_is_left_out(shard: Shard, shops: Shops) -> None:
     shops.host()
     shops.create()
-    seen = services.services(shard, STORE, ["nothing", "vision"]).value
+    seen = describe_services(shard, STORE, ["nothing", "vision"]).value
     assert [service.name for service in seen] == ["vision"]
 
 
 def test_a_cluster_that_is_not_there_has_no_services_and_no_tasks(shard: Shard, rig: Rig) -> None:
-    assert services.services(shard, "nowhere", ["a"]).value == ()
-    assert services.services_of_cluster(shard, "nowhere").value == ()
-    assert services.tasks(shard, "nowhere", None).value == ()
-    assert services.service_deployments(shard, "nowhere", "a").value == ()
+    assert describe_services(shard, "nowhere", ["a"]).value == ()
+    assert list_services(shard, "nowhere").value == ()
+    assert read_tasks(shard, "nowhere", None).value == ()
+    assert read_service_deployments(shard, "nowhere", "a").value == ()
 
 
 def test_every_service_of_a_cluster_is_found_over_all_pages(shard: Shard, shops: Shops) -> None:
@@ -110,7 +114,7 @@ def test_every_service_of_a_cluster_is_found_over_all_pages(shard: Shard, shops:
         shops.create(name, taskDefinition=shared, desiredCount=0)
     shops.rig.ecs("DeleteService", cluster=STORE, service="service-000", force=True)
     shops.settle()
-    seen = services.services_of_cluster(shard, STORE).value
+    seen = list_services(shard, STORE).value
     assert sorted(service.name for service in seen) == names[1:]
 
 
@@ -121,7 +125,7 @@ def test_tasks_are_read_with_what_became_of_their_containers(shard: Shard, shops
     shops.settle()
     shops.update(taskDefinition=shops.definition("vision:2"))
     shops.settle()
-    seen = services.tasks(shard, STORE, "vision").value
+    seen = read_tasks(shard, STORE, "vision").value
     ages = [task.created_at.timestamp() for task in seen if task.created_at]
     assert ages == sorted(ages, reverse=True)
     failed = next(task for task in seen if task.stop_code == "EssentialContainerExited")
@@ -140,8 +144,8 @@ def test_tasks_of_one_service_are_told_from_those_of_another(shard: Shard, shops
     shops.create("vision")
     shops.create("telemetry")
     shops.settle()
-    assert {t.service for t in services.tasks(shard, STORE, None).value} == {"vision", "telemetry"}
-    assert {t.service for t in services.tasks(shard, STORE, "vision").value} == {"vision"}
+    assert {t.service for t in read_tasks(shard, STORE, None).value} == {"vision", "telemetry"}
+    assert {t.service for t in read_tasks(shard, STORE, "vision").value} == {"vision"}
 
 
 def test_more_tasks_than_a_call_takes_are_all_read(canned: Canned, open_shard: Open) -> None:
@@ -154,7 +158,7 @@ def test_more_tasks_than_a_call_takes_are_all_read(canned: Canned, open_shard: O
         reply({"taskArns": ["arn:r100", *stopped]}),
         reply({"tasks": []}),
     ]
-    services.tasks(open_shard(), STORE, None)
+    read_tasks(open_shard(), STORE, None)
     sent = [json.loads(body) for body in canned.bodies]
     assert [one.get("desiredStatus") for one in sent[:3]] == ["RUNNING", "RUNNING", "STOPPED"]
     assert [len(one["tasks"]) for one in sent[3:]] == [100, 31]
@@ -167,7 +171,7 @@ def test_a_task_that_no_service_started_belongs_to_none(canned: Canned, open_sha
         reply({"taskArns": []}),
         reply({"tasks": [lone], "failures": [{"arn": "arn:gone", "reason": "MISSING"}]}),
     ]
-    (seen,) = services.tasks(open_shard(), STORE, None).value
+    (seen,) = read_tasks(open_shard(), STORE, None).value
     assert seen.service == ""
 
 
@@ -181,7 +185,7 @@ def test_records_of_deployments_name_their_target_and_who_ended_them(
     bad = shops.definition("vision:2")
     shops.update(taskDefinition=bad)
     shops.settle(300)
-    newest, first = services.service_deployments(shard, STORE, "vision").value
+    newest, first = read_service_deployments(shard, STORE, "vision").value
     assert (newest.task_definition, newest.breaker) == (bad, "TRIGGERED")
     assert newest.status.startswith("ROLLBACK")
     assert newest.failures >= 1
@@ -196,7 +200,7 @@ def test_only_the_newest_records_are_read(shard: Shard, shops: Shops) -> None:
         shops.settle()
         shops.update(taskDefinition=shops.definition(f"vision:1{number}"))
     shops.settle()
-    seen = services.service_deployments(shard, STORE, "vision", 2).value
+    seen = read_service_deployments(shard, STORE, "vision", 2).value
     assert [one.arn for one in seen] == [r["serviceDeploymentArn"] for r in shops.records()[:2]]
 
 
@@ -211,7 +215,7 @@ def test_a_record_from_before_revisions_has_no_target(canned: Canned, open_shard
             }
         ),
     ]
-    (seen,) = services.service_deployments(open_shard(), STORE, "vision-arm64").value
+    (seen,) = read_service_deployments(open_shard(), STORE, "vision-arm64").value
     assert seen.task_definition == ""
 
 
@@ -236,13 +240,13 @@ def test_a_cluster_that_the_caller_has_read_is_not_read_again(
     counter = CallCounter()
     with AwsAccess(sandbox_time, on_call=counter) as access:
         shard = access.shard(ACCOUNT, REGION)
-        known = observe.clusters(shard, [STORE]).value[STORE]
+        known = describe_clusters(shard, [STORE]).value[STORE]
         assert view(shard, "vision", known=known).cluster == known
     assert counter.attempts["ecs:DescribeClusters"] == 1
 
 
 def test_a_store_without_a_cluster_has_nothing_and_no_problem(shard: Shard) -> None:
-    seen = services.store_view(shard, STORE, "nowhere", services=["vision"])
+    seen = read_store(shard, STORE, "nowhere", services=["vision"])
     assert (seen.cluster, seen.services, seen.problem) == (None, (), "")
     assert (seen.instances, seen.tasks, seen.deployments) == (None, None, None)
 
@@ -253,7 +257,7 @@ def test_a_deleted_service_is_not_in_a_view(shard: Shard, shops: Shops) -> None:
     shops.rig.ecs("DeleteService", cluster=STORE, service="vision", force=True)
     shops.settle()
     assert view(shard, "vision").services == ()
-    assert [one.status for one in services.services(shard, STORE, ["vision"]).value] == ["INACTIVE"]
+    assert [one.status for one in describe_services(shard, STORE, ["vision"]).value] == ["INACTIVE"]
 
 
 def test_a_view_is_as_old_as_its_oldest_part(canned: Canned, open_shard: Open) -> None:
@@ -274,7 +278,7 @@ def test_where_ecs_keeps_no_records_of_deployments_there_are_none_and_no_problem
     shops.rig.plane.faults.add(
         "ecs", "ListServiceDeployments", "UnsupportedFeatureException", 400, 2
     )
-    assert services.service_deployments(shard, STORE, "vision").value == ()
+    assert read_service_deployments(shard, STORE, "vision").value == ()
 
 
 @pytest.mark.parametrize(
@@ -326,11 +330,11 @@ def test_expired_credentials_end_it_at_once(canned: Canned, open_shard: Open) ->
 
 
 READS: dict[str, tuple[Callable[[Shard], object], list[dict[str, Any]]]] = {
-    "services": (lambda s: services.services(s, "a", ["b"]), [{"services": []}]),
-    "services_of_cluster": (lambda s: services.services_of_cluster(s, "a"), [{"serviceArns": []}]),
-    "tasks": (lambda s: services.tasks(s, "a", None), [{"taskArns": []}]),
+    "services": (lambda s: describe_services(s, "a", ["b"]), [{"services": []}]),
+    "services_of_cluster": (lambda s: list_services(s, "a"), [{"serviceArns": []}]),
+    "tasks": (lambda s: read_tasks(s, "a", None), [{"taskArns": []}]),
     "service_deployments": (
-        lambda s: services.service_deployments(s, "a", "b"),
+        lambda s: read_service_deployments(s, "a", "b"),
         [{"serviceDeployments": []}],
     ),
 }
@@ -356,7 +360,7 @@ def test_an_answer_without_its_list_is_an_error_and_no_empty_list(
 def test_a_read_that_hangs_is_given_up(canned: Canned, open_shard: Open) -> None:
     canned.answers = [canned.hang, html(503)]
     with pytest.raises(AwsUnreachable, match="HTTP 503"):
-        services.services(open_shard(timeouts=Timeouts(read_s=0.1)), "a", ["b"])
+        describe_services(open_shard(timeouts=Timeouts(read_s=0.1)), "a", ["b"])
 
 
 @pytest.mark.parametrize(
@@ -374,7 +378,7 @@ def test_a_service_that_makes_no_sense_is_an_error(
 ) -> None:
     canned.answers = [reply({"services": [raw]})]
     with pytest.raises(AwsError, match="ecs:DescribeServices"):
-        services.services(open_shard(), "a", ["b"])
+        describe_services(open_shard(), "a", ["b"])
 
 
 def test_what_a_container_says_cannot_write_to_the_terminal(
@@ -386,7 +390,7 @@ def test_what_a_container_says_cannot_write_to_the_terminal(
         reply({"taskArns": []}),
         reply({"tasks": [bodies.task(stoppedReason="\x1b]0;x\x07", containers=[container])]}),
     ]
-    (seen,) = services.tasks(open_shard(), STORE, None).value
+    (seen,) = read_tasks(open_shard(), STORE, None).value
     assert (seen.stopped_reason, seen.containers[0].reason) == ("]0;x", "[2Jgone")
 
 
@@ -397,7 +401,7 @@ def test_a_task_tells_since_when_it_is_to_stop(canned: Canned, open_shard: Open)
         reply({"taskArns": []}),
         reply({"tasks": both}),
     ]
-    seen = services.tasks(open_shard(), STORE, None).value
+    seen = read_tasks(open_shard(), STORE, None).value
     since = datetime.fromtimestamp(1_790_000_000.5, UTC)
     assert {task.stopping_at for task in seen} == {since, None}
 
@@ -407,6 +411,6 @@ def test_times_are_those_of_aws(shard: Shard, shops: Shops) -> None:
     shops.create()
     created = datetime.fromtimestamp(shops.rig.clock.now(), UTC)
     shops.settle()
-    reading = services.services(shard, STORE, ["vision"])
+    reading = describe_services(shard, STORE, ["vision"])
     assert reading.value[0].created_at == created
     assert reading.at == created + timedelta(seconds=60)

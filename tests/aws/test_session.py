@@ -8,8 +8,10 @@ import pytest
 
 import fleet.aws
 from fleet import __version__
-from fleet.aws import observe, perform
+from fleet.aws.account import get_caller_identity
+from fleet.aws.activations import create_activation
 from fleet.aws.budget import Budgets
+from fleet.aws.clusters import create_cluster, describe_clusters
 from fleet.aws.session import AwsAccess
 from fleet.errors import AccessDenied, CredentialsError, UsageError
 from fleet.model.inventory import Account
@@ -39,13 +41,13 @@ def test_opening_a_shard_looks_for_no_credentials(clock: HandClock) -> None:
 
 def test_requests_say_that_they_are_fleets(canned: Canned, open_shard: Open) -> None:
     canned.answers = [NONE]
-    observe.clusters(open_shard(), ["store-042"])
+    describe_clusters(open_shard(), ["store-042"])
     assert f"fleet/{__version__}" in canned.asked[0]["user-agent"]
 
 
 def test_botocore_itself_repeats_nothing(canned: Canned, open_shard: Open) -> None:
     canned.answers = [html(500), NONE]
-    observe.clusters(open_shard(), ["store-042"])
+    describe_clusters(open_shard(), ["store-042"])
     assert "attempt=1; max=1" in canned.asked[1]["amz-sdk-request"]
 
 
@@ -53,7 +55,7 @@ def test_threads_share_a_shard(canned: Canned, open_shard: Open) -> None:
     canned.answers = [NONE]
     shard, found = open_shard(), []
     threads = [
-        threading.Thread(target=lambda: found.append(observe.clusters(shard, ["a"]).value))
+        threading.Thread(target=lambda: found.append(describe_clusters(shard, ["a"]).value))
         for _ in range(8)
     ]
     for thread in threads:
@@ -68,14 +70,14 @@ def test_no_credentials_say_where_they_are_missing(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(CredentialsError, match="no AWS credentials for emea-prod") as raised:
-        observe.caller(open_shard())
+        get_caller_identity(open_shard())
     assert "AWS_PROFILE" in str(raised.value.hint)
     assert raised.value.exit_code == 2
 
 
 def test_a_profile_that_is_not_there_is_named(open_shard: Open) -> None:
     with pytest.raises(CredentialsError, match="emea-ops") as raised:
-        observe.caller(open_shard(Account("emea-prod", EMEA, profile="emea-ops")))
+        get_caller_identity(open_shard(Account("emea-prod", EMEA, profile="emea-ops")))
     assert "aws configure --profile emea-ops" in str(raised.value.hint)
 
 
@@ -84,7 +86,7 @@ def test_a_profile_of_the_environment_that_is_not_there_is_explained(
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nowhere")
     with pytest.raises(CredentialsError) as raised:
-        observe.caller(open_shard())
+        get_caller_identity(open_shard())
     assert "nowhere" in str(raised.value)
     assert "AWS_PROFILE" in str(raised.value.hint)
 
@@ -106,7 +108,7 @@ def test_an_expired_sign_in_says_how_to_sign_in(
     write_config(monkeypatch, tmp_path, SSO)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(CredentialsError) as raised:
-        observe.caller(open_shard(Account("emea-prod", EMEA, profile="emea-ops")))
+        get_caller_identity(open_shard(Account("emea-prod", EMEA, profile="emea-ops")))
     assert raised.value.hint == "aws sso login --profile emea-ops"
 
 
@@ -116,14 +118,14 @@ def test_the_profile_of_the_account_wins_over_the_environment(
     keys = "[profile p]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = s\n"
     write_config(monkeypatch, tmp_path, keys)
     canned.answers = [NONE]
-    observe.clusters(open_shard(Account("emea-prod", EMEA, profile="p")), ["a"])
+    describe_clusters(open_shard(Account("emea-prod", EMEA, profile="p")), ["a"])
     assert "Credential=AKIAPROFILE/" in canned.asked[0]["authorization"]
 
 
 def test_the_role_of_the_account_is_assumed(rig: Rig, sandbox_time: SandboxTime) -> None:
     role = f"arn:aws:iam::{APAC}:role/fleet-operator"
     with AwsAccess(sandbox_time) as access:
-        seen = observe.caller(access.shard(Account("apac", APAC, role_arn=role), REGION)).value
+        seen = get_caller_identity(access.shard(Account("apac", APAC, role_arn=role), REGION)).value
     assert seen.account_id == APAC
     assert seen.arn.startswith(f"arn:aws:sts::{APAC}:assumed-role/fleet-operator/fleet-")
 
@@ -135,7 +137,7 @@ def test_a_role_that_may_not_be_assumed_is_named(rig: Rig, sandbox_time: Sandbox
         AwsAccess(sandbox_time) as access,
         pytest.raises(AccessDenied, match="not allowed: sts:AssumeRole, which ecs:Describe"),
     ):
-        observe.clusters(access.shard(account, REGION), ["a"])
+        describe_clusters(access.shard(account, REGION), ["a"])
 
 
 def test_an_activation_is_asked_for_again_when_only_assuming_the_role_failed(
@@ -144,7 +146,7 @@ def test_an_activation_is_asked_for_again_when_only_assuming_the_role_failed(
     rig.plane.faults.add("sts", "AssumeRole", "InternalFailure", 500, 2)
     account = Account("emea", EMEA, role_arn=f"arn:aws:iam::{EMEA}:role/fleet-operator")
     with AwsAccess(sandbox_time) as access:
-        perform.create_activation(
+        create_activation(
             access.shard(account, REGION),
             role="ecsAnywhereRole",
             name="store-042/cam-1",
@@ -159,9 +161,9 @@ def test_messages_name_the_caller_once_it_is_known(rig: Rig, sandbox_time: Sandb
     rig.plane.faults.add("ecs", "DescribeClusters", "AccessDeniedException", 400)
     with AwsAccess(sandbox_time) as access:
         shard = access.shard(ACCOUNT, REGION)
-        arn = observe.caller(shard).value.arn
+        arn = get_caller_identity(shard).value.arn
         with pytest.raises(AccessDenied) as raised:
-            observe.clusters(shard, ["a"])
+            describe_clusters(shard, ["a"])
     assert arn in str(raised.value.hint)
 
 
@@ -176,7 +178,7 @@ def test_our_budget_keeps_us_from_being_throttled(rig: Rig, sandbox_time: Sandbo
     with AwsAccess(sandbox_time, budgets=Budgets(sandbox_time).of, on_call=note) as access:
         shard = access.shard(ACCOUNT, REGION)
         for number in range(40):
-            perform.create_cluster(shard, f"store-{number}", {})
+            create_cluster(shard, f"store-{number}", {})
     assert throttled == []
     assert len(rig.ecs("ListClusters")["clusterArns"]) == 40
 
@@ -187,7 +189,7 @@ def test_an_endpoint_that_is_no_url_is_a_usage_error(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "garbage")
 
     with pytest.raises(UsageError, match="garbage") as raised:
-        observe.caller(open_shard())
+        get_caller_identity(open_shard())
 
     assert raised.value.hint == "correct or unset AWS_ENDPOINT_URL"
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from fleet.aws.sharing import EVENTS_AT_REST, Shared
+from fleet.aws.interning import EVENTS_AT_REST, Interner
 from fleet.model.services import ContainerState, Deployment, ServiceState, TaskState
 from tests import build
 
@@ -32,22 +32,22 @@ def service(state: str = "COMPLETED", running: int = 1) -> ServiceState:
 
 
 def test_what_is_shared_says_the_same() -> None:
-    shared = Shared()
+    interner = Interner()
     instance = build.instance(attributes={"a": "b"}, registered={"CPU": 4096})
-    assert shared.instance(instance) == instance
-    assert shared.node(build.node()) == build.node()
+    assert interner.instance(instance) == instance
+    assert interner.node(build.node()) == build.node()
     moving = service("IN_PROGRESS")
-    assert shared.service(moving) == moving
+    assert interner.service(moving) == moving
     task = TaskState(
         "arn", "s", "i", "t", "RUNNING", "RUNNING", containers=(ContainerState("a", "R"),)
     )
-    assert shared.task(task) == task
+    assert interner.task(task) == task
 
 
 def test_equal_texts_and_sizes_of_two_hosts_are_one_object() -> None:
-    shared = Shared()
+    interner = Interner()
     one, other = (
-        shared.instance(
+        interner.instance(
             build.instance(
                 agent_version=text("1.105.1"),
                 attributes={text("ecs.os-type"): text("linux")},
@@ -62,20 +62,20 @@ def test_equal_texts_and_sizes_of_two_hosts_are_one_object() -> None:
 
 
 def test_equal_settings_of_two_services_are_one_object() -> None:
-    shared = Shared()
-    one, other = shared.service(service()), shared.service(service())
+    interner = Interner()
+    one, other = interner.service(service()), interner.service(service())
     assert one.settings is other.settings
     assert one.task_definition is other.task_definition
 
 
 def test_settings_that_differ_stay_apart() -> None:
-    shared = Shared()
+    interner = Interner()
     other = replace(service(), settings={"deploymentConfiguration": {"maximumPercent": 200}})
-    assert shared.service(service()).settings != shared.service(other).settings
+    assert interner.service(service()).settings != interner.service(other).settings
 
 
 def test_a_service_at_rest_keeps_few_events_and_one_in_trouble_all() -> None:
-    shared = Shared()
-    assert len(shared.service(service()).events) == EVENTS_AT_REST
-    assert len(shared.service(service("FAILED")).events) == 5
-    assert len(shared.service(service(running=0)).events) == 5
+    interner = Interner()
+    assert len(interner.service(service()).events) == EVENTS_AT_REST
+    assert len(interner.service(service("FAILED")).events) == 5
+    assert len(interner.service(service(running=0)).events) == 5

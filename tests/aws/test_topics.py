@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.aws import topics
 from fleet.aws.session import Shard
+from fleet.aws.sns import MESSAGE, ascii_subject, cut_message, publish
 from fleet.errors import AwsError, AwsUnreachable
 from tests.aws.canned import Canned, reply, reset
 from tests.aws.conftest import REGION, Open
@@ -37,7 +37,7 @@ def test_what_is_published_reaches_a_queue_that_subscribed(
     arn = clients["sqs"].get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
     clients["sns"].subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
 
-    topics.publish(shard, topic, "[fleet] ok · ✓", "verified 800 of 800 — ✓\n")
+    publish(shard, topic, "[fleet] ok · ✓", "verified 800 of 800 — ✓\n")
 
     (got,) = clients["sqs"].receive_message(QueueUrl=queue)["Messages"]
     body = json.loads(got["Body"])
@@ -46,7 +46,7 @@ def test_what_is_published_reaches_a_queue_that_subscribed(
 
 def test_a_topic_that_is_not_there_is_an_error(shard: Shard) -> None:
     with pytest.raises(AwsError, match="sns:Publish"):
-        topics.publish(shard, f"{TOPIC}-none", "s", "m")
+        publish(shard, f"{TOPIC}-none", "s", "m")
 
 
 def test_a_message_whose_answer_was_lost_is_not_sent_again(
@@ -54,7 +54,7 @@ def test_a_message_whose_answer_was_lost_is_not_sent_again(
 ) -> None:
     canned.answers = [reset, reply(b"")]
     with pytest.raises(AwsUnreachable):
-        topics.publish(open_shard(), TOPIC, "s", "m")
+        publish(open_shard(), TOPIC, "s", "m")
     assert len(canned.asked) == 1
 
 
@@ -69,12 +69,12 @@ def test_a_message_whose_answer_was_lost_is_not_sent_again(
     ],
 )
 def test_a_subject_is_ascii(text: str, subject: str) -> None:
-    assert topics.ascii_subject(text) == subject
+    assert ascii_subject(text) == subject
 
 
 @given(st.text(max_size=300))
 def test_a_subject_is_always_one_that_sns_takes(text: str) -> None:
-    subject = topics.ascii_subject(text)
+    subject = ascii_subject(text)
 
     assert 0 < len(subject) < 100
     assert subject.isascii()
@@ -85,14 +85,14 @@ def test_a_subject_is_always_one_that_sns_takes(text: str) -> None:
 @pytest.mark.parametrize("line", ["a line\n", "ünï\n", "no end "])
 def test_a_message_that_is_too_long_is_cut_where_a_line_ends(line: str) -> None:
     text = line * 60_000
-    cut = topics.cut_message(text)
+    cut = cut_message(text)
 
-    assert len(cut.encode()) <= topics.MESSAGE
-    assert len(cut.encode()) > topics.MESSAGE - 100
+    assert len(cut.encode()) <= MESSAGE
+    assert len(cut.encode()) > MESSAGE - 100
     assert cut.endswith("\n… cut: see the report\n")
     assert text.startswith(cut.partition("\n…")[0])
 
 
 def test_a_short_message_stays_as_it_is() -> None:
-    assert topics.cut_message("ok\n") == "ok\n"
-    assert topics.cut_message("") == " "
+    assert cut_message("ok\n") == "ok\n"
+    assert cut_message("") == " "

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from fleet.aws import sweep
-from fleet.aws.sharing import Shared
+from fleet.aws.interning import Interner
 from fleet.drift import scan_shard
 from fleet.drift.scan_shard import ShardQuestion, read_shard, unread_shard
 from fleet.errors import Interrupted
@@ -39,7 +38,7 @@ def question(shops: Shops, **changes: Any) -> ShardQuestion:
 
 def read(shops: Shops, **changes: Any) -> ShardSeen:
     shops.asked.clear()
-    return read_shard(shops.wiring, question(shops, **changes), Shared())
+    return read_shard(shops.wiring, question(shops, **changes), Interner())
 
 
 def remembered(shops: Shops, connection: Connection = Connection.CONNECTED) -> dict[Any, Any]:
@@ -117,12 +116,15 @@ def test_a_store_without_a_cluster_costs_nothing(shops: Shops) -> None:
     )
 
 
-@pytest.mark.parametrize("part", ["instances", "services"])
+@pytest.mark.parametrize(
+    ("part", "reader"),
+    [("instances", "scan_container_instances"), ("services", "scan_services")],
+)
 def test_a_store_is_not_empty_because_a_listing_is(
-    shops: Shops, part: str, monkeypatch: pytest.MonkeyPatch
+    shops: Shops, part: str, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty: Reading[tuple[Any, ...]] = Reading((), shops.now())
-    monkeypatch.setattr(sweep, part, lambda *_: empty)
+    monkeypatch.setattr(scan_shard, reader, lambda *_: empty)
     found = getattr(read(shops).stores["store-001"], part)
     assert found == NotRead("ECS counts 1 in cluster store-001 and lists none")
 
@@ -245,7 +247,7 @@ def test_credentials_that_expire_half_way_stop_the_rest_at_once(shops: Shops) ->
     shops.fail("DescribeServices", "ExpiredTokenException")
     wiring = replace(shops.wiring, workers=1)
     shops.asked.clear()
-    seen = read_shard(wiring, question(shops), Shared())
+    seen = read_shard(wiring, question(shops), Interner())
     unread = [s for s in seen.stores.values() if isinstance(s.services, NotRead)]
     assert len(unread) == len(STORES)
     assert len(shops.actions("DescribeServices")) == 1
@@ -258,7 +260,7 @@ def test_a_service_that_does_not_answer_is_not_asked_for_every_store(shops: Shop
     stores = tuple(replace(shops.wiring.fleet.stores[0], id=f"store-{n:03}") for n in range(20))
     names = {store.id: (SERVICE,) for store in stores}
     shops.asked.clear()
-    read_shard(wiring, question(shops, stores=stores, names=names), Shared())
+    read_shard(wiring, question(shops, stores=stores, names=names), Interner())
     # Every question is tried twice, as the patience of these tests says.
     assert len(shops.actions("DescribeServices")) == 2 * FAILURES_TO_OPEN
 
@@ -275,7 +277,7 @@ def test_whoever_wants_it_to_end_is_heard_before_the_second_look(shops: Shops) -
     clock = _Sleeper(shops, sleep)
     wiring = replace(shops.wiring, stop=stop, clock=clock)
     with pytest.raises(Interrupted):
-        read_shard(wiring, question(shops, memory=memory), Shared())
+        read_shard(wiring, question(shops, memory=memory), Interner())
 
 
 class _Sleeper:
@@ -299,7 +301,7 @@ def test_progress_counts_every_store_once_however_many_end_together(
     monkeypatch.setattr(scan_shard._Reader, "_seen", seen)
     monkeypatch.setattr(scan_shard, "STORES_PER_LINE", 1)
     wiring = replace(shops.wiring, listen=told.append, workers=len(STORES))
-    read_shard(wiring, question(shops), Shared())
+    read_shard(wiring, question(shops), Interner())
     assert sorted(note.text.rpartition(": ")[2] for note in told) == [
         f"read {n} of 3 stores" for n in (1, 2, 3)
     ]

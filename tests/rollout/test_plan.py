@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fleet.aws.deploy import create_service
+from fleet.aws.services import create_service
 from fleet.aws.session import AwsAccess
 from fleet.aws.task_definitions import Registered, register_task_definition
 from fleet.errors import CredentialsError, Interrupted, UsageError

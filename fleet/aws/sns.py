@@ -1,4 +1,4 @@
-"""SNS topics: one message, cut to what SNS takes."""
+"""Publishes a message to an SNS topic, cut to what SNS takes."""
 
 import re
 import unicodedata
@@ -32,14 +32,14 @@ def publish(shard: Shard, topic_arn: str, subject: str, message: str) -> None:
 
 
 def ascii_subject(text: str) -> str:
-    """A subject that SNS takes: begins with something visible and is never empty."""
+    """Return a subject that SNS takes: begins with something visible and is never empty."""
     plain = unicodedata.normalize("NFKD", text.translate(_LIKE)).encode("ascii", "ignore").decode()
     line = re.sub(r"[^ -~]+|\s+", " ", plain).strip()
     return line[:SUBJECT].rstrip() or "fleet"
 
 
 def cut_message(text: str) -> str:
-    """As much of a text as SNS takes, to the end of a line, and never empty."""
+    """Return as much of a text as SNS takes, to the end of a line, and never empty."""
     content = text.encode()
     if len(content) <= MESSAGE:
         return text or " "

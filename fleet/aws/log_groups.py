@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from fleet.aws.replies import clean, items
 from fleet.aws.session import Shard
-from fleet.aws.shapes import clean, items
 from fleet.errors import AwsError
 from fleet.model.aws_actions import CREATE_LOG_GROUP, DESCRIBE_LOG_GROUPS, PUT_RETENTION_POLICY
 from fleet.model.desired import LogGroup
@@ -14,8 +14,8 @@ from fleet.model.observed import Reading
 PAGE = 50
 
 
-def log_groups(shard: Shard, names: Iterable[str]) -> Reading[dict[str, int | None]]:
-    """Days of retention of the groups that exist, by name; None for one that keeps all for ever.
+def describe_log_groups(shard: Shard, names: Iterable[str]) -> Reading[dict[str, int | None]]:
+    """Return days of retention by name, of the groups that exist; None keeps all for ever.
 
     A call per name: DescribeLogGroups asks by prefix, and sorts the whole name before longer ones.
     """
@@ -24,7 +24,7 @@ def log_groups(shard: Shard, names: Iterable[str]) -> Reading[dict[str, int | No
     for name in dict.fromkeys(names):
         for reply in shard.pages(DESCRIBE_LOG_GROUPS, logGroupNamePrefix=name, limit=PAGE):
             times.append(reply.at)
-            groups = items(reply, "logGroups", DESCRIBE_LOG_GROUPS)
+            groups = items(reply, DESCRIBE_LOG_GROUPS)
             days = {clean(one.get("logGroupName")): one.get("retentionInDays") for one in groups}
             if name in days:
                 found[name] = days[name]
@@ -33,7 +33,7 @@ def log_groups(shard: Shard, names: Iterable[str]) -> Reading[dict[str, int | No
 
 
 def create_log_group(shard: Shard, group: LogGroup, tags: Mapping[str, str]) -> None:
-    """Make a group that ``log_groups`` did not show, and set its retention.
+    """Create a group that ``describe_log_groups`` did not show, and set its retention.
 
     A lost reply means nothing: the second call is told that it exists, which is taken for our
     own doing (or for somebody's who made it in the same moment). So an existing group is not for

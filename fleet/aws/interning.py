@@ -1,4 +1,4 @@
-"""Equal parts of what is read are kept once: 40,000 hosts say much the same of themselves."""
+"""Keeps equal parts of what is read once: 40,000 hosts say much the same of themselves."""
 
 import json
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from typing import Any
 from fleet.model.observed import ContainerInstance, ManagedInstance
 from fleet.model.services import ContainerState, ServiceState, TaskState
 
-#: Events kept of a service that is at rest; the others tell what goes on and keep all.
+#: Events kept of a service that is at rest; of another one all are kept.
 EVENTS_AT_REST = 2
 
 
-class Shared:
-    """Texts and settings that were seen before, to be used again. Thread-safe.
+class Interner:
+    """Replaces texts and settings by equal ones that were seen before. Thread-safe.
 
-    It lives as long as one scan; what it hands out is as frozen as what it was given.
+    It lives as long as one scan. What it returns is as frozen as what it was given.
     """
 
     def __init__(self) -> None:
@@ -23,11 +23,11 @@ class Shared:
         self._parts: dict[str, Mapping[str, Any]] = {}
 
     def node(self, node: ManagedInstance) -> ManagedInstance:
-        """The same node; its agent's version is that of hundreds."""
+        """Return the same node; its agent's version is that of hundreds."""
         return replace(node, agent_version=self._text(node.agent_version))
 
     def instance(self, instance: ContainerInstance) -> ContainerInstance:
-        """The same container instance, with the one text for equal ones, and equal sizes."""
+        """Return the same container instance."""
         return replace(
             instance,
             cluster=self._text(instance.cluster),
@@ -41,7 +41,7 @@ class Shared:
         )
 
     def service(self, service: ServiceState) -> ServiceState:
-        """The same service, with the settings of those like it; at rest with few events."""
+        """Return the same service; one at rest keeps few events."""
         deployments = tuple(
             replace(
                 one,
@@ -67,7 +67,7 @@ class Shared:
         )
 
     def task(self, task: TaskState) -> TaskState:
-        """The same task."""
+        """Return the same task."""
         return replace(
             task,
             service=self._text(task.service),
@@ -101,6 +101,6 @@ class Shared:
 
 
 def _is_at_rest(service: ServiceState) -> bool:
-    """One deployment, and it is done."""
+    """Say whether there is one deployment, and it is done."""
     states = [one.rollout_state for one in service.deployments]
     return states == ["COMPLETED"] and service.running >= service.desired
