@@ -21,6 +21,8 @@ from fleet.cli.main import main
 from tests.scenarios.conftest import Ran
 
 CASES = Path(__file__).with_name("cases") / "version_0_1"
+#: Of the commands that were typed.
+GROUPS = ("records", "shop", "rollout")
 #: When the commands that only read the records were typed, by the fleet's clock.
 NOW = datetime.fromisoformat(json.loads((CASES / "commands.json").read_text())["now"])
 
@@ -81,6 +83,15 @@ def lay_out(folder: Path) -> None:
     (folder / ".fleet").mkdir()
     with closing(sqlite3.connect(folder / ".fleet" / "fleet.db")) as database:
         database.executescript((CASES / "database.sql").read_text(encoding="utf-8"))
+
+
+def check_convention(command: Command, document: Any) -> None:
+    """Fail unless a document begins as ``fleet.terminal.documents`` says."""
+    kind, version = list(document.items())[:2]
+
+    assert kind[0] == "kind"
+    assert kind[1].partition("-")[0] == command.words[0] or kind[1] == "rollout-plan"
+    assert version == ("version", 1)
 
 
 def differences(was: Any, now: Any, path: str = "") -> Iterator[str]:

@@ -11,6 +11,7 @@ from fleet.errors import Problem
 from fleet.model.hours import Hours, OpenSpan
 from fleet.model.inventory import Fleet, Host, Link, Source, Store
 from fleet.model.printable import many, printable
+from fleet.terminal.documents import document
 from fleet.terminal.screen import NARROW, table
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -178,43 +179,45 @@ def _facts(facts: dict[str, str]) -> Text:
 
 def fleet_document(fleet: Fleet) -> dict[str, Any]:
     """What ``inventory list --json`` prints."""
-    return {
-        "version": 1,
-        "kind": "inventory",
-        "fleet": fleet.name,
-        "digest": fleet.digest,
-        "stores": [_store(store) for store in fleet.stores],
-    }
+    return document(
+        "inventory-list",
+        {
+            "fleet": fleet.name,
+            "digest": fleet.digest,
+            "stores": [_store(store) for store in fleet.stores],
+        },
+    )
 
 
 def store_document(fleet: Fleet, store: Store) -> dict[str, Any]:
     """What ``inventory show STORE --json`` prints."""
-    return {"version": 1, "kind": "store", "fleet": fleet.name, "store": _store(store)}
+    return document("inventory-store", {"fleet": fleet.name, "store": _store(store)})
 
 
 def host_document(fleet: Fleet, host: Host) -> dict[str, Any]:
     """What ``inventory show STORE/HOST --json`` prints."""
-    return {"version": 1, "kind": "host", "fleet": fleet.name, "host": _host(host)}
+    return document("inventory-host", {"fleet": fleet.name, "host": _host(host)})
 
 
 def validation_document(problems: Sequence[Problem], notes: Sequence[str] = ()) -> dict[str, Any]:
     """What ``validate --json`` prints."""
-    return {
-        "version": 1,
-        "kind": "validation",
-        "valid": not problems,
-        "problems": [
-            {
-                "file": problem.file,
-                "line": problem.line,
-                "path": problem.path,
-                "message": problem.message,
-                "hint": problem.hint,
-            }
-            for problem in problems
-        ],
-        "notes": list(notes),
-    }
+    return document(
+        "validate",
+        {
+            "valid": not problems,
+            "problems": [
+                {
+                    "file": problem.file,
+                    "line": problem.line,
+                    "path": problem.path,
+                    "message": problem.message,
+                    "hint": problem.hint,
+                }
+                for problem in problems
+            ],
+            "notes": list(notes),
+        },
+    )
 
 
 def _store(store: Store) -> dict[str, Any]:

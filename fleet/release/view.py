@@ -11,6 +11,7 @@ from fleet.inventory.view import store_line
 from fleet.model.desired import ImageFact, LogGroup, Scheduling, ServiceSheet
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.printable import printable
+from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled
 
 #: Columns within which a part of a body stays on one line.
@@ -98,38 +99,41 @@ def render_document(
     Args:
         release: id of the release, as if this store and these workloads were all of it.
     """
-    return {
-        "version": 1,
-        "kind": "render",
-        "store": store.id,
-        "lifecycle": store.lifecycle.value,
-        "cluster": store.cluster,
-        "release": release,
-        "notes": list(notes),
-        "services": [
-            {
-                "service": sheet.shape.name,
-                "workload": sheet.shape.workload,
-                "variant": sheet.shape.variant,
-                "content": sheet.definition.content,
-                "hosts": [{"name": name, "hardware": hardware} for name, hardware in sheet.hosts],
-                "images": [
-                    {
-                        "reference": image.reference,
-                        "pinned": None if image.source == "unread" else image.pinned,
-                        "platforms": list(image.platforms),
-                        "source": image.source,
-                    }
-                    for image in sheet.images
-                ],
-                "log_groups": [
-                    {"name": group.name, "retention_days": group.retention_days}
-                    for group in sheet.log_groups
-                ],
-                "register_task_definition": sheet.definition.body,
-                "create_service": sheet.create,
-                "update_service": sheet.update,
-            }
-            for sheet in sheets
-        ],
-    }
+    return document(
+        "render",
+        {
+            "store": store.id,
+            "lifecycle": store.lifecycle.value,
+            "cluster": store.cluster,
+            "release": release,
+            "notes": list(notes),
+            "services": [
+                {
+                    "service": sheet.shape.name,
+                    "workload": sheet.shape.workload,
+                    "variant": sheet.shape.variant,
+                    "content": sheet.definition.content,
+                    "hosts": [
+                        {"name": name, "hardware": hardware} for name, hardware in sheet.hosts
+                    ],
+                    "images": [
+                        {
+                            "reference": image.reference,
+                            "pinned": None if image.source == "unread" else image.pinned,
+                            "platforms": list(image.platforms),
+                            "source": image.source,
+                        }
+                        for image in sheet.images
+                    ],
+                    "log_groups": [
+                        {"name": group.name, "retention_days": group.retention_days}
+                        for group in sheet.log_groups
+                    ],
+                    "register_task_definition": sheet.definition.body,
+                    "create_service": sheet.create,
+                    "update_service": sheet.update,
+                }
+                for sheet in sheets
+            ],
+        },
+    )

@@ -123,7 +123,7 @@ def test_json_is_all_that_goes_to_stdout(
     code = run_drift(asked(form=Format.JSON, report=tmp_path / "out"))
 
     said = capsys.readouterr()
-    assert json.loads(said.out)["kind"] == "fleet.drift"
+    assert json.loads(said.out)["kind"] == "drift"
     assert code == FOUND
     assert said.err.splitlines()[-1] == str(tmp_path / "out" / "drift-2026-11-23T0331Z.html")
 

@@ -142,7 +142,7 @@ def test_a_person_who_does_not_agree_has_nothing_done(fixed: Desk, says: str) ->
 @pytest.mark.parametrize("words", [["--plan"], ["--yes"]])
 def test_json_is_one_document_of_the_fixes(fixed: Desk, words: list[str]) -> None:
     document = json.loads(fixed.run("--fix", "--json", *words).stdout)
-    assert document["kind"] == "fleet.drift.fixes"
+    assert document["kind"] == "drift-fixes"
     assert [one["outcome"] for one in document["fixes"]] == (
         [None] if words == ["--plan"] else ["done"]
     )

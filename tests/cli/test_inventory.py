@@ -33,7 +33,11 @@ def test_the_list_has_a_line_per_store_and_a_total() -> None:
 def test_the_list_is_also_a_versioned_document() -> None:
     document = json.loads(run("list", "--json").stdout)
 
-    assert (document["version"], document["kind"], document["fleet"]) == (1, "inventory", "shops")
+    assert (document["version"], document["kind"], document["fleet"]) == (
+        1,
+        "inventory-list",
+        "shops",
+    )
     assert len(document["digest"]) == 64
     assert len(document["stores"]) == 14
 
@@ -58,7 +62,7 @@ def test_a_host_is_shown_with_what_its_hardware_needs() -> None:
 def test_what_is_shown_is_also_a_document(name: str, kind: str) -> None:
     document = json.loads(run("show", name, "--json").stdout)
 
-    assert (document["version"], document["kind"]) == (1, kind)
+    assert (document["kind"], document["version"]) == (f"inventory-{kind}", 1)
     assert document[kind]["id"] == name
 
 

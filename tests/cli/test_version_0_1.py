@@ -6,15 +6,20 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from fleet.cli.main import COMMANDS, app
 from fleet.cli.planning import read_plan
 from tests.scenarios.conftest import Ran
 from tests.version_0_1 import (
     CASES,
+    GROUPS,
     NOW,
     Command,
+    check_convention,
     commands,
     differences,
     lay_out,
@@ -25,6 +30,7 @@ from tests.version_0_1 import (
 _BEFORE_SENDING = "evidence from before a send is dropped when it is sent, not at the next look"
 _ONE_OWED = "undelivered owes the release wherever it stands; dark and ok before owes nothing"
 _BY_VERDICT = "a held change stands by its verdict, and one that ran it already is unchanged"
+_ONE_CONVENTION = "every kind is the command and what the document holds, joined by dashes"
 #: Their first words.
 _STANDINGS = (
     *("by", "dark", "failed", "ok", "parked", "skipped"),
@@ -46,6 +52,10 @@ OTHERWISE: Mapping[tuple[str, str], str] = {
     ("rollout-status-ro-6*", "tally.by"): _BY_VERDICT,
     ("rollout-status-ro-6*", "waves[1].count.by"): _BY_VERDICT,
     ("rollout-status-ro-6*", "changes[*].stands"): _BY_VERDICT,
+    **{
+        (command, "kind"): _ONE_CONVENTION
+        for command in ("hosts", "history-*", "explain-*", "inventory-*", "validate")
+    },
 }
 
 Typed = Callable[..., Ran]
@@ -106,6 +116,7 @@ def test_a_command_about_old_records_prints_what_it_printed(typed: Typed, comman
     if not ran.out:
         assert not (CASES / "documents" / f"{command.name}.json").exists()
         return
+    check_convention(command, ran.document)
     found = differences(command.document, ran.document)
     lost = [one for one in found if not is_listed(command.name, one)]
     assert not lost, "\n".join(lost)
@@ -152,3 +163,28 @@ def test_a_plan_file_is_read_back() -> None:
     assert {content: one.body for content, one in plan.release.task_definitions.items()} == {
         content: one["body"] for content, one in was["release"]["task_definitions"].items()
     }
+
+
+def test_every_command_that_prints_json_is_among_them() -> None:
+    typed = {command.words for group in GROUPS for command in commands(group)}
+
+    untested = [
+        words
+        for words in commands_with_json()
+        if not any(one[: len(words)] == words for one in typed) and words[0] != "sandbox"
+    ]
+
+    assert untested == [("rollout", "start")]  # typed without its verb
+
+
+def commands_with_json() -> Iterator[tuple[str, ...]]:
+    """The words of every command of fleet that has ``--json``."""
+    fleet: Any = get_command(app)
+    for row in COMMANDS:
+        command = fleet.get_command(None, row.name)
+        for words, one in [
+            ((row.name,), command),
+            *(((row.name, name), sub) for name, sub in getattr(command, "commands", {}).items()),
+        ]:
+            if any("--json" in param.opts for param in one.params):
+                yield words

@@ -6,7 +6,7 @@ import pytest
 
 from tests.scenarios.conftest import World
 from tests.scenarios.test_register import TakeStore
-from tests.version_0_1 import commands, keys, type_fleet
+from tests.version_0_1 import check_convention, commands, keys, type_fleet
 
 #: Keys of 0.1 that a document no longer has, by the name of the command and the key, and why.
 GONE: Mapping[tuple[str, str], str] = {}
@@ -33,6 +33,7 @@ def test_a_shop_is_told_of_with_every_key_of_version_0_1(
             world.control("clock/advance", {"seconds": 1800})
         ran = type_fleet((word.format(store=shop) for word in command.words), monkeypatch, capsys)
         assert ran.code == command.code, (command.name, ran.err)
+        check_convention(command, ran.document)
         gone = keys(command.document) - keys(ran.document)
         missing += [(command.name, key) for key in gone if (command.name, key) not in GONE]
     assert missing == []

@@ -14,9 +14,7 @@ from fleet.model.drift_settings import Ignore
 from fleet.model.night import Night, PastFinding, Scan, StoreFacts, Told
 from fleet.model.plain import to_plain
 from fleet.model.spans import stamp
-
-VERSION = 1
-KIND = "fleet.drift"
+from fleet.terminal.documents import document
 
 
 def night_document(night: Night) -> dict[str, Any]:
@@ -43,8 +41,7 @@ def document_text(night: Night) -> Iterator[str]:
 
 def _parts(night: Night) -> Iterator[tuple[str, Any]]:
     """Names and values in the document's order; long lists as iterators."""
-    yield "version", VERSION
-    yield "kind", KIND
+    yield from document("drift", {}).items()
     yield "fleet", night.fleet
     yield "scan", _scan(night.scan)
     yield "caller", night.caller

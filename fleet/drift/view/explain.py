@@ -37,6 +37,7 @@ from fleet.model.printable import many, printable, who
 from fleet.model.spans import age, day, moment, span, stamp
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
 from fleet.rollout.view.counts import revision
+from fleet.terminal.documents import document
 from fleet.terminal.screen import GAP, labelled, table
 
 #: Most lines of a kind on a terminal; ``--json`` has all.
@@ -206,50 +207,52 @@ def _fix_words(story: CodeStory) -> str:
 
 def code_document(story: CodeStory) -> dict[str, Any]:
     """The same as a versioned document."""
-    return {
-        "version": 1,
-        "kind": "fleet.explain.code",
-        "at": stamp(story.at),
-        "code": story.code,
-        "severity": story.severity.value,
-        "title": story.title,
-        "meaning": story.meaning,
-        "remedy": story.remedy,
-        "safe": story.safe,
-        "scan": scan_document(story.scan),
-        "open": _open_documents(story.open),
-    }
+    return document(
+        "explain-code",
+        {
+            "at": stamp(story.at),
+            "code": story.code,
+            "severity": story.severity.value,
+            "title": story.title,
+            "meaning": story.meaning,
+            "remedy": story.remedy,
+            "safe": story.safe,
+            "scan": scan_document(story.scan),
+            "open": _open_documents(story.open),
+        },
+    )
 
 
 def store_document(story: StoreStory) -> dict[str, Any]:
     """The same as a versioned document."""
-    return {
-        "version": 1,
-        "kind": "fleet.explain.store",
-        "at": stamp(story.at),
-        "store": story.store.id,
-        "lifecycle": story.store.lifecycle.value,
-        "host": story.host,
-        "scan": scan_document(story.scan),
-        "state": story.state.value if story.state else None,
-        "hosts": [host_document(host) for host in story.hosts],
-        "open": _open_documents(story.open),
-        "outages": {"days": story.days, "found": [_outage_document(o) for o in story.outages]},
-        "owes": [{"rollout": id_, **_change_document(change)} for id_, change in story.owed],
-        "past": [past_document(past) for past in story.past],
-        "rollouts": [
-            {
-                "id": one.id,
-                "title": one.title,
-                "phase": one.phase.value,
-                "started_at": stamp(one.started_at),
-                "finished_at": stamp(one.finished_at),
-                "changes": [_change_document(change) for change in one.changes],
-            }
-            for one in story.rollouts
-        ],
-        "audit": [{**to_plain(entry), "at": stamp(entry.at)} for entry in story.audit],
-    }
+    return document(
+        "explain-store",
+        {
+            "at": stamp(story.at),
+            "store": story.store.id,
+            "lifecycle": story.store.lifecycle.value,
+            "host": story.host,
+            "scan": scan_document(story.scan),
+            "state": story.state.value if story.state else None,
+            "hosts": [host_document(host) for host in story.hosts],
+            "open": _open_documents(story.open),
+            "outages": {"days": story.days, "found": [_outage_document(o) for o in story.outages]},
+            "owes": [{"rollout": id_, **_change_document(change)} for id_, change in story.owed],
+            "past": [past_document(past) for past in story.past],
+            "rollouts": [
+                {
+                    "id": one.id,
+                    "title": one.title,
+                    "phase": one.phase.value,
+                    "started_at": stamp(one.started_at),
+                    "finished_at": stamp(one.finished_at),
+                    "changes": [_change_document(change) for change in one.changes],
+                }
+                for one in story.rollouts
+            ],
+            "audit": [{**to_plain(entry), "at": stamp(entry.at)} for entry in story.audit],
+        },
+    )
 
 
 def _open_documents(

@@ -12,12 +12,11 @@ from fleet.drift.view.drift_lines import place
 from fleet.model.drift import Finding
 from fleet.model.fixing import Fix, Fixed, FixPlan, Left, Outcome
 from fleet.model.printable import many, printable
+from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
 #: Most lines of a kind on a terminal; the document has all.
 SHOWN = 50
-VERSION = 1
-KIND = "fleet.drift.fixes"
 
 _STYLES = {Outcome.DONE: "green", Outcome.FAILED: "red", Outcome.REFUSED: "yellow"}
 
@@ -56,17 +55,19 @@ def fixes_document(
         done: None while nothing was begun.
     """
     results = {one.fix.finding.key: one for one in done or ()}
-    return {
-        "version": VERSION,
-        "kind": KIND,
-        "scan": plan.scan,
-        "run": run or None,
-        "fixes": [_fix_document(fix, results.get(fix.finding.key)) for fix in plan.fixes],
-        "left": [
-            {**_finding(one.finding), "why": one.why, "by_hand": one.by_hand} for one in plan.left
-        ],
-        "already": [{**_finding(one.finding), "why": one.why} for one in plan.already],
-    }
+    return document(
+        "drift-fixes",
+        {
+            "scan": plan.scan,
+            "run": run or None,
+            "fixes": [_fix_document(fix, results.get(fix.finding.key)) for fix in plan.fixes],
+            "left": [
+                {**_finding(one.finding), "why": one.why, "by_hand": one.by_hand}
+                for one in plan.left
+            ],
+            "already": [{**_finding(one.finding), "why": one.why} for one in plan.already],
+        },
+    )
 
 
 def _fix_document(fix: Fix, result: Fixed | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from fleet.model.night import Scan
 from fleet.model.printable import many, printable, some
 from fleet.model.spans import age, moment, span, stamp
 from fleet.model.store_story import HostNow, HostsNow
+from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
 #: Most hosts on a terminal; ``--json`` has all.
@@ -106,14 +107,15 @@ def _totals(hosts: Sequence[HostNow]) -> str:
 
 def hosts_document(seen: HostsNow) -> dict[str, Any]:
     """The same as a versioned document."""
-    return {
-        "version": 1,
-        "kind": "fleet.hosts",
-        "at": stamp(seen.at),
-        "scan": scan_document(seen.scan),
-        "stores_not_scanned": list(seen.unscanned),
-        "hosts": [host_document(host) for host in seen.hosts],
-    }
+    return document(
+        "hosts",
+        {
+            "at": stamp(seen.at),
+            "scan": scan_document(seen.scan),
+            "stores_not_scanned": list(seen.unscanned),
+            "hosts": [host_document(host) for host in seen.hosts],
+        },
+    )
 
 
 def scan_document(scan: Scan | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from fleet.inventory.view import store_line
 from fleet.model.spans import age, stamp
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
 from fleet.register.view.plan import fix_lines
+from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
 _STYLES = {Health.HEALTHY: "green", Health.ABSENT: "", Health.UNKNOWN: "yellow"}
@@ -65,40 +66,41 @@ def _totals(stores: Sequence[StoreStatus]) -> str:
 
 def status_document(stores: Sequence[StoreStatus], now: datetime) -> dict[str, Any]:
     """The same as a versioned document; every ledger carries its own time."""
-    return {
-        "version": 1,
-        "kind": "status",
-        "at": stamp(now),
-        "stores": [
-            {
-                "store": s.store.id,
-                "lifecycle": str(s.store.lifecycle),
-                "not_read": list(s.unread),
-                "cluster": {"name": s.store.cluster, **_view_document(s.cluster)},
-                "hosts": [
-                    {
-                        "host": h.host.name,
-                        "health": str(h.health),
-                        "reason": h.reason,
-                        "fix": h.fix,
-                        "managed_instance_id": h.managed_instance_id,
-                        "container_instance_arn": h.container_instance_arn,
-                        "ledgers": {
-                            "inventory": {
-                                "state": h.host.hardware.name,
-                                "source": str(h.host.source),
+    return document(
+        "status",
+        {
+            "at": stamp(now),
+            "stores": [
+                {
+                    "store": s.store.id,
+                    "lifecycle": str(s.store.lifecycle),
+                    "not_read": list(s.unread),
+                    "cluster": {"name": s.store.cluster, **_view_document(s.cluster)},
+                    "hosts": [
+                        {
+                            "host": h.host.name,
+                            "health": str(h.health),
+                            "reason": h.reason,
+                            "fix": h.fix,
+                            "managed_instance_id": h.managed_instance_id,
+                            "container_instance_arn": h.container_instance_arn,
+                            "ledgers": {
+                                "inventory": {
+                                    "state": h.host.hardware.name,
+                                    "source": str(h.host.source),
+                                },
+                                "ssm": _view_document(h.ssm),
+                                "ecs": _view_document(h.ecs),
+                                "host": _view_document(h.on_host),
                             },
-                            "ssm": _view_document(h.ssm),
-                            "ecs": _view_document(h.ecs),
-                            "host": _view_document(h.on_host),
-                        },
-                    }
-                    for h in s.hosts
-                ],
-            }
-            for s in stores
-        ],
-    }
+                        }
+                        for h in s.hosts
+                    ],
+                }
+                for s in stores
+            ],
+        },
+    )
 
 
 def _view_document(view: LedgerView) -> dict[str, Any]:

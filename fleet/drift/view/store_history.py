@@ -10,6 +10,7 @@ from fleet.inventory.view import store_line
 from fleet.model.printable import many, printable
 from fleet.model.spans import moment, stamp
 from fleet.model.store_story import MomentKind, StoreHistory
+from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
 #: Most moments on a terminal, the latest ones; ``--json`` has all.
@@ -59,23 +60,24 @@ def history_view(history: StoreHistory, width: int) -> RenderableType:
 
 def history_document(history: StoreHistory) -> dict[str, Any]:
     """The same as a versioned document."""
-    return {
-        "version": 1,
-        "kind": "fleet.history",
-        "at": stamp(history.at),
-        "store": history.store.id,
-        "since": stamp(history.since),
-        "scans": history.scans,
-        "scans_unfinished": history.unfinished,
-        "last_scan": scan_document(history.scan),
-        "moments": [
-            {
-                "at": stamp(one.at),
-                "kind": one.kind.value,
-                "host": one.host,
-                "words": one.words,
-                "source": one.source,
-            }
-            for one in history.moments
-        ],
-    }
+    return document(
+        "history",
+        {
+            "at": stamp(history.at),
+            "store": history.store.id,
+            "since": stamp(history.since),
+            "scans": history.scans,
+            "scans_unfinished": history.unfinished,
+            "last_scan": scan_document(history.scan),
+            "moments": [
+                {
+                    "at": stamp(one.at),
+                    "kind": one.kind.value,
+                    "host": one.host,
+                    "words": one.words,
+                    "source": one.source,
+                }
+                for one in history.moments
+            ],
+        },
+    )

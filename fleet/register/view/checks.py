@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.model.onboarding import Check, CheckResult
+from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
 _STYLES = {CheckResult.OK: "", CheckResult.WARN: "yellow", CheckResult.FAIL: "red"}
@@ -36,10 +37,12 @@ def checks_view(checks: Sequence[Check], width: int) -> RenderableType:
 
 def checks_document(checks: Sequence[Check]) -> dict[str, Any]:
     """What ``doctor --json`` prints."""
-    return {
-        "version": 1,
-        "kind": "doctor",
-        "checks": [
-            {"name": c.name, "result": str(c.result), "seen": c.seen, "fix": c.fix} for c in checks
-        ],
-    }
+    return document(
+        "doctor",
+        {
+            "checks": [
+                {"name": c.name, "result": str(c.result), "seen": c.seen, "fix": c.fix}
+                for c in checks
+            ],
+        },
+    )

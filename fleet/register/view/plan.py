@@ -24,6 +24,7 @@ from fleet.model.onboarding import (
     TagContainerInstance,
     TagNode,
 )
+from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
 
@@ -158,16 +159,17 @@ def plan_document(plan: HostPlan) -> dict[str, Any]:
 
 def plans_document(plans: Sequence[StorePlan]) -> dict[str, Any]:
     """What ``register --plan --json`` prints."""
-    return {
-        "version": 1,
-        "kind": "register-plan",
-        "stores": [
-            {
-                "store": p.store.id,
-                "cluster": p.store.cluster,
-                "create_cluster": p.create_cluster,
-                "hosts": [plan_document(h) for h in p.hosts],
-            }
-            for p in plans
-        ],
-    }
+    return document(
+        "register-plan",
+        {
+            "stores": [
+                {
+                    "store": p.store.id,
+                    "cluster": p.store.cluster,
+                    "create_cluster": p.create_cluster,
+                    "hosts": [plan_document(h) for h in p.hosts],
+                }
+                for p in plans
+            ],
+        },
+    )

@@ -22,6 +22,7 @@ from fleet.register.view.plan import (
     preflight_words,
     refusal_lines,
 )
+from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
 COLUMNS = ("HOST", "CLASS", "PREFLIGHT", "RESULT", "TIME", "DETAIL")
@@ -242,31 +243,32 @@ def _next(result: RegisterResult, log: str, again: Again) -> str:
 
 def result_document(result: RegisterResult) -> dict[str, Any]:
     """The run as a versioned document; the same facts as on the screen."""
-    return {
-        "version": 1,
-        "kind": "register",
-        "run": result.run_id,
-        "stopped": result.stopped,
-        "activations": {
-            "created": result.activations.created,
-            "deleted": result.activations.deleted,
-            "left_open": list(result.activations.left_open),
-            "unsure": result.activations.unsure,
+    return document(
+        "register",
+        {
+            "run": result.run_id,
+            "stopped": result.stopped,
+            "activations": {
+                "created": result.activations.created,
+                "deleted": result.activations.deleted,
+                "left_open": list(result.activations.left_open),
+                "unsure": result.activations.unsure,
+            },
+            "causes": [
+                {"name": c.name, "seen": c.seen, "hosts": list(c.hosts), "fix": c.fix}
+                for c in causes(result)
+            ],
+            "hosts": [
+                {
+                    **plan_document(r.plan),
+                    "outcome": str(r.outcome),
+                    "reason": r.reason,
+                    "fix": r.fix,
+                    "seconds": round(r.seconds, 1),
+                    "managed_instance_id": r.managed_instance_id,
+                    "container_instance_arn": r.container_instance_arn,
+                }
+                for r in result.hosts
+            ],
         },
-        "causes": [
-            {"name": c.name, "seen": c.seen, "hosts": list(c.hosts), "fix": c.fix}
-            for c in causes(result)
-        ],
-        "hosts": [
-            {
-                **plan_document(r.plan),
-                "outcome": str(r.outcome),
-                "reason": r.reason,
-                "fix": r.fix,
-                "seconds": round(r.seconds, 1),
-                "managed_instance_id": r.managed_instance_id,
-                "container_instance_arn": r.container_instance_arn,
-            }
-            for r in result.hosts
-        ],
-    }
+    )

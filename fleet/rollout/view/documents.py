@@ -14,31 +14,33 @@ from fleet.model.rollout import Rollout, RolloutEvent, Verb
 from fleet.model.spans import stamp
 from fleet.rollout.view.counts import store_standings, wave_counts
 from fleet.rollout.view.next import next_steps
+from fleet.terminal.documents import document
 
 
 def history_document(rollouts: Sequence[RolloutSummary]) -> dict[str, Any]:
     """What ``rollout history --json`` prints."""
-    return {
-        "version": 1,
-        "kind": "rollout-history",
-        "rollouts": [
-            {
-                "id": r.id,
-                "run": r.run,
-                "title": r.title,
-                "release": r.release,
-                "workloads": list(r.workloads),
-                "caller": r.caller,
-                "started_at": stamp(r.started_at),
-                "finished_at": stamp(r.finished_at),
-                "phase": r.phase.value,
-                "why": r.why,
-                "stores": r.stores,
-                "verdicts": {verdict.value: n for verdict, n in r.verdicts.items()},
-            }
-            for r in rollouts
-        ],
-    }
+    return document(
+        "rollout-history",
+        {
+            "rollouts": [
+                {
+                    "id": r.id,
+                    "run": r.run,
+                    "title": r.title,
+                    "release": r.release,
+                    "workloads": list(r.workloads),
+                    "caller": r.caller,
+                    "started_at": stamp(r.started_at),
+                    "finished_at": stamp(r.finished_at),
+                    "phase": r.phase.value,
+                    "why": r.why,
+                    "stores": r.stores,
+                    "verdicts": {verdict.value: n for verdict, n in r.verdicts.items()},
+                }
+                for r in rollouts
+            ],
+        },
+    )
 
 
 def rollout_document(rollout: Rollout) -> dict[str, Any]:
@@ -74,35 +76,36 @@ def status_document(
     changes = [c for c in overview.changes if not store or c.store == store]
     window = overview.next_window
     standings = list(store_standings(overview.changes).values())
-    return {
-        "version": 1,
-        "kind": "rollout",
-        "at": stamp(overview.at),
-        "rollout": rollout_document(overview.rollout),
-        "tally": {s.value: standings.count(s) for s in sorted(set(standings))},
-        "waves": [
-            {
-                "name": wave.name,
-                "stores": wave.stores,
-                "count": {s.value: n for s, n in sorted(wave.count.items()) if n},
-            }
-            for wave in wave_counts(overview.rollout, overview.changes)
-        ],
-        "gate": gate_document(overview.gate) if overview.gate else None,
-        "owed": list(by_store(overview.owed)),
-        "waits": list(overview.waits),
-        "next_window": {"at": stamp(window.at), "store": window.store, "stores": window.stores}
-        if window
-        else None,
-        "tickers": [_ticker(t) for t in overview.tickers],
-        "controller": _ticker(overview.controller) if overview.controller else None,
-        "budgets": [asdict(budget) for budget in overview.budgets],
-        "verbs": [verb_document(verb) for verb in overview.verbs],
-        "held_by": [{**asdict(hold), "since": stamp(hold.since)} for hold in overview.held_by],
-        "next": [step.command for step in next_steps(overview)],
-        "changes": [change_document(change) for change in changes],
-        "events": [event_document(event) for event in (events or overview.events)],
-    }
+    return document(
+        "rollout",
+        {
+            "at": stamp(overview.at),
+            "rollout": rollout_document(overview.rollout),
+            "tally": {s.value: standings.count(s) for s in sorted(set(standings))},
+            "waves": [
+                {
+                    "name": wave.name,
+                    "stores": wave.stores,
+                    "count": {s.value: n for s, n in sorted(wave.count.items()) if n},
+                }
+                for wave in wave_counts(overview.rollout, overview.changes)
+            ],
+            "gate": gate_document(overview.gate) if overview.gate else None,
+            "owed": list(by_store(overview.owed)),
+            "waits": list(overview.waits),
+            "next_window": {"at": stamp(window.at), "store": window.store, "stores": window.stores}
+            if window
+            else None,
+            "tickers": [_ticker(t) for t in overview.tickers],
+            "controller": _ticker(overview.controller) if overview.controller else None,
+            "budgets": [asdict(budget) for budget in overview.budgets],
+            "verbs": [verb_document(verb) for verb in overview.verbs],
+            "held_by": [{**asdict(hold), "since": stamp(hold.since)} for hold in overview.held_by],
+            "next": [step.command for step in next_steps(overview)],
+            "changes": [change_document(change) for change in changes],
+            "events": [event_document(event) for event in (events or overview.events)],
+        },
+    )
 
 
 def gate_document(gate: Gate) -> dict[str, Any]:

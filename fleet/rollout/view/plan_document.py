@@ -5,6 +5,7 @@ from typing import Any
 from fleet.model.desired import content_of
 from fleet.model.plain import from_plain, to_plain
 from fleet.model.plan import Kind, Plan
+from fleet.terminal.documents import document
 
 KIND = "rollout-plan"
 VERSION = 1
@@ -13,16 +14,18 @@ VERSION = 1
 def plan_document(plan: Plan) -> dict[str, Any]:
     """All of a plan; ``totals`` are for readers and nothing that is read back."""
     kinds = [change.kind for change in plan.changes]
-    return {
-        "version": VERSION,
-        "kind": KIND,
-        "totals": {
-            "stores_changed": len({c.store for c in plan.changes if c.kind.is_change}),
-            "stores_not_read": len(plan.unread),
-            **{kind.value: kinds.count(kind) for kind in Kind},
+    return document(
+        KIND,
+        {
+            "totals": {
+                "stores_changed": len({c.store for c in plan.changes if c.kind.is_change}),
+                "stores_not_read": len(plan.unread),
+                **{kind.value: kinds.count(kind) for kind in Kind},
+            },
+            "plan": to_plain(plan),
         },
-        "plan": to_plain(plan),
-    }
+        version=VERSION,
+    )
 
 
 def plan_from_document(document: Any) -> Plan:

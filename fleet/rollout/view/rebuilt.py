@@ -15,6 +15,7 @@ from fleet.model.spans import exact_moment, stamp
 from fleet.rollout.view.counts import revision
 from fleet.rollout.view.documents import change_document
 from fleet.rollout.view.rollout import MOST_ROWS
+from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
 
@@ -83,19 +84,20 @@ def _owing(changes: Sequence[Change]) -> str:
 
 def rebuilt_document(rollouts: Sequence[Found], unread: Mapping[str, str]) -> dict[str, Any]:
     """The same as a versioned document."""
-    return {
-        "version": 1,
-        "kind": "rebuilt",
-        "not_read": dict(sorted(unread.items())),
-        "rollouts": [
-            {
-                "id": one.id,
-                "added": one.added,
-                "began": stamp(one.began),
-                "title": one.title,
-                "owed": list(by_store(owed(one.changes, Phase.DONE))),
-                "changes": [change_document(change) for change in one.changes],
-            }
-            for one in rollouts
-        ],
-    }
+    return document(
+        "state-rebuild",
+        {
+            "not_read": dict(sorted(unread.items())),
+            "rollouts": [
+                {
+                    "id": one.id,
+                    "added": one.added,
+                    "began": stamp(one.began),
+                    "title": one.title,
+                    "owed": list(by_store(owed(one.changes, Phase.DONE))),
+                    "changes": [change_document(change) for change in one.changes],
+                }
+                for one in rollouts
+            ],
+        },
+    )

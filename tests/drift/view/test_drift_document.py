@@ -11,8 +11,8 @@ from tests import nights
 
 ORDER = [
     *(
-        "version",
         "kind",
+        "version",
         "fleet",
         "scan",
         "caller",
@@ -40,7 +40,7 @@ def test_its_names_come_in_one_order_unknown_before_known() -> None:
     document = json.loads("".join(document_text(nights.night(40))))
 
     assert list(document) == ORDER
-    assert (document["version"], document["kind"]) == (1, "fleet.drift")
+    assert (document["version"], document["kind"]) == (1, "drift")
 
 
 def test_it_holds_every_finding_with_its_evidence_and_every_store_with_its_nights() -> None:

@@ -170,8 +170,8 @@ def test_the_documents_are_versioned_and_plain() -> None:
     store = json.loads(json.dumps(store_document(STORY)))
     code = json.loads(json.dumps(code_document(CODE)))
 
-    assert (store["version"], store["kind"]) == (1, "fleet.explain.store")
+    assert (store["version"], store["kind"]) == (1, "explain-store")
     assert store["outages"]["found"][0]["until"] is None
     assert store["audit"][0]["at"] == "2026-11-23T03:31:00Z"
-    assert (code["version"], code["kind"]) == (1, "fleet.explain.code")
+    assert (code["version"], code["kind"]) == (1, "explain-code")
     assert [one["ignored_by"] is None for one in code["open"]] == [True, False]

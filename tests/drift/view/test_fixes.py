@@ -68,7 +68,7 @@ def test_every_outcome_is_counted_by_its_own_name() -> None:
 
 def test_the_document_holds_the_exact_calls_and_no_outcome_before_anything_was_done() -> None:
     document = json.loads(json.dumps(fixes_document(PLAN)))
-    assert (document["version"], document["kind"]) == (1, "fleet.drift.fixes")
+    assert (document["version"], document["kind"]) == (1, "drift-fixes")
     (fix,) = document["fixes"]
     assert (fix["outcome"], document["run"]) == (None, None)
     assert fix["calls"] == [

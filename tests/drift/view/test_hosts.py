@@ -94,7 +94,7 @@ def test_no_line_is_wider_than_the_screen(width: int) -> None:
 def test_the_document_has_every_host_and_the_age_of_each() -> None:
     document = hosts_document(SEEN)
 
-    assert (document["version"], document["kind"]) == (1, "fleet.hosts")
+    assert (document["version"], document["kind"]) == (1, "hosts")
     [host] = document["hosts"]
     assert (host["store"], host["host"], host["connection"]) == ("store-042", "cam-1", "dark")
     assert host["seen_at"] == "2026-11-23T03:40:00Z"

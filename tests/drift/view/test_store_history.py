@@ -80,5 +80,5 @@ def test_no_line_is_wider_than_the_screen_whatever_was_said(width: int) -> None:
 def test_the_document_is_versioned_and_in_order() -> None:
     document = json.loads(json.dumps(history_document(HISTORY)))
 
-    assert (document["version"], document["kind"]) == (1, "fleet.history")
+    assert (document["version"], document["kind"]) == (1, "history")
     assert [moment["kind"] for moment in document["moments"]] == ["outage", "state"]

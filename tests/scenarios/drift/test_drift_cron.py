@@ -117,7 +117,7 @@ def test_the_printed_line_scans_tells_everybody_and_leaves_no_secret_behind(
     log = (home / ".fleet" / "logs" / "drift.log").read_text()
     assert (ran.returncode, ran.stdout, ran.stderr) == (3, "", ""), log
     document = json.loads((home / "out" / "latest.json").read_text())
-    assert document["kind"] == "fleet.drift"
+    assert document["kind"] == "drift"
     subject = office.post.mails[0]["Subject"]
     (page,) = office.post.mails[0].iter_attachments()
     assert page.get_payload(decode=True) == (home / "out" / "latest.html").read_bytes()
