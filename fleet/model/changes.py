@@ -199,9 +199,15 @@ class Change:
 
         A dark store counts: ECS will apply the change when it returns.
         """
-        if self.stage in {Stage.SENDING, Stage.UNDOING}:
+        if self.stage.is_call_open:
             return True
         return self.stage is Stage.SENT and self.verdict.traits.in_flight
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether something is under way of which the outcome is not known yet."""
+        sent = self.stage is Stage.SENT and self.verdict is Verdict.WAITING
+        return sent or self.stage.is_call_open
 
     @property
     def was_applied(self) -> bool:

@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where a change is in its life; only the conductor moves it.
+    """Where a change is in its life; only a tick moves it.
 
     PLANNED: nothing was sent. SENDING: recorded before the call, which may or may not have gone
     out. SENT: AWS accepted it. UNDOING and UNDONE: likewise for setting it back to what ran before.
@@ -39,6 +39,11 @@ class Stage(StrEnum):
     UNDONE = "undone"
     SKIPPED = "skipped"
     HELD = "held"
+
+    @property
+    def is_call_open(self) -> bool:
+        """Whether a call is about to be made, or was made and its outcome is not known."""
+        return self in {Stage.SENDING, Stage.UNDOING}
 
 
 class Standing(StrEnum):

@@ -1,4 +1,4 @@
-"""Rollouts from tick to tick: in the foreground until one rests, or as a service for all."""
+"""Runs rollouts tick by tick: one in the foreground until it rests, or all of them as a service."""
 
 import threading
 import time
@@ -11,16 +11,16 @@ from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
 from fleet.model.changes import Change
 from fleet.model.history import Lease
 from fleet.model.rollout import Rollout, VerbName
-from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.away import away_since
+from fleet.rollout.decide.away import stores_back
+from fleet.rollout.decide.next_tick import waits_for_person
 from fleet.rollout.decide.store_choice import StoreRead
 from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
 from fleet.rollout.tick import TickContext, Ticked, rollout_lease, shard_lease, tick
 from fleet.runtime.lease import TTL_S, Held, held, holder_of
 
-#: The lease that says that a controller lives.
+#: Name of the lease that a running controller holds.
 CONTROLLER = "controller"
-#: Real seconds between looking for what people said, while a rollout waits.
+#: Real seconds between reads of the verbs of a rollout that waits.
 VERBS_EVERY_S = 0.5
 #: Real seconds between looks at the run's clock, which may be an accelerated one.
 CLOCK_EVERY_S = 0.02
@@ -38,7 +38,7 @@ OWED_EVERY_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Rested:
-    """A rollout as its foreground run left it.
+    """A rollout at the end of its foreground run.
 
     Attributes:
         stopped: whether a person stopped the run before the rollout rested.
@@ -49,7 +49,7 @@ class Rested:
     stopped: bool
 
 
-def run_until_rest(crew: TickContext, rollout_id: str, stop: threading.Event) -> Rested:
+def run_until_rest(context: TickContext, rollout_id: str, stop: threading.Event) -> Rested:
     """Tick a rollout here until it is finished, waits for a person, or ``stop`` is set.
 
     Raises:
@@ -58,11 +58,14 @@ def run_until_rest(crew: TickContext, rollout_id: str, stop: threading.Event) ->
         FleetError: an account and region cannot be worked with; what is in flight stays, and the
             rollout can be resumed.
     """
-    with held(crew.wiring.records, [rollout_lease(rollout_id)], crew.owner) as own:
+    with held(context.wiring.records, [rollout_lease(rollout_id)], context.owner) as own:
         while True:
-            alone = holder_of(crew.wiring.records, CONTROLLER) is None
-            ticked = _tick(crew, rollout_id, own, unwatched=alone)
-            if ticked.rollout.finished_at is not None or _rests(ticked):
+            alone = holder_of(context.wiring.records, CONTROLLER) is None
+            ticked = _tick(context, rollout_id, own, unwatched=alone)
+            rollout, actions = ticked.rollout, ticked.settled.actions
+            if rollout.finished_at is not None or waits_for_person(
+                rollout, ticked.changes, actions
+            ):
                 return Rested(ticked.rollout, ticked.changes, stopped=False)
             if stop.is_set():
                 return Rested(ticked.rollout, ticked.changes, stopped=True)
@@ -73,29 +76,18 @@ def run_until_rest(crew: TickContext, rollout_id: str, stop: threading.Event) ->
                     f"{rollout_id} goes no further: {where}: {why}",
                     hint=f"{hint}; then: {then}" if hint else then,
                 )
-            _wait(crew, rollout_id, ticked.settled.wake_at, stop, own)
+            _wait(context, rollout_id, ticked.settled.wake_at, stop, own)
 
 
-def _rests(ticked: Ticked) -> bool:
-    if not ticked.rollout.phase.awaits_person:
-        return False
-    flying = any(
-        c.stage in {Stage.SENDING, Stage.UNDOING}
-        or (c.stage is Stage.SENT and c.verdict is Verdict.WAITING)
-        for c in ticked.changes
-    )
-    return not flying and not ticked.settled.actions
-
-
-def _tick(crew: TickContext, rollout_id: str, own: Held, *, unwatched: bool = False) -> Ticked:
-    records = crew.wiring.records
+def _tick(context: TickContext, rollout_id: str, own: Held, *, unwatched: bool = False) -> Ticked:
+    records = context.wiring.records
     places = records.rollouts.load(rollout_id).spec.places.values()
     names = {shard_lease(p.account_id, p.region) for p in places}
     deadline = time.monotonic() + SHARD_PATIENCE_S
     while True:
         try:
-            with held(records, names, crew.owner) as shards:
-                return tick(crew, rollout_id, own, shards, unwatched=unwatched)
+            with held(records, names, context.owner) as shards:
+                return tick(context, rollout_id, own, shards, unwatched=unwatched)
         except LeaseLost:
             raise
         except Locked:
@@ -107,13 +99,13 @@ def _tick(crew: TickContext, rollout_id: str, own: Held, *, unwatched: bool = Fa
 
 
 def _wait(
-    crew: TickContext, rollout_id: str, until: datetime | None, stop: threading.Event, own: Held
+    context: TickContext, rollout_id: str, until: datetime | None, stop: threading.Event, own: Held
 ) -> None:
-    """Until the run's clock says so, somebody says something, or the run is to stop."""
-    records = crew.wiring.records.rollouts
+    """Wait until a time of the run's clock, a new verb, or ``stop``."""
+    records = context.wiring.records.rollouts
     look_at = time.monotonic() + VERBS_EVERY_S
     while not stop.is_set():
-        if until is not None and crew.wiring.clock.now() >= until:
+        if until is not None and context.wiring.clock.now() >= until:
             return
         if time.monotonic() >= look_at:
             own.proceed()
@@ -123,16 +115,16 @@ def _wait(
         stop.wait(CLOCK_EVERY_S)
 
 
-def run_controller(crew: TickContext, stop: threading.Event, *, once: bool = False) -> None:
-    """Tick every active rollout, and take on owed stores that are back, until ``stop`` is set.
+def run_controller(context: TickContext, stop: threading.Event, *, once: bool = False) -> None:
+    """Tick every active rollout until ``stop`` is set, and resume those whose owed stores are back.
 
-    Several controllers may run: each tick is done by whoever gets the rollout's lease. What cannot
-    be ticked now is told and tried again; nothing but ``stop`` ends the service.
+    Several controllers may run: each tick is done by the one that gets the rollout's lease. What
+    cannot be ticked now is reported and tried again; only ``stop`` ends the service.
 
     Args:
-        once: one tick of each, for those who would rather have cron call it.
+        once: do one tick of each rollout and return, for use from cron.
     """
-    rounds = _Rounds(crew)
+    rounds = _Rounds(context)
     try:
         while True:
             rounds.announce()
@@ -145,10 +137,10 @@ def run_controller(crew: TickContext, stop: threading.Event, *, once: bool = Fal
 
 
 class _Rounds:
-    """What a controller remembers between rounds; losing it costs a look, and nothing else."""
+    """What a controller remembers between rounds; a restart loses it and only reads more."""
 
-    def __init__(self, crew: TickContext) -> None:
-        self._crew = crew
+    def __init__(self, context: TickContext) -> None:
+        self._context = context
         self._due: dict[str, datetime] = {}
         self._told: dict[str, str] = {}
         self._owed_at: datetime | None = None
@@ -156,29 +148,29 @@ class _Rounds:
         self._announced = 0.0
 
     def announce(self) -> None:
-        """Let it be known that a controller lives; of several, one says so for all."""
+        """Take or renew the lease that shows that a controller runs; one of several holds it."""
         if self._announced and time.monotonic() - self._announced < TTL_S / 3:
             return
         self._announced = time.monotonic()
-        leases = self._crew.wiring.records.leases
+        leases = self._context.wiring.records.leases
         try:
             if self._lease is not None:
                 self._lease = leases.renew(self._lease)
             else:
-                self._lease = leases.take(CONTROLLER, self._crew.owner, TTL_S)
+                self._lease = leases.take(CONTROLLER, self._context.owner, TTL_S)
         except LeaseLost:
             self._lease = None
         except FleetError as error:
             self._say_once(CONTROLLER, str(error))
 
     def close(self) -> None:
-        """Say that this controller lives no more; without a database the lease expires."""
+        """Release the lease; if the database cannot be reached, it expires."""
         if self._lease is not None:
             with suppress(FleetError):
-                self._crew.wiring.records.leases.release(self._lease)
+                self._context.wiring.records.leases.release(self._lease)
 
     def go(self, stop: threading.Event, *, everything: bool) -> bool:
-        """One round; whether anything was ticked.
+        """Do one round; returns whether anything was ticked.
 
         Raises:
             RecordsError: the database is away, and one round is all there is.
@@ -196,41 +188,41 @@ class _Rounds:
 
     def _go(self, stop: threading.Event, *, everything: bool) -> bool:
         worked = False
-        crew = self._crew
-        for rollout_id in crew.wiring.records.rollouts.active():
+        context = self._context
+        for rollout_id in context.wiring.records.rollouts.active():
             if stop.is_set():
                 return True
             if everything or self._is_due(rollout_id):
                 worked = True
                 self._round(rollout_id)
-        now = crew.wiring.clock.now()
+        now = context.wiring.clock.now()
         if everything or self._owed_at is None or self._owed_at <= now:
             self._owed_at = now + timedelta(seconds=OWED_EVERY_S)
-            self._take_on_owed()
+            self._resume_owed()
         return worked
 
     def _is_due(self, rollout_id: str) -> bool:
         due = self._due.get(rollout_id)
-        if due is None or due <= self._crew.wiring.clock.now():
+        if due is None or due <= self._context.wiring.clock.now():
             return True
-        records = self._crew.wiring.records.rollouts
+        records = self._context.wiring.records.rollouts
         return bool(records.verbs(rollout_id, unobeyed_only=True))
 
     def _round(self, rollout_id: str) -> None:
-        crew = self._crew
+        context = self._context
         trouble = ""
         wake_at: datetime | None = None
         try:
-            with held(crew.wiring.records, [rollout_lease(rollout_id)], crew.owner) as own:
-                ticked = _tick(crew, rollout_id, own)
+            with held(context.wiring.records, [rollout_lease(rollout_id)], context.owner) as own:
+                ticked = _tick(context, rollout_id, own)
             wake_at = ticked.settled.wake_at
             trouble = "; ".join(f"{where}: {why}" for where, why, _ in ticked.troubles)
         except (Locked, LeaseLost):
             # Somebody else ticks it; whether they still live is seen by trying again.
-            wake_at = crew.wiring.clock.now() + timedelta(seconds=LOCKED_S)
+            wake_at = context.wiring.clock.now() + timedelta(seconds=LOCKED_S)
         except FleetError as error:
             trouble = str(error)
-        now = crew.wiring.clock.now()
+        now = context.wiring.clock.now()
         if trouble:
             wake_at = now + timedelta(seconds=TROUBLE_S)
             self._say_once(rollout_id, trouble)
@@ -241,36 +233,36 @@ class _Rounds:
     def _say_once(self, rollout_id: str, trouble: str) -> None:
         if self._told.get(rollout_id) != trouble:
             self._told[rollout_id] = trouble
-            self._crew.warn(f"{rollout_id}: {trouble}; it is tried again")
+            self._context.warn(f"{rollout_id}: {trouble}; it is tried again")
 
-    def _take_on_owed(self) -> None:
-        """Resume the finished rollouts of which a store is back that owes them."""
-        crew = self._crew
+    def _resume_owed(self) -> None:
+        """Resume the finished rollouts that a connected store still owes."""
+        context = self._context
         owed: dict[str, list[Change]] = {}
-        for rollout_id, change in crew.wiring.records.rollouts.owed():
+        for rollout_id, change in context.wiring.records.rollouts.owed():
             # What can be retried has had its tries: more of them are a person's to give.
             if not change.verdict.traits.is_retryable:
                 owed.setdefault(rollout_id, []).append(change)
         for rollout_id, changes in owed.items():
             try:
-                back = sorted(_back(crew, rollout_id, changes))
+                back = sorted(_back(context, rollout_id, changes))
             except FleetError as error:
                 self._say_once(rollout_id, str(error))
                 continue
             if back:
                 names = ", ".join(back[:5])
-                say(crew, rollout_id, VerbName.RESUME, tuple(back), f"owed and back: {names}")
+                say(context, rollout_id, VerbName.RESUME, tuple(back), f"owed and back: {names}")
                 self._round(rollout_id)
 
 
-def _back(crew: TickContext, rollout_id: str, changes: list[Change]) -> set[str]:
-    """Ids of the owed stores whose hosts are all connected now."""
-    spec = crew.wiring.records.rollouts.load(rollout_id).spec
+def _back(context: TickContext, rollout_id: str, changes: list[Change]) -> set[str]:
+    """Return the ids of the owed stores whose hosts are all connected now."""
+    spec = context.wiring.records.rollouts.load(rollout_id).spec
     back: set[str] = set()
     for shard in {(c.account, c.region) for c in changes}:
         here = [c for c in changes if (c.account, c.region) == shard]
         stores = sorted({c.store for c in here})
-        account = crew.wiring.fleet.accounts.get(shard[0])
+        account = context.wiring.fleet.accounts.get(shard[0])
         if account is None:
             raise FleetError(
                 f"stores of account {shard[0]} owe it, which the inventory does not have any more",
@@ -281,26 +273,21 @@ def _back(crew: TickContext, rollout_id: str, changes: list[Change]) -> set[str]
             region=shard[1],
             reads=tuple(StoreRead(store, spec.places[store].cluster, ()) for store in stores),
         )
-        result = _result(crew, job)
+        result = _result(context, job)
         if result.trouble:
             raise FleetError(f"{'/'.join(shard)}: {result.trouble}", hint=result.hint)
-        for change in here:
-            view = result.views.get(change.store)
-            if view is None or view.problem or view.instances is None:
-                continue
-            if away_since(change, view, spec.places[change.store]) is None:
-                back.add(change.store)
+        back |= stores_back(here, result.views, spec.places)
     return back
 
 
-def _result(crew: TickContext, job: ShardJob) -> ShardResult:
-    """What a job came to.
+def _result(context: TickContext, job: ShardJob) -> ShardResult:
+    """Run a job and return its result.
 
     Raises:
-        FleetError: the executor did not bring it to an end.
+        FleetError: the executor lost it.
     """
     try:
-        return crew.executor.submit(run_shard_job, crew.open_access, job).result()
+        return context.executor.submit(run_shard_job, context.open_access, job).result()
     except FleetError:
         raise
     except (Exception, CancelledError) as error:
@@ -308,10 +295,10 @@ def _result(crew: TickContext, job: ShardJob) -> ShardResult:
 
 
 def say(
-    crew: TickContext, rollout_id: str, name: VerbName, stores: tuple[str, ...], why: str
+    context: TickContext, rollout_id: str, name: VerbName, stores: tuple[str, ...], why: str
 ) -> int:
-    """Tell a rollout something, as a row that its next tick obeys; returns the row's id."""
-    said = crew.wiring.records.rollouts.say(
-        rollout_id, name, by=crew.caller, at=crew.wiring.clock.now(), stores=stores, why=why
+    """Record a verb that the rollout's next tick obeys; returns its id."""
+    said = context.wiring.records.rollouts.say(
+        rollout_id, name, by=context.caller, at=context.wiring.clock.now(), stores=stores, why=why
     )
     return said.id

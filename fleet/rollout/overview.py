@@ -1,4 +1,4 @@
-"""How a rollout stands, from the records alone: no inventory and no AWS is asked."""
+"""Reads how a rollout stands from the records alone, without the inventory and without AWS."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ EVENTS = 50
 
 
 def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
-    """Everything that is shown of one rollout, at one moment.
+    """Return everything that screens show of one rollout, at one moment.
 
     Raises:
         UsageError: there is no such rollout.

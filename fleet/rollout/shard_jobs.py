@@ -1,8 +1,8 @@
-"""What a tick does at one account and region: reads stores, then writes services.
+"""Reads the stores and writes the services of one account and region for a tick.
 
-A job is plain values in and plain values out, so that it runs in a thread here or on a Dask worker
-elsewhere. It may run twice, when a worker is lost: every write reads first and does nothing where
-it finds its work done.
+A job takes and returns plain values, so that it can run in a thread or on a Dask worker. It may run
+twice, when a worker is lost: every write reads the service first and does nothing where its work is
+done.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -71,7 +71,7 @@ class ShardJob:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a job came to.
+    """The result of a job.
 
     Attributes:
         registered: ARNs of task definitions that were found or made, by content.
@@ -91,7 +91,7 @@ class ShardResult:
 
 
 def run_shard_job(open_access: OpenShardAccess, job: ShardJob) -> ShardResult:
-    """Carry out a job, as far as AWS lets it. Raises nothing that AWS says; see ``trouble``."""
+    """Do a job as far as possible. Errors of AWS are in ``trouble`` and in the results."""
     access = open_access()
     access.restore(job.account, job.region, job.budget)
     shard = access.shard(job.account, job.region)
@@ -122,7 +122,7 @@ def run_shard_job(open_access: OpenShardAccess, job: ShardJob) -> ShardResult:
 
 
 def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
-    """Results in order; what was done before one failed is handed out before it raises."""
+    """Yield results in order, and raise the first error after the results before it."""
     todo = list(items)
     if not todo:
         return
@@ -143,7 +143,7 @@ def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
 
 
 def _read(shard: Shard, read: StoreRead) -> StoreView:
-    """Its services and container instances, and its tasks where they are asked for."""
+    """Read a store's services and container instances, and its tasks where they are asked for."""
     # The cluster is known to exist: naming it saves a call per store and tick.
     cluster = Cluster(read.cluster, "", "ACTIVE", 0)
     view = read_store(shard, read.store, read.cluster, services=read.services, known=cluster)
@@ -162,7 +162,7 @@ def _read(shard: Shard, read: StoreRead) -> StoreView:
 
 
 def _with_tasks(shard: Shard, read: StoreRead, view: StoreView) -> StoreView:
-    """Tasks that run; the stopped ones and ECS's records only where not all is well."""
+    """Read running tasks; stopped ones and deployment records only where something is wrong."""
     one = read.services[0] if len(read.services) == 1 else None
     seen = read_tasks(shard, read.cluster, one, stopped=False)
     view = replace(view, at=min(view.at, seen.at), tasks=_of(read, seen.value), deployments={})

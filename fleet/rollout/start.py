@@ -1,4 +1,4 @@
-"""A plan becomes a rollout: its spec, its rows, and what it holds, in one transaction."""
+"""Starts a rollout from a plan: its spec, its changes and its holds, in one transaction."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -1,7 +1,7 @@
-"""One tick of a rollout: read the rows, look, decide, record, act, record again.
+"""Does one tick of a rollout: reads its rows and AWS, decides, records, acts, and records again.
 
-A tick may be cut off anywhere. What it was about to do was recorded before it was done, and the
-next tick, in this process or another, looks before it believes any of it.
+A tick may be interrupted anywhere. What it is about to do is recorded before it is done, and the
+next tick, in this process or another, reads the services before it concludes anything from that.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,16 +29,16 @@ from fleet.runtime.aws_access import OpenShardAccess
 from fleet.runtime.lease import Held
 from fleet.runtime.wiring import Wiring
 
-#: How far back darkness of untouched stores is remembered for comparison.
+#: How far back the connectivity of untouched stores is used for comparison.
 HISTORY = timedelta(days=7)
-#: Seconds until a rollout goes on that could not do what somebody told it.
+#: Seconds until the next tick after a verb that could not be obeyed.
 AGAIN_S = 15.0
 Shard = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class TickContext:
-    """Who carries out ticks, and in whose name.
+    """What ticks need: access to AWS and the records, and the names that the audit gets.
 
     Attributes:
         executor: where shard jobs run.
@@ -46,8 +46,8 @@ class TickContext:
         owner: of the leases, as ``owner_name`` makes it.
         run_id: of the run that the audit names.
         caller: ARN that the audit names.
-        tell: told of every line of the story once it is recorded; must not raise.
-        warn: told what a service cannot do now, in one line; must not raise.
+        tell: is given every event once it is recorded; must not raise.
+        warn: is given one line about what cannot be done now; must not raise.
     """
 
     wiring: Wiring
@@ -62,7 +62,7 @@ class TickContext:
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """What a tick came to.
+    """The result of a tick.
 
     Attributes:
         settled: the decision.
@@ -77,46 +77,45 @@ class Ticked:
 
 
 def shard_lease(account_id: str, region: str) -> str:
-    """The lease of an account and region, where AWS keeps its call budgets."""
+    """Return the name of the lease of an account and region, for which AWS limits calls."""
     return f"shard {account_id}/{region}"
 
 
 def rollout_lease(rollout_id: str) -> str:
-    """The lease of a rollout; whoever holds it ticks."""
+    """Return the name of a rollout's lease; its holder may tick it."""
     return f"rollout {rollout_id}"
 
 
 def tick(
-    crew: TickContext, rollout_id: str, own: Held, shards: Held, *, unwatched: bool = False
+    context: TickContext, rollout_id: str, own: Held, shards: Held, *, unwatched: bool = False
 ) -> Ticked:
-    """One tick.
+    """Do one tick.
 
     Args:
-        own: holds the rollout's lease; every write is checked against it.
-        shards: holds the leases of the rollout's accounts and regions; their budgets travel with
-            them.
+        own: the rollout's lease; every write is checked against it.
+        shards: the leases of its accounts and regions, with their call budgets.
         unwatched: whether nobody ticks it any more once it waits for a person.
 
     Raises:
         LeaseLost: somebody else ticks it now; nothing was recorded after that.
         RecordsError: the database is away.
     """
-    return _Tick(crew, rollout_id, own, shards, unwatched=unwatched).run()
+    return _Tick(context, rollout_id, own, shards, unwatched=unwatched).run()
 
 
 class _Tick:
     def __init__(
-        self, crew: TickContext, rollout_id: str, own: Held, shards: Held, *, unwatched: bool
+        self, context: TickContext, rollout_id: str, own: Held, shards: Held, *, unwatched: bool
     ) -> None:
         self._unwatched = unwatched
-        self._crew = crew
-        self._records = crew.wiring.records.rollouts
+        self._context = context
+        self._records = context.wiring.records.rollouts
         self._own = own
         self._shards = shards
         self._id = rollout_id
         rollout = self._records.load(rollout_id)
         changes = self._records.changes(rollout_id)
-        self._board = Board(rollout, changes, crew.wiring.clock.now())
+        self._board = Board(rollout, changes, context.wiring.clock.now())
         self._troubles: dict[Shard, tuple[str, str]] = {}
 
     def run(self) -> Ticked:
@@ -151,9 +150,9 @@ class _Tick:
         return Ticked(settled, board.rollout, board.changes, troubles)
 
     def _not_obeyed(self, answers: Mapping[int, str], settled: Settled, error: Locked) -> Ticked:
-        """Nobody goes on or back where another rollout holds the stores; all stays."""
+        """Answer verbs that cannot be obeyed, because another rollout holds the stores."""
         rollout, changes = self._records.load(self._id), self._records.changes(self._id)
-        self._board = Board(rollout, changes, self._crew.wiring.clock.now())
+        self._board = Board(rollout, changes, self._context.wiring.clock.now())
         self._board.say("problem", str(error))
         self._record(dict.fromkeys(answers, f"not done: {error}"))
         # One that was not finished goes on as it was, without what could not be done.
@@ -162,24 +161,24 @@ class _Tick:
         return Ticked(rested, self._board.rollout, self._board.changes, ())
 
     def _history(self) -> Sample | None:
-        """Asked for only where somebody is dark: no comparison is needed without."""
+        """Return earlier connectivity to compare with; None when no store is dark."""
         if not any(is_sent(c) and c.verdict is Verdict.DARK for c in self._board.changes):
             return None
         return self._records.history_sample(self._board.now - HISTORY)
 
     def _record(self, answers: Mapping[int, str] | None = None) -> None:
-        """Write what moved, and go on from there with a clean board."""
+        """Write what changed, and go on with a board on which nothing has changed."""
         board = self._board
         rollout = replace(
-            board.rollout, tick=board.rollout.tick + 1, updated_at=self._crew.wiring.clock.now()
+            board.rollout, tick=board.rollout.tick + 1, updated_at=self._context.wiring.clock.now()
         )
         lease = self._own.lease(rollout_lease(self._id))
         self._records.write_tick(lease, rollout, board.moved, board.events, answers)
         for event in board.events:
-            self._crew.tell(event)
+            self._context.tell(event)
         self._own.proceed()
         self._shards.proceed()
-        self._board = Board(rollout, board.changes, self._crew.wiring.clock.now())
+        self._board = Board(rollout, board.changes, self._context.wiring.clock.now())
 
     def _look(self, reads: Iterable[StoreRead]) -> dict[str, StoreView]:
         by_shard: dict[Shard, list[StoreRead]] = {}
@@ -199,7 +198,7 @@ class _Tick:
                 action,
                 change,
                 self._board.rollout.spec,
-                fleet=self._crew.wiring.fleet.name,
+                fleet=self._context.wiring.fleet.name,
                 rollout=self._id,
             )
             writes.setdefault((change.account, change.region), []).append(write)
@@ -211,7 +210,9 @@ class _Tick:
             written += result.written
             self._remember(result)
         # The calls took time; what follows happens after them.
-        self._board = Board(self._board.rollout, self._board.changes, self._crew.wiring.clock.now())
+        self._board = Board(
+            self._board.rollout, self._board.changes, self._context.wiring.clock.now()
+        )
         apply_results(self._board, written)
         self._audit(written)
         self._record()
@@ -219,7 +220,7 @@ class _Tick:
     def _jobs(
         self, reads: Mapping[Shard, list[StoreRead]], writes: Mapping[Shard, list[ServiceWrite]]
     ) -> dict[Shard, ShardJob]:
-        """A job for each account and region; one that nobody can log in to is a trouble of its."""
+        """Return a job for each account and region; notes a trouble for one without access."""
         jobs = {}
         for key in {**reads, **writes}:
             try:
@@ -235,7 +236,7 @@ class _Tick:
         account_id = next(p.account_id for p in spec.places.values() if p.account == key[0])
         sends = [w for w in writes if w.kind is ActionKind.SEND]
         contents = sorted({w.content for w in sends})
-        find = self._crew.wiring.records.task_definitions.find
+        find = self._context.wiring.records.task_definitions.find
         known = {c: arn for c in contents if (arn := find(account_id, key[1], c))}
         groups = {
             group.name: group
@@ -251,13 +252,13 @@ class _Tick:
             definitions={c: spec.task_definitions[c] for c in contents if c not in known},
             known=known,
             log_groups=tuple(groups.values()),
-            tags={TAG_FLEET: self._crew.wiring.fleet.name, TAG_ROLLOUT: self._id},
+            tags={TAG_FLEET: self._context.wiring.fleet.name, TAG_ROLLOUT: self._id},
             budget=self._shards.state(shard_lease(account_id, key[1])),
         )
 
     def _account(self, name: str, account_id: str) -> Account:
-        """How to log in to an account is the inventory's to say, as of now."""
-        known = self._crew.wiring.fleet.accounts.get(name)
+        """Return an account as the present inventory has it."""
+        known = self._context.wiring.fleet.accounts.get(name)
         if known is None or known.account_id != account_id:
             raise FleetError(
                 f"{self._id} goes to account {name} ({account_id}), which the inventory does not "
@@ -267,9 +268,9 @@ class _Tick:
         return known
 
     def _run(self, jobs: Mapping[Shard, ShardJob]) -> Iterable[ShardResult]:
-        crew = self._crew
+        context = self._context
         futures = {
-            key: crew.executor.submit(run_shard_job, crew.open_access, job)
+            key: context.executor.submit(run_shard_job, context.open_access, job)
             for key, job in jobs.items()
             if key not in self._troubles
         }
@@ -293,20 +294,20 @@ class _Tick:
             yield result
 
     def _remember(self, result: ShardResult) -> None:
-        """Keep the ARNs of task definitions, so that they are looked for once."""
+        """Keep the ARNs of task definitions, so that each is searched for once."""
         spec = self._board.rollout.spec
-        account_id = self._crew.wiring.fleet.accounts[result.account].account_id
-        cache = self._crew.wiring.records.task_definitions
+        account_id = self._context.wiring.fleet.accounts[result.account].account_id
+        cache = self._context.wiring.records.task_definitions
         for content, arn in result.registered.items():
             if cache.find(account_id, result.region, content) != arn:
                 cache.put(account_id, result.region, arn, spec.task_definitions[content])
 
     def _audit(self, written: Iterable[Written]) -> None:
         for one in written:
-            self._crew.wiring.records.audit(
-                self._crew.run_id,
+            self._context.wiring.records.audit(
+                self._context.run_id,
                 at=one.at,
-                caller_arn=self._crew.caller,
+                caller_arn=self._context.caller,
                 action=f"{one.kind.value} service",
                 store=one.store,
                 why=f"{self._id}: {one.outcome.value}",

@@ -4,7 +4,7 @@ AWS keeps no time of the disconnection (DescribeContainerInstances has none), so
 long as it was seen. What is known of each host travels from look to look in the change.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,6 +60,20 @@ def away_since(change: Change, view: StoreView, place: Place) -> datetime | None
     if view.instances is None or view.problem:
         return change.away_since
     return first_away(hosts_seen(change, view, place))
+
+
+def stores_back(
+    changes: Iterable[Change], views: Mapping[str, StoreView], places: Mapping[str, Place]
+) -> set[str]:
+    """Return the stores of these changes whose hosts were all seen to be connected."""
+    back = set()
+    for change in changes:
+        view = views.get(change.store)
+        if view is None or view.problem or view.instances is None:
+            continue
+        if away_since(change, view, places[change.store]) is None:
+            back.add(change.store)
+    return back
 
 
 def first_away(hosts: tuple[HostSeen, ...]) -> datetime | None:

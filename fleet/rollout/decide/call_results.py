@@ -1,4 +1,4 @@
-"""What a tick makes of the calls that it had made."""
+"""Updates changes by the outcomes of the calls that a tick has made."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,7 +19,7 @@ REFUSED_WAIT_S = 60.0
 
 
 def apply_results(board: Board, written: Iterable[Written]) -> None:
-    """Move the rows by what became of their calls. What has no outcome is read at the next tick."""
+    """Update changes by their calls' outcomes; one without an outcome is read at the next tick."""
     for one in written:
         change = board.change(one.store, one.service)
         if one.kind is ActionKind.SEND:

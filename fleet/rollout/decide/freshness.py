@@ -1,7 +1,7 @@
-"""Was a wave that is about to pass watched to the end of its bake? Old news lets nothing go on.
+"""Holds a gate until the wave's good stores were read near the end of its bake.
 
-A store that was good an hour ago, before whoever ticks was gone or its credentials expired, says
-nothing about a late failure. Such stores count as if they had no verdict until they are looked at.
+A store that was good an hour ago, before the controller stopped or its credentials expired, says
+nothing about a late failure. Such stores count as if they had no verdict until they are read.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ GAP = 2
 
 
 def restart_bake_after_gap(board: Board) -> None:
-    """Let a bake last until now that nobody watched: it has to be seen what became of it."""
+    """Extend a bake during which nothing was read up to now, so that the stores are read again."""
     rollout, policy = board.rollout, board.rollout.spec.policy
     since, last = rollout.baking_since, rollout.updated_at
     if since is None or last is None or (board.now - last).total_seconds() <= GAP * policy.fresh_s:
@@ -31,7 +31,7 @@ def restart_bake_after_gap(board: Board) -> None:
 def hold_until_looked_at(
     board: Board, rows: Sequence[Change], gate: Gate, variant_of: Callable[[Change], str]
 ) -> Gate:
-    """A gate that passes, held back while too few of its good stores were looked at of late.
+    """Hold a gate that would pass while too few of its good stores were read lately.
 
     Coverage is asked for again, of those that were seen good within ``fresh_s`` of the bake's end
     or since: a moment that stands still, so that a wave of thousands, which takes longer to look

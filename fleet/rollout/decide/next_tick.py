@@ -1,12 +1,12 @@
-"""When a rollout has something to do next, and what it waits for until then."""
+"""Says when a rollout has something to do next, and what it waits for until then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from fleet.inventory.decide.calendar import next_window, window_at
 from fleet.model.changes import Change
 from fleet.model.gate import Gate
-from fleet.model.rollout import Phase
+from fleet.model.rollout import Action, Phase, Rollout
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, is_watched
@@ -16,10 +16,24 @@ from fleet.rollout.decide.verdict import retry_at
 AT_LEAST_EVERY_S = 15.0
 
 
+def waits_for_person(
+    rollout: Rollout, changes: Iterable[Change], actions: Collection[Action]
+) -> bool:
+    """Return whether only a person can move a rollout on: nothing of it is under way any more.
+
+    Args:
+        actions: of the latest tick.
+    """
+    under_way = any(change.is_settling for change in changes)
+    return rollout.phase.awaits_person and not under_way and not actions
+
+
 def next_tick(
     board: Board, choice: StoreChoice, gate: Gate | None, *, acts: bool
 ) -> tuple[datetime | None, str]:
-    """When the next tick has something to do, and what is waited for; None for only a person.
+    """Return when the next tick has something to do, and what it waits for until then.
+
+    The time is None when only a person can move the rollout.
 
     Args:
         acts: whether this tick acts; what that comes to is seen at once.

@@ -1,4 +1,4 @@
-"""What a tick makes of what it saw: rows move by their verdicts, and the story is told."""
+"""Updates changes by what a tick has read of their stores, and reports new verdicts."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,7 +25,7 @@ AWAY_LOOK_S = 60.0
 
 
 def observe(board: Board, views: Mapping[str, StoreView]) -> tuple[str, ...]:
-    """Judge what was looked at; returns the stores that have to be looked at more deeply."""
+    """Judge the changes of stores that were read; returns stores whose tasks must be read too."""
     deeper: dict[str, None] = {}
     for store, view in views.items():
         for change in board.of_store(store):
@@ -40,7 +40,7 @@ def observe(board: Board, views: Mapping[str, StoreView]) -> tuple[str, ...]:
 
 
 def _judge(board: Board, change: Change, view: StoreView) -> bool:
-    """Take over the judgement of one row; True when more has to be read for one."""
+    """Judge one change; returns whether more has to be read first."""
     spec = board.rollout.spec
     said = judge(
         change,
@@ -70,14 +70,14 @@ def _judge(board: Board, change: Change, view: StoreView) -> bool:
 
 
 def _returns_late(board: Board, before: Change, now: Change) -> bool:
-    """Whether a store is back whose wave has passed without it: the convoy judges it then."""
+    """Return whether a dark store is back after its wave has passed; the convoy judges it then."""
     passed = before.wave != CONVOY and before.wave < board.rollout.wave
     is_back = before.verdict is Verdict.DARK and now.verdict is not Verdict.DARK
     return passed and is_back and not before.was_applied
 
 
 def _put_off(board: Board, change: Change, why: str) -> None:
-    """A store that cannot be read at its turn leaves its place to others for a while."""
+    """Postpone a store that cannot be read at its turn, so that others are sent to meanwhile."""
     reason = f"its turn is put off: {why}"
     if not change.next_send.postponed:
         board.say("problem", reason, change.store)
@@ -90,13 +90,13 @@ def _put_off(board: Board, change: Change, why: str) -> None:
 
 
 def _newest(change: Change, view: StoreView) -> str:
-    """Id of the newest deployment of the change's service; "" without any."""
+    """Return the id of the newest deployment of the change's service; "" without any."""
     service = service_of(change, view)
     return service.deployments[0].id if service is not None and service.deployments else ""
 
 
 def _see_planned(board: Board, before: Change, now: Change, deployment: str) -> None:
-    """A row whose turn has come or is near: it parks, it is back, or it stays as it was."""
+    """Update a change that is not sent yet: its store is parked, is back, or stays as it was."""
     come = _turn_has_come(board, before)
     if now.verdict is Verdict.PARKED and come:
         board.put(replace(now, next_send=replace(now.next_send, postponed=False)))
@@ -128,7 +128,7 @@ def _turn_has_come(board: Board, change: Change) -> bool:
 
 
 def _resolve(board: Board, change: Change, view: StoreView) -> Change:
-    """Whether a call that was cut off went out: the service itself says so by what it runs.
+    """Find out from the service whether a call that was interrupted has gone out.
 
     Tags are set before the update, so they alone prove nothing. A service that runs what it ran
     before was not told, unless ECS has a newer deployment of it than was seen just before the
@@ -169,7 +169,7 @@ def _is_other(record: ServiceDeployment, change: Change) -> bool:
 
 
 def _see_undone(board: Board, change: Change, view: StoreView) -> None:
-    """A store that was set back: whether it runs what it ran before, and whether it is back."""
+    """Update a change that was set back: does it run its previous revision, is its store back?"""
     if view.problem or view.services is None:
         board.move(change, look_at=board.in_seconds(UNDONE_LOOK_S))
         return
@@ -203,9 +203,9 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
 
 
 def _is_ill(board: Board, change: Change, service: ServiceState | None, view: StoreView) -> str:
-    """Why a store that was set back does not come to run what it ran before; "" while it may.
+    """Return why a store that was set back will not run its previous revision; "" while it may.
 
-    No rollback waits for it for ever: that is not the release's doing any more.
+    A rollback does not wait for such a store, because the release is not the cause.
     """
     newest = service.deployments[0] if service is not None and service.deployments else None
     if newest is None or newest.task_definition != change.previous:

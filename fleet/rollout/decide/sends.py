@@ -1,4 +1,4 @@
-"""What a row keeps when it is sent, when it is to be sent again, and when that is called off."""
+"""Updates a change when it is sent, when it is to be sent again, and when that is called off."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +11,7 @@ from fleet.rollout.decide.board import Board
 def mark_sent(
     board: Board, change: Change, reason: str, *, target: str, sent_at: datetime, look_at: datetime
 ) -> Change:
-    """Move a row whose call went out; what was seen of an earlier try is past.
+    """Mark a change as sent, and forget what was observed of an earlier try.
 
     Args:
         sent_at: AWS's time of the call.
@@ -34,7 +34,7 @@ def mark_sent(
 
 
 def to_be_sent_again(change: Change) -> NextSend:
-    """Return what the next send of a row has to know: how its last try ended, if there was one."""
+    """Return what the next send has to know: how the last try ended, if there was one."""
     if not change.sends:
         return change.next_send
     ended = PastTry(change.stage, change.verdict, change.reason)
@@ -42,7 +42,7 @@ def to_be_sent_again(change: Change) -> NextSend:
 
 
 def called_off(change: Change) -> Change:
-    """Return a row as its last try ended, where it was to be sent again and will not be."""
+    """Return a change as its last try ended, where it was to be sent again and will not be."""
     ended = change.next_send.last_try
     if change.stage is not Stage.PLANNED or ended is None:
         return change

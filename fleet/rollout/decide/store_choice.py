@@ -1,4 +1,4 @@
-"""Whose turn it is: what a tick looks at, and which stores may be sent the release next."""
+"""Chooses what a tick reads, and which stores may be sent the release next."""
 
 import hashlib
 from collections import Counter
@@ -47,7 +47,7 @@ class StoreRead:
 
 @dataclass(frozen=True, slots=True)
 class StoreChoice:
-    """What a tick does first.
+    """What a tick reads, and to which stores it may send.
 
     Attributes:
         reads: in order of urgency.
@@ -75,18 +75,18 @@ def choose_stores(board: Board) -> StoreChoice:
 
 
 def stores_in_flight(board: Board) -> list[str]:
-    """Stores that take up one of the rollout's places."""
+    """Return the stores that count against the policy's concurrency."""
     return board.stores(c for c in board.changes if c.in_flight)
 
 
 def max_in_flight(board: Board) -> int:
-    """Most stores that the policy lets be in flight at once."""
+    """Return how many stores the policy lets be in flight at once."""
     spec = board.rollout.spec
     return spec.policy.concurrency.of(len(spec.places))
 
 
 def may_send(board: Board, store: str) -> Permission:
-    """Whether a forward change of a store may begin now."""
+    """Return whether a store may be sent the release now."""
     spec = board.rollout.spec
     return may_begin(
         spec.places[store],
@@ -99,14 +99,14 @@ def may_send(board: Board, store: str) -> Permission:
 
 
 def needs_s(board: Board, store: str) -> float:
-    """Seconds that a change of this store is expected to take at most."""
+    """Return the seconds that a change of this store is expected to take at most."""
     spec = board.rollout.spec
     pulls = (spec.pull_s.get(f"{store}/{c.service}", 0.0) for c in board.of_store(store))
     return calendar.needs_s(spec.policy, max(pulls, default=0.0))
 
 
 def _next_up(board: Board) -> tuple[tuple[str, ...], datetime | None, str]:
-    """Stores that may be sent to now, in order; and until when and why the others wait."""
+    """Return the stores that may be sent to now, in order, and until when and why others wait."""
     if board.rollout.phase is not Phase.RUNNING:
         return (), None, ""
     busy = set(stores_in_flight(board))
@@ -141,7 +141,7 @@ def _next_up(board: Board) -> tuple[tuple[str, ...], datetime | None, str]:
 
 
 def waiting_for_windows(board: Board) -> list[tuple[str, Permission]]:
-    """Stores whose turn it is but for their window or a freeze, with what they wait for."""
+    """Return the stores that only wait for their window or the end of a freeze."""
     if board.rollout.phase is not Phase.RUNNING:
         return []
     asked = ((store, may_send(board, store)) for store, _ in _waiting(board))
@@ -153,7 +153,7 @@ def _opening(refused: Permission) -> datetime:
 
 
 def _waiting(board: Board) -> Iterable[tuple[str, bool]]:
-    """Stores to which something may be sent: the wave's in its order, then the convoy's."""
+    """Yield the stores to which something is to be sent: those of the wave, then of the convoy."""
     rollout = board.rollout
     if 0 <= rollout.wave < len(rollout.spec.waves):
         for store in rollout.spec.waves[rollout.wave].stores:
@@ -166,13 +166,13 @@ def _waiting(board: Board) -> Iterable[tuple[str, bool]]:
 
 
 def is_next(board: Board, change: Change) -> bool:
-    """Whether a row can be sent as soon as there is a place for it."""
+    """Return whether a change can be sent as soon as concurrency allows."""
     refused_lately = change.look_at is not None and change.look_at > board.now
     return change.stage is Stage.PLANNED and not is_parked(change) and not refused_lately
 
 
 def _due(board: Board) -> list[str]:
-    """Stores whose next look is due: what may have been sent first, then the longest overdue."""
+    """Return the stores to be read now: those with a call in doubt first, then the most overdue."""
     due = [
         c for c in board.changes if is_watched(board, c) and (c.look_at or board.now) <= board.now
     ]
@@ -181,7 +181,7 @@ def _due(board: Board) -> list[str]:
 
 
 def is_watched(board: Board, change: Change) -> bool:
-    """Whether looking at a row may tell something that matters now."""
+    """Return whether reading a change's store may show something that matters now."""
     rollout = board.rollout
     if change.stage is Stage.SENDING:
         # The run was cut off, or its reply was lost: only the service itself can say.
@@ -201,7 +201,7 @@ def is_watched(board: Board, change: Change) -> bool:
 
 
 def is_quiet(view: StoreView, targets: Mapping[str, str]) -> bool:
-    """Whether nothing of a store asks for a look at stopped tasks and at ECS's own records.
+    """Return whether stopped tasks and deployment records of a store need not be read.
 
     Every service is set to what it was sent and has one deployment, which is complete and counts
     no failures, and all its tasks run since that deployment began: none was started later in the
@@ -242,7 +242,7 @@ def store_read(board: Board, store: str, *, tasks: bool = False) -> StoreRead:
 def _capped(
     board: Board, reads: Iterable[StoreRead], sends: Collection[str]
 ) -> Iterable[StoreRead]:
-    """As many as a tick has time for beside its sends, which are the first of them."""
+    """Yield as many reads as a tick has time for beside its sends, whose reads come first."""
     taken: dict[tuple[str, str], float] = {}
     for read in reads:
         place = board.rollout.spec.places[read.store]
@@ -254,7 +254,7 @@ def _capped(
 
 
 def _control(board: Board) -> tuple[str, ...]:
-    """Untouched stores to compare with: only when a sent store is away, and not too often."""
+    """Return untouched stores to compare with, when a sent store is away, and not too often."""
     away = [c for c in (*board.current, *board.convoy) if is_sent(c) and c.away_since is not None]
     if not away:
         return ()
@@ -273,7 +273,7 @@ def _control(board: Board) -> tuple[str, ...]:
 
 
 def untouched(board: Board) -> list[Change]:
-    """Rows of stores that nothing was sent to and whose turn has not come."""
+    """Return the changes that were not sent and whose turn has not come."""
     wave = board.rollout.wave
     return [c for c in board.changes if c.wave > wave and not c.sends]
 

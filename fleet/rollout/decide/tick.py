@@ -1,4 +1,4 @@
-"""One tick of a rollout: from what was seen to what is done next, each with its reason.
+"""Decides in a tick what follows from the verdicts: the gate, the phase and the next actions.
 
 A tick goes ``verbs.obey`` (what people said), ``turns.choose_stores`` (what to look at), ``see``
 (verdicts), ``settle`` (the gate, the phase, and the actions) and, when the actions were carried
@@ -39,7 +39,7 @@ TAKES_BACK_UNWATCHED = frozenset({Phase.PAUSED, Phase.AWAITING})
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a tick came to.
+    """What a tick decided.
 
     Attributes:
         actions: to be carried out after the rows that say so were recorded.
@@ -57,7 +57,7 @@ class Settled:
 
 
 def begin(board: Board) -> None:
-    """Open the first wave of a rollout that has not had a tick yet."""
+    """Begin the first wave of a rollout that has not had a tick yet."""
     rollout = board.rollout
     if rollout.wave_at is None and rollout.phase is Phase.RUNNING:
         board.rollout = replace(rollout, wave_at=board.now)
@@ -72,7 +72,7 @@ def settle(
     *,
     unwatched: bool = False,
 ) -> Settled:
-    """Decide what follows from the verdicts, and move rows and phase accordingly.
+    """Decide what follows from the verdicts, and update changes and phase accordingly.
 
     Args:
         choice: what ``choose_stores`` said at the beginning of the tick.
@@ -111,17 +111,17 @@ def _try_pulls_again(board: Board) -> None:
 
 
 def _call_off(board: Board) -> None:
-    """Nothing is sent any more: what was to be tried again stays as its last try ended."""
+    """Set changes that an aborted rollout was to send again to how their last try ended."""
     if board.rollout.phase is Phase.ABORTED:
         for change in board.changes:
             board.put(called_off(change))
 
 
 def is_unsettled(board: Board, change: Change) -> bool:
-    """Whether a wave has to wait for this row before it is complete."""
+    """Return whether a wave has to wait for this change before it is complete."""
     if change.stage is Stage.PLANNED:
         return not is_parked(change)
-    if change.stage in {Stage.SENDING, Stage.UNDOING}:
+    if change.stage.is_call_open:
         return True
     if pulls_again_at(board, change) is not None:
         return True
@@ -140,7 +140,7 @@ def _darkness(board: Board, control: Sample | None, history: Sample | None) -> F
 
 
 def _control_sample(board: Board) -> Sample:
-    """Untouched stores that were looked at since the wave began, and went dark since then."""
+    """Count the untouched stores that were read since the wave began, and those that went dark."""
     began = board.rollout.wave_at or board.rollout.started_at
     looked: dict[str, bool] = {}
     for change in untouched(board):
@@ -155,7 +155,7 @@ def _control_sample(board: Board) -> Sample:
 
 
 def _judge_wave(board: Board, finding: Finding) -> Gate | None:
-    """Ask the gate of the wave (or of the convoy after the last one) and obey its answer."""
+    """Evaluate the gate of the wave (of the convoy after the last one) and act on its answer."""
     rollout = board.rollout
     if rollout.phase not in {Phase.RUNNING, Phase.AWAITING, Phase.PAUSED, Phase.HALTED}:
         return None
@@ -182,7 +182,7 @@ def _judge_wave(board: Board, finding: Finding) -> Gate | None:
 
 
 def gate_now(board: Board, history: Sample | None) -> Gate | None:
-    """The present arithmetic of what is judged now; moves nothing. None when nothing was sent."""
+    """Return the present gate without changing anything; None when nothing was sent."""
     waves = len(board.rollout.spec.waves)
     rows = list(board.current if board.rollout.wave < waves else board.convoy)
     if not any(map(is_sent, rows)):
@@ -255,7 +255,7 @@ def _say_wave(board: Board) -> None:
 
 
 def _data(gate: Gate) -> dict[str, object]:
-    """The gate as plain values, for whoever tells the story."""
+    """Return the gate as plain values for an event."""
     return {
         "answer": gate.answer.value,
         "reason": gate.reason,
@@ -265,7 +265,7 @@ def _data(gate: Gate) -> dict[str, object]:
 
 
 def _take_back(board: Board, *, unwatched: bool) -> None:
-    """Dark stores must not apply a halted release, or one at noon, when they return."""
+    """Set back dark stores that would apply a halted release, or apply it in opening hours."""
     phases = TAKES_BACK | TAKES_BACK_UNWATCHED if unwatched else TAKES_BACK
     for change in board.changes:
         if not _may_apply_later(change):
@@ -284,7 +284,7 @@ def _take_back(board: Board, *, unwatched: bool) -> None:
 
 
 def _may_apply_later(change: Change) -> bool:
-    """Whether ECS holds what was sent ready for a store that has not run it: dark, or pulling."""
+    """Return whether ECS may still apply what was sent: the store is dark or still pulls."""
     if change.stage is not Stage.SENT or change.was_applied:
         return False
     if change.verdict is Verdict.UNDELIVERED:
@@ -293,7 +293,7 @@ def _may_apply_later(change: Change) -> bool:
 
 
 def _roll_back(board: Board) -> None:
-    """Whatever was sent goes back, also what was only found out to have been sent since."""
+    """Set back all that was sent, also what was found to have been sent later."""
     if board.rollout.phase is not Phase.ROLLING_BACK:
         return
     for change in board.changes:
@@ -316,7 +316,7 @@ def _undo(board: Board) -> list[Action]:
 
 
 def _send(board: Board, choice: StoreChoice, seen: frozenset[str]) -> list[Action]:
-    """Send to the stores whose turn it is, if they were looked at and are there."""
+    """Return the sends to the chosen stores that were read and whose hosts are connected."""
     if board.rollout.phase is not Phase.RUNNING:
         return []
     actions = []
@@ -346,12 +346,11 @@ def _finish(board: Board, actions: list[Action]) -> None:
     if actions or rollout.finished_at is not None:
         return
     # A call in doubt, or a shop that is set back once it has closed.
-    if any(c.stage in {Stage.SENDING, Stage.UNDOING} for c in board.changes):
+    if any(c.stage.is_call_open for c in board.changes):
         return
     if rollout.phase is Phase.ABORTED:
         # What was sent stays, and is watched until it is known what became of it.
-        waits = (c.stage is Stage.SENT and c.verdict is Verdict.WAITING for c in board.changes)
-        if not any(waits):
+        if not any(c.is_settling for c in board.changes):
             board.rollout = replace(rollout, finished_at=board.now)
     elif rollout.phase is Phase.ROLLING_BACK:
         if all(c.stage is not Stage.UNDONE or c.undo.settled for c in board.changes):
@@ -363,7 +362,7 @@ def _finish(board: Board, actions: list[Action]) -> None:
 
 
 def _is_over(board: Board) -> bool:
-    """Whether the last wave has passed and no returned store is under way."""
+    """Return whether the last wave has passed and no returned store is under way."""
     rollout = board.rollout
     if rollout.phase is not Phase.RUNNING or rollout.wave < len(rollout.spec.waves):
         return False

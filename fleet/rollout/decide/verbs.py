@@ -1,4 +1,4 @@
-"""What a rollout makes of what people say to it. Saying a thing twice is the same as once."""
+"""Obeys what people tell a rollout; the same verb twice has the effect of one."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from fleet.rollout.decide.sends import called_off, to_be_sent_again
 
 
 def obey(board: Board, verbs: Iterable[Verb]) -> dict[int, str]:
-    """Do what was said, in its order; returns the answer to each by its id."""
+    """Obey verbs in their order; returns the answer to each by its id."""
     answers = {}
     for verb in verbs:
         answers[verb.id] = answer = _DO[verb.name](board, verb)

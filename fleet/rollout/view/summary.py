@@ -87,7 +87,7 @@ def running(changes: Iterable[Change]) -> Sequence[tuple[str, str]]:
 
 def _runs(change: Change) -> str | None:
     """What a service runs now; None where nobody can say."""
-    if change.verdict is Verdict.DARK or change.stage in {Stage.SENDING, Stage.UNDOING}:
+    if change.verdict is Verdict.DARK or change.stage.is_call_open:
         return None
     if change.verdict is Verdict.OK and change.stage is Stage.SENT:
         return revision(change.target)

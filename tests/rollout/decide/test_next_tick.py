@@ -9,10 +9,16 @@ import pytest
 from fleet.model.changes import Change, Undo
 from fleet.model.gate import Answer, Gate
 from fleet.model.policy import Window
-from fleet.model.rollout import Phase
+from fleet.model.rollout import Action, ActionKind, Phase
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.next_tick import AT_LEAST_EVERY_S, may_undo, next_tick, pulls_again_at
+from fleet.rollout.decide.next_tick import (
+    AT_LEAST_EVERY_S,
+    may_undo,
+    next_tick,
+    pulls_again_at,
+    waits_for_person,
+)
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores
 from tests.rollout.decide.boards import (
     POLICY,
@@ -189,3 +195,26 @@ def test_a_rollout_that_has_nothing_to_do_now_does_not_wake_now(row: Change) -> 
         rows = board(row, phase=phase, why="waits")
         at, _ = next_tick(rows, choose_stores(rows), None, acts=False)
         assert at is None or at >= rows.now + timedelta(seconds=1), phase
+
+
+@pytest.mark.parametrize(
+    ("rows", "waits"),
+    [
+        (board(sent(verdict=Verdict.OK), phase=Phase.HALTED), True),
+        (board(sent(verdict=Verdict.OK), phase=Phase.RUNNING), False),
+        (board(sent(verdict=Verdict.WAITING), phase=Phase.HALTED), False),
+        (board(planned(stage=Stage.SENDING), phase=Phase.PAUSED), False),
+        (board(undone(stage=Stage.UNDOING), phase=Phase.AWAITING), False),
+    ],
+    ids=["halted", "running", "not judged yet", "call in doubt", "being set back"],
+)
+def test_a_rollout_waits_for_a_person_once_nothing_of_it_is_under_way(
+    rows: Board, *, waits: bool
+) -> None:
+    assert waits_for_person(rows.rollout, rows.changes, ()) is waits
+
+
+def test_a_rollout_that_acts_waits_for_nobody() -> None:
+    rows = board(sent(verdict=Verdict.OK), phase=Phase.HALTED)
+    action = Action(ActionKind.UNDO, "store-042", "vision-arm64", "halted")
+    assert not waits_for_person(rows.rollout, rows.changes, [action])
