@@ -49,7 +49,7 @@ class Phase(StrEnum):
 
 #: Name of the wave of those stores, which is judged last.
 CONVOY_NAME = "convoy"
-#: Name of the first wave of a rollout that has a canary.
+#: Name of the first wave of a rollout with ``--canary``, and of the ring that overrides it.
 CANARY = "canary"
 
 

@@ -168,3 +168,11 @@ class StoreView:
     tasks: tuple[TaskState, ...] | None = None
     deployments: Mapping[str, tuple[ServiceDeployment, ...]] | None = None
     problem: str = ""
+
+
+def revision(arn: str) -> str:
+    """Return the family and number of a task definition's ARN, as ``vision-arm64:13``.
+
+    An empty ARN, as of a service that does not exist, is ``nothing``.
+    """
+    return arn.rpartition("/")[2] or "nothing"

@@ -14,8 +14,8 @@ from fleet.model.identity import TAG_FLEET
 from fleet.model.inventory import Host
 from fleet.model.observed import Activation, NotRead, Reading
 from fleet.model.printable import printable
+from fleet.model.services import revision
 from fleet.model.spans import moment, span
-from fleet.rollout.decide.attribution import revision
 
 #: Share of the quota of clusters that this fleet's own must take before all clusters are counted,
 #: which costs a call per 100. Below it, other clusters would have to be as many as these.

@@ -12,10 +12,9 @@ from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.identity import TAG_CONTENT, TAG_ROLLOUT
 from fleet.model.printable import many, printable
-from fleet.model.services import ServiceState
+from fleet.model.services import ServiceState, revision
 from fleet.model.spans import moment, span
 from fleet.model.wanted import IdleRollout, Owed
-from fleet.rollout.decide.attribution import revision
 from fleet.rollout.decide.standing import is_moved_by_hand
 
 

@@ -22,9 +22,8 @@ from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.drift import Evidence, Finding
 from fleet.model.observed import Reading
 from fleet.model.printable import printable
-from fleet.model.services import TaskState
+from fleet.model.services import TaskState, revision
 from fleet.model.spans import moment, span
-from fleet.rollout.decide.attribution import revision
 
 #: How long a task may take to stop: containers get 30 s unless the agent or the task definition
 #: says otherwise (ECS_CONTAINER_STOP_TIMEOUT), and agents reconnect within minutes.

@@ -34,9 +34,9 @@ from fleet.model.history import AuditEntry
 from fleet.model.night import PastFinding
 from fleet.model.plain import to_plain
 from fleet.model.printable import many, printable, who
+from fleet.model.services import revision
 from fleet.model.spans import age, day, moment, span, stamp
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
-from fleet.rollout.view.counts import revision
 from fleet.terminal.documents import document
 from fleet.terminal.screen import GAP, labelled, table
 

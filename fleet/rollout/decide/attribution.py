@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from fleet.model.identity import TAG_CONTENT, TAG_ROLLOUT
 from fleet.model.printable import printable
-from fleet.model.services import ServiceDeployment, ServiceState
+from fleet.model.services import ServiceDeployment, ServiceState, revision
 
 #: AWS's ``Date`` has whole seconds and ECS's own times have not, so that what a call made may seem
 #: a little older than the call's reply.
@@ -63,11 +63,6 @@ class Sent:
     at: datetime
     previous: str = ""
     rollout: str = ""
-
-
-def revision(arn: str) -> str:
-    """``family:41`` of a task definition's ARN."""
-    return arn.rpartition("/")[2] or "nothing"
 
 
 def attribute(

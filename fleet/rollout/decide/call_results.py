@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fleet.model.changes import Change
 from fleet.model.rollout import ActionKind
+from fleet.model.services import revision
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.sends import mark_sent
@@ -82,7 +83,7 @@ def _refused(board: Board, change: Change, one: Written) -> None:
 def _by_hand(board: Board, change: Change, one: Written) -> None:
     what = one.words
     if one.outcome is Outcome.BY_HAND:
-        what = f"it runs {_short(one.runs)}, which is neither the plan's nor ours"
+        what = f"it runs {revision(one.runs)}, which is neither the plan's nor ours"
     reason = f"changed by hand: {what}; left alone"
     board.move(change, stage=Stage.HELD, verdict=Verdict.CHANGED_BY_HAND, reason=reason)
     board.say("verdict", reason, change.store, {"verdict": Verdict.CHANGED_BY_HAND.value})
@@ -90,7 +91,7 @@ def _by_hand(board: Board, change: Change, one: Written) -> None:
 
 def _undone(board: Board, change: Change, one: Written) -> None:
     if one.outcome in {Outcome.DONE, Outcome.ALREADY}:
-        back = f"back to {_short(change.previous)}" if change.previous else "removed again"
+        back = f"back to {revision(change.previous)}" if change.previous else "removed again"
         # Dark or not delivered it would owe the release, and be sent it again.
         owing = change.verdict in {Verdict.DARK, Verdict.UNDELIVERED}
         stays = owing and change.undo.stays_back
@@ -110,8 +111,3 @@ def _undone(board: Board, change: Change, one: Written) -> None:
         lost = one.outcome is Outcome.LOST
         board.move(change, look_at=board.in_seconds(FIRST_LOOK_S if lost else REFUSED_WAIT_S))
         board.say("problem", f"{change.service} is not set back yet: {one.words}", change.store)
-
-
-def _short(arn: str) -> str:
-    """``vision-arm64:12`` of a task definition's ARN."""
-    return arn.rpartition("/")[2]

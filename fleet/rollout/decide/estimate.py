@@ -21,9 +21,8 @@ from fleet.model.inventory import Store
 from fleet.model.plan import CallEstimate, Estimate, Kind, PlannedChange
 from fleet.model.policy import AfterCanary, Freeze, Policy
 from fleet.model.rates import DEFAULT_SHARE, Rate
-from fleet.model.rollout import Place, WavePlan
+from fleet.model.rollout import CANARY, Place, WavePlan
 from fleet.release.decide.task_diff import images_of
-from fleet.rollout.decide.waves import CANARY
 
 #: Bytes per second that a link of a kind is taken to carry; 10 Mbit/s for a kind that is not here.
 #: Assumptions, no measurements: they decide how long before a window's end a change is begun.

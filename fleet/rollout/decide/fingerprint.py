@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from fleet.model.plan import Plan, PlannedChange
-from fleet.rollout.decide.attribution import revision
+from fleet.model.services import revision
 
 
 def fingerprint(plan: Plan) -> str:

@@ -12,11 +12,10 @@ from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import Policy
 from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.rollout import Hold, Place
-from fleet.model.services import StoreView
+from fleet.model.services import StoreView, revision
 from fleet.model.spans import moment, span
 from fleet.release.decide.task_diff import images_of, task_diff
 from fleet.rollout.decide import standing
-from fleet.rollout.decide.attribution import revision
 from fleet.rollout.decide.estimate import Matter, bodies_to_register, estimate, pull_s, register_s
 from fleet.rollout.decide.fingerprint import differences, fingerprint
 from fleet.rollout.decide.waves import Candidate, choose_canary, plan_waves

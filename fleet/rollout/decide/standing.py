@@ -15,11 +15,10 @@ from fleet.model.inventory import Lifecycle, Store
 from fleet.model.observed import ContainerInstance
 from fleet.model.plan import Kind, PlannedChange
 from fleet.model.rollout import Hold
-from fleet.model.services import ServiceState, StoreView
+from fleet.model.services import ServiceState, StoreView, revision
 from fleet.model.spans import moment, span
 from fleet.register.decide.classify import best_instance
 from fleet.release.decide.desired import service_settings
-from fleet.rollout.decide.attribution import revision
 
 #: On every service that fleet changed: the revision that ran before.
 #: Attribute by which a container instance says which host of the inventory it is.

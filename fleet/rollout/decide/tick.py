@@ -96,10 +96,6 @@ def _policy(board: Board) -> Policy:
     return board.rollout.spec.policy
 
 
-def _variant(board: Board, change: Change) -> str:
-    return board.rollout.spec.shapes[change.service].variant
-
-
 def _try_pulls_again(board: Board) -> None:
     """Send again what could not be pulled, while its own budget of tries lasts."""
     if board.rollout.phase is not Phase.RUNNING:
@@ -168,7 +164,7 @@ def _judge_wave(board: Board, finding: Finding) -> Gate | None:
         _note_baking(board, complete=not any(is_unsettled(board, c) for c in rows))
         restart_bake_after_gap(board)
         gate = hold_until_looked_at(
-            board, rows, _ask(board, rows, finding), lambda c: _variant(board, c)
+            board, rows, _ask(board, rows, finding), board.rollout.spec.variant_of
         )
     if rollout.phase is not Phase.RUNNING or gate is None:
         return gate
@@ -199,13 +195,13 @@ def _note_baking(board: Board, *, complete: bool) -> None:
 def _ask(board: Board, rows: list[Change], finding: Finding) -> Gate:
     rollout = board.rollout
     return evaluate(
-        count(rows, lambda change: _variant(board, change)),
+        count(rows, board.rollout.spec.variant_of),
         finding,
         rollout.spec.policy,
         wave_at=rollout.wave_at or rollout.started_at,
         complete_since=rollout.baking_since,
         now=board.now,
-        accepted=accepted(rows, lambda change: _variant(board, change)),
+        accepted=accepted(rows, board.rollout.spec.variant_of),
         failures=[c for c in rows if c.verdict is Verdict.FAILED and is_sent(c)],
     )
 

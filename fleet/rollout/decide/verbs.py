@@ -62,12 +62,11 @@ def _resume(board: Board, verb: Verb) -> str:
             board.move(change, failure_accepted=True)
         for change in board.changes:
             _readmit(board, change)
-    shapes = board.rollout.spec.shapes
-    taken = accepted([*board.current, *board.convoy], lambda c: shapes[c.service].variant)
+    taken = accepted([*board.current, *board.convoy], board.rollout.spec.variant_of)
     # The patience that asked a person begins anew with the answer.
     board.enter_phase(Phase.RUNNING, _because(verb, "resumed"), accepted=taken, wave_at=board.now)
     count = sum(taken.values())
-    return f"resumed, {count} failures accepted" if count else "resumed"
+    return f"resumed, {many(count, 'failure')} accepted" if count else "resumed"
 
 
 def _owe_again(board: Board, change: Change, verb: Verb) -> None:

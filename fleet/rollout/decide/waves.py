@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fleet.model.policy import Policy
-from fleet.model.rollout import WavePlan
+from fleet.model.rollout import CANARY, WavePlan
 
-#: Name of the first wave of a rollout with ``--canary``, and of the ring that overrides it.
-CANARY = "canary"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 

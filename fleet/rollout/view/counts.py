@@ -53,8 +53,3 @@ def slowest(changes: Iterable[Change], now: datetime) -> tuple[tuple[Change, flo
         if change.sent_at is not None and change.standing in {Standing.WAITING, Standing.UNDOING}
     ]
     return tuple(sorted(waiting, key=lambda row: (-row[1], row[0].key)))
-
-
-def revision(arn: str) -> str:
-    """``vision-arm64:13`` of a task definition's ARN; ``nothing`` for none."""
-    return arn.rpartition("/")[2] or "nothing"

@@ -14,6 +14,8 @@ from fleet.model.hours import OpenSpan
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import AfterCanary, Policy, Window
 from fleet.model.printable import many, some
+from fleet.model.rollout import CANARY
+from fleet.model.services import revision
 from fleet.model.spans import span
 from fleet.rollout.view.plan_document import plan_document, plan_from_document
 from fleet.terminal.screen import GAP, labelled, table
@@ -26,7 +28,6 @@ NAMED = 8
 STORE_LINES = 30
 #: Most rows of what is left alone, or was not read.
 ROWS = 20
-CANARY = "canary"
 _VERBS = {
     Kind.CREATE: "create",
     Kind.UPDATE: "update",
@@ -150,7 +151,7 @@ def _what_changes(plan: Plan, changing: Sequence[PlannedChange]) -> Iterable[_Se
 
     for (service, diff, content, verb), same in groupby(sorted(changing, key=key), key=key):
         group = list(same)
-        before = sorted({_revision(c.before) for c in group if c.before})
+        before = sorted({revision(c.before) for c in group if c.before})
         runs = f", now {some(before, 3)}" if before else ""
         stores = sorted({c.store for c in group})
         yield _Section(
@@ -277,10 +278,6 @@ def _size(amount: int) -> str:
             break
         value /= _THOUSAND
     return f"{value:.0f} {unit}" if unit in _UNITS[:2] else f"{value:.1f} {unit}"
-
-
-def _revision(arn: str) -> str:
-    return arn.rpartition("/")[2]
 
 
 def _cut(

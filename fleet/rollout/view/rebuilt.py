@@ -11,8 +11,8 @@ from rich.text import Text
 from fleet.model.changes import Change, by_store
 from fleet.model.printable import many
 from fleet.model.rollout import Phase, owed
+from fleet.model.services import revision
 from fleet.model.spans import exact_moment, stamp
-from fleet.rollout.view.counts import revision
 from fleet.rollout.view.documents import change_document
 from fleet.rollout.view.rollout import MOST_ROWS
 from fleet.terminal.documents import document

@@ -13,9 +13,9 @@ from fleet.model.changes import Change
 from fleet.model.overview import Overview
 from fleet.model.printable import printable
 from fleet.model.rollout import Place, RolloutEvent
+from fleet.model.services import revision
 from fleet.model.spans import age, clock, exact_moment, local_time
 from fleet.model.verdicts import Standing
-from fleet.rollout.view.counts import revision
 from fleet.rollout.view.documents import evidence_document
 from fleet.rollout.view.lines import EventLines
 from fleet.terminal.screen import GAP, NARROW

@@ -10,9 +10,9 @@ from fleet.model.changes import Change, by_store
 from fleet.model.overview import Overview
 from fleet.model.printable import many, some
 from fleet.model.rollout import Phase
+from fleet.model.services import revision
 from fleet.model.spans import clock, span
 from fleet.model.verdicts import Stage, Standing, Verdict
-from fleet.rollout.view.counts import revision
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.rollout import next_view, tally
 from fleet.terminal.screen import GAP, labelled

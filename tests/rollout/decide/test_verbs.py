@@ -111,7 +111,7 @@ def test_pausing_says_what_a_rollout_waits_for_already() -> None:
 
 def test_resuming_a_halted_rollout_accepts_the_failures_of_its_wave() -> None:
     rows = mixed(Phase.HALTED)
-    assert tell(rows, VerbName.RESUME) == "resumed, 1 failures accepted"
+    assert tell(rows, VerbName.RESUME) == "resumed, 1 failure accepted"
     assert rows.rollout.accepted == {"arm64": 1}
 
 
