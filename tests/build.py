@@ -29,7 +29,7 @@ from fleet.model.observed import (
     Privilege,
     SsmAgentFacts,
 )
-from fleet.model.onboarding import StoreLedgers
+from fleet.model.registration import StoreLedgers
 from fleet.register.decide.preflight import endpoints
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)

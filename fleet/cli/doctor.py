@@ -33,14 +33,14 @@ def doctor(
 
     from fleet.cli.selecting import choice_of, stores_to_show
     from fleet.errors import EmptySelection, FleetError, InventoryError, UsageError
-    from fleet.model.onboarding import Check, CheckResult
+    from fleet.model.registration import CheckResult, PreflightCheck
     from fleet.register.doctor import failed, local_checks, remote_checks
     from fleet.register.view.checks import checks_document, checks_view
     from fleet.runtime.stopping import leaves_at_once
     from fleet.runtime.wiring import Wiring, open_wiring, pinned_hosts
     from fleet.terminal.screen import console_for
 
-    checks: tuple[Check, ...]
+    checks: tuple[PreflightCheck, ...]
     wiring: Wiring | None = None
     with leaves_at_once(lambda: "interrupted; nothing was changed"):
         try:

@@ -22,30 +22,26 @@ def installer(
     Keeps a copy to read, and says whether the script is pinned. Ends with 1 when it is not. Does
     not contact hosts.
     """
-    from fleet.aws.installer import fetch_installer
     from fleet.errors import UsageError
     from fleet.inventory.pins import save_installer_pin
-    from fleet.register.host_run import Script
+    from fleet.register.installer import read_install_script
     from fleet.runtime.wiring import open_wiring
 
     wiring = open_wiring(inventory, listen=lambda _event: None)
-    place = wiring.fleet.installer
-    source = f"s3://{place.bucket}/{place.key}"
-    content = fetch_installer(place.bucket, place.key, place.region, clock=wiring.clock)
-    digest = Script(content).sha256
+    script = read_install_script(wiring)
+    digest, known = script.sha256, script.pinned
     copy = state_dir() / "installers" / f"{digest[:12]}.sh"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_bytes(content)
-    typer.echo(f"{source}\nsha256 {digest}  {len(content)} bytes\ncopy   {copy}")
+    copy.write_bytes(script.content)
+    typer.echo(f"{script.place}\nsha256 {digest}  {len(script.content)} bytes\ncopy   {copy}")
     if pin and pin.lower() != digest:
         raise UsageError(
             f"the script's SHA-256 is {digest}, not {pin}: nothing was pinned",
             hint="it changed since you read it; read it again",
         )
     if pin:
-        now = wiring.clock.now()
-        save_installer_pin(inventory, digest, f"{source}, {now:%Y-%m-%d}")
-    known = wiring.load_pins().installers.get(digest)
+        known = f"{script.place}, {wiring.clock.now():%Y-%m-%d}"
+        save_installer_pin(inventory, digest, known)
     typer.echo(f"pinned {known}" if known else "not pinned: it will not run")
     if not known:
         typer.echo(f"next: read the copy, then fleet installer --pin {digest}", err=True)

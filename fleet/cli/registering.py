@@ -16,9 +16,16 @@ from fleet.cli.selecting import select_hosts, stores_to_change
 from fleet.errors import FleetError, Interrupted, Locked, UsageError
 from fleet.inventory.decide.selection import Choice, describe
 from fleet.model.inventory import Fleet
-from fleet.model.progress import Outcome, RegisterResult
-from fleet.model.register_command import Again
-from fleet.register.register import Key, Prepared, Selection, arrive, execute, prepare, unchanged
+from fleet.model.registration import HostOutcome, RegisterCommand, RegisterResult
+from fleet.register.register import (
+    HostSelection,
+    Key,
+    PreparedRun,
+    changes_nothing,
+    check_callers,
+    execute,
+    prepare,
+)
 from fleet.register.view.plan import caller_line, plan_view, plans_document
 from fleet.register.view.progress import LiveProgress, PlainProgress
 from fleet.register.view.register import result_document, result_view, stores_lines
@@ -67,7 +74,7 @@ def register_stores(asked: Asked) -> int:
     )
     selection = _selection(wiring.fleet, asked, talk)
     with leaves_at_once(lambda: "interrupted; nothing was done"):
-        shards = arrive(wiring, selection)
+        shards = check_callers(wiring, selection)
     callers = [view.caller.arn for view in shards.values()]
     with recorded(wiring, "register", callers=callers, tell=talk.print) as run:
         observers.log_to(_log_folder(run.id))
@@ -107,19 +114,19 @@ def exit_code(result: RegisterResult) -> int:
     if result.stopped:
         return Interrupted.exit_code
     bad = {host.outcome for host in result.hosts if not host.outcome.is_good}
-    return Locked.exit_code if bad == {Outcome.LOCKED} else FleetError.exit_code
+    return Locked.exit_code if bad == {HostOutcome.LOCKED} else FleetError.exit_code
 
 
-def _selection(fleet: Fleet, asked: Asked, talk: Console) -> Selection:
+def _selection(fleet: Fleet, asked: Asked, talk: Console) -> HostSelection:
     named = stores_to_change(fleet, asked.choice, lambda line: talk.print(line, soft_wrap=True))
     ids = select_hosts(named, asked.hosts)
     stores = tuple(s for s in named if not ids or any(h.id in ids for h in s.hosts))
-    return Selection(stores, ids, asked.set_runtime)
+    return HostSelection(stores, ids, asked.set_runtime)
 
 
-def _again(selection: Selection, asked: Asked) -> Again:
+def _again(selection: HostSelection, asked: Asked) -> RegisterCommand:
     words = [describe(asked.choice), *(f"--host {word}" for word in asked.hosts)]
-    return Again(selection.hosts, selection.set_runtime, " ".join(words))
+    return RegisterCommand(selection.hosts, selection.set_runtime, " ".join(words))
 
 
 def _log_folder(run_id: str) -> Path:
@@ -138,7 +145,7 @@ def _says_what_was_pinned(pinned: Sequence[str], talk: Console) -> Iterator[None
 
 
 def _say_who_and_where(
-    selection: Selection, shards: Mapping[Key, ShardView], run_id: str, talk: Console
+    selection: HostSelection, shards: Mapping[Key, ShardView], run_id: str, talk: Console
 ) -> None:
     for line in stores_lines(selection.stores, run_id):
         talk.print(line)
@@ -146,9 +153,9 @@ def _say_who_and_where(
         talk.print(caller_line(f"{account}/{region}", view.caller))
 
 
-def _agreed(prepared: Prepared, talk: Console) -> bool:
+def _agreed(prepared: PreparedRun, talk: Console) -> bool:
     """Whether a person agrees to the plan; one that does nothing is not asked about."""
-    if unchanged(prepared.plans):
+    if changes_nothing(prepared.plans):
         return True
     talk.print(plan_view(prepared.plans, talk.width))
     if not sys.stdin.isatty():
@@ -162,8 +169,8 @@ def _agreed(prepared: Prepared, talk: Console) -> bool:
 
 def _execute(
     wiring: Wiring,
-    prepared: Prepared,
-    again: Again,
+    prepared: PreparedRun,
+    again: RegisterCommand,
     shown: tuple[Observers, Console, RunRecord],
 ) -> RegisterResult:
     observers, talk, run = shown
@@ -175,7 +182,7 @@ def _execute(
         run.end("left")
         progress.close()
 
-    resume = again.command([s.id for s in prepared.selection.stores])
+    resume = again.text([s.id for s in prepared.selection.stores])
     try:
         with stops_safely(wiring.stop, resume=resume, leaving=leaving):
             return execute(wiring, prepared)
@@ -188,7 +195,9 @@ def _outcome(result: RegisterResult) -> str:
     return words.get(exit_code(result), "failed")
 
 
-def _show_plan(prepared: Prepared, pinned: Sequence[str], talk: Console, *, as_json: bool) -> int:
+def _show_plan(
+    prepared: PreparedRun, pinned: Sequence[str], talk: Console, *, as_json: bool
+) -> int:
     if as_json:
         typer.echo(json.dumps(plans_document(prepared.plans), indent=2))
     else:
@@ -196,13 +205,15 @@ def _show_plan(prepared: Prepared, pinned: Sequence[str], talk: Console, *, as_j
         console.print(plan_view(prepared.plans, console.width))
     if pinned:
         talk.print(nothing_done(pinned))
-    if not unchanged(prepared.plans):
+    if not changes_nothing(prepared.plans):
         return CHANGES_PENDING
     refused = any(host.refusal for plan in prepared.plans for host in plan.hosts)
     return FleetError.exit_code if refused else 0
 
 
-def _print_result(result: RegisterResult, again: Again, talk: Console, *, as_json: bool) -> None:
+def _print_result(
+    result: RegisterResult, again: RegisterCommand, talk: Console, *, as_json: bool
+) -> None:
     """Print the report; whether anybody takes it does not change what the run came to."""
     try:
         if as_json:

@@ -12,6 +12,7 @@ from fleet.aws.managed_instances import (
     managed_instances_tagged,
 )
 from fleet.aws.session import Shard
+from fleet.drift.decide.store_status import RecordedState, StoreReadings, store_status
 from fleet.errors import AwsError, RecordsError
 from fleet.model.history import Observation
 from fleet.model.identity import TAG_FLEET, TAG_STORE
@@ -19,7 +20,6 @@ from fleet.model.inventory import Store
 from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from fleet.model.progress import Note
 from fleet.model.status import Freshness, LedgerView, StoreStatus
-from fleet.register.decide.ledgers import Recorded, StoreReadings, store_status
 from fleet.runtime.ledgers import check_caller
 from fleet.runtime.wiring import Wiring
 
@@ -145,10 +145,10 @@ def _untagged(
     return Reading((*nodes.value, *lookup.value.known), nodes.at)
 
 
-def _recorded(seen: Observation) -> Recorded:
+def _recorded(seen: Observation) -> RecordedState:
     since = seen.value.get("as_of")
     as_of = datetime.fromisoformat(since) if isinstance(since, str) else seen.last_seen
-    return Recorded(str(seen.value.get("state", "seen")), as_of)
+    return RecordedState(str(seen.value.get("state", "seen")), as_of)
 
 
 def _observed(view: LedgerView, ledger: str) -> dict[str, str]:

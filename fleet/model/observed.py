@@ -1,6 +1,6 @@
-"""What was seen: at AWS, with AWS's own time, and on hosts. Never what we believe we did."""
+"""What AWS and hosts said when they were read; nothing in here is assumed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 from fleet.model.inventory import Architecture
 
 T = TypeVar("T")
+
+#: The state of a host on which docker, the SSM agent and the ECS agent run.
+ALL_ACTIVE = "all active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,12 @@ class ManagedInstance:
     registered_at: datetime | None = None
     tags: Mapping[str, str] | None = None
 
+    @property
+    def liveliness(self) -> tuple[bool, float, str]:
+        """Return what tells the living node of a name from others: the greatest is it."""
+        heard = self.last_ping_at.timestamp() if self.last_ping_at else 0.0
+        return self.ping is Ping.ONLINE, heard, self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Activation:
@@ -75,7 +84,7 @@ class Activation:
 
     Attributes:
         id: UUID.
-        name: DefaultInstanceName; ours are host ids with a prefix (see decide.onboarding).
+        name: DefaultInstanceName; ours are host ids.
         limit: how many nodes may register with it.
         count: how many did.
         expires_at: after that nobody can register with it.
@@ -159,6 +168,26 @@ class ContainerInstance:
     version: int = 0
     registered: Mapping[str, int] = field(default_factory=dict)
     remaining: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """Return ``ACTIVE, connected`` or the like, which changes only when the host does."""
+        return f"{self.status}, {'' if self.agent_connected else 'not '}connected"
+
+    @property
+    def liveliness(self) -> tuple[bool, float, str]:
+        """Return what tells the living record of a node from others: the greatest is it."""
+        registered = self.registered_at.timestamp() if self.registered_at else 0.0
+        return self.agent_connected, registered, self.arn
+
+
+def best_instance(instances: Sequence[ContainerInstance]) -> ContainerInstance:
+    """Return the living one of several records of one node: connected first, then the newest.
+
+    RegisterContainerInstance is not idempotent, so one node may have several (containers-roadmap
+    #1901, amazon-ecs-agent #782).
+    """
+    return max(instances, key=lambda instance: instance.liveliness)
 
 
 class Privilege(StrEnum):
@@ -307,3 +336,10 @@ class HostFacts:
             "ecs": self.ecs.active,
         }
         return tuple(name for name, active in runs.items() if not active)
+
+    @property
+    def state(self) -> str:
+        """Return the state of the three services in few words."""
+        if self.docker is None and not self.ssm.instance_id and not self.ecs.installed:
+            return "nothing installed"
+        return f"{', '.join(self.inactive)} not active" if self.inactive else ALL_ACTIVE

@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fleet.aws.account import instance_role_exists
 from fleet.aws.clusters import describe_clusters
-from fleet.aws.installer import fetch_installer
 from fleet.aws.managed_instances import node_tier
 from fleet.aws.session import Shard
 from fleet.errors import FleetError
 from fleet.model.inventory import Account
-from fleet.model.onboarding import Check, CheckResult
+from fleet.model.registration import CheckResult, PreflightCheck
 from fleet.register.decide.preflight import CLOCK_FAIL_S, CLOCK_WARN_S
-from fleet.register.host_run import Script
+from fleet.register.installer import read_install_script
 from fleet.runtime.ledgers import check_caller
 from fleet.runtime.wiring import Wiring
 
@@ -23,7 +22,7 @@ OLDEST_PYTHON = (3, 11)
 TIER_TIGHT = 0.9
 
 
-def local_checks(wiring: Wiring, pinned_hosts: frozenset[str]) -> tuple[Check, ...]:
+def local_checks(wiring: Wiring, pinned_hosts: frozenset[str]) -> tuple[PreflightCheck, ...]:
     """What can be known without asking anybody.
 
     Args:
@@ -36,7 +35,7 @@ def local_checks(wiring: Wiring, pinned_hosts: frozenset[str]) -> tuple[Check, .
     )
 
 
-def remote_checks(wiring: Wiring) -> tuple[Check, ...]:
+def remote_checks(wiring: Wiring) -> tuple[PreflightCheck, ...]:
     """What AWS says, for every account and region that stores live in, at the same time."""
     keys = sorted({(s.account.name, s.region) for s in wiring.fleet.stores})
     with ThreadPoolExecutor(wiring.workers) as pool:
@@ -45,37 +44,37 @@ def remote_checks(wiring: Wiring) -> tuple[Check, ...]:
     return (*checks, _installer(wiring))
 
 
-def _python() -> Check:
+def _python() -> PreflightCheck:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] < OLDEST_PYTHON:
-        return Check("python", CheckResult.FAIL, version, "use Python 3.11 or newer")
-    return Check("python", CheckResult.OK, version)
+        return PreflightCheck("python", CheckResult.FAIL, version, "use Python 3.11 or newer")
+    return PreflightCheck("python", CheckResult.OK, version)
 
 
-def _inventory(wiring: Wiring) -> Check:
+def _inventory(wiring: Wiring) -> PreflightCheck:
     fleet = wiring.fleet
     hosts = sum(len(s.hosts) for s in fleet.stores)
-    return Check(
+    return PreflightCheck(
         "inventory", CheckResult.OK, f"{fleet.root}: {len(fleet.stores)} stores, {hosts} hosts"
     )
 
 
-def _host_keys(wiring: Wiring, pinned: frozenset[str]) -> Check:
+def _host_keys(wiring: Wiring, pinned: frozenset[str]) -> PreflightCheck:
     hosts = [h.id for s in wiring.fleet.stores for h in s.hosts]
     missing = [id_ for id_ in hosts if id_ not in pinned]
     seen = f"{len(hosts) - len(missing)} of {len(hosts)} hosts pinned"
     if missing:
         first = missing[0].split("/", maxsplit=1)[0]
-        return Check(
+        return PreflightCheck(
             "host keys",
             CheckResult.WARN,
             seen,
             f"add them to known_hosts, or fleet register {first} --accept-new-host-keys",
         )
-    return Check("host keys", CheckResult.OK, seen)
+    return PreflightCheck("host keys", CheckResult.OK, seen)
 
 
-def _shard_checks(wiring: Wiring, account_name: str, region: str) -> Iterable[Check]:
+def _shard_checks(wiring: Wiring, account_name: str, region: str) -> Iterable[PreflightCheck]:
     account = wiring.fleet.accounts[account_name]
     shard = wiring.shard(account, region)
     place = f"{account_name}/{region}"
@@ -90,52 +89,57 @@ def _shard_checks(wiring: Wiring, account_name: str, region: str) -> Iterable[Ch
     ]
 
 
-def _attempt(name: str, look: Callable[[], list[Check]]) -> list[Check]:
+def _attempt(name: str, look: Callable[[], list[PreflightCheck]]) -> list[PreflightCheck]:
     try:
         return look()
     except FleetError as error:
         return [failed(name, error)]
 
 
-def failed(name: str, error: FleetError) -> Check:
+def failed(name: str, error: FleetError) -> PreflightCheck:
     """An error as the failed check that it is."""
-    return Check(name, CheckResult.FAIL, str(error), error.hint or "see the message")
+    return PreflightCheck(name, CheckResult.FAIL, str(error), error.hint or "see the message")
 
 
-def _caller(wiring: Wiring, shard: Shard, place: str) -> list[Check]:
+def _caller(wiring: Wiring, shard: Shard, place: str) -> list[PreflightCheck]:
     reading = check_caller(shard)
     offset = (wiring.clock.now() - reading.at).total_seconds()
-    return [Check(f"{place} caller", CheckResult.OK, reading.value.arn), _clock(place, offset)]
+    return [
+        PreflightCheck(f"{place} caller", CheckResult.OK, reading.value.arn),
+        _clock(place, offset),
+    ]
 
 
-def _clock(place: str, offset: float) -> Check:
+def _clock(place: str, offset: float) -> PreflightCheck:
     seen = f"{abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} AWS"
     if abs(offset) > CLOCK_FAIL_S:
-        return Check(f"{place} clock", CheckResult.FAIL, seen, "set this machine's clock by NTP")
+        return PreflightCheck(
+            f"{place} clock", CheckResult.FAIL, seen, "set this machine's clock by NTP"
+        )
     if abs(offset) > CLOCK_WARN_S:
-        return Check(f"{place} clock", CheckResult.WARN, seen, "check this machine's NTP")
-    return Check(f"{place} clock", CheckResult.OK, seen)
+        return PreflightCheck(f"{place} clock", CheckResult.WARN, seen, "check this machine's NTP")
+    return PreflightCheck(f"{place} clock", CheckResult.OK, seen)
 
 
-def _ecs(shard: Shard, place: str) -> Check:
+def _ecs(shard: Shard, place: str) -> PreflightCheck:
     describe_clusters(shard, ["fleet-doctor"])
-    return Check(f"{place} ecs", CheckResult.OK, "clusters can be read")
+    return PreflightCheck(f"{place} ecs", CheckResult.OK, "clusters can be read")
 
 
-def _ssm(shard: Shard, place: str) -> Check:
+def _ssm(shard: Shard, place: str) -> PreflightCheck:
     tier = node_tier(shard).value
     seen = f"managed nodes {tier.nodes}/{tier.limit or 'no limit'} ({tier.tier} tier)"
     if tier.limit is not None and tier.nodes >= tier.limit * TIER_TIGHT:
         fix = "deregister dead nodes, or plan the advanced tier: it prices every node"
-        return Check(f"{place} ssm", CheckResult.WARN, seen, fix)
-    return Check(f"{place} ssm", CheckResult.OK, seen)
+        return PreflightCheck(f"{place} ssm", CheckResult.WARN, seen, fix)
+    return PreflightCheck(f"{place} ssm", CheckResult.OK, seen)
 
 
-def _role(shard: Shard, account: Account, place: str) -> Check:
+def _role(shard: Shard, account: Account, place: str) -> PreflightCheck:
     role = account.instance_role
     if instance_role_exists(shard, role).value:
-        return Check(f"{place} role", CheckResult.OK, role)
-    return Check(
+        return PreflightCheck(f"{place} role", CheckResult.OK, role)
+    return PreflightCheck(
         f"{place} role",
         CheckResult.FAIL,
         f"IAM role {role} does not exist",
@@ -144,22 +148,18 @@ def _role(shard: Shard, account: Account, place: str) -> Check:
     )
 
 
-def _installer(wiring: Wiring) -> Check:
-    installer = wiring.fleet.installer
-    place = f"s3://{installer.bucket}/{installer.key}"
+def _installer(wiring: Wiring) -> PreflightCheck:
     try:
-        content = fetch_installer(
-            installer.bucket, installer.key, installer.region, clock=wiring.clock
-        )
+        script = read_install_script(wiring)
     except FleetError as error:
         return failed("installer", error)
-    digest = Script(content).sha256
-    known = wiring.load_pins().installers.get(digest)
-    if known is None:
-        return Check(
+    if script.pinned is None:
+        return PreflightCheck(
             "installer",
             CheckResult.FAIL,
-            f"{place} has SHA-256 {digest[:12]}…, which is not pinned",
+            f"{script.place} has SHA-256 {script.sha256[:12]}…, which is not pinned",
             "read it with `fleet installer`, then `fleet installer --pin SHA256`",
         )
-    return Check("installer", CheckResult.OK, f"{place} is pinned ({known})")
+    return PreflightCheck(
+        "installer", CheckResult.OK, f"{script.place} is pinned ({script.pinned})"
+    )

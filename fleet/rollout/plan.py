@@ -27,7 +27,6 @@ from fleet.model.policy import Policy
 from fleet.model.progress import Note
 from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.services import ServiceState, StoreView
-from fleet.register.decide.ledgers import ecs_words
 from fleet.release.decide.desired import image_questions, release_of, unread
 from fleet.release.revisions import Key, look_up
 from fleet.release.templates import render_all
@@ -325,7 +324,7 @@ def _remember(wiring: Wiring, views: Iterable[StoreView]) -> None:
         for view in seen:
             for instance in view.instances or ():
                 host = instance.attributes.get(ATTRIBUTE, "")
-                words = ecs_words(instance)
+                words = instance.state
                 before = known.get((view.store, host))
                 if host and _is_news(instance, before, words):
                     wiring.records.observe(

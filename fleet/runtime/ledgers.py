@@ -17,7 +17,7 @@ from fleet.errors import CredentialsError
 from fleet.model.identity import TAG_STORE, activation_name
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import Caller, NodeTier, Reading
-from fleet.model.onboarding import StoreLedgers
+from fleet.model.registration import StoreLedgers
 
 
 @dataclass(frozen=True, slots=True)

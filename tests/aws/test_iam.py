@@ -20,14 +20,14 @@ from fleet.drift import (
     status,
 )
 from fleet.model.aws_actions import ACTIONS, GET_CALLER_IDENTITY, GET_OBJECT, Action, Repeat, Sender
-from fleet.register import activating, doctor, installing, register
+from fleet.register import doctor, host_run, register
 from fleet.release import revisions
 from fleet.rollout import controller, overview, plan, shard_jobs, start, tick
 from fleet.runtime import executor, lease, ledgers
 
 #: The modules in which each command calls the AWS edge.
 MODULES: dict[Sender, tuple[ModuleType, ...]] = {
-    Sender.REGISTER: (register, installing, activating, ledgers),
+    Sender.REGISTER: (register, host_run, ledgers),
     Sender.STATUS: (status,),
     Sender.DOCTOR: (doctor,),
     Sender.PLAN: (plan, revisions),

@@ -3,17 +3,24 @@
 import pytest
 
 from fleet.cli.registering import exit_code, nothing_done
-from fleet.model.onboarding import Classification, HostClass, HostPlan
-from fleet.model.progress import ActivationTally, HostResult, Outcome, RegisterResult
+from fleet.model.registration import (
+    ActivationCount,
+    Classification,
+    HostClass,
+    HostOutcome,
+    HostRegistration,
+    HostResult,
+    RegisterResult,
+)
 from tests import build
 
-GOOD = (Outcome.REGISTERED, Outcome.ALREADY, Outcome.REPAIRED)
+GOOD = (HostOutcome.REGISTERED, HostOutcome.ALREADY, HostOutcome.REPAIRED)
 
 
-def result(*outcomes: Outcome, stopped: bool = False) -> RegisterResult:
-    plan = HostPlan(build.host(), Classification(HostClass.FRESH, "x"))
+def result(*outcomes: HostOutcome, stopped: bool = False) -> RegisterResult:
+    plan = HostRegistration(build.host(), Classification(HostClass.FRESH, "x"))
     hosts = tuple(HostResult(plan, outcome, "because") for outcome in outcomes)
-    return RegisterResult("reg-1", (build.store(),), hosts, ActivationTally(), stopped=stopped)
+    return RegisterResult("reg-1", (build.store(),), hosts, ActivationCount(), stopped=stopped)
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -22,16 +29,18 @@ def test_all_healthy_is_0_even_if_somebody_asked_to_stop(stopped: bool) -> None:
 
 
 def test_stopped_with_something_left_to_do_is_130() -> None:
-    assert exit_code(result(Outcome.ALREADY, Outcome.STOPPED, stopped=True)) == 130
+    assert exit_code(result(HostOutcome.ALREADY, HostOutcome.STOPPED, stopped=True)) == 130
 
 
 def test_only_other_runs_in_the_way_is_5() -> None:
-    assert exit_code(result(Outcome.ALREADY, Outcome.LOCKED)) == 5
+    assert exit_code(result(HostOutcome.ALREADY, HostOutcome.LOCKED)) == 5
 
 
-@pytest.mark.parametrize("worse", [Outcome.FAILED, Outcome.REFUSED, Outcome.NOT_VERIFIED])
-def test_anything_worse_beside_a_locked_host_is_1(worse: Outcome) -> None:
-    assert exit_code(result(Outcome.LOCKED, worse)) == 1
+@pytest.mark.parametrize(
+    "worse", [HostOutcome.FAILED, HostOutcome.REFUSED, HostOutcome.NOT_VERIFIED]
+)
+def test_anything_worse_beside_a_locked_host_is_1(worse: HostOutcome) -> None:
+    assert exit_code(result(HostOutcome.LOCKED, worse)) == 1
 
 
 @pytest.mark.parametrize(

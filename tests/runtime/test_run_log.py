@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.model.progress import Event, HostEvent, HostLine, Note, Phase
+from fleet.model.progress import Event, HostEvent, HostLine, HostPhase, Note
 from fleet.runtime.run_log import Observers
 from tests.build import NOW
 
@@ -13,7 +13,7 @@ def test_every_host_has_a_file_of_its_own(tmp_path: Path) -> None:
     observers = Observers(lambda _event: None)
     observers.log_to(tmp_path / "reg-1")
 
-    observers(HostEvent(NOW, "store-042/cam-1", Phase.INSTALLING, "upload"))
+    observers(HostEvent(NOW, "store-042/cam-1", HostPhase.INSTALLING, "upload"))
     observers(HostLine(NOW, "store-042/cam-1", "Unpacking docker"))
     observers(Note(NOW, "a new key"))
 

@@ -6,11 +6,10 @@ from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.drift import Evidence
 from fleet.model.inventory import Host, SshAccess
 from fleet.model.observed import ContainerInstance, ManagedInstance, Reading
-from fleet.model.onboarding import HostClass
+from fleet.model.registration import HostClass
 from fleet.model.services import TaskState
 from fleet.model.spans import moment
-from fleet.register.decide.ledgers import ecs_words
-from fleet.register.decide.onboarding import DROP_CONTAINERS, REFUSALS, stopping
+from fleet.register.decide.registration import DROP_CONTAINERS, REFUSALS, stopping
 
 
 def short_arn(instance: ContainerInstance) -> str:
@@ -31,7 +30,7 @@ def instance_evidence(case: StoreCase, instance: ContainerInstance) -> Evidence:
         for later in again.value:
             if later.arn == instance.arn:
                 instance, at = later, again.at
-    words = f"container instance {short_arn(instance)}: {ecs_words(instance)}"
+    words = f"container instance {short_arn(instance)}: {instance.state}"
     return Evidence("ECS", words, at)
 
 

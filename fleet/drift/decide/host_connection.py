@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from fleet.drift.decide.store_status import PING_DUE, PING_STALE
 from fleet.model.drift import Background, Connection, HostMemory, Spell, StoreSeen
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
-from fleet.register.decide.ledgers import PING_DUE, PING_STALE
 
 Instances = tuple[ContainerInstance, ...]
 #: SSM's nodes of an account and region, by id.

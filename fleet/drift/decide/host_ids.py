@@ -6,8 +6,7 @@ from dataclasses import replace
 from fleet.model.drift import HostMemory, Probe, ShardSeen, Versions
 from fleet.model.identity import activation_name
 from fleet.model.inventory import Store
-from fleet.model.observed import ContainerInstance, NotRead, Ping, Reading
-from fleet.register.decide.classify import best_instance
+from fleet.model.observed import ContainerInstance, NotRead, Ping, Reading, best_instance
 from fleet.rollout.decide.away import ATTRIBUTE
 
 #: Store id and host name.

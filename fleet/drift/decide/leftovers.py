@@ -29,7 +29,7 @@ from fleet.model.identity import activation_name
 from fleet.model.inventory import Store
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from fleet.model.printable import listed, printable
-from fleet.register.decide.onboarding import DROP_CONTAINERS, stopping
+from fleet.register.decide.registration import DROP_CONTAINERS, stopping
 
 
 def of_store(case: StoreCase, ledgers: Ledgers) -> list[Finding]:

@@ -20,14 +20,14 @@ from fleet.drift.decide.commands import (
     short_arn,
 )
 from fleet.drift.decide.store_case import NOT_OPEN, HostCase, Ledgers, Placed, StoreCase
+from fleet.drift.decide.store_status import PING_DUE
 from fleet.model.drift import Connection, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
-from fleet.model.onboarding import HostClass
 from fleet.model.printable import listed, many
+from fleet.model.registration import HostClass
 from fleet.model.spans import moment
-from fleet.register.decide.ledgers import PING_DUE
 
 #: A host that is first dark so soon after its registration has gone dark; it was not forgotten.
 FIRST_DAY = timedelta(days=1)

@@ -29,7 +29,6 @@ from fleet.model.identity import TAG_HOST, activation_name
 from fleet.model.inventory import Fleet, Host, Lifecycle, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping
 from fleet.model.wanted import Wanted
-from fleet.register.decide.classify import life_of_instance, life_of_node
 
 NOTHING = HostMemory()
 #: Lifecycles in which no host should be registered.
@@ -365,9 +364,7 @@ def _joined(host: Host, ledgers: Ledgers, background: Background) -> HostCase:
         nodes = tuple(sorted(nodes, key=lambda node: _rank(node, known)))
     current = nodes[0].id if nodes else ""
     if len(mine) > 1:
-        mine.sort(
-            key=lambda i: (i.managed_instance_id == current, *life_of_instance(i)), reverse=True
-        )
+        mine.sort(key=lambda i: (i.managed_instance_id == current, *i.liveliness), reverse=True)
     return HostCase(host, nodes, tuple(mine), memory)
 
 
@@ -379,7 +376,7 @@ def _rank(node: ManagedInstance, known: Container[str]) -> int:
 
 def _distinct(nodes: Iterable[ManagedInstance]) -> tuple[ManagedInstance, ...]:
     by_id = {node.id: node for node in nodes}
-    return tuple(sorted(by_id.values(), key=life_of_node, reverse=True))
+    return tuple(sorted(by_id.values(), key=lambda node: node.liveliness, reverse=True))
 
 
 def _spells(

@@ -10,12 +10,18 @@ from dataclasses import dataclass
 
 from fleet.model.identity import activation_name
 from fleet.model.inventory import Host, Pins, Store
-from fleet.model.observed import ContainerInstance, HostFacts, ManagedInstance, Ping
-from fleet.model.onboarding import Classification, HostClass, StoreLedgers
+from fleet.model.observed import (
+    ContainerInstance,
+    HostFacts,
+    ManagedInstance,
+    Ping,
+    best_instance,
+)
+from fleet.model.registration import Classification, HostClass, StoreLedgers
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class HostEvidence:
     """What the rules look at: the inventory's word, the host's, and AWS's."""
 
     store: Store
@@ -32,16 +38,12 @@ class Evidence:
     @property
     def node(self) -> ManagedInstance | None:
         """SSM's record of the id in the host's vault."""
-        return next((n for n in self.ledgers.managed_instances if n.id == self.vault_id), None)
+        return self.ledgers.node(self.vault_id)
 
     @property
     def instances(self) -> tuple[ContainerInstance, ...]:
         """The cluster's container instances of the id in the host's vault; more than one: twins."""
-        if self.vault_id is None:
-            return ()
-        return tuple(
-            i for i in self.ledgers.container_instances if i.managed_instance_id == self.vault_id
-        )
+        return self.ledgers.instances_of(self.vault_id)
 
     @property
     def orphans(self) -> tuple[ManagedInstance, ...]:
@@ -64,10 +66,10 @@ class Evidence:
         )
 
 
-Rule = Callable[[Evidence], Classification | None]
+Rule = Callable[[HostEvidence], Classification | None]
 
 
-def classify(evidence: Evidence) -> Classification:
+def classify(evidence: HostEvidence) -> Classification:
     """The class of a host and the values that decided it."""
     for rule in RULES:
         verdict = rule(evidence)
@@ -76,7 +78,7 @@ def classify(evidence: Evidence) -> Classification:
     return Classification(HostClass.FRESH, "nothing of ECS Anywhere is installed")
 
 
-def _wrong_architecture(e: Evidence) -> Classification | None:
+def _wrong_architecture(e: HostEvidence) -> Classification | None:
     wanted = e.host.hardware.architecture
     if e.facts.architecture is wanted:
         return None
@@ -86,7 +88,7 @@ def _wrong_architecture(e: Evidence) -> Classification | None:
     )
 
 
-def _wrong_machine(e: Evidence) -> Classification | None:
+def _wrong_machine(e: HostEvidence) -> Classification | None:
     pinned = e.pins.machine_ids.get(e.host.id)
     if pinned is None or pinned == e.facts.machine_id:
         return None
@@ -95,7 +97,7 @@ def _wrong_machine(e: Evidence) -> Classification | None:
     )
 
 
-def _other_region(e: Evidence) -> Classification | None:
+def _other_region(e: HostEvidence) -> Classification | None:
     region = e.facts.ssm.region
     if e.vault_id is None or e.node is not None or not region or region == e.store.region:
         return None
@@ -104,7 +106,7 @@ def _other_region(e: Evidence) -> Classification | None:
     )
 
 
-def _other_cluster(e: Evidence) -> Classification | None:
+def _other_cluster(e: HostEvidence) -> Classification | None:
     cluster = e.facts.ecs.cluster
     if cluster is None and e.facts.ecs.has_state:
         cluster = e.facts.ecs.config.get("ECS_CLUSTER", "default")
@@ -115,7 +117,7 @@ def _other_cluster(e: Evidence) -> Classification | None:
     )
 
 
-def _unknown_node(e: Evidence) -> Classification | None:
+def _unknown_node(e: HostEvidence) -> Classification | None:
     if e.vault_id is None or e.node is not None:
         return None
     if e.instances:
@@ -129,7 +131,7 @@ def _unknown_node(e: Evidence) -> Classification | None:
     )
 
 
-def _foreign_node(e: Evidence) -> Classification | None:
+def _foreign_node(e: HostEvidence) -> Classification | None:
     if e.node is None or e.node.name == activation_name(e.host):
         return None
     name = f'named "{e.node.name}"' if e.node.name else "without a name"
@@ -139,7 +141,7 @@ def _foreign_node(e: Evidence) -> Classification | None:
     )
 
 
-def _state_without_node(e: Evidence) -> Classification | None:
+def _state_without_node(e: HostEvidence) -> Classification | None:
     if e.vault_id is not None or not (e.facts.ecs.has_state or e.facts.ecs.container_instance_arn):
         return None
     return Classification(
@@ -148,7 +150,7 @@ def _state_without_node(e: Evidence) -> Classification | None:
     )
 
 
-def _registered(e: Evidence) -> Classification | None:
+def _registered(e: HostEvidence) -> Classification | None:
     if not e.instances or e.node is None:
         return None
     best = best_instance(e.instances)
@@ -163,7 +165,7 @@ def _registered(e: Evidence) -> Classification | None:
     return Classification(HostClass.ASLEEP, seen)
 
 
-def _instance_gone(e: Evidence) -> Classification | None:
+def _instance_gone(e: HostEvidence) -> Classification | None:
     # State without an ARN is no ghost: the agent writes agent.db as it starts, before it registers.
     if e.node is None or not e.facts.ecs.container_instance_arn:
         return None
@@ -173,7 +175,7 @@ def _instance_gone(e: Evidence) -> Classification | None:
     )
 
 
-def _broken_off(e: Evidence) -> Classification | None:
+def _broken_off(e: HostEvidence) -> Classification | None:
     if e.node is not None:
         return Classification(HostClass.HALF, f"{e.node.id} is registered in SSM; {_missing(e)}")
     if e.orphans:
@@ -187,7 +189,7 @@ def _broken_off(e: Evidence) -> Classification | None:
     return None
 
 
-def _missing(e: Evidence) -> str:
+def _missing(e: HostEvidence) -> str:
     facts = e.facts
     parts = {
         "docker is not installed": facts.docker is None,
@@ -196,27 +198,6 @@ def _missing(e: Evidence) -> str:
         "the ECS agent does not start at boot": facts.ecs.installed and not facts.ecs.enabled,
     }
     return ", ".join(text for text, holds in parts.items() if holds) or "not yet in its cluster"
-
-
-def best_instance(instances: tuple[ContainerInstance, ...]) -> ContainerInstance:
-    """Of several records of one node the one that lives: connected first, then the newest.
-
-    RegisterContainerInstance is not idempotent, so one node may have several (containers-roadmap
-    #1901, amazon-ecs-agent #782).
-    """
-    return max(instances, key=life_of_instance)
-
-
-def life_of_instance(instance: ContainerInstance) -> tuple[bool, float, str]:
-    """What tells a living container instance from others of its node: the greater, the livelier."""
-    registered = instance.registered_at.timestamp() if instance.registered_at else 0.0
-    return instance.agent_connected, registered, instance.arn
-
-
-def life_of_node(node: ManagedInstance) -> tuple[bool, float, str]:
-    """What tells a living node from others of its name: online first, then the last heard of."""
-    heard = node.last_ping_at.timestamp() if node.last_ping_at else 0.0
-    return node.ping is Ping.ONLINE, heard, node.id
 
 
 RULES: tuple[Rule, ...] = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from fleet.model.inventory import Host
 from fleet.model.observed import HostFacts, NodeTier, Privilege
-from fleet.model.onboarding import Check, CheckResult
+from fleet.model.registration import CheckResult, PreflightCheck
 
 #: SigV4 refuses a signature that is five minutes off; warn well before.
 CLOCK_FAIL_S = 240.0
@@ -37,7 +37,7 @@ DOCKER_BY_HAND = frozenset({"rhel", "rocky", "almalinux", "ol", "centos", "fedor
 
 
 @dataclass(frozen=True, slots=True)
-class Preflight:
+class PreflightFacts:
     """What the checks look at.
 
     Attributes:
@@ -89,24 +89,24 @@ def _domain(region: str) -> str:
     return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
-def preflight(case: Preflight) -> tuple[Check, ...]:
+def preflight(case: PreflightFacts) -> tuple[PreflightCheck, ...]:
     """Every check, in a fixed order."""
     return tuple(check(case) for check in _CHECKS)
 
 
-def _ok(name: str, seen: str) -> Check:
-    return Check(name, CheckResult.OK, seen)
+def _ok(name: str, seen: str) -> PreflightCheck:
+    return PreflightCheck(name, CheckResult.OK, seen)
 
 
-def _warn(name: str, seen: str, fix: str) -> Check:
-    return Check(name, CheckResult.WARN, seen, fix)
+def _warn(name: str, seen: str, fix: str) -> PreflightCheck:
+    return PreflightCheck(name, CheckResult.WARN, seen, fix)
 
 
-def _fail(name: str, seen: str, fix: str) -> Check:
-    return Check(name, CheckResult.FAIL, seen, fix)
+def _fail(name: str, seen: str, fix: str) -> PreflightCheck:
+    return PreflightCheck(name, CheckResult.FAIL, seen, fix)
 
 
-def root_check(host: Host, facts: HostFacts) -> Check:
+def root_check(host: Host, facts: HostFacts) -> PreflightCheck:
     """Whether we can be root; without it nothing else that was read means anything."""
     if facts.privilege is Privilege.NONE:
         user = host.ssh.user
@@ -118,13 +118,13 @@ def root_check(host: Host, facts: HostFacts) -> Check:
     return _ok("root", f"by {facts.privilege}")
 
 
-def _systemd(case: Preflight) -> Check:
+def _systemd(case: PreflightFacts) -> PreflightCheck:
     if not case.facts.systemd:
         return _fail("systemd", "/run/systemd/system is missing", "the ECS agent needs systemd")
     return _ok("systemd", "running")
 
 
-def _os(case: Preflight) -> Check:
+def _os(case: PreflightFacts) -> PreflightCheck:
     facts = case.facts
     seen = facts.os_name or f"{facts.os_id} {facts.os_version}"
     versions = SUPPORTED_OS.get(facts.os_id)
@@ -134,7 +134,7 @@ def _os(case: Preflight) -> Check:
     return _warn("os", f"{seen} is not on AWS's list", "try it on one host before a whole market")
 
 
-def _disk(case: Preflight) -> Check:
+def _disk(case: PreflightFacts) -> PreflightCheck:
     free_gb = case.facts.disk_free_mb / 1024
     needed = case.host.hardware.min_disk_free_gb
     seen = f'/ has {free_gb:.1f} GB free, hardware "{case.host.hardware.name}" needs {needed:g} GB'
@@ -148,7 +148,7 @@ def _disk(case: Preflight) -> Check:
     return _ok("disk", seen)
 
 
-def _memory(case: Preflight) -> Check:
+def _memory(case: PreflightFacts) -> PreflightCheck:
     needed = case.host.hardware.min_memory_mb
     seen = f"{case.facts.memory_mb} MiB, needs {needed} MiB"
     if case.facts.memory_mb < needed:
@@ -156,7 +156,7 @@ def _memory(case: Preflight) -> Check:
     return _ok("memory", seen)
 
 
-def _clock(case: Preflight) -> Check:
+def _clock(case: PreflightFacts) -> PreflightCheck:
     offset = case.facts.clock_offset_s
     way = "ahead" if offset > 0 else "behind"
     seen = f"{abs(offset):.1f} s {way} (limit {CLOCK_FAIL_S:.0f} s)"
@@ -167,7 +167,7 @@ def _clock(case: Preflight) -> Check:
     return _ok("clock", seen)
 
 
-def _egress(case: Preflight) -> Check:
+def _egress(case: PreflightFacts) -> PreflightCheck:
     facts = case.facts
     wanted = list(_running(case.region))
     if not (facts.ssm.installed and facts.ecs.installed):
@@ -181,7 +181,7 @@ def _egress(case: Preflight) -> Check:
     return _ok("egress", f"{len(wanted)} of {len(wanted)} endpoints answer")
 
 
-def _docker(case: Preflight) -> Check:
+def _docker(case: PreflightFacts) -> PreflightCheck:
     docker, os_id = case.facts.docker, case.facts.os_id
     if docker is not None:
         state = "already installed, kept" if docker.active else "installed, not running"
@@ -212,7 +212,7 @@ _APT_KEY = {
 }
 
 
-def _runtime(case: Preflight) -> Check:
+def _runtime(case: PreflightFacts) -> PreflightCheck:
     wanted, docker = case.host.hardware.default_runtime, case.facts.docker
     if wanted is None:
         return _ok("runtime", "any will do")
@@ -233,7 +233,7 @@ def _runtime(case: Preflight) -> Check:
     return _fail("runtime", told, f"{command}\n{effect}")
 
 
-def _gpg(case: Preflight) -> Check:
+def _gpg(case: PreflightFacts) -> PreflightCheck:
     if case.facts.gpg or (case.facts.ssm.installed and case.facts.ecs.installed):
         return _ok("gpg", "packages will be verified" if case.facts.gpg else "nothing to verify")
     # The script only warns and goes on unverified, so this is for us to refuse.
@@ -242,13 +242,13 @@ def _gpg(case: Preflight) -> Check:
     )
 
 
-def _curl(case: Preflight) -> Check:
+def _curl(case: PreflightFacts) -> PreflightCheck:
     if not case.facts.curl:
         return _fail("curl", "curl is missing; the install script needs it", "install curl first")
     return _ok("curl", "there")
 
 
-def _devices(case: Preflight) -> Check:
+def _devices(case: PreflightFacts) -> PreflightCheck:
     missing = [d for d in case.host.hardware.devices if d not in case.facts.devices]
     if missing:
         return _fail(
@@ -264,7 +264,7 @@ def _devices(case: Preflight) -> Check:
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def _clones(case: Preflight) -> Check:
+def _clones(case: PreflightFacts) -> PreflightCheck:
     machine_id = case.facts.machine_id
     if not _MACHINE_ID.fullmatch(machine_id):
         seen = f'/etc/machine-id is "{machine_id}", not 32 hex digits'
@@ -279,7 +279,7 @@ def _clones(case: Preflight) -> Check:
     return _ok("machine-id", "unique in the fleet")
 
 
-def _credentials(case: Preflight) -> Check:
+def _credentials(case: PreflightFacts) -> PreflightCheck:
     places = case.facts.shadow_credentials
     if places:
         return _fail(
@@ -290,7 +290,7 @@ def _credentials(case: Preflight) -> Check:
     return _ok("credentials", "none that would shadow the agent's")
 
 
-def _tier(case: Preflight) -> Check:
+def _tier(case: PreflightFacts) -> PreflightCheck:
     if not case.needs_activation:
         return _ok("tier", "adds no node")
     if case.tier is None:
@@ -308,7 +308,7 @@ def _tier(case: Preflight) -> Check:
     return _ok("tier", seen)
 
 
-_CHECKS: tuple[Callable[[Preflight], Check], ...] = (
+_CHECKS: tuple[Callable[[PreflightFacts], PreflightCheck], ...] = (
     lambda case: root_check(case.host, case.facts),
     _systemd,
     _os,

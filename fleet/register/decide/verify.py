@@ -2,9 +2,8 @@
 
 from fleet.model.identity import declared_attributes, differing
 from fleet.model.inventory import Host, Store
-from fleet.model.observed import Ping
-from fleet.model.onboarding import StoreLedgers, Verification, Verified
-from fleet.register.decide.classify import best_instance
+from fleet.model.observed import Ping, best_instance
+from fleet.model.registration import StoreLedgers, Verification, Verified
 
 
 def verify(store: Store, host: Host, vault_id: str | None, ledgers: StoreLedgers) -> Verification:
@@ -15,12 +14,12 @@ def verify(store: Store, host: Host, vault_id: str | None, ledgers: StoreLedgers
     """
     if not vault_id:
         return Verification(Verified.NOT_ON_HOST, "the host's vault holds no node id")
-    node = next((n for n in ledgers.managed_instances if n.id == vault_id), None)
+    node = ledgers.node(vault_id)
     if node is None:
         return Verification(Verified.NOT_ONLINE, f"SSM does not show {vault_id}", vault_id)
     if node.ping is not Ping.ONLINE:
         return Verification(Verified.NOT_ONLINE, f"SSM shows {vault_id} as {node.ping}", vault_id)
-    mine = tuple(i for i in ledgers.container_instances if i.managed_instance_id == vault_id)
+    mine = ledgers.instances_of(vault_id)
     if not mine:
         return Verification(
             Verified.NOT_IN_CLUSTER,

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fleet.model.onboarding import Check, CheckResult
+from fleet.model.registration import CheckResult, PreflightCheck
 from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
@@ -14,7 +14,7 @@ _STYLES = {CheckResult.OK: "", CheckResult.WARN: "yellow", CheckResult.FAIL: "re
 _WORDS = {CheckResult.OK: "ok", CheckResult.WARN: "WARN", CheckResult.FAIL: "FAIL"}
 
 
-def checks_view(checks: Sequence[Check], width: int) -> RenderableType:
+def checks_view(checks: Sequence[PreflightCheck], width: int) -> RenderableType:
     """A row per check, then the fix of everything that is not ok."""
     rows = [(_WORDS[c.result], c.name, c.seen) for c in checks]
     parts: list[RenderableType] = [
@@ -35,7 +35,7 @@ def checks_view(checks: Sequence[Check], width: int) -> RenderableType:
     return Group(*parts)
 
 
-def checks_document(checks: Sequence[Check]) -> dict[str, Any]:
+def checks_document(checks: Sequence[PreflightCheck]) -> dict[str, Any]:
     """What ``doctor --json`` prints."""
     return document(
         "doctor",

@@ -8,19 +8,19 @@ from rich.text import Text
 
 from fleet.inventory.view import store_line
 from fleet.model.observed import Caller
-from fleet.model.onboarding import (
+from fleet.model.registration import (
     Activate,
     Await,
-    Check,
     CheckResult,
     DeleteActivation,
     DeregisterOrphan,
-    HostPlan,
+    HostRegistration,
     HostStep,
     Install,
     PinMachine,
+    PreflightCheck,
     PutAttributes,
-    StorePlan,
+    StoreRegistration,
     TagContainerInstance,
     TagNode,
 )
@@ -33,7 +33,7 @@ def caller_line(place: str, caller: Caller) -> str:
     return f"{place} as {caller.arn}"
 
 
-def preflight_words(checks: Sequence[Check]) -> str:
+def preflight_words(checks: Sequence[PreflightCheck]) -> str:
     """``11 ok, 1 warn, 2 FAIL``; ``-`` when no check was needed."""
     if not checks:
         return "-"
@@ -75,7 +75,7 @@ def step_words(step: HostStep) -> str:
             return f"pin machine id ({step.reason})"
 
 
-def plan_view(plans: Sequence[StorePlan], width: int) -> RenderableType:
+def plan_view(plans: Sequence[StoreRegistration], width: int) -> RenderableType:
     """What would be done, host by host, with every reason."""
     parts: list[RenderableType] = []
     for plan in plans:
@@ -96,7 +96,7 @@ def plan_view(plans: Sequence[StorePlan], width: int) -> RenderableType:
     return Group(*parts)
 
 
-def _plan_words(plan: HostPlan) -> str:
+def _plan_words(plan: HostRegistration) -> str:
     if plan.refusal:
         return f"refused: {plan.refusal}"
     if not plan.steps:
@@ -104,14 +104,14 @@ def _plan_words(plan: HostPlan) -> str:
     return "; ".join(step_words(step) for step in plan.steps)
 
 
-def _plan_detail(plan: HostPlan) -> list[RenderableType]:
+def _plan_detail(plan: HostRegistration) -> list[RenderableType]:
     lines = check_lines(plan)
     if plan.refusal and not any(c.result is CheckResult.FAIL for c in plan.checks):
         lines += refusal_lines(plan.host.name, plan.classification.reason, plan.fix)
     return lines
 
 
-def check_lines(plan: HostPlan) -> list[RenderableType]:
+def check_lines(plan: HostRegistration) -> list[RenderableType]:
     """Failed checks with their fixes first, then warnings."""
     lines: list[RenderableType] = []
     for result in (CheckResult.FAIL, CheckResult.WARN):
@@ -137,7 +137,7 @@ def fix_lines(fix: str, host: str = "") -> list[RenderableType]:
     ]
 
 
-def plan_document(plan: HostPlan) -> dict[str, Any]:
+def plan_document(plan: HostRegistration) -> dict[str, Any]:
     """One host's plan."""
     return {
         "store": plan.host.store,
@@ -157,7 +157,7 @@ def plan_document(plan: HostPlan) -> dict[str, Any]:
     }
 
 
-def plans_document(plans: Sequence[StorePlan]) -> dict[str, Any]:
+def plans_document(plans: Sequence[StoreRegistration]) -> dict[str, Any]:
     """What ``register --plan --json`` prints."""
     return document(
         "register-plan",

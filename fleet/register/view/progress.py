@@ -7,8 +7,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from fleet.model.onboarding import StorePlan
-from fleet.model.progress import Event, HostEvent, HostLine, Note, Phase
+from fleet.model.progress import Event, HostEvent, HostLine, HostPhase, Note
+from fleet.model.registration import StoreRegistration
 from fleet.model.spans import clock, span
 from fleet.register.view.plan import preflight_words
 from fleet.terminal.screen import table
@@ -40,7 +40,7 @@ class PlainProgress:
 class LiveProgress:
     """Progress as a table that is redrawn in place; notes scroll above it."""
 
-    def __init__(self, console: Console, plans: Sequence[StorePlan]) -> None:
+    def __init__(self, console: Console, plans: Sequence[StoreRegistration]) -> None:
         self._plans = {p.host.id: p for plan in plans for p in plan.hosts}
         self._several = len(plans) > 1
         self._state: dict[str, HostEvent] = {}
@@ -64,7 +64,7 @@ class LiveProgress:
             case HostEvent():
                 self._began.setdefault(event.host_id, event.at)
                 self._state[event.host_id] = event
-                if event.phase is Phase.DONE:
+                if event.phase is HostPhase.DONE:
                     self._ended[event.host_id] = event.at
             case HostLine():
                 pass

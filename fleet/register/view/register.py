@@ -10,10 +10,15 @@ from rich.text import Text
 
 from fleet.inventory.view import store_line
 from fleet.model.inventory import Host, Store
-from fleet.model.onboarding import CheckResult
 from fleet.model.printable import many, some
-from fleet.model.progress import HostResult, Outcome, RegisterResult
-from fleet.model.register_command import MANY, Again
+from fleet.model.registration import (
+    MANY,
+    CheckResult,
+    HostOutcome,
+    HostResult,
+    RegisterCommand,
+    RegisterResult,
+)
 from fleet.model.spans import span
 from fleet.register.view.plan import (
     check_lines,
@@ -27,23 +32,23 @@ from fleet.terminal.screen import labelled, table
 
 COLUMNS = ("HOST", "CLASS", "PREFLIGHT", "RESULT", "TIME", "DETAIL")
 
-ALL_HOSTS = Again()
+ALL_HOSTS = RegisterCommand()
 
 #: More hosts than this, and only those that leave something to do have a row.
 _MOST_ROWS = 40
 _FEW = 4
 
 _STYLES = {
-    Outcome.REGISTERED: "green",
-    Outcome.ALREADY: "",
-    Outcome.REPAIRED: "green",
-    Outcome.STOPPED: "yellow",
-    Outcome.LOCKED: "yellow",
+    HostOutcome.REGISTERED: "green",
+    HostOutcome.ALREADY: "",
+    HostOutcome.REPAIRED: "green",
+    HostOutcome.STOPPED: "yellow",
+    HostOutcome.LOCKED: "yellow",
 }
 
 
 def result_view(
-    result: RegisterResult, width: int, log: str, again: Again = ALL_HOSTS
+    result: RegisterResult, width: int, log: str, again: RegisterCommand = ALL_HOSTS
 ) -> RenderableType:
     """The end of a run: a table per store, causes, the tally, and what to type next.
 
@@ -79,10 +84,10 @@ def _few_stores(result: RegisterResult, width: int) -> list[RenderableType]:
     """A table per store, each followed by the causes of what is wrong in it."""
     parts: list[RenderableType] = []
     for store in result.stores:
-        mine = [r for r in result.hosts if r.plan.host.store == store.id]
+        mine = [r for r in result.hosts if r.host.store == store.id]
         if len(result.stores) > 1:
             parts.append(Text(store_line(store), style="bold"))
-        parts.append(_table(mine, [r.plan.host.name for r in mine], width))
+        parts.append(_table(mine, [r.host.name for r in mine], width))
         parts.extend(line for r in mine for line in _cause_lines(r))
     return parts
 
@@ -94,7 +99,7 @@ def _many_stores(result: RegisterResult, width: int) -> list[RenderableType]:
     if len(shown) > _MOST_ROWS:
         shown = tuple(r for r in shown if not r.outcome.is_good)
     if shown:
-        parts.append(_table(shown, [r.plan.host.id for r in shown], width))
+        parts.append(_table(shown, [r.host.id for r in shown], width))
     if len(shown) < len(result.hosts):
         ended = Counter(str(r.outcome) for r in result.hosts if r.outcome.is_good)
         words = ", ".join(f"{count} {word}" for word, count in sorted(ended.items()))
@@ -138,8 +143,8 @@ def causes(result: RegisterResult) -> tuple[Cause, ...]:
             found[key] = Cause(known.name, known.seen, (*known.hosts, host.id), known.fix)
 
     for one in result.hosts:
-        host = one.plan.host
-        for check in one.plan.checks:
+        host = one.host
+        for check in one.registration.checks:
             if check.result is not CheckResult.OK:
                 add((f"{check.result.name} {check.name}", ""), check.seen, host, check.fix)
         if _has_its_own_cause(one):
@@ -166,9 +171,9 @@ def _table(results: Sequence[HostResult], names: Sequence[str], width: int) -> R
 
 
 def _row(result: HostResult) -> tuple[str, ...]:
-    plan = result.plan
+    plan = result.registration
     detail = result.reason
-    if result.outcome is Outcome.REFUSED:
+    if result.outcome is HostOutcome.REFUSED:
         detail = "host unchanged, no activation created"
     elif result.managed_instance_id and result.managed_instance_id not in detail:
         detail = f"{result.managed_instance_id}, {detail}"
@@ -182,17 +187,17 @@ def _row(result: HostResult) -> tuple[str, ...]:
 
 
 def _cause_lines(result: HostResult) -> list[RenderableType]:
-    lines = check_lines(result.plan)
+    lines = check_lines(result.registration)
     if _has_its_own_cause(result):
-        lines += refusal_lines(result.plan.host.name, result.reason, result.fix)
+        lines += refusal_lines(result.host.name, result.reason, result.fix)
     return lines
 
 
 def _has_its_own_cause(result: HostResult) -> bool:
     """Whether its reason says what no check has said."""
-    if result.outcome.is_good or result.outcome is Outcome.STOPPED:
+    if result.outcome.is_good or result.outcome is HostOutcome.STOPPED:
         return False
-    return not any(check.result is CheckResult.FAIL for check in result.plan.checks)
+    return not any(check.result is CheckResult.FAIL for check in result.registration.checks)
 
 
 def _tally(result: RegisterResult) -> str:
@@ -216,7 +221,7 @@ def _verdict(result: RegisterResult) -> str:
     words = f"{good} of {whole} host{'' if whole == 1 else 's'} registered."
     partial = []
     for store in result.stores:
-        mine = [r.outcome.is_good for r in result.hosts if r.plan.host.store == store.id]
+        mine = [r.outcome.is_good for r in result.hosts if r.host.store == store.id]
         if any(mine) and not all(mine):
             partial.append(store.id)
     if partial:
@@ -224,21 +229,21 @@ def _verdict(result: RegisterResult) -> str:
     return words
 
 
-def _next(result: RegisterResult, log: str, again: Again) -> str:
+def _next(result: RegisterResult, log: str, again: RegisterCommand) -> str:
     if result.is_good:
         ids = " ".join(s.id for s in result.stores[:3])
         which = "" if len(result.stores) > MANY else f" {ids}"
         return f"next  fleet status{which}\nlog   {log}"
     bad = [r for r in result.hosts if not r.outcome.is_good]
-    todo = sorted({r.plan.host.store for r in bad})
+    todo = sorted({r.host.store for r in bad})
     alone = len(result.hosts) - len(bad)
     left = f" ({alone} healthy left alone)" if alone else ""
     first = "fix the above, then "
     if result.stopped:
         first = ""
-    elif all(r.outcome is Outcome.LOCKED for r in bad):
+    elif all(r.outcome is HostOutcome.LOCKED for r in bad):
         first = "once the other run has ended, "
-    return f"next  {first}{again.command(todo)}{left}\nlog   {log}"
+    return f"next  {first}{again.text(todo)}{left}\nlog   {log}"
 
 
 def result_document(result: RegisterResult) -> dict[str, Any]:
@@ -260,7 +265,7 @@ def result_document(result: RegisterResult) -> dict[str, Any]:
             ],
             "hosts": [
                 {
-                    **plan_document(r.plan),
+                    **plan_document(r.registration),
                     "outcome": str(r.outcome),
                     "reason": r.reason,
                     "fix": r.fix,

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.model.changes import Change, HostContact
-from fleet.model.observed import ContainerInstance
+from fleet.model.observed import ContainerInstance, best_instance
 from fleet.model.rollout import Place
 from fleet.model.services import ServiceState, StoreView, TaskState
 from fleet.model.verdicts import Verdict
-from fleet.register.decide.classify import best_instance
 
 #: Attribute by which a container instance says which host of the inventory it is.
 ATTRIBUTE = "fleet.host"

@@ -12,12 +12,11 @@ from fleet.model.desired import DesiredService, Scheduling, ServiceShape
 from fleet.model.history import Ledger, Observation
 from fleet.model.identity import TAG_CONTENT, TAG_FLEET, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.inventory import Lifecycle, Store
-from fleet.model.observed import ContainerInstance
+from fleet.model.observed import ContainerInstance, best_instance
 from fleet.model.plan import Kind, PlannedChange
 from fleet.model.rollout import Hold
 from fleet.model.services import ServiceState, StoreView, revision
 from fleet.model.spans import moment, span
-from fleet.register.decide.classify import best_instance
 from fleet.release.decide.desired import service_settings
 
 #: On every service that fleet changed: the revision that ran before.

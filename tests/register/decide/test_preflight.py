@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 
 from fleet.model.observed import DockerFacts, NodeTier, Privilege, SsmAgentFacts
-from fleet.model.onboarding import Check, CheckResult
-from fleet.register.decide.preflight import Preflight, endpoints, preflight
+from fleet.model.registration import CheckResult, PreflightCheck
+from fleet.register.decide.preflight import PreflightFacts, endpoints, preflight
 from tests import build
 
 
-def checks(**changes: Any) -> dict[str, Check]:
+def checks(**changes: Any) -> dict[str, PreflightCheck]:
     given: dict[str, Any] = {
         "host": build.host(),
         "facts": build.bare_facts(),
@@ -16,7 +16,7 @@ def checks(**changes: Any) -> dict[str, Check]:
         "tier": NodeTier("standard", 640, 1000),
         "needs_activation": True,
     }
-    return {c.name: c for c in preflight(Preflight(**{**given, **changes}))}
+    return {c.name: c for c in preflight(PreflightFacts(**{**given, **changes}))}
 
 
 def test_a_bare_ubuntu_box_passes_everything() -> None:

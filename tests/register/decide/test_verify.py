@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from fleet.model.observed import Ping
-from fleet.model.onboarding import Verified
+from fleet.model.registration import Verified
 from fleet.register.decide.verify import verify
 from tests import build
 

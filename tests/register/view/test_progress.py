@@ -6,17 +6,19 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from fleet.model.onboarding import Classification, HostClass, HostPlan, StorePlan
-from fleet.model.progress import HostEvent, HostLine, Note, Phase
+from fleet.model.progress import HostEvent, HostLine, HostPhase, Note
+from fleet.model.registration import Classification, HostClass, HostRegistration, StoreRegistration
 from fleet.register.view.progress import LiveProgress, PlainProgress
 from tests import build
 from tests.build import NOW
 
 
-def plan(*names: str) -> StorePlan:
+def plan(*names: str) -> StoreRegistration:
     hosts = tuple(build.host(name) for name in names)
     kind = Classification(HostClass.FRESH, "nothing is installed")
-    return StorePlan(build.store(*hosts), tuple(HostPlan(host, kind) for host in hosts))
+    return StoreRegistration(
+        build.store(*hosts), tuple(HostRegistration(host, kind) for host in hosts)
+    )
 
 
 def console(width: int = 80, height: int = 25) -> Console:
@@ -36,7 +38,7 @@ def test_lines_say_when_who_and_what_and_leave_host_output_to_the_logs() -> None
     stream = io.StringIO()
     show = PlainProgress(Console(file=stream, width=200))
 
-    show(HostEvent(NOW, "store-042/tel-1", Phase.INSTALLING, "upload"))
+    show(HostEvent(NOW, "store-042/tel-1", HostPhase.INSTALLING, "upload"))
     show(HostLine(NOW, "store-042/tel-1", "Unpacking docker"))
     show(Note(NOW, "a new key"))
     show.close()
@@ -49,8 +51,10 @@ def test_lines_say_when_who_and_what_and_leave_host_output_to_the_logs() -> None
 def test_a_row_per_host_with_its_phase_and_time() -> None:
     screen = console()
     progress = LiveProgress(screen, [plan("cam-1", "tel-1")])
-    progress(HostEvent(NOW, "store-042/tel-1", Phase.ACTIVATING))
-    progress(HostEvent(NOW + timedelta(seconds=9), "store-042/tel-1", Phase.INSTALLING, "upload"))
+    progress(HostEvent(NOW, "store-042/tel-1", HostPhase.ACTIVATING))
+    progress(
+        HostEvent(NOW + timedelta(seconds=9), "store-042/tel-1", HostPhase.INSTALLING, "upload")
+    )
 
     lines = drawn(progress, screen)
 
@@ -67,8 +71,8 @@ def test_more_hosts_than_lines_are_counted_and_those_at_work_are_shown(width: in
     screen = console(width, height=20)
     progress = LiveProgress(screen, [plan(*names)])
     for name in names[:3]:
-        progress(HostEvent(NOW, f"store-042/{name}", Phase.DONE, "registered"))
-    progress(HostEvent(NOW, "store-042/tel-5", Phase.INSTALLING))
+        progress(HostEvent(NOW, f"store-042/{name}", HostPhase.DONE, "registered"))
+    progress(HostEvent(NOW, "store-042/tel-5", HostPhase.INSTALLING))
 
     lines = drawn(progress, screen)
 
@@ -83,7 +87,7 @@ def test_a_screen_with_room_for_nothing_still_counts() -> None:
     screen = console(height=3)
     progress = LiveProgress(screen, [plan(*names)])
     for name in names:
-        progress(HostEvent(NOW, f"store-042/{name}", Phase.INSTALLING))
+        progress(HostEvent(NOW, f"store-042/{name}", HostPhase.INSTALLING))
 
     lines = drawn(progress, screen)
 

@@ -8,10 +8,16 @@ from rich.console import Console, RenderableType
 
 from fleet.model.inventory import Pins
 from fleet.model.observed import HostFacts
-from fleet.model.onboarding import HostClass, StorePlan
-from fleet.model.progress import ActivationTally, HostResult, Outcome, RegisterResult
-from fleet.model.register_command import Again
-from fleet.register.decide.onboarding import Case, Unread, plan_store
+from fleet.model.registration import (
+    ActivationCount,
+    HostClass,
+    HostOutcome,
+    HostResult,
+    RegisterCommand,
+    RegisterResult,
+    StoreRegistration,
+)
+from fleet.register.decide.registration import StoreFacts, UnreadHost, decide_registration
 from fleet.register.view.plan import plan_view, plans_document
 from fleet.register.view.register import result_document, result_view, stores_lines
 from tests import build
@@ -24,12 +30,12 @@ def shown(view: RenderableType, width: int) -> str:
     return console.file.getvalue()
 
 
-def plan_of(**boxes: HostFacts | Unread) -> StorePlan:
+def plan_of(**boxes: HostFacts | UnreadHost) -> StoreRegistration:
     hosts = [build.host(name.replace("_", "-")) for name in boxes]
     shop = build.store(*hosts)
     facts = {name.replace("_", "-"): box for name, box in boxes.items()}
-    return plan_store(
-        Case(build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {})
+    return decide_registration(
+        StoreFacts(build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {})
     )
 
 
@@ -43,10 +49,10 @@ def one_refused() -> RegisterResult:
         "reg-7f3a",
         (plan.store,),
         (
-            HostResult(good, Outcome.REGISTERED, f"{build.MI}, ACTIVE, connected", "", 161.0),
-            HostResult(bad, Outcome.REFUSED, "preflight: disk", "", 0.0),
+            HostResult(good, HostOutcome.REGISTERED, f"{build.MI}, ACTIVE, connected", "", 161.0),
+            HostResult(bad, HostOutcome.REFUSED, "preflight: disk", "", 0.0),
         ),
-        ActivationTally(created=1, deleted=1),
+        ActivationCount(created=1, deleted=1),
     )
 
 
@@ -74,7 +80,7 @@ def test_in_a_narrow_terminal_nothing_is_cut() -> None:
 def test_an_activation_left_open_is_named() -> None:
     result = one_refused()
     left = RegisterResult(
-        result.run_id, result.stores, result.hosts, ActivationTally(1, 0, ("act-5",))
+        result.run_id, result.stores, result.hosts, ActivationCount(1, 0, ("act-5",))
     )
 
     assert "Left open: act-5; the next run deletes them." in shown(result_view(left, 120, ""), 120)
@@ -99,7 +105,7 @@ def test_a_plan_names_every_step_with_its_reason() -> None:
 
 
 def test_a_host_that_cannot_be_reached_is_planned_as_such() -> None:
-    dark = Unread(HostClass.UNREACHABLE, "no answer within 15 s", "is the link up?")
+    dark = UnreadHost(HostClass.UNREACHABLE, "no answer within 15 s", "is the link up?")
     plan = plan_of(tel_1=dark)
 
     text = shown(plan_view([plan], 120), 120)
@@ -110,14 +116,14 @@ def test_a_host_that_cannot_be_reached_is_planned_as_such() -> None:
     assert plans_document([plan])["stores"][0]["hosts"][0]["steps"] == []
 
 
-def result_of(outcome: Outcome, **more: Any) -> RegisterResult:
+def result_of(outcome: HostOutcome, **more: Any) -> RegisterResult:
     plan = plan_of(tel_1=build.bare_facts())
     host = HostResult(plan.hosts[0], outcome, "why", "do this", **more)
-    return RegisterResult("reg-7f3a", (plan.store,), (host,), ActivationTally())
+    return RegisterResult("reg-7f3a", (plan.store,), (host,), ActivationCount())
 
 
 def test_a_failed_host_shows_how_long_it_took_and_the_node_it_became() -> None:
-    result = result_of(Outcome.FAILED, seconds=0.4, managed_instance_id=build.MI)
+    result = result_of(HostOutcome.FAILED, seconds=0.4, managed_instance_id=build.MI)
 
     text = shown(result_view(result, 120, "log/"), 120)
 
@@ -126,27 +132,27 @@ def test_a_failed_host_shows_how_long_it_took_and_the_node_it_became() -> None:
 
 def test_a_host_that_took_no_time_has_none() -> None:
     assert "refused  -     host unchanged" in shown(
-        result_view(result_of(Outcome.REFUSED), 120, "log/"), 120
+        result_view(result_of(HostOutcome.REFUSED), 120, "log/"), 120
     )
 
 
 def test_a_host_that_another_run_holds_is_waited_for_and_not_fixed() -> None:
-    text = shown(result_view(result_of(Outcome.LOCKED), 120, "log/"), 120)
+    text = shown(result_view(result_of(HostOutcome.LOCKED), 120, "log/"), 120)
 
     assert "tel-1  why\n    fix  do this\n" in text
     assert "next  once the other run has ended, fleet register store-042\n" in text
 
 
 def test_the_next_command_repeats_what_the_run_was_kept_to() -> None:
-    again = Again(frozenset({"store-042/tel-1"}), set_runtime=True)
+    again = RegisterCommand(frozenset({"store-042/tel-1"}), set_runtime=True)
 
-    text = shown(result_view(result_of(Outcome.FAILED), 120, "log/", again), 120)
+    text = shown(result_view(result_of(HostOutcome.FAILED), 120, "log/", again), 120)
 
     assert "fleet register store-042 --host tel-1 --set-runtime\n" in text
 
 
 def test_an_activation_that_may_be_open_is_said_though_nobody_knows_its_id() -> None:
-    result = replace(one_refused(), activations=ActivationTally(1, 1, unsure=1))
+    result = replace(one_refused(), activations=ActivationCount(1, 1, unsure=1))
 
     text = shown(result_view(result, 300, ""), 300)
 
@@ -163,29 +169,29 @@ def many_stores(hosts_each: int = 1, stores: int = 6) -> RegisterResult:
         hosts = tuple(build.host(f"tel-{n}", store=id_) for n in range(hosts_each))
         shop = build.store(id=id_, hosts=hosts)
         shops.append(shop)
-        facts: dict[str, HostFacts | Unread] = {
+        facts: dict[str, HostFacts | UnreadHost] = {
             host.name: build.bare_facts(
                 machine_id=f"{number:016x}{n:016x}",
                 disk_free_mb=3174 if number in {1, 2} else 40960,
             )
             for n, host in enumerate(hosts)
         }
-        plan = plan_store(
-            Case(build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {})
+        plan = decide_registration(
+            StoreFacts(build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {})
         )
         for one in plan.hosts:
             if number in {1, 2}:
-                results.append(HostResult(one, Outcome.REFUSED, "preflight: disk"))
+                results.append(HostResult(one, HostOutcome.REFUSED, "preflight: disk"))
             elif number in {3, 4}:
                 reason = f"no answer from {one.host.address}"
-                results.append(HostResult(one, Outcome.FAILED, reason, "is the link up?"))
+                results.append(HostResult(one, HostOutcome.FAILED, reason, "is the link up?"))
             else:
-                results.append(HostResult(one, Outcome.REGISTERED, "ACTIVE"))
-    return RegisterResult("reg-7f3a", tuple(shops), tuple(results), ActivationTally())
+                results.append(HostResult(one, HostOutcome.REGISTERED, "ACTIVE"))
+    return RegisterResult("reg-7f3a", tuple(shops), tuple(results), ActivationCount())
 
 
 def test_many_stores_are_one_table_and_what_went_wrong_by_cause() -> None:
-    text = shown(result_view(many_stores(), 120, "log/", Again(typed="--all")), 120)
+    text = shown(result_view(many_stores(), 120, "log/", RegisterCommand(typed="--all")), 120)
 
     assert "store-1/tel-0  fresh" in text
     assert text.count("HOST") == 1
@@ -206,7 +212,7 @@ def test_of_very_many_hosts_only_those_with_something_to_do_have_a_row() -> None
 
 def test_what_many_healthy_stores_leave_to_do_is_not_a_list_of_them() -> None:
     good = many_stores()
-    hosts = tuple(replace(one, outcome=Outcome.ALREADY) for one in good.hosts)
+    hosts = tuple(replace(one, outcome=HostOutcome.ALREADY) for one in good.hosts)
 
     text = shown(result_view(replace(good, hosts=hosts), 120, "log/"), 120)
 

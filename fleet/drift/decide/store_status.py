@@ -1,4 +1,4 @@
-"""What do the ledgers say together? Joins readings on the ``mi-`` id and the host's name."""
+"""The status of a store and its hosts: joins the ledgers on the ``mi-`` id and the host's name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,18 +9,18 @@ from fleet.model.inventory import Host, Lifecycle, Store
 from fleet.model.observed import (
     Cluster,
     ContainerInstance,
-    HostFacts,
     ManagedInstance,
     NotRead,
     Ping,
     Reading,
+    best_instance,
 )
 from fleet.model.spans import age
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
-from fleet.register.decide.classify import best_instance, life_of_node
 
-#: What each cell of SSM ping x agentConnected means, and what to do. ECS developer guide and
-#: ecs agent source: the SSM token lives an hour, so an SSM agent that stays down takes ECS with it.
+#: Meaning and remedy of each combination of SSM ping and ECS agentConnected. An SSM token is valid
+#: for an hour, so an SSM agent that stays down takes the ECS agent with it (ECS developer guide,
+#: source of the ECS agent).
 CELLS: Mapping[tuple[bool, bool], tuple[Health, str, str]] = {
     (True, True): (Health.HEALTHY, "both agents are connected", ""),
     (True, False): (
@@ -41,17 +41,17 @@ CELLS: Mapping[tuple[bool, bool], tuple[Health, str, str]] = {
 }
 
 
-#: SSM agents ping every 5 minutes, and when SSM calls a node lost is not documented; two pings
-#: missed and a minute is the age beyond which "Online" is no news of the node any more.
+#: Age of the last ping from which "Online" is not believed any more: two missed pings and a minute.
+#: SSM agents ping every 5 minutes; when SSM calls a node lost is not documented.
 PING_STALE = timedelta(minutes=11)
 
-#: A ping that is due, but not yet stale.
+#: Age of the last ping from which the next one is overdue.
 PING_DUE = timedelta(minutes=5, seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A view from an earlier run: its words and when they were last true."""
+class RecordedState:
+    """The state that an earlier run recorded, and when it was last true."""
 
     state: str
     as_of: datetime
@@ -59,12 +59,12 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class StoreReadings:
-    """Everything read about one store.
+    """Everything that was read about one store.
 
     Attributes:
-        nodes: SSM's nodes of the account and region; those of other stores do not matter.
-        recorded: (host id, ledger) -> what an earlier run saw; ledger is host, ssm or ecs.
-        now: for the ages.
+        nodes: SSM's nodes of the account and region, including those of other stores.
+        recorded: by host id and ledger (host, ssm or ecs), what an earlier run recorded.
+        now: the time that ages are counted from.
     """
 
     store: Store
@@ -72,24 +72,11 @@ class StoreReadings:
     instances: Reading[tuple[ContainerInstance, ...]] | NotRead
     nodes: Reading[tuple[ManagedInstance, ...]] | NotRead
     now: datetime
-    recorded: Mapping[tuple[str, str], Recorded] = field(default_factory=dict)
-
-
-#: What a host says of itself when everything that registering installs runs.
-ALL_ACTIVE = "all active"
-
-
-def on_host_words(facts: HostFacts) -> str:
-    """What a host said of itself, in few words that change only when it does."""
-    if facts.docker is None and not facts.ssm.instance_id and not facts.ecs.installed:
-        return "nothing installed"
-    if not facts.inactive:
-        return ALL_ACTIVE
-    return f"{', '.join(facts.inactive)} not active"
+    recorded: Mapping[tuple[str, str], RecordedState] = field(default_factory=dict)
 
 
 def store_status(readings: StoreReadings, hosts: Sequence[Host] | None = None) -> StoreStatus:
-    """The status of a store and of its hosts, all or the given ones."""
+    """Return the status of a store and of its hosts, all or the given ones."""
     store = readings.store
     unread: dict[str, None] = {}
     for ledger, reading in (
@@ -140,7 +127,7 @@ def _node(
     if isinstance(nodes, NotRead):
         return None
     named = [n for n in nodes.value if n.name == activation_name(host)]
-    return max(named, key=life_of_node, default=None)
+    return max(named, key=lambda node: node.liveliness, default=None)
 
 
 def _instances(
@@ -171,14 +158,7 @@ def _ecs_view(
         return _recorded(readings, host, "ecs", readings.instances.why)
     if not instances:
         return LedgerView("absent", readings.instances.at, Freshness.LIVE)
-    words = ecs_words(best_instance(tuple(instances)))
-    return LedgerView(words, readings.instances.at, Freshness.LIVE)
-
-
-def ecs_words(instance: ContainerInstance) -> str:
-    """What ECS says of a host, in few words that change only when it does."""
-    connected = "connected" if instance.agent_connected else "not connected"
-    return f"{instance.status}, {connected}"
+    return LedgerView(best_instance(instances).state, readings.instances.at, Freshness.LIVE)
 
 
 def _recorded(readings: StoreReadings, host: Host, ledger: str, why: str) -> LedgerView:

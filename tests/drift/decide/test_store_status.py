@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from fleet.drift.decide.store_status import RecordedState, StoreReadings, store_status
 from fleet.model.inventory import Lifecycle
-from fleet.model.observed import HostFacts, NotRead, Ping, Reading
+from fleet.model.observed import NotRead, Ping, Reading
 from fleet.model.status import Freshness, Health, HostStatus
-from fleet.register.decide.ledgers import Recorded, StoreReadings, on_host_words, store_status
 from tests import build
 
 
@@ -61,7 +61,7 @@ def test_an_unread_ledger_falls_back_to_what_was_recorded_with_its_age() -> None
 
     status = only_host(
         nodes=NotRead("AccessDenied"),
-        recorded={("store-042/tel-1", "ssm"): Recorded("Online", then)},
+        recorded={("store-042/tel-1", "ssm"): RecordedState("Online", then)},
     )
 
     assert status.ssm.freshness is Freshness.RECORDED
@@ -119,18 +119,6 @@ def test_a_planned_store_is_not_nagged_about() -> None:
     )
 
     assert status.fix == ""
-
-
-@pytest.mark.parametrize(
-    ("facts", "words"),
-    [
-        (build.bare_facts(), "nothing installed"),
-        (build.installed_facts(), "all active"),
-        (build.installed_facts(docker=None), "docker not active"),
-    ],
-)
-def test_what_a_host_says_of_itself_in_few_words(facts: HostFacts, words: str) -> None:
-    assert on_host_words(facts) == words
 
 
 def test_twins_are_told() -> None:

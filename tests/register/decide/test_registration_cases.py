@@ -9,8 +9,8 @@ import yaml
 
 from fleet.model.inventory import Architecture, Lifecycle, Pins
 from fleet.model.observed import EcsAgentFacts, HostFacts, NodeTier, Ping, Privilege, SsmAgentFacts
-from fleet.model.onboarding import Install, StoreLedgers
-from fleet.register.decide.onboarding import Case, plan_store
+from fleet.model.registration import Install, StoreLedgers
+from fleet.register.decide.registration import StoreFacts, decide_registration
 from tests import build
 
 CASES = sorted((Path(__file__).parents[2] / "cases" / "onboarding").glob("*.yaml"))
@@ -59,8 +59,8 @@ def test_case(path: Path) -> None:
     shop = build.store(host, lifecycle=Lifecycle(case.get("lifecycle", "open")))
     pins = Pins(machine_ids={host.id: case["pinned"]} if "pinned" in case else {})
 
-    plan = plan_store(
-        Case(
+    plan = decide_registration(
+        StoreFacts(
             build.fleet(shop),
             shop,
             shop.hosts,

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from fleet.model.inventory import Architecture, Pins
 from fleet.model.observed import DockerFacts, EcsAgentFacts, HostFacts, Ping, SsmAgentFacts
-from fleet.model.onboarding import (
+from fleet.model.registration import (
     Activate,
     CheckResult,
     DeregisterOrphan,
     HostClass,
-    HostPlan,
+    HostRegistration,
     Install,
     StoreLedgers,
 )
-from fleet.register.decide.onboarding import Case, plan_store
+from fleet.register.decide.registration import StoreFacts, decide_registration
 from tests import build
 
 T = TypeVar("T")
@@ -92,10 +92,10 @@ pins = st.sampled_from(
 )
 
 
-def plan(seen: HostFacts, aws: StoreLedgers, known: Pins) -> HostPlan:
+def plan(seen: HostFacts, aws: StoreLedgers, known: Pins) -> HostRegistration:
     shop = build.store()
-    case = Case(build.fleet(shop), shop, shop.hosts, {"tel-1": seen}, aws, known, {})
-    return plan_store(case).hosts[0]
+    case = StoreFacts(build.fleet(shop), shop, shop.hosts, {"tel-1": seen}, aws, known, {})
+    return decide_registration(case).hosts[0]
 
 
 @given(facts, ledgers, pins)
@@ -192,6 +192,8 @@ def test_hosts_before_it_take_their_room_in_the_tier() -> None:
         "tel-2": build.bare_facts(machine_id="22222222222222222222222222222222"),
     }
 
-    got = plan_store(Case(build.fleet(shop), shop, shop.hosts, boxes, aws, Pins(), {}))
+    got = decide_registration(
+        StoreFacts(build.fleet(shop), shop, shop.hosts, boxes, aws, Pins(), {})
+    )
 
     assert [h.refusal for h in got.hosts] == ["", "preflight: tier"]

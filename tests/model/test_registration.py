@@ -4,26 +4,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.cli.selecting import select_hosts
-from fleet.model.register_command import Again
+from fleet.model.registration import RegisterCommand
 from tests import build
 
 NAMES = ("cam-1", "cam-2", "tel-1")
 
 
 def test_without_options_it_is_the_stores_alone() -> None:
-    assert Again().command(["store-042", "store-043"]) == "fleet register store-042 store-043"
+    assert (
+        RegisterCommand().text(["store-042", "store-043"]) == "fleet register store-042 store-043"
+    )
 
 
 def test_hosts_and_options_are_repeated() -> None:
-    again = Again(frozenset({"store-042/cam-1"}), set_runtime=True)
+    again = RegisterCommand(frozenset({"store-042/cam-1"}), set_runtime=True)
 
-    assert again.command(["store-042"]) == "fleet register store-042 --host cam-1 --set-runtime"
+    assert again.text(["store-042"]) == "fleet register store-042 --host cam-1 --set-runtime"
 
 
 def test_a_host_of_one_store_of_several_is_named_with_its_store() -> None:
-    again = Again(frozenset({"store-042/cam-1", "store-042/tel-1", "store-043/tel-1"}))
+    again = RegisterCommand(frozenset({"store-042/cam-1", "store-042/tel-1", "store-043/tel-1"}))
 
-    assert again.command(["store-042", "store-043"]) == (
+    assert again.text(["store-042", "store-043"]) == (
         "fleet register store-042 store-043 --host store-042/cam-1 --host tel-1"
     )
 
@@ -40,15 +42,15 @@ def test_typed_it_selects_the_same_hosts(stores: list[str], data: st.DataObject)
         for id_ in stores
     ]
 
-    words = Again(hosts).command(stores).split()
+    words = RegisterCommand(hosts).text(stores).split()
 
     wanted = [words[i + 1] for i, word in enumerate(words) if word == "--host"]
     assert select_hosts(shops, wanted) == hosts
 
 
 def test_many_stores_are_chosen_as_they_were_typed() -> None:
-    again = Again(typed="--all --host tel-1", set_runtime=True)
+    again = RegisterCommand(typed="--all --host tel-1", set_runtime=True)
     many = [f"store-{number}" for number in range(6)]
 
-    assert again.command(many) == "fleet register --all --host tel-1 --set-runtime"
-    assert again.command(many[:2]) == "fleet register store-0 store-1 --set-runtime"
+    assert again.text(many) == "fleet register --all --host tel-1 --set-runtime"
+    assert again.text(many[:2]) == "fleet register store-0 store-1 --set-runtime"

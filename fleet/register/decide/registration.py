@@ -16,8 +16,8 @@ from fleet.model.identity import (
     is_ours,
 )
 from fleet.model.inventory import Fleet, Host, Lifecycle, Pins, Store
-from fleet.model.observed import HostFacts, Ping, Privilege
-from fleet.model.onboarding import (
+from fleet.model.observed import HostFacts, Ping, Privilege, best_instance
+from fleet.model.registration import (
     Activate,
     Await,
     CheckResult,
@@ -25,23 +25,23 @@ from fleet.model.onboarding import (
     DeleteActivation,
     DeregisterOrphan,
     HostClass,
-    HostPlan,
+    HostRegistration,
     HostStep,
     Install,
     PinMachine,
     PutAttributes,
     StoreLedgers,
-    StorePlan,
+    StoreRegistration,
     TagContainerInstance,
     TagNode,
 )
 from fleet.register.decide.agent_config import agent_config
-from fleet.register.decide.classify import Evidence, best_instance, classify
-from fleet.register.decide.preflight import Preflight, preflight, root_check
+from fleet.register.decide.classify import HostEvidence, classify
+from fleet.register.decide.preflight import PreflightFacts, preflight, root_check
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadHost:
     """A host whose facts could not be read: what it counts as, why, and what to do."""
 
     host_class: HostClass
@@ -50,7 +50,7 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class StoreFacts:
     """All that is known when a store is planned.
 
     Attributes:
@@ -68,7 +68,7 @@ class Case:
     fleet: Fleet
     store: Store
     hosts: Sequence[Host]
-    facts: Mapping[str, HostFacts | Unread]
+    facts: Mapping[str, HostFacts | UnreadHost]
     ledgers: StoreLedgers
     pins: Pins
     machine_ids: Mapping[str, str]
@@ -126,9 +126,9 @@ REFUSALS: Mapping[HostClass, tuple[str, str]] = {
 }
 
 
-def plan_store(case: Case) -> StorePlan:
+def decide_registration(case: StoreFacts) -> StoreRegistration:
     """The plan of a store; hosts in inventory order."""
-    plans: list[HostPlan] = []
+    plans: list[HostRegistration] = []
     ahead = case.nodes_ahead
     for host in case.hosts:
         plan = _plan_host(case, host, ahead)
@@ -142,31 +142,33 @@ def plan_store(case: Case) -> StorePlan:
         create = f"cluster {case.store.cluster} is {cluster.status}"
     if not any(isinstance(step, Install) for plan in plans for step in plan.steps):
         create = ""
-    return StorePlan(case.store, tuple(plans), create, cluster_tags(case.fleet.name, case.store))
+    return StoreRegistration(
+        case.store, tuple(plans), create, cluster_tags(case.fleet.name, case.store)
+    )
 
 
-def adds_node(plan: HostPlan) -> bool:
+def adds_node(plan: HostRegistration) -> bool:
     """Whether a plan adds a managed instance."""
     return any(isinstance(step, Activate) for step in plan.steps)
 
 
-def _plan_host(case: Case, host: Host, nodes_ahead: int) -> HostPlan:
+def _plan_host(case: StoreFacts, host: Host, nodes_ahead: int) -> HostRegistration:
     facts = case.facts[host.name]
-    if isinstance(facts, Unread):
+    if isinstance(facts, UnreadHost):
         found = Classification(facts.host_class, facts.reason)
         return _refused(host, found, *REFUSALS[facts.host_class], fix=facts.fix)
     unfit = _unfit(host, facts)
     if unfit is not None:
         return unfit
-    evidence = Evidence(case.store, host, facts, case.ledgers, case.pins)
+    evidence = HostEvidence(case.store, host, facts, case.ledgers, case.pins)
     found = classify(evidence)
     if case.store.lifecycle is Lifecycle.CLOSED:
         fix = f"lifecycle of {case.store.id} in the inventory"
-        return HostPlan(host, found, refusal="the store is closed", fix=fix)
+        return HostRegistration(host, found, refusal="the store is closed", fix=fix)
     if found.host_class is HostClass.ASLEEP and not evidence.facts.inactive:
         # Agents that run may only need a moment: it takes the SSM agent up to 30 minutes to come
         # back by itself, and a run that was stopped while verifying left just this.
-        return HostPlan(host, found, steps=(Await("all three services run on the host"),))
+        return HostRegistration(host, found, steps=(Await("all three services run on the host"),))
     if found.host_class in REFUSALS:
         return _refused(host, found, *REFUSALS[found.host_class])
     if found.host_class is HostClass.HERE:
@@ -176,20 +178,22 @@ def _plan_host(case: Case, host: Host, nodes_ahead: int) -> HostPlan:
 
 def _refused(
     host: Host, found: Classification, refusal: str, default_fix: str, *, fix: str = ""
-) -> HostPlan:
+) -> HostRegistration:
     fix = fix or default_fix.format(store=host.store, host=host.name)
-    return HostPlan(host, found, refusal=refusal, fix=fix)
+    return HostRegistration(host, found, refusal=refusal, fix=fix)
 
 
-def _unfit(host: Host, facts: HostFacts) -> HostPlan | None:
+def _unfit(host: Host, facts: HostFacts) -> HostRegistration | None:
     """A refusal where facts mean nothing: not read as root, or read while they change."""
     if facts.privilege is Privilege.NONE:
         check = root_check(host, facts)
         found = Classification(HostClass.UNREACHABLE, check.seen)
-        return HostPlan(host, found, (check,), refusal="its facts could not be read as root")
+        return HostRegistration(
+            host, found, (check,), refusal="its facts could not be read as root"
+        )
     if facts.installing:
         found = Classification(HostClass.HALF, f"an install runs on it {facts.installing}")
-        return HostPlan(
+        return HostRegistration(
             host,
             found,
             refusal="another run is at work on it",
@@ -199,12 +203,14 @@ def _unfit(host: Host, facts: HostFacts) -> HostPlan | None:
     return None
 
 
-def _plan_here(case: Case, host: Host, evidence: Evidence, found: Classification) -> HostPlan:
+def _plan_here(
+    case: StoreFacts, host: Host, evidence: HostEvidence, found: Classification
+) -> HostRegistration:
     best = best_instance(evidence.instances)
     cluster = case.store.cluster
     if len(evidence.instances) > 1:
         dead = [i.arn for i in evidence.instances if i is not best]
-        return HostPlan(
+        return HostRegistration(
             host,
             found,
             refusal="its node has more than one container instance",
@@ -212,23 +218,23 @@ def _plan_here(case: Case, host: Host, evidence: Evidence, found: Classification
             f"--container-instance {' and '.join(dead)}",
         )
     if best.status != "ACTIVE":
-        return HostPlan(
+        return HostRegistration(
             host,
             found,
             refusal=f"it is {best.status}: no task is placed on it",
             fix="if that is over: aws ecs update-container-instances-state --status ACTIVE "
             f"--cluster {cluster} --container-instances {best.arn}",
         )
-    return HostPlan(host, found, steps=_repairs(case, host, evidence))
+    return HostRegistration(host, found, steps=_repairs(case, host, evidence))
 
 
 def _plan_install(
-    case: Case, host: Host, evidence: Evidence, found: Classification, nodes_ahead: int
-) -> HostPlan:
+    case: StoreFacts, host: Host, evidence: HostEvidence, found: Classification, nodes_ahead: int
+) -> HostRegistration:
     activate = evidence.vault_id is None
     online = [n for n in evidence.orphans if n.ping is Ping.ONLINE]
     if activate and online:
-        return HostPlan(
+        return HostRegistration(
             host,
             found,
             refusal=f"another box answers as this host: {online[0].id} is Online in SSM",
@@ -238,7 +244,7 @@ def _plan_install(
     kept = {i.managed_instance_id: i.arn for i in case.ledgers.container_instances}
     held = [n for n in evidence.orphans if n.id in kept]
     if activate and held:
-        return HostPlan(
+        return HostRegistration(
             host,
             found,
             refusal=f"{held[0].id} was this host's node and still has a container instance",
@@ -249,7 +255,7 @@ def _plan_install(
         )
     foreign = [n for n in evidence.orphans if not is_ours(n.tags, case.fleet.name, host)]
     if activate and foreign:
-        return HostPlan(
+        return HostRegistration(
             host,
             found,
             refusal=f"{foreign[0].id} has this host's name, but not the tags of fleet "
@@ -260,9 +266,9 @@ def _plan_install(
     try:
         agent_config(case.fleet.name, case.store, host)
     except UsageError as error:
-        return HostPlan(host, found, refusal=str(error), fix=error.hint or str(host.source))
+        return HostRegistration(host, found, refusal=str(error), fix=error.hint or str(host.source))
     checks = preflight(
-        Preflight(
+        PreflightFacts(
             host=host,
             facts=evidence.facts,
             region=case.store.region,
@@ -275,7 +281,7 @@ def _plan_install(
     )
     failed = [c.name for c in checks if c.result is CheckResult.FAIL]
     if failed:
-        return HostPlan(host, found, checks, refusal=f"preflight: {', '.join(failed)}")
+        return HostRegistration(host, found, checks, refusal=f"preflight: {', '.join(failed)}")
     steps: list[HostStep] = list(_leftovers(case, host))
     if activate:
         steps += [
@@ -293,17 +299,17 @@ def _plan_install(
     )
     if host.id not in case.pins.machine_ids:
         steps.append(PinMachine(evidence.facts.machine_id, "first registration"))
-    return HostPlan(host, found, checks, tuple(steps))
+    return HostRegistration(host, found, checks, tuple(steps))
 
 
-def _runtime_to_set(case: Case, host: Host, facts: HostFacts) -> str | None:
+def _runtime_to_set(case: StoreFacts, host: Host, facts: HostFacts) -> str | None:
     wanted = host.hardware.default_runtime
     if not case.set_runtime or wanted is None or facts.docker is None:
         return None
     return wanted if facts.docker.default_runtime != wanted else None
 
 
-def _leftovers(case: Case, host: Host) -> tuple[DeleteActivation, ...]:
+def _leftovers(case: StoreFacts, host: Host) -> tuple[DeleteActivation, ...]:
     """Activations of earlier runs: their codes are lost, so nobody may use them any more."""
     return tuple(
         DeleteActivation(
@@ -315,7 +321,7 @@ def _leftovers(case: Case, host: Host) -> tuple[DeleteActivation, ...]:
     )
 
 
-def _repairs(case: Case, host: Host, evidence: Evidence) -> tuple[HostStep, ...]:
+def _repairs(case: StoreFacts, host: Host, evidence: HostEvidence) -> tuple[HostStep, ...]:
     best = best_instance(evidence.instances)
     steps: list[HostStep] = list(_leftovers(case, host))
     attributes = differing(declared_attributes(case.store, host), best.attributes)
