@@ -204,7 +204,7 @@ def test_a_rollout_that_has_nothing_to_do_now_does_not_wake_now(row: Change) -> 
         (board(sent(verdict=Verdict.OK), phase=Phase.RUNNING), False),
         (board(sent(verdict=Verdict.WAITING), phase=Phase.HALTED), False),
         (board(planned(stage=Stage.SENDING), phase=Phase.PAUSED), False),
-        (board(undone(stage=Stage.UNDOING), phase=Phase.AWAITING), False),
+        (board(sent(stage=Stage.UNDOING), phase=Phase.AWAITING), False),
     ],
     ids=["halted", "running", "not judged yet", "call in doubt", "being set back"],
 )
