@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from fleet.model.verdicts import Verdict
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -23,6 +25,10 @@ class Count:
     parked: int = 0
     unchanged: int = 0
     by_hand: int = 0
+
+    def of(self, verdict: Verdict) -> int:
+        """Return how many stores have this verdict."""
+        return int(getattr(self, verdict.traits.gate_column))
 
 
 class Answer(StrEnum):

@@ -104,6 +104,8 @@ class VerdictTraits:
         owes: stages in which a change with this verdict still owes the release to its store.
         owes_until_ok: stages in which it does so unless the store was seen running what was sent.
         in_flight: whether a change that was sent and has it occupies a place of the rollout.
+        is_silent: whether a store that was sent it says nothing of the release, and nothing more
+            is to come by itself: it keeps a wave short of its coverage.
         is_retryable: whether ``retry`` may send the change again.
     """
 
@@ -112,6 +114,7 @@ class VerdictTraits:
     owes: frozenset[Stage] = frozenset()
     owes_until_ok: frozenset[Stage] = frozenset()
     in_flight: bool = False
+    is_silent: bool = False
     is_retryable: bool = False
 
     @property
@@ -133,15 +136,19 @@ _TRAITS = {
         owes=frozenset({Stage.UNDONE}),
         owes_until_ok=frozenset({Stage.SENT}),
         in_flight=True,
+        is_silent=True,
     ),
     # No task runs the release, also where one did before it was replaced.
     Verdict.UNDELIVERED: VerdictTraits(
         Standing.UNDELIVERED,
         "undelivered",
         owes=frozenset({Stage.PLANNED, Stage.SENT, Stage.UNDONE}),
+        is_silent=True,
         is_retryable=True,
     ),
-    Verdict.CHANGED_BY_HAND: VerdictTraits(Standing.BY_HAND, "by_hand", is_retryable=True),
+    Verdict.CHANGED_BY_HAND: VerdictTraits(
+        Standing.BY_HAND, "by_hand", is_silent=True, is_retryable=True
+    ),
     Verdict.FAILED: VerdictTraits(Standing.FAILED, "failed", is_retryable=True),
 }
 

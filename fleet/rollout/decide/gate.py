@@ -1,4 +1,4 @@
-"""May the wave go on? Each variant must pass by itself, and every answer shows its arithmetic.
+"""Decides whether a wave may go on, with the arithmetic; each variant must pass by itself.
 
 For a variant with N stores that were sent the change: advance when ok / (ok + failed) reaches
 ``success``, (ok + failed) / N reaches ``coverage``, enough verdicts are in, the bake is over
@@ -17,12 +17,12 @@ from fleet.model.gate import Answer, Check, Count, Gate, Mark
 from fleet.model.policy import Policy
 from fleet.model.printable import many
 from fleet.model.spans import moment, span
-from fleet.model.verdicts import Stage, Verdict
+from fleet.model.verdicts import WORST, Stage, Verdict
 from fleet.rollout.decide.darkness import Excess, Finding
 
 
 def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dict[str, Count]:
-    """Stores by verdict for every variant; a store's verdict is the worst of its services'.
+    """Count stores by verdict for every variant; a store has the worst of its services'.
 
     Only stores that something was sent to have a verdict that counts; of the others parked and
     unchanged ones are told. What a person took out (skipped, or set back while it was good) is no
@@ -65,7 +65,7 @@ def evaluate(
     failures: Sequence[Change] = (),
     alarms: Sequence[str] = (),
 ) -> Gate:
-    """The gate of one wave.
+    """Decide about one wave.
 
     Args:
         counts: by variant, as ``count`` makes them.
@@ -260,12 +260,7 @@ class _Variant:
 
     def _lacking(self) -> str:
         """What keeps a complete wave from a conclusion, or ""."""
-        silent = {
-            "dark": self.count.dark,
-            "undelivered": self.count.undelivered,
-            "changed by hand": self.count.by_hand,
-        }
-        why = ", ".join(f"{number} {word}" for word, number in silent.items() if number)
+        why = ", ".join(f"{number} {word}" for word, number in self._silent)
         why = f": {why}" if why else ""
         if not self.has_coverage:
             needed = _percent(self.policy.coverage)
@@ -316,7 +311,7 @@ class _Variant:
                 self._coverage_words(),
                 f"needed {_percent(self.policy.coverage)}",
                 under,
-                self._silent(),
+                self._missing_words(),
             ),
             Check(
                 "darkness",
@@ -330,11 +325,15 @@ class _Variant:
         rows += [Check("alarm", name, "quiet", Mark.OVER) for name in self.alarms]
         return tuple(rows)
 
-    def _silent(self) -> str:
-        c = self.count
-        parts = {"waiting": c.waiting, "dark": c.dark, "undelivered": c.undelivered}
-        parts["changed by hand"] = c.by_hand
-        return ", ".join(f"{word} {number}" for word, number in parts.items() if number)
+    @cached_property
+    def _silent(self) -> list[tuple[str, int]]:
+        """The stores that say nothing of the release, counted by how they stand."""
+        found = [(v.traits.standing.value, self.count.of(v)) for v in WORST if v.traits.is_silent]
+        return [(word, number) for word, number in found if number]
+
+    def _missing_words(self) -> str:
+        waiting = [("waiting", self.count.waiting)] if self.count.waiting else []
+        return ", ".join(f"{word} {number}" for word, number in [*waiting, *self._silent])
 
     def _bake(self) -> Check:
         needed = f"needed {span(self.policy.bake_s)}"

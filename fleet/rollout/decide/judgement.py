@@ -45,7 +45,7 @@ class Judgement:
     retry_at: datetime | None = None
 
     def onto(self, change: Change, now: datetime) -> Change:
-        """The change with this judgement in it; ``now`` is the run's, for the next look."""
+        """Return the change with this judgement in it; ``now`` is the run's, for the next look."""
         wait = self.next_look_s
         return replace(
             change,
@@ -63,7 +63,7 @@ class Judgement:
 
 
 def retry_at(change: Change, policy: Policy) -> datetime | None:
-    """When a change that was not delivered may be sent again; None when it may not."""
+    """Return when an undelivered change may be sent again; None when its tries are used up."""
     if change.verdict is not Verdict.UNDELIVERED or change.since is None:
         return None
     if change.pulls_failed > policy.pulls:
@@ -80,7 +80,7 @@ def judgement(
     stage: Stage | None = None,
     **found: Any,
 ) -> Judgement:
-    """A verdict of this look; one that the change has already keeps its time.
+    """Return a verdict of this look; one that the change has already keeps its time.
 
     Args:
         found: fields of ``ObservedChange`` that this look sets.
@@ -102,7 +102,7 @@ def judgement(
 
 
 def unchanged(seen: Seen, reason: str, next_look_s: float | None) -> Judgement:
-    """Nothing was learned: everything stays, but for what the reason says about that."""
+    """Return what was known before, with a reason that says why nothing was learned."""
     change = seen.change
     return Judgement(
         change.verdict,
@@ -119,17 +119,17 @@ def unchanged(seen: Seen, reason: str, next_look_s: float | None) -> Judgement:
 
 
 def deeper_look(seen: Seen) -> Judgement:
-    """Nothing is concluded before tasks and deployment records were read."""
+    """Ask for tasks and deployment records before anything is concluded."""
     return replace(unchanged(seen, seen.change.reason, 0.0), deeper=True)
 
 
 def said(seen: Seen) -> str:
-    """What was last concluded, without what was said about not being able to look."""
+    """Return the reason of the latest verdict, without words about looks that failed."""
     return seen.change.observed.reason or seen.change.reason
 
 
 def failed(seen: Seen, reason: str) -> Judgement:
-    """The release is bad here, or the store is; of one that was ok before it says how late."""
+    """Fail a change; of one that was ok before say how late."""
     ok_at = seen.change.ok_at
     if ok_at is not None:
         late = span((seen.at - ok_at).total_seconds())
@@ -138,12 +138,12 @@ def failed(seen: Seen, reason: str) -> Judgement:
 
 
 def by_hand(seen: Seen, reason: str) -> Judgement:
-    """Somebody else changed the service: fleet lets it go and never overwrites it unasked."""
+    """Leave a service alone that somebody else has changed; only ``retry`` overwrites it."""
     return judgement(seen, Verdict.CHANGED_BY_HAND, reason, None, stage=Stage.HELD)
 
 
 def undelivered(seen: Seen, reason: str) -> Judgement:
-    """The image did not arrive: counted once per try, however often it is looked at."""
+    """Judge an image that could not be pulled; each try is counted once."""
     change = seen.change
     tries = change.pulls_failed + (0 if change.observed.pull_counted else 1)
     restored = change.observed.restored

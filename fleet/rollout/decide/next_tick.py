@@ -9,8 +9,8 @@ from fleet.model.gate import Gate
 from fleet.model.rollout import Action, Phase, Rollout
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.judgement import retry_at
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, is_watched
-from fleet.rollout.decide.verdict import retry_at
 
 #: Seconds between ticks of a rollout that runs and of which nothing else says when.
 AT_LEAST_EVERY_S = 15.0

@@ -18,7 +18,7 @@ DARK_LOOK_S = 300.0
 
 
 def progress(seen: Seen) -> tuple[str, float, datetime | None]:
-    """What it waits for, seconds until looking again, and when it can be settled at best."""
+    """Return what a change waits for, seconds until the next look, and when it can settle."""
     idle = min(SELDOM_S, max(SOON_S, (seen.at - seen.sent_at).total_seconds() / 4))
     if not seen.knows_tasks:
         running = seen.primary.running if seen.primary else 0
@@ -46,7 +46,7 @@ def _settling(seconds: float, of: float) -> str:
 
 
 def pending(seen: Seen) -> list[TaskState]:
-    """Tasks of what was sent that do not run yet, which mostly means that they pull."""
+    """Return the tasks of what was sent that do not run yet; mostly they pull."""
     return [
         task
         for task in wanted_tasks(seen.change, seen.view)
@@ -75,7 +75,7 @@ def _not_started(seen: Seen, lacking: Sequence[HostSeen]) -> str:
 
 
 def _unplaced(seen: Seen) -> str:
-    """ECS's latest words on why it places no task."""
+    """Return ECS's latest words on why it places no task; "" for none."""
     for at, text in seen.service.events if seen.service else ():
         if at < seen.began or "has started" in text:
             break
@@ -89,7 +89,7 @@ def _unplaced(seen: Seen) -> str:
 
 
 def absent(seen: Seen, hosts: Sequence[HostSeen]) -> str:
-    """``cam-1 is not connected since 21 Nov 22:14Z (26h48m)``."""
+    """Print which hosts are away, as ``cam-1 is not connected since 21 Nov 22:14Z (26h48m)``."""
     parts = [
         f"{h.words} since {moment(h.away_since)} ({span((seen.at - h.away_since).total_seconds())})"
         for h in hosts
@@ -99,24 +99,24 @@ def absent(seen: Seen, hosts: Sequence[HostSeen]) -> str:
 
 
 def flapping(seen: Seen) -> str:
-    """Hosts that are away, for too short to be called dark."""
+    """Print which hosts are away, for too short to be dark, and when they will be."""
     limit = seen.policy.dark_after_s
     return f"{absent(seen, seen.away)}; dark after {span(limit)}"
 
 
 def until_dark_s(seen: Seen) -> float:
-    """Seconds until the first absence counts as dark, and at most a minute."""
+    """Return the seconds until the first absence counts as dark, at most a minute."""
     first = min((h.away_since for h in seen.away if h.away_since), default=seen.at)
     left = seen.policy.dark_after_s - (seen.at - first).total_seconds()
     return max(1.0, min(60.0, left))
 
 
 def dark_look_s(seen: Seen) -> float:
-    """Seldomer, the longer it has been dark."""
+    """Return the seconds until the next look at a dark store: more, the longer it is dark."""
     first = min((h.away_since for h in seen.away if h.away_since), default=seen.at)
     return min(DARK_LOOK_S, max(60.0, (seen.at - first).total_seconds() / 4))
 
 
 def ok_look_s(seen: Seen) -> float:
-    """Often enough to see a host go dark in time."""
+    """Return the seconds until the next look at an ok store, to see it go dark in time."""
     return min(SELDOM_S, max(SOON_S, seen.policy.dark_after_s / 2))

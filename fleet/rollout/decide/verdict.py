@@ -1,4 +1,4 @@
-"""What has become of a change? An ordered table of rules over what AWS says; the first match wins.
+"""Judges what has become of a change, by an ordered table of rules; the first match wins.
 
 Ages are by AWS's times in the view, never by ours. ``runningCount`` decides nothing: that of a host
 which has been off for a week is still full (containers-roadmap #2040).
@@ -17,19 +17,19 @@ from fleet.model.rollout import Place
 from fleet.model.services import ServiceState, StoreView
 from fleet.model.spans import moment, span
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.away import away_since, host_contacts, wanted_tasks
+from fleet.rollout.decide.attribution import Mover, Sent, attribute
+from fleet.rollout.decide.away import host_contacts, wanted_tasks
 from fleet.rollout.decide.failures import Failure, FailureKind, counted
 from fleet.rollout.decide.judgement import (
     Judgement,
+    by_hand,
     deeper_look,
     failed,
     judgement,
-    retry_at,
     said,
     unchanged,
     undelivered,
 )
-from fleet.rollout.decide.moved import given_up, gone, moved, recounted
 from fleet.rollout.decide.progress import (
     SELDOM_S,
     SOON_S,
@@ -43,14 +43,8 @@ from fleet.rollout.decide.progress import (
 )
 from fleet.rollout.decide.seen import Seen
 
-__all__ = [
-    "Judgement",
-    "away_since",
-    "has_health_check",
-    "judge",
-    "retry_at",
-]
-
+#: Seconds for which a service that was just made may not be shown.
+SETTLING_S = 60.0
 #: Essential exits of one host after which its revision is said to crash in a loop.
 LOOP = 2
 
@@ -66,9 +60,9 @@ def judge(
     pull_s: float = 0.0,
     rollout: str = "",
 ) -> Judgement:
-    """What has become of one service of one store.
+    """Judge what has become of one service of one store.
 
-    Of a view without tasks or deployment records it tells what it can, and else says ``deeper``.
+    A view without tasks or deployment records may not be enough; the judgement is ``deeper`` then.
 
     Args:
         change: one that was sent, or is waiting for its turn (then only PARKED is decided).
@@ -86,7 +80,7 @@ def judge(
 
 
 def has_health_check(definition: TaskDefinition) -> bool:
-    """Whether ECS will say HEALTHY of its tasks: an essential container has a health check."""
+    """Return whether ECS reports the health of its tasks: an essential container has a check."""
     containers = definition.body.get("containerDefinitions", ())
     return any(c.get("healthCheck") and c.get("essential", True) for c in containers)
 
@@ -95,7 +89,7 @@ Rule = Callable[[Seen], Judgement | None]
 
 
 def _unread(seen: Seen) -> Judgement | None:
-    """Unknown comes first: what was not read, or is old, changes nothing."""
+    """Keep the verdict where the store was not read, or not lately."""
     change, view = seen.change, seen.view
     why = ""
     if view.problem:
@@ -117,7 +111,7 @@ def _unread(seen: Seen) -> Judgement | None:
 
 
 def _unsent(seen: Seen) -> Judgement | None:
-    """Nothing was sent: the only question is whether its hosts are there."""
+    """Park a change that was not sent while its hosts are dark."""
     if seen.change.stage is not Stage.PLANNED:
         return None
     if not seen.knows_hosts:
@@ -137,7 +131,7 @@ def _unsent(seen: Seen) -> Judgement | None:
 
 
 def _final(seen: Seen) -> Judgement | None:
-    """Failed until a person or a newer release says otherwise; and what fleet has let go."""
+    """Keep what is failed until a person retries it, and what fleet leaves alone."""
     change = seen.change
     over = change.verdict in {Verdict.FAILED, Verdict.CHANGED_BY_HAND}
     if change.stage is Stage.SENT and not over:
@@ -145,8 +139,78 @@ def _final(seen: Seen) -> Judgement | None:
     return judgement(seen, change.verdict, said(seen), None)
 
 
+def _gone(seen: Seen) -> Judgement | None:
+    """Judge a service that is not there or not ACTIVE."""
+    service = seen.service
+    if service is not None and service.status == "ACTIVE":
+        return None
+    what = f"is {service.status}" if service else "is gone"
+    if service is None and (seen.at - seen.sent_at).total_seconds() < SETTLING_S:
+        return judgement(seen, seen.change.verdict, "ECS does not show the service yet", SOON_S)
+    return by_hand(seen, f"somebody deleted it: the service {what}")
+
+
+def _moved(seen: Seen) -> Judgement | None:
+    """Judge a service that is not set to what was sent, by who has set it."""
+    change, service = seen.change, seen.service
+    if service is None or service.task_definition == change.target:
+        return None
+    if change.verdict is Verdict.UNDELIVERED and _is_settled(seen, service):
+        return undelivered(seen, said(seen))
+    sent = Sent(change.target, change.content, seen.sent_at, change.previous, seen.rollout)
+    records = (seen.view.deployments or {}).get(change.service)
+    if seen.view.deployments is not None and records is None:
+        records = ()
+    found = attribute(service, records, sent, seen.at)
+    if found.mover is Mover.LATE:
+        return judgement(seen, change.verdict, found.words, SOON_S)
+    if found.mover is Mover.ROLLOUT:
+        return judgement(seen, change.verdict, found.words, None, stage=Stage.SKIPPED)
+    if records is None or not seen.knows_tasks:
+        # A view that was meant to be deep and has no records tells no more the next time.
+        if seen.knows_tasks:
+            return judgement(seen, change.verdict, found.words, SELDOM_S)
+        return deeper_look(seen)
+    if found.mover is Mover.HAND:
+        return by_hand(seen, found.words)
+    return _broken(seen, found.words)
+
+
+def _is_settled(seen: Seen, service: ServiceState) -> bool:
+    return seen.change.observed.restored == service.task_definition
+
+
+def _given_up(seen: Seen) -> Judgement | None:
+    """Judge a deployment that ECS gave up with nothing to restore, as of a new service."""
+    if seen.primary is None or seen.primary.rollout_state != "FAILED":
+        return None
+    if not seen.knows_tasks:
+        return deeper_look(seen)
+    words = printable(seen.primary.rollout_reason, limit=120)
+    return _broken(seen, f"ECS gave up, nothing to restore{': ' + words if words else ''}")
+
+
+def _broken(seen: Seen, words: str) -> Judgement:
+    """Judge what the circuit breaker stopped: failed, or undelivered where only pulls failed."""
+    why = counted(seen.ran or seen.failed)
+    reason = f"{why}; {words}" if why else f"{words}; its stopped tasks are no longer visible"
+    if seen.failed and not seen.ran:
+        return undelivered(seen, reason)
+    return failed(seen, reason)
+
+
+def _recounted(seen: Seen) -> Judgement | None:
+    """Judge a service that somebody else has scaled; a DAEMON has no count."""
+    service, change = seen.service, seen.change
+    if service is None or service.scheduling == "DAEMON" or service.desired == change.desired_count:
+        return None
+    return by_hand(
+        seen, f"somebody set its count to {service.desired}, fleet sent {change.desired_count}"
+    )
+
+
 def _dark(seen: Seen) -> Judgement | None:
-    """A host is lost. Its store's other host may still fail, but nothing is ok."""
+    """Judge a store with a dark host; its other hosts may still fail, but it is not ok."""
     if not seen.knows_hosts or not seen.dark:
         return None
     if len(seen.away) < len(seen.hosts):
@@ -192,7 +256,7 @@ def _good_words(seen: Seen) -> str:
 
 
 def _ok_but_away(seen: Seen) -> Judgement | None:
-    """A good store whose host flaps stays good until the host counts as dark."""
+    """Keep a store ok while its host is away for too short to be dark."""
     if seen.change.verdict is not Verdict.OK or any(
         h.is_here and not seen.is_good(h) for h in seen.hosts
     ):
@@ -201,7 +265,7 @@ def _ok_but_away(seen: Seen) -> Judgement | None:
 
 
 def _still_ok(seen: Seen) -> Judgement | None:
-    """Without tasks: nothing has moved since they were last read, or they must be read."""
+    """Judge without tasks: still ok when nothing has moved since they were read."""
     service, primary = seen.service, seen.primary
     if service is None or primary is None:
         return None
@@ -218,7 +282,7 @@ def _still_ok(seen: Seen) -> Judgement | None:
 
 
 def _knew_hosts(seen: Seen) -> bool:
-    """Whether its hosts were seen lately enough for none of them to have gone dark since."""
+    """Return whether its hosts were seen too lately for one of them to be dark now."""
     if seen.knows_hosts:
         return True
     known = seen.change.observed.hosts_read_at
@@ -226,7 +290,7 @@ def _knew_hosts(seen: Seen) -> bool:
 
 
 def _is_quiet(seen: Seen, service: ServiceState) -> bool:
-    """Whether ECS started or stopped nothing since the tasks were last read; its events say so."""
+    """Return whether, by its events, ECS started and stopped nothing since tasks were read."""
     read = seen.change.observed.tasks_read_at
     if read is None:
         return False
@@ -235,7 +299,7 @@ def _is_quiet(seen: Seen, service: ServiceState) -> bool:
 
 
 def _failing(seen: Seen) -> Judgement | None:
-    """Crash loop, ill health, or out of time, on the hosts that are here."""
+    """Judge crash loops, ill health and missed deadlines on the hosts that are connected."""
     for rule in (_crashing, _ill, _overdue):
         found = rule(seen)
         if found is not None:
@@ -270,7 +334,7 @@ def _ill(seen: Seen) -> Judgement | None:
 
 
 def _overdue(seen: Seen) -> Judgement | None:
-    """A host that stayed connected had its time; time in the dark does not count."""
+    """Judge hosts that stayed connected past the deadline; time away does not count."""
     if not seen.knows_hosts:
         return None
     limit = seen.policy.deadline_s + seen.pull_s
@@ -291,7 +355,7 @@ def _overdue(seen: Seen) -> Judgement | None:
 
 
 def _waiting(seen: Seen) -> Judgement:
-    """In progress: what it waits for, and when that can have come."""
+    """Return the judgement of a change in progress: what it waits for, and when to look again."""
     if seen.knows_hosts and seen.away:
         return judgement(seen, Verdict.WAITING, flapping(seen), until_dark_s(seen))
     reason, next_s, settles = progress(seen)
@@ -303,10 +367,10 @@ RULES: tuple[Rule, ...] = (
     _unread,
     _unsent,
     _final,
-    gone,
-    moved,
-    given_up,
-    recounted,
+    _gone,
+    _moved,
+    _given_up,
+    _recounted,
     _dark,
     _ok,
     _failing,

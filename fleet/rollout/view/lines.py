@@ -190,7 +190,5 @@ def variants_words(counts: Mapping[str, Count]) -> str:
 def _others(count: Count) -> Iterable[str]:
     """The verdicts besides ok, the worst first."""
     for verdict in reversed(WORST[WORST.index(Verdict.OK) + 1 :]):
-        traits = verdict.traits
-        number = getattr(count, traits.gate_column)
-        if number:
-            yield f"{number} {traits.standing.value}"
+        if count.of(verdict):
+            yield f"{count.of(verdict)} {verdict.traits.standing.value}"

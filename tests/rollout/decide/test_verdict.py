@@ -13,8 +13,9 @@ from fleet.model.desired import TaskDefinition
 from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.failures import counted, failures
+from fleet.rollout.decide.judgement import retry_at
 from fleet.rollout.decide.sends import mark_sent
-from fleet.rollout.decide.verdict import has_health_check, judge, retry_at
+from fleet.rollout.decide.verdict import has_health_check, judge
 from tests import rollouts
 from tests.rollout.decide.verdicts import (
     POLICY,

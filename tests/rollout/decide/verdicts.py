@@ -18,7 +18,8 @@ from fleet.model.services import (
     TaskState,
 )
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.verdict import Judgement, judge
+from fleet.rollout.decide.judgement import Judgement
+from fleet.rollout.decide.verdict import judge
 
 SENT = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 ROOT = "arn:aws:ecs:eu-west-1:111122223333"
