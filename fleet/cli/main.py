@@ -44,6 +44,7 @@ COMMANDS = (
     Command("explain", "Explain a kind of finding, or what is known of a store."),
     Command("plan", "Show what a rollout would change, in which waves, at what cost."),
     Command("doctor", "Check this machine, its credentials and AWS."),
+    Command("iam", "Print the IAM policy that lets a command do its work."),
     Command("validate", "Check the inventory, its pins and every template."),
     Command("render", "Show the AWS calls that a rollout would make for a store."),
     Command("installer", "Fetch the ECS Anywhere install script, and pin it."),

@@ -18,11 +18,7 @@ from tests.aws.conftest import Open, SandboxTime
 from tests.sandbox.control_plane.rig import Rig
 
 TAG = {"Key": "fleet:store", "Value": "store-042"}
-
-
 HOST = "store-042/cam-1"
-
-
 TAGS = {"fleet:store": "store-042", "fleet:host": HOST}
 
 

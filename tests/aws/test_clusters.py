@@ -15,8 +15,6 @@ from tests.sandbox.control_plane.rig import Rig
 from tests.sandbox.control_plane.works import STORE, Shops
 
 HOST = "store-042/cam-1"
-
-
 TAGS = {"fleet:store": "store-042", "fleet:host": HOST}
 
 

@@ -27,8 +27,6 @@ from tests.sandbox.control_plane.rig import Rig
 from tests.sandbox.control_plane.works import STORE
 
 HOST = "store-042/cam-1"
-
-
 TAGS = {"fleet:store": "store-042", "fleet:host": HOST}
 
 

@@ -28,14 +28,8 @@ from tests.aws.conftest import ACCOUNT, REGION, Open, SandboxTime
 from tests.sandbox.control_plane.rig import Rig
 
 TAG = {"Key": "fleet:store", "Value": "store-042"}
-
-
 GHOST = "mi-" + "0" * 17
-
-
 HOST = "store-042/cam-1"
-
-
 TAGS = {"fleet:store": "store-042", "fleet:host": HOST}
 
 
