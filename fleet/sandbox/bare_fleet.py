@@ -25,14 +25,13 @@ from typing import Any
 from fleet.errors import SandboxError
 from fleet.sandbox.agents import ecs, ssm
 from fleet.sandbox.agents.images import Catalogue
-from fleet.sandbox.agents.machine import Clock, write_whole
-from fleet.sandbox.agents.machine import Schedule as AgentSchedule
+from fleet.sandbox.agents.machine import Facts, write_whole
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane.engine import ControlPlane
 from fleet.sandbox.control_plane.in_process import InProcessSession
 from fleet.sandbox.control_plane.ssm_nodes import STANDARD_LIMIT, TIER
 from fleet.sandbox.hosts.links import Links
-from fleet.sandbox.hosts.simulated_host import Facts, SessionFor, SimulatedHost
+from fleet.sandbox.hosts.simulated_host import SessionFor, SimulatedHost
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import AccountSpec, HostSpec
 
@@ -61,8 +60,8 @@ class BareHost(SimulatedHost):
         spec: HostSpec,
         folder: Path,
         *,
-        clock: Clock,
-        schedule: AgentSchedule,
+        clock: SandboxClock,
+        schedule: Schedule,
         session_for: SessionFor,
         images: Catalogue,
         memory: dict[str, str] | None = None,

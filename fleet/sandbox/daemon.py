@@ -16,7 +16,7 @@ from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane.database import persisted_time
 from fleet.sandbox.control_plane.engine import ControlPlane, access_key_for
 from fleet.sandbox.control_plane.in_process import InProcessSession
-from fleet.sandbox.hosts.installer import OBJECT, installer_bytes
+from fleet.sandbox.hosts.packages import INSTALLER_OBJECT, installer_bytes
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.shops import Shops
@@ -64,7 +64,7 @@ class Daemon:
             self.spec.accounts,
             throttling=self.spec.throttling,
             database=state.database,
-            public_objects={OBJECT: installer_bytes()},
+            public_objects={INSTALLER_OBJECT: installer_bytes()},
         )
         self.plane.run_on(self.schedule)
         self.schedule.every(_KEEP_TIME_S * max(1.0, self.clock.rate), self._keep_time)

@@ -8,13 +8,15 @@ from typing import Any
 
 from fleet.errors import UsageError
 from fleet.sandbox.agents.images import Catalogue
-from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
+from fleet.sandbox.agents.machine import write_whole
+from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.hosts import toolbox
 from fleet.sandbox.hosts.links import Links
 from fleet.sandbox.hosts.program_server import ProgramServer
 from fleet.sandbox.hosts.shop_host import ShopHost
 from fleet.sandbox.hosts.simulated_host import SessionFor
 from fleet.sandbox.hosts.ssh import SshServers, make_key
+from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import HostSpec
 from fleet.sandbox.statedir import StateDir
 
@@ -34,7 +36,7 @@ class Shops:
     """
 
     def __init__(
-        self, state: StateDir, *, clock: Clock, schedule: Schedule, session_for: SessionFor
+        self, state: StateDir, *, clock: SandboxClock, schedule: Schedule, session_for: SessionFor
     ) -> None:
         self._state = state
         self._clock = clock

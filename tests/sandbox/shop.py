@@ -20,12 +20,6 @@ UBUNTU = {
     "PRETTY_NAME": "Ubuntu 22.04.4 LTS",
     "VERSION_CODENAME": "jammy",
 }
-AMAZON_LINUX = {
-    "ID": "amzn",
-    "NAME": "Amazon Linux",
-    "VERSION_ID": "2023",
-    "PRETTY_NAME": "Amazon Linux 2023",
-}
 DOCKER: dict[str, Any] = {
     "version": "24.0.7",
     "default_runtime": "nvidia",

@@ -296,7 +296,7 @@ def test_hosts_may_join_while_it_runs(rig: Rig) -> None:
     assert spec_from_json(content).hosts[-1].name == "cam-2"
 
 
-def test_knobs_are_turned_and_hosts_rebooted_from_outside(rig: Rig) -> None:
+def test_conditions_are_set_and_hosts_rebooted_from_outside(rig: Rig) -> None:
     with running(rig.state):
         rig.client.post("conditions", {"host": "store-042/tel-1", "settings": {"disk_free_mb": 3}})
         assert rig.ssh(ADDRESS, "df -m / | tail -1 | cut -d' ' -f4", *TRUST).stdout == "3\n"

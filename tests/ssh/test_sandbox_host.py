@@ -16,7 +16,7 @@ from fleet.model.observed import HostFacts, Privilege
 from fleet.model.secret import Secret
 from fleet.register.decide.agent_config import var_ecs_config
 from fleet.sandbox.daemon import Daemon, running
-from fleet.sandbox.hosts.installer import installer_bytes
+from fleet.sandbox.hosts.packages import installer_bytes
 from fleet.sandbox.spec import AccountSpec, HostSpec, SandboxSpec
 from fleet.sandbox.statedir import StateDir, spec_as_json
 from fleet.ssh.connection import Connection, open_connection

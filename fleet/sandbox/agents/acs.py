@@ -2,28 +2,13 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from fleet.sandbox.agents.machine import text_of
 from fleet.sandbox.agents.session import AcsChannel, LinkDown
+from fleet.sandbox.agents.tasks import TaskEngine
 
 _REQUIRED = ("messageId", "clusterArn", "containerInstanceArn")
-
-
-class Tasks(Protocol):
-    """The task engine, as a conversation uses it."""
-
-    def payload(self, tasks: list[Mapping[str, Any]]) -> bool:
-        """Take tasks; whether to acknowledge."""
-        ...
-
-    def stop_candidates(self, manifest: list[Mapping[str, Any]]) -> list[dict[str, str]]:
-        """Tasks here that a manifest does not want."""
-        ...
-
-    def stop_tasks(self, arns: list[str]) -> None:
-        """Stop them."""
-        ...
 
 
 class Conversation:
@@ -38,7 +23,7 @@ class Conversation:
 
     def __init__(
         self,
-        tasks: Tasks,
+        tasks: TaskEngine,
         answer: Mapping[str, str],
         *,
         advance: Callable[[int, bool], bool],
@@ -59,8 +44,6 @@ class Conversation:
                 self._manifest(channel, message)
             elif message_type == "TaskStopVerificationAck":
                 self._verified(message)
-            elif message_type == "IAMRoleCredentialsMessage":
-                self._credentials(channel, message, message.get("roleCredentials"))
             else:
                 self._log(f"{message_type} is not known and was ignored")
         except LinkDown:
@@ -74,9 +57,6 @@ class Conversation:
         self._advance(_number(message.get("seqNum")), False)
         tasks = [task for task in message.get("tasks") or () if isinstance(task, Mapping)]
         good = self._tasks.payload(tasks)
-        for task in tasks:
-            for name in ("roleCredentials", "executionRoleCredentials"):
-                self._credentials(channel, message, task.get(name))
         if good:
             self._acknowledge(channel, message)
 
@@ -100,16 +80,6 @@ class Conversation:
 
     def _acknowledge(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
         channel.send("AckRequest", {**self._answer, "messageId": message.get("messageId", "")})
-
-    @staticmethod
-    def _credentials(channel: AcsChannel, message: Mapping[str, Any], given: Any) -> None:
-        if isinstance(given, Mapping):
-            body = {
-                "messageId": message.get("messageId", ""),
-                "credentialsId": given.get("credentialsId", ""),
-                "expiration": given.get("expiration", ""),
-            }
-            channel.send("IAMRoleCredentialsAckRequest", body)
 
 
 class Mailbox:

@@ -5,17 +5,17 @@ as they were. Docker restarts none of them by itself (ECS sets no restart policy
 """
 
 import json
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from fleet.sandbox.agents import health
-from fleet.sandbox.agents.health import HealthCheck
 from fleet.sandbox.agents.image_store import ImageStore
-from fleet.sandbox.agents.images import Catalogue
-from fleet.sandbox.agents.machine import SimulatedHost, Timer
+from fleet.sandbox.agents.images import Catalogue, ImageBehaviour
+from fleet.sandbox.agents.machine import Machine
+from fleet.sandbox.schedule import Timer
 
 STATE = "/var/lib/docker/sandbox-containers.json"
 #: Between the request to start a container and its process running (simulator's figure).
@@ -24,6 +24,24 @@ SIGKILL = 137
 #: What dockerd leaves behind of a container that ran when the power went.
 POWER_CUT = 255
 _LOG_LINES = 50
+#: ECS's defaults for a health check that names only its command.
+INTERVAL_S = 30.0
+RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """When probes run: every ``interval_s``, the first one interval after the start.
+
+    Attributes:
+        interval_s: seconds.
+        retries: so many failures in a row make it unhealthy.
+        start_period_s: failures count only after it.
+    """
+
+    interval_s: float = INTERVAL_S
+    retries: int = RETRIES
+    start_period_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -87,7 +105,7 @@ class Containers:
         images: what is on the disk.
     """
 
-    def __init__(self, box: SimulatedHost, catalogue: Catalogue) -> None:
+    def __init__(self, box: Machine, catalogue: Catalogue) -> None:
         self._box = box
         self._catalogue = catalogue
         self.lock = threading.RLock()
@@ -146,12 +164,6 @@ class Containers:
                 self._disarm(container)
                 self._save()
 
-    def remove_unused_images(self, older_than_s: float) -> None:
-        """Free the disk of images that no container was made of, if they are old enough."""
-        with self.lock:
-            used = {container.image for container in self._containers.values()}
-            self.images.remove_unused(used, older_than_s)
-
     def power_off(self) -> None:
         """The engine ended: containers are down, pulls are lost, and nothing restarts them."""
         with self.lock:
@@ -196,7 +208,6 @@ class Containers:
             container.exit_code = None
             container.started_at = self._box.clock.now()
             container.health = "starting" if container.check else ""
-            self.images.use(container.image)
             self._arm(container)
             self._free_the_link()
         self._save()
@@ -232,8 +243,8 @@ class Containers:
             return
         failing = run == "unhealthy"
         for state, moment in (
-            ("healthy", health.healthy_after(container.check, behaviour, bad=failing)),
-            ("unhealthy", health.unhealthy_after(container.check, behaviour, bad=failing)),
+            ("healthy", healthy_after(container.check, behaviour, bad=failing)),
+            ("unhealthy", unhealthy_after(container.check, behaviour, bad=failing)),
         ):
             if moment is not None and moment >= since:
                 step = partial(self._set_health, container, state)
@@ -305,3 +316,19 @@ class Containers:
 def _container(content: Mapping[str, Any]) -> Container:
     check = content.get("check")
     return Container(**{**content, "check": HealthCheck(**check) if check else None})
+
+
+def healthy_after(check: HealthCheck, behaviour: ImageBehaviour, *, bad: bool) -> float | None:
+    """Seconds from the start to the first good probe; None when there is never one."""
+    first = check.interval_s
+    return None if bad and behaviour.after_s <= first else first
+
+
+def unhealthy_after(check: HealthCheck, behaviour: ImageBehaviour, *, bad: bool) -> float | None:
+    """Seconds from the start to the probe that makes it unhealthy; None when none does."""
+    if not bad:
+        return None
+    # A probe in the very moment that the start period ends counts.
+    begin = max(behaviour.after_s, check.start_period_s, check.interval_s)
+    first_counted = math.ceil(round(begin / check.interval_s, 9))
+    return (first_counted + check.retries - 1) * check.interval_s

@@ -12,19 +12,20 @@ from typing import Any
 from fleet.sandbox.agents import identity
 from fleet.sandbox.agents.acs import Conversation, Mailbox
 from fleet.sandbox.agents.containers import Containers
-from fleet.sandbox.agents.machine import Machine, MachineFacts, append_log
+from fleet.sandbox.agents.machine import Facts, Machine, append_log
 from fleet.sandbox.agents.outbox import NoCredentials, Outbox
 from fleet.sandbox.agents.registration import (
     ConfigInvalid,
     SavedState,
+    Settings,
     cluster_of,
     open_state,
     read_config,
+    read_settings,
     register_body,
     write_state,
 )
 from fleet.sandbox.agents.session import AcsChannel, AwsFault, ConnectRequest, LinkDown, RoleToken
-from fleet.sandbox.agents.settings import Settings, read_settings
 from fleet.sandbox.agents.tasks import TaskEngine
 
 VERSION = "1.105.1"
@@ -342,7 +343,7 @@ class EcsAgent:
             _close(channel)
 
 
-def _obstacle(facts: MachineFacts, config: Mapping[str, str]) -> tuple[int, str] | None:
+def _obstacle(facts: Facts, config: Mapping[str, str]) -> tuple[int, str] | None:
     """The exit code and reason for which the agent ends before it opens its state; else None."""
     if not facts.docker_version:
         return EXIT_ERROR, "could not connect to docker"

@@ -1,12 +1,10 @@
 """The images on a simulated host's disk, and how they get there."""
 
-import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fleet.sandbox.agents.downloads import Download, Downloads
 from fleet.sandbox.agents.images import (
     ARCHITECTURES,
     Catalogue,
@@ -14,16 +12,140 @@ from fleet.sandbox.agents.images import (
     digest_of,
     registry_of,
 )
-from fleet.sandbox.agents.machine import SimulatedHost
+from fleet.sandbox.agents.machine import Machine
+from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.schedule import Schedule, Timer
+
+#: ECS_IMAGE_PULL_INACTIVITY_TIMEOUT of the agent: a pull without any progress is given up.
+INACTIVITY_S = 60.0
+#: Asking for the manifest moves this much, also for an image that is there already.
+MANIFEST_MB = 0.02
+_BITS = 8.0
+_DONE_MB = 1e-4
+
+#: Mbit/s that the host has towards a host name now; 0 when nothing gets through.
+Speed = Callable[[str], float]
+
+
+@dataclass(slots=True, eq=False)
+class Download:
+    """One pull under way.
+
+    Attributes:
+        registry: host name it comes from.
+        left_mb: what is still missing.
+        done: called once, with whether all of it arrived.
+        rate: MB/s at present.
+        stalled_at: since when nothing has come, or None while it flows.
+    """
+
+    registry: str
+    left_mb: float
+    done: Callable[[bool], None]
+    rate: float = 0.0
+    stalled_at: float | None = None
+
+
+class Downloads:
+    """The pulls of one host. Used under the lock of whoever owns it; one timer for all of them.
+
+    Args:
+        clock: the sandbox's time.
+        schedule: where the timer is.
+        speed: the host's link.
+        ring: what the timer runs; it has to call ``wake`` under the owner's lock.
+    """
+
+    def __init__(
+        self, clock: SandboxClock, schedule: Schedule, speed: Speed, ring: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._schedule = schedule
+        self._speed = speed
+        self._ring = ring
+        self._active: list[Download] = []
+        self._settled_at = clock.now()
+        self._timer: Timer | None = None
+
+    def begin(self, registry: str, megabytes: float, done: Callable[[bool], None]) -> Download:
+        """Fetch so much; ``done`` is called later, never from within this call."""
+        self._settle()
+        download = Download(registry, max(megabytes, MANIFEST_MB), done)
+        self._active.append(download)
+        self._plan()
+        return download
+
+    def cancel(self, download: Download) -> None:
+        """Give one up; its ``done`` will not be called."""
+        if download in self._active:
+            self._settle()
+            self._active.remove(download)
+            self._plan()
+
+    def clear(self) -> None:
+        """Give all of them up."""
+        self._active = []
+        self._plan()
+
+    def link_changed(self) -> None:
+        """Go on at the speed that the link has now."""
+        if self._active:
+            self._settle()
+            self._plan()
+
+    def wake(self) -> None:
+        """See what has arrived and what has stalled for too long; the owner's timer calls this."""
+        self._settle()
+        now = self._clock.now()
+        arrived = [d for d in self._active if d.left_mb <= _DONE_MB and d.rate > 0]
+        lost = [
+            d
+            for d in self._active
+            if d.stalled_at is not None and now - d.stalled_at >= INACTIVITY_S - 1e-3
+        ]
+        self._active = [d for d in self._active if d not in arrived and d not in lost]
+        self._plan()
+        for download in arrived:
+            download.done(True)
+        for download in lost:
+            download.done(False)
+
+    def _settle(self) -> None:
+        """Account for what has come since the last look."""
+        now = self._clock.now()
+        for download in self._active:
+            download.left_mb -= download.rate * (now - self._settled_at)
+        self._settled_at = now
+
+    def _plan(self) -> None:
+        now = self._clock.now()
+        speeds = {d.registry: self._speed(d.registry) for d in self._active}
+        flowing = sum(speeds[d.registry] > 0 for d in self._active)
+        moments = []
+        for download in self._active:
+            speed = speeds[download.registry]
+            if speed > 0:
+                download.rate = speed / _BITS / flowing
+                download.stalled_at = None
+                moments.append(now + max(0.0, download.left_mb) / download.rate)
+            else:
+                download.rate = 0.0
+                if download.stalled_at is None:
+                    download.stalled_at = now
+                moments.append(download.stalled_at + INACTIVITY_S)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if moments:
+            self._timer = self._schedule.at(min(moments), self._ring)
 
 
 @dataclass(slots=True)
 class CachedImage:
-    """An image on the host's disk: its layers with their MB, and when it came or was last used."""
+    """An image on the host's disk, and its size."""
 
     digest: str
-    layers: dict[str, float]
-    used_at: float
+    size_mb: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +173,7 @@ class ImageStore:
 
     def __init__(
         self,
-        box: SimulatedHost,
+        box: Machine,
         catalogue: Catalogue,
         *,
         lock: "threading.RLock",
@@ -71,9 +193,9 @@ class ImageStore:
             return dict(self._images)
 
     def size_mb(self) -> float:
-        """Space that images take; a layer of several counts once."""
+        """Return the MB that images take; an image of several references counts once."""
         with self._lock:
-            return sum(self._layers().values())
+            return sum({image.digest: image.size_mb for image in self._images.values()}.values())
 
     def cached(self, reference: str) -> CachedImage | None:
         """The image of a reference, if it is on the disk."""
@@ -85,11 +207,10 @@ class ImageStore:
             behaviour = self._catalogue.of(reference)
             attempt = self._attempts[reference] = self._attempts.get(reference, 0) + 1
             refusal = self._refusal(reference, behaviour, attempt)
-            layers = _layers_of(reference, behaviour)
             stale = behaviour.digest if behaviour.affects(self._box.words) else ""
             digest = stale or digest_of(reference)
-            on_disk = self._layers()
-            missing = sum(size for name, size in layers.items() if name not in on_disk)
+            there = any(image.digest == digest for image in self._images.values())
+            missing = 0.0 if there else behaviour.size_mb
             registry = registry_of(reference)
 
             def end(arrived: bool) -> None:  # noqa: FBT001 - a callback
@@ -106,7 +227,7 @@ class ImageStore:
                 else:
                     error = refusal
                 if not error:
-                    self._images[reference] = CachedImage(digest, layers, self._box.clock.now())
+                    self._images[reference] = CachedImage(digest, behaviour.size_mb)
                 self._changed()
                 done(Pulled(error, "" if error else digest))
 
@@ -117,21 +238,6 @@ class ImageStore:
         """Nobody wants it any more."""
         with self._lock:
             self._downloads.cancel(download)
-
-    def use(self, reference: str) -> None:
-        """A container of it starts."""
-        image = self._images.get(reference)
-        if image is not None:
-            image.used_at = self._box.clock.now()
-
-    def remove_unused(self, used: set[str], older_than_s: float) -> None:
-        """Free the disk of images that no container was made of, if they are old enough."""
-        with self._lock:
-            limit = self._box.clock.now() - older_than_s
-            for reference, image in list(self._images.items()):
-                if reference not in used and image.used_at <= limit:
-                    del self._images[reference]
-            self._changed()
 
     def link_changed(self) -> None:
         """The link was cut, restored, slowed: pulls go on accordingly."""
@@ -176,24 +282,13 @@ class ImageStore:
                 f"CannotPullContainerError: no matching manifest for linux/{architecture} "
                 "in the manifest list entries"
             )
-        chance = random.Random(f"{self._box.id} {reference} {attempt}").random()  # noqa: S311 - a simulated line, not a secret
-        if affected and (attempt <= behaviour.pull_fails or chance < behaviour.pull_loss):
+        if affected and attempt <= behaviour.pull_fails:
             return (
                 f"CannotPullContainerError: error pulling image {reference}: "
                 "read tcp: connection reset by peer"
             )
         return ""
 
-    def _layers(self) -> dict[str, float]:
-        layers: dict[str, float] = {}
-        for image in self._images.values():
-            layers |= image.layers
-        return layers
-
     def _pulls_due(self) -> None:
         with self._lock:
             self._downloads.wake()
-
-
-def _layers_of(reference: str, behaviour: ImageBehaviour) -> dict[str, float]:
-    return dict(behaviour.layers) or {digest_of(reference): behaviour.size_mb}

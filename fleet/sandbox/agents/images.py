@@ -1,14 +1,14 @@
 """What container images are and what they do once they run, as the sandbox was told.
 
-An image that nobody spoke of is good: 200 MB, for every architecture, and healthy.
+An image of which nothing was told is good: 200 MB, for every architecture, and healthy.
 """
 
 import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,8 @@ DOCKER_HUB = "registry-1.docker.io"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PULLS = ("ok", "missing", "denied")
 RUNS = ("ok", "crash", "unhealthy", "kills-link", "hangs")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_KINDS = {
-    "size_mb": "a number above 0",
-    "layers": "names with a size in MB each",
-    "architectures": "a list of amd64 and arm64",
-    "pull": f"one of {', '.join(PULLS)}",
-    "pull_fails": "a whole number of pulls, 0 or more",
-    "pull_loss": "a fraction from 0 to 1",
-    "run": f"one of {', '.join(RUNS)}",
-    "exit_code": "a whole number from 0 to 255",
-    "log": "a text",
-    "after_s": "a number of seconds, 0 or more",
-    "stop_s": "a number of seconds, 0 or more",
-    "digest": "sha256: and 64 hex digits, or nothing",
-    "on": "a list of architectures, hardware, stores or hosts",
-}
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{64})?")
+_MOST_EXIT_CODE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +29,11 @@ class ImageBehaviour:
     """An image, and what happens when it is pulled and run.
 
     Attributes:
-        size_mb: what a host without any of it downloads, in MB.
-        layers: name of each layer -> its size in MB; overrides ``size_mb``. Images share layers
-            of the same name.
+        size_mb: what a host without it downloads, in MB.
         architectures: those it is built for, ``amd64`` and ``arm64``; empty is all.
         pull: ``ok``, ``missing`` (the registry does not know it) or ``denied``.
         pull_fails: so many pulls fail on each host before one succeeds; the agent's own quick
             retries are one pull.
-        pull_loss: the fraction of pulls that fail, drawn anew for each from host and image.
         run: ``ok``; ``crash``: exits with ``exit_code`` and a last line ``log``; ``unhealthy``:
             its health check fails; ``kills-link``: cuts its host's link; ``hangs``: runs well and
             cannot be ended, not even by SIGKILL, as a process that waits for a broken device.
@@ -58,19 +41,16 @@ class ImageBehaviour:
         log: what it writes at the end.
         after_s: seconds from the container's start until it does so.
         stop_s: seconds it needs to end once it is told to.
-        digest: that docker reports for it instead of the one that it says or is made of its text,
+        digest: what docker reports for it instead of the one in the reference or made of its text,
             as where a stale copy is taken for it.
-        on: hosts that ``pull``, ``pull_fails``, ``pull_loss``, ``run`` and ``digest`` hold for:
-            architectures (``arm64``, ``aarch64``), hardware names, stores, or ``STORE/HOST``;
-            empty is all.
+        on: hosts that ``pull``, ``pull_fails``, ``run`` and ``digest`` hold for: architectures
+            (``arm64``, ``aarch64``), hardware names, stores, or ``STORE/HOST``; empty is all.
     """
 
     size_mb: float = 200.0
-    layers: Mapping[str, float] = field(default_factory=dict)
     architectures: tuple[str, ...] = ()
     pull: str = "ok"
     pull_fails: int = 0
-    pull_loss: float = 0.0
     run: str = "ok"
     exit_code: int = 1
     log: str = ""
@@ -80,50 +60,95 @@ class ImageBehaviour:
     on: tuple[str, ...] = ()
 
     def affects(self, words: frozenset[str]) -> bool:
-        """Whether a host that these words are true of gets the bad side of it."""
+        """Say whether a host that these words are true of gets the bad side of it."""
         return not self.on or not words.isdisjoint(self.on)
 
     def runs_on(self, architecture: str) -> bool:
-        """Whether there is a manifest for ``amd64`` or ``arm64``."""
+        """Say whether there is a manifest for ``amd64`` or ``arm64``."""
         return not self.architectures or architecture in self.architectures
 
 
 GOOD = ImageBehaviour()
 
 
+def _is_number(value: Any) -> bool:
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    return right and 0 <= value < float("inf")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and _is_number(value)
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(w, str) and w for w in value)
+
+
+#: What each field may be: in words, and as a test of a JSON value.
+_FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "size_mb": ("a number above 0", lambda value: _is_number(value) and value > 0),
+    "architectures": (
+        "a list of amd64 and arm64",
+        lambda value: _are_words(value) and set(value) <= set(ARCHITECTURES.values()),
+    ),
+    "pull": (f"one of {', '.join(PULLS)}", lambda value: value in PULLS),
+    "pull_fails": ("a whole number of pulls, 0 or more", _is_whole),
+    "run": (f"one of {', '.join(RUNS)}", lambda value: value in RUNS),
+    "exit_code": (
+        "a whole number from 0 to 255",
+        lambda value: _is_whole(value) and value <= _MOST_EXIT_CODE,
+    ),
+    "log": ("a text", lambda value: isinstance(value, str)),
+    "after_s": ("a number of seconds, 0 or more", _is_number),
+    "stop_s": ("a number of seconds, 0 or more", _is_number),
+    "digest": (
+        "sha256: and 64 hex digits, or nothing",
+        lambda value: isinstance(value, str) and _DIGEST.fullmatch(value) is not None,
+    ),
+    "on": ("a list of architectures, hardware, stores or hosts", _are_words),
+}
+
+
 def behaviour_from_json(content: Any) -> ImageBehaviour:
-    """What a control request or a file says; UsageError names what is wrong with it."""
+    """Read what a control request or a file says; UsageError names what is wrong with it."""
     if not isinstance(content, Mapping):
         raise UsageError(f"an image's behaviour is an object, not {content!r}")
-    if unknown := sorted(set(content) - set(_KINDS)):
+    if unknown := sorted(set(content) - set(_FIELDS)):
         raise UsageError(
-            f"images have no {', '.join(unknown)}", hint=f"there are: {', '.join(sorted(_KINDS))}"
+            f"images have no {', '.join(unknown)}", hint=f"there are: {', '.join(sorted(_FIELDS))}"
         )
-    values = {name: _read(name, value) for name, value in content.items()}
+    for name, value in content.items():
+        words, fits = _FIELDS[name]
+        if not fits(value):
+            raise UsageError(f"{name} of an image cannot be {value!r}", hint=f"it is {words}")
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
     return ImageBehaviour(**values)
 
 
 def behaviour_to_json(behaviour: ImageBehaviour) -> dict[str, Any]:
-    """What differs from a good image, in JSON's own types."""
-    content: dict[str, Any] = json.loads(json.dumps(asdict(behaviour), default=dict))
-    defaults = {each.name: _default(each) for each in fields(ImageBehaviour)}
-    return {name: value for name, value in content.items() if value != defaults[name]}
+    """Return what differs from a good image, in JSON's own types."""
+    good = asdict(GOOD)
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(behaviour).items()
+        if value != good[name]
+    }
 
 
 def registry_of(reference: str) -> str:
-    """The host name that an image is pulled from."""
+    """Return the host name that an image is pulled from."""
     first, slash, _ = reference.partition("/")
     return first if slash and ("." in first or ":" in first) else DOCKER_HUB
 
 
 def digest_of(reference: str) -> str:
-    """The digest a reference resolves to: its own, or one made of its text."""
+    """Return the digest a reference resolves to: its own, or one made of its text."""
     _, at, digest = reference.partition("@")
     return digest if at else f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
 
 
 def _names_of(reference: str) -> Iterator[str]:
-    """What a behaviour may be told under, the most precise first."""
+    """Yield what a behaviour may be told under, the most precise first."""
     yield reference
     name, at, digest = reference.partition("@")
     if at:
@@ -138,7 +163,7 @@ def _names_of(reference: str) -> Iterator[str]:
 
 
 class Catalogue:
-    """The images of the world. Thread-safe; kept in a file if one is given.
+    """The behaviours of images. Thread-safe; stored in a file if one is given.
 
     A behaviour is told under a whole reference, a digest (``sha256:...``), a repository with tag
     or a bare repository, each with or without the registry; the most precise one counts.
@@ -176,64 +201,16 @@ class Catalogue:
                 write_whole(self._path, json.dumps(self._as_json()))
 
     def of(self, reference: str) -> ImageBehaviour:
-        """How an image behaves."""
+        """Return how an image behaves."""
         known = self._known
         if not known:
             return GOOD
         return next((known[name] for name in _names_of(reference) if name in known), GOOD)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that was told, by name."""
+        """Return everything that was told, by name."""
         with self._lock:
             return self._as_json()
 
     def _as_json(self) -> dict[str, Any]:
         return {name: behaviour_to_json(value) for name, value in sorted(self._known.items())}
-
-
-def _default(each: Any) -> Any:
-    value = each.default_factory() if each.default is MISSING else each.default
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _read(name: str, value: Any) -> Any:
-    if not _fits(name, value):
-        raise UsageError(f"{name} of an image cannot be {value!r}", hint=f"it is {_KINDS[name]}")
-    if isinstance(value, list | tuple):
-        return tuple(value)
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _fits(name: str, value: Any) -> bool:
-    match name:
-        case "pull":
-            return value in PULLS
-        case "run":
-            return value in RUNS
-        case "log":
-            return isinstance(value, str)
-        case "digest":
-            return isinstance(value, str) and (not value or _DIGEST.fullmatch(value) is not None)
-        case "on" | "architectures":
-            allowed = set(ARCHITECTURES.values())
-            return isinstance(value, list | tuple) and all(
-                isinstance(word, str) and word and (name == "on" or word in allowed)
-                for word in value
-            )
-        case "layers":
-            return isinstance(value, Mapping) and all(
-                isinstance(key, str) and _is_number(size, 0.0) for key, size in value.items()
-            )
-        case "pull_fails" | "exit_code":
-            most = 255 if name == "exit_code" else float("inf")
-            return isinstance(value, int) and _is_number(value, 0, most)
-        case "size_mb":
-            return _is_number(value, 0.0) and value > 0
-        case _:
-            return _is_number(value, 0.0, 1.0 if name == "pull_loss" else float("inf"))
-
-
-def _is_number(value: Any, least: float, most: float = float("inf")) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return least <= value <= most and value != float("inf")

@@ -1,48 +1,46 @@
-"""What an agent sees of the box it runs on; ``fleet.sandbox.hosts`` is the box."""
+"""What agents and containers see of their host; ``fleet.sandbox.hosts`` is the host."""
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from fleet.sandbox.agents.session import ControlPlaneSession
+from fleet.sandbox.clock import SandboxClock
+from fleet.sandbox.schedule import Schedule
 
 
-class Timer(Protocol):
-    """A handle on something that will run."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What agents report about the host.
 
-    def cancel(self) -> None:
-        """Do not run it any more."""
-        ...
+    Attributes:
+        machine: as ``uname -m`` prints it.
+        platform: NAME and VERSION_ID of /etc/os-release.
+        cpus: count.
+        memory_mb: total, in MiB.
+        docker_version: of the running engine; "" when it does not answer.
+    """
 
-
-class Schedule(Protocol):
-    """When things happen; one for all agents, so that none needs a thread."""
-
-    def at(self, when: float, run: Callable[[], None]) -> Timer:
-        """Run once at ``when`` (epoch seconds of the sandbox)."""
-        ...
-
-
-class Clock(Protocol):
-    """The sandbox's time."""
-
-    @property
-    def rate(self) -> float:
-        """Sandbox seconds per real second; 0 when it moves by hand."""
-        ...
-
-    def now(self) -> float:
-        """Epoch seconds."""
-        ...
-
-    def wait_until(self, moment: float, timeout: float | None = None) -> bool:
-        """Wait for ``moment``; False when ``timeout`` real seconds pass first."""
-        ...
+    hostname: str
+    machine: str
+    platform: tuple[str, str]
+    cpus: int
+    memory_mb: int
+    docker_version: str
 
 
 class Machine(Protocol):
-    """The box as its agents see it."""
+    """The host as its agents and containers see it.
+
+    Attributes:
+        clock: the sandbox's time.
+        schedule: where agents leave what they want to do later; none has a thread.
+    """
+
+    clock: SandboxClock
+    schedule: Schedule
 
     @property
     def id(self) -> str:
@@ -50,17 +48,12 @@ class Machine(Protocol):
         ...
 
     @property
-    def clock(self) -> Clock:
-        """The sandbox's time."""
-        ...
-
-    @property
-    def schedule(self) -> Schedule:
-        """Where agents leave what they want to do later."""
+    def words(self) -> frozenset[str]:
+        """Its architecture, hardware, store and id, for ``ImageBehaviour.on``."""
         ...
 
     def path(self, absolute: str) -> Path:
-        """Where a path of the box really is."""
+        """Return where a path of the host really is."""
         ...
 
     def keep(self, absolute: str, text: str) -> None:
@@ -68,19 +61,19 @@ class Machine(Protocol):
         ...
 
     def kept(self, absolute: str) -> str | None:
-        """What such a file holds; None when there is none."""
+        """Return what such a file holds; None when there is none."""
         ...
 
     def session(self, region: str) -> ControlPlaneSession:
-        """The way to AWS; its calls raise LinkDown while the link is cut."""
+        """Return the way to AWS; its calls raise LinkDown while the link is cut."""
         ...
 
-    def facts(self) -> "MachineFacts":
-        """What the agents report about it."""
+    def facts(self) -> Facts:
+        """Return what the agents report about it."""
         ...
 
     def unit_ended(self, unit: str, exit_code: int) -> None:
-        """A service's main process ended by itself; the unit's rules say what follows."""
+        """Note that a service's main process ended by itself; the unit's rules say what follows."""
         ...
 
     def run_as_root(
@@ -89,59 +82,16 @@ class Machine(Protocol):
         """Run a script; ``ended(status, out, err)`` follows from the schedule's thread."""
         ...
 
-
-class SimulatedHost(Machine, Protocol):
-    """What containers use of the box, beside what agents do."""
-
-    @property
-    def words(self) -> frozenset[str]:
-        """Its architecture, hardware, store and id, for ``ImageBehaviour.on``."""
-        ...
-
     def speed_mbps(self, name: str) -> float:
-        """Mbit/s towards a host name; 0 when nothing gets through."""
+        """Return Mbit/s towards a host name; 0 when nothing gets through."""
         ...
 
     def disk_free_mb(self) -> float:
-        """MB that a new image may take."""
+        """Return the MB that a new image may take."""
         ...
 
     def cut_itself_off(self, *, cut: bool) -> None:
-        """What runs on it breaks its own link, or no longer does."""
-        ...
-
-
-class MachineFacts(Protocol):
-    """What agents report about the box."""
-
-    @property
-    def hostname(self) -> str:
-        """Its own name."""
-        ...
-
-    @property
-    def machine(self) -> str:
-        """As ``uname -m`` prints it."""
-        ...
-
-    @property
-    def platform(self) -> tuple[str, str]:
-        """NAME and VERSION_ID of /etc/os-release."""
-        ...
-
-    @property
-    def cpus(self) -> int:
-        """Count."""
-        ...
-
-    @property
-    def memory_mb(self) -> int:
-        """Total, in MiB."""
-        ...
-
-    @property
-    def docker_version(self) -> str:
-        """Of the running engine; "" when it does not answer."""
+        """Let what runs on it break its own link, or no longer."""
         ...
 
 
@@ -156,7 +106,7 @@ def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def append_log(machine: Machine, log: str, text: str) -> None:
-    """Add a line to a log of the box, stamped with the sandbox's time."""
+    """Add a line to a log of the host, stamped with the sandbox's time."""
     path = machine.path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
@@ -164,5 +114,5 @@ def append_log(machine: Machine, log: str, text: str) -> None:
 
 
 def text_of(value: Any) -> str:
-    """A JSON value as text; "" when it is not text."""
+    """Return a JSON value as text; "" when it is not text."""
     return value if isinstance(value, str) else ""

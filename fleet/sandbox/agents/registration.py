@@ -5,16 +5,20 @@ Keys, resources and attributes are those seen from amazon-ecs-agent 1.105.1 on E
 """
 
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.sandbox.agents.machine import Machine, MachineFacts, text_of
+from fleet.sandbox.agents.machine import Facts, Machine, text_of
 
 #: The second one wins, as an env-file that is given later does.
 CONFIG_FILES = ("/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config")
 STATE = "/var/lib/ecs/data/agent.db"
+PULL_BEHAVIOURS = ("default", "always", "once", "prefer-cached")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PIECE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
 _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 _ECS_CAPABILITIES = (
@@ -120,7 +124,7 @@ def write_state(machine: Machine, state: SavedState) -> None:
 
 
 def register_body(
-    facts: MachineFacts, config: Mapping[str, str], saved: SavedState | None
+    facts: Facts, config: Mapping[str, str], saved: SavedState | None
 ) -> dict[str, Any]:
     """The body of RegisterContainerInstance.
 
@@ -152,7 +156,7 @@ def cluster_of(config: Mapping[str, str]) -> str:
     return config.get("ECS_CLUSTER") or "default"
 
 
-def _own_attributes(facts: MachineFacts) -> list[dict[str, str]]:
+def _own_attributes(facts: Facts) -> list[dict[str, str]]:
     valued = {
         "ecs.os-type": "linux",
         "ecs.os-family": "LINUX",
@@ -166,7 +170,7 @@ def _own_attributes(facts: MachineFacts) -> list[dict[str, str]]:
     ]
 
 
-def _resources(facts: MachineFacts, config: Mapping[str, str]) -> list[dict[str, Any]]:
+def _resources(facts: Facts, config: Mapping[str, str]) -> list[dict[str, Any]]:
     try:
         reserved = int(config.get("ECS_RESERVED_MEMORY") or 0)
     except ValueError as error:
@@ -191,3 +195,44 @@ def _json_map(config: Mapping[str, str], name: str) -> dict[str, str]:
     if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
         raise ConfigInvalid(f"invalid format for {name}, expected a json hash of strings")
     return content
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ecs.config says; times in seconds.
+
+    Attributes:
+        pull: ECS_IMAGE_PULL_BEHAVIOR. ``default`` pulls and falls back on what is cached,
+            ``always`` pulls or fails, ``once`` and ``prefer-cached`` pull what is not there.
+        stop_timeout_s: ECS_CONTAINER_STOP_TIMEOUT, between SIGTERM and SIGKILL.
+        task_cleanup_s: ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION, until a stopped task's containers
+            are removed.
+    """
+
+    pull: str = "default"
+    stop_timeout_s: float = 30.0
+    task_cleanup_s: float = 3 * 3600.0
+
+
+def read_settings(config: Mapping[str, str]) -> Settings:
+    """From the environment of the agent; ConfigInvalid for a time that is none.
+
+    An unknown pull behaviour is the default one, as the agent has it.
+    """
+    pull = config.get("ECS_IMAGE_PULL_BEHAVIOR", "")
+    return Settings(
+        pull if pull in PULL_BEHAVIOURS else "default",
+        _seconds(config, "ECS_CONTAINER_STOP_TIMEOUT", 30.0),
+        _seconds(config, "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", 3 * 3600.0),
+    )
+
+
+def _seconds(config: Mapping[str, str], name: str, default: float) -> float:
+    """A duration in Go's form, as ``1h30m``."""
+    text = config.get(name, "").strip()
+    if not text:
+        return default
+    pieces = _PIECE.findall(text)
+    if "".join(f"{number}{unit}" for number, unit in pieces) != text:
+        raise ConfigInvalid(f"invalid {name} {text!r}, expected a duration such as 3h or 30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in pieces)

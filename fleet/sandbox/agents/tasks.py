@@ -11,14 +11,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleet.sandbox.agents.containers import Container, Containers
-from fleet.sandbox.agents.downloads import Download
-from fleet.sandbox.agents.image_store import Pulled
-from fleet.sandbox.agents.labels import LABEL_TASK, labels
+from fleet.sandbox.agents.image_store import Download, Pulled
 from fleet.sandbox.agents.machine import Machine, text_of
 from fleet.sandbox.agents.outbox import Outbox
-from fleet.sandbox.agents.payload import Unrecognised, bindings, read_task
-from fleet.sandbox.agents.settings import Settings
-from fleet.sandbox.agents.task_state import Part, Task
+from fleet.sandbox.agents.registration import Settings
+from fleet.sandbox.agents.task_state import (
+    LABEL_TASK,
+    Part,
+    Task,
+    Unrecognised,
+    bindings,
+    labels,
+    read_task,
+)
 
 #: A sidecar's end alone is told by a ticker of 10 to 30 s (agent-protocol.md §2.3).
 SIDECAR_TOLD_AFTER_S = 20.0
@@ -344,11 +349,6 @@ class TaskEngine:
             self._containers.remove(part.id)
         self._tasks.pop(task.arn, None)
         self._keep()
-        if self._settings.image_cleanup and self._settings.pull != "prefer-cached":
-            self._later(
-                self._settings.image_cleanup_s,
-                lambda: self._containers.remove_unused_images(self._settings.image_age_s),
-            )
 
     def _tell_sidecar(self, task: Task) -> None:
         if task.status == "RUNNING":

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from fleet.errors import UsageError
-from fleet.sandbox.agents.machine import Clock, Schedule, Timer
+from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.hosts.simulated_host import SimulatedHost
+from fleet.sandbox.schedule import Schedule, Timer
 
 #: What a break that ``FlakyLinks`` makes is called in ``Conditions.cut_by``.
 _REASON = "flaky"
@@ -29,7 +30,7 @@ class Links(Generic[AnyHost]):
 
     def __init__(
         self,
-        clock: Clock,
+        clock: SandboxClock,
         schedule: Schedule,
         boxes: Callable[[], Iterable[AnyHost]],
         changed: Callable[[AnyHost], None],
@@ -140,7 +141,7 @@ class FlakyLinks:
 
     def __init__(
         self,
-        clock: Clock,
+        clock: SandboxClock,
         schedule: Schedule,
         boxes: Iterable[SimulatedHost],
         *,

@@ -7,9 +7,13 @@ and the digest it signs: enough for a changed or mixed-up download to be refused
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 from fleet.sandbox.agents.machine import Machine, write_whole
 
+#: Where AWS has its install script: bucket and key (ecs-anywhere.md §1.3).
+INSTALLER_OBJECT = "amazon-ecs-agent/ecs-anywhere-install-latest.sh"
 DATABASE = "/var/lib/dpkg/sandbox.json"
 ECS_INIT = "/usr/libexec/amazon-ecs-init"
 _HEAD = "fleet sandbox package"
@@ -50,11 +54,9 @@ CATALOGUE: dict[str, Package] = {
         Package("gnupg", "2.2.27", ("/usr/bin/gpg",)),
         Package("jq", "1.6", ("/usr/bin/jq",)),
         Package("ca-certificates", "20240203"),
-        Package("epel-release", "8"),
         Package("software-properties-common", "0.99.22"),
         Package("apt-transport-https", "2.4.12"),
         Package("docker.io", "24.0.7", _DOCKER, _DOCKER_UNIT),
-        Package("docker", "25.0.3", _DOCKER, _DOCKER_UNIT),
         Package(
             "docker-ce",
             "27.3.1",
@@ -123,3 +125,9 @@ def record(machine: Machine, name: str, version: str | None) -> None:
     else:
         packages[name] = version
     write_whole(machine.path(DATABASE), json.dumps(packages), 0o644)
+
+
+@cache
+def installer_bytes() -> bytes:
+    """Return the install script that is served in place of AWS's, as its checksum is pinned."""
+    return files(__package__).joinpath("installer.sh").read_bytes()

@@ -12,15 +12,16 @@ from typing import Any
 
 from fleet.sandbox.agents import ecs, identity, ssm
 from fleet.sandbox.agents.images import Catalogue
-from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
+from fleet.sandbox.agents.machine import Facts, write_whole
+from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.hosts import packages
 from fleet.sandbox.hosts.docker_engine import Docker
-from fleet.sandbox.hosts.simulated_host import Facts, SessionFor, SimulatedHost
+from fleet.sandbox.hosts.simulated_host import SessionFor, SimulatedHost
 from fleet.sandbox.hosts.toolbox import CALL, IN_USR_BIN, machine_program
 from fleet.sandbox.hosts.units import Service, Units
+from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import HostSpec
 
-_DEB = {"ubuntu", "debian", "raspbian"}
 #: Real seconds that a command of Run Command has at least.
 _LEAST_LIMIT_S = 30.0
 #: What a shell says of a command that it had to end (timeout(1)).
@@ -46,7 +47,7 @@ class ShopHost(SimulatedHost):
         folder: Path,
         *,
         toolbox: Path,
-        clock: Clock,
+        clock: SandboxClock,
         schedule: Schedule,
         session_for: SessionFor,
         images: Catalogue | None = None,
@@ -57,9 +58,6 @@ class ShopHost(SimulatedHost):
         self.toolbox = toolbox
         self.token = secrets.token_hex(16)
         self.docker = Docker(self, self.containers)
-        # The unit of the rpm stays down after a terminal error, that of the deb loops
-        # (ecs-anywhere.md §1.6).
-        stays_down = () if self.is_deb else (ecs.EXIT_TERMINAL,)
         self.units = Units(
             self,
             {
@@ -69,7 +67,6 @@ class ShopHost(SimulatedHost):
                     lambda: _begun(self.ecs_agent.start),
                     self.ecs_agent.stop,
                     requires=("docker",),
-                    stays_down_after=stays_down,
                 ),
             },
         )
@@ -78,11 +75,6 @@ class ShopHost(SimulatedHost):
     def hostname(self) -> str:
         """Its own name for itself."""
         return f"{self.spec.store}-{self.spec.name}"
-
-    @property
-    def is_deb(self) -> bool:
-        """Whether its packages are debs; else rpms."""
-        return self.spec.os_release.get("ID", "ubuntu") in _DEB
 
     def facts(self) -> Facts:
         """What its agents report."""
@@ -267,8 +259,7 @@ class ShopHost(SimulatedHost):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         self.path("/run/systemd/system").mkdir(parents=True, exist_ok=True)
-        managers = ("apt-get", "apt-key", "add-apt-repository", "dpkg") if self.is_deb else ()
-        for name in managers or ("dnf", "yum", "rpm"):
+        for name in ("apt-get", "apt-key", "add-apt-repository", "dpkg"):
             self._link(self.path(f"/usr/bin/{name}"), self.toolbox / CALL)
         for name in spec.packages:
             if name in packages.CATALOGUE:
@@ -276,7 +267,7 @@ class ShopHost(SimulatedHost):
         if spec.docker is not None:
             self.docker.provision(spec.docker)
             version = str(spec.docker.get("version") or "")
-            self.install("docker.io" if self.is_deb else "docker", version)
+            self.install("docker.io", version)
             # Containers that are there from the start outlive the first start of the engine.
             state = self.docker.state() | {"running": list(spec.docker.get("running") or [])}
             write_whole(self.path("/var/lib/docker/sandbox.json"), json.dumps(state))

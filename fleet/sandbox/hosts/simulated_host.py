@@ -2,14 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fleet.sandbox.agents.containers import Containers
 from fleet.sandbox.agents.ecs import EcsAgent
 from fleet.sandbox.agents.images import ARCHITECTURES, Catalogue
-from fleet.sandbox.agents.machine import Clock, Schedule, write_whole
+from fleet.sandbox.agents.machine import Facts, write_whole
 from fleet.sandbox.agents.session import (
     AcsChannel,
     ConnectRequest,
@@ -20,7 +19,9 @@ from fleet.sandbox.agents.session import (
     RoleToken,
 )
 from fleet.sandbox.agents.ssm import SsmAgent
+from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.hosts.conditions import Conditions
+from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import HostSpec
 
 SessionFor = Callable[[str], ControlPlaneSession]
@@ -29,18 +30,6 @@ BANDWIDTH_MBPS = {"fibre": 100.0, "lte": 10.0}
 OTHER_MBPS = 50.0
 #: First label of a service's host name, where it is not the service's own name.
 _ENDPOINTS = {"tacs": "ecs-t-1"}
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the agents report; see ``agents.machine.MachineFacts``."""
-
-    hostname: str
-    machine: str
-    platform: tuple[str, str]
-    cpus: int
-    memory_mb: int
-    docker_version: str
 
 
 class SimulatedHost(ABC):
@@ -60,7 +49,7 @@ class SimulatedHost(ABC):
         spec: HostSpec,
         folder: Path,
         *,
-        clock: Clock,
+        clock: SandboxClock,
         schedule: Schedule,
         session_for: SessionFor,
         images: Catalogue | None = None,
@@ -68,8 +57,8 @@ class SimulatedHost(ABC):
         self.spec = spec
         self.folder = folder
         self.root = folder / "root"
-        self._clock = clock
-        self._schedule = schedule
+        self.clock = clock
+        self.schedule = schedule
         self._session_for = session_for
         self.conditions = Conditions.load(folder / "conditions.json")
         #: Called when what runs on the host has cut its own link, or no longer does.
@@ -82,16 +71,6 @@ class SimulatedHost(ABC):
     def id(self) -> str:
         """``store-042/cam-1``."""
         return self.spec.id
-
-    @property
-    def clock(self) -> Clock:
-        """The sandbox's time."""
-        return self._clock
-
-    @property
-    def schedule(self) -> Schedule:
-        """Where agents leave what they want to do later."""
-        return self._schedule
 
     @property
     def words(self) -> frozenset[str]:

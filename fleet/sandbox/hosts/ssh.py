@@ -2,13 +2,18 @@
 
 import contextlib
 import logging
+import os
 import selectors
+import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import paramiko
 import paramiko.common
@@ -20,12 +25,21 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from fleet.sandbox.agents.machine import write_whole
-from fleet.sandbox.hosts.shell import Shell
 from fleet.sandbox.hosts.shop_host import ShopHost
 
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 64
 _BANNER = "SSH-2.0-OpenSSH_8.9p1"
+_CHUNK = 65536
+_LOOK_S = 0.1
+#: After a hang-up a process has this long before it is killed (a liberty: a real sshd without a
+#: terminal leaves it running until it writes to the closed pipe).
+_GRACE_S = 1.0
+_CANNOT_RUN = 126
+#: paramiko answers the client's request just after the command was begun, from another thread. A
+#: command that ends at once must not close the channel before that answer; the client's first
+#: bytes, or its end of input, show that it is there, and a client that sends neither waits so long.
+_ANSWERED_WITHIN_S = 0.2
 
 
 def make_key(path: Path) -> paramiko.Ed25519Key:
@@ -36,6 +50,106 @@ def make_key(path: Path) -> paramiko.Ed25519Key:
         )
         write_whole(path, pem.decode())
     return paramiko.Ed25519Key.from_private_key_file(str(path))
+
+
+class Shell:
+    """Runs one command with its streams on a channel, and ends it when the channel dies.
+
+    Args:
+        channel: where its input comes from and its output goes.
+        alive: whether the connection below the channel still stands.
+    """
+
+    def __init__(self, channel: paramiko.Channel, alive: Callable[[], bool]) -> None:
+        self._channel = channel
+        self._alive = alive
+        self._answered = threading.Event()
+
+    def run(self, command: str, *, environment: dict[str, str], cwd: str) -> None:
+        """Run it to its end; in the caller's thread, with three more for the streams."""
+        try:
+            process = subprocess.Popen(
+                ["/bin/bash", "-c", command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            with contextlib.suppress(OSError, EOFError):
+                self._channel.sendall_stderr(f"the host cannot run anything: {error}\n".encode())
+            self._say_goodbye(_CANNOT_RUN)
+            return
+        # Each stream is closed by the thread that pumps it and by nobody else: closed under a
+        # reader, its number could be given to another connection.
+        outputs = [
+            _begin(self._pump_out, process.stdout, self._channel.sendall),
+            _begin(self._pump_out, process.stderr, self._channel.sendall_stderr),
+        ]
+        _begin(self._pump_in, process.stdin)
+        self._await(process, outputs)
+        self._say_goodbye(process.returncode)
+
+    def _await(self, process: "subprocess.Popen[bytes]", outputs: list[threading.Thread]) -> None:
+        """Until the process is over and, as sshd does, until nobody holds its output any more."""
+        hung_up: float | None = None
+        while process.poll() is None or any(thread.is_alive() for thread in outputs):
+            if hung_up is None and (self._channel.closed or not self._alive()):
+                hung_up = time.monotonic()
+                _signal_group(process, signal.SIGHUP)
+            if hung_up is not None and time.monotonic() - hung_up > _GRACE_S:
+                _signal_group(process, signal.SIGKILL)
+                process.wait()
+                return
+            if process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK_S)
+            else:
+                outputs[0].join(_LOOK_S)
+                outputs[1].join(_LOOK_S)
+
+    def _pump_in(self, stdin: IO[bytes] | None) -> None:
+        if stdin is None:
+            return
+        with contextlib.suppress(OSError, EOFError):
+            while data := self._channel.recv(_CHUNK):
+                self._answered.set()
+                view = memoryview(data)
+                while view:
+                    view = view[stdin.write(view) :]
+        self._answered.set()
+        with contextlib.suppress(OSError):
+            stdin.close()
+
+    def _pump_out(self, stream: IO[bytes] | None, send: Callable[[bytes], None]) -> None:
+        if stream is None:
+            return
+        with stream, contextlib.suppress(OSError, EOFError):
+            while data := os.read(stream.fileno(), _CHUNK):
+                send(data)
+
+    def _say_goodbye(self, returncode: int) -> None:
+        self._answered.wait(_ANSWERED_WITHIN_S)
+        # A process that a signal ended has a negative code; shells report 128 + signal.
+        status = returncode if returncode >= 0 else 128 - returncode
+        with contextlib.suppress(OSError, EOFError):
+            self._channel.send_exit_status(status)
+        with contextlib.suppress(OSError, EOFError):
+            self._channel.close()
+
+
+def _begin(run: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=run, args=arguments, name="ssh stream", daemon=True)
+    thread.start()
+    return thread
+
+
+def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 @dataclass(slots=True)
@@ -181,7 +295,6 @@ class _Login(paramiko.ServerInterface):
         self._host = host
         self._operator_key = operator_key
         self._transport = transport
-        self._left: int | None = None
 
     def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002 - paramiko's signature
         return "publickey"
@@ -203,11 +316,10 @@ class _Login(paramiko.ServerInterface):
         return self._run(channel, command.decode("utf-8", "surrogateescape"))
 
     def _run(self, channel: paramiko.Channel, command: str) -> bool:
-        self._arm()
         latency = float(self._host.spec.link.get("latency_ms") or 0) / 1000
         if latency and self._host.clock.rate:
             time.sleep(latency / self._host.clock.rate)
-        shell = Shell(channel, self._transport.is_active, self._count)
+        shell = Shell(channel, self._transport.is_active)
         threading.Thread(
             target=shell.run,
             args=(command,),
@@ -219,24 +331,6 @@ class _Login(paramiko.ServerInterface):
             daemon=True,
         ).start()
         return True
-
-    def _arm(self) -> None:
-        """Take the conditions that end this connection; they are meant for one connection only."""
-        conditions = self._host.conditions
-        if conditions.kill_after_s is None and conditions.kill_after_bytes is None:
-            return
-        self._left = conditions.kill_after_bytes
-        if conditions.kill_after_s is not None:
-            timer = threading.Timer(conditions.kill_after_s, _cut_off, [self._transport])
-            timer.daemon = True
-            timer.start()
-        self._host.set_conditions({"kill_after_s": None, "kill_after_bytes": None})
-
-    def _count(self, size: int) -> None:
-        if self._left is not None:
-            self._left -= size
-            if self._left <= 0:
-                _cut_off(self._transport)
 
 
 def _bind(port: int) -> socket.socket:

@@ -27,7 +27,6 @@ class Service:
         start: begins it; returns 0, or the exit code with which it failed at once.
         stop: ends it.
         requires: units that are started before it, and whose stop or restart takes it along.
-        stays_down_after: exit codes after which systemd does not start it again.
         in_memory: whether it lives in the sandbox's process, and so has to be begun again when
             the sandbox comes back; the others are files only.
     """
@@ -35,7 +34,6 @@ class Service:
     start: Callable[[], int]
     stop: Callable[[], None]
     requires: tuple[str, ...] = ()
-    stays_down_after: tuple[int, ...] = ()
     in_memory: bool = True
 
 
@@ -144,13 +142,9 @@ class Units:
             return code or max([self.start(other) for other in others], default=0)
 
     def ended(self, name: str, code: int) -> None:
-        """Its main process exited by itself: start it again after 10 s, or leave it failed."""
-        service = self._services[name]
+        """Note that its main process exited by itself: it is started again after 10 s."""
         with self._lock:
             if self.state(name).active != "active":
-                return
-            if code in service.stays_down_after:
-                self._set(name, "failed", code)
                 return
             self._set(name, "activating", code)
             restarts = self._states[name].restarts = self.state(name).restarts + 1

@@ -97,22 +97,6 @@ def test_a_payload_without_its_heading_is_dropped_without_an_answer(acs: AcsRig,
     assert f"a payload without {name} was dropped" in acs.log()
 
 
-def test_credentials_are_acknowledged_before_the_payload_and_kept_nowhere(acs: AcsRig) -> None:
-    given = {"credentialsId": "c1", "secretAccessKey": "top-secret", "expiration": "2027"}
-    acs.run(task("t1", roleCredentials=given))
-    kinds = [kind for kind, _ in acs.aws.heard]
-    assert kinds == ["IAMRoleCredentialsAckRequest", "AckRequest"]
-    assert acs.aws.heard[0][1]["credentialsId"] == "c1"
-    written = [acs.log(), *acs.memory.values()]
-    assert any(task_arn("t1") in text for text in written)
-    assert not any("top-secret" in text for text in written)
-
-
-def test_refreshed_credentials_are_acknowledged(acs: AcsRig) -> None:
-    acs.say("IAMRoleCredentialsMessage", roleCredentials={"credentialsId": "c2"})
-    assert [kind for kind, _ in acs.aws.heard] == ["IAMRoleCredentialsAckRequest"]
-
-
 def test_an_unknown_message_is_logged_and_ignored(acs: AcsRig) -> None:
     acs.say("PerformUpdateMessage")
     assert acs.aws.heard == []

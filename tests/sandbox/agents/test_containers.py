@@ -1,7 +1,12 @@
 from itertools import groupby
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fleet.sandbox.agents.containers import HealthCheck, healthy_after, unhealthy_after
+from fleet.sandbox.agents.images import GOOD as GOOD_IMAGE
+from fleet.sandbox.agents.images import ImageBehaviour
 from tests.sandbox.agents.acs_rig import BAD, GOOD, AcsRig, checked, container, task
 
 ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -22,7 +27,6 @@ def reason(acs: AcsRig, name: str = "t1") -> str:
             "CannotPullContainerError: no matching manifest for linux/amd64",
         ),
         ({"pull_fails": 1}, "CannotPullContainerError: error pulling image"),
-        ({"pull_loss": 1}, "CannotPullContainerError: error pulling image"),
         ({"size_mb": 50000}, "CannotPullContainerError: failed to register layer: "),
     ],
 )
@@ -62,14 +66,13 @@ def test_an_image_that_is_there_is_not_fetched_again(acs: AcsRig) -> None:
     assert acs.statuses("t2") == ["RUNNING"]
 
 
-def test_images_share_layers(acs: AcsRig) -> None:
-    acs.images.tell({GOOD: {"layers": {"base": 900, "a": 50}}, BAD: {"layers": {"base": 900}}})
-    acs.run(task("t1"), seconds=120)
+def test_an_image_under_two_references_takes_its_space_once(acs: AcsRig) -> None:
+    digest = "sha256:" + "a" * 64
+    acs.run(task("t1", container(f"shops/vision@{digest}")), seconds=120)
     free = acs.host.disk_free_mb()
-    acs.run(task("t2", container(BAD)), seconds=5)
+    acs.run(task("t2", container(f"other/vision@{digest}")), seconds=5)
     assert acs.statuses("t2") == ["RUNNING"]
-    assert acs.host.disk_free_mb() == free
-    assert free == acs.host.spec.disk_free_mb - 950
+    assert acs.host.disk_free_mb() == free == acs.host.spec.disk_free_mb - 200
 
 
 @pytest.mark.parametrize(
@@ -235,3 +238,41 @@ def test_a_link_that_was_restored_by_hand_is_not_cut_again_by_a_sandbox_that_com
     acs.again()
     acs.clock.advance(600)
     assert acs.host.conditions.cut_by == []
+
+
+checks = st.builds(
+    HealthCheck,
+    interval_s=st.integers(5, 300).map(float),
+    retries=st.integers(1, 10),
+    start_period_s=st.integers(0, 300).map(float),
+)
+bad_from = st.integers(0, 2000).map(lambda after: ImageBehaviour(run="unhealthy", after_s=after))
+
+
+@given(checks)
+def test_a_good_image_turns_healthy_at_its_first_probe_and_never_unhealthy(
+    check: HealthCheck,
+) -> None:
+    assert healthy_after(check, GOOD_IMAGE, bad=False) == check.interval_s
+    assert unhealthy_after(check, GOOD_IMAGE, bad=False) is None
+
+
+@given(checks, bad_from)
+def test_a_bad_image_turns_unhealthy_at_a_probe_with_all_retries_failed_and_counted(
+    check: HealthCheck, behaviour: ImageBehaviour
+) -> None:
+    moment = unhealthy_after(check, behaviour, bad=True)
+    assert moment is not None
+    probes = [check.interval_s * n for n in range(1, 3000)]
+    failed = [p for p in probes if p >= behaviour.after_s and p >= check.start_period_s]
+    assert moment == pytest.approx(failed[check.retries - 1])
+
+
+@given(checks, bad_from)
+def test_an_image_is_healthy_first_only_if_it_is_good_at_the_first_probe(
+    check: HealthCheck, behaviour: ImageBehaviour
+) -> None:
+    first = healthy_after(check, behaviour, bad=True)
+    assert (first is None) == (behaviour.after_s <= check.interval_s)
+    if first is not None:
+        assert first < (unhealthy_after(check, behaviour, bad=True) or 0)

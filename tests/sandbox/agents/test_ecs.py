@@ -1,4 +1,3 @@
-import json
 import threading
 from itertools import pairwise
 
@@ -7,7 +6,7 @@ import pytest
 from fleet.sandbox.agents import ecs, identity
 from fleet.sandbox.agents.registration import STATE, read_state
 from fleet.sandbox.hosts.shop_host import ShopHost
-from tests.sandbox.shop import AMAZON_LINUX, REGION, Shop
+from tests.sandbox.shop import REGION, Shop
 
 
 def test_it_registers_with_the_node_it_runs_on_and_connects(shop: Shop, member: ShopHost) -> None:
@@ -109,18 +108,6 @@ def test_the_debs_unit_tries_again_for_ever(shop: Shop, member: ShopHost) -> Non
     member.units.start("ecs")
     shop.clock.advance(100)
     assert member.units.state("ecs").restarts > 3
-
-
-def test_the_rpms_unit_stays_down_after_a_terminal_error(shop: Shop) -> None:
-    shop.cluster()
-    host = shop.host(os_release=AMAZON_LINUX)
-    host.install("amazon-ecs-init")
-    shop.configure(host, "AWS_ACCESS_KEY_ID=AKIAOLD", cluster="store-999")
-    host.path(STATE).write_text(json.dumps({"cluster": "c", "containerInstanceArn": "arn:x"}))
-    host.units.start("ecs")
-    shop.clock.advance(100)
-    assert host.units.state("ecs").active == "failed"
-    assert host.units.state("ecs").exit_code == ecs.EXIT_TERMINAL
 
 
 def deregister(shop: Shop) -> str:

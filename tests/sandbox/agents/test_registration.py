@@ -5,14 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.sandbox.agents.machine import Facts
 from fleet.sandbox.agents.registration import (
     ConfigInvalid,
     SavedState,
+    Settings,
     read_config,
+    read_settings,
     read_state,
     register_body,
 )
-from fleet.sandbox.hosts.simulated_host import Facts
 from tests.sandbox.shop import Shop
 
 FACTS = Facts("box", "aarch64", ("Ubuntu", "20.04"), 6, 6854, "24.0.7")
@@ -74,3 +76,24 @@ def test_no_saved_state_however_damaged_crashes_the_agent(text: str) -> None:
             return text
 
     read_state(Machine())  # type: ignore[arg-type]  # only the reading of its file is used
+
+
+def test_an_empty_configuration_has_the_agents_defaults() -> None:
+    assert read_settings({}) == Settings()
+
+
+def test_durations_are_read_as_go_writes_them() -> None:
+    settings = read_settings(
+        {"ECS_CONTAINER_STOP_TIMEOUT": "1m30s", "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION": "2h"}
+    )
+    assert (settings.stop_timeout_s, settings.task_cleanup_s) == (90, 7200)
+
+
+@pytest.mark.parametrize("text", ["30", "soon", "5m later", "-3s"])
+def test_a_duration_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigInvalid, match="ECS_CONTAINER_STOP_TIMEOUT"):
+        read_settings({"ECS_CONTAINER_STOP_TIMEOUT": text})
+
+
+def test_an_unknown_pull_behaviour_is_the_default_one() -> None:
+    assert read_settings({"ECS_IMAGE_PULL_BEHAVIOR": "sometimes"}).pull == "default"

@@ -13,7 +13,7 @@ from fleet.sandbox.agents.image_store import Pulled
 from fleet.sandbox.hosts.programs.docker import render
 from fleet.sandbox.hosts.shop_host import ShopHost
 from tests.sandbox.hosts.conftest import Run
-from tests.sandbox.shop import AMAZON_LINUX, DOCKER, REGION, UBUNTU, Shop
+from tests.sandbox.shop import DOCKER, REGION, Shop
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,9 @@ from tests.sandbox.shop import AMAZON_LINUX, DOCKER, REGION, UBUNTU, Shop
         ("systemctl show -p ActiveState --value docker", "active"),
         ("systemctl show -p LoadState ecs", "LoadState=not-found"),
         ("df -Pm / | tail -1 | cut -d' ' -f4", "1234"),
-        ("df -BM --output=avail / | tail -1", "1234"),
         ("df -h / | tail -1 | cut -d' ' -f4", "1.2G"),
-        ("free -m | sed -n 's/^Mem: \\([0-9]*\\).*/\\1/p'", "6854"),
         ("sudo docker info --format '{{.DefaultRuntime}}'", "nvidia"),
-        ("sudo docker version --format '{{.Server.Version}}'", "24.0.7"),
+        ("sudo docker info --format '{{.ServerVersion}}'", "24.0.7"),
         ("sudo docker ps --format '{{.Names}}'", "cam-legacy"),
         (
             "sudo docker system df --format '{{.Type}}={{.Reclaimable}}' | head -1",
@@ -45,7 +43,6 @@ from tests.sandbox.shop import AMAZON_LINUX, DOCKER, REGION, UBUNTU, Shop
         ),
         ("date +%s", "1800000000"),
         ("date -u -d @0 +%Y", "1970"),
-        ("timedatectl show -p NTPSynchronized --value", "yes"),
         ("cat nothing | wc -l", "0"),
         ("dpkg --print-architecture", "arm64"),
     ],
@@ -55,12 +52,9 @@ def test_a_program_answers_for_its_host(shop: Shop, run: Run, command: str, prin
     assert run(host, command).stdout.strip() == printed.format(root=host.root)
 
 
-@pytest.mark.parametrize(("release", "active"), [(UBUNTU, "activating"), (AMAZON_LINUX, "failed")])
-def test_is_active_tells_of_an_agent_whose_instance_was_deregistered(
-    shop: Shop, run: Run, release: dict[str, str], active: str
-) -> None:
+def test_is_active_tells_of_an_agent_whose_instance_was_deregistered(shop: Shop, run: Run) -> None:
     shop.cluster()
-    host = shop.host(os_release=release)
+    host = shop.host()
     host.install("amazon-ssm-agent")
     host.install("amazon-ecs-init")
     shop.configure(host)
@@ -83,7 +77,7 @@ def test_is_active_tells_of_an_agent_whose_instance_was_deregistered(
     shop.clock.advance(5)
 
     asked = run(host, "systemctl is-active ecs")
-    assert (asked.stdout, asked.returncode) == (f"{active}\n", 3)
+    assert (asked.stdout, asked.returncode) == ("activating\n", 3)
     assert run(host, "systemctl show -p ExecMainStatus --value ecs").stdout == "5\n"
     assert run(host, "curl -s http://localhost:51678/v1/metadata").returncode == 7
 
@@ -243,13 +237,6 @@ def test_docker_ce_is_only_on_offer_with_its_repository(shop: Shop, run: Run) ->
     assert host.units.active("docker")
 
 
-def test_an_rpm_host_has_dnf_and_no_apt(shop: Shop, run: Run) -> None:
-    host = shop.host(os_release=AMAZON_LINUX, docker=None)
-    assert run(host, "command -v apt-get").stdout == ""
-    assert run(host, "sudo dnf install -y docker").returncode == 0
-    assert host.units.active("docker")
-
-
 def test_registering_twice_is_refused_without_the_word(shop: Shop, run: Run) -> None:
     host = shop.host()
     host.install("amazon-ssm-agent")
@@ -318,9 +305,7 @@ def put(host: ShopHost, name: str, status: str = "running", **fields: Any) -> No
             "docker ps -a --format '{{.Names}} {{.Status}}' | head -1",
             "ecs-vision-7-app-bb Exited (3) 0 seconds ago",
         ),
-        ("docker ps --filter label=com.amazonaws.ecs.task-arn | wc -l", "1"),
-        ("docker ps -aq --filter name=vision --format '{{.State}}'", "exited\nrunning"),
-        ("docker ps -a -f status=exited --format '{{.Names}}'", "ecs-vision-7-app-bb"),
+        ("docker ps -aq --format '{{.State}}'", "exited\nrunning\nrunning"),
         ("docker logs ecs-vision-7-app-bb", LINE),
         ("docker inspect --format '{{.State.ExitCode}}' ecs-vision-7-app-bb", "3"),
         ("docker inspect --format '{{.State.Health.Status}}' aaaa", "healthy"),
@@ -339,8 +324,8 @@ def test_docker_shows_the_containers_of_tasks(
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
-        ("docker ps --filter ancestor=x", "does not simulate '--filter ancestor'"),
-        ("docker logs nobody", "No such container: nobody"),
+        ("docker ps --filter ancestor=x", "does not simulate '--filter'"),
+        ("docker logs nobody", "No such container"),
         ("docker inspect --format '{{.Nope}}' ecs-vision-7-app-aa", "cannot evaluate"),
     ],
 )
@@ -354,7 +339,7 @@ def test_docker_refuses_what_it_cannot_show(
     assert complaint in refused.stderr
 
 
-def test_images_take_space_and_are_listed(shop: Shop, run: Run) -> None:
+def test_images_take_space(shop: Shop, run: Run) -> None:
     host = shop.host(docker={**DOCKER, "unused_image_mb": 0})
     pulled: list[Pulled] = []
     host.containers.images.pull("shops/vision:2", pulled.append)
@@ -362,8 +347,6 @@ def test_images_take_space_and_are_listed(shop: Shop, run: Run) -> None:
     shop.clock.advance(60)
     assert pulled[0].error == ""
     assert int(before) - int(run(host, "df -m / | tail -1 | cut -d' ' -f4").stdout) == 200
-    listed = run(host, "sudo docker images --format '{{.Repository}} {{.Tag}} {{.Size}}'")
-    assert listed.stdout == "shops/vision 2 200MB\n"
     reclaimable = run(host, "sudo docker system df --format '{{.Reclaimable}}' | head -1")
     assert reclaimable.stdout == "200MB (100%)\n"
 

@@ -44,16 +44,16 @@ def test_reading_the_status_of_a_bare_host_says_that_nothing_is_there(shop: Shop
     assert status["link"] == "up"
 
 
-def test_an_unknown_knob_is_refused_and_named(shop: Shop) -> None:
+def test_an_unknown_condition_is_refused_and_named(shop: Shop) -> None:
     with pytest.raises(UsageError, match="wobble"):
         shop.host().set_conditions({"wobble": 1})
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"blocked": "ssm"}, {"disk_free_mb": 1.5}, {"clock_offset_s": None}, {"kill_after_s": True}],
+    [{"blocked": "ssm"}, {"disk_free_mb": 1.5}, {"clock_offset_s": None}, {"temperature_c": True}],
 )
-def test_a_knob_of_the_wrong_kind_is_refused_and_changes_nothing(
+def test_a_condition_of_the_wrong_kind_is_refused_and_changes_nothing(
     shop: Shop, settings: dict[str, object]
 ) -> None:
     host = shop.host()

@@ -189,24 +189,6 @@ def test_a_cut_ends_connections_and_refuses_new_ones_until_it_is_restored(town: 
     assert town.login(host).exec_command("echo back")[1].read() == b"back\n"
 
 
-def test_a_connection_can_be_killed_after_some_bytes_once(town: Town) -> None:
-    host = town.open()
-    host.set_conditions({"kill_after_bytes": 1000})
-    stdin, stdout, _ = town.login(host).exec_command("cat > got; echo done")
-    with pytest.raises((OSError, EOFError)):
-        send_until_it_breaks(stdin)
-    assert stdout.read() == b""
-    assert host.conditions.kill_after_bytes is None
-    assert town.login(host).exec_command("echo fine")[1].read() == b"fine\n"
-
-
-def test_a_connection_can_be_killed_after_some_time(town: Town) -> None:
-    host = town.open()
-    host.set_conditions({"kill_after_s": 0.1})
-    _, stdout, _ = town.login(host).exec_command("/bin/sleep 30; echo done")
-    assert stdout.channel.recv_exit_status() == -1
-
-
 def test_a_client_that_says_nothing_holds_nobody_up(town: Town) -> None:
     host = town.open()
     with socket.create_connection(("127.0.0.1", town.servers.port(host)), 2):

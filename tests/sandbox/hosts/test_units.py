@@ -4,13 +4,13 @@ from fleet.sandbox.hosts.units import Service, UnitNotFound, Units
 from tests.sandbox.shop import Shop
 
 
-def units(shop: Shop, log: list[str], *, fails: int = 0, stays: tuple[int, ...] = ()) -> Units:
+def units(shop: Shop, log: list[str], *, fails: int = 0) -> Units:
     def service(name: str, code: int = 0, requires: tuple[str, ...] = ()) -> Service:
         def start() -> int:
             log.append(f"start {name}")
             return code
 
-        return Service(start, lambda: log.append(f"stop {name}"), requires, stays_down_after=stays)
+        return Service(start, lambda: log.append(f"stop {name}"), requires)
 
     made = Units(
         shop.host(docker=None),
@@ -80,14 +80,6 @@ def test_a_unit_stopped_while_it_waits_to_start_again_stays_stopped(shop: Shop) 
     made.stop("ecs")
     shop.clock.advance(60)
     assert log.count("start ecs") == 1
-
-
-def test_some_exit_codes_are_final(shop: Shop) -> None:
-    made = units(shop, [], stays=(5,))
-    made.start("ecs")
-    made.ended("ecs", 5)
-    shop.clock.advance(60)
-    assert made.state("ecs").active == "failed"
 
 
 def test_a_removed_unit_is_gone_from_the_boot(shop: Shop) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from fleet.sandbox.hosts.programs import measures, packaging
-from fleet.sandbox.hosts.programs.agents import amazon_ssm_agent
+from fleet.sandbox.hosts.programs.amazon_ssm_agent import amazon_ssm_agent
 from fleet.sandbox.hosts.programs.call import Call, Reply, failed
 from fleet.sandbox.hosts.programs.curl import curl
 from fleet.sandbox.hosts.programs.docker import docker
@@ -18,16 +18,10 @@ PROGRAMS: Mapping[str, Callable[[ShopHost, Call], Reply]] = {
     "docker": docker,
     "curl": curl,
     "df": measures.df,
-    "free": measures.free,
     "sleep": measures.sleep,
-    "timedatectl": measures.timedatectl,
     "sandbox-clock": measures.clock,
-    "sandbox-reboot": measures.reboot,
     "apt-get": packaging.apt_get,
-    "yum": packaging.yum,
-    "dnf": packaging.yum,
     "dpkg": packaging.dpkg,
-    "rpm": packaging.rpm,
     "apt-key": packaging.apt_key,
     "add-apt-repository": packaging.add_apt_repository,
     "gpg": packaging.gpg,

@@ -1,7 +1,11 @@
-"""One run of a program on a host: what it was given and what it answers."""
+"""One run of a program on a host: what it was given, what it answers, how it waits."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from fleet.sandbox.clock import SandboxClock
+
+_LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +50,19 @@ def failed(status: int, text: str) -> Reply:
 def unsupported(call: Call, word: str) -> Reply:
     """An option or verb that is not simulated: refused loudly instead of half done."""
     return failed(2, f"{call.program}: the sandbox does not simulate '{word}'")
+
+
+def inside(root: Path, cwd: Path, given: str) -> Path | None:
+    """Return a path as this machine has it, or None when it leaves the host's root folder.
+
+    Scripts on hosts write paths with the root before them, so an absolute one is taken as it is.
+    """
+    path = (cwd / given).resolve()
+    return path if path.is_relative_to(root.resolve()) else None
+
+
+def wait(clock: SandboxClock, seconds: float) -> None:
+    """Wait this many sandbox seconds; on a stepped clock that is until somebody moves it."""
+    moment = clock.now() + seconds
+    while not clock.wait_until(moment, timeout=_LOOK_S):
+        continue

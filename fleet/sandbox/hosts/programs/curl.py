@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from fleet.sandbox.agents import ssm
-from fleet.sandbox.hosts.installer import installer_bytes
-from fleet.sandbox.hosts.packages import CATALOGUE, key_bytes, package_bytes, signature_bytes
-from fleet.sandbox.hosts.paths import inside
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
+from fleet.sandbox.hosts.packages import (
+    CATALOGUE,
+    installer_bytes,
+    key_bytes,
+    package_bytes,
+    signature_bytes,
+)
+from fleet.sandbox.hosts.programs.call import Call, Reply, failed, inside, unsupported, wait
 from fleet.sandbox.hosts.shop_host import ShopHost
-from fleet.sandbox.hosts.waiting import wait
 
 # curl's own exit statuses.
 _USAGE, _NO_NAME, _REFUSED, _HTTP, _WRITE, _TIMEOUT = 2, 6, 7, 22, 23, 28

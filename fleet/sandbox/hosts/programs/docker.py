@@ -2,36 +2,27 @@
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from fleet.sandbox.agents.containers import Container
-from fleet.sandbox.hosts.programs import docker_things
 from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
 from fleet.sandbox.hosts.shop_host import ShopHost
+
+Row = dict[str, str]
 
 _DOWN = (
     "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
     "Is the docker daemon running?"
 )
-_VERBS = {
-    "version",
-    "info",
-    "ps",
-    "images",
-    "image inspect",
-    "system df",
-    "system info",
-    "logs",
-    "inspect",
-}
-_INDEX = re.compile(r'index (\S+) "([^"]*)"')
 _DENIED = "permission denied while trying to connect to the Docker daemon socket"
+_INDEX = re.compile(r'index (\S+) "([^"]*)"')
 _ACTION = re.compile(r"{{\s*(.*?)\s*}}")
 _RANGE = re.compile(r"{{\s*range\s+(.*?)\s*}}(.*?){{\s*end\s*}}", re.DOTALL)
-
-
-_OF_TWO_WORDS = (["system"], ["image"])
+_OF_TWO_WORDS = {"system", "image"}
+_OPTIONS = {"-a", "--all", "-q", "--quiet", "-aq", "--no-trunc"}
 
 
 class _TemplateError(Exception):
@@ -42,126 +33,56 @@ class _TemplateError(Exception):
 class _Asked:
     """What a command line asks for."""
 
-    words: list[str]
+    verb: str
+    names: list[str]
     template: str
-    filters: list[str]
-    everything: bool
-    quiet: bool
+    options: set[str]
 
 
 def docker(host: ShopHost, call: Call) -> Reply:
-    """``version``, ``info``, ``ps``, ``images``, ``system df``, ``inspect``, ``logs``."""
+    """``info``, ``ps``, ``system df``, ``inspect``, ``image inspect``, ``logs``."""
     asked = _read(call)
-    words = asked.words
-    verb = " ".join(words[:2]) if words[:1] in _OF_TWO_WORDS else (words or [""])[0]
-    if verb in {"--version", "-v"}:
+    if isinstance(asked, Reply):
+        return asked
+    if asked.verb in {"--version", "-v"}:
         return Reply(0, f"Docker version {_version(host)}, build 0000000\n".encode())
-    if verb not in _VERBS:
-        return unsupported(call, verb or "no command")
+    run = _VERBS.get(asked.verb)
+    if run is None:
+        return unsupported(call, asked.verb or "no command")
     if not host.docker_active():
         return failed(1, _DOWN)
     if not call.root:
         return failed(1, _DENIED)
-    if verb in {"logs", "inspect", "image inspect"}:
-        return _about_each(host, verb, asked)
     try:
-        if verb in {"version", "info", "system info"}:
-            value = _about(host)["version" if verb == "version" else "info"]
-            return Reply(0, _one(asked.template, value).encode())
-        rows = _rows(host, verb, asked)
-        if verb == "ps" and asked.quiet and not asked.template:
-            return Reply(0, "".join(f"{row['ID']}\n" for row in rows).encode())
-        return Reply(0, "".join(_one(asked.template, row) for row in rows).encode())
+        return run(host, asked)
     except _TemplateError as error:
         return failed(64, f"template parsing error: {error}")
-    except docker_things.FilterUnknown as error:
-        return unsupported(call, f"--filter {error}")
 
 
-def _read(call: Call) -> _Asked:
+def _read(call: Call) -> _Asked | Reply:
     words: list[str] = []
-    filters: list[str] = []
     template = ""
+    options: set[str] = set()
     rest = iter(call.args)
     for word in rest:
-        if word == "--format" or (word == "-f" and words[:1] != ["ps"]):
+        if word == "--format" or (word == "-f" and "inspect" in words):
             template = next(rest, "")
         elif word.startswith("--format="):
             template = word.partition("=")[2]
-        elif word in {"--filter", "-f"}:
-            filters.append(next(rest, ""))
-        elif word.startswith("--filter="):
-            filters.append(word.partition("=")[2])
         elif word in {"--tail", "-n"}:
             next(rest, "")
-        elif not word.startswith("-") or not words:
+        elif not words or not word.startswith("-"):
             words.append(word)
-    given = set(call.args)
-    everything, quiet = given & {"-a", "--all", "-aq"}, given & {"-q", "--quiet", "-aq"}
-    return _Asked(words, template, filters, bool(everything), bool(quiet))
+        elif word in _OPTIONS:
+            options.add(word)
+        else:
+            return unsupported(call, word)
+    count = 2 if words and words[0] in _OF_TWO_WORDS else 1
+    return _Asked(" ".join(words[:count]), words[count:], template, options)
 
 
-def _about_each(host: ShopHost, verb: str, asked: _Asked) -> Reply:
-    names = asked.words[2:] if verb == "image inspect" else asked.words[1:]
-    replies = [_about_one(host, verb, name, asked.template) for name in names or [""]]
-    status = max(reply.status for reply in replies)
-    return Reply(
-        status, b"".join(reply.out for reply in replies), b"".join(reply.err for reply in replies)
-    )
-
-
-def _about_one(host: ShopHost, verb: str, name: str, template: str) -> Reply:
-    value: dict[str, Any] | None
-    if verb == "image inspect":
-        value = docker_things.image(host, name)
-        if value is None:
-            return failed(1, f"Error response from daemon: No such image: {name}")
-    else:
-        container = docker_things.find(host, name)
-        if container is None:
-            return failed(1, f"Error response from daemon: No such container: {name}")
-        if verb == "logs":
-            return Reply(0, "".join(f"{line}\n" for line in container.log).encode())
-        value = _inspected(host, container)
-    try:
-        text = _one(template, value) if template else f"{json.dumps([value])}\n"
-    except _TemplateError as error:
-        return failed(64, f"template parsing error: {error}")
-    return Reply(0, text.encode())
-
-
-def _inspected(host: ShopHost, container: Container) -> dict[str, Any]:
-    state: dict[str, Any] = {
-        "Status": container.status,
-        "Running": container.status == "running",
-        "ExitCode": container.exit_code or 0,
-        "Error": container.error,
-        "StartedAt": docker_things.written_at(container.started_at),
-        "FinishedAt": docker_things.written_at(container.finished_at),
-    }
-    if container.health:
-        state["Health"] = {"Status": container.health}
-    return {
-        "Id": container.id,
-        "Name": f"/{container.name}",
-        "Image": docker_things.digest(host, container),
-        "Config": {"Image": container.image, "Labels": container.labels},
-        "State": state,
-    }
-
-
-def _version(host: ShopHost) -> str:
-    return str(host.docker.state().get("version", ""))
-
-
-def _about(host: ShopHost) -> dict[str, Any]:
+def _info(host: ShopHost, asked: _Asked) -> Reply:
     state = host.docker.state()
-    engine = {
-        "Version": state["version"],
-        "ApiVersion": "1.44",
-        "Os": "linux",
-        "Arch": "arm64" if host.spec.machine == "aarch64" else "amd64",
-    }
     info = {
         "ServerVersion": state["version"],
         "DefaultRuntime": state["default_runtime"],
@@ -175,18 +96,176 @@ def _about(host: ShopHost) -> dict[str, Any]:
         "Driver": "overlay2",
         "CgroupVersion": "2",
     }
-    return {"version": {"Server": engine, "Client": engine}, "info": info}
+    return Reply(0, _one(asked.template, info).encode())
 
 
-def _rows(host: ShopHost, verb: str, asked: _Asked) -> list[dict[str, str]]:
-    if verb == "ps":
-        return docker_things.containers(host, everything=asked.everything, filters=asked.filters)
-    if asked.filters:
-        raise docker_things.FilterUnknown(asked.filters[0])
-    return docker_things.images(host) if verb == "images" else docker_things.disk(host)
+def _ps(host: ShopHost, asked: _Asked) -> Reply:
+    """List the engine's own containers and those of ECS, newest first."""
+    others = [*host.docker.state()["running"]]
+    if host.ecs_agent.metadata():
+        others.append("ecs-agent")
+    rows = [_row(host, container) for container in reversed(host.containers.all())]
+    rows += [
+        {
+            "Names": name,
+            "ID": f"{number:012x}",
+            "Image": name,
+            "State": "running",
+            "Status": "Up",
+            "Labels": "",
+        }
+        for number, name in enumerate(others)
+    ]
+    if not asked.options & {"-a", "--all", "-aq"}:
+        rows = [row for row in rows if row["State"] == "running"]
+    if asked.options & {"-q", "--quiet", "-aq"} and not asked.template:
+        return Reply(0, "".join(f"{row['ID']}\n" for row in rows).encode())
+    return Reply(0, "".join(_one(asked.template, row) for row in rows).encode())
 
 
-def _one(template: str, value: dict[str, Any]) -> str:
+def _system_df(host: ShopHost, asked: _Asked) -> Reply:
+    cached, made = host.containers.images.all(), host.containers.all()
+    used = {container.image for container in made}
+    unused = int(host.docker.state().get("unused_image_mb", 0))
+    free = unused + sum(image.size_mb for name, image in cached.items() if name not in used)
+    total = unused + host.containers.images.size_mb()
+    share = f" ({100 * free / total:.0f}%)" if free else ""
+    running = len(host.containers.all(running=True))
+    empty = {"TotalCount": "0", "Active": "0", "Size": "0B", "Reclaimable": "0B"}
+    rows = [
+        {
+            "Type": "Images",
+            "TotalCount": str(len(cached) + bool(unused)),
+            "Active": str(len(used)),
+            "Size": _size(total),
+            "Reclaimable": f"{_size(free)}{share}",
+        },
+        {**empty, "Type": "Containers", "TotalCount": str(len(made)), "Active": str(running)},
+        {**empty, "Type": "Local Volumes"},
+        {**empty, "Type": "Build Cache"},
+    ]
+    return Reply(0, "".join(_one(asked.template, row) for row in rows).encode())
+
+
+def _inspect(host: ShopHost, asked: _Asked) -> Reply:
+    return _each(asked, "container", lambda name: _inspected(host, name))
+
+
+def _image_inspect(host: ShopHost, asked: _Asked) -> Reply:
+    return _each(asked, "image", lambda name: _image(host, name))
+
+
+def _logs(host: ShopHost, asked: _Asked) -> Reply:
+    container = _find(host, "".join(asked.names[:1]))
+    if container is None:
+        return failed(1, f"Error response from daemon: No such container: {asked.names}")
+    return Reply(0, "".join(f"{line}\n" for line in container.log).encode())
+
+
+def _each(asked: _Asked, kind: str, find: Callable[[str], dict[str, Any] | None]) -> Reply:
+    out, err = "", ""
+    for name in asked.names or [""]:
+        value = find(name)
+        if value is None:
+            err += f"Error response from daemon: No such {kind}: {name}\n"
+        else:
+            out += _one(asked.template, value) if asked.template else f"{json.dumps([value])}\n"
+    return Reply(1 if err else 0, out.encode(), err.encode())
+
+
+def _find(host: ShopHost, wanted: str) -> Container | None:
+    """Return a container by name, or by the beginning of its id."""
+    for container in host.containers.all():
+        if container.name == wanted or (wanted and container.id.startswith(wanted)):
+            return container
+    return None
+
+
+def _inspected(host: ShopHost, name: str) -> dict[str, Any] | None:
+    container = _find(host, name)
+    if container is None:
+        return None
+    state: dict[str, Any] = {
+        "Status": container.status,
+        "Running": container.status == "running",
+        "ExitCode": container.exit_code or 0,
+        "Error": container.error,
+        "StartedAt": _written_at(container.started_at),
+        "FinishedAt": _written_at(container.finished_at),
+    }
+    if container.health:
+        state["Health"] = {"Status": container.health}
+    cached = host.containers.images.cached(container.image)
+    return {
+        "Id": container.id,
+        "Name": f"/{container.name}",
+        "Image": cached.digest if cached is not None else "",
+        "Config": {"Image": container.image, "Labels": container.labels},
+        "State": state,
+    }
+
+
+def _image(host: ShopHost, wanted: str) -> dict[str, Any] | None:
+    """Return an image by reference or by id; the sandbox takes an image's digest for its id."""
+    for reference, cached in host.containers.images.all().items():
+        if wanted in {reference, cached.digest}:
+            name = reference.partition("@")[0]
+            head, colon, tag = name.rpartition(":")
+            repository = head if colon and "/" not in tag else name
+            digests = [f"{repository}@{cached.digest}"] if cached.digest else []
+            return {"Id": cached.digest, "RepoTags": [name], "RepoDigests": digests}
+    return None
+
+
+_VERBS: dict[str, Callable[[ShopHost, _Asked], Reply]] = {
+    "info": _info,
+    "system info": _info,
+    "ps": _ps,
+    "system df": _system_df,
+    "inspect": _inspect,
+    "image inspect": _image_inspect,
+    "logs": _logs,
+}
+
+
+def _version(host: ShopHost) -> str:
+    return str(host.docker.state().get("version", ""))
+
+
+def _row(host: ShopHost, container: Container) -> Row:
+    if container.status == "running":
+        health = f" ({container.health})" if container.health else ""
+        status = f"Up {_age(host, container.started_at)}{health}"
+    elif container.status == "exited":
+        code = "" if container.exit_code is None else container.exit_code
+        status = f"Exited ({code}) {_age(host, container.finished_at)} ago"
+    else:
+        status = "Created"
+    return {
+        "Names": container.name,
+        "ID": container.id[:12],
+        "Image": container.image,
+        "State": container.status,
+        "Status": status,
+        "Labels": ",".join(f"{key}={value}" for key, value in container.labels.items()),
+    }
+
+
+def _age(host: ShopHost, since: float | None) -> str:
+    return f"{max(0.0, host.clock.now() - (since or 0.0)):.0f} seconds"
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes:.0f}MB" if megabytes else "0B"
+
+
+def _written_at(moment: float | None) -> str:
+    if moment is None:
+        return "0001-01-01T00:00:00Z"
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _one(template: str, value: Mapping[str, Any]) -> str:
     if not template or template.startswith("table "):
         return " ".join(f"{name}: {value[name]}" for name in value) + "\n"
     if template == "json":
@@ -194,8 +273,8 @@ def _one(template: str, value: dict[str, Any]) -> str:
     return render(template, value) + "\n"
 
 
-def render(template: str, value: dict[str, Any]) -> str:
-    """The few forms of Go's templates that scripts use: fields, ``json``, ``range`` over a map."""
+def render(template: str, value: Mapping[str, Any]) -> str:
+    """Fill in a template of Go, of the forms that scripts use: fields, ``json``, ``range``."""
     template = template.replace("\\t", "\t").replace("\\n", "\n")
 
     def loop(match: re.Match[str]) -> str:
@@ -213,7 +292,7 @@ def render(template: str, value: dict[str, Any]) -> str:
     return _ACTION.sub(lambda m: _text(_look_up(m[1], value)), expanded)
 
 
-def _look_up(expression: str, value: dict[str, Any]) -> Any:
+def _look_up(expression: str, value: Mapping[str, Any]) -> Any:
     expression = expression.strip()
     if expression.startswith("json "):
         return json.dumps(_look_up(expression.removeprefix("json "), value))

@@ -2,10 +2,8 @@
 
 from fleet.sandbox.hosts import packages
 from fleet.sandbox.hosts.packages import CATALOGUE
-from fleet.sandbox.hosts.paths import inside
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed, said, unsupported
+from fleet.sandbox.hosts.programs.call import Call, Reply, failed, inside, said, unsupported, wait
 from fleet.sandbox.hosts.shop_host import ShopHost
-from fleet.sandbox.hosts.waiting import wait
 
 _KEYRING = "/root/.gnupg/sandbox-keys"
 _APT_ERROR = 100
@@ -15,59 +13,45 @@ _LOCKED = "are you root?"
 
 def apt_get(host: ShopHost, call: Call) -> Reply:
     """``apt-get update | install | remove | purge``."""
-    return _manage(host, call, wrong=_APT_ERROR)
-
-
-def yum(host: ShopHost, call: Call) -> Reply:
-    """``yum`` and ``dnf install | localinstall | remove | makecache``."""
-    return _manage(host, call, wrong=1)
-
-
-def _manage(host: ShopHost, call: Call, *, wrong: int) -> Reply:
     words = [word for word in call.args if not word.startswith("-") and "=" not in word]
     verb, names = (words[0], words[1:]) if words else ("", [])
     if not call.root:
-        return failed(wrong, f"E: Could not open lock file: Permission denied, {_LOCKED}")
-    if verb in {"update", "makecache", "clean", "autoremove"}:
-        return _fetch(host, "archive.ubuntu.com", wrong) if verb == "update" else Reply()
-    if verb in {"remove", "purge", "erase"}:
+        return failed(_APT_ERROR, f"E: Could not open lock file: Permission denied, {_LOCKED}")
+    if verb == "update":
+        return _fetch(host, "archive.ubuntu.com")
+    if verb in {"remove", "purge"}:
         for name in names:
             if name in packages.installed(host):
                 host.uninstall(name)
         return Reply()
-    if verb not in {"install", "localinstall", "reinstall"}:
+    if verb != "install":
         return unsupported(call, verb)
     for name in names:
-        if "/" in name:
-            reply = _install_file(host, call, name)
-        else:
-            reply = _install_named(host, name, wrong)
+        reply = _install_file(host, call, name) if "/" in name else _install_named(host, name)
         if reply.status:
             return reply
     return Reply()
 
 
-def _install_named(host: ShopHost, name: str, wrong: int) -> Reply:
+def _install_named(host: ShopHost, name: str) -> Reply:
     package = CATALOGUE.get(name)
     offered = (
-        package
-        and package.source
-        and (not package.needs or not host.is_deb or host.path(package.needs).exists())
+        package and package.source and (not package.needs or host.path(package.needs).exists())
     )
     if not package or not offered:
-        return failed(wrong, f"E: Unable to locate package {name}")
+        return failed(_APT_ERROR, f"E: Unable to locate package {name}")
     if name in packages.installed(host):
         return said(f"{name} is already the newest version ({package.version}).")
-    reply = _fetch(host, package.source, wrong)
+    reply = _fetch(host, package.source)
     if not reply.status:
         host.install(name)
     return reply
 
 
-def _fetch(host: ShopHost, name: str, wrong: int) -> Reply:
+def _fetch(host: ShopHost, name: str) -> Reply:
     if host.conditions.blocks(name):
         wait(host.clock, _FETCH_PATIENCE_S)
-        return failed(wrong, f"E: Failed to fetch http://{name}/: connection timed out")
+        return failed(_APT_ERROR, f"E: Failed to fetch http://{name}/: connection timed out")
     return Reply()
 
 
@@ -94,21 +78,6 @@ def dpkg(host: ShopHost, call: Call) -> Reply:
             if name in packages.installed(host):
                 host.uninstall(name)
         return Reply()
-    return unsupported(call, verb)
-
-
-def rpm(host: ShopHost, call: Call) -> Reply:
-    """``rpm -i | -U FILE``, ``-q NAME``."""
-    verb, names = (call.args[0], call.args[1:]) if call.args else ("", ())
-    if verb == "-q":
-        known = packages.installed(host)
-        if not names or names[0] not in known:
-            return failed(1, f"package {''.join(names[:1])} is not installed")
-        return said(f"{names[0]}-{known[names[0]]}")
-    if not call.root:
-        return failed(1, f"error: can't create transaction lock, {_LOCKED}")
-    if verb.startswith(("-i", "-U")):
-        return _files(host, call, names)
     return unsupported(call, verb)
 
 

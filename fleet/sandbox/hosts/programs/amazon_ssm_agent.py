@@ -2,9 +2,8 @@
 
 from fleet.sandbox.agents import identity, ssm
 from fleet.sandbox.agents.session import AwsFault, LinkDown
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed, said, unsupported
+from fleet.sandbox.hosts.programs.call import Call, Reply, failed, said, unsupported, wait
 from fleet.sandbox.hosts.shop_host import ShopHost
-from fleet.sandbox.hosts.waiting import wait
 
 _NO_ANSWER_S = 30.0
 
