@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from fleet.model.commands import Command
 from fleet.model.desired import Release
 from fleet.model.drift_settings import DriftSettings, Severity
 from fleet.model.observed import (
@@ -55,7 +56,8 @@ class Finding:
         since_known: whether it began then; False when it may be older ("at least since").
         cause: one sentence.
         evidence: newest first.
-        fix: what to type; "" when nothing need be done.
+        fix: what to do, with the commands; "" when nothing need be done.
+        commands: those of ``fix``, in its order.
         safe: whether ``fleet drift --fix`` may do it by itself.
         data: exact values for the fix and for JSON, as ARNs and attribute names; no secrets.
     """
@@ -72,6 +74,7 @@ class Finding:
     cause: str
     evidence: tuple[Evidence, ...] = ()
     fix: str = ""
+    commands: tuple[Command, ...] = ()
     safe: bool = False
     data: Mapping[str, Any] = field(default_factory=dict)
 

@@ -104,8 +104,11 @@ def of_tier(case: ShardCase) -> list[Finding]:
             f"{room}",
             Evidence("SSM", f"{tier.nodes} nodes, tier {tier.tier}", seen.at),
             severity=None if left else Severity.HIGH,
-            fix="deregister nodes that are gone, or accept the advanced tier's price for every "
-            f"node: {case.aws(f'ssm update-service-setting --setting-id {change}')}",
+            fix=(
+                "deregister nodes that are gone, or accept the advanced tier's price for every "
+                "node: ",
+                case.aws(f"ssm update-service-setting --setting-id {change}"),
+            ),
             data={"nodes": tier.nodes, "limit": limit, "tier": tier.tier},
         )
     ]
@@ -131,7 +134,7 @@ def of_clusters(case: ShardCase) -> list[Finding]:
             host_codes.CLUSTERS_QUOTA,
             f"{whose}, and the quota is {quota}; beyond it no store can be registered",
             said,
-            fix=case.aws("service-quotas list-service-quotas --service-code ecs"),
+            fix=case.aws("service-quotas list-service-quotas --service-code ecs", sends=False),
             data={"clusters": count, "own": own, "quota": quota},
         )
     ]
@@ -158,7 +161,8 @@ def of_revisions(case: ShardCase) -> list[Finding]:
             said,
             subject=family,
             fix=case.aws(
-                f"ecs list-task-definitions --family-prefix {family} --sort DESC --max-items 5"
+                f"ecs list-task-definitions --family-prefix {family} --sort DESC --max-items 5",
+                sends=False,
             ),
             data={"family": family, "revision": count, "quota": quota},
         )

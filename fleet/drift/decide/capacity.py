@@ -13,6 +13,7 @@ from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.service_case import ServiceCase
 from fleet.drift.decide.store_case import HostCase, StoreCase
+from fleet.model.commands import Command
 from fleet.model.drift import Evidence, Finding
 from fleet.model.observed import NotRead, Reading
 
@@ -188,7 +189,9 @@ def _finding(
         Evidence("inventory", wanted),
         host=host.host.name,
         subject=subject,
-        fix=f"fleet render {case.store.id} {' '.join(_workloads(case, services))}",
+        fix=Command(
+            f"fleet render {case.store.id} {' '.join(_workloads(case, services))}", sends=False
+        ),
         data={**data, "services": services},
     )
 

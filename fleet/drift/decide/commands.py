@@ -3,8 +3,9 @@
 import shlex
 
 from fleet.drift.decide.store_case import HostCase, StoreCase
+from fleet.model.commands import Command, Proposal
 from fleet.model.drift import Evidence
-from fleet.model.inventory import Host, SshAccess
+from fleet.model.inventory import Host, SshAccess, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance, Reading
 from fleet.model.registration import HostClass
 from fleet.model.services import TaskState
@@ -44,18 +45,23 @@ def host_evidence(case: StoreCase, host: HostCase) -> list[Evidence]:
     return said
 
 
-def register(host: Host) -> str:
+def register(host: Host) -> Command:
     """Return the command that registers a host, or says what is in the way."""
-    return f"fleet register {host.store} --host {host.name}"
+    return Command(f"fleet register {host.store} --host {host.name}")
 
 
-def on_the_box(host: Host, host_class: HostClass) -> str:
+def status(store: Store) -> Command:
+    """Return the command that asks SSM and ECS about a store again."""
+    return Command(f"fleet status {store.id}", sends=False)
+
+
+def on_the_box(host: Host, host_class: HostClass) -> Proposal:
     """Return the cure that ``fleet register`` names for a host of a class that it refuses."""
     _, fix = REFUSALS[host_class]
-    return fix.format(store=host.store, host=host.name)
+    return (fix.format(store=host.store, host=host.name),)
 
 
-def move_here(case: StoreCase, instance: ContainerInstance) -> str:
+def move_here(case: StoreCase, instance: ContainerInstance) -> Proposal:
     """Return the commands that bring a host, refused by ``fleet register``, into its cluster.
 
     They follow AWS's own steps (ECS developer guide, moving an external instance). What the old
@@ -65,12 +71,12 @@ def move_here(case: StoreCase, instance: ContainerInstance) -> str:
     return (
         f"{stopping('the host')}systemctl stop ecs; "
         f"sed -i 's/^ECS_CLUSTER=.*/ECS_CLUSTER={case.store.cluster}/' {files}; {DROP_CONTAINERS}; "
-        "rm -f /var/lib/ecs/data/agent.db; systemctl start ecs; "
-        f"then {drop_instance(case, instance)}"
+        "rm -f /var/lib/ecs/data/agent.db; systemctl start ecs; then ",
+        drop_instance(case, instance),
     )
 
 
-def drop_instance(case: StoreCase, instance: ContainerInstance) -> str:
+def drop_instance(case: StoreCase, instance: ContainerInstance) -> Command:
     """Return the command that deregisters a container instance."""
     return case.aws(
         f"ecs deregister-container-instance --force --cluster {instance.cluster} "
@@ -78,17 +84,17 @@ def drop_instance(case: StoreCase, instance: ContainerInstance) -> str:
     )
 
 
-def drop_node(case: StoreCase, node_id: str) -> str:
+def drop_node(case: StoreCase, node_id: str) -> Command:
     """Return the command that deregisters a node."""
     return case.aws(f"ssm deregister-managed-instance --instance-id {node_id}")
 
 
-def stop_task(case: StoreCase, task: TaskState) -> str:
+def stop_task(case: StoreCase, task: TaskState) -> Command:
     """Return the command that stops a task; its service starts another one."""
     return case.aws(f"ecs stop-task --cluster {case.store.cluster} --task {task.id}")
 
 
-def host_command(case: StoreCase, host: HostCase, command: str) -> str:
+def host_command(case: StoreCase, host: HostCase, command: str, *, sends: bool = True) -> Command:
     """Return a command for root of a host, sent the way that the inventory lets hosts be asked.
 
     Args:
@@ -101,9 +107,11 @@ def host_command(case: StoreCase, host: HostCase, command: str) -> str:
     if box.probe == "ssh" or not node:
         port = "" if box.ssh.port == SshAccess().port else f"-p {box.ssh.port} "
         become = command if box.ssh.user == "root" else f"sudo sh -c {shlex.quote(command)}"
-        return f"ssh {port}{shlex.quote(f'{box.ssh.user}@{box.address}')} {shlex.quote(become)}"
+        target = shlex.quote(f"{box.ssh.user}@{box.address}")
+        return Command(f"ssh {port}{target} {shlex.quote(become)}", sends=sends)
     parameters = shlex.quote(f'commands=["{command}"]')
     return case.aws(
         f"ssm send-command --document-name AWS-RunShellScript --instance-ids {node} "
-        f"--parameters {parameters}"
+        f"--parameters {parameters}",
+        sends=sends,
     )

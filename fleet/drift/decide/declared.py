@@ -10,6 +10,7 @@ from fleet.drift.decide import host_codes as codes
 from fleet.drift.decide.commands import register
 from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.store_case import NOT_OPEN, HostCase, StoreCase
+from fleet.model.commands import Command, Proposal, in_turn
 from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.identity import (
@@ -77,7 +78,7 @@ def _put(
     instance: ContainerInstance,
     wrong: Mapping[str, str],
     left: list[str],
-) -> str:
+) -> Proposal:
     """Return the commands: register puts what is missing; what is left over has to be deleted."""
     steps = [register(host.host)] if wrong else []
     if left:
@@ -85,7 +86,7 @@ def _put(
         targets = " ".join(shlex.quote(f"name={name},{where}") for name in left)
         words = f"ecs delete-attributes --cluster {instance.cluster} --attributes {targets}"
         steps.append(case.aws(words))
-    return "; ".join(steps)
+    return in_turn(steps)
 
 
 def _node(case: StoreCase, host: HostCase) -> Iterator[Finding]:
@@ -170,7 +171,7 @@ class _Software:
     version: str
     ledger: str
     at: datetime | None
-    fix: str
+    fix: Command | Proposal
 
 
 def _software(case: StoreCase, host: HostCase) -> Iterator[_Software]:
@@ -178,17 +179,17 @@ def _software(case: StoreCase, host: HostCase) -> Iterator[_Software]:
         at, one = case.instances_at, host.instance
         fix = "on the host: upgrade the package amazon-ecs-init, then systemctl restart ecs"
         yield _Software(
-            codes.ECS_AGENT_OLD, "ecs_agent", "the ECS agent", one.agent_version, "ECS", at, fix
+            codes.ECS_AGENT_OLD, "ecs_agent", "the ECS agent", one.agent_version, "ECS", at, (fix,)
         )
         fix = "on the host, in the store's window: upgrade docker (it restarts the containers)"
-        yield _Software(codes.DOCKER_OLD, "docker", "docker", one.docker_version, "ECS", at, fix)
+        yield _Software(codes.DOCKER_OLD, "docker", "docker", one.docker_version, "ECS", at, (fix,))
     if host.node is not None:
         at, node = case.nodes_at, host.node
-        fix = case.aws(
+        send = case.aws(
             f"ssm send-command --document-name AWS-UpdateSSMAgent --instance-ids {node.id}"
         )
         yield _Software(
-            codes.SSM_AGENT_OLD, "ssm_agent", "the SSM agent", node.agent_version, "SSM", at, fix
+            codes.SSM_AGENT_OLD, "ssm_agent", "the SSM agent", node.agent_version, "SSM", at, send
         )
 
 

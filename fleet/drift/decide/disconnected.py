@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from fleet.drift.decide import host_codes as codes
-from fleet.drift.decide.commands import host_command, host_evidence
+from fleet.drift.decide.commands import host_command, host_evidence, status
 from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.host_connection import Pinged, pinged
 from fleet.drift.decide.registration import never_connected
 from fleet.drift.decide.store_case import HostCase, StoreCase, made
+from fleet.model.commands import Command, Proposal
 from fleet.model.drift import Background, Connection, Evidence, Finding, Spell
 from fleet.model.gate import Sample
 from fleet.model.inventory import Store
@@ -143,15 +144,16 @@ class Carriers:
                     region=region,
                     subject=name,
                     since=since,
-                    fix=f"ask {name}; then fleet status --where {self._where((name, region))}",
+                    fix=(f"ask {name}; then ", self._status((name, region))),
                     data={"stores": list(out), "of": of},
                 )
             )
         return found
 
-    def _where(self, key: Key) -> str:
+    def _status(self, key: Key) -> Command:
         word = "carrier" if self._groups[key].is_named else "kind"
-        return shlex.quote(f"link.{word}={key[0]}")
+        where = shlex.quote(f"link.{word}={key[0]}")
+        return Command(f"fleet status --where {where}", sends=False)
 
     def _outage(self, key: Key) -> tuple[str, ...]:
         group = self._groups[key]
@@ -228,7 +230,7 @@ def _site_dark(case: StoreCase, since: datetime, carriers: Carriers) -> Finding:
         codes.SITE_DARK,
         f"{_how_many(len(dark), len(case.hosts))}{again}; {carriers.beside(case)}",
         *evidence,
-        fix=f"{carriers.whom_to_ask(case.store)}; then fleet status {case.store.id}",
+        fix=(f"{carriers.whom_to_ask(case.store)}; then ", status(case.store)),
         since=since,
         data={"hosts": [host.host.name for host in dark], "carrier": carriers.name(case.store)},
     )
@@ -298,14 +300,14 @@ def _box_or_unknown(case: StoreCase) -> str:
     return "neither of its agents is connected, and no other host of the store says why"
 
 
-def _fix(case: StoreCase, host: HostCase, kind: FindingKind) -> str:
+def _fix(case: StoreCase, host: HostCase, kind: FindingKind) -> Command | Proposal:
     if kind is codes.ECS_AGENT_DOWN:
         command = "systemctl is-active docker || systemctl restart docker; systemctl restart ecs"
         return host_command(case, host, command)
     if kind is codes.SSM_AGENT_DOWN:
-        return "on the host: systemctl restart amazon-ssm-agent"
-    name, store = host.host.name, case.store.id
-    return f"check power and cable of {name} at {case.store.name}; then fleet status {store}"
+        return ("on the host: systemctl restart amazon-ssm-agent",)
+    check = f"check power and cable of {host.host.name} at {case.store.name}; then "
+    return (check, status(case.store))
 
 
 def _disconnected(
@@ -358,7 +360,7 @@ def _unsteady(case: StoreCase, host: HostCase, away: list[Spell]) -> Finding:
         f"{_away(case, away)}{why}",
         *_recorded(away),
         host=host.host.name,
-        fix=f"fleet history {case.store.id}",
+        fix=Command(f"fleet history {case.store.id}", sends=False),
         since=away[0].since,
         data={"outages": len(away)},
     )
@@ -370,7 +372,7 @@ def _unsteady_site(case: StoreCase, unsteady: dict[str, list[Spell]]) -> Finding
         codes.UNSTEADY,
         f"every host of the store, {_away(case, most)} -> its line or power",
         *_recorded(most),
-        fix=f"fleet history {case.store.id}",
+        fix=Command(f"fleet history {case.store.id}", sends=False),
         since=min(spells[0].since for spells in unsteady.values()),
         data={"outages": len(most), "hosts": sorted(unsteady)},
     )

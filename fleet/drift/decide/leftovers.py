@@ -24,6 +24,7 @@ from fleet.drift.decide.store_case import (
     ShardCase,
     StoreCase,
 )
+from fleet.model.commands import Command, Proposal, in_turn
 from fleet.model.drift import Evidence, Finding
 from fleet.model.identity import activation_name
 from fleet.model.inventory import Store
@@ -50,6 +51,10 @@ def of_store(case: StoreCase, ledgers: Ledgers) -> list[Finding]:
     return found
 
 
+def _scan(case: StoreCase) -> Command:
+    return Command(f"fleet drift {case.store.id}", sends=False)
+
+
 def _live(host: HostCase) -> tuple[ContainerInstance, ...]:
     """Return the container instances of the host's current node, the best one first."""
     if not host.instances:
@@ -72,9 +77,9 @@ def _twins(case: StoreCase, host: HostCase) -> list[Finding]:
             f"{len(live)} container instances for {best.managed_instance_id} ({state})",
             *(instance_evidence(case, one) for one in live),
             host=host.host.name,
-            fix="; ".join(drop_instance(case, one) for one in dead)
+            fix=in_turn(drop_instance(case, one) for one in dead)
             if best.agent_connected
-            else f"wait until its agent is connected; then fleet drift {case.store.id}",
+            else ("wait until its agent is connected; then ", _scan(case)),
             # Only the one that is connected proves which of them is in use.
             sure=best.agent_connected and not any(one.agent_connected for one in dead),
             data={"keep": best.arn, "arns": [one.arn for one in dead], "cluster": best.cluster},
@@ -171,7 +176,7 @@ def _two_boxes(
         node_evidence(case, node),
         host=host.host.name,
         subject=" ".join(both),
-        fix=f"find the other box; then {drop_node(case, node.id)}",
+        fix=("find the other box; then ", drop_node(case, node.id)),
         data={"nodes": both},
     )
 
@@ -239,13 +244,13 @@ def _same_machine(cases: Mapping[str, StoreCase], id_: str, same: list[HostCase]
     )
 
 
-def _unclone(host_id: str) -> str:
+def _unclone(host_id: str) -> Proposal:
     store, _, name = host_id.partition("/")
     return (
         f"{stopping(f'the copy ({host_id})')}systemctl stop ecs amazon-ssm-agent; "
         f"{DROP_CONTAINERS}; rm -f /etc/machine-id /var/lib/ecs/data/agent.db; "
-        "systemd-machine-id-setup; amazon-ssm-agent -register -clear; "
-        f"then fleet register {store} --host {name}"
+        "systemd-machine-id-setup; amazon-ssm-agent -register -clear; then ",
+        Command(f"fleet register {store} --host {name}"),
     )
 
 
@@ -253,7 +258,8 @@ def _foreign_instance(case: StoreCase, instance: ContainerInstance, owner: str) 
     whose = f"it is {owner}'s" if owner else "the inventory has no such host"
     describe = case.aws(
         f"ecs describe-container-instances --cluster {case.store.cluster} "
-        f"--container-instances {instance.arn}"
+        f"--container-instances {instance.arn}",
+        sends=False,
     )
     hosts = listed([host.name for host in case.store.hosts]) or "no host"
     return case.found(
@@ -263,7 +269,7 @@ def _foreign_instance(case: StoreCase, instance: ContainerInstance, owner: str) 
         instance_evidence(case, instance),
         Evidence("inventory", f"{case.store.id} has {hosts}"),
         subject=short_arn(instance),
-        fix=f"{describe}; if nobody's: {drop_instance(case, instance)}",
+        fix=(describe, "; if nobody's: ", drop_instance(case, instance)),
         data={"arn": instance.arn, "node": instance.managed_instance_id, "owner": owner},
     )
 

@@ -13,6 +13,7 @@ from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.commands import host_command, stop_task
 from fleet.drift.decide.service_case import Images, images_of
 from fleet.drift.decide.store_case import HostCase, StoreCase
+from fleet.model.commands import Command
 from fleet.model.drift import Evidence, Finding, Probe, ProbedContainer
 from fleet.model.drift_settings import Severity
 from fleet.model.observed import NotRead, Reading
@@ -71,8 +72,8 @@ class _Probed:
     def says(self, words: str) -> Evidence:
         return Evidence("host", f"{words} (by {self.probe.via})", self.at)
 
-    def command(self, command: str) -> str:
-        return host_command(self.case, self.host, command)
+    def command(self, command: str, *, sends: bool = True) -> Command:
+        return host_command(self.case, self.host, command, sends=sends)
 
 
 def _of_host(seen: _Probed) -> Iterator[Finding]:
@@ -121,7 +122,7 @@ def _heat(seen: _Probed) -> Iterator[Finding]:
         f"{seen.name} is at {heat:.0f} °C (limit {limit:.0f} °C)",
         seen.says(f"{heat:.1f} °C"),
         host=seen.name,
-        fix=seen.command("cat /sys/class/thermal/thermal_zone*/temp"),
+        fix=seen.command("cat /sys/class/thermal/thermal_zone*/temp", sends=False),
         data={"temperature_c": heat, "limit_c": limit},
     )
 

@@ -18,9 +18,11 @@ from fleet.drift.decide.commands import (
     on_the_box,
     register,
     short_arn,
+    status,
 )
 from fleet.drift.decide.store_case import NOT_OPEN, HostCase, Ledgers, Placed, StoreCase
 from fleet.drift.decide.store_status import PING_DUE
+from fleet.model.commands import Command, in_turn
 from fleet.model.drift import Connection, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
@@ -51,7 +53,7 @@ def cluster_missing(case: StoreCase) -> Finding | None:
         f"the store is open and its cluster {state}, so nothing runs on {hosts} that ECS knows of",
         Evidence("ECS", f"cluster {store.cluster} {state}", clusters.at),
         Evidence("inventory", f"lifecycle {store.lifecycle}"),
-        fix=f"fleet register {store.id}",
+        fix=Command(f"fleet register {store.id}"),
     )
 
 
@@ -78,7 +80,7 @@ def still_registered(case: StoreCase) -> list[Finding]:
             Evidence("ECS", f"{counted} in {store.cluster}", seen.at),
             Evidence("SSM", f"{many(len(left), 'node')} of its hosts", case.nodes_at),
             Evidence("inventory", f"lifecycle {store.lifecycle}"),
-            fix="" if planned else "; ".join(fixes),
+            fix=() if planned else in_turn(fixes),
             severity=Severity.INFO if planned else None,
             data={"instances": [one.arn for one in instances], "nodes": left},
         )
@@ -192,7 +194,7 @@ def _never_connected(case: StoreCase, host: HostCase, _ledgers: Ledgers) -> Find
         f"it {when} and has not been heard of since the first ping",
         *reversed(host_evidence(case, host)),
         host=host.host.name,
-        fix=f"have the box plugged in at the shop; then fleet status {case.store.id}",
+        fix=("have the box plugged in at the shop; then ", status(case.store)),
         since=begun,
     )
 

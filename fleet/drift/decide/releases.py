@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.service_case import ServiceCase, wanted_services
 from fleet.drift.decide.store_case import StoreCase, made
+from fleet.model.commands import Command
 from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.identity import TAG_CONTENT, TAG_ROLLOUT
@@ -75,7 +76,7 @@ def _owed(one: ServiceCase, owed: Owed) -> Finding:
         one.says(now if service else f"no service {one.name}"),
         Evidence("records", f"{owed.rollout}: {owed.words}", owed.since),
         subject=one.name,
-        fix=f"fleet rollout resume {owed.rollout}" if is_back else "",
+        fix=Command(f"fleet rollout resume {owed.rollout}") if is_back else (),
         since=owed.since,
         severity=None if is_back else Severity.INFO,
         data={"rollout": owed.rollout, "content": owed.content},
@@ -119,7 +120,11 @@ def _by_hand(one: ServiceCase, service: ServiceState) -> Finding:
         _runs(one, service),
         one.says(f"{tags}, rollout {sender or 'none'}"),
         subject=one.name,
-        fix=f"fleet plan {one.workload} --store {one.case.store.id} --overwrite",
+        fix=Command(
+            f"fleet plan {one.workload} --store {one.case.store.id} --overwrite",
+            sends=False,
+            accepts="the change by hand is overwritten",
+        ),
         since=began if is_new else None,
         data={
             "service": service.arn,
@@ -141,7 +146,7 @@ def _gone(one: ServiceCase, service: ServiceState) -> Finding:
         f"back to it; {next_}",
         one.says(f"{name} is INACTIVE"),
         subject=one.name,
-        fix=one.case.aws(words) if is_wanted else one.roll_out,
+        fix=one.case.aws(words, sends=False) if is_wanted else one.roll_out,
         data={"service": service.arn, "revision": service.task_definition},
     )
 
@@ -164,6 +169,6 @@ def _idle(one: IdleRollout, background: Background) -> Finding:
         background=background,
         subject=rollout.id,
         since=one.since,
-        fix=f"fleet rollout status {rollout.id}",
+        fix=Command(f"fleet rollout status {rollout.id}", sends=False),
         data={"rollout": rollout.id, "phase": phase, "stores": rollout.stores},
     )

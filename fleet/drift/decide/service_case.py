@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.drift.decide.store_case import HostCase, StoreCase
+from fleet.model.commands import Command
 from fleet.model.desired import DesiredService, Release, ServiceShape
 from fleet.model.drift import Background, Evidence
 from fleet.model.drift_settings import Severity
@@ -107,9 +108,9 @@ class ServiceCase:
         return self.case.background.deadlines.get(self.workload, DEADLINE_S)
 
     @property
-    def roll_out(self) -> str:
+    def roll_out(self) -> Command:
         """The command that sends it what is wanted."""
-        return f"fleet rollout {self.workload} --store {self.case.store.id}"
+        return Command(f"fleet rollout {self.workload} --store {self.case.store.id}")
 
     def says(self, words: str) -> Evidence:
         """Return what ECS says of it."""

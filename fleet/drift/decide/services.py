@@ -17,6 +17,7 @@ from fleet.drift.decide.service_case import (
     wanted_services,
 )
 from fleet.drift.decide.store_case import StoreCase
+from fleet.model.commands import Command
 from fleet.model.desired import Scheduling
 from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity
@@ -125,7 +126,7 @@ def _untagged(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
     )
 
 
-def _tag_command(case: StoreCase, service: ServiceState, tags: Mapping[str, str]) -> str:
+def _tag_command(case: StoreCase, service: ServiceState, tags: Mapping[str, str]) -> Command:
     pairs = " ".join(f"key={key},value={value}" for key, value in sorted(tags.items()))
     return case.aws(f"ecs tag-resource --resource-arn {service.arn} --tags {pairs}")
 
@@ -232,14 +233,14 @@ def _failed(
     severity: Severity | None = None,
 ) -> Finding:
     rollout = service.tags.get(TAG_ROLLOUT, "")
-    look = f"fleet rollout status {shlex.quote(rollout)} --store {one.case.store.id}"
+    words = f"fleet rollout status {shlex.quote(rollout)} --store {one.case.store.id}"
     return one.case.found(
         codes.DEPLOYMENT_FAILED,
         cause,
         one.says(said),
         *_events(service),
         subject=one.name,
-        fix=look if rollout else one.roll_out,
+        fix=Command(words, sends=False) if rollout else one.roll_out,
         since=since,
         severity=severity,
         data={"service": service.arn, "rollout": rollout},
@@ -327,23 +328,26 @@ def _events(service: ServiceState) -> tuple[Evidence, ...]:
     )
 
 
-def _ended(one: ServiceCase) -> str:
+def _ended(one: ServiceCase) -> Command:
     """Return the command that shows why tasks ended; the events do not say it."""
     case, cluster = one.case, one.case.store.cluster
     which = case.aws(
         f"ecs list-tasks --cluster {cluster} --service-name {one.name} "
-        "--desired-status STOPPED --query 'taskArns[:5]' --output text"
+        "--desired-status STOPPED --query 'taskArns[:5]' --output text",
+        sends=False,
     )
     return case.aws(
         f"ecs describe-tasks --cluster {cluster} --tasks $({which}) "
-        "--query 'tasks[].[stoppedAt,stoppedReason,containers[].reason]'"
+        "--query 'tasks[].[stoppedAt,stoppedReason,containers[].reason]'",
+        sends=False,
     )
 
 
-def _look(one: ServiceCase) -> str:
+def _look(one: ServiceCase) -> Command:
     return one.case.aws(
         f"ecs describe-services --cluster {one.case.store.cluster} --services {one.name} "
-        "--query 'services[0].events[:10].[createdAt,message]' --output text"
+        "--query 'services[0].events[:10].[createdAt,message]' --output text",
+        sends=False,
     )
 
 
@@ -382,13 +386,13 @@ def _left_over(case: StoreCase, service: ServiceState, at: datetime) -> Finding:
         cause,
         Evidence("ECS", f"ACTIVE, desiredCount {service.desired}", at),
         subject=service.name,
-        fix=_delete_command(case, service) if ours else "",
+        fix=_delete_command(case, service) if ours else (),
         severity=Severity.LOW if ours else None,
         data={"service": service.arn, "ours": ours},
     )
 
 
-def _delete_command(case: StoreCase, service: ServiceState) -> str:
+def _delete_command(case: StoreCase, service: ServiceState) -> Command:
     return case.aws(
         f"ecs delete-service --cluster {case.store.cluster} --service {service.name} --force"
     )

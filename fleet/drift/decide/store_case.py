@@ -14,6 +14,7 @@ from typing import Any, TypedDict, Unpack
 
 from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.host_connection import SeenHost, spells_of
+from fleet.model.commands import Command, Proposal
 from fleet.model.drift import (
     Background,
     Connection,
@@ -48,7 +49,7 @@ class Details(TypedDict, total=False):
 
     host: str
     subject: str
-    fix: str
+    fix: Command | Proposal
     since: datetime | None
     since_known: bool
     severity: Severity | None
@@ -68,7 +69,8 @@ def made(
 ) -> Finding:
     """Return a finding; what its rule leaves out comes from the catalogue and earlier scans."""
     host, subject = details.get("host", ""), details.get("subject", "")
-    since = details.get("since")
+    since, fix = details.get("since"), details.get("fix", ())
+    fix = (fix,) if isinstance(fix, Command) else fix
     known = background.first_seen.get((kind.code, account, region, store, host, subject))
     return Finding(
         code=kind.code,
@@ -82,15 +84,17 @@ def made(
         since_known=details.get("since_known", since is not None),
         cause=cause,
         evidence=evidence,
-        fix=details.get("fix", ""),
+        fix="".join(map(str, fix)),
+        commands=tuple(part for part in fix if isinstance(part, Command)),
         safe=kind.safe and details.get("sure", True),
         data=details.get("data", {}),
     )
 
 
-def aws_command(words: str, region: str, profile: str | None) -> str:
-    """Return the command line of an AWS call, complete, for the operator's shell."""
-    return f"aws {words} --region {region}{f' --profile {profile}' if profile else ''}"
+def aws_command(words: str, region: str, profile: str | None, *, sends: bool) -> Command:
+    """Return the command line of an AWS call."""
+    of_profile = f" --profile {profile}" if profile else ""
+    return Command(f"aws {words} --region {region}{of_profile}", sends=sends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +179,9 @@ class StoreCase:
         """Whether both SSM's nodes and ECS's container instances were read."""
         return self.instances_at is not None and self.nodes_at is not None
 
-    def aws(self, words: str) -> str:
+    def aws(self, words: str, *, sends: bool = True) -> Command:
         """Return the command line of an AWS call in the store's account and region."""
-        return aws_command(words, self.store.region, self.store.account.profile)
+        return aws_command(words, self.store.region, self.store.account.profile, sends=sends)
 
     def found(
         self, kind: FindingKind, cause: str, *evidence: Evidence, **details: Unpack[Details]
@@ -303,10 +307,11 @@ class ShardCase:
             if (store.account.name, store.region) == here
         )
 
-    def aws(self, words: str) -> str:
+    def aws(self, words: str, *, sends: bool = True) -> Command:
         """Return the command line of an AWS call there."""
         account = self.fleet.accounts.get(self.shard.account)
-        return aws_command(words, self.shard.region, account.profile if account else None)
+        profile = account.profile if account else None
+        return aws_command(words, self.shard.region, profile, sends=sends)
 
     def found(
         self,

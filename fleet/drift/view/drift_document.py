@@ -119,6 +119,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "cause": finding.cause,
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
         "fix": finding.fix,
+        "commands": to_plain(finding.commands),
         "safe": finding.safe,
         "data": to_plain(finding.data),
     }
