@@ -1,1 +1,1 @@
-"""Edge to AWS: sessions, throttling, reads and writes. The only user of boto3 and botocore."""
+"""The AWS edge: reads from AWS and changes things there; the home of boto3."""

@@ -275,8 +275,8 @@ class Budget:
         )
 
     def _why(self, rate: Rate, bucket: Bucket) -> str:
-        said = "an assumed" if rate.assumed else "AWS's"
-        text = f"{rate.group}: {self._share:.0%} of {said} {rate.refill:g} calls/s"
+        source = "an assumed" if rate.assumed else "AWS's"
+        text = f"{rate.group}: {self._share:.0%} of {source} {rate.refill:g} calls/s"
         slowed = f", at {bucket.pace:.0%} since a throttle" if bucket.pace < 1 else ""
         return text + slowed
 

@@ -1,4 +1,4 @@
-"""What one AWS call is, and what is counted of it. ``fleet.aws.retries`` makes the call."""
+"""Values of AWS calls: limits, replies, and what is counted. ``fleet.aws.retries`` makes calls."""
 
 import threading
 from collections import Counter
@@ -77,13 +77,13 @@ class CallCounter:
 
     @property
     def attempts(self) -> dict[str, int]:
-        """Requests made, by action."""
+        """Return the requests made, by action."""
         with self._lock:
             return dict(self._attempts)
 
     @property
     def throttles(self) -> dict[str, int]:
-        """Requests that AWS throttled, by action."""
+        """Return the requests that AWS throttled, by action."""
         with self._lock:
             return dict(self._throttles)
 

@@ -28,7 +28,7 @@ from urllib3.exceptions import HTTPError
 
 from fleet import __version__
 from fleet.aws.calls import ANONYMOUS, LARGEST_FILE, Line, Reply, Timeouts
-from fleet.aws.faults import Caller, unstumbling, whole
+from fleet.aws.faults import Caller, complete, guarded
 from fleet.aws.retries import send
 from fleet.errors import AwsUnreachable, UsageError
 from fleet.model.aws_actions import Action
@@ -82,7 +82,7 @@ class Clients:
 
         def request() -> Any:
             method = getattr(self._client(action.service), xform_name(action.name))
-            return unstumbling(lambda: _read_file(whole(action, method(**parameters))))
+            return guarded(lambda: _read_file(complete(action, method(**parameters))))
 
         def caller() -> Caller:
             return Caller(self._account, self._region, caller_arn(), self._sso)

@@ -1,4 +1,4 @@
-"""What botocore raises, told apart by what it says about the call, and put in words of fleet.
+"""Turns what botocore raises into errors of fleet, and says what each means for the call.
 
 Bodies of requests and replies never become part of a message: an error is shown, logged and kept.
 """
@@ -19,7 +19,7 @@ from fleet.model.inventory import Account
 from fleet.model.printable import printable
 
 
-class Garbled(Exception):
+class GarbledReply(Exception):
     """An answer that botocore stumbled over, instead of parsing or refusing it."""
 
 
@@ -43,7 +43,7 @@ THROTTLE_CODES = frozenset(
     }
 )
 #: ECS says the same of two registrations in one family, under a code that means anything.
-SAID_OF_THROTTLES = "too many concurrent attempts"
+THROTTLE_MESSAGE = "too many concurrent attempts"
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 CREDENTIAL_CODES = EXPIRED_CODES | {
     "InvalidClientTokenId",
@@ -92,12 +92,12 @@ NOT_SENT = (
     boto.SSLError,
 )
 #: Raised when the request was sent and no whole answer came.
-LOST = (boto.HTTPClientError, boto.IncompleteReadError, ResponseParserError, Garbled)
+LOST = (boto.HTTPClientError, boto.IncompleteReadError, ResponseParserError, GarbledReply)
 SERVER_STATUS = 500
 T = TypeVar("T")
 
 
-def unstumbling(request: Callable[[], T]) -> T:
+def guarded(request: Callable[[], T]) -> T:
     """Make one request of a client; only errors that ``fault_of`` knows come out.
 
     botocore trusts AWS: a list where a mapping should be, or a body cut short, ends in whatever
@@ -108,17 +108,17 @@ def unstumbling(request: Callable[[], T]) -> T:
     except (boto.BotoCoreError, boto.ClientError, ResponseParserError):
         raise
     except (AttributeError, LookupError, TypeError, ValueError, HTTPError) as error:
-        raise Garbled(type(error).__name__) from None
+        raise GarbledReply(type(error).__name__) from None
 
 
-def whole(action: Action, reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The reply, if it holds what every reply to the action does.
+def complete(action: Action, reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the reply, if it holds what every reply to the action does.
 
     Raises:
-        Garbled: it does not.
+        GarbledReply: it does not.
     """
     if action.answers and action.answers not in reply:
-        raise Garbled(action.answers)
+        raise GarbledReply(action.answers)
     return reply
 
 
@@ -156,15 +156,15 @@ class Fault:
     kind: Failure
     error: AwsError
 
-    def repeatable(self, action: Action) -> bool:
-        """Whether sending the action again can do no harm and may help."""
+    def may_repeat(self, action: Action) -> bool:
+        """Say whether sending the action again can do no harm and may help."""
         if self.kind in (Failure.THROTTLED, Failure.NOT_SENT):
             return True
         return self.kind is Failure.UNKNOWN and action.repeat is not Repeat.ONCE
 
 
 def fault_of(error: Exception, action: Action, caller: Caller) -> Fault | None:
-    """The fault that botocore's exception stands for, or None when it is not botocore's."""
+    """Return the fault that botocore's exception stands for, or None when it is not botocore's."""
     if isinstance(error, boto.ClientError):
         return _answered(error, action, caller)
     if isinstance(error, NO_CREDENTIALS):
@@ -188,16 +188,16 @@ def _answered(error: boto.ClientError, action: Action, caller: Caller) -> Fault:
     body = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
     code = printable(str(body.get("Code", "")), limit=80)
-    said = printable(str(body.get("Message", "")), limit=MESSAGE_LIMIT)
+    message = printable(str(body.get("Message", "")), limit=MESSAGE_LIMIT)
     request_id = printable(str(metadata.get("RequestId", "")), limit=80)
     status = int(metadata.get("HTTPStatusCode", 0))
     known = {"operation": action.id, "code": code, "request_id": request_id}
     head = f"{action.id} in {caller.place}"
-    if code in THROTTLE_CODES or said.lower().startswith(SAID_OF_THROTTLES):
-        text = f'{head}: still throttled, "{said or code}"'
+    if code in THROTTLE_CODES or message.lower().startswith(THROTTLE_MESSAGE):
+        text = f'{head}: still throttled, "{message or code}"'
         hint = "others share this account's limits; wait a minute, then run the same command again"
         return Fault(Failure.THROTTLED, Throttled(text, hint=hint, **known))
-    if code in CLOCK_CODES or "Signature expired" in said or "Signature not yet" in said:
+    if code in CLOCK_CODES or "Signature expired" in message or "Signature not yet" in message:
         hint = "the clock of this machine is off: compare `date -u` with a time server"
         text = f"{head}: AWS finds the request too old or too new ({code})"
         return Fault(Failure.REFUSED, CredentialsError(text, hint=hint, **known))
@@ -206,7 +206,7 @@ def _answered(error: boto.ClientError, action: Action, caller: Caller) -> Fault:
         text = f"{head}: the credentials{_of_profile(caller)} are {what} ({code})"
         return Fault(Failure.REFUSED, CredentialsError(text, hint=_sign_in(caller), **known))
     if code in DENIED_CODES:
-        return Fault(Failure.REFUSED, _denied(said, known, action, caller))
+        return Fault(Failure.REFUSED, _denied(message, known, action, caller))
     if status >= SERVER_STATUS:
         if error.operation_name != action.name:
             # Another call that had to come first (AssumeRole) failed: ours was never sent.
@@ -216,7 +216,7 @@ def _answered(error: boto.ClientError, action: Action, caller: Caller) -> Fault:
         reason = f"HTTP {status}" + (f" {code}" if code and not code.isdigit() else "")
         return Fault(Failure.UNKNOWN, _lost(reason, code, request_id, action, caller))
     suffix = f" (request {request_id})" if request_id else ""
-    return Fault(Failure.REFUSED, AwsError(f"{head}: {code}: {said}{suffix}", **known))
+    return Fault(Failure.REFUSED, AwsError(f"{head}: {code}: {message}{suffix}", **known))
 
 
 def _lost(
@@ -233,10 +233,10 @@ def _lost(
     return AwsUnreachable(f"{head}", hint="run the same command again in a few minutes", **known)
 
 
-def _denied(said: str, known: dict[str, str], action: Action, caller: Caller) -> AccessDenied:
-    """Names the action that is missing, which may be another one than was sent (iam:PassRole)."""
-    missing = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z0-9*]+)", said)
-    who = re.search(r"arn:aws[a-z-]*:(?:sts|iam)::[0-9]{12}:[A-Za-z0-9+=,.@_/-]+", said)
+def _denied(message: str, known: dict[str, str], action: Action, caller: Caller) -> AccessDenied:
+    """Return an error that names the action that is not allowed, which may be iam:PassRole."""
+    missing = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z0-9*]+)", message)
+    who = re.search(r"arn:aws[a-z-]*:(?:sts|iam)::[0-9]{12}:[A-Za-z0-9+=,.@_/-]+", message)
     denied = missing[1] if missing else action.id
     arn = who[0] if who else caller.arn or "the caller"
     via = "" if denied == action.id else f", which {action.id} needs"
@@ -288,7 +288,7 @@ def _reason(error: Exception) -> str:
         return "connecting took too long"
     if isinstance(error, boto.ReadTimeoutError):
         return "no answer in time"
-    if isinstance(error, ResponseParserError | Garbled):
+    if isinstance(error, ResponseParserError | GarbledReply):
         return "the answer was garbled"
     if isinstance(error, boto.SSLError):
         return "TLS failed: " + printable(str(error.kwargs.get("error", "")), limit=120)
@@ -298,6 +298,6 @@ def _reason(error: Exception) -> str:
 
 
 def _parameters(report: str) -> str:
-    """Botocore's report without the values in it."""
+    """Return botocore's report without the values in it."""
     lines = [re.sub(r", value: .*?(?=, valid|$)", "", line) for line in report.splitlines()]
     return printable(" ".join(lines), limit=MESSAGE_LIMIT)

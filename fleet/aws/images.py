@@ -1,4 +1,4 @@
-"""What ECR holds of an image: the digest behind a tag, its platforms, and how much is pulled.
+"""Reads from ECR the digest behind an image tag, its platforms and its sizes.
 
 A plan pins the digest, and only the digest is sent to shops: a tag that is moved afterwards
 changes nothing. Everything here only reads; a lost reply means nothing.
@@ -64,7 +64,7 @@ class EcrReference:
 
 
 def ecr_reference(reference: str) -> EcrReference | None:
-    """The parts of a reference into a private ECR registry; None for any other."""
+    """Return the parts of a reference into a private ECR registry; None for any other."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         return None
@@ -79,7 +79,7 @@ def ecr_reference(reference: str) -> EcrReference | None:
 
 
 def image_fact(shard: Shard, image: Image) -> Reading[ImageFact]:
-    """Digest, platforms and sizes of an image in ECR.
+    """Return digest, platforms and sizes of an image in ECR.
 
     Costs two calls for an index, and two and a download for the image of one platform. Where the
     platform of such an image cannot be read, what the inventory declares is believed; of an index
@@ -170,7 +170,7 @@ def _missing(reply: Reply, reference: str, where: EcrReference) -> AwsError:
 
 @part_of(BATCH_GET_IMAGE)
 def _images(reply: Reply) -> list[tuple[str, Mapping[str, Any]]]:
-    """Digest and manifest of every image that was found, in no order."""
+    """Return digest and manifest of every image that was found, in no order."""
     found = []
     for raw in items(reply, BATCH_GET_IMAGE):
         manifest = json.loads(raw["imageManifest"])
@@ -182,7 +182,7 @@ def _images(reply: Reply) -> list[tuple[str, Mapping[str, Any]]]:
 
 @part_of(BATCH_GET_IMAGE)
 def _platforms(manifest: Mapping[str, Any]) -> dict[str, str] | None:
-    """Platform by digest of an index's images; None for the manifest of one platform.
+    """Return the platform by digest of an index's images; None for the manifest of one platform.
 
     Attestations (build provenance, SBOMs) lie in the index as images of platform unknown/unknown.
     """
@@ -199,16 +199,16 @@ def _platforms(manifest: Mapping[str, Any]) -> dict[str, str] | None:
     return found
 
 
-def _platform(told: Mapping[str, Any]) -> str:
-    """``linux/arm64`` of an index's entry or an image's config."""
-    architecture, variant = clean(told["architecture"]), clean(told.get("variant"))
+def _platform(raw: Mapping[str, Any]) -> str:
+    """Return ``linux/arm64`` for an index's entry or an image's config."""
+    architecture, variant = clean(raw["architecture"]), clean(raw.get("variant"))
     plain = not variant or (architecture, variant) in PLAIN_VARIANTS
-    return f"{clean(told['os'])}/{architecture}" + ("" if plain else f"/{variant}")
+    return f"{clean(raw['os'])}/{architecture}" + ("" if plain else f"/{variant}")
 
 
 @part_of(BATCH_GET_IMAGE)
 def _bytes(manifest: Mapping[str, Any]) -> int | None:
-    """Compressed size: what a host without any layer of it downloads; None when it is not told."""
+    """Return what a host without any layer of it downloads; None when sizes are missing."""
     if "layers" not in manifest:
         return None
     return sum(int(part["size"]) for part in (*manifest["layers"], manifest["config"]))
@@ -217,7 +217,7 @@ def _bytes(manifest: Mapping[str, Any]) -> int | None:
 def _sizes(
     shard: Shard, reference: str, where: EcrReference, children: Mapping[str, str]
 ) -> dict[str, int]:
-    """Bytes by platform, of the images that the registry holds."""
+    """Return bytes by platform, of the images that the registry holds."""
     found: dict[str, int] = {}
     for batch in in_batches(children, IMAGES_PER_CALL):
         ids = [{"imageDigest": digest} for digest in batch]
@@ -231,7 +231,7 @@ def _sizes(
 def _declared_or_read(
     shard: Shard, image: Image, where: EcrReference, manifest: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """The platform of an image that is no index: from its config, or as the inventory says."""
+    """Return the platform of an image that is no index, as the inventory or its config says."""
     if image.platforms:
         return image.platforms
     try:
@@ -246,7 +246,7 @@ def _declared_or_read(
 
 
 def _config(shard: Shard, where: EcrReference, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The image's config, downloaded from where ECR says and checked against its digest."""
+    """Download the image's config from where ECR says, and check it against its digest."""
     digest, size = str(manifest["config"]["digest"]), int(manifest["config"]["size"])
     if size > LARGEST_CONFIG:
         raise ValueError("too large")

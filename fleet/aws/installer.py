@@ -1,4 +1,4 @@
-"""The install script from the public bucket in which AWS publishes it, read without credentials."""
+"""Reads the install script, without credentials, from the bucket in which AWS publishes it."""
 
 from fleet.aws.calls import ANONYMOUS, LARGEST_FILE
 from fleet.aws.session import AwsAccess

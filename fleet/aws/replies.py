@@ -48,7 +48,7 @@ def read_batches(
         values: names, ids or ARNs; repeated ones are asked for once.
         size: most values of one call.
         each: whether to refuse an answer that passes some over. AWS names every one, among the
-            items or as MISSING; of one that is in neither it has said nothing.
+            items or as MISSING; nothing is known of one that is in neither.
 
     Raises:
         AwsError: besides what ``Shard.call`` raises, a failure that is not MISSING.

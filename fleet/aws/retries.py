@@ -47,7 +47,7 @@ def send(
             multiplier=line.patience.first_wait_s, max=line.patience.longest_wait_s
         ),
         retry=retry_if_exception(
-            lambda error: isinstance(error, _Failed) and error.fault.repeatable(action)
+            lambda error: isinstance(error, _Failed) and error.fault.may_repeat(action)
         ),
         reraise=True,
     )

@@ -1,4 +1,4 @@
-"""Runs a script on managed instances through SSM Run Command, and brings what it printed.
+"""Runs a script on managed instances through SSM Run Command, and returns what it printed.
 
 A node that is away takes nothing; after the time for delivery AWS says so. Output is read from
 ListCommandInvocations, which answers for 50 nodes at once and shows 2,500 characters of each; only
@@ -105,7 +105,7 @@ def _send(
     comment: str,
     found: dict[str, Printed | NotRead],
 ) -> list[tuple[str, tuple[str, ...], datetime]]:
-    """Send to some nodes; those that AWS does not know are told apart by halving."""
+    """Send to some nodes; those that AWS does not know are found by halving."""
     try:
         reply = shard.call(
             SEND_COMMAND,
@@ -142,7 +142,7 @@ def _command_of(body: Mapping[str, Any]) -> str:
 def _sent_before(
     shard: Shard, batch: Sequence[str], comment: str
 ) -> tuple[str, tuple[str, ...], datetime] | None:
-    """The command that a call without a reply may have made, by its comment and nodes."""
+    """Find the command that a call without a reply may have made, by its comment and nodes."""
     try:
         reply = shard.call(LIST_COMMANDS, MaxResults=NODES_PER_CALL)
         for raw in items(reply, LIST_COMMANDS):

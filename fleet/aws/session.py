@@ -1,4 +1,4 @@
-"""The way into AWS: one ``AwsAccess`` per run, one ``Shard`` per account and region."""
+"""Sessions at AWS: one ``AwsAccess`` per run, one ``Shard`` per account and region."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -113,7 +113,7 @@ class Shard:
 
     @property
     def clock(self) -> Clock:
-        """The clock that its waits and ages are of."""
+        """Return the clock of its waits and ages."""
         return self._line.clock
 
     def call(self, action: Action, **parameters: Any) -> Reply:

@@ -1,4 +1,4 @@
-"""Task definitions at ECS, found by content: which revision says what we want, or a new one.
+"""Finds task definitions by content, and registers those that are not there.
 
 ECS has no address by content, so fleet tags each revision with ``fleet:content`` and compares the
 bodies as well: whoever makes a new revision in the console from one of ours takes the tags along.
@@ -47,7 +47,7 @@ class Registered:
 
 
 def task_definition(shard: Shard, arn: str) -> Registered:
-    """A revision by its ARN, as ``family:revision``, or the newest one of a family.
+    """Return a revision by its ARN, as ``family:revision``, or the newest one of a family.
 
     Raises:
         AwsError: with the code ClientException when there is none.
@@ -57,7 +57,7 @@ def task_definition(shard: Shard, arn: str) -> Registered:
 
 
 def still_active(shard: Shard, family: str, arns: Collection[str]) -> frozenset[str]:
-    """Those of these revisions of a family that were not deregistered.
+    """Return those of these revisions of a family that were not deregistered.
 
     Revisions are listed newest first, 100 a call, down to the oldest of these: what runs is mostly
     new, so one call tells of all of them, where describing costs one for each.
@@ -78,7 +78,7 @@ def find_task_definition(
     look_back: int = LOOK_BACK,
     seen: MutableMapping[str, Registered] | None = None,
 ) -> Registered | None:
-    """The newest ACTIVE revision that says what ``definition`` says, or None.
+    """Return the newest ACTIVE revision with the content of ``definition``, or None.
 
     A revision is taken when its body says the same, ECS's defaults aside, and its tag names no
     other content; without a tag the body alone decides. Only the ``look_back`` newest revisions
@@ -112,7 +112,7 @@ def register_task_definition(
     look_back: int = LOOK_BACK,
     seen: MutableMapping[str, Registered] | None = None,
 ) -> str:
-    """ARN of a revision with this content: the one that is there, or a new one.
+    """Return the ARN of a revision with this content: the one that is there, or a new one.
 
     RegisterTaskDefinition makes a revision with every call, so fleet looks first, sends once, and
     looks again when the reply was lost. A lost reply makes one revision too many at most, when
@@ -149,7 +149,7 @@ def _register(shard: Shard, definition: TaskDefinition, tags: Mapping[str, str])
 
 
 def same(wanted: Any, registered: Any, key: str = "") -> bool:
-    """Whether ECS's version of a body says what was wanted: no less, and nothing but defaults more.
+    """Say whether ECS's version of a body is the wanted one, with nothing but defaults added.
 
     Lists of names and values (environment, secrets, options) have no order; ECS returns them in
     another one than it was given.
@@ -173,7 +173,7 @@ def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
 
 
 def _is_nothing(value: Any) -> bool:
-    """Nothing said, and the ways in which ECS says nothing."""
+    """Say whether a value is absent, or one of the ways in which ECS writes an absent value."""
     return value is None or value in ("", 0) or (isinstance(value, Mapping | list) and not value)
 
 
@@ -185,7 +185,7 @@ def _ordered(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _revisions(shard: Shard, family: str) -> Iterator[str]:
-    """ARNs of the ACTIVE revisions of exactly this family, newest first."""
+    """Yield the ARNs of the ACTIVE revisions of exactly this family, newest first."""
     question = {"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": PAGE}
     for reply in shard.pages(LIST_TASK_DEFINITIONS, **question):
         for arn in items(reply, LIST_TASK_DEFINITIONS):

@@ -43,7 +43,7 @@ def read_tasks(
         )
         for status in ("RUNNING", "STOPPED")[: 2 if stopped else 1]
     ]
-    # A task that was told to stop between the two is in both.
+    # A task that ECS begins to stop between the two is in both.
     arns = dict.fromkeys(arn for listed in lists for arn in listed.value)
     described = none_if_gone(
         shard, lambda: read_batches(shard, DESCRIBE_TASKS, "tasks", arns, PAGE, cluster=cluster)

@@ -1,1 +1,1 @@
-"""The edge towards hosts: one verified SSH connection, one exec for facts, one for the install."""
+"""The SSH edge: verified connections to hosts, one exec for facts and one for the install."""

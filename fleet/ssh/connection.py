@@ -1,4 +1,4 @@
-"""One verified SSH connection to a host, and commands over it that always come to an end."""
+"""Opens a verified SSH connection to a host, and runs commands over it with a time limit."""
 
 import threading
 import time

@@ -40,7 +40,7 @@ SNAP_UNIT = "snap.amazon-ssm-agent.amazon-ssm-agent.service"
 LONGEST_NUMBER = 18
 
 
-class Garbled(ValueError):
+class GarbledFacts(ValueError):
     """The answer is not one, or only a part of one; the message says in which way."""
 
 
@@ -91,9 +91,9 @@ def read_facts(
         )
     try:
         if not offsets:
-            raise Garbled("it did not tell its time")  # noqa: TRY301 - one handler says it all
+            raise GarbledFacts("it did not tell its time")  # noqa: TRY301 - one handler says it all
         return parse_facts(lines, clock_offset_s=offsets[0], host_key=connection.host_key)
-    except Garbled as error:
+    except GarbledFacts as error:
         raise HostCommandFailed(
             f"{connection.host.id}: the host's answer cannot be understood: {error}",
             status=ended.status,
@@ -108,7 +108,7 @@ def _script(endpoints: Sequence[str], devices: Sequence[str]) -> bytes:
 
 
 def parse_clock(line: str) -> float | None:
-    """The host's time from the ``@clock`` line in epoch seconds; None when it tells none.
+    """Return the host's time from the ``@clock`` line in epoch seconds; None when it tells none.
 
     busybox's date knows no ``%N`` and prints it as it is, or nothing.
     """
@@ -117,7 +117,7 @@ def parse_clock(line: str) -> float | None:
 
 
 def parse_facts(lines: Sequence[str], *, clock_offset_s: float, host_key: str) -> HostFacts:
-    """The facts in the lines that the host printed.
+    """Return the facts in the lines that the host printed.
 
     Args:
         lines: all of them; what stands outside the block is noise.
@@ -125,7 +125,7 @@ def parse_facts(lines: Sequence[str], *, clock_offset_s: float, host_key: str) -
         host_key: fingerprint of the key we spoke to.
 
     Raises:
-        Garbled: no block, not base64, or its end is missing.
+        GarbledFacts: no block, not base64, or its end is missing.
     """
     answer = _Answer.of(lines)
     memory = re.search(
@@ -168,7 +168,7 @@ def parse_facts(lines: Sequence[str], *, clock_offset_s: float, host_key: str) -
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """Pairs of key and text in the order told; a key may come several times."""
+    """Pairs of key and text in the order printed; a key may come several times."""
 
     pairs: tuple[tuple[str, str], ...]
 
@@ -178,14 +178,14 @@ class _Answer:
             start = lines.index("@facts")
             block = "".join(lines[start + 1 : lines.index("@end", start)])
         except ValueError:
-            raise Garbled("it printed no facts, or not to their end") from None
+            raise GarbledFacts("it printed no facts, or not to their end") from None
         try:
             texts = base64.b64decode(block, validate=True).decode("utf-8", "replace").split("\0")
         except ValueError:
-            raise Garbled("what it printed as facts is not base64") from None
+            raise GarbledFacts("what it printed as facts is not base64") from None
         answer = cls(tuple(zip(texts[:-1:2], texts[1::2], strict=False)))
         if not answer.has("complete"):
-            raise Garbled("its facts break off in the middle")
+            raise GarbledFacts("its facts break off in the middle")
         return answer
 
     def has(self, key: str) -> bool:
@@ -195,23 +195,23 @@ class _Answer:
         return tuple(text for name, text in self.pairs if name == key)
 
     def text(self, key: str) -> str:
-        """The first text of this key; "" when there is none."""
+        """Return the first text of this key; "" when there is none."""
         return next(iter(self.all(key)), "")
 
     def output(self, key: str) -> str:
-        """What a command printed; "" unless it ran and succeeded."""
+        """Return what a command printed; "" unless it ran and succeeded."""
         output, status = _output(self.text(key))
         return output if status == 0 else ""
 
 
 def _output(text: str) -> tuple[str, int | None]:
-    """A command's output and its exit status, which is the last line."""
+    """Return a command's output and its exit status, which is the last line."""
     output, _, status = text.rpartition("\n")
     return output, int(status) if re.fullmatch(r"\d{1,3}", status, re.ASCII) else None
 
 
 def _installing(texts: Sequence[str]) -> str:
-    """From what the held lock says, newest last; it is empty for a moment after it was taken."""
+    """Say since when somebody installs; the lock is empty for a moment after it was taken."""
     if not texts:
         return ""
     return f"since {printable(texts[-1], limit=80).strip() or 'a moment ago'}"
@@ -225,19 +225,19 @@ def _privilege(text: str) -> Privilege:
 
 
 def _number(text: str) -> int:
-    """A count; 0 when it is none."""
+    """Return a count; 0 when it is none."""
     text = text.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
 
 
 def _disk(text: str) -> tuple[int, int]:
-    """Total and available MiB from ``df -Pk``: POSIX fixes the columns, names may hold spaces."""
+    """Return total and available MiB from ``df -Pk``, whose columns POSIX fixes."""
     match = re.search(r"\s(\d{1,18})\s+\d+\s+(-?\d{1,18})\s+\d+%\s", text, re.ASCII)
     return (int(match[1]) // 1024, max(0, int(match[2])) // 1024) if match else (0, 0)
 
 
 def _assignments(text: str) -> dict[str, str]:
-    """KEY=VALUE lines with shell quoting, as in os-release(5)."""
+    """Parse KEY=VALUE lines with shell quoting, as in os-release(5)."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
@@ -252,7 +252,7 @@ def _assignments(text: str) -> dict[str, str]:
 
 
 def _settings(text: str) -> dict[str, str]:
-    """KEY=VALUE lines as the ECS agent takes them: no quoting, the last one wins."""
+    """Parse KEY=VALUE lines as the ECS agent takes them: no quoting, the last one wins."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.strip().partition("=")
@@ -262,7 +262,7 @@ def _settings(text: str) -> dict[str, str]:
 
 
 def _units(text: str) -> dict[str, Mapping[str, str]]:
-    """Unit name -> its properties, from the blocks of ``systemctl show``."""
+    """Return the properties of each unit, from the blocks of ``systemctl show``."""
     blocks = (
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         for block in re.split(r"\n\s*\n", text)
@@ -289,7 +289,7 @@ def _egress(texts: Sequence[str]) -> Mapping[str, str]:
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    """The JSON object in the text; empty when it is none."""
+    """Return the JSON object in the text; empty when it is none."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -321,7 +321,7 @@ def _docker(answer: _Answer, units: Mapping[str, Mapping[str, str]]) -> DockerFa
 
 
 def _unused_image_mb(text: str) -> int | None:
-    """From the line ``Images=6.4GB (53%)`` of docker system df."""
+    """Parse the line ``Images=6.4GB (53%)`` of docker system df."""
     match = re.search(
         r"^Images=(\d{1,9}(?:\.\d{1,9})?)(B|kB|MB|GB|TB)\b", text, re.MULTILINE | re.ASCII
     )
@@ -361,6 +361,6 @@ def _ecs(answer: _Answer, units: Mapping[str, Mapping[str, str]]) -> EcsAgentFac
 
 
 def _l4t(text: str) -> str:
-    """``R35.4.1`` from ``# R35 (release), REVISION: 4.1, GCID: ...``."""
+    """Return ``R35.4.1`` from ``# R35 (release), REVISION: 4.1, GCID: ...``."""
     match = re.search(r"R(\d{1,4}) \(release\), REVISION: (\d[\d.]{0,15})", text, re.ASCII)
     return f"R{match[1]}.{match[2]}" if match else ""

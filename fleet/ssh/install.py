@@ -1,4 +1,4 @@
-"""The one exec that changes a host: upload, install, configure, start, and see it registered."""
+"""Installs a host in one exec: uploads, installs, configures, starts, and waits for ECS."""
 
 import hashlib
 import re
@@ -77,7 +77,7 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class InstallReport:
-    """What the host said once its ECS agent was registered.
+    """What the host reported once its ECS agent was registered.
 
     Attributes:
         managed_instance_id: from the SSM agent's vault.
@@ -174,7 +174,7 @@ class _Listener:
         return self._steps[-1][0] if self._steps else ""
 
     def report(self, seconds: float) -> InstallReport | None:
-        """None unless the script came to its end and told both ids."""
+        """Return the report; None unless the script came to its end and printed both ids."""
         node = self._results.get("managed_instance_id", "")
         arn = self._results.get("container_instance_arn", "")
         if self._done_at is None or not node or not arn:
@@ -194,7 +194,7 @@ class _Listener:
         )
 
     def _version(self, name: str) -> str:
-        """Both agents wrap the number in a sentence of theirs."""
+        """Return the number in the sentence that an agent prints as its version."""
         match = re.search(r"\d+(?:\.\d+)+", self._results.get(name, ""), re.ASCII)
         return match[0] if match else ""
 
@@ -224,7 +224,7 @@ def _stopped(host_id: str, ended: Ended, listener: _Listener) -> FleetError:
 
 
 def _script(order: InstallOrder, code: Secret | None) -> bytes:
-    """Assignments, script, uploads, code: what goes down the stream."""
+    """Return what is sent to the host: assignments, script, uploads, activation code."""
     if (code is None) != (order.activation_id is None):
         raise ValueError("an activation id and its code come together or not at all")
     uploads = {

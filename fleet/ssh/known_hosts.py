@@ -1,4 +1,4 @@
-"""Host keys that were pinned: the inventory's ``known_hosts``, in OpenSSH's format.
+"""Reads, verifies and pins host keys in the inventory's ``known_hosts``, in OpenSSH's format.
 
 Read as OpenSSH's sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT", says: plain and hashed names, patterns
 with ``*``, ``?`` and ``!``, ``@revoked``. ``@cert-authority`` lines are left alone: fleet pins the
@@ -38,13 +38,13 @@ class HostKey:
 
     @property
     def fingerprint(self) -> str:
-        """As OpenSSH prints it: ``SHA256:`` and unpadded base64."""
+        """Return it as OpenSSH prints it: ``SHA256:`` and unpadded base64."""
         return fingerprint_of(self.blob)
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedKey:
-    """A line of the file that speaks of the host asked for."""
+    """A line of the file for the host asked for."""
 
     line: int
     revoked: bool
@@ -52,12 +52,12 @@ class PinnedKey:
 
 
 def fingerprint_of(blob: bytes) -> str:
-    """``SHA256:...`` of a key's wire form."""
+    """Return ``SHA256:...`` for a key's wire form."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def entry_name(address: str, port: int) -> str:
-    """The name a host has in the file: ``address``, or ``[address]:port`` off port 22."""
+    """Return the name of a host in the file: ``address``, or ``[address]:port`` off port 22."""
     return address if port == SSH_PORT else f"[{address}]:{port}"
 
 
@@ -68,7 +68,7 @@ class KnownHosts:
         self.path = path
 
     def pinned(self, name: str) -> tuple[PinnedKey, ...]:
-        """Every key that the file holds for this name, in line order; none if there is no file."""
+        """Return every key that the file has for this name, in line order; none without a file."""
         return tuple(self._matching(self._read(), name))
 
     def verify(self, name: str, shown: HostKey, *, host_id: str) -> None:
@@ -162,7 +162,7 @@ class KnownHosts:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[str]:
-        """Holds the lock on the file that has the name now, and gives its text.
+        """Lock the file that has the name now, and yield its text.
 
         Whoever waited for the lock may hold a file that was replaced meanwhile, and tries again.
         """
@@ -191,7 +191,7 @@ class KnownHosts:
 
 
 def _names(field: str, name: str) -> bool:
-    """Whether the first field of a line speaks of this name; one negation outweighs all."""
+    """Say whether the first field of a line matches this name; one negation outweighs all."""
     if field.startswith("|1|"):
         return _is_hash_of(field, name)
     found = False

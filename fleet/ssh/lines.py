@@ -1,4 +1,4 @@
-"""What a host prints, cut into lines, without trusting it to be short, text or harmless."""
+"""Cuts what a host prints into lines, without trusting it to be short, text or harmless."""
 
 import codecs
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ class LineCutter:
         self._held = ""
 
     def feed(self, chunk: bytes) -> Iterator[str]:
-        """The lines that this chunk completes."""
+        """Yield the lines that this chunk completes."""
         yield from self._cut(self._decode(chunk))
 
     def end(self) -> Iterator[str]:
-        """What was left without a line break, once nothing more comes."""
+        """Yield what was left without a line break, once nothing more comes."""
         yield from self._cut(self._decode(b"", final=True) + "\n")
 
     def _cut(self, text: str) -> Iterator[str]:
@@ -41,7 +41,7 @@ class LineCutter:
 
 
 def shown(line: str, secret: Secret | None = None) -> str:
-    """The line as it may be shown: printable, without the secret, of bounded length.
+    """Return the line as it may be shown: printable, without the secret, of bounded length.
 
     The secret is taken out after the control characters are, because a host could print it with
     one between every two letters; and before the line is cut, so that no half of it is left over.

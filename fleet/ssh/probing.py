@@ -1,4 +1,4 @@
-"""Asks a host over SSH what ``--deep`` wants to know; the same script goes through Run Command."""
+"""Runs the probe of ``fleet drift --deep`` over SSH; Run Command sends the same script."""
 
 from importlib import resources
 
@@ -12,13 +12,13 @@ MOST_OUTPUT = 256 * 1024
 
 
 def probe_script() -> str:
-    """The script, whole; it needs a POSIX shell, and root for what docker says."""
+    """Return the whole script; it needs a POSIX shell, and root for what docker says."""
     text = resources.files("fleet.ssh").joinpath("probe_host.sh").read_text(encoding="utf-8")
     return f"{text}main; exit\n"
 
 
 def run_probe(connection: Connection, *, timeout_s: float = TIMEOUT_S) -> str:
-    """What the host printed, raw: it must not be shown before it was read.
+    """Run the probe and return what the host printed, which must not be shown unread.
 
     Raises:
         HostUnreachable: the connection was lost.

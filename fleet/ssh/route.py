@@ -1,4 +1,4 @@
-"""Where SSH really connects for a host: the inventory, overruled by the operator's ssh_config."""
+"""Works out where to connect for a host: the inventory, overruled by the user's ssh_config."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ class Route:
 
     @property
     def place(self) -> str:
-        """For messages: ``hostname:port``, or that a ProxyCommand is used."""
+        """Return ``hostname:port`` for messages, and whether a ProxyCommand is used."""
         via = " through its ProxyCommand" if self.proxy_command else ""
         return f"{self.hostname}:{self.port}{via}"
 
@@ -55,19 +55,19 @@ def route_to(host: Host, ssh_config: Path | None) -> Route:
     Raises:
         UsageError: ssh_config cannot be read or understood.
     """
-    said = _lookup(host.address, ssh_config) if ssh_config else {}
-    files = [str(name) for name in said.get("identityfile", ())]
+    settings = _lookup(host.address, ssh_config) if ssh_config else {}
+    files = [str(name) for name in settings.get("identityfile", ())]
     if host.ssh.identity_file:
         files.append(host.ssh.identity_file)
     named = bool(files)
-    proxy = str(said.get("proxycommand", ""))
+    proxy = str(settings.get("proxycommand", ""))
     return Route(
-        hostname=str(said.get("hostname", host.address)),
-        port=_port(said.get("port", host.ssh.port), host, ssh_config),
-        user=str(said.get("user", host.ssh.user)),
+        hostname=str(settings.get("hostname", host.address)),
+        port=_port(settings.get("port", host.ssh.port), host, ssh_config),
+        user=str(settings.get("user", host.ssh.user)),
         identity_files=tuple(Path(name).expanduser() for name in files or USUAL_KEYS),
         named=named,
-        use_agent=not BOOLEANS.get(str(said.get("identitiesonly", "no")).lower(), False),
+        use_agent=not BOOLEANS.get(str(settings.get("identitiesonly", "no")).lower(), False),
         proxy_command="" if proxy.lower() == "none" else proxy,
     )
 

@@ -1,10 +1,10 @@
-"""The shell code that is sent to hosts, put together from the files beside this one."""
+"""Puts together the shell code that is sent to hosts, from the files beside this one."""
 
 from importlib import resources
 
 
 def whole_script(name: str, values: str) -> bytes:
-    """Assignments, then ``probe.sh``, then the script, then the call of its ``main``.
+    """Return assignments, ``probe.sh``, the script, and the call of its ``main``.
 
     The call comes last, so that a script that arrives in part does nothing, and ``exit`` stands on
     its line, so that bash never takes for a command what follows the script in the same stream.

@@ -1,4 +1,4 @@
-"""An SSH transport to a host: the byte stream below it, greeting, host key, login, commands.
+"""Opens an SSH transport to a host: byte stream, greeting, host key, login; and runs commands.
 
 ``fleet.ssh.connection`` imports it when the first connection is opened, because paramiko takes a
 fifth of a second to import.
@@ -164,7 +164,7 @@ def dial(host: Host, route: Route) -> Link:
 
 
 def _through_proxy(command: str) -> Link:
-    """As OpenSSH does: the user's own command, through a shell, one socket for both directions.
+    """Start the user's own command, through a shell, with one socket for both directions.
 
     paramiko's ProxyCommand spins at full speed once the command has ended.
     """
@@ -185,7 +185,7 @@ def _through_proxy(command: str) -> Link:
 
 
 def _greet(host: Host, route: Route, link: Link, pinned: set[str]) -> paramiko.Transport:
-    """Banner and key exchange, with the types of key that are pinned asked for first."""
+    """Exchange banners and keys, asking first for the types of key that are pinned."""
     wait_s = host.ssh.connect_timeout_s
     transport = paramiko.Transport(link.sock)
     transport.daemon = True
@@ -267,7 +267,7 @@ def log_in(transport: paramiko.Transport, route: Route, *, host_id: str) -> None
 
 
 def _keys(route: Route, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Keys to offer, the files first; those that cannot be used are noted in ``tried``."""
+    """Yield keys to offer, the files first; those that cannot be used are noted in ``tried``."""
     for path in route.identity_files:
         try:
             key = _load(path)
@@ -286,7 +286,7 @@ def _keys(route: Route, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]
 
 
 def _load(path: Path) -> paramiko.PKey | None:
-    """The key in the file; None when a passphrase guards it."""
+    """Return the key in the file; None when a passphrase guards it."""
     try:
         return paramiko.PKey.from_path(path)
     except (paramiko.PasswordRequiredException, TypeError):

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.observed import HostFacts, Privilege
-from fleet.ssh.facts import Garbled, parse_clock, parse_facts
+from fleet.ssh.facts import GarbledFacts, parse_clock, parse_facts
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "facts").glob("*.json"))
 KEYS = [
@@ -86,7 +86,7 @@ def test_a_host_that_tells_nothing_but_the_end_is_taken_at_its_word() -> None:
     ],
 )
 def test_an_answer_that_is_none_says_in_which_way(lines: list[str], why: str) -> None:
-    with pytest.raises(Garbled, match=why):
+    with pytest.raises(GarbledFacts, match=why):
         parse(lines)
 
 
@@ -94,7 +94,7 @@ def test_an_answer_that_is_none_says_in_which_way(lines: list[str], why: str) ->
 def test_garbage_is_garbled_or_facts(lines: list[str]) -> None:
     try:
         facts = parse(lines)
-    except Garbled:
+    except GarbledFacts:
         return
     assert isinstance(facts, HostFacts)
 
