@@ -9,7 +9,7 @@ from fleet.model.drift import Connection, Evidence, Finding, Spell, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet
 from fleet.model.night import FindingChanges, PastFinding, Scan
-from fleet.records.store import Records
+from fleet.records.records import Records
 from tests import build
 
 #: When somebody looks, 20 minutes after the last scan.

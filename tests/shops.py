@@ -30,7 +30,7 @@ from fleet.model.rollout import (
     WavePlan,
 )
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.release.decide.desired import service_input, service_settings
 from fleet.rollout.decide.service_calls import ServiceWrite
 from fleet.rollout.shard_jobs import ShardJob

@@ -30,7 +30,7 @@ from fleet.runtime.wiring import records_from_environment
 from fleet.terminal.screen import console_for
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 #: Exit code where nothing is known because no scan has looked.
 NOT_KNOWN = FleetError.exit_code

@@ -12,7 +12,7 @@ from fleet.runtime.clock import clock_from_environment
 from fleet.runtime.wiring import records_from_environment
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 #: Exit code of a rollout that waits for ``promote``.
 AWAITS = 3

@@ -26,7 +26,7 @@ from fleet.runtime.stopping import leaves_at_once, stops_quietly
 from fleet.terminal.screen import console_for
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 #: Wall seconds between two looks at the records.
 POLL_S = 1.0

@@ -17,7 +17,7 @@ from fleet.model.night import PastFinding
 from fleet.model.store_story import CodeStory, StoreStory
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 #: Resolved findings, rollouts and audited changes that a story goes back to.
 PAST = 10
@@ -68,8 +68,8 @@ def explain_store(
         outages=tuple(one for one in outages if not host or one.host in {"", host}),
         days=days,
         owed=tuple((id_, change) for id_, change in owed if change.store == store.id),
-        rollouts=records.past.rollouts(store.id, limit=ROLLOUTS),
-        audit=records.past.audit(store.id, limit=AUDITED),
+        rollouts=records.stores.rollouts(store.id, limit=ROLLOUTS),
+        audit=records.stores.audit(store.id, limit=AUDITED),
     )
 
 
@@ -84,7 +84,7 @@ def explain_code(records: "Records", fleet: Fleet, entry: FindingKind, now: date
         remedy=entry.remedy,
         safe=entry.safe,
         at=now,
-        scan=records.past.last_scan(),
+        scan=records.stores.last_scan(),
         open=_with_rules(open_, fleet, now),
     )
 

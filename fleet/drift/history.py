@@ -11,7 +11,7 @@ from fleet.model.rollout import RolloutEvent
 from fleet.model.store_story import StoreHistory
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 
 def history_of(records: "Records", store: Store, now: datetime, *, days: int) -> StoreHistory:
@@ -34,7 +34,7 @@ def history_of(records: "Records", store: Store, now: datetime, *, days: int) ->
             outages_of(spells_by_host(store, memory), since),
             records.scans.store_findings(store.id),
             _events(records, store, since),
-            records.past.audit(store.id, since=since),
+            records.stores.audit(store.id, since=since),
         ),
     )
 
@@ -42,7 +42,7 @@ def history_of(records: "Records", store: Store, now: datetime, *, days: int) ->
 def _events(records: "Records", store: Store, since: datetime) -> list[RolloutEvent]:
     return [
         event
-        for rollout in records.past.rollouts(store.id)
+        for rollout in records.stores.rollouts(store.id)
         if rollout.finished_at is None or rollout.finished_at >= since
         for event in records.rollouts.events(rollout.id, store=store.id)
     ]

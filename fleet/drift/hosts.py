@@ -10,7 +10,7 @@ from fleet.model.night import PastFinding, Scan
 from fleet.model.store_story import HostNow, HostsNow
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 
 def hosts_now(
@@ -29,7 +29,7 @@ def hosts_now(
     open_ = _by_store(records.scans.open(ids))
     return HostsNow(
         at=now,
-        scan=scans[-1] if scans else records.past.last_scan(),
+        scan=scans[-1] if scans else records.stores.last_scan(),
         hosts=tuple(
             host
             for store in stores

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select
 from fleet.errors import Locked
 from fleet.model.rollout import Hold
 from fleet.records.rollout_rows import hold_of
-from fleet.records.rollout_tables import HOLDS
+from fleet.records.tables import HOLDS
 
 #: Stores named in a message; the rest are counted.
 NAMED = 3

@@ -17,7 +17,8 @@ from fleet.errors import RecordsError
 from fleet.model.drift import Connection as HowConnected
 from fleet.model.drift import HostMemory, Spell, Versions
 from fleet.model.history import Ledger
-from fleet.records.tables import OBSERVATIONS, canonical
+from fleet.records.column_types import canonical
+from fleet.records.tables import OBSERVATIONS
 
 #: Bound values per statement that every SQLite allows, and stores held in memory at a time.
 STORES_PER_QUERY = 500

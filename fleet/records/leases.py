@@ -10,9 +10,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from fleet.errors import LeaseLost
 from fleet.model.history import Lease
+from fleet.records.column_types import canonical
 from fleet.records.database import Database
-from fleet.records.rollout_tables import LEASES
-from fleet.records.tables import canonical
+from fleet.records.tables import LEASES
 
 #: The Julian day of 1970-01-01, from which SQLite's clock counts.
 JULIAN_1970 = 2440587.5

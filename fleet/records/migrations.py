@@ -1,12 +1,114 @@
-"""Brings tables that an older fleet made to those of this one, keeping everything in them."""
+"""Migrates tables that an older fleet made, without losing a row."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, inspect, select, update
+from sqlalchemy import Connection, bindparam, inspect, select, text, update
 
-from fleet.records import rollout_tables, scan_tables
-from fleet.records.evidence_migration import type_evidence
-from fleet.records.tables import METADATA, SCHEMA, SCHEMA_VERSION
+from fleet.model.verdicts import Stage
+from fleet.records import tables
+from fleet.records.tables import CHANGES, METADATA, SCHEMA, SCHEMA_VERSION
+
+#: What the fields of ``ObservedChange`` were called; times were ISO 8601 text as they are now.
+_OBSERVED = {
+    "reason": "reason",
+    "hosts": "hosts",
+    "hosts_read_at": "looked_at",
+    "tasks": "tasks",
+    "tasks_read_at": "deep_at",
+    "task_definition": "runs",
+    "deployment": "deployment",
+    "cause": "cause",
+    "settles_at": "settles_at",
+    "pull_counted": "pull_counted",
+    "restored": "restored",
+}
+#: Likewise for ``NextSend`` and ``Undo``.
+_NEXT_SEND = {
+    "last_try": "ended",
+    "overwrite": "asked",
+    "refusals": "refusals",
+    "was_set_back": "set_back",
+    "deployment_before": "before",
+}
+_UNDO = {"settled": "settled", "stays_back": "stays_back"}
+#: How the reason of a change began whose turn had come while its store could not be read.
+_POSTPONED = "its turn is put off"
+
+
+def type_evidence(connection: Connection) -> None:
+    """Rewrite the evidence of every change as ``details``, and add the column ``ok_at``.
+
+    The column has another name, so that a process of version 3 that still runs fails instead of
+    writing loose evidence.
+    """
+    known = {column["name"] for column in inspect(connection).get_columns(CHANGES.name)}
+    if "evidence" in known:
+        kind = CHANGES.c.ok_at.type.compile(connection.dialect)
+        table = f"ALTER TABLE {CHANGES.name}"
+        connection.execute(text(f"{table} RENAME COLUMN evidence TO details"))
+        connection.execute(text(f"{table} ADD COLUMN ok_at {kind}"))
+    for rollout in connection.scalars(select(CHANGES.c.rollout).distinct()).all():
+        rows = connection.execute(_READ.where(CHANGES.c.rollout == rollout)).all()
+        connection.execute(
+            _WRITE,
+            [
+                {"_rollout": rollout, "_store": row.store, "_service": row.service}
+                | typed(row.details, row.stage, row.reason, row.sent_at)
+                for row in rows
+            ],
+        )
+
+
+_READ = select(
+    CHANGES.c.store,
+    CHANGES.c.service,
+    CHANGES.c.stage,
+    CHANGES.c.reason,
+    CHANGES.c.sent_at,
+    CHANGES.c.details,
+)
+_WRITE = update(CHANGES).where(
+    CHANGES.c.rollout == bindparam("_rollout"),
+    CHANGES.c.store == bindparam("_store"),
+    CHANGES.c.service == bindparam("_service"),
+)
+
+
+def typed(
+    old: Mapping[str, Any], stage: str, reason: str, sent_at: datetime | None
+) -> dict[str, Any]:
+    """Return the columns ``details`` and ``ok_at`` for the evidence of version 3.
+
+    That was of the send whose time was under ``try``. Where the change had been sent again since
+    and not been looked at, only the absences of its hosts still counted.
+    """
+    observed, next_send = _renamed(old, _OBSERVED), _renamed(old, _NEXT_SEND)
+    ok_at = _time(old.get("ok_at"))
+    if reason.startswith(_POSTPONED):
+        next_send["postponed"] = True
+    if _time(old.get("try")) != sent_at:
+        hosts = {name: {**host, "tried_s": 0.0} for name, host in old.get("hosts", {}).items()}
+        observed, ok_at = {"hosts": hosts}, None
+        if stage == Stage.SENT.value:
+            next_send = {}
+    details = {
+        "observed": observed,
+        "next_send": next_send,
+        "undo": _renamed(old, _UNDO),
+        "failure_accepted": old.get("accepted", False),
+    }
+    kept = {name: value for name, value in details.items() if value}
+    return {"details": kept, "ok_at": ok_at}
+
+
+def _renamed(old: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {new: old[name] for new, name in names.items() if name in old}
+
+
+def _time(stamp: str | None) -> datetime | None:
+    return datetime.fromisoformat(stamp) if stamp is not None else None
 
 
 def version_of(connection: Connection) -> int | None:
@@ -41,22 +143,22 @@ def _add_rollouts(connection: Connection) -> None:
     METADATA.create_all(
         connection,
         tables=[
-            rollout_tables.ROLLOUTS,
-            rollout_tables.SPECS,
-            rollout_tables.CHANGES,
-            rollout_tables.EVENTS,
-            rollout_tables.VERBS,
-            rollout_tables.HOLDS,
-            rollout_tables.LEASES,
-            rollout_tables.TASK_DEFINITIONS,
-            rollout_tables.CONNECTIVITY,
+            tables.ROLLOUTS,
+            tables.SPECS,
+            tables.CHANGES,
+            tables.EVENTS,
+            tables.VERBS,
+            tables.HOLDS,
+            tables.LEASES,
+            tables.TASK_DEFINITIONS,
+            tables.CONNECTIVITY,
         ],
     )
 
 
 def _add_scans(connection: Connection) -> None:
     """All that there is stays as it is; scans and findings get tables of their own."""
-    METADATA.create_all(connection, tables=[scan_tables.SCANS, scan_tables.FINDINGS])
+    METADATA.create_all(connection, tables=[tables.SCANS, tables.FINDINGS])
 
 
 #: By the version it starts from, what leads to the next one. A step that makes a table makes it as

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 
 def open_records(url: str | None, state_dir: Path) -> "Records":
@@ -18,7 +18,7 @@ def open_records(url: str | None, state_dir: Path) -> "Records":
         RecordsError: the database cannot be opened, is damaged, or was written by a newer fleet.
     """
     from fleet.records.database import open_sqlite, open_url
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
     database = open_url(url) if url else open_sqlite(state_dir)
     try:

@@ -1,16 +1,20 @@
-"""Rows of rollouts and the values they stand for."""
+"""Converts rows of rollouts, changes, events, verbs and holds to values and back."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from sqlalchemy import Connection, func, select
+
 from fleet.errors import RecordsError, UsageError
 from fleet.model.changes import Change, NextSend, ObservedChange, Undo
+from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.plain import from_plain, to_plain
 from fleet.model.rollout import Hold, Phase, Rollout, RolloutEvent, RolloutSpec, Verb, VerbName
 from fleet.model.verdicts import Stage, Verdict
-from fleet.records.rollout_tables import CHANGES, ROLLOUTS
-from fleet.records.tables import canonical
+from fleet.records.column_types import canonical
+from fleet.records.tables import CHANGES, EVENTS, HOLDS, ROLLOUTS
 
 PREFIX = "ro-"
 #: The most that an INTEGER column takes.
@@ -146,3 +150,64 @@ def verb_of(row: Mapping[Any, Any]) -> Verb:
 def hold_of(row: Mapping[Any, Any]) -> Hold:
     """A hold from its row."""
     return Hold(**{**row, "rollout": id_of(row["rollout"])})
+
+
+def spec_text(spec: RolloutSpec) -> str:
+    """Canonical JSON: equal specs are equal texts.
+
+    Raises:
+        TypeError: it holds a secret, or something that JSON has no word for.
+        ValueError: it holds a number that is none.
+    """
+    return json.dumps(
+        to_plain(spec), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def spec_from(text: str) -> RolloutSpec:
+    """The spec of a text.
+
+    Raises:
+        RecordsError: it is not one, or one of another version of fleet.
+    """
+    try:
+        return from_plain(RolloutSpec, json.loads(text))
+    except ValueError as error:
+        raise RecordsError(
+            f"the rollout was recorded in another shape than this fleet reads: {error}",
+            hint="use the version of fleet that started it",
+        ) from error
+
+
+def active_of(connection: Connection, row: Mapping[Any, Any]) -> ActiveRollout:
+    """A rollout that is not finished, from its row."""
+    turned = select(func.max(EVENTS.c.at)).where(
+        EVENTS.c.rollout == row["number"], EVENTS.c.kind == "phase"
+    )
+    held = select(func.count(HOLDS.c.store.distinct())).where(HOLDS.c.rollout == row["number"])
+    return ActiveRollout(
+        id=id_of(row["number"]),
+        phase=Phase(row["phase"]),
+        workloads=row["workloads"],
+        stores=connection.scalar(held) or 0,
+        why=row["why"],
+        phase_at=connection.scalar(turned) or row["started_at"],
+        moved_at=row["updated_at"] or row["started_at"],
+    )
+
+
+def summary_of(connection: Connection, row: Mapping[Any, Any]) -> RolloutSummary:
+    """A line of the history, from a rollout's row."""
+    mine = CHANGES.c.rollout == row["number"]
+    verdicts = select(CHANGES.c.verdict, func.count()).where(mine).group_by(CHANGES.c.verdict)
+    stores = select(func.count(CHANGES.c.store.distinct())).where(mine)
+    return RolloutSummary(
+        id=id_of(row["number"]),
+        phase=Phase(row["phase"]),
+        stores=connection.scalar(stores) or 0,
+        verdicts={Verdict(word): count for word, count in connection.execute(verdicts)},
+        **{name: row[name] for name in _SUMMARY},
+    )
+
+
+_SUMMARY = ("run", "title", "release", "workloads", "caller", "started_at", "finished_at", "why")

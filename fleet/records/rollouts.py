@@ -16,20 +16,22 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.records.database import Database
 from fleet.records.holds import Held, check_free, hold, holds, let_go
 from fleet.records.leases import fence
-from fleet.records.rollout_json import spec_from, spec_text
+from fleet.records.rollout_events import RolloutEventRecords, answer, event_rows, tell
 from fleet.records.rollout_rows import (
     CHANGE_COLUMNS,
+    active_of,
     change_of,
     change_row,
     id_of,
     number_of,
     rollout_of,
     rollout_row,
+    spec_from,
+    spec_text,
+    summary_of,
     unknown,
 )
-from fleet.records.rollout_summaries import active_of, summary_of
-from fleet.records.rollout_tables import CHANGES, HOLDS, ROLLOUTS, SPECS
-from fleet.records.story import Story, answer, event_rows, tell
+from fleet.records.tables import CHANGES, HOLDS, ROLLOUTS, SPECS
 
 #: Specs that are kept at hand; one of 10,000 stores takes some tens of MB.
 SPECS_AT_HAND = 4
@@ -37,7 +39,7 @@ SPECS_AT_HAND = 4
 STORES_PER_QUERY = 500
 
 
-class RolloutRecords(Story):
+class RolloutRecords(RolloutEventRecords):
     """The rollouts of one database. Only a tick under a valid lease moves one on."""
 
     def __init__(self, database: Database) -> None:
@@ -96,7 +98,7 @@ class RolloutRecords(Story):
         number = number_of(rollout_id)
         text, rows = spec_text(spec), _change_rows(spec, changes)
         why = "rebuilt from AWS"
-        # Past its last wave, so that resuming it is about what it is owed.
+        # StoreHistoryRecords its last wave, so that resuming it is about what it is owed.
         rollout = Rollout(
             rollout_id,
             spec,

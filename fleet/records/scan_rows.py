@@ -11,7 +11,7 @@ from fleet.errors import RecordsError
 from fleet.model.drift import Finding, StoreState
 from fleet.model.night import PastFinding, Scan
 from fleet.model.plain import from_plain, to_plain
-from fleet.records.scan_tables import KEY
+from fleet.records.tables import KEY
 
 
 def scan_row(scan: Scan) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fleet.model.desired import TaskDefinition
+from fleet.records.column_types import canonical
 from fleet.records.database import Database
-from fleet.records.rollout_tables import TASK_DEFINITIONS
-from fleet.records.tables import canonical
+from fleet.records.tables import TASK_DEFINITIONS
 
 #: Bound values per statement that every SQLite allows.
 ARNS_PER_QUERY = 500

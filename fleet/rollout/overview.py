@@ -16,7 +16,7 @@ from fleet.rollout.tick import HISTORY, rollout_lease, shard_lease
 from fleet.runtime.lease import holder_of
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 #: Latest lines of the story that are shown.
 EVENTS = 50

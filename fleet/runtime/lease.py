@@ -18,7 +18,7 @@ from fleet.model.history import Lease
 from fleet.model.spans import span
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 #: Seconds after which the leases of a dead owner expire.
 TTL_S = 30.0

@@ -25,7 +25,7 @@ from fleet.ssh.connection import Connection, open_connection
 from fleet.ssh.known_hosts import KnownHosts, entry_name
 
 if TYPE_CHECKING:
-    from fleet.records.store import Records
+    from fleet.records.records import Records
 
 KeyAccepted = Callable[[str, str, str], None]
 

@@ -15,7 +15,7 @@ from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.night import PastFinding
 from fleet.model.store_story import StoreStory
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from tests import rollouts, scanned
 from tests.scanned import LAST, NIGHT, NOW
 

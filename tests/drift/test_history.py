@@ -9,7 +9,7 @@ from fleet.drift.history import history_of
 from fleet.model.rollout import RolloutEvent
 from fleet.model.store_story import MomentKind, StoreHistory
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from tests import rollouts, scanned
 from tests.scanned import LAST, NIGHT, NOW
 

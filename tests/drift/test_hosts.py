@@ -10,7 +10,7 @@ from fleet.drift.hosts import hosts_now
 from fleet.model.drift import Connection, StoreState
 from fleet.model.store_story import HostNow, HostsNow
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from tests import scanned
 from tests.scanned import ENDED, LAST, NIGHT, NOW
 

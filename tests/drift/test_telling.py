@@ -23,7 +23,7 @@ from fleet.model.notify import (
     When,
 )
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.runtime.wiring import Wiring
 from tests import build, nights
 

@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import URL, NullPool, create_engine, make_url
 
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 
 # Read now: every test's environment is cleared of FLEET_ variables.
 NEEDED = bool(os.environ.get("FLEET_TEST_NEEDS_POSTGRESQL"))

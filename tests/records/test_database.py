@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from fleet.errors import RecordsError
 from fleet.records import database
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.records.tables import SCHEMA_VERSION
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -21,7 +21,7 @@ from fleet.model.changes import (
 )
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
-from fleet.records.rollout_tables import CHANGES
+from fleet.records.tables import CHANGES
 from tests import rollouts
 
 FOLDER = Path(__file__).parent

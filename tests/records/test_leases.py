@@ -18,8 +18,8 @@ from fleet.model.rollout import Rollout
 from fleet.model.secret import Secret
 from fleet.records import database
 from fleet.records.opening import open_records
-from fleet.records.rollout_tables import LEASES
-from fleet.records.store import Records
+from fleet.records.records import Records
+from fleet.records.tables import LEASES
 from tests import rollouts as some
 
 LATE = timedelta(seconds=1)

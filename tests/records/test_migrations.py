@@ -12,7 +12,7 @@ from fleet.model.history import Ledger
 from fleet.model.night import Scan
 from fleet.records import migrations
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.records.tables import AUDIT, METADATA, OBSERVATIONS, RUNS, SCHEMA, SCHEMA_VERSION
 
 #: What every version of fleet before this one made.

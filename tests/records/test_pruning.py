@@ -4,8 +4,8 @@ import pytest
 
 from fleet.model.drift import Connection, Spell
 from fleet.model.night import FindingChanges, PastFinding
-from fleet.records import pruning
-from fleet.records.store import Records
+from fleet.records import scans as pruning
+from fleet.records.records import Records
 from tests.scans import DAY, HOST, NIGHT, finding, scan, write
 
 #: What does not depend on the kind of database.

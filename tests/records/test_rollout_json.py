@@ -16,7 +16,7 @@ from fleet.model.hours import OpenSpan
 from fleet.model.policy import Amount, Freeze, Policy
 from fleet.model.rollout import RolloutSpec
 from fleet.model.secret import Secret
-from fleet.records.rollout_json import spec_from, spec_text
+from fleet.records.rollout_rows import spec_from, spec_text
 from tests.rollouts import place, spec
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -23,7 +23,7 @@ from fleet.model.rollout import Hold, Phase, Rollout, RolloutEvent, VerbName
 from fleet.model.secret import Secret
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from tests import rollouts as some
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)

@@ -14,7 +14,7 @@ from fleet.model.night import FindingChanges, PastFinding
 from fleet.model.secret import Secret
 from fleet.records import database
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from tests.scans import DAY, HOST, IDS, NEXT, NIGHT, finding, opened, scan, spelled, write
 
 #: What does not depend on the kind of database.

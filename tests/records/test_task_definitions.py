@@ -2,7 +2,7 @@ import pytest
 
 from fleet.model.desired import TaskDefinition
 from fleet.model.secret import Secret
-from fleet.records.store import Records
+from fleet.records.records import Records
 
 ROOT = "arn:aws:ecs:eu-west-1:111122223333:task-definition/vision-arm64"
 HERE = ("111122223333", "eu-west-1")

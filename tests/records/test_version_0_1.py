@@ -17,7 +17,7 @@ from sqlalchemy import MetaData, NullPool, create_engine, func, make_url, select
 from fleet.model.rollout import Rollout, RolloutEvent, VerbName
 from fleet.model.verdicts import Stage
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from tests.version_0_1 import CASES, lay_out
 
 Row = dict[str, Any]

@@ -17,7 +17,7 @@ from fleet.model.rates import ECS_SERVICE_MODIFY
 from fleet.model.rollout import Phase, RolloutEvent, RolloutSpec, VerbName
 from fleet.model.verdicts import Verdict
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.overview import EVENTS, overview
 from fleet.rollout.tick import rollout_lease, shard_lease

@@ -15,7 +15,7 @@ from fleet.model.overview import Overview
 from fleet.model.rollout import Phase, Verb, VerbName
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.verbs import obey
 from fleet.rollout.view.documents import status_document

@@ -18,7 +18,7 @@ from fleet.model.inventory import Account, Fleet, Store
 from fleet.model.plan import Kind, Plan
 from fleet.model.progress import Event, Note
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.release.decide.desired import service_input
 from fleet.release.revisions import content_seen
 from fleet.rollout.plan import Request, choose_policy, make_plan, read_release

@@ -13,7 +13,7 @@ from fleet.model.inventory import Lifecycle
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.rollout.rebuild import rebuild_records
 from fleet.runtime.wiring import Wiring
 from fleet.sandbox.control_plane.engine import access_key_for

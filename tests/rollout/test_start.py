@@ -14,7 +14,7 @@ from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Hold, Phase, Rollout
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.rollout.start import start
 from fleet.runtime.wiring import Wiring
 from tests import rollouts

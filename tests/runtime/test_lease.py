@@ -12,7 +12,7 @@ import pytest
 
 from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.runtime import lease as engine_lease
 from fleet.runtime.lease import Held, held, holder_of, is_gone, owner_name
 

@@ -9,7 +9,7 @@ import pytest
 
 from fleet.errors import AwsError, FleetError, UsageError
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.runtime.run_record import recorded
 from fleet.runtime.wiring import Wiring
 from tests import build

@@ -15,7 +15,7 @@ from fleet.drift import scan
 from fleet.model.drift import Finding
 from fleet.model.night import Night
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 from fleet.rollout.plan import Request, make_plan
 from fleet.rollout.start import start
 from fleet.rollout.tick import TickContext, rollout_lease, shard_lease, tick

@@ -15,8 +15,8 @@ from fleet.model.fixing import Fixed, FixPlan, Outcome
 from fleet.model.history import AuditEntry
 from fleet.model.observed import NotRead
 from fleet.model.rollout import Hold
+from fleet.records.records import Records
 from fleet.records.rollouts import RolloutRecords
-from fleet.records.store import Records
 from fleet.runtime.lease import held
 from tests.scenarios.drift.injections import INJECTIONS
 from tests.scenarios.drift.scanning import Scans, found, open_town

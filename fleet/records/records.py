@@ -12,12 +12,13 @@ from sqlalchemy.exc import IntegrityError
 
 from fleet.errors import RecordsError
 from fleet.model.history import AuditEntry, Ledger, Observation, Run
+from fleet.records.column_types import canonical
 from fleet.records.database import Database
 from fleet.records.leases import LeaseRecords
-from fleet.records.past import Past
 from fleet.records.rollouts import RolloutRecords
 from fleet.records.scans import ScanRecords
-from fleet.records.tables import AUDIT, OBSERVATIONS, RUNS, canonical
+from fleet.records.store_history import StoreHistoryRecords
+from fleet.records.tables import AUDIT, OBSERVATIONS, RUNS
 from fleet.records.task_definitions import TaskDefinitionCache
 
 #: How run ids begin, by kind of run. A rollout outlives the runs that tick it, and is ``ro-118``.
@@ -45,7 +46,7 @@ class Records:
         self._database = database
         self.rollouts = RolloutRecords(database)
         self.leases = LeaseRecords(database)
-        self.past = Past(database)
+        self.stores = StoreHistoryRecords(database)
         self.scans = ScanRecords(database)
         self.task_definitions = TaskDefinitionCache(database)
 

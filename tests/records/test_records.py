@@ -14,7 +14,7 @@ from fleet.errors import RecordsError
 from fleet.model.history import Ledger
 from fleet.model.secret import Secret
 from fleet.records.opening import open_records
-from fleet.records.store import Records
+from fleet.records.records import Records
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -11,10 +11,10 @@ from fleet.model.gate import Sample
 from fleet.model.rollout import RolloutEvent, Verb, VerbName
 from fleet.records.database import Database
 from fleet.records.rollout_rows import event_of, event_row, id_of, number_of, unknown, verb_of
-from fleet.records.rollout_tables import CONNECTIVITY, EVENTS, ROLLOUTS, VERBS
+from fleet.records.tables import CONNECTIVITY, EVENTS, ROLLOUTS, VERBS
 
 
-class Story:
+class RolloutEventRecords:
     """The part of a rollout's records that is told.
 
     Ids rise for readers too: one that has read up to an id misses nothing of the same rollout by

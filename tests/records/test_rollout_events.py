@@ -6,7 +6,7 @@ import pytest
 from fleet.errors import UsageError
 from fleet.model.gate import Sample
 from fleet.model.rollout import RolloutEvent, Verb, VerbName
-from fleet.records.store import Records
+from fleet.records.records import Records
 from tests import rollouts as some
 
 #: What does not depend on the kind of database.

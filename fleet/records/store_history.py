@@ -11,13 +11,11 @@ from fleet.model.rollout import Phase
 from fleet.model.store_story import StoreRollout
 from fleet.records.database import Database
 from fleet.records.rollout_rows import CHANGE_COLUMNS, change_of, id_of
-from fleet.records.rollout_tables import CHANGES, ROLLOUTS
 from fleet.records.scan_rows import scan_of
-from fleet.records.scan_tables import SCANS
-from fleet.records.tables import AUDIT
+from fleet.records.tables import AUDIT, CHANGES, ROLLOUTS, SCANS
 
 
-class Past:
+class StoreHistoryRecords:
     """Reads across runs and rollouts."""
 
     def __init__(self, database: Database) -> None:
