@@ -19,7 +19,7 @@ from fleet.model.observed import NotRead
 from fleet.model.rollout import Hold, Phase
 from fleet.model.services import ServiceState
 from fleet.model.spans import moment
-from fleet.model.verdicts import Stage, Verdict
+from fleet.model.verdicts import Stage
 from fleet.model.wanted import IdleRollout, Owed, Wanted
 
 #: In these a rollout waits for a person, however often it is ticked.
@@ -70,8 +70,8 @@ def wanted_of(
 
 def _owed(rollout: str, change: Change, now: datetime) -> Owed:
     words = change.verdict.value
-    if change.verdict is Verdict.DARK and change.stage is Stage.UNDONE:
-        words = "dark, set back"
+    if change.stage is Stage.UNDONE:
+        words = f"{words}, set back"
     since = change.since or change.looked_at or change.sent_at or now
     return Owed(rollout, change.service, change.content, words, since)
 

@@ -93,7 +93,7 @@ def _undone(board: Board, change: Change, one: Written) -> None:
     if one.outcome in {Outcome.DONE, Outcome.ALREADY}:
         back = f"back to {revision(change.previous)}" if change.previous else "removed again"
         # Dark or not delivered it would owe the release, and be sent it again.
-        owing = change.verdict in {Verdict.DARK, Verdict.UNDELIVERED}
+        owing = Stage.UNDONE in change.verdict.traits.owes
         stays = owing and change.undo.stays_back
         board.move(
             change,

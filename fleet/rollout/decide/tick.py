@@ -14,7 +14,7 @@ from fleet.model.gate import Answer, Gate, Sample
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.printable import many
 from fleet.model.rollout import Action, ActionKind, Phase
-from fleet.model.verdicts import Stage, Standing, Verdict
+from fleet.model.verdicts import WORST, Stage, Standing, Verdict
 from fleet.rollout.decide.board import Board, accepted, is_parked, is_sent
 from fleet.rollout.decide.darkness import Finding, darkness
 from fleet.rollout.decide.freshness import hold_until_looked_at, restart_bake_after_gap
@@ -371,7 +371,7 @@ def _is_over(board: Board) -> bool:
 def _done_words(board: Board) -> str:
     counted = [
         (verdict.value, [c for c in board.changes if c.verdict is verdict])
-        for verdict in (Verdict.OK, Verdict.FAILED, Verdict.UNDELIVERED, Verdict.CHANGED_BY_HAND)
+        for verdict in (Verdict.OK, *(v for v in reversed(WORST) if v.traits.is_retryable))
     ]
     has_it = [c for c in board.changes if c.standing is Standing.DARK and not c.owes]
     counted += [("dark", has_it), ("owed", [c for c in board.changes if c.owes])]

@@ -28,14 +28,10 @@ STALE_S = 120.0
 
 #: Standings that always have a column.
 _ALWAYS = (Standing.OK, Standing.FAILED, Standing.DARK, Standing.WAITING)
-_SOMETIMES = (
-    Standing.UNDELIVERED,
-    Standing.PARKED,
-    Standing.BY_HAND,
-    Standing.UNDOING,
-    Standing.UNDONE,
-    Standing.SKIPPED,
-)
+#: Standings that need no column: nothing was to be done, or is to be done yet.
+_NEVER = (Standing.PLANNED, Standing.UNCHANGED)
+#: All others, the worst first, have one when a store stands so.
+_SOMETIMES = tuple(s for s in reversed(Standing) if s not in {*_ALWAYS, *_NEVER})
 
 
 _PHASE_STYLES = {
@@ -253,5 +249,5 @@ def tally(changes: Iterable[Change]) -> str:
 
 def tally_words(count: Mapping[Standing, int]) -> str:
     """The same of counts."""
-    order = (*_ALWAYS, *_SOMETIMES, Standing.PLANNED, Standing.UNCHANGED)
+    order = (*_ALWAYS, *_SOMETIMES, *_NEVER)
     return ", ".join(f"{count[s]} {s.value}" for s in order if count.get(s)) or "none"

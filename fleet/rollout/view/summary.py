@@ -12,7 +12,7 @@ from fleet.model.printable import many, some
 from fleet.model.rollout import Phase
 from fleet.model.services import revision
 from fleet.model.spans import clock, span
-from fleet.model.verdicts import Stage, Standing, Verdict
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.rollout import next_view, tally
 from fleet.terminal.screen import GAP, labelled
@@ -101,7 +101,7 @@ def _runs(change: Change) -> str | None:
 
 
 def _failed(changes: Iterable[Change]) -> list[RenderableType]:
-    bad = [c for c in changes if c.standing in {Standing.FAILED, Standing.BY_HAND}]
+    bad = [c for c in changes if c.standing.needs_person and not c.owes]
     parts: list[RenderableType] = [
         labelled(c.standing.value, f"{c.store} {c.service}: {c.reason}", "red")
         for c in bad[:FAILED_SHOWN]

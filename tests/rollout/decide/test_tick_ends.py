@@ -99,6 +99,19 @@ def test_a_rollout_is_done_though_a_parked_store_owes_it() -> None:
     assert (rows.rollout.phase, rows.rollout.why) == (Phase.DONE, "4 ok, 1 owed")
 
 
+def test_a_store_that_was_set_back_and_did_not_get_the_image_is_said_to_owe_it() -> None:
+    rows = board(*canary(undone(verdict=Verdict.UNDELIVERED, undo=Undo(settled=True))), wave=2)
+    settled(rows)
+    assert rows.rollout.why == "4 ok, 1 undelivered, 1 owed"
+
+
+def test_a_dark_store_that_has_the_release_is_said_to_be_dark_and_not_to_owe_it() -> None:
+    dark = sent(verdict=Verdict.DARK, ok_at=after(30), look_at=after(90))
+    rows = board(*canary(dark), wave=2)
+    settled(rows)
+    assert rows.rollout.why == "4 ok, 1 dark"
+
+
 def test_a_rollout_is_not_done_while_a_returned_store_is_under_way() -> None:
     rows = board(*canary(sent(wave=CONVOY, look_at=after(90))), wave=2)
     settled(rows)
