@@ -135,7 +135,11 @@ class KnownHosts:
         )
 
     def _matching(self, text: str, name: str) -> Iterator[PinnedKey]:
+        wanted, is_plain = name.lower(), not any(mark in text for mark in "|*?")
         for number, line in enumerate(text.splitlines(), start=1):
+            # Without hashes and patterns, tens of thousands of lines are passed over unread.
+            if is_plain and wanted not in line.lower():
+                continue
             words = line.split()
             if not words or words[0].startswith("#"):
                 continue
@@ -194,11 +198,15 @@ def _names(field: str, name: str) -> bool:
     """Say whether the first field of a line matches this name; one negation outweighs all."""
     if field.startswith("|1|"):
         return _is_hash_of(field, name)
-    found = False
+    found, name = False, name.lower()
     for pattern in field.split(","):
         wanted = pattern.removeprefix("!").lower()
-        # Only * and ? are special in known_hosts; fnmatch would read [addr]:port as a set.
-        if fnmatch.fnmatchcase(name.lower(), wanted.replace("[", "[[]")):
+        # Only * and ? are special in known_hosts; fnmatch would read [addr]:port as a set. It
+        # compiles each pattern, which takes seconds where tens of thousands of hosts are pinned.
+        if wanted == name or (
+            ("*" in wanted or "?" in wanted)
+            and fnmatch.fnmatchcase(name, wanted.replace("[", "[[]"))
+        ):
             if pattern.startswith("!"):
                 return False
             found = True
