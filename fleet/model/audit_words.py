@@ -25,7 +25,7 @@ def told_by_run(audit: Iterable[AuditEntry]) -> list[tuple[AuditEntry, ...]]:
 
 
 def change_words(entries: tuple[AuditEntry, ...]) -> str:
-    """``send service vision-arm64 (ro-118: done)``, or ``5 changes: 2 host:Install, ...``."""
+    """Return ``send service vision-arm64 (ro-118: done)`` or ``5 changes: 2 host:Install, ...``."""
     if len(entries) == 1:
         [entry] = entries
         of = entry.detail.get("service", "")

@@ -89,7 +89,7 @@ class Action:
 
     @property
     def id(self) -> str:
-        """``ecs:PutAttributes``, as IAM and error messages name it."""
+        """Return ``ecs:PutAttributes``, as IAM and error messages name it."""
         return f"{self.service}:{self.name}"
 
 

@@ -195,7 +195,7 @@ class Change:
 
     @property
     def in_flight(self) -> bool:
-        """Whether it occupies one of the rollout's places: sent, or maybe sent, and not settled.
+        """Return whether it counts against the concurrency: sent, or maybe sent, and not settled.
 
         A dark store counts: ECS will apply the change when it returns.
         """
@@ -205,18 +205,18 @@ class Change:
 
     @property
     def is_settling(self) -> bool:
-        """Whether something is under way of which the outcome is not known yet."""
+        """Return whether a call or deployment is in progress whose outcome is not known yet."""
         sent = self.stage is Stage.SENT and self.verdict is Verdict.WAITING
         return sent or self.stage.is_call_open
 
     @property
     def was_applied(self) -> bool:
-        """Whether the store was seen running what was sent last."""
+        """Return whether the store was seen running what was sent last."""
         return self.ok_at is not None
 
     @property
     def owes(self) -> bool:
-        """Whether the store still owes the release, as far as the change alone can tell.
+        """Return whether the store still owes the release, as far as the change alone can tell.
 
         What failed, was changed by hand or was left out waits for a person and owes nothing. Nor
         does anything in a rollout that was taken back, which ``Phase.forgives`` says.
@@ -228,12 +228,12 @@ class Change:
 
     @property
     def is_left_out(self) -> bool:
-        """Whether a person or a newer rollout took it out, before or after it was sent."""
+        """Return whether a person or a newer rollout removed it, before or after it was sent."""
         return self.stage is Stage.SKIPPED and self.verdict is not Verdict.UNCHANGED
 
     @property
     def standing(self) -> Standing:
-        """How it stands for a person: by its verdict, unless its stage says more."""
+        """Return the word for it on a screen: its verdict, unless its stage says more."""
         if self.is_left_out:
             return Standing.SKIPPED
         if self.stage is Stage.UNDOING:
@@ -245,7 +245,7 @@ class Change:
         return self.verdict.traits.standing
 
     def may_retry(self, *, named: bool) -> bool:
-        """Whether ``retry`` sends it again.
+        """Return whether ``retry`` sends it again.
 
         Args:
             named: whether the store is named; only then is anything sent again that somebody else

@@ -38,7 +38,7 @@ ECS_DEFAULTS: Mapping[str, Any] = {
 
 
 def content_of(body: Mapping[str, Any]) -> str:
-    """The address of a task definition: SHA-256 (hex) over its canonical JSON.
+    """Return the address of a task definition: SHA-256 (hex) over its canonical JSON.
 
     Stores that render the same body share one revision of it, in every account and region.
     """
@@ -62,7 +62,7 @@ class TaskDefinition:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "TaskDefinition":
-        """A body under its own address."""
+        """Return a body under its own address."""
         return cls(str(body["family"]), content_of(body), body)
 
 

@@ -80,12 +80,12 @@ class Finding:
 
     @property
     def key(self) -> tuple[str, str, str, str, str, str]:
-        """What makes it the same finding in another night."""
+        """Return what makes it the same finding in another night."""
         return self.code, self.account, self.region, self.store, self.host, self.subject
 
     @property
     def listed_by(self) -> tuple[str, ...]:
-        """What lists of findings are sorted by: where it is, then what it is."""
+        """Return what lists of findings are sorted by: where it is, then what it is."""
         return self.store, self.host, self.code, self.subject, self.account, self.region
 
 
@@ -135,11 +135,11 @@ class Spell:
 
     @property
     def is_away(self) -> bool:
-        """Whether an agent of the host, or both, were out of AWS's sight."""
+        """Return whether an agent of the host, or both, were out of AWS's sight."""
         return self.connection is not Connection.CONNECTED
 
     def goes_on_as(self, now: "Spell") -> bool:
-        """Whether what is seen later is still this spell, and no new one of the same kind.
+        """Return whether what is seen later is still this spell, and no new one of the same kind.
 
         A host that has been away, was back unseen, and is away again is away for a new time.
         """

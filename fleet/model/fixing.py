@@ -114,7 +114,7 @@ class Fix:
 
     @property
     def deregistrations(self) -> int:
-        """How many things it takes out of ECS or SSM for good."""
+        """Return how many things it takes out of ECS or SSM for good."""
         return sum(isinstance(deed, DeregisterInstance | DeregisterNode) for deed in self.deeds)
 
 
@@ -173,7 +173,7 @@ class Outcome(StrEnum):
 
     @property
     def is_good(self) -> bool:
-        """Whether the finding is gone."""
+        """Return whether the finding is gone."""
         return self in {Outcome.DONE, Outcome.ALREADY}
 
 

@@ -30,7 +30,7 @@ def host_tags(fleet_name: str, host: Host) -> dict[str, str]:
 
 
 def is_ours(tags: Mapping[str, str] | None, fleet_name: str, host: Host) -> bool:
-    """Whether tags prove that this fleet made something for this host.
+    """Return whether tags prove that this fleet made something for this host.
 
     A name proves nothing: another fleet in the same account, or a person, may have used it.
     """
@@ -48,7 +48,7 @@ def activation_name(host: Host) -> str:
 
 
 def declared_attributes(store: Store, host: Host) -> dict[str, str]:
-    """The custom attributes that a host's container instance must carry.
+    """Return the custom attributes that a host's container instance must carry.
 
     Services are placed by ``fleet.variant`` and ``fleet.accelerator``; the rest is for people and
     for cheap ListAttributes queries. At most six are ours, so that four are left to the inventory.
@@ -66,5 +66,5 @@ def declared_attributes(store: Store, host: Host) -> dict[str, str]:
 
 
 def differing(wanted: Mapping[str, str], seen: Mapping[str, str]) -> dict[str, str]:
-    """The wanted entries that are missing or have another value in ``seen``."""
+    """Return the wanted entries that are missing or have another value in ``seen``."""
     return {name: value for name, value in wanted.items() if seen.get(name) != value}

@@ -11,22 +11,22 @@ _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
 def is_in_ecr(reference: str) -> bool:
-    """Whether an image lies in a private ECR registry, where its platforms can be read."""
+    """Return whether an image lies in a private ECR registry, where its platforms can be read."""
     return _ECR.fullmatch(reference) is not None
 
 
 def is_by_digest(reference: str) -> bool:
-    """Whether a reference can only ever mean one image."""
+    """Return whether a reference can only ever mean one image."""
     return _BY_DIGEST.fullmatch(reference) is not None
 
 
 def fits(platforms: Sequence[str], architecture: Architecture) -> bool:
-    """Whether an index holds something for an architecture; ``linux/arm64/v8`` is for arm64."""
+    """Return whether an index holds an architecture; ``linux/arm64/v8`` counts as arm64."""
     wanted = f"linux/{architecture.value}"
     return any(name == wanted or name.startswith(f"{wanted}/") for name in platforms)
 
 
 def images_of(body: Mapping[str, Any]) -> Iterator[str]:
-    """The images of a task definition, container by container."""
+    """Yield the images of a task definition, container by container."""
     for container in body.get("containerDefinitions", ()):
         yield container["image"]

@@ -24,12 +24,12 @@ class Architecture(StrEnum):
 
     @property
     def uname(self) -> str:
-        """What ``uname -m`` prints: x86_64 or aarch64."""
+        """Return what ``uname -m`` prints: x86_64 or aarch64."""
         return "x86_64" if self is Architecture.AMD64 else "aarch64"
 
     @property
     def ecs(self) -> str:
-        """The value of the attribute ``ecs.cpu-architecture``: x86_64 or arm64."""
+        """Return the value of the attribute ``ecs.cpu-architecture``: x86_64 or arm64."""
         return "x86_64" if self is Architecture.AMD64 else "arm64"
 
 
@@ -252,7 +252,7 @@ class Workload:
     extras: Mapping[str, Any] = field(default_factory=dict)
 
     def fits(self, box: Hardware) -> bool:
-        """Whether its conditions on hosts hold for a kind of box; those on stores are left."""
+        """Return whether its host conditions hold; store conditions are not checked."""
         is_a = {
             "hardware": box.name,
             "architecture": box.architecture.value,
@@ -262,7 +262,7 @@ class Workload:
         return all(is_a[key] in words for key, words in self.where.items() if key in is_a)
 
     def wants(self, store: Store) -> bool:
-        """Whether its conditions on stores hold for a store; those on hosts are left aside."""
+        """Return whether its store conditions hold; host conditions are not checked."""
         for key, words in self.where.items():
             if key.startswith("label."):
                 if store.labels.get(key.removeprefix("label.")) not in words:

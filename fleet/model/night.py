@@ -158,7 +158,7 @@ class Availability:
 
     @property
     def known(self) -> list[float]:
-        """The shares of the nights in which it was verified."""
+        """Return the shares of the nights in which it was verified."""
         return [share for share in self.nights if share is not None]
 
 
@@ -225,5 +225,5 @@ class Night:
 
     @property
     def is_clean(self) -> bool:
-        """Whether everything was read and nothing needs anybody."""
+        """Return whether everything was read and nothing needs anybody."""
         return not self.unread and not self.findings and not self.totals.dark

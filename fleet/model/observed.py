@@ -329,7 +329,7 @@ class HostFacts:
 
     @property
     def inactive(self) -> tuple[str, ...]:
-        """Which of docker, the SSM agent and the ECS agent do not run, in the order they start."""
+        """Return which of docker, SSM agent and ECS agent do not run, in the order they start."""
         runs = {
             "docker": self.docker is not None and self.docker.active,
             "ssm": self.ssm.active,

@@ -86,5 +86,5 @@ class Overview:
 
     @property
     def owed(self) -> tuple[Change, ...]:
-        """The changes whose stores still owe the release."""
+        """Return the changes whose stores still owe the release."""
         return owed(self.changes, self.rollout.phase)

@@ -18,7 +18,7 @@ _Reader = Callable[[Any], Any]
 
 
 def to_plain(value: Any) -> Any:
-    """A value in dicts, lists, text, numbers and None.
+    """Return a value in dicts, lists, text, numbers and None.
 
     Raises:
         TypeError: it holds something else, a secret for one; the value itself is not named.
@@ -44,7 +44,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: type[T], plain: Any) -> T:
-    """The value of a kind that ``to_plain`` made this of.
+    """Return the value of a kind that ``to_plain`` made this of.
 
     Raises:
         ValueError: it is none; says where and what is wrong.

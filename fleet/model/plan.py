@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
     @property
     def is_change(self) -> bool:
-        """Whether something would be sent, now or when the store is back."""
+        """Return whether something would be sent, now or when the store is back."""
         return self in {Kind.CREATE, Kind.UPDATE, Kind.ADJUST, Kind.OWED}
 
 

@@ -22,7 +22,7 @@ class Amount:
     percent: Decimal | None = None
 
     def of(self, whole: int) -> int:
-        """The number meant, at most ``whole``; a percentage of something is never nothing.
+        """Return the number meant, at most ``whole``; a percentage of something is never nothing.
 
         Percentages of small lists rounded down to zero have stopped whole rollouts elsewhere
         (kamal #681), so they round up to 1.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 
 def printable(text: str, *, limit: int = 2000) -> str:
-    """One line of ``text`` without control, format or surrogate characters.
+    """Return one line of ``text`` without control, format or surrogate characters.
 
     Line breaks and tabs become spaces; anything else that a terminal could obey is dropped, so
     that a shop host cannot write escape sequences to the operator's screen. Longer than ``limit``
@@ -17,18 +17,18 @@ def printable(text: str, *, limit: int = 2000) -> str:
 
 
 def many(number: int, word: str) -> str:
-    """``1 store``, ``2 stores``."""
+    """Return ``1 store``, ``2 stores``."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def some(names: Sequence[str], most: int = 5) -> str:
-    """``store-001, store-002 and 38 more``."""
+    """Return ``store-001, store-002 and 38 more``."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
 def listed(names: Sequence[str]) -> str:
-    """``cam-1, cam-2 and tel-1``."""
+    """Return ``cam-1, cam-2 and tel-1``."""
     *first, last = names or [""]
     return f"{', '.join(first)} and {last}" if first else last
 

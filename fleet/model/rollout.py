@@ -33,17 +33,17 @@ class Phase(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing goes on by itself any more."""
+        """Return whether the rollout has ended."""
         return self in {Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK}
 
     @property
     def awaits_person(self) -> bool:
-        """Whether it rests until a person says something; nobody needs to tick it meanwhile."""
+        """Return whether it waits for a person; it needs no ticks meanwhile."""
         return self in {Phase.PAUSED, Phase.HALTED, Phase.AWAITING}
 
     @property
     def forgives(self) -> bool:
-        """Whether the release was taken back, so that no store owes it any more."""
+        """Return whether the release was withdrawn, so that no store owes it any more."""
         return self in {Phase.ABORTED, Phase.ROLLING_BACK, Phase.ROLLED_BACK}
 
 
@@ -181,7 +181,7 @@ class Rollout:
 
     @property
     def wave_name(self) -> str:
-        """The name of the wave that is sent or judged now."""
+        """Return the name of the wave that is sent or judged now."""
         return self.spec.wave_name(self.wave)
 
 

@@ -16,11 +16,11 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself, for the one place that must hand it over."""
+        """Return the value itself, for the one place that must hand it over."""
         return self._value
 
     def redact(self, text: str) -> str:
-        """The text with every occurrence of the value replaced."""
+        """Return the text with every occurrence of the value replaced."""
         return text.replace(self._value, "<secret>") if self._value else text
 
     def __repr__(self) -> str:

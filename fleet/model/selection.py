@@ -145,16 +145,16 @@ class Selection:
     _term: _Term
 
     def matches(self, store: Store) -> bool:
-        """Whether the condition holds for a store."""
+        """Return whether the condition holds for a store."""
         return self._term.holds(store)
 
     @property
     def fields(self) -> frozenset[str]:
-        """What it speaks of; labels as ``label.NAME``."""
+        """Return the names of its fields; labels as ``label.NAME``."""
         return frozenset(condition.field for condition in self._term.conditions())
 
     def check(self, stores: Iterable[Store]) -> None:
-        """Every label and value means something in this fleet.
+        """Check that every label and value occurs in this fleet.
 
         Raises:
             SelectionError: no store has such a label, or such a value; names the nearest.
@@ -183,7 +183,7 @@ class Selection:
 
 
 def values_of(store: Store, field: str) -> tuple[str, ...]:
-    """What a store says of a field; nothing where it says nothing."""
+    """Return the values of a field for a store; none if the field is not set."""
     if field.startswith(_LABEL):
         value = store.labels.get(field.removeprefix(_LABEL))
         return () if value is None else (value,)
@@ -212,7 +212,7 @@ class _Token:
 
     @property
     def keyword(self) -> str:
-        """The keyword it is, or ""."""
+        """Return the keyword it is, or ""."""
         word = self.text.lower()
         return word if self.kind == "word" and word in _KEYWORDS else ""
 

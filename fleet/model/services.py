@@ -117,7 +117,7 @@ class TaskState:
 
     @property
     def id(self) -> str:
-        """The last part of its ARN."""
+        """Return the last part of its ARN."""
         return self.arn.rpartition("/")[2]
 
 

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
     @property
     def traits(self) -> "VerdictTraits":
-        """Its row."""
+        """Return its row."""
         return _TRAITS[self]
 
 
@@ -42,7 +42,7 @@ class Stage(StrEnum):
 
     @property
     def is_call_open(self) -> bool:
-        """Whether a call is about to be made, or was made and its outcome is not known."""
+        """Return whether a call is about to be made, or was made and its outcome is not known."""
         return self in {Stage.SENDING, Stage.UNDOING}
 
 
@@ -67,17 +67,17 @@ class Standing(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its place among the others; a higher one is worse."""
+        """Return its place among the others; a higher one is worse."""
         return _RANKS[self]
 
     @property
     def style(self) -> str:
-        """Its colour on a terminal, which repeats what the word says; "" for none."""
+        """Return its colour on a terminal, which repeats what the word says; "" for none."""
         return _STYLES.get(self, "")
 
     @property
     def needs_person(self) -> bool:
-        """Whether somebody has to look at it; such a change can be retried."""
+        """Return whether somebody has to look at it; such a change can be retried."""
         return self in _NEED_PERSON
 
 
@@ -119,7 +119,7 @@ class VerdictTraits:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing more is expected of the store until a person acts."""
+        """Return whether nothing more is expected of the store until a person acts."""
         return not (self.in_flight or self.owes or self.owes_until_ok)
 
 

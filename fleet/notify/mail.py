@@ -70,7 +70,7 @@ def _sent(
 
 @contextmanager
 def _server(channel: MailChannel, password: Secret | None) -> Iterator[smtplib.SMTP]:
-    """A connection that is ready for mail; whatever goes wrong in it becomes ``NotDelivered``."""
+    """Open a connection that is ready for mail; every failure raises ``NotDelivered``."""
     failure: NotDelivered | None = None
     smtp: smtplib.SMTP | None = None
     try:
@@ -97,7 +97,7 @@ def _server(channel: MailChannel, password: Secret | None) -> Iterator[smtplib.S
 
 
 def _failure(error: Exception, channel: MailChannel) -> NotDelivered:
-    """What went wrong, in words of ours and numbers of the server's, and whether it may pass."""
+    """Return the cause in our words with the server's code, and whether to retry."""
     server = f"{channel.host}:{channel.port}"
     match error:
         case smtplib.SMTPAuthenticationError(smtp_code=code):
@@ -141,7 +141,7 @@ def _failure(error: Exception, channel: MailChannel) -> NotDelivered:
 
 
 def _answered(what: str, code: int, hint: str | None = None) -> NotDelivered:
-    """What a server refused, with its number; its words may hold ours, and are left out."""
+    """Return what a server refused, with its number; its words may hold ours, and are left out."""
     passing = code in _TRANSIENT
     return NotDelivered(f"{what} ({code})", passing=passing, hint=None if passing else hint)
 
@@ -166,7 +166,7 @@ def _mail(
 
 
 def _message_id(channel: MailChannel, occasion: Occasion) -> str:
-    """The same for the same night and channel, and for nothing else."""
+    """Return the same for the same night and channel, and for nothing else."""
     words = f"{occasion.fleet}\n{occasion.scan}\n{channel.name}"
     domain = channel.sender.rpartition("@")[2]
     return f"<{sha256(words.encode()).hexdigest()[:32]}@{domain}>"

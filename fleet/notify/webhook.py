@@ -132,7 +132,7 @@ def _after(text: str) -> float:
 
 
 def document(message: Message) -> dict[str, Any]:
-    """What is posted."""
+    """Return what is posted."""
     subject = _tame(message.subject)
     markdown = _escaped(_tame(message.markdown))
     if len(markdown) > TEXT:

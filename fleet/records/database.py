@@ -57,13 +57,13 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that may write; kept when the block ends, undone when it raises."""
+        """Open a transaction that may write; commit at the end, roll back on an error."""
         with self._worded(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads and waits for nobody."""
+        """Open a transaction that only reads and waits for no lock."""
         with self._worded(), self._engine.connect().execution_options(**READS) as connection:
             yield connection
 
@@ -143,7 +143,7 @@ _HINTS = (
 
 
 def open_sqlite(state_dir: Path) -> Database:
-    """``fleet.db`` in the folder, made for this user's eyes only if it is not there."""
+    """Open ``fleet.db`` in the folder; a new file is readable only by this user."""
     path = state_dir / FILE_NAME
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -166,7 +166,7 @@ def open_sqlite(state_dir: Path) -> Database:
 
 
 def open_url(url: str) -> Database:
-    """The database at ``FLEET_DATABASE_URL``; the URL's password is never shown."""
+    """Open the database at ``FLEET_DATABASE_URL``; the password is never shown."""
     try:
         parsed = make_url(url)
     except (sql.ArgumentError, ValueError):

@@ -1,4 +1,4 @@
-"""Who holds which store and workload, inside the transactions of others."""
+"""Holds: which rollout may change which store and workload. Runs in the caller's transaction."""
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ Held = tuple[str, str]
 def hold(
     connection: Connection, number: int, wanted: Iterable[Held], *, by: str, since: datetime
 ) -> None:
-    """Give these to a rollout, all or none; what it already holds stays as it is.
+    """Insert the holds of a rollout, all or none; holds that it already has are kept.
 
     Raises:
         Locked: another rollout holds some of them; says which, who and since when.
@@ -48,7 +48,7 @@ def hold(
 
 
 def check_free(connection: Connection, wanted: Iterable[Held]) -> None:
-    """Refuse what any rollout holds.
+    """Check that no rollout holds any of these.
 
     Raises:
         Locked: says which, who and since when.
@@ -60,12 +60,12 @@ def check_free(connection: Connection, wanted: Iterable[Held]) -> None:
 
 
 def let_go(connection: Connection, number: int) -> None:
-    """Give back everything that a rollout holds."""
+    """Delete all holds of a rollout."""
     connection.execute(delete(HOLDS).where(HOLDS.c.rollout == number))
 
 
 def holds(connection: Connection) -> tuple[Hold, ...]:
-    """All of them, in store and workload order."""
+    """Return all of them, in store and workload order."""
     rows = connection.execute(select(HOLDS)).mappings()
     return tuple(sorted(map(hold_of, rows), key=lambda held: (held.store, held.workload)))
 

@@ -97,7 +97,7 @@ def note(
 def memory(
     connection: Connection, store_ids: Iterable[str], since: datetime
 ) -> Mapping[HostKey, HostMemory]:
-    """What is recorded of the hosts of these stores; hosts of which nothing is are missing.
+    """Return what is recorded of the hosts of these stores; hosts of which nothing is are missing.
 
     Args:
         since: spells that ended before it are left out; the last of each host never is.
@@ -142,7 +142,7 @@ def _goes_on(row: Row[Any], seen: _Seen) -> bool:
 def _latest(
     connection: Connection, stores: tuple[str, ...]
 ) -> Mapping[tuple[str, str, str], Row[Any]]:
-    """The latest row of every host of these stores and of each of the two ledgers."""
+    """Return the latest row of every host of these stores and of each of the two ledgers."""
     newest = (
         select(func.max(_COLUMNS.id))
         .where(_COLUMNS.store.in_(stores), _COLUMNS.ledger.in_(_NOTED))
@@ -194,7 +194,7 @@ def _memory_of(
 
 @cache
 def _versions(ecs_agent: str, ssm_agent: str, docker: str) -> Versions:
-    """One value for the many hosts that run the same."""
+    """Return one value for the many hosts that run the same."""
     return Versions(ecs_agent, ssm_agent, docker)
 
 

@@ -34,12 +34,12 @@ class LeaseRecords:
         self._database = database
 
     def now(self) -> datetime:
-        """The database's time."""
+        """Return the database's time."""
         with self._database.read() as connection:
             return _time(connection.scalar(select(_now(connection))) or 0.0)
 
     def take(self, name: str, owner: str, ttl_s: float) -> Lease | None:
-        """The lease, when it is free or has expired; None while somebody holds it.
+        """Return the lease, when it is free or has expired; None while somebody holds it.
 
         Args:
             owner: unique to whoever asks: a lease that is held is not given to its own owner
@@ -99,7 +99,7 @@ class LeaseRecords:
             return bool(connection.execute(given).rowcount)
 
     def holder(self, name: str) -> Lease | None:
-        """Who holds it at this moment, or None."""
+        """Return who holds it at this moment, or None."""
         query = select(LEASES).where(LEASES.c.name == name, LEASES.c.owner != "")
         with self._database.read() as connection:
             live = query.where(LEASES.c.expires_at > _now(connection))
@@ -107,7 +107,7 @@ class LeaseRecords:
             return None if row is None else _lease(row)
 
     def state(self, name: str) -> Mapping[str, Any]:
-        """What travels with it, whoever holds it; empty when nobody ever did."""
+        """Return what travels with it, whoever holds it; empty when nobody ever did."""
         query = select(LEASES.c.state).where(LEASES.c.name == name)
         with self._database.read() as connection:
             return connection.scalar(query) or {}

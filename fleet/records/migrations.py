@@ -112,14 +112,14 @@ def _time(stamp: str | None) -> datetime | None:
 
 
 def version_of(connection: Connection) -> int | None:
-    """The version of the tables that are there; None when there are none. Only reads."""
+    """Return the version of the tables that are there; None when there are none. Only reads."""
     if not inspect(connection).has_table(SCHEMA.name, schema=SCHEMA.schema):
         return None
     return max(connection.scalars(select(SCHEMA.c.version)), default=None)
 
 
 def migrate(connection: Connection) -> int:
-    """Make what is missing, in the caller's transaction: all of it happens or none.
+    """Create or migrate the tables in the caller's transaction.
 
     Returns:
         The version found: that of this fleet, or of the newer one that wrote there, and then
@@ -139,7 +139,7 @@ def migrate(connection: Connection) -> int:
 
 
 def _add_rollouts(connection: Connection) -> None:
-    """Runs, audit and observations stay as they are; rollouts get tables of their own."""
+    """Create the tables of rollouts."""
     METADATA.create_all(
         connection,
         tables=[
@@ -157,12 +157,12 @@ def _add_rollouts(connection: Connection) -> None:
 
 
 def _add_scans(connection: Connection) -> None:
-    """All that there is stays as it is; scans and findings get tables of their own."""
+    """Create the tables of scans and findings."""
     METADATA.create_all(connection, tables=[tables.SCANS, tables.FINDINGS])
 
 
-#: By the version it starts from, what leads to the next one. A step that makes a table makes it as
-#: it is in this fleet; a later step that changes the same table looks whether that is still to do.
+#: Migration steps by their start version. A step creates a table in its newest form, so
+#: a later step that changes the same table first checks whether the change is still needed.
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _add_rollouts,
     2: _add_scans,

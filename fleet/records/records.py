@@ -1,4 +1,4 @@
-"""What is kept and asked for: runs, the audit of what they changed, and observations of hosts."""
+"""The records of a fleet: runs, the audit of their changes, observations of hosts, and the rest."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -66,10 +66,10 @@ class Records:
         self.close()
 
     def start_run(self, kind: str, *, caller_arn: str, command: str, at: datetime) -> str:
-        """Note that a run begins; returns its id, as ``reg-7f3a``.
+        """Record the start of a run and return its id, for example ``reg-7f3a``.
 
-        Ids are short to be typed, so they are drawn until one is free, and get longer when that
-        takes long.
+        Ids are short because people type them. A taken id is drawn again, with more digits after
+        several tries.
         """
         prefix = PREFIXES.get(kind, kind)
         for number in range(TRIES):
@@ -92,14 +92,14 @@ class Records:
         raise RecordsError(f"{self._database.name}: no free id for a {kind} run")
 
     def finish_run(self, run_id: str, *, outcome: str, at: datetime) -> None:
-        """Note how a run ended."""
+        """Record the outcome of a run."""
         with self._database.write() as connection:
             connection.execute(
                 update(RUNS).where(RUNS.c.id == run_id).values(finished_at=at, outcome=outcome)
             )
 
     def runs(self, *, limit: int = 50) -> tuple[Run, ...]:
-        """The latest runs, newest first."""
+        """Return the latest runs, newest first."""
         query = select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.id).limit(limit)
         with self._database.read() as connection:
             return tuple(Run(**row) for row in connection.execute(query).mappings())
@@ -116,7 +116,7 @@ class Records:
         why: str,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write down one change.
+        """Record one change in the audit.
 
         Raises:
             TypeError: ``detail`` holds a secret, or something that JSON has no word for.
@@ -135,7 +135,7 @@ class Records:
             connection.execute(AUDIT.insert().values(entry))
 
     def audit_of(self, run_id: str) -> tuple[AuditEntry, ...]:
-        """What a run changed, in the order it did."""
+        """Return what a run changed, in the order it did."""
         columns = [column for column in AUDIT.c if column.name != "id"]
         query = select(*columns).where(AUDIT.c.run_id == run_id).order_by(AUDIT.c.id)
         with self._database.read() as connection:
@@ -144,11 +144,11 @@ class Records:
     def observe(
         self, store: str, host: str, ledger: str, value: Mapping[str, Any], *, at: datetime
     ) -> bool:
-        """Note what a ledger says of a host; True when it says something new.
+        """Record what a ledger says of a host; return True if that is new.
 
-        A value that stays the same moves ``last_seen``; another one begins a new row. So leave
-        out of the value what changes with every reading. An observation older than the latest
-        one (a thread that was slow) changes nothing.
+        An equal value only moves ``last_seen``; another value starts a new row. The value must not
+        contain anything that changes with every reading. An observation older than the latest
+        one changes nothing.
 
         Raises:
             TypeError: the value holds a secret, or something that JSON has no word for.
@@ -184,7 +184,7 @@ class Records:
             return True
 
     def latest(self, stores: Iterable[str]) -> tuple[Observation, ...]:
-        """What each ledger last said of every host of these stores, in store and host order."""
+        """Return the latest observation per ledger and host of these stores, sorted."""
         rest = iter(dict.fromkeys(stores))
         found: list[Observation] = []
         while ids := tuple(islice(rest, STORES_PER_QUERY)):
@@ -201,7 +201,7 @@ class Records:
 
 
 def _checked(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The value, once it is sure that it can be kept: before a transaction is open."""
+    """Return the value, once it is sure that it can be kept: before a transaction is open."""
     canonical(value)
     return value
 

@@ -1,4 +1,4 @@
-"""What is told of rollouts and to them: events, verbs, and how many stores went dark."""
+"""Reads and writes the events and verbs of rollouts, and how many stores went dark per hour."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -15,10 +15,10 @@ from fleet.records.tables import CONNECTIVITY, EVENTS, ROLLOUTS, VERBS
 
 
 class RolloutEventRecords:
-    """The part of a rollout's records that is told.
+    """Events, verbs and connectivity samples of rollouts.
 
-    Ids rise for readers too: one that has read up to an id misses nothing of the same rollout by
-    asking for what came after it.
+    Event ids rise in commit order within a rollout: a reader that asks for the events after the
+    last id that it has read misses none.
     """
 
     def __init__(self, database: Database) -> None:
@@ -34,11 +34,11 @@ class RolloutEventRecords:
         stores: Iterable[str] = (),
         why: str = "",
     ) -> Verb:
-        """Leave a word for the next tick of a rollout.
+        """Record a verb for the next tick of a rollout.
 
         Args:
-            by: ARN of who says it.
-            stores: it concerns only these; none for all.
+            by: ARN of the caller.
+            stores: the stores that it applies to; none for all.
 
         Raises:
             UsageError: there is no such rollout.
@@ -51,7 +51,7 @@ class RolloutEventRecords:
             return verb_of(connection.execute(said).mappings().one())
 
     def verbs(self, rollout_id: str, *, unobeyed_only: bool = False) -> tuple[Verb, ...]:
-        """What was said to a rollout, in the order it was said."""
+        """Return the verbs of a rollout in the order they were given."""
         query = select(VERBS).where(VERBS.c.rollout == number_of(rollout_id)).order_by(VERBS.c.id)
         if unobeyed_only:
             query = query.where(VERBS.c.answer == "")
@@ -61,7 +61,7 @@ class RolloutEventRecords:
     def events(
         self, rollout_id: str, *, after: int = 0, limit: int | None = None, store: str = ""
     ) -> tuple[RolloutEvent, ...]:
-        """The story after an event, oldest first; of one store when it is named."""
+        """Return the events after an id, oldest first; those of one store if it is named."""
         query = select(EVENTS).where(EVENTS.c.rollout == number_of(rollout_id))
         query = query.where(EVENTS.c.id > after).order_by(EVENTS.c.id).limit(limit)
         if store:
@@ -72,7 +72,7 @@ class RolloutEventRecords:
     def latest_events(
         self, rollout_id: str, *, limit: int, store: str = ""
     ) -> tuple[RolloutEvent, ...]:
-        """The end of the story, oldest first; of one store when it is named."""
+        """Return the latest events, oldest first; those of one store if it is named."""
         query = select(EVENTS).where(EVENTS.c.rollout == number_of(rollout_id))
         query = query.order_by(EVENTS.c.id.desc()).limit(limit)
         if store:
@@ -81,7 +81,7 @@ class RolloutEventRecords:
             return tuple(map(event_of, connection.execute(query).mappings()))[::-1]
 
     def note_connectivity(self, rollout_id: str, at: datetime, dark: int, of: int) -> None:
-        """Note how many of so many untouched stores went dark over the present period.
+        """Record how many of the stores without a change went dark in this period.
 
         One sample is kept per rollout and hour, the latest: a store that stays dark for many
         ticks is one dark store, not many.
@@ -99,7 +99,7 @@ class RolloutEventRecords:
             )
 
     def history_sample(self, since: datetime) -> Sample:
-        """All samples of hours that ended after ``since``, added up; of 0 when there is none."""
+        """Return the sum of the samples of hours that ended after ``since``; zero if none."""
         dark, stores = func.sum(CONNECTIVITY.c.dark), func.sum(CONNECTIVITY.c.stores)
         hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         query = select(dark, stores).where(CONNECTIVITY.c.hour >= hour)
@@ -109,20 +109,20 @@ class RolloutEventRecords:
 
 
 def tell(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Add rows of events; the caller has the rollout's row, so that their ids rise for readers."""
+    """Insert events; the caller has locked the rollout's row, so that ids rise in commit order."""
     if rows:
         connection.execute(EVENTS.insert(), rows)
 
 
 def answer(connection: Connection, number: int, answers: Mapping[int, str]) -> None:
-    """Write down what was made of verbs; one that has its answer keeps it."""
+    """Record the answers to verbs; an answer that exists is kept."""
     for verb, text in answers.items():
         mine = (VERBS.c.id == verb) & (VERBS.c.rollout == number) & (VERBS.c.answer == "")
         connection.execute(update(VERBS).where(mine).values(answer=text))
 
 
 def event_rows(number: int, events: Iterable[RolloutEvent]) -> list[dict[str, Any]]:
-    """Rows of events, once it is sure that they can be kept.
+    """Return the rows of events after checking that they can be stored.
 
     Raises:
         ValueError: one is of another rollout.
@@ -137,7 +137,7 @@ def event_rows(number: int, events: Iterable[RolloutEvent]) -> list[dict[str, An
 
 
 def _lock(connection: Connection, number: int) -> None:
-    """Let nobody else add to the rollout until the transaction ends."""
+    """Lock the rollout's row until the transaction ends."""
     query = select(ROLLOUTS.c.number).where(ROLLOUTS.c.number == number).with_for_update()
     if connection.execute(query).first() is None:
         raise unknown(id_of(number))

@@ -28,7 +28,7 @@ CHANGE_COLUMNS = (*(CHANGES.c[name] for name in CHANGE_FIELDS), CHANGES.c.detail
 
 
 def number_of(rollout_id: str) -> int:
-    """The number in ``ro-118``.
+    """Return the number in ``ro-118``.
 
     Raises:
         UsageError: it is no id of a rollout.
@@ -46,7 +46,7 @@ def number_of(rollout_id: str) -> int:
 
 
 def id_of(number: int) -> str:
-    """The id that people read and type."""
+    """Return the id that people read and type."""
     return f"{PREFIX}{number}"
 
 
@@ -92,18 +92,18 @@ def _fields_of(column: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def rollout_row(rollout: Rollout) -> dict[str, Any]:
-    """The columns of the moving part."""
+    """Return the columns of the moving part."""
     return {name: getattr(rollout, name) for name in MOVING} | {"phase": rollout.phase.value}
 
 
 def rollout_of(row: Mapping[Any, Any], spec: RolloutSpec) -> Rollout:
-    """A rollout from its row and what it was told."""
+    """Return a rollout from its row and what it was told."""
     moving = {name: row[name] for name in MOVING} | {"phase": Phase(row["phase"])}
     return Rollout(id=id_of(row["number"]), spec=spec, caller=row["caller"], **moving)
 
 
 def change_row(change: Change) -> dict[str, Any]:
-    """The columns of a change but for its rollout and workload.
+    """Return the columns of a change but for its rollout and workload.
 
     Raises:
         TypeError: it holds a secret, or something that JSON has no word for.
@@ -116,7 +116,7 @@ def change_row(change: Change) -> dict[str, Any]:
 
 
 def change_of(row: Iterable[Any]) -> Change:
-    """A change from ``CHANGE_COLUMNS``.
+    """Return a change from ``CHANGE_COLUMNS``.
 
     Raises:
         RecordsError: its details have another shape than this fleet reads.
@@ -128,7 +128,7 @@ def change_of(row: Iterable[Any]) -> Change:
 
 
 def event_row(number: int, event: RolloutEvent) -> dict[str, Any]:
-    """The columns of an event but for its own number.
+    """Return the columns of an event but for its own number.
 
     Raises:
         TypeError: its data hold a secret, or something that JSON has no word for.
@@ -138,17 +138,17 @@ def event_row(number: int, event: RolloutEvent) -> dict[str, Any]:
 
 
 def event_of(row: Mapping[Any, Any]) -> RolloutEvent:
-    """An event from its row."""
+    """Return an event from its row."""
     return RolloutEvent(**{**row, "rollout": id_of(row["rollout"])})
 
 
 def verb_of(row: Mapping[Any, Any]) -> Verb:
-    """A verb from its row."""
+    """Return a verb from its row."""
     return Verb(**{**row, "rollout": id_of(row["rollout"]), "name": VerbName(row["name"])})
 
 
 def hold_of(row: Mapping[Any, Any]) -> Hold:
-    """A hold from its row."""
+    """Return a hold from its row."""
     return Hold(**{**row, "rollout": id_of(row["rollout"])})
 
 
@@ -165,7 +165,7 @@ def spec_text(spec: RolloutSpec) -> str:
 
 
 def spec_from(text: str) -> RolloutSpec:
-    """The spec of a text.
+    """Return the spec of a text.
 
     Raises:
         RecordsError: it is not one, or one of another version of fleet.
@@ -180,7 +180,7 @@ def spec_from(text: str) -> RolloutSpec:
 
 
 def active_of(connection: Connection, row: Mapping[Any, Any]) -> ActiveRollout:
-    """A rollout that is not finished, from its row."""
+    """Return a rollout that is not finished, from its row."""
     turned = select(func.max(EVENTS.c.at)).where(
         EVENTS.c.rollout == row["number"], EVENTS.c.kind == "phase"
     )
@@ -197,7 +197,7 @@ def active_of(connection: Connection, row: Mapping[Any, Any]) -> ActiveRollout:
 
 
 def summary_of(connection: Connection, row: Mapping[Any, Any]) -> RolloutSummary:
-    """A line of the history, from a rollout's row."""
+    """Return a line of the history, from a rollout's row."""
     mine = CHANGES.c.rollout == row["number"]
     verdicts = select(CHANGES.c.verdict, func.count()).where(mine).group_by(CHANGES.c.verdict)
     stores = select(func.count(CHANGES.c.store.distinct())).where(mine)

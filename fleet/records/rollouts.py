@@ -119,7 +119,7 @@ class RolloutRecords(RolloutEventRecords):
         return True
 
     def load(self, rollout_id: str) -> Rollout:
-        """A rollout as it is now.
+        """Return a rollout as it is now.
 
         Raises:
             UsageError: there is no such rollout.
@@ -134,7 +134,7 @@ class RolloutRecords(RolloutEventRecords):
             return rollout_of(row, self._spec(connection, number))
 
     def changes(self, rollout_id: str) -> tuple[Change, ...]:
-        """Its changes as they are now, in store and service order."""
+        """Return its changes as they are now, in store and service order."""
         mine = CHANGES.c.rollout == number_of(rollout_id)
         with self._database.read() as connection:
             return tuple(sorted(_changes(connection, mine), key=lambda change: change.key))
@@ -146,7 +146,7 @@ class RolloutRecords(RolloutEventRecords):
             return tuple(map(id_of, connection.scalars(query.order_by(ROLLOUTS.c.number))))
 
     def under_way(self) -> tuple[ActiveRollout, ...]:
-        """The rollouts that are not finished, oldest first, and when each last moved."""
+        """Return the rollouts that are not finished, oldest first, and when each last moved."""
         query = select(ROLLOUTS).where(ROLLOUTS.c.finished_at.is_(None))
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(ROLLOUTS.c.number)).mappings().all()
@@ -159,7 +159,7 @@ class RolloutRecords(RolloutEventRecords):
             return None if number is None else id_of(number)
 
     def history(self, limit: int = 20) -> tuple[RolloutSummary, ...]:
-        """The latest rollouts, newest first."""
+        """Return the latest rollouts, newest first."""
         newest = select(ROLLOUTS).order_by(ROLLOUTS.c.number.desc()).limit(limit)
         with self._database.read() as connection:
             rows = connection.execute(newest).mappings().all()
@@ -231,7 +231,7 @@ class RolloutRecords(RolloutEventRecords):
             return _supersede(connection, number_of(by), set(pairs))
 
     def owed(self) -> tuple[tuple[str, Change], ...]:
-        """What done rollouts are still owed, with their ids, oldest first.
+        """Return what done rollouts are still owed, with their ids, oldest first.
 
         These are changes of stores that were dark at their turn, were dark and set back or still
         are, or could not pull the image.
@@ -243,7 +243,7 @@ class RolloutRecords(RolloutEventRecords):
         return tuple((id_of(number), change) for number, change in found)
 
     def holds(self) -> tuple[Hold, ...]:
-        """Who holds what now, in store and workload order."""
+        """Return who holds what now, in store and workload order."""
         with self._database.read() as connection:
             return holds(connection)
 
@@ -257,7 +257,7 @@ class RolloutRecords(RolloutEventRecords):
             check_free(connection, wanted)
 
     def _spec(self, connection: Connection, number: int) -> RolloutSpec:
-        """What the rollout was told; it never changes, so it is read once."""
+        """Return what the rollout was told; it never changes, so it is read once."""
         with self._guard:
             spec = self._specs.get(number)
             if spec is None:

@@ -15,7 +15,7 @@ from fleet.records.tables import KEY
 
 
 def scan_row(scan: Scan) -> dict[str, Any]:
-    """The columns of a scan."""
+    """Return the columns of a scan."""
     return {
         "id": scan.id,
         "selection": scan.selection,
@@ -29,7 +29,7 @@ def scan_row(scan: Scan) -> dict[str, Any]:
 
 
 def scan_of(row: Mapping[Any, Any]) -> Scan:
-    """A scan from its row."""
+    """Return a scan from its row."""
     return Scan(**{**row, "states": states_of(row["states"])})
 
 
@@ -62,7 +62,7 @@ def states_of(text: str) -> Mapping[str, StoreState]:
 
 
 def finding_row(finding: Finding, at: datetime) -> dict[str, Any]:
-    """The columns of a finding that was found at a time.
+    """Return the columns of a finding that was found at a time.
 
     Raises:
         TypeError: it holds a secret, or something that JSON has no word for.
@@ -79,7 +79,7 @@ def finding_row(finding: Finding, at: datetime) -> dict[str, Any]:
 
 
 def past_of(row: Any) -> PastFinding:
-    """A finding over time from (finding, first_seen, last_seen, resolved_at).
+    """Return a finding over time from (finding, first_seen, last_seen, resolved_at).
 
     Raises:
         RecordsError: another version of fleet wrote it.

@@ -70,7 +70,7 @@ class FindingRecords:
         return tuple(sorted(found, key=lambda past: past.first_seen))
 
     def began_since(self, when: datetime) -> Mapping[tuple[str, str, str, str, str, str], int]:
-        """How often each finding began since then, by ``Finding.key``."""
+        """Return how often each finding began since then, by ``Finding.key``."""
         columns = [FINDINGS.c[name] for name in KEY]
         query = select(*columns, func.count()).where(FINDINGS.c.first_seen >= when)
         with self._database.read() as connection:
@@ -81,7 +81,7 @@ class FindingRecords:
         }
 
     def store_findings(self, store_id: str) -> tuple[PastFinding, ...]:
-        """Every finding of a store that is kept, the one that began last first."""
+        """Return every finding of a store that is kept, the one that began last first."""
         query = select(*_PAST).where(FINDINGS.c.store == store_id)
         query = query.order_by(FINDINGS.c.first_seen.desc(), FINDINGS.c.id.desc())
         with self._database.read() as connection:
@@ -144,7 +144,7 @@ BATCH = 500
 
 
 def prune(database: Database, before: datetime) -> int:
-    """Take away what was over before a time; returns how many rows.
+    """Delete rows that ended before a time and return how many.
 
     The latest observation of every host and ledger stays, however old, and so do open findings,
     the newest scan, and the newest one of the whole fleet that came to its end.
@@ -197,7 +197,7 @@ class ScanRecords(FindingRecords):
         self._database = database
 
     def begin(self, scan: Scan) -> None:
-        """Note that a scan begins; one that is killed stays as one that never finished."""
+        """Record the start of a scan; a killed scan stays without an end."""
         row = scan_row(scan)
         with self._database.write() as connection:
             _keep(connection, row)
@@ -213,7 +213,7 @@ class ScanRecords(FindingRecords):
         versions: Mapping[HostKey, Versions] | None = None,
         lease: Lease | None = None,
     ) -> None:
-        """Keep what a scan found, all of it or nothing, whether or not its beginning was kept.
+        """Write what a scan found in one transaction, also if its start was not recorded.
 
         Args:
             spells: how hosts are connected, by (store, host), where that is certain.
@@ -245,7 +245,7 @@ class ScanRecords(FindingRecords):
     def memory(
         self, store_ids: Iterable[str], since: datetime
     ) -> Mapping[tuple[str, str], HostMemory]:
-        """What is recorded of the hosts of these stores, by (store, host), where anything is.
+        """Return what is recorded of the hosts of these stores, by (store, host).
 
         Args:
             since: spells that ended before it are left out; the last of each host never is.
@@ -254,7 +254,7 @@ class ScanRecords(FindingRecords):
             return host_memory.memory(connection, store_ids, since)
 
     def prune(self, before: datetime) -> int:
-        """Take away what was over before a time; returns how many rows.
+        """Delete rows that ended before a time and return how many.
 
         The latest observation of every host and ledger stays, however old, and so do open
         findings, the newest scan, and the newest one of the whole fleet that came to its end.

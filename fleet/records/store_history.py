@@ -24,7 +24,7 @@ class StoreHistoryRecords:
     def audit(
         self, store: str, *, since: datetime | None = None, limit: int | None = None
     ) -> tuple[AuditEntry, ...]:
-        """What runs changed in a store, newest first."""
+        """Return what runs changed in a store, newest first."""
         columns = [column for column in AUDIT.c if column.name != "id"]
         query = select(*columns).where(AUDIT.c.store == store)
         if since is not None:
@@ -34,7 +34,7 @@ class StoreHistoryRecords:
             return tuple(AuditEntry(**row) for row in connection.execute(query).mappings())
 
     def rollouts(self, store: str, *, limit: int | None = None) -> tuple[StoreRollout, ...]:
-        """The rollouts that were to change a store, newest first, with its changes."""
+        """Return the rollouts that were to change a store, newest first, with its changes."""
         numbers = select(CHANGES.c.rollout).where(CHANGES.c.store == store).distinct()
         newest = numbers.order_by(CHANGES.c.rollout.desc()).limit(limit)
         with self._database.read() as connection:
@@ -69,7 +69,7 @@ class StoreHistoryRecords:
         )
 
     def last_scan(self) -> Scan | None:
-        """The newest scan that came to its end, whatever it looked at."""
+        """Return the newest scan that came to its end, whatever it looked at."""
         query = select(SCANS).where(SCANS.c.finished_at.is_not(None))
         query = query.order_by(SCANS.c.started_at.desc(), SCANS.c.id.desc()).limit(1)
         with self._database.read() as connection:

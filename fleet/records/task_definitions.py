@@ -21,7 +21,7 @@ class TaskDefinitionCache:
         self._database = database
 
     def get(self, arns: Iterable[str]) -> Mapping[str, TaskDefinition]:
-        """Those of these that are known, by ARN."""
+        """Return those of these that are known, by ARN."""
         wanted = list(dict.fromkeys(arns))
         table = TASK_DEFINITIONS.c
         columns = (table.arn, table.family, table.content, table.body)

@@ -36,7 +36,7 @@ HINT = "fleet sandbox status; or unset FLEET_CLOCK to use this machine's clock"
 
 
 def clock_from_environment() -> Clock:
-    """The machine's clock, or the remote one if ``FLEET_CLOCK`` is set.
+    """Return the machine's clock, or the remote one if ``FLEET_CLOCK`` is set.
 
     Raises:
         UsageError: ``FLEET_CLOCK`` is not an http URL of this machine.
@@ -71,7 +71,7 @@ class RemoteClock:
         self._set(self._ask(None))
 
     def now(self) -> datetime:
-        """The time there, aware, in UTC."""
+        """Return the time there, aware, in UTC."""
         return datetime.fromtimestamp(self._now(), UTC)
 
     def sleep(self, seconds: float) -> None:
@@ -130,7 +130,7 @@ class RemoteClock:
         self._asked_at = time.monotonic()
 
     def _ask(self, until: float | None) -> tuple[float, float]:
-        """``now`` and ``rate`` as answered; with ``until`` the answer may take 25 s."""
+        """Return ``now`` and ``rate`` as answered; with ``until`` the answer may take 25 s."""
         query = "" if until is None else "?" + urlencode({"until": repr(until)})
         timeout = ANSWER_TIMEOUT_S if until is None else POLL_TIMEOUT_S
         try:

@@ -5,5 +5,5 @@ from pathlib import Path
 
 
 def state_dir() -> Path:
-    """Where run state lives: ``FLEET_STATE``, else ``.fleet`` in the current folder."""
+    """Return where run state lives: ``FLEET_STATE``, else ``.fleet`` in the current folder."""
     return Path(os.environ.get("FLEET_STATE", ".fleet"))

@@ -62,7 +62,7 @@ class Wiring:
 
 
 def ssh_config_path() -> Path | None:
-    """``FLEET_SSH_CONFIG``, else the user's own OpenSSH configuration if there is one."""
+    """Return ``FLEET_SSH_CONFIG``, else the user's own OpenSSH configuration if there is one."""
     given = os.environ.get("FLEET_SSH_CONFIG")
     if given:
         path = Path(given)
@@ -74,7 +74,7 @@ def ssh_config_path() -> Path | None:
 
 
 def records_from_environment() -> "Records":
-    """The records at ``FLEET_DATABASE_URL``, else those in the state folder.
+    """Return the records at ``FLEET_DATABASE_URL``, else those in the state folder.
 
     Raises:
         RecordsError: they cannot be opened.
@@ -144,5 +144,5 @@ def pinned_hosts(fleet: Fleet, inventory: Path) -> frozenset[str]:
 
 
 def command_line() -> str:
-    """The command as typed, for the run's record."""
+    """Return the command as typed, for the run's record."""
     return " ".join(["fleet", *sys.argv[1:]])

@@ -28,7 +28,7 @@ _TRAILING = re.compile(r" +$", re.MULTILINE)
 
 
 def console_for(stream: TextIO) -> Console:
-    """A console on a stream; colour and width only where there is a terminal.
+    """Return a console on a stream; colour and width only where there is a terminal.
 
     NO_COLOR and TERM=dumb are honoured by rich itself. Writing to a reader that went away raises
     BrokenPipeError.
@@ -94,7 +94,7 @@ def table(
 
 
 def labelled(label: str, text: str, style: str = "") -> RenderableType:
-    """A label and its text, which wraps beside the label and not below it."""
+    """Return a label and its text, which wraps beside the label and not below it."""
     line = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
     line.add_column(no_wrap=True)
     line.add_column(overflow="fold")
@@ -111,7 +111,7 @@ def needed_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
 def _blocks(
     columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] | None
 ) -> Group:
-    """A block of labelled lines per row, its values wrapped beside their labels."""
+    """Return a block of labelled lines per row, its values wrapped beside their labels."""
     pad = max(map(cell_len, columns)) + GAP
     parts: list[RenderableType] = []
     for index, (head, *rest) in enumerate(rows):

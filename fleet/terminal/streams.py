@@ -67,9 +67,9 @@ class Talk(io.TextIOBase):
             let_go(self._stream)
 
     def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
+        """Return whether the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """The stream's own."""
+        """Return the stream's own."""
         return self._stream.fileno()
