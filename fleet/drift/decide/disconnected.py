@@ -13,7 +13,7 @@ from fleet.drift.decide.commands import host_command, host_evidence, status
 from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.host_connection import Pinged, pinged
 from fleet.drift.decide.registration import never_connected
-from fleet.drift.decide.store_case import HostCase, StoreCase, made
+from fleet.drift.decide.store_case import HostCase, StoreCase, Where, make_finding
 from fleet.model.commands import Command, Proposal
 from fleet.model.drift import Background, Connection, Evidence, Finding, Spell
 from fleet.model.gate import Sample
@@ -136,12 +136,12 @@ class Carriers:
                 f"{others.dark} of {others.of} others are dark -> the {what}, not the shops"
             )
             found.append(
-                made(
+                make_finding(
+                    background,
+                    Where(region=region),
                     codes.CARRIER_DARK,
                     cause,
                     Evidence("SSM", f"{many(len(out), 'store')} lost, the first {moment(since)}"),
-                    background=background,
-                    region=region,
                     subject=name,
                     since=since,
                     fix=(f"ask {name}; then ", self._status((name, region))),

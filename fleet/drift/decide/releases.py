@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.service_case import ServiceCase, wanted_services
-from fleet.drift.decide.store_case import StoreCase, made
+from fleet.drift.decide.store_case import StoreCase, Where, make_finding
 from fleet.model.commands import Command
 from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.drift_settings import Severity
@@ -161,12 +161,13 @@ def _idle(one: IdleRollout, background: Background) -> Finding:
     since = f"since {moment(one.since)} ({span((background.now - one.since).total_seconds())})"
     state = f"is {phase} {since}" if one.waits else f"is {phase}, and nobody has moved it {since}"
     why = f": {printable(rollout.why, limit=160)}" if rollout.why else ""
-    return made(
+    return make_finding(
+        background,
+        Where(),
         codes.ROLLOUT_IDLE,
         f"{rollout.id} ({', '.join(rollout.workloads)}) {state}{why}; it holds "
         f"{many(rollout.stores, 'store')}, which no other rollout can touch",
         Evidence("records", f"{rollout.id} {phase}", one.since),
-        background=background,
         subject=rollout.id,
         since=one.since,
         fix=Command(f"fleet rollout status {rollout.id}", sends=False),

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.host_connection import SeenHost, spells_of
@@ -57,29 +57,35 @@ class Details(TypedDict, total=False):
     data: Mapping[str, Any]
 
 
-def made(
+class Where(NamedTuple):
+    """What a finding is about: an account's region, and a store of it; "" for the whole fleet."""
+
+    account: str = ""
+    region: str = ""
+    store: str = ""
+
+
+def make_finding(
+    background: Background,
+    where: Where,
     kind: FindingKind,
     cause: str,
     *evidence: Evidence,
-    background: Background,
-    account: str = "",
-    region: str = "",
-    store: str = "",
     **details: Unpack[Details],
 ) -> Finding:
     """Return a finding; what its rule leaves out comes from the catalogue and earlier scans."""
     host, subject = details.get("host", ""), details.get("subject", "")
     since, fix = details.get("since"), details.get("fix", ())
     fix = (fix,) if isinstance(fix, Command) else fix
-    known = background.first_seen.get((kind.code, account, region, store, host, subject))
+    known = background.first_seen.get((kind.code, *where, host, subject))
     return Finding(
         code=kind.code,
         severity=details.get("severity") or kind.severity,
-        store=store,
+        store=where.store,
         host=host,
         subject=subject,
-        account=account,
-        region=region,
+        account=where.account,
+        region=where.region,
         since=since or known or background.now,
         since_known=details.get("since_known", since is not None),
         cause=cause,
@@ -187,17 +193,8 @@ class StoreCase:
         self, kind: FindingKind, cause: str, *evidence: Evidence, **details: Unpack[Details]
     ) -> Finding:
         """Return a finding of this store."""
-        account, region = self.shard.account, self.shard.region
-        return made(
-            kind,
-            cause,
-            *evidence,
-            background=self.background,
-            account=account,
-            region=region,
-            store=self.store.id,
-            **details,
-        )
+        where = Where(self.shard.account, self.shard.region, self.store.id)
+        return make_finding(self.background, where, kind, cause, *evidence, **details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,17 +319,8 @@ class ShardCase:
         **details: Unpack[Details],
     ) -> Finding:
         """Return a finding of it, or of the store that it turns out to be about."""
-        account, region = self.shard.account, self.shard.region
-        return made(
-            kind,
-            cause,
-            *evidence,
-            background=self.background,
-            account=account,
-            region=region,
-            store=store,
-            **details,
-        )
+        where = Where(self.shard.account, self.shard.region, store)
+        return make_finding(self.background, where, kind, cause, *evidence, **details)
 
 
 def hosts_by_id(fleet: Fleet) -> dict[str, Host]:

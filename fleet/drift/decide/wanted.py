@@ -16,14 +16,11 @@ from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.inventory import Lifecycle, Store, Workload
 from fleet.model.night import ReleaseLine
 from fleet.model.observed import NotRead
-from fleet.model.rollout import Hold, Phase
+from fleet.model.rollout import Hold
 from fleet.model.services import ServiceState
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage
 from fleet.model.wanted import IdleRollout, Owed, Wanted
-
-#: In these a rollout waits for a person, however often it is ticked.
-WAITING = frozenset({Phase.PAUSED, Phase.HALTED, Phase.AWAITING})
 
 
 def wanted_of(
@@ -82,7 +79,7 @@ def idle_rollouts(
     """Return the active rollouts that have been idle for at least so many seconds."""
     found = []
     for one in rollouts:
-        waits = one.phase in WAITING
+        waits = one.phase.awaits_person
         since = one.phase_at if waits else one.moved_at
         if now - since >= timedelta(seconds=limit_s):
             found.append(IdleRollout(one, since, waits))
