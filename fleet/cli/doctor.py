@@ -1,5 +1,9 @@
 """``fleet doctor``: can this machine do the job?"""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
 import typer
 
 from fleet.cli.options import (
@@ -11,6 +15,17 @@ from fleet.cli.options import (
     StoresArgument,
     WhereOption,
 )
+from fleet.cli.output import ignore_events, show, width
+from fleet.cli.selecting import choice_of, stores_to_show
+from fleet.errors import FleetError, InventoryError, UsageError
+from fleet.inventory.decide.selection import Choice
+from fleet.inventory.loader import inventory_check
+from fleet.model.registration import CheckResult, PreflightCheck
+from fleet.register.doctor import host_keys_check, installer_check, role_check, ssm_check
+from fleet.register.view.checks import checks_document, checks_view
+from fleet.runtime.doctor import caller_checks, ecs_check, failed, python_check
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import Wiring, open_wiring
 
 
 def doctor(
@@ -27,38 +42,54 @@ def doctor(
     and their accounts and regions. Ends with 1 when a check fails. Every check that is not ok comes
     with its fix.
     """
-    import json as json_format
-    import sys
-    from dataclasses import replace
-
-    from fleet.cli.selecting import choice_of, stores_to_show
-    from fleet.errors import EmptySelection, FleetError, InventoryError, UsageError
-    from fleet.model.registration import CheckResult, PreflightCheck
-    from fleet.register.doctor import failed, local_checks, remote_checks
-    from fleet.register.view.checks import checks_document, checks_view
-    from fleet.runtime.stopping import leaves_at_once
-    from fleet.runtime.wiring import Wiring, open_wiring, pinned_hosts
-    from fleet.terminal.screen import console_for
-
-    checks: tuple[PreflightCheck, ...]
-    wiring: Wiring | None = None
+    choice = choice_of(stores, where, ring, every)
     with leaves_at_once(lambda: "interrupted; nothing was changed"):
-        try:
-            wiring = open_wiring(inventory, listen=lambda _event: None)
-            chosen = stores_to_show(wiring.fleet, choice_of(stores, where, ring, every))
-            wiring = replace(wiring, fleet=replace(wiring.fleet, stores=chosen))
-            local = local_checks(wiring, pinned_hosts(wiring.fleet, inventory))
-            checks = (*local, *remote_checks(wiring))
-        except (InventoryError, EmptySelection):
-            raise  # problems with lines of their own, or nothing to check
-        except FleetError as error:
-            if wiring is not None and isinstance(error, UsageError):
-                raise  # the words of the command
-            checks = (failed("surroundings", error),)
-    if json:
-        typer.echo(json_format.dumps(checks_document(checks), indent=2))
-    else:
-        console = console_for(sys.stdout)
-        console.print(checks_view(checks, console.width))
+        checks = _checks(inventory, choice)
+    show(checks_document(checks) if json else checks_view(checks, width()))
     if any(check.result is CheckResult.FAIL for check in checks):
-        raise typer.Exit(1)
+        raise typer.Exit(FleetError.exit_code)
+
+
+def _checks(inventory: Path, choice: Choice) -> tuple[PreflightCheck, ...]:
+    """Make the checks; what stops them is a failed check, except wrong words and files."""
+    try:
+        wiring = open_wiring(inventory, listen=ignore_events)
+    except InventoryError:
+        raise
+    except FleetError as error:
+        return (failed("surroundings", error),)
+    chosen = stores_to_show(wiring.fleet, choice)
+    try:
+        return checks_of(replace(wiring, fleet=replace(wiring.fleet, stores=chosen)), inventory)
+    except UsageError:
+        raise
+    except FleetError as error:
+        return (failed("surroundings", error),)
+
+
+def checks_of(wiring: Wiring, inventory: Path) -> tuple[PreflightCheck, ...]:
+    """Make the checks that every package offers; accounts and regions at the same time."""
+    places = sorted({(store.account.name, store.region) for store in wiring.fleet.stores})
+    with ThreadPoolExecutor(wiring.workers) as pool:
+        of_places = list(pool.map(lambda place: _aws_checks(wiring, *place), places))
+    return (
+        python_check(),
+        inventory_check(wiring.fleet),
+        host_keys_check(wiring.fleet, inventory),
+        *(check for checks in of_places for check in checks),
+        installer_check(wiring),
+    )
+
+
+def _aws_checks(wiring: Wiring, account_name: str, region: str) -> list[PreflightCheck]:
+    account = wiring.fleet.accounts[account_name]
+    shard, place = wiring.shard(account, region), f"{account_name}/{region}"
+    checks = list(caller_checks(shard, place, wiring.clock))
+    if checks[0].result is CheckResult.FAIL:
+        return checks  # without a caller every other check fails in the same way
+    return [
+        *checks,
+        ecs_check(shard, place),
+        ssm_check(shard, place),
+        role_check(shard, account, place),
+    ]

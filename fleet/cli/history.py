@@ -5,6 +5,12 @@ from typing import Annotated
 import typer
 
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+from fleet.cli.output import show, width
+from fleet.drift.history import history_of
+from fleet.drift.view.store_history import history_document, history_view
+from fleet.errors import FleetError
+from fleet.inventory.decide.selection import Choice, choose
+from fleet.runtime.wiring import open_history
 
 
 def history(
@@ -18,6 +24,9 @@ def history(
     Lists scans and changes too, oldest first. Reads the records only. Ends with 1 when the store
     was not scanned in this time.
     """
-    from fleet.cli.looking_back import show_history
-
-    raise typer.Exit(show_history(store, days, inventory, as_json=json))
+    with open_history(inventory) as (fleet, records, clock):
+        (chosen,) = choose(fleet, Choice((store,)))
+        found = history_of(records, chosen, clock.now(), days=days)
+    show(history_document(found) if json else history_view(found, width()))
+    if found.scan is None:
+        raise typer.Exit(FleetError.exit_code)

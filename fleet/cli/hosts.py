@@ -11,6 +11,12 @@ from fleet.cli.options import (
     StoresArgument,
     WhereOption,
 )
+from fleet.cli.output import show, width
+from fleet.cli.selecting import choice_of, stores_to_show
+from fleet.drift.hosts import hosts_now
+from fleet.drift.view.hosts import hosts_document, hosts_view
+from fleet.errors import FleetError
+from fleet.runtime.wiring import open_history
 
 
 def hosts(
@@ -26,8 +32,10 @@ def hosts(
     Reads the records only, and shows how old they are; `fleet status` asks SSM and ECS. Ends with 1
     when one of the stores was never scanned.
     """
-    from fleet.cli.looking_back import show_hosts
-    from fleet.cli.selecting import choice_of
-
     choice = choice_of(stores, where, ring, every)
-    raise typer.Exit(show_hosts(choice, inventory, as_json=json))
+    with open_history(inventory) as (fleet, records, clock):
+        chosen = stores_to_show(fleet, choice)
+        seen = hosts_now(records, chosen, clock.now(), keep_days=fleet.drift.keep_days)
+    show(hosts_document(seen) if json else hosts_view(seen, width()))
+    if seen.scan is None or seen.unscanned:
+        raise typer.Exit(FleetError.exit_code)

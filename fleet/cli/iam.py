@@ -1,12 +1,12 @@
 """``fleet iam``: the IAM policy that a command needs."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from fleet.aws.iam import policy_for
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption
+from fleet.cli.output import show
 from fleet.errors import UsageError
 from fleet.inventory.loader import load_fleet
 from fleet.model.aws_actions import Sender
@@ -36,7 +36,7 @@ def iam(
     The policy allows the AWS actions that the command sends, and nothing else. No AWS call is made.
     """
     if not account:
-        typer.echo(json.dumps(policy_for(command), indent=2))
+        show(policy_for(command))
         return
     accounts = load_fleet(inventory).accounts
     if account not in accounts:
@@ -46,4 +46,4 @@ def iam(
         )
     own = accounts[account]
     policy = policy_for(command, account_id=own.account_id, instance_role=own.instance_role)
-    typer.echo(json.dumps(policy, indent=2))
+    show(policy)

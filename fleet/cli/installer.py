@@ -5,7 +5,12 @@ from typing import Annotated
 import typer
 
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption
+from fleet.cli.output import ignore_events
+from fleet.errors import FleetError, UsageError
+from fleet.inventory.pins import save_installer_pin
+from fleet.register.installer import read_install_script
 from fleet.runtime.state_dir import state_dir
+from fleet.runtime.wiring import open_wiring
 
 
 def installer(
@@ -22,12 +27,7 @@ def installer(
     Keeps a copy to read, and says whether the script is pinned. Ends with 1 when it is not. Does
     not contact hosts.
     """
-    from fleet.errors import UsageError
-    from fleet.inventory.pins import save_installer_pin
-    from fleet.register.installer import read_install_script
-    from fleet.runtime.wiring import open_wiring
-
-    wiring = open_wiring(inventory, listen=lambda _event: None)
+    wiring = open_wiring(inventory, listen=ignore_events)
     script = read_install_script(wiring)
     digest, known = script.sha256, script.pinned
     copy = state_dir() / "installers" / f"{digest[:12]}.sh"
@@ -45,4 +45,4 @@ def installer(
     typer.echo(f"pinned {known}" if known else "not pinned: it will not run")
     if not known:
         typer.echo(f"next: read the copy, then fleet installer --pin {digest}", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(FleetError.exit_code)

@@ -1,5 +1,7 @@
 """``fleet inventory``: what the inventory says, after inheritance. Contacts nobody."""
 
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -13,6 +15,19 @@ from fleet.cli.options import (
     StoresArgument,
     WhereOption,
 )
+from fleet.cli.output import show, width
+from fleet.cli.selecting import choice_of, stores_to_show
+from fleet.errors import UsageError
+from fleet.inventory.loader import load_fleet
+from fleet.inventory.view import (
+    fleet_document,
+    fleet_view,
+    host_document,
+    host_view,
+    store_document,
+    store_view,
+)
+from fleet.runtime.state_dir import state_dir
 
 app = typer.Typer(
     help="List and show what the inventory says.", no_args_is_help=True, rich_markup_mode=None
@@ -32,28 +47,14 @@ def list_stores(
 
     Lists every store when none is chosen.
     """
-    import json as json_format
-    import sys
-    from dataclasses import replace
-
-    from fleet.cli.selecting import choice_of, stores_to_show
-    from fleet.inventory.loader import load_fleet
-    from fleet.inventory.view import fleet_document, fleet_view
-    from fleet.runtime.state_dir import state_dir
-    from fleet.terminal.screen import console_for
-
     fleet = load_fleet(inventory, state_dir())
     chosen = stores_to_show(fleet, choice_of(stores, where, ring, every))
     fleet = replace(fleet, stores=chosen)
-    if json:
-        typer.echo(json_format.dumps(fleet_document(fleet), indent=2))
-        return
-    console = console_for(sys.stdout)
-    console.print(fleet_view(fleet, console.width))
+    show(fleet_document(fleet) if json else fleet_view(fleet, width()))
 
 
 @app.command("show")
-def show(
+def show_one(
     name: Annotated[str, typer.Argument(metavar="STORE|STORE/HOST", help="Id of what to show.")],
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
@@ -62,29 +63,17 @@ def show(
 
     Also shows in which file it is written.
     """
-    import difflib
-    import json as json_format
-    import sys
-
-    from fleet.errors import UsageError
-    from fleet.inventory.loader import load_fleet
-    from fleet.inventory.view import host_document, host_view, store_document, store_view
-    from fleet.runtime.state_dir import state_dir
-    from fleet.terminal.screen import console_for
-
     fleet = load_fleet(inventory, state_dir())
     stores = {store.id: store for store in fleet.stores}
     hosts = {host.id: host for store in fleet.stores for host in store.hosts}
     store, host = stores.get(name.partition("/")[0]), hosts.get(name)
     if store is None or (host is None and "/" in name):
-        near = difflib.get_close_matches(name, [*stores, *hosts], n=3)
+        near = get_close_matches(name, [*stores, *hosts], n=3)
         raise UsageError(
             f'the inventory has no "{name}"',
             hint=f"did you mean {', '.join(near)}?" if near else "fleet inventory list",
         )
-    if json:
-        document = host_document(fleet, host) if host else store_document(fleet, store)
-        typer.echo(json_format.dumps(document, indent=2))
-        return
-    console = console_for(sys.stdout)
-    console.print(host_view(store, host) if host else store_view(store, console.width))
+    if host is not None:
+        show(host_document(fleet, host) if json else host_view(store, host))
+    else:
+        show(store_document(fleet, store) if json else store_view(store, width()))

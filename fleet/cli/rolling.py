@@ -13,7 +13,6 @@ from rich.console import Console
 from fleet.cli.plan_words import Chosen
 from fleet.cli.planning import notes_to, plan_again, plan_for, read_plan
 from fleet.cli.rollout_books import look
-from fleet.cli.rollout_crew import callers
 from fleet.cli.rollout_foreground import go_along
 from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.plan import Kind, Plan
@@ -23,6 +22,7 @@ from fleet.rollout.decide.fingerprint import differences
 from fleet.rollout.start import start
 from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.plan import plan_document, plan_view
+from fleet.runtime.callers import callers
 from fleet.runtime.lease import holder_of
 from fleet.runtime.run_record import RunRecord, recorded
 from fleet.runtime.stopping import leaves_at_once

@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 
 from fleet.cli.rollout_books import exit_code, look
-from fleet.cli.rollout_crew import crew
 from fleet.cli.rollout_picture import Picture
 from fleet.errors import Interrupted
 from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent, VerbName
 from fleet.rollout.controller import run_until_rest
+from fleet.rollout.tick import open_tick_context
 from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.lines import EventLines
 from fleet.rollout.view.summary import summary_view
@@ -52,14 +52,14 @@ def go_along(
     with _shown(wiring, before, talk) as (tell, give_back):
         what = f"fleet rollout {rollout_id}"
         with (
-            crew(
+            open_tick_context(
                 wiring,
-                what=what,
+                command=what,
                 run_id=run.id,
                 caller=caller,
                 tell=tell,
                 warn=talk.print,
-            ) as mates,
+            ) as context,
             stops_safely(
                 wiring.stop,
                 resume=f"fleet rollout resume {rollout_id}",
@@ -67,7 +67,7 @@ def go_along(
                 leaving=lambda: _leave(run, give_back),
             ),
         ):
-            rested = run_until_rest(mates, rollout_id, wiring.stop)
+            rested = run_until_rest(context, rollout_id, wiring.stop)
     overview = look(records, clock, rollout_id)
     code = Interrupted.exit_code if rested.stopped else exit_code(overview, said=said)
     run.end(_OUTCOMES.get(code, "failed"))

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 
 from fleet.cli.rollout_books import look, which
-from fleet.cli.rollout_crew import callers
 from fleet.cli.rollout_foreground import go_along
 from fleet.cli.rollout_looking import check_stores
 from fleet.errors import Interrupted, UsageError
@@ -20,6 +19,7 @@ from fleet.model.overview import Overview
 from fleet.model.printable import many, who
 from fleet.model.rollout import Verb, VerbName
 from fleet.model.spans import span
+from fleet.runtime.callers import callers
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import leaves_at_once
 from fleet.runtime.wiring import Wiring, open_wiring

@@ -3,6 +3,14 @@
 import typer
 
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
+from fleet.cli.output import notes_to, show, talk_console, width
+from fleet.errors import FleetError
+from fleet.rollout.rebuild import rebuild_records
+from fleet.rollout.view.rebuilt import Found, rebuilt_document, rebuilt_view
+from fleet.runtime.callers import fleet_callers
+from fleet.runtime.run_record import recorded
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import open_wiring
 
 app = typer.Typer(
     help="Rebuild the records of rollouts from AWS.", no_args_is_help=True, rich_markup_mode=None
@@ -26,6 +34,29 @@ def rebuild(
     before. Changes nothing at AWS, and nothing that the records know. Ends with 1 when a store
     could not be read.
     """
-    from fleet.cli.state_rebuilding import rebuild_state
-
-    raise typer.Exit(rebuild_state(inventory, as_json=json))
+    talk = talk_console()
+    wiring = open_wiring(inventory, listen=notes_to(talk))
+    with leaves_at_once(lambda: "interrupted while reading; run it again"):
+        arns = fleet_callers(wiring, tell=talk.print)
+        caller = ", ".join(sorted(set(arns)))
+        with recorded(wiring, "rebuild", callers=arns, tell=talk.print) as run:
+            restored = rebuild_records(wiring, caller=caller)
+            wiring.records.audit(
+                run.id,
+                at=wiring.clock.now(),
+                caller_arn=caller,
+                action="rebuild records",
+                why="from the tags of services at AWS",
+                detail={"added": sorted(restored.added), "not_read": sorted(restored.unread)},
+            )
+            run.end("partial" if restored.unread else "done")
+    found = [
+        Found(one.id, one.id in restored.added, one.began, one.spec.title, one.changes)
+        for one in restored.rollouts
+    ]
+    if json:
+        show(rebuilt_document(found, restored.unread))
+    else:
+        show(rebuilt_view(found, restored.unread, wiring.clock.now(), width()))
+    if restored.unread:
+        raise typer.Exit(FleetError.exit_code)

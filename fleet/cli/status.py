@@ -11,6 +11,13 @@ from fleet.cli.options import (
     StoresArgument,
     WhereOption,
 )
+from fleet.cli.output import ignore_events, show, width
+from fleet.cli.selecting import choice_of, stores_to_show
+from fleet.drift.status import read_status
+from fleet.drift.view.status import status_document, status_view
+from fleet.errors import FleetError
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import open_wiring
 
 
 def status(
@@ -26,25 +33,11 @@ def status(
     Also shows what was seen when the host was last visited. Shows every store when none is chosen.
     Ends with 1 when something could not be read; what was recorded before is shown in its place.
     """
-    import json as json_format
-    import sys
-
-    from fleet.cli.selecting import choice_of, stores_to_show
-    from fleet.drift.status import read_status
-    from fleet.drift.view.status import status_document, status_view
-    from fleet.runtime.stopping import leaves_at_once
-    from fleet.runtime.wiring import open_wiring
-    from fleet.terminal.screen import console_for
-
-    wiring = open_wiring(inventory, listen=lambda _event: None)
+    wiring = open_wiring(inventory, listen=ignore_events)
     chosen = stores_to_show(wiring.fleet, choice_of(stores, where, ring, every))
     with leaves_at_once(lambda: "interrupted while reading"):
         seen = read_status(wiring, chosen)
     now = wiring.clock.now()
-    if json:
-        typer.echo(json_format.dumps(status_document(seen, now), indent=2))
-    else:
-        console = console_for(sys.stdout)
-        console.print(status_view(seen, now, console.width))
-    if any(s.unread for s in seen):
-        raise typer.Exit(1)
+    show(status_document(seen, now) if json else status_view(seen, now, width()))
+    if any(store.unread for store in seen):
+        raise typer.Exit(FleetError.exit_code)

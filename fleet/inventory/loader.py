@@ -1,11 +1,13 @@
 """Loads an inventory: every file, every problem at once, then the resolved values."""
 
 from pathlib import Path
+from typing import Any
 
 from fleet.errors import InventoryError, Problem
 from fleet.inventory.cache import cached, collector_at_rest
 from fleet.inventory.files import Folder
 from fleet.model.inventory import Fleet
+from fleet.model.registration import CheckResult, PreflightCheck
 
 CACHE = "inventory.cache"
 
@@ -42,3 +44,17 @@ def _read(folder: Folder) -> Fleet:
         # Unreachable while every None has a problem; said rather than assumed.
         raise InventoryError([Problem(str(folder.root), 0, "", "the inventory cannot be read")])
     return made
+
+
+def published_schema() -> dict[str, Any]:
+    """Return the JSON Schema of an inventory, for editors."""
+    from fleet.inventory.schema import json_schema
+
+    return json_schema()
+
+
+def inventory_check(fleet: Fleet) -> PreflightCheck:
+    """Say what an inventory holds, as a check for ``fleet doctor``; it could be read."""
+    hosts = sum(len(store.hosts) for store in fleet.stores)
+    seen = f"{fleet.root}: {len(fleet.stores)} stores, {hosts} hosts"
+    return PreflightCheck("inventory", CheckResult.OK, seen)

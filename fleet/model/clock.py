@@ -4,6 +4,10 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+#: SigV4 refuses a signature that is five minutes off; warn well before.
+CLOCK_FAIL_S = 240.0
+CLOCK_WARN_S = 30.0
+
 
 class Clock(Protocol):
     """Where the time comes from and how one waits."""

@@ -28,8 +28,8 @@ from fleet.model.progress import Note
 from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.services import ServiceState, StoreView
 from fleet.release.decide.desired import image_questions, release_of, unread
+from fleet.release.renderings import render_all
 from fleet.release.revisions import Key, look_up
-from fleet.release.templates import render_all
 from fleet.rollout.decide.away import ATTRIBUTE
 from fleet.rollout.decide.plan import plan_rollout
 from fleet.rollout.decide.standing import away_of

@@ -4,8 +4,10 @@ A tick may be interrupted anywhere. What it is about to do is recorded before it
 next tick, in this process or another, reads the services before it concludes anything from that.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -25,8 +27,9 @@ from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_re
 from fleet.rollout.decide.tick import Settled, begin, settle
 from fleet.rollout.decide.verbs import obey
 from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
-from fleet.runtime.aws_access import OpenShardAccess
-from fleet.runtime.lease import Held
+from fleet.runtime.aws_access import OpenShardAccess, open_shard_access
+from fleet.runtime.executor import open_executor
+from fleet.runtime.lease import Held, owner_name
 from fleet.runtime.wiring import Wiring
 
 #: How far back the connectivity of untouched stores is used for comparison.
@@ -58,6 +61,38 @@ class TickContext:
     caller: str
     tell: Callable[[RolloutEvent], None]
     warn: Callable[[str], None]
+
+
+@contextmanager
+def open_tick_context(
+    wiring: Wiring,
+    *,
+    command: str,
+    run_id: str,
+    caller: str,
+    tell: Callable[[RolloutEvent], None],
+    warn: Callable[[str], None],
+) -> Iterator[TickContext]:
+    """Open the executor that ``FLEET_EXECUTOR`` names, and give what ticks need.
+
+    Args:
+        command: as the owner of leases names it.
+
+    Raises:
+        UsageError: ``FLEET_EXECUTOR`` makes no sense.
+        FleetError: the cluster does not answer.
+    """
+    with open_executor(os.environ.get("FLEET_EXECUTOR"), wiring.workers) as executor:
+        yield TickContext(
+            wiring=wiring,
+            executor=executor,
+            open_access=open_shard_access,
+            owner=owner_name(command),
+            run_id=run_id,
+            caller=caller,
+            tell=tell,
+            warn=warn,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ Paths and environment variables are turned into edges here and nowhere else.
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +21,10 @@ from fleet.model.inventory import Account, Fleet, Host, Pins
 from fleet.model.progress import Event
 from fleet.records.opening import open_records
 from fleet.runtime.aws_access import ShardAccess, open_shard_access
+from fleet.runtime.clock import clock_from_environment
 from fleet.runtime.state_dir import state_dir
+from fleet.runtime.stopping import leaves_at_once
 from fleet.ssh.connection import Connection, open_connection
-from fleet.ssh.known_hosts import KnownHosts, entry_name
 
 if TYPE_CHECKING:
     from fleet.records.records import Records
@@ -82,6 +84,22 @@ def records_from_environment() -> "Records":
     return open_records(os.environ.get("FLEET_DATABASE_URL"), state_dir())
 
 
+@contextmanager
+def open_history(inventory: Path) -> Iterator[tuple[Fleet, "Records", Clock]]:
+    """Open the inventory, the records and the clock, for commands that ask neither AWS nor hosts.
+
+    A signal ends the process at once.
+
+    Raises:
+        InventoryError: with every problem of the inventory.
+        RecordsError: the records cannot be opened.
+    """
+    clock = clock_from_environment()
+    fleet = load_fleet(inventory, state_dir())
+    with records_from_environment() as records, leaves_at_once(lambda: "interrupted while reading"):
+        yield fleet, records, clock
+
+
 def open_wiring(
     inventory: Path,
     *,
@@ -129,17 +147,6 @@ def open_wiring(
         pin_machine=lambda host_id, machine_id: save_machine_id(inventory, host_id, machine_id),
         listen=listen,
         stop=stop or threading.Event(),
-    )
-
-
-def pinned_hosts(fleet: Fleet, inventory: Path) -> frozenset[str]:
-    """Ids of the hosts whose SSH host key is in the inventory's known_hosts."""
-    pins = KnownHosts(inventory / "known_hosts")
-    return frozenset(
-        h.id
-        for s in fleet.stores
-        for h in s.hosts
-        if pins.pinned(entry_name(h.address, h.ssh.port))
     )
 
 

@@ -7,7 +7,6 @@ import pytest
 
 import fleet.aws.images
 from fleet.aws.iam import TAGGED, actions_of, policy_for
-from fleet.cli import render
 from fleet.drift import (
     fixing,
     fixing_look,
@@ -21,22 +20,23 @@ from fleet.drift import (
 )
 from fleet.model.aws_actions import ACTIONS, GET_CALLER_IDENTITY, GET_OBJECT, Action, Repeat, Sender
 from fleet.register import doctor, host_run, register
-from fleet.release import revisions
+from fleet.release import images, revisions
 from fleet.rollout import controller, overview, plan, shard_jobs, start, tick
+from fleet.runtime import doctor as doctor_of_runs
 from fleet.runtime import executor, lease, ledgers
 
 #: The modules in which each command calls the AWS edge.
 MODULES: dict[Sender, tuple[ModuleType, ...]] = {
     Sender.REGISTER: (register, host_run, ledgers),
     Sender.STATUS: (status,),
-    Sender.DOCTOR: (doctor,),
+    Sender.DOCTOR: (doctor, doctor_of_runs),
     Sender.PLAN: (plan, revisions),
     Sender.ROLLOUT: (plan, revisions, shard_jobs),
     Sender.CONTROLLER: (shard_jobs,),
     Sender.DRIFT: (scan, scan_shard, scan_nodes, scan_revisions, revisions),
     Sender.FIX: (fixing, fixing_look),
     Sender.DEEP: (probing,),
-    Sender.RENDER: (render,),
+    Sender.RENDER: (images,),
     Sender.NOTIFY: (senders,),
 }
 #: Those that ask nobody who they are, because their command has asked already or need not.
@@ -94,8 +94,8 @@ def row_names(sender: Sender) -> set[str]:
 @pytest.mark.parametrize("sender", Sender)
 def test_a_command_may_send_what_its_modules_send_and_nothing_else(sender: Sender) -> None:
     caller = set() if sender in WITHOUT_CALLER else {GET_CALLER_IDENTITY.id}
-    images = sent_by(fleet.aws.images) if sender is Sender.DRIFT else set()
-    assert row_names(sender) == sent_by(*MODULES[sender]) | caller | images
+    read_images = sent_by(fleet.aws.images) if sender is Sender.DRIFT else set()
+    assert row_names(sender) == sent_by(*MODULES[sender]) | caller | read_images
 
 
 def test_the_rest_of_the_rollout_package_sends_nothing_for_a_rollout() -> None:

@@ -97,7 +97,7 @@ def test_the_problems_are_also_a_document(example: Path) -> None:
     document = json.loads(result.stdout)
 
     assert result.exit_code == 2
-    assert (document["version"], document["kind"], document["valid"]) == (1, "validation", False)
+    assert (document["version"], document["kind"], document["valid"]) == (1, "validate", False)
     assert document["problems"] == [
         {
             "file": str(example / "pins.yaml"),

@@ -7,13 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from fleet.model.clock import CLOCK_FAIL_S, CLOCK_WARN_S
 from fleet.model.inventory import Host
 from fleet.model.observed import HostFacts, NodeTier, Privilege
 from fleet.model.registration import CheckResult, PreflightCheck
-
-#: SigV4 refuses a signature that is five minutes off; warn well before.
-CLOCK_FAIL_S = 240.0
-CLOCK_WARN_S = 30.0
 
 #: Share of the wanted disk below which a warning is not enough any more is 1; this much is "tight".
 DISK_TIGHT = 1.25

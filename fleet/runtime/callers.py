@@ -1,54 +1,15 @@
-"""Who ticks a rollout from a command: in whose name, with which executor, and who listens."""
+"""Asks AWS who the credentials of a run are, in each account that it touches."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 from fleet.errors import AwsError
-from fleet.model.rollout import RolloutEvent
-from fleet.rollout.tick import TickContext
-from fleet.runtime.aws_access import open_shard_access
-from fleet.runtime.executor import open_executor
-from fleet.runtime.lease import owner_name
 from fleet.runtime.ledgers import check_caller
 from fleet.runtime.wiring import Wiring
 
 
-@contextmanager
-def crew(
-    wiring: Wiring,
-    *,
-    what: str,
-    run_id: str,
-    caller: str,
-    tell: Callable[[RolloutEvent], None],
-    warn: Callable[[str], None],
-) -> Iterator[TickContext]:
-    """A crew whose shard jobs run where ``FLEET_EXECUTOR`` says.
-
-    Args:
-        what: the command, as leases name it.
-
-    Raises:
-        UsageError: ``FLEET_EXECUTOR`` makes no sense.
-        FleetError: the cluster does not answer.
-    """
-    with open_executor(os.environ.get("FLEET_EXECUTOR"), wiring.workers) as executor:
-        yield TickContext(
-            wiring=wiring,
-            executor=executor,
-            open_access=open_shard_access,
-            owner=owner_name(what),
-            run_id=run_id,
-            caller=caller,
-            tell=tell,
-            warn=warn,
-        )
-
-
 def callers(wiring: Wiring, shards: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """The ARNs that we are in these (account name, region) pairs; one call per account.
+    """Return our ARNs in these (account name, region) pairs, with one call per account.
 
     An account that the inventory does not have any more is left out.
 
@@ -67,7 +28,7 @@ def callers(wiring: Wiring, shards: Iterable[tuple[str, str]]) -> tuple[str, ...
 
 
 def fleet_callers(wiring: Wiring, *, tell: Callable[[str], None]) -> tuple[str, ...]:
-    """Who we are in the fleet's accounts. One that refuses us must not keep the others waiting.
+    """Return our ARNs in the fleet's accounts. One that refuses us does not stop the others.
 
     Args:
         tell: told of each account that does.

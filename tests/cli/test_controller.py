@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fleet.cli import controller_service, rollout_crew
-from fleet.cli.controller_service import serve
+from fleet.cli import controller as command
+from fleet.cli.controller import controller
 from fleet.errors import AwsError, CredentialsError
 from fleet.runtime.wiring import records_from_environment
 from tests import rollouts
@@ -41,7 +41,7 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> dict[str, AwsError]:
                 raise refusing[account]
         return (rollouts.CALLER,)
 
-    monkeypatch.setattr(rollout_crew, "callers", callers)
+    monkeypatch.setattr("fleet.runtime.callers.callers", callers)
     return refusing
 
 
@@ -53,9 +53,9 @@ def test_each_line_is_behind_its_rollouts_id(
         "verdict", "RUNNING 121 s", "store-001", verdict="ok", service="vision-arm64"
     )
     moved = replace(event, rollout=begun.id)
-    monkeypatch.setattr(controller_service, "run_controller", told(moved))
+    monkeypatch.setattr(command, "run_controller", told(moved))
 
-    assert serve(INVENTORY, once=True) == 0
+    controller(once=True, inventory=INVENTORY)
 
     said = capsys.readouterr()
     assert "ro-1 01:14:20Z store-001 arm64 ok      RUNNING 121 s" in said.err.splitlines()
@@ -66,9 +66,9 @@ def test_each_line_is_behind_its_rollouts_id(
 def test_its_run_is_recorded_to_its_end(
     accounts: dict[str, AwsError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controller_service, "run_controller", told(rollouts.event("wave", "x")))
+    monkeypatch.setattr(command, "run_controller", told(rollouts.event("wave", "x")))
 
-    serve(INVENTORY, once=True)
+    controller(once=True, inventory=INVENTORY)
 
     with records_from_environment() as records:
         [run] = records.runs()
@@ -79,9 +79,9 @@ def test_an_account_that_refuses_us_keeps_no_other_waiting(
     accounts: dict[str, AwsError], monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
     accounts["apac-prod"] = CredentialsError("expired")
-    monkeypatch.setattr(controller_service, "run_controller", told(rollouts.event("wave", "x")))
+    monkeypatch.setattr(command, "run_controller", told(rollouts.event("wave", "x")))
 
-    assert serve(INVENTORY, once=True) == 0
+    controller(once=True, inventory=INVENTORY)
 
     assert "apac-prod/ap-southeast-1: expired" in capsys.readouterr().err
 
@@ -92,4 +92,4 @@ def test_where_every_account_refuses_us_there_is_nothing_to_serve(
     accounts["apac-prod"] = accounts["emea-prod"] = CredentialsError("expired")
 
     with pytest.raises(CredentialsError, match="expired"):
-        serve(INVENTORY, once=True)
+        controller(once=True, inventory=INVENTORY)

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
-from fleet.cli import state_rebuilding
-from fleet.cli.state_rebuilding import rebuild_state
+from fleet.cli import state
+from fleet.cli.state import rebuild
 from fleet.rollout.decide.rebuild import Rebuilt
 from fleet.rollout.rebuild import Restored
 from fleet.runtime.wiring import records_from_environment
@@ -28,17 +29,15 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         assert caller == rollouts.CALLER
         return Restored((one,), frozenset({"ro-118"}), unread)
 
-    monkeypatch.setattr(state_rebuilding, "rebuild_records", rebuild_records)
-    monkeypatch.setattr(
-        state_rebuilding, "fleet_callers", lambda _wiring, *, tell: (rollouts.CALLER,)
-    )
+    monkeypatch.setattr(state, "rebuild_records", rebuild_records)
+    monkeypatch.setattr(state, "fleet_callers", lambda _wiring, *, tell: (rollouts.CALLER,))
     return unread
 
 
 def test_what_was_found_is_shown_and_audited(
     restored: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert rebuild_state(INVENTORY, as_json=False) == 0
+    rebuild(inventory=INVENTORY)
 
     assert "1 of 1 rollouts were added" in capsys.readouterr().out
     with records_from_environment() as records:
@@ -52,6 +51,9 @@ def test_a_store_that_was_not_read_is_no_success(
 ) -> None:
     restored["store-001"] = "AccessDenied"
 
-    assert rebuild_state(INVENTORY, as_json=True) == 1
+    with pytest.raises(typer.Exit) as ended:
+        rebuild(json=True, inventory=INVENTORY)
+
+    assert ended.value.exit_code == 1
 
     assert json.loads(capsys.readouterr().out)["not_read"] == {"store-001": "AccessDenied"}

@@ -1,0 +1,90 @@
+"""What commands share on the terminal: results to stdout, talk to stderr, and the question.
+
+Talk is never an error: work on hosts does not end because nobody reads stderr any more.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO, cast
+
+import typer
+from rich.console import Console, RenderableType
+
+from fleet.errors import UsageError
+from fleet.model.progress import Event, Note
+from fleet.model.spans import clock
+from fleet.terminal.documents import document_text
+from fleet.terminal.screen import console_for
+from fleet.terminal.streams import Talk, let_go
+
+#: Exit code of a plan that would change something.
+CHANGES_PENDING = 3
+
+
+def talk_console() -> Console:
+    """Return the console on stderr; writing to it never raises."""
+    return console_for(cast("TextIO", Talk(sys.stderr)))
+
+
+def width() -> int:
+    """Return the columns of stdout."""
+    return console_for(sys.stdout).width
+
+
+def show(result: Mapping[str, Any] | RenderableType) -> None:
+    """Print a document or a view to stdout.
+
+    Raises:
+        BrokenPipeError: the reader went away.
+    """
+    if isinstance(result, Mapping):
+        typer.echo(document_text(result))
+    else:
+        console_for(sys.stdout).print(result)
+
+
+def show_report(result: Mapping[str, Any] | RenderableType, talk: Console) -> None:
+    """Print what a run has done. The exit code of the run stands even if nobody can read it."""
+    try:
+        show(result)
+    except BrokenPipeError:
+        let_go(sys.stdout)
+    except OSError as error:
+        let_go(sys.stdout)
+        talk.print(f"the report could not be written: {error.strerror}")
+
+
+def require_terminal(changes: str, *, hint: str = "add --yes") -> None:
+    """Refuse to ask a question that nobody can answer.
+
+    Args:
+        changes: what the command does, for example ``this changes hosts``.
+
+    Raises:
+        UsageError: stdin is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"{changes}, and there is no terminal to ask on", hint=hint)
+
+
+def agreed(talk: Console) -> bool:
+    """Ask whether to go on; Ctrl-D means no."""
+    try:
+        return typer.confirm("Go on?", err=True)
+    except typer.Abort:  # the cursor is still behind the question
+        talk.print()
+        return False
+
+
+def notes_to(talk: Console) -> Callable[[Event], None]:
+    """Return a listener that prints the notes of a run."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Note):
+            talk.print(f"{clock(event.at)} {event.text}")
+
+    return listen
+
+
+def ignore_events(_event: Event) -> None:
+    """Print nothing; for commands that show only their result."""
