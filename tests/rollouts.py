@@ -12,6 +12,7 @@ from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview
 from fleet.model.policy import Policy
 from fleet.model.rollout import (
+    EventKind,
     Phase,
     Place,
     Rollout,
@@ -154,7 +155,7 @@ def gate(answer: Answer = Answer.HALT) -> Gate:
 
 
 def event(kind: str, text: str, store: str = "", **data: Any) -> RolloutEvent:
-    return RolloutEvent(1, "ro-118", NOW, kind, text, store, data)
+    return RolloutEvent(1, "ro-118", NOW, EventKind(kind), text, store, data)
 
 
 def verb(name: VerbName = VerbName.PAUSE, **changes: Any) -> Verb:

@@ -11,8 +11,11 @@ from typing import Any
 
 from fleet.model.changes import Change
 from fleet.model.desired import ServiceShape, TaskDefinition
+from fleet.model.gate import Gate
 from fleet.model.hours import Hours
+from fleet.model.plain import from_plain
 from fleet.model.policy import Freeze, Policy
+from fleet.model.verdicts import Verdict
 
 
 class Phase(StrEnum):
@@ -219,25 +222,65 @@ class Verb:
     answer: str = ""
 
 
+class EventKind(StrEnum):
+    """What an event of a rollout is about."""
+
+    WAVE = "wave"
+    SENT = "sent"
+    VERDICT = "verdict"
+    GATE = "gate"
+    PHASE = "phase"
+    VERB = "verb"
+    PROBLEM = "problem"
+    WAIT = "wait"
+
+
 @dataclass(frozen=True, slots=True)
 class RolloutEvent:
-    """One line of a rollout's story, as the plain log and the live view show it.
+    """One event of a rollout, as the plain log and the live view show it.
 
     Attributes:
         id: rises with time within the database; 0 before it is recorded.
-        kind: ``wave``, ``sent``, ``verdict``, ``gate``, ``phase``, ``verb``, ``problem``, ``wait``.
-        store: id, or "".
         text: one line, printable.
-        data: the same in values.
+        store: id, or "".
+        data: the same as plain values, for programs; the properties read what is shown of it.
     """
 
     id: int
     rollout: str
     at: datetime
-    kind: str
+    kind: EventKind
     text: str
     store: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        """Name of the service that it is about, or ""."""
+        return str(self.data.get("service", ""))
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict that a change has now; None for events of other kinds."""
+        word = self.data.get("verdict")
+        return Verdict(word) if self.kind is EventKind.VERDICT and word in set(Verdict) else None
+
+    @property
+    def gate(self) -> Gate | None:
+        """The gate that was evaluated; None for events of other kinds."""
+        if self.kind is not EventKind.GATE:
+            return None
+        try:
+            return from_plain(Gate, self.data)
+        except ValueError:
+            return None
+
+    @property
+    def judged(self) -> tuple[int, int] | None:
+        """Stores of the wave with a verdict, and stores that were sent; None where not counted."""
+        if "done" in self.data and "of" in self.data:
+            return int(self.data["done"]), int(self.data["of"])
+        return None
 
 
 @dataclass(frozen=True, slots=True)

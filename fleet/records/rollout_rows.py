@@ -11,7 +11,16 @@ from fleet.errors import RecordsError, UsageError
 from fleet.model.changes import Change, NextSend, ObservedChange, Undo
 from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.plain import from_plain, to_plain
-from fleet.model.rollout import Hold, Phase, Rollout, RolloutEvent, RolloutSpec, Verb, VerbName
+from fleet.model.rollout import (
+    EventKind,
+    Hold,
+    Phase,
+    Rollout,
+    RolloutEvent,
+    RolloutSpec,
+    Verb,
+    VerbName,
+)
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.column_types import canonical
 from fleet.records.tables import CHANGES, EVENTS, HOLDS, ROLLOUTS
@@ -134,12 +143,16 @@ def event_row(number: int, event: RolloutEvent) -> dict[str, Any]:
         TypeError: its data hold a secret, or something that JSON has no word for.
     """
     canonical(event.data)
-    return {name: getattr(event, name) for name in EVENT_FIELDS} | {"rollout": number}
+    return {name: getattr(event, name) for name in EVENT_FIELDS} | {
+        "rollout": number,
+        "kind": event.kind.value,
+    }
 
 
 def event_of(row: Mapping[Any, Any]) -> RolloutEvent:
     """Return an event from its row."""
-    return RolloutEvent(**{**row, "rollout": id_of(row["rollout"])})
+    kind = EventKind(row["kind"])
+    return RolloutEvent(**{**row, "rollout": id_of(row["rollout"]), "kind": kind})
 
 
 def verb_of(row: Mapping[Any, Any]) -> Verb:

@@ -16,7 +16,7 @@ from fleet.model.changes import Change
 from fleet.model.gate import Sample
 from fleet.model.identity import TAG_FLEET, TAG_ROLLOUT
 from fleet.model.inventory import Account
-from fleet.model.rollout import Action, ActionKind, Rollout, RolloutEvent
+from fleet.model.rollout import Action, ActionKind, EventKind, Rollout, RolloutEvent
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.board import Board, is_sent
@@ -188,7 +188,7 @@ class _Tick:
         """Answer verbs that cannot be obeyed, because another rollout holds the stores."""
         rollout, changes = self._records.load(self._id), self._records.changes(self._id)
         self._board = Board(rollout, changes, self._context.wiring.clock.now())
-        self._board.say("problem", str(error))
+        self._board.say(EventKind.PROBLEM, str(error))
         self._record(dict.fromkeys(answers, f"not done: {error}"))
         # One that was not finished goes on as it was, without what could not be done.
         again = None if rollout.finished_at is not None else self._board.in_seconds(AGAIN_S)
@@ -325,7 +325,7 @@ class _Tick:
             self._shards.keep(shard_lease(job.account.account_id, key[1]), result.budget)
             if result.trouble:
                 self._troubles[key] = result.trouble, result.hint
-                self._board.say("problem", f"{'/'.join(key)}: {result.trouble}")
+                self._board.say(EventKind.PROBLEM, f"{'/'.join(key)}: {result.trouble}")
             yield result
 
     def _remember(self, result: ShardResult) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleet.drift.history import history_of
-from fleet.model.rollout import RolloutEvent
+from fleet.model.rollout import EventKind, RolloutEvent
 from fleet.model.store_story import MomentKind, StoreHistory
 from fleet.records.opening import open_records
 from fleet.records.records import Records
@@ -57,7 +57,7 @@ def test_what_a_rollout_said_of_the_store_is_told_and_of_others_not(records: Rec
     lease = records.leases.take("shard", "a test", 60.0)
     assert lease is not None
     events = [
-        RolloutEvent(0, begun.id, LAST, "sent", f"sent to {store}", store)
+        RolloutEvent(0, begun.id, LAST, EventKind.SENT, f"sent to {store}", store)
         for store in ("store-042", "store-077")
     ]
     records.rollouts.write_tick(lease, begun, (), events)

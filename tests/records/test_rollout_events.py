@@ -5,7 +5,7 @@ import pytest
 
 from fleet.errors import UsageError
 from fleet.model.gate import Sample
-from fleet.model.rollout import RolloutEvent, Verb, VerbName
+from fleet.model.rollout import EventKind, RolloutEvent, Verb, VerbName
 from fleet.records.records import Records
 from tests import rollouts as some
 
@@ -30,7 +30,7 @@ def say(records: Records, name: VerbName = VerbName.PAUSE, rollout: str = "ro-1"
 def tell(records: Records, *texts: str, store: str = "", rollout: str = "ro-1") -> None:
     own = records.leases.take("shard", "me", 30.0)
     assert own is not None
-    told = [RolloutEvent(0, rollout, NOON, "wave", text, store) for text in texts]
+    told = [RolloutEvent(0, rollout, NOON, EventKind.WAVE, text, store) for text in texts]
     records.rollouts.write_tick(own, records.rollouts.load(rollout), (), told)
     records.leases.release(own)
 

@@ -19,7 +19,7 @@ from fleet.model.changes import (
     Undo,
 )
 from fleet.model.history import Lease
-from fleet.model.rollout import Hold, Phase, Rollout, RolloutEvent, VerbName
+from fleet.model.rollout import EventKind, Hold, Phase, Rollout, RolloutEvent, VerbName
 from fleet.model.secret import Secret
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
@@ -176,7 +176,9 @@ def test_a_tick_moves_only_the_changes_that_it_names(records: Records) -> None:
 def test_a_tick_tells_its_events_and_answers_verbs(records: Records) -> None:
     began = start(records)
     verb = records.rollouts.say("ro-1", VerbName.PAUSE, by="arn:her", at=NOON)
-    event = RolloutEvent(0, "ro-1", NOON, "verb", "paused by her", "store-1", {"id": verb.id})
+    event = RolloutEvent(
+        0, "ro-1", NOON, EventKind.VERB, "paused by her", "store-1", {"id": verb.id}
+    )
     records.rollouts.write_tick(lease(records), began, (), [event], {verb.id: "paused"})
     (told,) = records.rollouts.events("ro-1")
     assert replace(told, id=0) == event
@@ -189,7 +191,7 @@ def test_a_tick_under_a_lease_that_was_taken_over_keeps_nothing(records: Records
     old = lease(records)
     records.leases.release(old)
     records.leases.take("shard", "somebody else", 30.0)
-    event = RolloutEvent(0, "ro-1", NOON, "verdict", "ok")
+    event = RolloutEvent(0, "ro-1", NOON, EventKind.VERDICT, "ok")
     moved = replace(began, tick=1)
     with pytest.raises(LeaseLost, match="somebody else has taken shard over"):
         records.rollouts.write_tick(
@@ -222,7 +224,7 @@ def test_a_tick_with_an_event_of_another_rollout_is_refused(records: Records) ->
     began = start(records)
     with pytest.raises(ValueError, match="ro-2"):
         records.rollouts.write_tick(
-            lease(records), began, (), [RolloutEvent(0, "ro-2", NOON, "wave", "")]
+            lease(records), began, (), [RolloutEvent(0, "ro-2", NOON, EventKind.WAVE, "")]
         )
 
 
@@ -233,7 +235,7 @@ HIDDEN = {"deep": [Secret("hunter2hunter2hunter2")]}
     ("changes", "events"),
     [
         ([some.change("store-1", observed=HIDDEN)], ()),
-        ((), [RolloutEvent(0, "ro-1", NOON, "wave", "", data=HIDDEN)]),
+        ((), [RolloutEvent(0, "ro-1", NOON, EventKind.WAVE, "", data=HIDDEN)]),
     ],
 )
 def test_a_secret_in_a_tick_is_refused(
@@ -295,10 +297,10 @@ def test_one_under_way_says_since_when_it_is_in_its_phase_and_what_it_holds(
     assert (one.phase_at, one.moved_at) == (NOON, NOON)
     own, halted_at = lease(records), NOON + MINUTE
     halted = replace(begun, phase=Phase.HALTED, why="failures 2", updated_at=halted_at)
-    told = RolloutEvent(0, begun.id, halted_at, "phase", "halted: failures 2")
+    told = RolloutEvent(0, begun.id, halted_at, EventKind.PHASE, "halted: failures 2")
     records.rollouts.write_tick(own, halted, events=[told])
     later = NOON + 60 * MINUTE
-    seen = RolloutEvent(0, begun.id, later, "verdict", "store-1 ok", "store-1")
+    seen = RolloutEvent(0, begun.id, later, EventKind.VERDICT, "store-1 ok", "store-1")
     records.rollouts.write_tick(own, replace(halted, updated_at=later), events=[seen])
     (one,) = records.rollouts.under_way()
     assert (one.phase, one.why) == (Phase.HALTED, "failures 2")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, NullPool, create_engine, func, make_url, select
 
-from fleet.model.rollout import Rollout, RolloutEvent, VerbName
+from fleet.model.rollout import EventKind, Rollout, RolloutEvent, VerbName
 from fleet.model.verdicts import Stage
 from fleet.records.opening import open_records
 from fleet.records.records import Records
@@ -375,7 +375,7 @@ def test_a_rollout_in_the_middle_goes_on(old: Records, rows: Rows) -> None:
     lease = old.leases.take(f"rollout {rollout.id}", "the next one", 30.0)
     assert lease is not None
     moved = replace(first, stage=Stage.SENDING, reason="its turn has come")
-    told = RolloutEvent(0, rollout.id, now, "wait", "goes on", first.store)
+    told = RolloutEvent(0, rollout.id, now, EventKind.WAIT, "goes on", first.store)
 
     old.rollouts.write_tick(
         lease, replace(rollout, tick=rollout.tick + 1), [moved], [told], {word.id: "obeyed"}

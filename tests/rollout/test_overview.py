@@ -14,7 +14,7 @@ from fleet.model.changes import Change
 from fleet.model.overview import Overview
 from fleet.model.policy import Window
 from fleet.model.rates import ECS_SERVICE_MODIFY
-from fleet.model.rollout import Phase, RolloutEvent, RolloutSpec, VerbName
+from fleet.model.rollout import EventKind, Phase, RolloutEvent, RolloutSpec, VerbName
 from fleet.model.verdicts import Verdict
 from fleet.records.opening import open_records
 from fleet.records.records import Records
@@ -136,7 +136,7 @@ def test_a_finished_rollout_waits_for_nothing(records: Records) -> None:
 def test_the_end_of_the_story_is_shown_and_what_was_said(records: Records) -> None:
     begin(records, sent())
     lines = [
-        RolloutEvent(0, "ro-1", after(0) + timedelta(seconds=n), "wait", f"line {n}")
+        RolloutEvent(0, "ro-1", after(0) + timedelta(seconds=n), EventKind.WAIT, f"line {n}")
         for n in range(EVENTS + 5)
     ]
     ticked(records, records.rollouts.load("ro-1"), *lines)

@@ -82,8 +82,8 @@ def _finding(past: PastFinding) -> Iterator[Moment]:
 
 def _event(event: RolloutEvent) -> Moment:
     words = event.text
-    if event.kind == "verdict" and event.data.get("service"):
-        words = f"{event.data['service']} {event.data.get('verdict', '')}: {words}"
+    if event.verdict is not None and event.service:
+        words = f"{event.service} {event.verdict}: {words}"
     return Moment(event.at, MomentKind.ROLLOUT, "", words, event.rollout)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.model.changes import CONVOY, Change
-from fleet.model.rollout import Phase, Rollout, RolloutEvent
+from fleet.model.rollout import EventKind, Phase, Rollout, RolloutEvent
 from fleet.model.verdicts import Stage, Verdict
 
 
@@ -69,11 +69,13 @@ class Board:
     def enter_phase(self, phase: Phase, why: str, **fields: Any) -> None:
         """Bring the rollout into a phase; adds an event if it was in another one."""
         if phase is not self.rollout.phase:
-            self.say("phase", f"{phase.value}: {why}", data={"phase": phase.value, "why": why})
+            self.say(
+                EventKind.PHASE, f"{phase.value}: {why}", data={"phase": phase.value, "why": why}
+            )
         self.rollout = replace(self.rollout, phase=phase, why=why, **fields)
 
     def say(
-        self, kind: str, text: str, store: str = "", data: Mapping[str, Any] | None = None
+        self, kind: EventKind, text: str, store: str = "", data: Mapping[str, Any] | None = None
     ) -> None:
         """Add an event."""
         self.events.append(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fleet.model.changes import Change
-from fleet.model.rollout import ActionKind
+from fleet.model.rollout import ActionKind, EventKind
 from fleet.model.services import revision
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board
@@ -35,7 +35,10 @@ def _sent(board: Board, change: Change, one: Written) -> None:
         mark_sent(board, change, "sent", target=one.target, sent_at=one.at, look_at=look_at)
         again = " again" if change.sends else ""
         board.say(
-            "sent", f"{change.service} sent{again}", change.store, {"service": change.service}
+            EventKind.SENT,
+            f"{change.service} sent{again}",
+            change.store,
+            {"service": change.service},
         )
     elif one.outcome is Outcome.ALREADY:
         board.move(
@@ -45,14 +48,14 @@ def _sent(board: Board, change: Change, one: Written) -> None:
             reason="runs it already",
             target=one.target,
         )
-        board.say("verdict", "runs it already", change.store, {"verdict": "unchanged"})
+        board.say(EventKind.VERDICT, "runs it already", change.store, {"verdict": "unchanged"})
     elif one.outcome in {Outcome.BY_HAND, Outcome.GONE}:
         _by_hand(board, change, one)
     elif one.outcome is Outcome.LOST:
         # The row stays as it is: the next tick reads what the service runs.
-        board.say("problem", f"no answer for {change.service}: {one.words}", change.store)
+        board.say(EventKind.PROBLEM, f"no answer for {change.service}: {one.words}", change.store)
     elif one.outcome is Outcome.REMOVED:
-        board.say("problem", f"{change.service} was deleted: {one.words}", change.store)
+        board.say(EventKind.PROBLEM, f"{change.service} was deleted: {one.words}", change.store)
     else:
         _refused(board, change, one)
 
@@ -60,7 +63,7 @@ def _sent(board: Board, change: Change, one: Written) -> None:
 def _refused(board: Board, change: Change, one: Written) -> None:
     refusals = change.next_send.refusals + 1
     next_send = replace(change.next_send, refusals=refusals)
-    board.say("problem", f"AWS refused {change.service}: {one.words}", change.store)
+    board.say(EventKind.PROBLEM, f"AWS refused {change.service}: {one.words}", change.store)
     if refusals >= REFUSALS:
         reason = f"AWS refused it {refusals} times: {one.words}"
         board.move(
@@ -86,7 +89,7 @@ def _by_hand(board: Board, change: Change, one: Written) -> None:
         what = f"it runs {revision(one.runs)}, which is neither the plan's nor ours"
     reason = f"changed by hand: {what}; left alone"
     board.move(change, stage=Stage.HELD, verdict=Verdict.CHANGED_BY_HAND, reason=reason)
-    board.say("verdict", reason, change.store, {"verdict": Verdict.CHANGED_BY_HAND.value})
+    board.say(EventKind.VERDICT, reason, change.store, {"verdict": Verdict.CHANGED_BY_HAND.value})
 
 
 def _undone(board: Board, change: Change, one: Written) -> None:
@@ -103,11 +106,15 @@ def _undone(board: Board, change: Change, one: Written) -> None:
             look_at=board.in_seconds(FIRST_LOOK_S),
             undo=replace(change.undo, settled=False),
         )
-        board.say("sent", f"{change.service} {back}", change.store, {"service": change.service})
+        board.say(
+            EventKind.SENT, f"{change.service} {back}", change.store, {"service": change.service}
+        )
     elif one.outcome in {Outcome.BY_HAND, Outcome.GONE}:
         _by_hand(board, change, one)
     else:
         # It stays to be undone, and AWS is asked again after a while.
         lost = one.outcome is Outcome.LOST
         board.move(change, look_at=board.in_seconds(FIRST_LOOK_S if lost else REFUSED_WAIT_S))
-        board.say("problem", f"{change.service} is not set back yet: {one.words}", change.store)
+        board.say(
+            EventKind.PROBLEM, f"{change.service} is not set back yet: {one.words}", change.store
+        )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fleet.model.changes import CONVOY, Change
 from fleet.model.identity import TAG_CONTENT
-from fleet.model.rollout import Phase
+from fleet.model.rollout import EventKind, Phase
 from fleet.model.services import ServiceDeployment, ServiceState, StoreView
 from fleet.model.spans import span
 from fleet.model.verdicts import Stage, Verdict
@@ -80,7 +80,7 @@ def _put_off(board: Board, change: Change, why: str) -> None:
     """Postpone a store that cannot be read at its turn, so that others are sent to meanwhile."""
     reason = f"its turn is put off: {why}"
     if not change.next_send.postponed:
-        board.say("problem", reason, change.store)
+        board.say(EventKind.PROBLEM, reason, change.store)
     board.move(
         change,
         reason=reason,
@@ -102,7 +102,7 @@ def _see_planned(board: Board, before: Change, now: Change, deployment: str) -> 
         board.put(replace(now, next_send=replace(now.next_send, postponed=False)))
         if before.verdict is not Verdict.PARKED:
             data = {"verdict": Verdict.PARKED.value, "service": now.service}
-            board.say("verdict", now.reason, now.store, data)
+            board.say(EventKind.VERDICT, now.reason, now.store, data)
         return
     back = is_parked(before) and come and now.away_since is None
     # Waiting for its turn, a row keeps its own words; only what was seen of its hosts moves on.
@@ -120,7 +120,7 @@ def _see_planned(board: Board, before: Change, now: Change, deployment: str) -> 
     if back:
         board.move(moved, wave=CONVOY)
         data = {"verdict": Verdict.WAITING.value, "service": before.service}
-        board.say("verdict", "is back and joins the convoy", before.store, data)
+        board.say(EventKind.VERDICT, "is back and joins the convoy", before.store, data)
 
 
 def _turn_has_come(board: Board, change: Change) -> bool:
@@ -179,7 +179,7 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
     ill = _is_ill(board, change, service, view)
     settled = _runs_before(change, service) or away is not None or bool(ill)
     if ill and not change.undo.settled:
-        board.say("problem", ill, change.store)
+        board.say(EventKind.PROBLEM, ill, change.store)
     moved = board.move(
         change,
         reason=ill or change.reason,
@@ -199,7 +199,7 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
             wave=CONVOY,
             look_at=None,
         )
-        board.say("verdict", "is back and joins the convoy", change.store)
+        board.say(EventKind.VERDICT, "is back and joins the convoy", change.store)
 
 
 def _is_ill(board: Board, change: Change, service: ServiceState | None, view: StoreView) -> str:
@@ -236,7 +236,7 @@ def _tell(board: Board, before: Change, now: Change) -> None:
     sent = board.stores(c for c in rows if is_sent(c))
     done = board.stores(c for c in rows if is_sent(c) and c.verdict is not Verdict.WAITING)
     board.say(
-        "verdict",
+        EventKind.VERDICT,
         now.reason,
         now.store,
         {

@@ -5,15 +5,16 @@ A tick goes ``verbs.obey`` (what people said), ``turns.choose_stores`` (what to 
 out, ``note``. All of it is pure: rows in, rows out, and the time is an argument.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fleet.inventory.decide.calendar import window_at
 from fleet.model.changes import CONVOY, Change
 from fleet.model.gate import Answer, Gate, Sample
+from fleet.model.plain import to_plain
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.printable import many
-from fleet.model.rollout import Action, ActionKind, Phase
+from fleet.model.rollout import Action, ActionKind, EventKind, Phase
 from fleet.model.verdicts import WORST, Stage, Standing, Verdict
 from fleet.rollout.decide.board import Board, accepted, is_parked, is_sent
 from fleet.rollout.decide.darkness import Finding, darkness
@@ -208,9 +209,9 @@ def _ask(board: Board, rows: list[Change], finding: Finding) -> Gate:
 
 def _stop(board: Board, gate: Gate) -> None:
     board.say(
-        "gate",
+        EventKind.GATE,
         f"gate {board.rollout.wave_name}: {gate.answer.value}: {gate.reason}",
-        data=_data(gate),
+        data=to_plain(gate),
     )
     if gate.answer is Answer.ASK:
         board.enter_phase(Phase.PAUSED, f"inconclusive, a person must decide: {gate.reason}")
@@ -228,10 +229,10 @@ def _advance(board: Board, gate: Gate) -> None:
     more = rollout.wave + 1 < len(rollout.spec.waves)
     asks = _policy(board).after_canary is AfterCanary.PROMOTE
     if is_canary and more and asks and not rollout.promoted:
-        board.say("gate", f"gate {passed}: passed: {gate.reason}", data=_data(gate))
+        board.say(EventKind.GATE, f"gate {passed}: passed: {gate.reason}", data=to_plain(gate))
         board.enter_phase(Phase.AWAITING, "the canary passed; the policy wants `promote`")
         return
-    board.say("gate", f"gate {passed}: advance: {gate.reason}", data=_data(gate))
+    board.say(EventKind.GATE, f"gate {passed}: advance: {gate.reason}", data=to_plain(gate))
     board.rollout = replace(
         rollout, wave=rollout.wave + 1, wave_at=board.now, baking_since=None, accepted={}
     )
@@ -244,20 +245,10 @@ def _say_wave(board: Board) -> None:
     if board.rollout.wave < len(waves):
         stores = waves[board.rollout.wave].stores
         board.say(
-            "wave",
+            EventKind.WAVE,
             f"{board.rollout.wave_name} begins: {many(len(stores), 'store')}",
             data={"stores": len(stores)},
         )
-
-
-def _data(gate: Gate) -> dict[str, object]:
-    """Return the gate as plain values for an event."""
-    return {
-        "answer": gate.answer.value,
-        "reason": gate.reason,
-        "checks": [{**asdict(check), "mark": check.mark.value} for check in gate.checks],
-        "counts": {variant: asdict(counted) for variant, counted in gate.counts.items()},
-    }
 
 
 def _take_back(board: Board, *, unwatched: bool) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fleet.model.changes import CONVOY, Change
 from fleet.model.printable import many, who
-from fleet.model.rollout import Phase, Verb, VerbName
+from fleet.model.rollout import EventKind, Phase, Verb, VerbName
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.board import Board, accepted, is_failed
@@ -17,7 +17,9 @@ def obey(board: Board, verbs: Iterable[Verb]) -> dict[int, str]:
     answers = {}
     for verb in verbs:
         answers[verb.id] = answer = _DO[verb.name](board, verb)
-        board.say("verb", f"{verb.name.value} by {who(verb.by)}: {answer}", data={"id": verb.id})
+        board.say(
+            EventKind.VERB, f"{verb.name.value} by {who(verb.by)}: {answer}", data={"id": verb.id}
+        )
     return answers
 
 

@@ -109,14 +109,8 @@ def status_document(
 
 
 def gate_document(gate: Gate) -> dict[str, Any]:
-    """A gate with every number."""
-    return {
-        "answer": gate.answer.value,
-        "reason": gate.reason,
-        "checks": [{**asdict(check), "mark": check.mark.value} for check in gate.checks],
-        "counts": {variant: asdict(count) for variant, count in gate.counts.items()},
-        "again_at": stamp(gate.again_at),
-    }
+    """Return a gate with every number."""
+    return {**to_plain(gate), "again_at": stamp(gate.again_at)}
 
 
 def change_document(change: Change) -> dict[str, Any]:
@@ -182,7 +176,7 @@ def event_document(event: RolloutEvent) -> dict[str, Any]:
     return {
         "id": event.id,
         "at": stamp(event.at),
-        "kind": event.kind,
+        "kind": event.kind.value,
         "store": event.store,
         "text": event.text,
         "data": _plain(event.data),

@@ -1,7 +1,6 @@
 """A rollout's story line by line and its gates' arithmetic, for terminals, pipes and logs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.cells import cell_len, set_cell_size
@@ -11,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.model.gate import Answer, Check, Count, Gate, Mark
-from fleet.model.rollout import RolloutEvent, RolloutSpec
+from fleet.model.rollout import EventKind, RolloutEvent, RolloutSpec
 from fleet.model.spans import clock, local_time
 from fleet.model.verdicts import WORST, Verdict
 from fleet.terminal.screen import GAP, NARROW, labelled
@@ -28,21 +27,13 @@ DETAIL_CELLS = 16
 #: The check, or the line in its place, that tells variants apart.
 BY_VARIANT = "by variant"
 
-#: Kinds of events after which somebody in the shop may notice something.
-_IN_THE_SHOP = frozenset({"sent", "undone"})
-
 _ANSWER_STYLES = {Answer.ADVANCE: "green", Answer.HALT: "red", Answer.ASK: "yellow"}
 
 _MARK_STYLES = {Mark.UNDER: "red", Mark.OVER: "red", Mark.UNCLEAR: "yellow", Mark.WAIT: "yellow"}
 
 
 class EventLines:
-    """Words events in one manner throughout a rollout.
-
-    An event's ``text`` stands for itself. Of its ``data`` these are used where they are there:
-    ``verdict`` and ``service`` of kind ``verdict``, ``done`` and ``of`` (stores with a verdict, and
-    stores of the wave). The data of kind ``gate`` is the ``Gate`` itself as plain values.
-    """
+    """Puts events into words, in the same columns throughout a rollout."""
 
     def __init__(self, spec: RolloutSpec) -> None:
         self._spec = spec
@@ -58,12 +49,11 @@ class EventLines:
 
     def view(self, event: RolloutEvent, width: int) -> RenderableType:
         """The same, wrapped behind its time; a gate with its arithmetic below."""
-        gate = gate_from(event.data) if event.kind == "gate" else None
-        if gate is not None:
+        if (gate := event.gate) is not None:
             style = f"bold {_ANSWER_STYLES.get(gate.answer, '')}".strip()
             return Group(_behind(clock(event.at), event.text, style), *_arithmetic(gate, width))
         head = " ".join(self._head(event))
-        style = (_verdict(event) or Verdict.WAITING).traits.standing.style
+        style = (event.verdict or Verdict.WAITING).traits.standing.style
         if not head or width < NARROW:
             text = f"{' '.join(head.split())} {self._text(event)}".strip()
             return _behind(clock(event.at), text, style)
@@ -73,27 +63,30 @@ class EventLines:
         if not event.store:
             return ()
         store = _padded(event.store, self._store_cells)
-        verdict = _verdict(event)
+        verdict = event.verdict
         if verdict is None:
             return (store,)
-        shape = self._spec.shapes.get(str(event.data.get("service", "")))
+        shape = self._spec.shapes.get(event.service)
         variant = _padded(shape.variant, self._variant_cells) if shape else ""
         return (store, variant, _padded(str(verdict), VERDICT_CELLS))
 
     def _text(self, event: RolloutEvent) -> str:
         parts = [event.text]
-        verdict = _verdict(event)
+        verdict = event.verdict
         if verdict is not None:
             # The verdict has a place of its own in front.
             parts = [event.text.removeprefix(f"{verdict}: ")]
         place = self._spec.places.get(event.store)
-        noticed = event.kind in _IN_THE_SHOP or verdict in {Verdict.FAILED, Verdict.CHANGED_BY_HAND}
+        noticed = event.kind is EventKind.SENT or verdict in {
+            Verdict.FAILED,
+            Verdict.CHANGED_BY_HAND,
+        }
         if place is not None and noticed:
             there = event.at.astimezone(ZoneInfo(place.time_zone))
             if there.utcoffset():
                 parts.append(f"[{local_time(event.at, place.time_zone)} there]")
-        if "done" in event.data and "of" in event.data:
-            parts.append(f"({event.data['done']}/{event.data['of']})")
+        if event.judged is not None:
+            parts.append("({}/{})".format(*event.judged))
         return "  ".join(filter(None, parts))
 
 
@@ -106,28 +99,8 @@ def _behind(label: str, text: str, style: str = "") -> RenderableType:
     return line
 
 
-def _verdict(event: RolloutEvent) -> Verdict | None:
-    word = event.data.get("verdict")
-    return Verdict(word) if event.kind == "verdict" and word in set(Verdict) else None
-
-
 def _padded(text: str, cells: int) -> str:
     return text if cell_len(text) >= cells else set_cell_size(text, cells)
-
-
-def gate_from(data: Any) -> Gate | None:
-    """A gate from the plain values of an event; None where they are not one."""
-    if not isinstance(data, Mapping):
-        return None
-    try:
-        return Gate(
-            answer=Answer(data["answer"]),
-            reason=str(data["reason"]),
-            checks=tuple(Check(**{**c, "mark": Mark(c["mark"])}) for c in data["checks"]),
-            counts={v: Count(**count) for v, count in data.get("counts", {}).items()},
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
 
 
 def gate_view(gate: Gate, wave: str, width: int, *, terse: bool = False) -> RenderableType:

@@ -11,7 +11,7 @@ from rich.text import Text
 from fleet.model.changes import Change, by_store
 from fleet.model.overview import Overview
 from fleet.model.printable import many, who
-from fleet.model.rollout import Phase, Verb
+from fleet.model.rollout import EventKind, Phase, Verb
 from fleet.model.spans import age, clock, exact_moment, local_time, span
 from fleet.model.verdicts import Standing
 from fleet.rollout.view.counts import WaveCount, slowest, store_standings, wave_counts
@@ -116,7 +116,7 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
 def phase_since(overview: Overview) -> datetime:
     """When the rollout came into its phase, as far as the latest events reach back."""
     rollout = overview.rollout
-    turns = [event.at for event in overview.events if event.kind == "phase"]
+    turns = [event.at for event in overview.events if event.kind is EventKind.PHASE]
     return turns[-1] if turns else rollout.finished_at or rollout.started_at
 
 

@@ -22,7 +22,7 @@ from fleet.model.drift_settings import Severity
 from fleet.model.history import AuditEntry
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.night import PastFinding, Scan
-from fleet.model.rollout import RolloutEvent
+from fleet.model.rollout import EventKind, RolloutEvent
 from fleet.model.store_story import Moment, MomentKind, Outage
 from tests import build
 from tests.drift.decide.night_parts import (
@@ -98,7 +98,9 @@ def test_a_finding_is_told_when_it_came_and_when_it_went() -> None:
 
 
 def test_rollouts_and_changes_name_where_they_are_known_from() -> None:
-    event = RolloutEvent(1, "ro-118", ago(2), "sent", "sent vision-arm64:13", "store-042", {})
+    event = RolloutEvent(
+        1, "ro-118", ago(2), EventKind.SENT, "sent vision-arm64:13", "store-042", {}
+    )
     entry = AuditEntry(
         "reg-7f3a", ago(1), CALLER, "ecs:PutAttributes", "store-042", "tel-1", "differs", {}
     )
@@ -113,7 +115,9 @@ def test_rollouts_and_changes_name_where_they_are_known_from() -> None:
 
 def test_a_verdict_names_its_service() -> None:
     data = {"service": "vision-arm64", "verdict": "ok"}
-    event = RolloutEvent(1, "ro-118", ago(2), "verdict", "new task RUNNING", "store-042", data)
+    event = RolloutEvent(
+        1, "ro-118", ago(2), EventKind.VERDICT, "new task RUNNING", "store-042", data
+    )
 
     assert moments(events=[event])[0].words == "vision-arm64 ok: new task RUNNING"
 
