@@ -7,7 +7,7 @@ from fleet.model.changes import Change, by_store
 from fleet.model.overview import Overview
 from fleet.model.printable import many
 from fleet.model.rollout import Phase
-from fleet.model.verdicts import Standing, Verdict
+from fleet.model.verdicts import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,7 @@ def _when_done(overview: Overview, again: int) -> Iterable[Next]:
 def _about_silent(overview: Overview) -> tuple[Next, ...]:
     """What can be done about stores that say nothing of the release, and keep a wave waiting."""
     silent = [
-        c.store
-        for c in overview.changes
-        if c.may_retry(named=True) and c.verdict is not Verdict.FAILED
+        c.store for c in overview.changes if c.may_retry(named=True) and c.verdict.traits.is_silent
     ]
     if not silent:
         return ()
