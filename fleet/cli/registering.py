@@ -26,9 +26,15 @@ from fleet.register.register import (
     execute,
     prepare,
 )
-from fleet.register.view.plan import caller_line, plan_view, plans_document
 from fleet.register.view.progress import LiveProgress, PlainProgress
-from fleet.register.view.register import result_document, result_view, stores_lines
+from fleet.register.view.register import (
+    caller_line,
+    registrations_document,
+    registrations_view,
+    result_document,
+    result_view,
+    stores_lines,
+)
 from fleet.runtime.ledgers import ShardView
 from fleet.runtime.run_log import Observers
 from fleet.runtime.run_record import RunRecord, recorded
@@ -155,9 +161,9 @@ def _say_who_and_where(
 
 def _agreed(prepared: PreparedRun, talk: Console) -> bool:
     """Whether a person agrees to the plan; one that does nothing is not asked about."""
-    if changes_nothing(prepared.plans):
+    if changes_nothing(prepared.registrations):
         return True
-    talk.print(plan_view(prepared.plans, talk.width))
+    talk.print(registrations_view(prepared.registrations, talk.width))
     if not sys.stdin.isatty():
         raise UsageError("this changes hosts, and there is no terminal to ask on", hint="add --yes")
     try:
@@ -175,7 +181,7 @@ def _execute(
 ) -> RegisterResult:
     observers, talk, run = shown
     draws = talk.is_terminal and not talk.is_dumb_terminal
-    progress = LiveProgress(talk, prepared.plans) if draws else PlainProgress(talk)
+    progress = LiveProgress(talk, prepared.registrations) if draws else PlainProgress(talk)
     observers.show_with(progress)
 
     def leaving() -> None:
@@ -199,15 +205,15 @@ def _show_plan(
     prepared: PreparedRun, pinned: Sequence[str], talk: Console, *, as_json: bool
 ) -> int:
     if as_json:
-        typer.echo(json.dumps(plans_document(prepared.plans), indent=2))
+        typer.echo(json.dumps(registrations_document(prepared.registrations), indent=2))
     else:
         console = console_for(sys.stdout)
-        console.print(plan_view(prepared.plans, console.width))
+        console.print(registrations_view(prepared.registrations, console.width))
     if pinned:
         talk.print(nothing_done(pinned))
-    if not changes_nothing(prepared.plans):
+    if not changes_nothing(prepared.registrations):
         return CHANGES_PENDING
-    refused = any(host.refusal for plan in prepared.plans for host in plan.hosts)
+    refused = any(host.refusal for plan in prepared.registrations for host in plan.hosts)
     return FleetError.exit_code if refused else 0
 
 

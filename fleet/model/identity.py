@@ -1,4 +1,4 @@
-"""The names, tags and attributes by which fleet knows its own in AWS."""
+"""Names, tags and attributes of what fleet creates in AWS."""
 
 from collections.abc import Mapping
 
@@ -8,29 +8,29 @@ from fleet.model.inventory import Host, Store
 TAG_FLEET = "fleet:fleet"
 TAG_STORE = "fleet:store"
 TAG_HOST = "fleet:host"
-#: Of services and task definitions: what they were told to run, by which rollout.
+#: Tags on services and task definitions.
 TAG_WORKLOAD = "fleet:workload"
 TAG_ROLLOUT = "fleet:rollout"
 TAG_CONTENT = "fleet:content"
 TAG_PREVIOUS = "fleet:previous"
 #: Prefix of the custom attributes that fleet sets on container instances.
 OWN_ATTRIBUTES = "fleet."
-#: Those of them that services are placed by.
+#: Those that the placement constraints of services use.
 PLACEMENT_ATTRIBUTES = frozenset({"fleet.variant", "fleet.accelerator"})
 
 
 def cluster_tags(fleet_name: str, store: Store) -> dict[str, str]:
-    """Tags of a store's cluster."""
+    """Return the tags of a store's cluster."""
     return {TAG_FLEET: fleet_name, TAG_STORE: store.id}
 
 
 def host_tags(fleet_name: str, host: Host) -> dict[str, str]:
-    """Tags of a host's activation, managed instance and container instance."""
+    """Return the tags of a host's activation, managed instance and container instance."""
     return {TAG_FLEET: fleet_name, TAG_STORE: host.store, TAG_HOST: host.id}
 
 
 def is_ours(tags: Mapping[str, str] | None, fleet_name: str, host: Host) -> bool:
-    """Return whether tags prove that this fleet made something for this host.
+    """Return whether tags prove that this fleet created something for this host.
 
     A name proves nothing: another fleet in the same account, or a person, may have used it.
     """
@@ -39,19 +39,19 @@ def is_ours(tags: Mapping[str, str] | None, fleet_name: str, host: Host) -> bool
 
 
 def activation_name(host: Host) -> str:
-    """DefaultInstanceName of a host's activation, which becomes the node's name in SSM.
+    """Return the DefaultInstanceName of a host's activation, which SSM gives to its node.
 
-    It is what joins an activation to its host when its tags are not to hand, so it is the host's
-    id as it is; SSM allows letters, digits and ``_.:/=+-@``.
+    It joins an activation to its host where tags were not read, so it is the host's id; SSM allows
+    letters, digits and ``_.:/=+-@``.
     """
     return host.id
 
 
 def declared_attributes(store: Store, host: Host) -> dict[str, str]:
-    """Return the custom attributes that a host's container instance must carry.
+    """Return the custom attributes that a host's container instance must have.
 
     Services are placed by ``fleet.variant`` and ``fleet.accelerator``; the rest is for people and
-    for cheap ListAttributes queries. At most six are ours, so that four are left to the inventory.
+    for cheap ListAttributes queries. At most six are ours, which leaves four to the inventory.
     """
     attributes = {
         "fleet.store": store.id,

@@ -115,6 +115,11 @@ class NodeTier:
     nodes: int
     limit: int | None
 
+    @property
+    def text(self) -> str:
+        """Return ``managed nodes 640/1000 (standard tier)``."""
+        return f"managed nodes {self.nodes}/{self.limit or 'no limit'} ({self.tier} tier)"
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -326,6 +331,11 @@ class HostFacts:
     unused_image_mb: int | None = None
     host_key: str = ""
     installing: str = ""
+
+    @property
+    def os_major(self) -> str:
+        """Return the major version of the operating system, as ``22``."""
+        return self.os_version.split(".", maxsplit=1)[0]
 
     @property
     def inactive(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import Activation, Cluster, ContainerInstance, ManagedInstance, NodeTier
@@ -97,6 +98,11 @@ class DeleteActivation:
     activation_id: str
     reason: str
 
+    @property
+    def text(self) -> str:
+        """Return what is done."""
+        return f"delete activation {self.activation_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class DeregisterOrphan:
@@ -105,11 +111,17 @@ class DeregisterOrphan:
     managed_instance_id: str
     reason: str
 
+    @property
+    def text(self) -> str:
+        """Return what is done."""
+        return f"deregister {self.managed_instance_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Activate:
     """Create an activation for this host: limit 1, short expiry."""
 
+    text: ClassVar[str] = "create an activation: 1 node, short expiry, deleted once used"
     reason: str
 
 
@@ -129,11 +141,20 @@ class Install:
     docker_source: str
     reason: str
 
+    @property
+    def text(self) -> str:
+        """Return what is done."""
+        text = "install and register" if self.activate else "finish the installation"
+        if self.set_runtime:
+            return f"set docker default-runtime {self.set_runtime} (restarts docker), {text}"
+        return text
+
 
 @dataclass(frozen=True, slots=True)
 class PutAttributes:
     """Set custom attributes of a container instance that are missing or differ."""
 
+    text: ClassVar[str] = "put attributes"
     container_instance_arn: str
     attributes: Mapping[str, str]
     reason: str
@@ -143,6 +164,7 @@ class PutAttributes:
 class TagContainerInstance:
     """Set tags of a container instance that are missing or differ."""
 
+    text: ClassVar[str] = "tag the container instance"
     container_instance_arn: str
     tags: Mapping[str, str]
     reason: str
@@ -152,6 +174,7 @@ class TagContainerInstance:
 class TagNode:
     """Set tags of a managed instance that are missing or differ."""
 
+    text: ClassVar[str] = "tag the node in SSM"
     managed_instance_id: str
     tags: Mapping[str, str]
     reason: str
@@ -161,6 +184,7 @@ class TagNode:
 class Await:
     """Wait until SSM and ECS show the host connected; all services run on it already."""
 
+    text: ClassVar[str] = "wait until SSM and ECS agree"
     reason: str
 
 
@@ -168,6 +192,7 @@ class Await:
 class PinMachine:
     """Write the machine id of a registered host into the inventory's pins."""
 
+    text: ClassVar[str] = "pin machine id"
     machine_id: str
     reason: str
 

@@ -57,19 +57,6 @@ INSTALL_TIMEOUT_S = 1800.0
 VERIFY_TIMEOUT_S = 180.0
 VERIFY_EVERY_S = 5.0
 
-#: What a stopped run says it did not begin.
-_STEP_NAMES: dict[type[HostStep], str] = {
-    DeleteActivation: "deleting an old activation",
-    DeregisterOrphan: "deregistering an orphan",
-    Activate: "creating an activation",
-    Install: "installing",
-    PutAttributes: "putting attributes",
-    TagContainerInstance: "tagging",
-    TagNode: "tagging the node",
-    Await: "verifying",
-    PinMachine: "pinning",
-}
-
 
 @dataclass(slots=True)
 class HostRun:
@@ -204,7 +191,7 @@ def _perform_all(run: HostRun, steps: Sequence[HostStep]) -> HostResult | None:
     """Perform steps in order; return a result only if a person stopped the run before one."""
     for step in steps:
         if run.wiring.stop.is_set() and not isinstance(step, PinMachine):
-            reason = f"stopped before {_STEP_NAMES[type(step)]}"
+            reason = f"stopped before this step: {step.text}"
             return run.result(HostOutcome.STOPPED, reason, run.command)
         _perform(run, step)
     return None

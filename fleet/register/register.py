@@ -85,7 +85,7 @@ class PreparedRun:
         facts: by host id, of the hosts that could be read.
     """
 
-    plans: tuple[StoreRegistration, ...]
+    registrations: tuple[StoreRegistration, ...]
     shards: Mapping[Key, ShardView]
     selection: HostSelection
     facts: Mapping[str, HostFacts]
@@ -131,11 +131,11 @@ def prepare(
     )
     facts = {id_: found for id_, found in read.items() if isinstance(found, HostFacts)}
     pins = wiring.load_pins()
-    plans: list[StoreRegistration] = []
+    registrations: list[StoreRegistration] = []
     nodes_ahead = dict.fromkeys(shards, 0)
     for store, ledger in zip(selection.stores, ledgers, strict=True):
         hosts = selection.hosts_of(store)
-        plan = decide_registration(
+        registration = decide_registration(
             StoreFacts(
                 wiring.fleet,
                 store,
@@ -148,9 +148,9 @@ def prepare(
                 selection.set_runtime,
             )
         )
-        nodes_ahead[_key(store)] += sum(adds_node(host) for host in plan.hosts)
-        plans.append(plan)
-    return PreparedRun(tuple(plans), reader.shards, selection, facts, run_id)
+        nodes_ahead[_key(store)] += sum(adds_node(host) for host in registration.hosts)
+        registrations.append(registration)
+    return PreparedRun(tuple(registrations), reader.shards, selection, facts, run_id)
 
 
 def _in_parallel(
@@ -285,23 +285,23 @@ def execute(wiring: Wiring, prepared: PreparedRun) -> RegisterResult:
     runs = [
         HostRun(
             wiring=wiring,
-            shard=_shard(wiring, _key(plan.store)),
-            caller_arn=prepared.shards[_key(plan.store)].caller.arn,
+            shard=_shard(wiring, _key(registration.store)),
+            caller_arn=prepared.shards[_key(registration.store)].caller.arn,
             run_id=prepared.run_id,
-            store_registration=plan,
+            store_registration=registration,
             registration=host,
             script=script,
-            read_again=partial(_decide_again, wiring, prepared, plan.store, host.host),
+            read_again=partial(_decide_again, wiring, prepared, registration.store, host.host),
             set_runtime=prepared.selection.set_runtime,
             vault_id=_vault_id(prepared.facts.get(host.host.id)),
         )
-        for plan in prepared.plans
-        for host in plan.hosts
+        for registration in prepared.registrations
+        for host in registration.hosts
     ]
     results = _in_parallel(wiring, lambda run: _run(clusters, run), runs)
     return RegisterResult(
         prepared.run_id,
-        tuple(plan.store for plan in prepared.plans),
+        prepared.selection.stores,
         results,
         _count_activations(runs),
         stopped=wiring.stop.is_set(),
@@ -358,14 +358,14 @@ class _Clusters:
     def __init__(self, wiring: Wiring, prepared: PreparedRun) -> None:
         self._wiring = wiring
         self._prepared = prepared
-        self._locks = {plan.store.id: threading.Lock() for plan in prepared.plans}
+        self._locks = {one.store.id: threading.Lock() for one in prepared.registrations}
         self._created: set[str] = set()
 
-    def create(self, plan: StoreRegistration) -> None:
+    def create(self, registration: StoreRegistration) -> None:
         """Create the store's cluster if it needs one; a second call does nothing."""
-        store = plan.store
+        store = registration.store
         with self._locks[store.id]:
-            if not plan.create_cluster or store.id in self._created:
+            if not registration.create_cluster or store.id in self._created:
                 return
             key = _key(store)
             self._wiring.records.audit(
@@ -375,16 +375,18 @@ class _Clusters:
                 action="ecs:CreateCluster",
                 store=store.id,
                 host="",
-                why=plan.create_cluster,
+                why=registration.create_cluster,
                 detail={"cluster": store.cluster},
             )
-            create_cluster(_shard(self._wiring, key), store.cluster, plan.tags)
+            create_cluster(_shard(self._wiring, key), store.cluster, registration.tags)
             self._created.add(store.id)
 
 
 def _pinned_script(wiring: Wiring, prepared: PreparedRun) -> InstallScript | None:
     """Fetch the install script if a host is installed, and check that it is pinned."""
-    if not any(host.has(Install) for plan in prepared.plans for host in plan.hosts):
+    if not any(
+        host.has(Install) for registration in prepared.registrations for host in registration.hosts
+    ):
         return None
     script = read_install_script(wiring)
     if script.pinned is None:
@@ -396,6 +398,6 @@ def _pinned_script(wiring: Wiring, prepared: PreparedRun) -> InstallScript | Non
     return script
 
 
-def changes_nothing(plans: Sequence[StoreRegistration]) -> bool:
+def changes_nothing(registrations: Sequence[StoreRegistration]) -> bool:
     """Return whether there is nothing to do on any host."""
-    return not any(host.steps for plan in plans for host in plan.hosts)
+    return not any(host.steps for registration in registrations for host in registration.hosts)

@@ -10,7 +10,7 @@ from fleet.model.observed import ContainerInstance, ManagedInstance, Reading
 from fleet.model.registration import HostClass
 from fleet.model.services import TaskState
 from fleet.model.spans import moment
-from fleet.register.decide.registration import DROP_CONTAINERS, REFUSALS, stopping
+from fleet.register.decide.registration import DROP_CONTAINERS, REFUSALS, as_root_on
 
 
 def short_arn(instance: ContainerInstance) -> str:
@@ -69,7 +69,7 @@ def move_here(case: StoreCase, instance: ContainerInstance) -> Proposal:
     """
     files = "/etc/ecs/ecs.config /var/lib/ecs/ecs.config"
     return (
-        f"{stopping('the host')}systemctl stop ecs; "
+        f"{as_root_on('the host')}systemctl stop ecs; "
         f"sed -i 's/^ECS_CLUSTER=.*/ECS_CLUSTER={case.store.cluster}/' {files}; {DROP_CONTAINERS}; "
         "rm -f /var/lib/ecs/data/agent.db; systemctl start ecs; then ",
         drop_instance(case, instance),

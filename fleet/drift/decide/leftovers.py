@@ -30,7 +30,7 @@ from fleet.model.identity import activation_name
 from fleet.model.inventory import Store
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from fleet.model.printable import listed, printable
-from fleet.register.decide.registration import DROP_CONTAINERS, stopping
+from fleet.register.decide.registration import DROP_CONTAINERS, as_root_on
 
 
 def of_store(case: StoreCase, ledgers: Ledgers) -> list[Finding]:
@@ -247,7 +247,7 @@ def _same_machine(cases: Mapping[str, StoreCase], id_: str, same: list[HostCase]
 def _unclone(host_id: str) -> Proposal:
     store, _, name = host_id.partition("/")
     return (
-        f"{stopping(f'the copy ({host_id})')}systemctl stop ecs amazon-ssm-agent; "
+        f"{as_root_on(f'the copy ({host_id})')}systemctl stop ecs amazon-ssm-agent; "
         f"{DROP_CONTAINERS}; rm -f /etc/machine-id /var/lib/ecs/data/agent.db; "
         "systemd-machine-id-setup; amazon-ssm-agent -register -clear; then ",
         Command(f"fleet register {store} --host {name}"),

@@ -10,7 +10,7 @@ from rich.text import Text
 from fleet.inventory.view import store_line
 from fleet.model.spans import age, stamp
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
-from fleet.register.view.plan import fix_lines
+from fleet.register.view.checks import fix_lines
 from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 

@@ -1,8 +1,8 @@
-"""What a host's own configuration should say: the two ECS agent files and /etc/fleet/store.json.
+"""Builds the configuration files of a host: the two of the ECS agent and /etc/fleet/store.json.
 
 Both agent files are read twice, with different rules: by systemd as an ``EnvironmentFile`` (quotes
 at the start of a value and backslashes anywhere are special) and by Docker as an env-file (nothing
-is). So a value is only written when both read it the same, and refused otherwise.
+is). A value that the two would read differently is refused.
 
 Sources: ECS developer guide, "Amazon ECS container agent configuration"; systemd.exec(5),
 EnvironmentFile; AWS's external install script for which file holds what.
@@ -17,10 +17,10 @@ from fleet.errors import Problem, UsageError
 from fleet.model.identity import declared_attributes, host_tags
 from fleet.model.inventory import Fleet, Host, Source, Store
 
-#: Set by fleet unless the hardware says otherwise. Shops have thin links: an image that is there
-#: is not pulled again. Images are pinned by digest, so this cannot serve a stale one.
+#: Set by fleet unless the hardware says otherwise. Many shops have slow links, so an image that is
+#: on the host is not pulled again. Images are pinned by digest, so it cannot be a stale one.
 DEFAULT_SETTINGS: Mapping[str, str] = {"ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached"}
-#: What identifies the host and therefore comes from nowhere but the inventory's own fields.
+#: Settings that identify the host; fleet sets them from the fields of the inventory.
 OURS = frozenset(
     {
         "ECS_CLUSTER",
@@ -30,13 +30,13 @@ OURS = frozenset(
         "AWS_DEFAULT_REGION",
     }
 )
-#: Shape of ``store.json``; raised when a field changes its meaning or goes away.
+#: Version of ``store.json``; raised when a field is removed or changes its meaning.
 STORE_JSON_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """The files that fleet writes on a host, whole.
+    """The whole text of the files that fleet writes on a host.
 
     Attributes:
         ecs: /etc/ecs/ecs.config.
@@ -50,7 +50,7 @@ class AgentConfig:
 
 
 def agent_config(fleet_name: str, store: Store, host: Host) -> AgentConfig:
-    """Everything of a host's agents that the inventory decides.
+    """Return the configuration files of a host.
 
     Raises:
         UsageError: as for ``ecs_config``.
@@ -89,10 +89,10 @@ def config_problems(fleet: Fleet) -> tuple[Problem, ...]:
 def ecs_config(
     store: Store, host: Host, attributes: Mapping[str, str], tags: Mapping[str, str]
 ) -> str:
-    """The whole of /etc/ecs/ecs.config.
+    """Return /etc/ecs/ecs.config.
 
-    Attributes and tags in it only count when the agent registers for the first time; later they
-    are set through the API.
+    Its attributes and tags count only when the agent registers for the first time; later they are
+    set through the API.
 
     Raises:
         UsageError: a setting is one of fleet's own or would hold AWS credentials, or a name or
@@ -111,7 +111,7 @@ def ecs_config(
 
 
 def var_ecs_config(region: str) -> str:
-    """The whole of /var/lib/ecs/ecs.config, which makes the agent an external one.
+    """Return /var/lib/ecs/ecs.config, which makes the agent an external one.
 
     Raises:
         UsageError: as for ``ecs_config``.
@@ -120,10 +120,10 @@ def var_ecs_config(region: str) -> str:
 
 
 def store_json(store: Store, host: Host) -> str:
-    """The whole of /etc/fleet/store.json: what a container may know of where it runs.
+    """Return /etc/fleet/store.json, which tells a container where it runs.
 
-    Holds no secret; it is world-readable, and tasks mount it read-only. Per-store values belong
-    here rather than into a task definition, which many stores share.
+    It holds no secret: it is world-readable, and tasks mount it read-only. Values that differ
+    between stores belong here and not in a task definition, which many stores share.
     """
     document = {
         "version": STORE_JSON_VERSION,
@@ -176,7 +176,7 @@ def _lines(whose: str, settings: Mapping[str, str]) -> str:
 def _name(whose: str, name: str) -> str:
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
         raise UsageError(
-            f"{whose}: {name!r} is no agent setting",
+            f"{whose}: {name!r} is not an agent setting",
             hint="names are capitals, digits and underscores, as ECS_RESERVED_MEMORY",
         )
     return name

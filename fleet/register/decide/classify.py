@@ -1,8 +1,8 @@
-"""What is this host? An ordered table of rules over three ledgers; the first that matches wins.
+"""Classifies a host by an ordered table of rules over three ledgers; the first match wins.
 
-Ownership is read from the host (the node id in the SSM agent's vault, the container instance its
-ECS agent answers with) and compared with AWS. What cannot be proved to be ours is ``elsewhere`` and
-is never cleaned.
+Ownership is read from the host (the node id in the SSM agent's vault, the container instance that
+its ECS agent names) and compared with AWS. A host that cannot be proved to be ours is ``elsewhere``
+and is never cleaned.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from fleet.model.registration import Classification, HostClass, StoreLedgers
 
 @dataclass(frozen=True, slots=True)
 class HostEvidence:
-    """What the rules look at: the inventory's word, the host's, and AWS's."""
+    """What the inventory, the host and AWS say about one host."""
 
     store: Store
     host: Host
@@ -32,22 +32,22 @@ class HostEvidence:
 
     @property
     def vault_id(self) -> str | None:
-        """The node id that the host itself holds."""
+        """Return the node id that the host itself holds."""
         return self.facts.ssm.instance_id
 
     @property
     def node(self) -> ManagedInstance | None:
-        """SSM's record of the id in the host's vault."""
+        """Return SSM's record of the id in the host's vault."""
         return self.ledgers.node(self.vault_id)
 
     @property
     def instances(self) -> tuple[ContainerInstance, ...]:
-        """The cluster's container instances of the id in the host's vault; more than one: twins."""
+        """Return the cluster's container instances of the id in the host's vault."""
         return self.ledgers.instances_of(self.vault_id)
 
     @property
     def orphans(self) -> tuple[ManagedInstance, ...]:
-        """Nodes that carry this host's name and that it does not hold; see ``is_ours``."""
+        """Return the nodes that have this host's name and that it does not hold."""
         name = activation_name(self.host)
         return tuple(
             n for n in self.ledgers.managed_instances if n.name == name and n.id != self.vault_id
@@ -55,7 +55,7 @@ class HostEvidence:
 
     @property
     def complete(self) -> bool:
-        """Everything that registering installs is installed and starts at boot."""
+        """Return whether docker and both agents are installed and start at boot."""
         facts = self.facts
         return (
             facts.docker is not None
@@ -70,7 +70,7 @@ Rule = Callable[[HostEvidence], Classification | None]
 
 
 def classify(evidence: HostEvidence) -> Classification:
-    """The class of a host and the values that decided it."""
+    """Return the class of a host with the values that decided it."""
     for rule in RULES:
         verdict = rule(evidence)
         if verdict is not None:
@@ -166,7 +166,7 @@ def _registered(e: HostEvidence) -> Classification | None:
 
 
 def _instance_gone(e: HostEvidence) -> Classification | None:
-    # State without an ARN is no ghost: the agent writes agent.db as it starts, before it registers.
+    # State without an ARN is no ghost: the agent writes agent.db before it registers.
     if e.node is None or not e.facts.ecs.container_instance_arn:
         return None
     return Classification(

@@ -1,6 +1,7 @@
-"""May this host be installed? Every check says what was seen, what is needed and what to do.
+"""The preflight checks: whether a host may be installed, what was seen, and how to fix it.
 
-All checks run before any activation is spent; one fail refuses the host and leaves it unchanged.
+``CHECKS`` has one row per check. All checks run before an activation is created; one that fails
+refuses the host and leaves it unchanged. A new check on a known fact is a row here and its test.
 """
 
 import re
@@ -12,11 +13,11 @@ from fleet.model.inventory import Host
 from fleet.model.observed import HostFacts, NodeTier, Privilege
 from fleet.model.registration import CheckResult, PreflightCheck
 
-#: Share of the wanted disk below which a warning is not enough any more is 1; this much is "tight".
+#: Free disk below this multiple of what the hardware needs is a warning.
 DISK_TIGHT = 1.25
 
-#: ECS developer guide, supported operating systems of external instances (the page of the Ubuntu
-#: 24 era): os-release ID -> VERSION_ID prefixes. The empty prefix takes every version.
+#: Operating systems that AWS supports for external instances: ID of os-release -> major versions;
+#: "" stands for every version (ECS developer guide, when it listed Ubuntu 24).
 SUPPORTED_OS: Mapping[str, tuple[str, ...]] = {
     "amzn": ("2", "2023"),
     "centos": ("9",),
@@ -32,49 +33,73 @@ SUPPORTED_OS: Mapping[str, tuple[str, ...]] = {
 #: must pass ``none``; the distro path refuses on centos and fedora because of SELinux).
 DOCKER_BY_HAND = frozenset({"rhel", "rocky", "almalinux", "ol", "centos", "fedora"})
 
+#: Distributions whose supported releases have apt-key, which the install script needs to install
+#: Docker; later releases may lack it [inferred].
+NEED_APT_KEY = frozenset({"debian", "ubuntu"})
+
+#: machine-id(5): 32 lower-case hex digits; golden images hold "uninitialized" until first boot.
+_MACHINE_ID = re.compile(r"[0-9a-f]{32}")
+
+#: A result, what was seen, and the fix ("" when ok).
+Answer = tuple[CheckResult, str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class PreflightFacts:
     """What the checks look at.
 
     Attributes:
-        host: the inventory's word.
-        facts: the host's word.
-        tier: SSM's word on room for nodes; None when it could not be read.
-        needs_activation: whether registering will add a node.
+        host: as the inventory describes it.
+        facts: as the host describes itself.
+        region: of the store.
+        tier: the managed-node quota; None when it could not be read.
         nodes_ahead: nodes that this run adds to the same account and region before this host.
-        clones: host id -> its machine id, for every other host whose machine id is known.
-        set_runtime: whether the person asked to set docker's default runtime.
-        region: of the store, for the endpoints.
+        machine_ids: host id -> machine id, of every other host whose machine id is known.
+        set_runtime: whether docker's default runtime may be set.
     """
 
     host: Host
     facts: HostFacts
     region: str
     tier: NodeTier | None
-    needs_activation: bool
     nodes_ahead: int = 0
-    clones: Mapping[str, str] = field(default_factory=dict)
+    machine_ids: Mapping[str, str] = field(default_factory=dict)
     set_runtime: bool = False
+
+    @property
+    def installed(self) -> bool:
+        """Return whether both agents are installed, so that no package is fetched."""
+        return self.facts.ssm.installed and self.facts.ecs.installed
+
+
+def preflight(given: PreflightFacts) -> tuple[PreflightCheck, ...]:
+    """Run every check, in the order of the table."""
+    return tuple(run_check(name, given) for name in CHECKS)
+
+
+def run_check(name: str, given: PreflightFacts) -> PreflightCheck:
+    """Run one check of the table."""
+    return PreflightCheck(name, *CHECKS[name](given))
 
 
 def endpoints(region: str) -> tuple[str, ...]:
-    """What a host must reach on 443 to be installed and to run (ECS developer guide, networking).
+    """Return what a host must reach on 443 (ECS developer guide, networking).
 
-    The ECS poll endpoints (``ecs-a-*``, ``ecs-t-*``) are numbered by AWS and cannot be asked for
-    in advance. The install script takes its GPG keys from GitHub (script of 2026-04-17).
+    The ECS poll endpoints (``ecs-a-*``, ``ecs-t-*``) are numbered by AWS and cannot be tried in
+    advance.
     """
-    return (*_running(region), *_installing(region))
+    return (*_agent_endpoints(region), *_install_endpoints(region))
 
 
-def _running(region: str) -> tuple[str, ...]:
+def _agent_endpoints(region: str) -> tuple[str, ...]:
     return tuple(
         f"https://{service}.{region}.{_domain(region)}"
         for service in ("ecs", "ssm", "ec2messages", "ssmmessages")
     )
 
 
-def _installing(region: str) -> tuple[str, ...]:
+def _install_endpoints(region: str) -> tuple[str, ...]:
+    """Return the endpoints of packages; the script has its GPG keys from GitHub (2026-04-17)."""
     return (
         f"https://amazon-ecs-agent-{region}.s3.{region}.{_domain(region)}",
         f"https://s3.{region}.{_domain(region)}",
@@ -86,239 +111,195 @@ def _domain(region: str) -> str:
     return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
-def preflight(case: PreflightFacts) -> tuple[PreflightCheck, ...]:
-    """Every check, in a fixed order."""
-    return tuple(check(case) for check in _CHECKS)
+def _ok(seen: str) -> Answer:
+    return CheckResult.OK, seen, ""
 
 
-def _ok(name: str, seen: str) -> PreflightCheck:
-    return PreflightCheck(name, CheckResult.OK, seen)
+def _warn(seen: str, fix: str) -> Answer:
+    return CheckResult.WARN, seen, fix
 
 
-def _warn(name: str, seen: str, fix: str) -> PreflightCheck:
-    return PreflightCheck(name, CheckResult.WARN, seen, fix)
+def _fail(seen: str, fix: str) -> Answer:
+    return CheckResult.FAIL, seen, fix
 
 
-def _fail(name: str, seen: str, fix: str) -> PreflightCheck:
-    return PreflightCheck(name, CheckResult.FAIL, seen, fix)
+def _root(given: PreflightFacts) -> Answer:
+    if given.facts.privilege is not Privilege.NONE:
+        return _ok(f"by {given.facts.privilege}")
+    user = given.host.ssh.user
+    return _fail(
+        f'user "{user}" is not root and may not sudo without a password',
+        f'allow it on the host: "{user} ALL=(ALL) NOPASSWD: ALL" in /etc/sudoers.d/fleet',
+    )
 
 
-def root_check(host: Host, facts: HostFacts) -> PreflightCheck:
-    """Whether we can be root; without it nothing else that was read means anything."""
-    if facts.privilege is Privilege.NONE:
-        user = host.ssh.user
-        return _fail(
-            "root",
-            f'user "{user}" is not root and may not sudo without a password',
-            f'allow it on the host: "{user} ALL=(ALL) NOPASSWD: ALL" in /etc/sudoers.d/fleet',
-        )
-    return _ok("root", f"by {facts.privilege}")
+def _systemd(given: PreflightFacts) -> Answer:
+    if given.facts.systemd:
+        return _ok("running")
+    return _fail("/run/systemd/system is missing", "the ECS agent needs systemd")
 
 
-def _systemd(case: PreflightFacts) -> PreflightCheck:
-    if not case.facts.systemd:
-        return _fail("systemd", "/run/systemd/system is missing", "the ECS agent needs systemd")
-    return _ok("systemd", "running")
-
-
-def _os(case: PreflightFacts) -> PreflightCheck:
-    facts = case.facts
+def _os(given: PreflightFacts) -> Answer:
+    facts = given.facts
     seen = facts.os_name or f"{facts.os_id} {facts.os_version}"
-    versions = SUPPORTED_OS.get(facts.os_id)
-    major = facts.os_version.split(".")[0]
-    if versions is not None and ("" in versions or major in versions):
-        return _ok("os", seen)
-    return _warn("os", f"{seen} is not on AWS's list", "try it on one host before a whole market")
+    versions = SUPPORTED_OS.get(facts.os_id, ())
+    if "" in versions or facts.os_major in versions:
+        return _ok(seen)
+    return _warn(f"{seen} is not on AWS's list", "try it on one host before a whole market")
 
 
-def _disk(case: PreflightFacts) -> PreflightCheck:
-    free_gb = case.facts.disk_free_mb / 1024
-    needed = case.host.hardware.min_disk_free_gb
-    seen = f'/ has {free_gb:.1f} GB free, hardware "{case.host.hardware.name}" needs {needed:g} GB'
+def _disk(given: PreflightFacts) -> Answer:
+    hardware, unused_mb = given.host.hardware, given.facts.unused_image_mb
+    free_gb, needed = given.facts.disk_free_mb / 1024, hardware.min_disk_free_gb
+    seen = f'/ has {free_gb:.1f} GB free, hardware "{hardware.name}" needs {needed:g} GB'
     if free_gb < needed:
-        fix = f"free {needed - free_gb:.1f} GB on the host"
-        if case.facts.unused_image_mb:
-            fix += f": unused docker images hold {case.facts.unused_image_mb / 1024:.1f} GB"
-        return _fail("disk", seen, fix)
+        unused = f": unused docker images hold {unused_mb / 1024:.1f} GB" if unused_mb else ""
+        return _fail(seen, f"free {needed - free_gb:.1f} GB on the host{unused}")
     if free_gb < needed * DISK_TIGHT:
-        return _warn("disk", seen, "tight: one more image may fill it")
-    return _ok("disk", seen)
+        return _warn(seen, "little room is left: one more image may fill the disk")
+    return _ok(seen)
 
 
-def _memory(case: PreflightFacts) -> PreflightCheck:
-    needed = case.host.hardware.min_memory_mb
-    seen = f"{case.facts.memory_mb} MiB, needs {needed} MiB"
-    if case.facts.memory_mb < needed:
-        return _fail("memory", seen, "another box, or a lower min_memory_mb for its hardware")
-    return _ok("memory", seen)
+def _memory(given: PreflightFacts) -> Answer:
+    needed, seen_mb = given.host.hardware.min_memory_mb, given.facts.memory_mb
+    seen = f"{seen_mb} MiB, needs {needed} MiB"
+    if seen_mb >= needed:
+        return _ok(seen)
+    return _fail(seen, "use another box, or lower min_memory_mb of its hardware")
 
 
-def _clock(case: PreflightFacts) -> PreflightCheck:
-    offset = case.facts.clock_offset_s
+def _clock(given: PreflightFacts) -> Answer:
+    offset = given.facts.clock_offset_s
     way = "ahead" if offset > 0 else "behind"
     seen = f"{abs(offset):.1f} s {way} (limit {CLOCK_FAIL_S:.0f} s)"
     if abs(offset) > CLOCK_FAIL_S:
-        return _fail("clock", seen, "set up NTP on the host: timedatectl set-ntp true")
+        return _fail(seen, "set up NTP on the host: timedatectl set-ntp true")
     if abs(offset) > CLOCK_WARN_S:
-        return _warn("clock", seen, "check NTP on the host: timedatectl status")
-    return _ok("clock", seen)
+        return _warn(seen, "check NTP on the host: timedatectl status")
+    return _ok(seen)
 
 
-def _egress(case: PreflightFacts) -> PreflightCheck:
-    facts = case.facts
-    wanted = list(_running(case.region))
-    if not (facts.ssm.installed and facts.ecs.installed):
-        wanted += _installing(case.region)
-    missed = [(url, facts.egress[url]) for url in wanted if facts.egress.get(url)]
-    unasked = [url for url in wanted if url not in facts.egress]
-    if missed or unasked:
-        named = [f"{url.removeprefix('https://')}: {why}" for url, why in missed]
-        named += [f"{url.removeprefix('https://')}: not tried" for url in unasked]
-        return _fail("egress", "; ".join(named), "open outbound 443 to these names at the store")
-    return _ok("egress", f"{len(wanted)} of {len(wanted)} endpoints answer")
+def _egress(given: PreflightFacts) -> Answer:
+    tried = given.facts.egress
+    wanted = _agent_endpoints(given.region) if given.installed else endpoints(given.region)
+    failed = {url: why for url in wanted if (why := tried.get(url, "not tried"))}
+    if not failed:
+        return _ok(f"{len(wanted)} of {len(wanted)} endpoints answer")
+    seen = "; ".join(f"{url.removeprefix('https://')}: {why}" for url, why in failed.items())
+    return _fail(seen, "open outbound 443 to these names at the store")
 
 
-def _docker(case: PreflightFacts) -> PreflightCheck:
-    docker, os_id = case.facts.docker, case.facts.os_id
+def _docker(given: PreflightFacts) -> Answer:
+    facts, docker = given.facts, given.facts.docker
     if docker is not None:
         state = "already installed, kept" if docker.active else "installed, not running"
-        seen = f"{docker.version or 'unknown version'} {state}"
-        return _ok("docker", seen)
-    if os_id in DOCKER_BY_HAND:
-        return _fail(
-            "docker",
-            f"not installed, and the install script cannot on {os_id}",
-            "install Docker first",
-        )
-    if (os_id, case.facts.os_version.split(".")[0]) not in _APT_KEY and os_id in {
-        "debian",
-        "ubuntu",
-    }:
-        return _warn(
-            "docker",
-            "not installed; the install script's way needs apt-key, which this release may lack",
-            "install Docker first if it fails",
-        )
-    return _ok("docker", "not installed; the install script will, from docker's packages")
+        return _ok(f"{docker.version or 'unknown version'} {state}")
+    if facts.os_id in DOCKER_BY_HAND:
+        seen = f"not installed, and the install script cannot install it on {facts.os_id}"
+        return _fail(seen, "install Docker first")
+    if facts.os_id in NEED_APT_KEY and facts.os_major not in SUPPORTED_OS[facts.os_id]:
+        seen = "not installed; the install script needs apt-key, which this release may lack"
+        return _warn(seen, "install Docker first if it fails")
+    return _ok("not installed; the install script installs it from docker's packages")
 
 
-#: Releases that still have apt-key, which the install script's Docker path needs [inferred].
-_APT_KEY = {
-    *(("ubuntu", version) for version in ("18", "20", "22", "24")),
-    *(("debian", version) for version in ("10", "11", "12")),
-}
-
-
-def _runtime(case: PreflightFacts) -> PreflightCheck:
-    wanted, docker = case.host.hardware.default_runtime, case.facts.docker
+def _runtime(given: PreflightFacts) -> Answer:
+    facts, wanted, docker = given.facts, given.host.hardware.default_runtime, given.facts.docker
     if wanted is None:
-        return _ok("runtime", "any will do")
+        return _ok("any runtime will do")
     seen = docker.default_runtime if docker else "docker not installed"
-    if docker and seen == wanted:
-        return _ok("runtime", f'default-runtime is "{wanted}"')
-    l4t = f" (L4T {case.facts.l4t_release} found)" if case.facts.l4t_release else ""
-    told = f'docker default-runtime is "{seen}", must be "{wanted}"{l4t}'
+    if seen == wanted:
+        return _ok(f'default-runtime is "{wanted}"')
     if docker is not None and not docker.active:
-        return _fail("runtime", "docker is installed but does not run", "systemctl start docker")
+        return _fail("docker is installed but does not run", "systemctl start docker")
+    l4t = f" (L4T {facts.l4t_release} found)" if facts.l4t_release else ""
+    told = f'docker default-runtime is "{seen}", must be "{wanted}"{l4t}'
     if docker is None or wanted not in docker.runtimes:
-        return _fail("runtime", told, f"install the {wanted} container runtime on the host first")
+        return _fail(told, f"install the {wanted} container runtime on the host first")
     stops = f'stops {len(docker.running)} running container(s) "{", ".join(docker.running)}"'
     effect = f"restarts docker: {stops if docker.running else 'no container is running'}"
-    if case.set_runtime:
-        return _warn("runtime", told, f"will be set; {effect}")
-    command = f"fleet register {case.host.store} --host {case.host.name} --set-runtime"
-    return _fail("runtime", told, f"{command}\n{effect}")
+    if given.set_runtime:
+        return _warn(told, f"will be set; {effect}")
+    command = f"fleet register {given.host.store} --host {given.host.name} --set-runtime"
+    return _fail(told, f"{command}\n{effect}")
 
 
-def _gpg(case: PreflightFacts) -> PreflightCheck:
-    if case.facts.gpg or (case.facts.ssm.installed and case.facts.ecs.installed):
-        return _ok("gpg", "packages will be verified" if case.facts.gpg else "nothing to verify")
-    # The script only warns and goes on unverified, so this is for us to refuse.
-    return _fail(
-        "gpg", "gpg is missing: packages would run unverified as root", "install gnupg first"
-    )
-
-
-def _curl(case: PreflightFacts) -> PreflightCheck:
-    if not case.facts.curl:
-        return _fail("curl", "curl is missing; the install script needs it", "install curl first")
-    return _ok("curl", "there")
-
-
-def _devices(case: PreflightFacts) -> PreflightCheck:
-    missing = [d for d in case.host.hardware.devices if d not in case.facts.devices]
+def _devices(given: PreflightFacts) -> Answer:
+    hardware = given.host.hardware
+    missing = [device for device in hardware.devices if device not in given.facts.devices]
     if missing:
-        return _fail(
-            "devices",
-            f"missing {', '.join(missing)}",
-            f'check the drivers; or is it really a "{case.host.hardware.name}"?',
-        )
-    count = len(case.host.hardware.devices)
-    return _ok("devices", f"{count} of {count} there" if count else "none asked for")
+        fix = f'check the drivers, or whether it is really a "{hardware.name}"'
+        return _fail(f"missing {', '.join(missing)}", fix)
+    count = len(hardware.devices)
+    return _ok(f"{count} of {count} found" if count else "none needed")
 
 
-#: machine-id(5): 32 lower-case hex digits; golden images hold "uninitialized" until first boot.
-_MACHINE_ID = re.compile(r"[0-9a-f]{32}")
+def _gpg(given: PreflightFacts) -> Answer:
+    if given.facts.gpg:
+        return _ok("packages will be verified")
+    if given.installed:
+        return _ok("nothing to verify")
+    # The install script only warns and goes on without verification.
+    return _fail("gpg is missing: packages would run unverified as root", "install gnupg first")
 
 
-def _clones(case: PreflightFacts) -> PreflightCheck:
-    machine_id = case.facts.machine_id
+def _curl(given: PreflightFacts) -> Answer:
+    if given.facts.curl:
+        return _ok("installed")
+    return _fail("curl is missing; the install script needs it", "install curl first")
+
+
+def _machine_id(given: PreflightFacts) -> Answer:
+    machine_id = given.facts.machine_id
     if not _MACHINE_ID.fullmatch(machine_id):
         seen = f'/etc/machine-id is "{machine_id}", not 32 hex digits'
-        return _fail("machine-id", seen, "systemd-machine-id-setup, then reboot")
-    twins = sorted(host for host, seen in case.clones.items() if seen == machine_id)
-    if twins:
-        return _fail(
-            "machine-id",
-            f"same machine id as {', '.join(twins)}: a cloned disk",
-            "rm /etc/machine-id, systemd-machine-id-setup, reboot; then register again",
-        )
-    return _ok("machine-id", "unique in the fleet")
+        return _fail(seen, "systemd-machine-id-setup, then reboot")
+    same = sorted(host for host, other in given.machine_ids.items() if other == machine_id)
+    if same:
+        seen = f"same machine id as {', '.join(same)}: a cloned disk"
+        fix = "rm /etc/machine-id, systemd-machine-id-setup, reboot; then register again"
+        return _fail(seen, fix)
+    return _ok("unique in the fleet")
 
 
-def _credentials(case: PreflightFacts) -> PreflightCheck:
-    places = case.facts.shadow_credentials
-    if places:
-        return _fail(
-            "credentials",
-            f"AWS credentials in {', '.join(places)} would win over the agent's own",
-            "remove them; tasks get theirs from task roles",
-        )
-    return _ok("credentials", "none that would shadow the agent's")
+def _credentials(given: PreflightFacts) -> Answer:
+    places = given.facts.shadow_credentials
+    if not places:
+        return _ok("none that the agent would use instead of its own")
+    seen = f"AWS credentials in {', '.join(places)} would win over the agent's own"
+    return _fail(seen, "remove them; tasks get theirs from task roles")
 
 
-def _tier(case: PreflightFacts) -> PreflightCheck:
-    if not case.needs_activation:
-        return _ok("tier", "adds no node")
-    if case.tier is None:
-        return _warn("tier", "room for managed nodes could not be read", "see `fleet doctor`")
-    seen = (
-        f"managed nodes {case.tier.nodes}/{case.tier.limit or 'no limit'} ({case.tier.tier} tier)"
+def _tier(given: PreflightFacts) -> Answer:
+    tier = given.tier
+    if given.facts.ssm.instance_id is not None:
+        return _ok("adds no node")
+    if tier is None:
+        return _warn("the managed-node quota could not be read", "see `fleet doctor`")
+    if tier.limit is None or tier.nodes + given.nodes_ahead < tier.limit:
+        return _ok(tier.text)
+    return _fail(
+        tier.text,
+        "deregister dead nodes, or switch the account to the advanced tier, which prices every "
+        "node (about $5 a month each)",
     )
-    if case.tier.limit is not None and case.tier.nodes + case.nodes_ahead >= case.tier.limit:
-        return _fail(
-            "tier",
-            seen,
-            "deregister dead nodes, or switch the account to the advanced tier, which prices "
-            "every node (about $5 a month each)",
-        )
-    return _ok("tier", seen)
 
 
-_CHECKS: tuple[Callable[[PreflightFacts], PreflightCheck], ...] = (
-    lambda case: root_check(case.host, case.facts),
-    _systemd,
-    _os,
-    _disk,
-    _memory,
-    _clock,
-    _egress,
-    _docker,
-    _runtime,
-    _devices,
-    _gpg,
-    _curl,
-    _clones,
-    _credentials,
-    _tier,
-)
+#: Every check by its name, in the order in which they are shown.
+CHECKS: Mapping[str, Callable[[PreflightFacts], Answer]] = {
+    "root": _root,
+    "systemd": _systemd,
+    "os": _os,
+    "disk": _disk,
+    "memory": _memory,
+    "clock": _clock,
+    "egress": _egress,
+    "docker": _docker,
+    "runtime": _runtime,
+    "devices": _devices,
+    "gpg": _gpg,
+    "curl": _curl,
+    "machine-id": _machine_id,
+    "credentials": _credentials,
+    "tier": _tier,
+}

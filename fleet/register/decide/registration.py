@@ -1,6 +1,6 @@
-"""What to do with a store's hosts: classify, check, and name the steps, each with its reason.
+"""Decides what is done with a store's hosts: classify, check, and choose steps with reasons.
 
-The same value is printed by ``--plan`` and executed without it.
+``fleet register --plan`` prints the value that ``fleet register`` executes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from fleet.model.identity import (
     is_ours,
 )
 from fleet.model.inventory import Fleet, Host, Lifecycle, Pins, Store
-from fleet.model.observed import HostFacts, Ping, Privilege, best_instance
+from fleet.model.observed import HostFacts, ManagedInstance, Ping, Privilege, best_instance
 from fleet.model.registration import (
     Activate,
     Await,
@@ -37,12 +37,16 @@ from fleet.model.registration import (
 )
 from fleet.register.decide.agent_config import agent_config
 from fleet.register.decide.classify import HostEvidence, classify
-from fleet.register.decide.preflight import PreflightFacts, preflight, root_check
+from fleet.register.decide.preflight import PreflightFacts, preflight, run_check
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadHost:
-    """A host whose facts could not be read: what it counts as, why, and what to do."""
+    """A host whose facts could not be read, and the class that it has therefore.
+
+    Attributes:
+        fix: what to do; "" for what is said to every host of the class.
+    """
 
     host_class: HostClass
     reason: str
@@ -51,16 +55,12 @@ class UnreadHost:
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """All that is known when a store is planned.
+    """Everything that is known of a store when its registration is decided.
 
     Attributes:
-        fleet: the inventory.
-        store: which store.
-        hosts: which of its hosts, all or those asked for.
-        facts: by host name, what was read or why it was not.
-        ledgers: what AWS says.
-        pins: machine ids we know.
-        machine_ids: host id -> machine id of every host of the fleet read in this run.
+        hosts: the selected hosts.
+        facts: by host name.
+        machine_ids: by host id, of every host that was read in this run.
         nodes_ahead: nodes that stores before this one add to the same account and region.
         set_runtime: whether docker's default runtime may be set.
     """
@@ -76,21 +76,21 @@ class StoreFacts:
     set_runtime: bool = False
 
 
-#: An agent without its state knows no container of its own from before: they would run on, unseen,
-#: and keep their ports from the new tasks.
+#: An agent without its state does not know the containers it started before. They would run on and
+#: keep their ports from the new tasks.
 DROP_CONTAINERS = "docker ps -aq --filter label=com.amazonaws.ecs.task-arn | xargs -r docker rm -f"
 
 
-def stopping(box: str) -> str:
-    """Where that is to be typed, and what it costs.
+def as_root_on(host: str) -> str:
+    """Return the beginning of a fix that is typed on a host and stops its containers.
 
     Args:
-        box: as ``the host``.
+        host: as ``the host``.
     """
-    return f"on {box}, as root, in the store's window, since it stops all its containers: "
+    return f"on {host}, as root, in the store's window, since it stops all its containers: "
 
 
-#: What to say to the classes that register does not touch.
+#: Reason and fix of the classes that are refused.
 REFUSALS: Mapping[HostClass, tuple[str, str]] = {
     HostClass.ASLEEP: (
         "registered, but not connected; nothing is reinstalled",
@@ -99,12 +99,12 @@ REFUSALS: Mapping[HostClass, tuple[str, str]] = {
     ),
     HostClass.ECS_GHOST: (
         "its container instance is gone; the agent will not register anew by itself",
-        f"{stopping('the host')}systemctl stop ecs; {DROP_CONTAINERS}; "
+        f"{as_root_on('the host')}systemctl stop ecs; {DROP_CONTAINERS}; "
         "rm -f /var/lib/ecs/data/agent.db; systemctl start ecs",
     ),
     HostClass.NODE_GHOST: (
         "its node was deregistered in SSM; its vault must be cleared first",
-        f"{stopping('the host')}amazon-ssm-agent -register -clear; systemctl stop ecs; "
+        f"{as_root_on('the host')}amazon-ssm-agent -register -clear; systemctl stop ecs; "
         f"{DROP_CONTAINERS}; "
         "rm -f /var/lib/ecs/data/agent.db; then `fleet register {store} --host {host}`",
     ),
@@ -126,88 +126,83 @@ REFUSALS: Mapping[HostClass, tuple[str, str]] = {
 }
 
 
-def decide_registration(case: StoreFacts) -> StoreRegistration:
-    """The plan of a store; hosts in inventory order."""
-    plans: list[HostRegistration] = []
-    ahead = case.nodes_ahead
-    for host in case.hosts:
-        plan = _plan_host(case, host, ahead)
-        ahead += adds_node(plan)
-        plans.append(plan)
-    cluster = case.ledgers.cluster
+def decide_registration(given: StoreFacts) -> StoreRegistration:
+    """Return what is done with a store; its hosts are in inventory order."""
+    hosts: list[HostRegistration] = []
+    nodes_ahead = given.nodes_ahead
+    for host in given.hosts:
+        decided = _decide_host(given, host, nodes_ahead)
+        nodes_ahead += adds_node(decided)
+        hosts.append(decided)
+    name, cluster = given.store.cluster, given.ledgers.cluster
     create = ""
-    if cluster is None:
-        create = f"cluster {case.store.cluster} does not exist"
-    elif cluster.status != "ACTIVE":
-        create = f"cluster {case.store.cluster} is {cluster.status}"
-    if not any(isinstance(step, Install) for plan in plans for step in plan.steps):
-        create = ""
-    return StoreRegistration(
-        case.store, tuple(plans), create, cluster_tags(case.fleet.name, case.store)
-    )
+    if any(host.has(Install) for host in hosts):
+        if cluster is None:
+            create = f"cluster {name} does not exist"
+        elif cluster.status != "ACTIVE":
+            create = f"cluster {name} is {cluster.status}"
+    tags = cluster_tags(given.fleet.name, given.store)
+    return StoreRegistration(given.store, tuple(hosts), create, tags)
 
 
-def adds_node(plan: HostRegistration) -> bool:
-    """Whether a plan adds a managed instance."""
-    return any(isinstance(step, Activate) for step in plan.steps)
+def adds_node(host: HostRegistration) -> bool:
+    """Return whether the registration adds a managed instance."""
+    return host.has(Activate)
 
 
-def _plan_host(case: StoreFacts, host: Host, nodes_ahead: int) -> HostRegistration:
-    facts = case.facts[host.name]
+def _decide_host(given: StoreFacts, host: Host, nodes_ahead: int) -> HostRegistration:
+    facts = given.facts[host.name]
     if isinstance(facts, UnreadHost):
-        found = Classification(facts.host_class, facts.reason)
-        return _refused(host, found, *REFUSALS[facts.host_class], fix=facts.fix)
-    unfit = _unfit(host, facts)
-    if unfit is not None:
-        return unfit
-    evidence = HostEvidence(case.store, host, facts, case.ledgers, case.pins)
-    found = classify(evidence)
-    if case.store.lifecycle is Lifecycle.CLOSED:
-        fix = f"lifecycle of {case.store.id} in the inventory"
-        return HostRegistration(host, found, refusal="the store is closed", fix=fix)
-    if found.host_class is HostClass.ASLEEP and not evidence.facts.inactive:
-        # Agents that run may only need a moment: it takes the SSM agent up to 30 minutes to come
-        # back by itself, and a run that was stopped while verifying left just this.
-        return HostRegistration(host, found, steps=(Await("all three services run on the host"),))
-    if found.host_class in REFUSALS:
-        return _refused(host, found, *REFUSALS[found.host_class])
-    if found.host_class is HostClass.HERE:
-        return _plan_here(case, host, evidence, found)
-    return _plan_install(case, host, evidence, found, nodes_ahead)
-
-
-def _refused(
-    host: Host, found: Classification, refusal: str, default_fix: str, *, fix: str = ""
-) -> HostRegistration:
-    fix = fix or default_fix.format(store=host.store, host=host.name)
-    return HostRegistration(host, found, refusal=refusal, fix=fix)
-
-
-def _unfit(host: Host, facts: HostFacts) -> HostRegistration | None:
-    """A refusal where facts mean nothing: not read as root, or read while they change."""
+        return _refused(host, Classification(facts.host_class, facts.reason), facts.fix)
+    checked = PreflightFacts(
+        host=host,
+        facts=facts,
+        region=given.store.region,
+        tier=given.ledgers.tier,
+        nodes_ahead=nodes_ahead,
+        machine_ids={**given.pins.machine_ids, **given.machine_ids, host.id: ""},
+        set_runtime=given.set_runtime,
+    )
+    # The facts mean nothing if they were not read as root, or are read while an install runs.
     if facts.privilege is Privilege.NONE:
-        check = root_check(host, facts)
+        check = run_check("root", checked)
         found = Classification(HostClass.UNREACHABLE, check.seen)
         return HostRegistration(
             host, found, (check,), refusal="its facts could not be read as root"
         )
     if facts.installing:
         found = Classification(HostClass.HALF, f"an install runs on it {facts.installing}")
-        return HostRegistration(
-            host,
-            found,
-            refusal="another run is at work on it",
-            fix=f"wait for its end, then `fleet register {host.store} --host {host.name}`",
-            locked=True,
-        )
-    return None
+        fix = f"wait for its end, then `fleet register {host.store} --host {host.name}`"
+        refusal = "another run is at work on it"
+        return HostRegistration(host, found, refusal=refusal, fix=fix, locked=True)
+    evidence = HostEvidence(given.store, host, facts, given.ledgers, given.pins)
+    found = classify(evidence)
+    if given.store.lifecycle is Lifecycle.CLOSED:
+        fix = f"lifecycle of {given.store.id} in the inventory"
+        return HostRegistration(host, found, refusal="the store is closed", fix=fix)
+    if found.host_class is HostClass.ASLEEP and not facts.inactive:
+        # Agents that run may only need a moment: the SSM agent takes up to 30 minutes to come back
+        # by itself, and a run that was stopped while verifying leaves a host like this.
+        return HostRegistration(host, found, steps=(Await("all three services run on the host"),))
+    if found.host_class in REFUSALS:
+        return _refused(host, found)
+    if found.host_class is HostClass.HERE:
+        return _decide_registered(given, evidence, found)
+    return _decide_install(given, evidence, found, checked)
 
 
-def _plan_here(
-    case: StoreFacts, host: Host, evidence: HostEvidence, found: Classification
+def _refused(host: Host, found: Classification, fix: str = "") -> HostRegistration:
+    refusal, usual_fix = REFUSALS[found.host_class]
+    fix = fix or usual_fix.format(store=host.store, host=host.name)
+    return HostRegistration(host, found, refusal=refusal, fix=fix)
+
+
+def _decide_registered(
+    given: StoreFacts, evidence: HostEvidence, found: Classification
 ) -> HostRegistration:
+    """Return the repairs of a host that is registered and connected, or why it is refused."""
+    host, cluster = evidence.host, given.store.cluster
     best = best_instance(evidence.instances)
-    cluster = case.store.cluster
     if len(evidence.instances) > 1:
         dead = [i.arn for i in evidence.instances if i is not best]
         return HostRegistration(
@@ -225,120 +220,104 @@ def _plan_here(
             fix="if that is over: aws ecs update-container-instances-state --status ACTIVE "
             f"--cluster {cluster} --container-instances {best.arn}",
         )
-    return HostRegistration(host, found, steps=_repairs(case, host, evidence))
+    steps: list[HostStep] = [*_old_activations(given, host)]
+    attributes = differing(declared_attributes(given.store, host), best.attributes)
+    if attributes:
+        steps.append(PutAttributes(best.arn, attributes, _different(attributes)))
+    declared_tags, node = host_tags(given.fleet.name, host), evidence.node
+    if node is not None and node.tags is not None:
+        tags = differing(declared_tags, node.tags)
+        if tags:
+            steps.append(TagNode(node.id, tags, _different(tags)))
+    tags = differing(declared_tags, best.tags)
+    if tags:
+        steps.append(TagContainerInstance(best.arn, tags, _different(tags)))
+    if host.id not in given.pins.machine_ids and evidence.facts.machine_id:
+        steps.append(PinMachine(evidence.facts.machine_id, "registered before it was pinned"))
+    return HostRegistration(host, found, steps=tuple(steps))
 
 
-def _plan_install(
-    case: StoreFacts, host: Host, evidence: HostEvidence, found: Classification, nodes_ahead: int
+def _different(entries: Mapping[str, str]) -> str:
+    return f"missing or different: {', '.join(entries)}"
+
+
+def _decide_install(
+    given: StoreFacts, evidence: HostEvidence, found: Classification, checked: PreflightFacts
 ) -> HostRegistration:
+    """Return the steps that install a host, or why it is refused."""
+    host, facts = evidence.host, evidence.facts
     activate = evidence.vault_id is None
-    online = [n for n in evidence.orphans if n.ping is Ping.ONLINE]
-    if activate and online:
-        return HostRegistration(
-            host,
-            found,
-            refusal=f"another box answers as this host: {online[0].id} is Online in SSM",
-            fix="find the other box (a clone, or the one this replaces); if it is gone, wait until "
-            "SSM shows ConnectionLost and register again",
-        )
-    kept = {i.managed_instance_id: i.arn for i in case.ledgers.container_instances}
-    held = [n for n in evidence.orphans if n.id in kept]
-    if activate and held:
-        return HostRegistration(
-            host,
-            found,
-            refusal=f"{held[0].id} was this host's node and still has a container instance",
-            fix="if the box was wiped or replaced, deregister both: aws ecs "
-            f"deregister-container-instance --cluster {case.store.cluster} --force "
-            f"--container-instance {kept[held[0].id]}, then aws ssm "
-            f"deregister-managed-instance --instance-id {held[0].id}",
-        )
-    foreign = [n for n in evidence.orphans if not is_ours(n.tags, case.fleet.name, host)]
-    if activate and foreign:
-        return HostRegistration(
-            host,
-            found,
-            refusal=f"{foreign[0].id} has this host's name, but not the tags of fleet "
-            f"{case.fleet.name}",
-            fix="find out whose it is; if nobody's: aws ssm deregister-managed-instance "
-            f"--instance-id {foreign[0].id}",
-        )
+    refused = _orphan_refusal(given, host, evidence.orphans) if activate else None
+    if refused:
+        refusal, fix = refused
+        return HostRegistration(host, found, refusal=refusal, fix=fix)
     try:
-        agent_config(case.fleet.name, case.store, host)
+        agent_config(given.fleet.name, given.store, host)
     except UsageError as error:
-        return HostRegistration(host, found, refusal=str(error), fix=error.hint or str(host.source))
-    checks = preflight(
-        PreflightFacts(
-            host=host,
-            facts=evidence.facts,
-            region=case.store.region,
-            tier=case.ledgers.tier,
-            needs_activation=activate,
-            nodes_ahead=nodes_ahead,
-            clones={**case.pins.machine_ids, **case.machine_ids, host.id: ""},
-            set_runtime=case.set_runtime,
-        )
-    )
-    failed = [c.name for c in checks if c.result is CheckResult.FAIL]
+        fix = error.hint or str(host.source)
+        return HostRegistration(host, found, refusal=str(error), fix=fix)
+    checks = preflight(checked)
+    failed = [check.name for check in checks if check.result is CheckResult.FAIL]
     if failed:
         return HostRegistration(host, found, checks, refusal=f"preflight: {', '.join(failed)}")
-    steps: list[HostStep] = list(_leftovers(case, host))
+    steps: list[HostStep] = [*_old_activations(given, host)]
     if activate:
         steps += [
             DeregisterOrphan(n.id, f"{n.id} was made for this host, which does not hold it")
             for n in evidence.orphans
         ]
         steps.append(Activate("its vault holds no node"))
-    steps.append(
-        Install(
-            activate=activate,
-            set_runtime=_runtime_to_set(case, host, evidence.facts),
-            docker_source="all" if evidence.facts.docker is None else "none",
-            reason=found.reason,
-        )
-    )
-    if host.id not in case.pins.machine_ids:
-        steps.append(PinMachine(evidence.facts.machine_id, "first registration"))
+    docker_source = "all" if facts.docker is None else "none"
+    steps.append(Install(activate, _runtime_to_set(checked), docker_source, found.reason))
+    if host.id not in given.pins.machine_ids:
+        steps.append(PinMachine(facts.machine_id, "first registration"))
     return HostRegistration(host, found, checks, tuple(steps))
 
 
-def _runtime_to_set(case: StoreFacts, host: Host, facts: HostFacts) -> str | None:
-    wanted = host.hardware.default_runtime
-    if not case.set_runtime or wanted is None or facts.docker is None:
-        return None
-    return wanted if facts.docker.default_runtime != wanted else None
+def _orphan_refusal(
+    given: StoreFacts, host: Host, orphans: Sequence[ManagedInstance]
+) -> tuple[str, str] | None:
+    """Return reason and fix if a node with the host's name must not be replaced by a new one."""
+    arns = {i.managed_instance_id: i.arn for i in given.ledgers.container_instances}
+    for node in orphans:
+        if node.ping is Ping.ONLINE:
+            return (
+                f"another box answers as this host: {node.id} is Online in SSM",
+                "find the other box (a clone, or the one this replaces); if it is gone, wait "
+                "until SSM shows ConnectionLost and register again",
+            )
+    for node in orphans:
+        if node.id in arns:
+            return (
+                f"{node.id} was this host's node and still has a container instance",
+                "if the box was wiped or replaced, deregister both: aws ecs "
+                f"deregister-container-instance --cluster {given.store.cluster} --force "
+                f"--container-instance {arns[node.id]}, then aws ssm "
+                f"deregister-managed-instance --instance-id {node.id}",
+            )
+    for node in orphans:
+        if not is_ours(node.tags, given.fleet.name, host):
+            return (
+                f"{node.id} has this host's name, but not the tags of fleet {given.fleet.name}",
+                "find out whose it is; if nobody's: aws ssm deregister-managed-instance "
+                f"--instance-id {node.id}",
+            )
+    return None
 
 
-def _leftovers(case: StoreFacts, host: Host) -> tuple[DeleteActivation, ...]:
-    """Activations of earlier runs: their codes are lost, so nobody may use them any more."""
+def _runtime_to_set(checked: PreflightFacts) -> str | None:
+    wanted, docker = checked.host.hardware.default_runtime, checked.facts.docker
+    differs = docker is not None and docker.default_runtime != wanted
+    return wanted if checked.set_runtime and differs else None
+
+
+def _old_activations(given: StoreFacts, host: Host) -> tuple[DeleteActivation, ...]:
+    """Return the activations of earlier runs; their codes are lost, so nobody may use them."""
     return tuple(
         DeleteActivation(
             a.id,
             "used up" if a.count >= a.limit else "left open by an earlier run, its code is lost",
         )
-        for a in case.ledgers.activations
-        if a.name == activation_name(host) and is_ours(a.tags, case.fleet.name, host)
+        for a in given.ledgers.activations
+        if a.name == activation_name(host) and is_ours(a.tags, given.fleet.name, host)
     )
-
-
-def _repairs(case: StoreFacts, host: Host, evidence: HostEvidence) -> tuple[HostStep, ...]:
-    best = best_instance(evidence.instances)
-    steps: list[HostStep] = list(_leftovers(case, host))
-    attributes = differing(declared_attributes(case.store, host), best.attributes)
-    if attributes:
-        steps.append(
-            PutAttributes(best.arn, attributes, f"missing or different: {', '.join(attributes)}")
-        )
-    node = evidence.node
-    if node is not None and node.tags is not None:
-        lacking = differing(host_tags(case.fleet.name, host), node.tags)
-        if lacking:
-            steps.append(TagNode(node.id, lacking, f"missing or different: {', '.join(lacking)}"))
-    tags = differing(host_tags(case.fleet.name, host), best.tags)
-    if tags:
-        steps.append(
-            TagContainerInstance(best.arn, tags, f"missing or different: {', '.join(tags)}")
-        )
-    if host.id not in case.pins.machine_ids and evidence.facts.machine_id:
-        steps.append(PinMachine(evidence.facts.machine_id, "registered before it was pinned"))
-    return tuple(steps)

@@ -1,4 +1,4 @@
-"""Is a host really registered? One answer from three ledgers: the host, SSM, ECS."""
+"""Verifies that the host, SSM and ECS all show a host as registered."""
 
 from fleet.model.identity import declared_attributes, differing
 from fleet.model.inventory import Host, Store
@@ -7,7 +7,7 @@ from fleet.model.registration import StoreLedgers, Verification, Verified
 
 
 def verify(store: Store, host: Host, vault_id: str | None, ledgers: StoreLedgers) -> Verification:
-    """The first ledger that does not agree, or YES with the ids that join them.
+    """Return the first ledger that does not agree, or YES with the ids that join them.
 
     Args:
         vault_id: the node id that the host itself holds.

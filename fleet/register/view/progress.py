@@ -1,4 +1,4 @@
-"""How a register run goes on, as lines or as a table that is redrawn in place."""
+"""The progress of a register run, as lines or as a table that is redrawn in place."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,20 +10,20 @@ from rich.text import Text
 from fleet.model.progress import Event, HostEvent, HostLine, HostPhase, Note
 from fleet.model.registration import StoreRegistration
 from fleet.model.spans import clock, span
-from fleet.register.view.plan import preflight_words
+from fleet.register.view.checks import check_counts
 from fleet.terminal.screen import table
 
 COLUMNS = ("HOST", "CLASS", "PREFLIGHT", "STATE", "TIME", "DETAIL")
 
 
 class PlainProgress:
-    """Progress as lines, for pipes, logs and cron."""
+    """Prints progress as lines, for pipes, logs and cron."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def __call__(self, event: Event) -> None:
-        """Print what moved; what hosts print goes to the log files only."""
+        """Print an event; what hosts print goes to the log files only."""
         match event:
             case HostEvent():
                 detail = f": {event.text}" if event.text else ""
@@ -34,15 +34,17 @@ class PlainProgress:
                 pass
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing; no table is open."""
 
 
 class LiveProgress:
-    """Progress as a table that is redrawn in place; notes scroll above it."""
+    """Shows progress as a table that is redrawn in place; notes scroll above it."""
 
-    def __init__(self, console: Console, plans: Sequence[StoreRegistration]) -> None:
-        self._plans = {p.host.id: p for plan in plans for p in plan.hosts}
-        self._several = len(plans) > 1
+    def __init__(self, console: Console, registrations: Sequence[StoreRegistration]) -> None:
+        self._registrations = {
+            host.host.id: host for store in registrations for host in store.hosts
+        }
+        self._several = len(registrations) > 1
         self._state: dict[str, HostEvent] = {}
         self._began: dict[str, datetime] = {}
         self._ended: dict[str, datetime] = {}
@@ -58,7 +60,7 @@ class LiveProgress:
         self._live.start()
 
     def __call__(self, event: Event) -> None:
-        """Take what moved; the next redraw shows it."""
+        """Keep an event for the next redraw."""
         self._latest = event.at
         match event:
             case HostEvent():
@@ -72,16 +74,16 @@ class LiveProgress:
                 self._console.print(Text(f"{clock(event.at)} {event.text}"))
 
     def close(self) -> None:
-        """Take the table off the screen; the summary follows in its place."""
+        """Remove the table from the screen; the summary follows in its place."""
         self._live.stop()
 
     def _view(self) -> RenderableType:
-        hosts = list(self._plans)
+        hosts = list(self._registrations)
         whole = self._table(hosts)
         room = self._console.height - 1
         if self._lines(whole) <= room:
             return whole
-        # A table higher than the screen cannot be redrawn in place: what moves is what matters.
+        # A table higher than the screen cannot be redrawn in place: show only hosts at work.
         moving = [h for h in hosts if h in self._state and h not in self._ended]
         count = Text(
             f"{len(hosts)} hosts: {len(self._ended)} done, {len(moving)} at work, "
@@ -98,15 +100,15 @@ class LiveProgress:
         return table(COLUMNS, [self._row(h) for h in hosts], width=self._console.width)
 
     def _row(self, host_id: str) -> tuple[str, ...]:
-        plan = self._plans[host_id]
+        registration = self._registrations[host_id]
         event = self._state.get(host_id)
         began = self._began.get(host_id)
         until = self._ended.get(host_id, self._latest)
         seconds = (until - began).total_seconds() if began and until else 0.0
         return (
-            host_id if self._several else plan.host.name,
-            str(plan.classification.host_class),
-            preflight_words(plan.checks),
+            host_id if self._several else registration.host.name,
+            str(registration.classification.host_class),
+            check_counts(registration.checks),
             str(event.phase) if event else "waiting",
             span(seconds),
             event.text if event else "",

@@ -1,8 +1,8 @@
-"""The end of a register run: a row per host, causes, the tally, and what to type next."""
+"""What register is about to do and what a run has done: tables, causes, and the next command."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,31 +10,27 @@ from rich.text import Text
 
 from fleet.inventory.view import store_line
 from fleet.model.inventory import Host, Store
+from fleet.model.observed import Caller
 from fleet.model.printable import many, some
 from fleet.model.registration import (
     MANY,
     CheckResult,
     HostOutcome,
+    HostRegistration,
     HostResult,
+    HostStep,
     RegisterCommand,
     RegisterResult,
+    StoreRegistration,
 )
 from fleet.model.spans import span
-from fleet.register.view.plan import (
-    check_lines,
-    fix_lines,
-    plan_document,
-    preflight_words,
-    refusal_lines,
-)
+from fleet.register.view.checks import check_counts, check_fields, check_lines, fix_lines
 from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled, table
 
-COLUMNS = ("HOST", "CLASS", "PREFLIGHT", "RESULT", "TIME", "DETAIL")
+_ALL_HOSTS = RegisterCommand()
 
-ALL_HOSTS = RegisterCommand()
-
-#: More hosts than this, and only those that leave something to do have a row.
+#: If there are more hosts than this, only those that leave something to do have a row.
 _MOST_ROWS = 40
 _FEW = 4
 
@@ -47,26 +43,13 @@ _STYLES = {
 }
 
 
-def result_view(
-    result: RegisterResult, width: int, log: str, again: RegisterCommand = ALL_HOSTS
-) -> RenderableType:
-    """The end of a run: a table per store, causes, the tally, and what to type next.
-
-    Args:
-        log: where the run's logs are.
-        again: what the command that goes on with the run has to repeat.
-    """
-    many = len(result.stores) > MANY
-    parts = _many_stores(result, width) if many else _few_stores(result, width)
-    parts.append(Text(""))
-    parts.append(Text(_tally(result)))
-    parts.append(Text(_verdict(result)))
-    parts.append(Text(_next(result, log, again)))
-    return Group(*parts)
+def caller_line(place: str, caller: Caller) -> str:
+    """Return who acts in an account and region."""
+    return f"{place} as {caller.arn}"
 
 
 def stores_lines(stores: Sequence[Store], run_id: str) -> list[str]:
-    """What a run is about: a line per store, or per account and region where they are many."""
+    """Return a line per store, or per account and region where there are many stores."""
     if len(stores) <= MANY:
         return [store_line(store, run_id) for store in stores]
     places: dict[str, list[Store]] = {}
@@ -80,20 +63,88 @@ def stores_lines(stores: Sequence[Store], run_id: str) -> list[str]:
     return [f"{many(len(stores), 'store')} · run {run_id}", *lines]
 
 
+def registrations_view(registrations: Sequence[StoreRegistration], width: int) -> RenderableType:
+    """Return what is about to be done, host by host, with every reason."""
+    parts: list[RenderableType] = []
+    for registration in registrations:
+        parts.append(Text(store_line(registration.store), style="bold"))
+        if registration.create_cluster:
+            parts.append(
+                Text(f"create cluster {registration.store.cluster} ({registration.create_cluster})")
+            )
+        rows = [
+            (
+                one.host.name,
+                str(one.classification.host_class),
+                check_counts(one.checks),
+                _steps_text(one),
+            )
+            for one in registration.hosts
+        ]
+        parts.append(table(("HOST", "CLASS", "PREFLIGHT", "WHAT"), rows, width=width))
+        for one in registration.hosts:
+            parts += check_lines(one.host.name, one.checks)
+            if one.refusal and not _failed_a_check(one):
+                parts += _refusal_lines(one.host.name, one.classification.reason, one.fix)
+    return Group(*parts)
+
+
+def _steps_text(registration: HostRegistration) -> str:
+    if registration.refusal:
+        return f"refused: {registration.refusal}"
+    if not registration.steps:
+        return f"nothing: {registration.classification.reason}"
+    return "; ".join(_step_text(step) for step in registration.steps)
+
+
+def _step_text(step: HostStep) -> str:
+    return f"{step.text} ({step.reason})"
+
+
+def _failed_a_check(registration: HostRegistration) -> bool:
+    return any(check.result is CheckResult.FAIL for check in registration.checks)
+
+
+def _refusal_lines(host: str, reason: str, fix: str) -> list[RenderableType]:
+    return [labelled(host, reason), *fix_lines(fix)]
+
+
+def result_view(
+    result: RegisterResult, width: int, log: str, again: RegisterCommand = _ALL_HOSTS
+) -> RenderableType:
+    """Return the summary of a run: hosts, causes, activations, and the next command.
+
+    Args:
+        log: the folder of the run's logs.
+        again: the options that the next command has to repeat.
+    """
+    many_stores = len(result.stores) > MANY
+    return Group(
+        *(_many_stores(result, width) if many_stores else _few_stores(result, width)),
+        Text(""),
+        Text(_activations_text(result)),
+        Text(_registered_text(result)),
+        Text(f"next  {_next_text(result, again)}\nlog   {log}"),
+    )
+
+
 def _few_stores(result: RegisterResult, width: int) -> list[RenderableType]:
-    """A table per store, each followed by the causes of what is wrong in it."""
+    """Return a table per store, each followed by the causes of what is wrong in it."""
     parts: list[RenderableType] = []
     for store in result.stores:
         mine = [r for r in result.hosts if r.host.store == store.id]
         if len(result.stores) > 1:
             parts.append(Text(store_line(store), style="bold"))
         parts.append(_table(mine, [r.host.name for r in mine], width))
-        parts.extend(line for r in mine for line in _cause_lines(r))
+        for r in mine:
+            parts += check_lines(r.host.name, r.registration.checks)
+            if _has_its_own_cause(r):
+                parts += _refusal_lines(r.host.name, r.reason, r.fix)
     return parts
 
 
 def _many_stores(result: RegisterResult, width: int) -> list[RenderableType]:
-    """One table of all hosts, and what is wrong by cause: one cause often has many hosts."""
+    """Return one table of all hosts, then the causes, each with all its hosts."""
     shown = result.hosts
     parts: list[RenderableType] = []
     if len(shown) > _MOST_ROWS:
@@ -114,9 +165,33 @@ def _many_stores(result: RegisterResult, width: int) -> list[RenderableType]:
     return parts
 
 
+def _table(results: Sequence[HostResult], names: Sequence[str], width: int) -> RenderableType:
+    return table(
+        ("HOST", "CLASS", "PREFLIGHT", "RESULT", "TIME", "DETAIL"),
+        [(name, *_row(r)) for name, r in zip(names, results, strict=True)],
+        width=width,
+        styles=[_STYLES.get(r.outcome, "red") for r in results],
+    )
+
+
+def _row(result: HostResult) -> tuple[str, ...]:
+    detail = result.reason
+    if result.outcome is HostOutcome.REFUSED:
+        detail = "host unchanged, no activation created"
+    elif result.managed_instance_id and result.managed_instance_id not in detail:
+        detail = f"{result.managed_instance_id}, {detail}"
+    return (
+        str(result.registration.classification.host_class),
+        check_counts(result.registration.checks),
+        str(result.outcome),
+        span(result.seconds) if result.seconds else "-",
+        detail,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why hosts ended as they did, or what should be looked at on them.
+    """A cause of failures, or a warning, and all hosts that have it.
 
     Attributes:
         name: ``FAIL disk`` for a check, else how the hosts ended.
@@ -132,122 +207,111 @@ class Cause:
 
 
 def causes(result: RegisterResult) -> tuple[Cause, ...]:
-    """What went wrong and what was warned of, each once; failures first, then the commonest."""
+    """Return each cause once: failures before warnings, then those with the most hosts first."""
     found: dict[tuple[str, str], Cause] = {}
 
     def add(key: tuple[str, str], seen: str, host: Host, fix: str) -> None:
-        known = found.get(key)
-        if known is None:
-            found[key] = Cause(key[0], seen, (host.id,), fix)
-        else:
-            found[key] = Cause(known.name, known.seen, (*known.hosts, host.id), known.fix)
+        cause = found.setdefault(key, Cause(key[0], seen, (), fix))
+        found[key] = replace(cause, hosts=(*cause.hosts, host.id))
 
     for one in result.hosts:
-        host = one.host
         for check in one.registration.checks:
             if check.result is not CheckResult.OK:
-                add((f"{check.result.name} {check.name}", ""), check.seen, host, check.fix)
+                add((f"{check.result.name} {check.name}", ""), check.seen, one.host, check.fix)
         if _has_its_own_cause(one):
-            add((str(one.outcome), _alike(one.reason, host)), one.reason, host, one.fix)
+            key = str(one.outcome), _without_names(one.reason, one.host)
+            add(key, one.reason, one.host, one.fix)
     return tuple(
         sorted(found.values(), key=lambda cause: (cause.name.startswith("WARN"), -len(cause.hosts)))
     )
 
 
-def _alike(reason: str, host: Host) -> str:
-    """A reason without the names in it, so that hosts with the same cause are counted together."""
+def _without_names(reason: str, host: Host) -> str:
+    """Return a reason without the host's names, so that hosts with one cause are joined."""
     for name in (host.id, host.address, host.store):
         reason = reason.replace(name, "…")
     return reason
 
 
-def _table(results: Sequence[HostResult], names: Sequence[str], width: int) -> RenderableType:
-    return table(
-        COLUMNS,
-        [(name, *_row(r)) for name, r in zip(names, results, strict=True)],
-        width=width,
-        styles=[_STYLES.get(r.outcome, "red") for r in results],
-    )
-
-
-def _row(result: HostResult) -> tuple[str, ...]:
-    plan = result.registration
-    detail = result.reason
-    if result.outcome is HostOutcome.REFUSED:
-        detail = "host unchanged, no activation created"
-    elif result.managed_instance_id and result.managed_instance_id not in detail:
-        detail = f"{result.managed_instance_id}, {detail}"
-    return (
-        str(plan.classification.host_class),
-        preflight_words(plan.checks),
-        str(result.outcome),
-        span(result.seconds) if result.seconds else "-",
-        detail,
-    )
-
-
-def _cause_lines(result: HostResult) -> list[RenderableType]:
-    lines = check_lines(result.registration)
-    if _has_its_own_cause(result):
-        lines += refusal_lines(result.host.name, result.reason, result.fix)
-    return lines
-
-
 def _has_its_own_cause(result: HostResult) -> bool:
-    """Whether its reason says what no check has said."""
+    """Return whether its reason says something that no failed check says."""
     if result.outcome.is_good or result.outcome is HostOutcome.STOPPED:
         return False
-    return not any(check.result is CheckResult.FAIL for check in result.registration.checks)
+    return not _failed_a_check(result.registration)
 
 
-def _tally(result: RegisterResult) -> str:
-    tally = result.activations
-    still_open = len(tally.left_open)
-    text = f"Activations: {tally.created} created, {tally.deleted} deleted, {still_open} open."
-    if tally.left_open:
-        text += f" Left open: {', '.join(tally.left_open)}; the next run deletes them."
-    if tally.unsure:
-        times = "1 time" if tally.unsure == 1 else f"{tally.unsure} times"
+def _activations_text(result: RegisterResult) -> str:
+    count = result.activations
+    still_open = len(count.left_open)
+    text = f"Activations: {count.created} created, {count.deleted} deleted, {still_open} open."
+    if count.left_open:
+        text += f" Left open: {', '.join(count.left_open)}; the next run deletes them."
+    if count.unsure:
         text += (
-            f" AWS's answer was lost {times} and nothing was found: one that nobody "
-            "can use may be open; the next run deletes it."
+            f" AWS's answer was lost {many(count.unsure, 'time')} and nothing was found: one that "
+            "nobody can use may be open; the next run deletes it."
         )
     return text
 
 
-def _verdict(result: RegisterResult) -> str:
+def _registered_text(result: RegisterResult) -> str:
     good = sum(r.outcome.is_good for r in result.hosts)
-    whole = len(result.hosts)
-    words = f"{good} of {whole} host{'' if whole == 1 else 's'} registered."
     partial = []
     for store in result.stores:
         mine = [r.outcome.is_good for r in result.hosts if r.host.store == store.id]
         if any(mine) and not all(mine):
             partial.append(store.id)
-    if partial:
-        words += f" PARTIAL: {some(partial, _FEW)}."
-    return words
+    text = f"{good} of {many(len(result.hosts), 'host')} registered."
+    return f"{text} PARTIAL: {some(partial, _FEW)}." if partial else text
 
 
-def _next(result: RegisterResult, log: str, again: RegisterCommand) -> str:
+def _next_text(result: RegisterResult, again: RegisterCommand) -> str:
     if result.is_good:
-        ids = " ".join(s.id for s in result.stores[:3])
-        which = "" if len(result.stores) > MANY else f" {ids}"
-        return f"next  fleet status{which}\nlog   {log}"
+        ids = " ".join(store.id for store in result.stores[:3])
+        return "fleet status" if len(result.stores) > MANY else f"fleet status {ids}"
     bad = [r for r in result.hosts if not r.outcome.is_good]
-    todo = sorted({r.host.store for r in bad})
-    alone = len(result.hosts) - len(bad)
-    left = f" ({alone} healthy left alone)" if alone else ""
+    healthy = len(result.hosts) - len(bad)
+    left = f" ({healthy} healthy left alone)" if healthy else ""
     first = "fix the above, then "
     if result.stopped:
         first = ""
     elif all(r.outcome is HostOutcome.LOCKED for r in bad):
         first = "once the other run has ended, "
-    return f"next  {first}{again.text(todo)}{left}\nlog   {log}"
+    return f"{first}{again.text(sorted({r.host.store for r in bad}))}{left}"
+
+
+def registrations_document(registrations: Sequence[StoreRegistration]) -> dict[str, Any]:
+    """Return what ``register --plan --json`` prints."""
+    stores = [
+        {
+            "store": registration.store.id,
+            "cluster": registration.store.cluster,
+            "create_cluster": registration.create_cluster,
+            "hosts": [_host_fields(host) for host in registration.hosts],
+        }
+        for registration in registrations
+    ]
+    return document("register-plan", {"stores": stores})
+
+
+def _host_fields(registration: HostRegistration) -> dict[str, Any]:
+    return {
+        "store": registration.host.store,
+        "host": registration.host.name,
+        "class": str(registration.classification.host_class),
+        "class_reason": registration.classification.reason,
+        "refusal": registration.refusal,
+        "plan_fix": registration.fix,
+        "checks": [check_fields(check) for check in registration.checks],
+        "steps": [
+            {"step": type(step).__name__, "words": _step_text(step), "reason": step.reason}
+            for step in registration.steps
+        ],
+    }
 
 
 def result_document(result: RegisterResult) -> dict[str, Any]:
-    """The run as a versioned document; the same facts as on the screen."""
+    """Return what ``register --json`` prints."""
     return document(
         "register",
         {
@@ -265,7 +329,7 @@ def result_document(result: RegisterResult) -> dict[str, Any]:
             ],
             "hosts": [
                 {
-                    **plan_document(r.registration),
+                    **_host_fields(r.registration),
                     "outcome": str(r.outcome),
                     "reason": r.reason,
                     "fix": r.fix,

@@ -88,7 +88,7 @@ def test_hardware_may_not_set_what_identifies_the_host(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ecs_reserved", "A B", "", "1ST", "A=B"])
 def test_a_name_that_is_no_setting_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="no agent setting"):
+    with pytest.raises(UsageError, match="not an agent setting"):
         ecs_config(a_store(), a_host({name: "x"}), {}, {})
 
 

@@ -14,7 +14,6 @@ def checks(**changes: Any) -> dict[str, PreflightCheck]:
         "facts": build.bare_facts(),
         "region": "eu-west-1",
         "tier": NodeTier("standard", 640, 1000),
-        "needs_activation": True,
     }
     return {c.name: c for c in preflight(PreflightFacts(**{**given, **changes}))}
 
@@ -132,7 +131,9 @@ def test_a_missing_device_is_named() -> None:
 
 
 def test_a_cloned_machine_id_names_the_other_host() -> None:
-    check = checks(clones={"store-007/tel-1": "11111111111111111111111111111111"})["machine-id"]
+    check = checks(machine_ids={"store-007/tel-1": "11111111111111111111111111111111"})[
+        "machine-id"
+    ]
 
     assert check.result is CheckResult.FAIL
     assert "store-007/tel-1" in check.seen

@@ -18,8 +18,13 @@ from fleet.model.registration import (
     StoreRegistration,
 )
 from fleet.register.decide.registration import StoreFacts, UnreadHost, decide_registration
-from fleet.register.view.plan import plan_view, plans_document
-from fleet.register.view.register import result_document, result_view, stores_lines
+from fleet.register.view.register import (
+    registrations_document,
+    registrations_view,
+    result_document,
+    result_view,
+    stores_lines,
+)
 from tests import build
 
 
@@ -97,7 +102,7 @@ def test_the_document_says_what_the_screen_says() -> None:
 
 
 def test_a_plan_names_every_step_with_its_reason() -> None:
-    text = shown(plan_view([plan_of(tel_1=build.bare_facts())], 200), 200)
+    text = shown(registrations_view([plan_of(tel_1=build.bare_facts())], 200), 200)
 
     assert "create cluster store-042 (cluster store-042 does not exist)" in text
     assert "create an activation: 1 node, short expiry, deleted once used" in text
@@ -108,12 +113,12 @@ def test_a_host_that_cannot_be_reached_is_planned_as_such() -> None:
     dark = UnreadHost(HostClass.UNREACHABLE, "no answer within 15 s", "is the link up?")
     plan = plan_of(tel_1=dark)
 
-    text = shown(plan_view([plan], 120), 120)
+    text = shown(registrations_view([plan], 120), 120)
 
     assert "unreachable" in text
     assert "no answer within 15 s" in text
     assert "is the link up?" in text
-    assert plans_document([plan])["stores"][0]["hosts"][0]["steps"] == []
+    assert registrations_document([plan])["stores"][0]["hosts"][0]["steps"] == []
 
 
 def result_of(outcome: HostOutcome, **more: Any) -> RegisterResult:
