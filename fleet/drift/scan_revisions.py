@@ -9,7 +9,7 @@ from fleet.errors import AwsError, RecordsError
 from fleet.model.desired import Release
 from fleet.model.drift import Reconciled, ShardSeen, StoreState, Unread
 from fleet.model.observed import NotRead
-from fleet.release.revisions import Key, Looked, look_up
+from fleet.release.revisions import Key, RevisionContents, read_contents
 from fleet.runtime.wiring import Wiring
 
 #: States that say more of a store than that something of it was not read.
@@ -115,12 +115,12 @@ def _looked(
     keys: Mapping[str, Key],
     pool: Executor,
     notes: list[str],
-) -> Looked:
+) -> RevisionContents:
     try:
-        return look_up(wiring, release, keys, pool)
+        return read_contents(wiring, release, keys, pool)
     except RecordsError as error:
         notes.append(f"revisions were asked for at AWS again: {error}")
-        return look_up(wiring, release, keys, pool, remembered=False)
+        return read_contents(wiring, release, keys, pool, remembered=False)
 
 
 def _revoked(

@@ -1,4 +1,4 @@
-"""What the committed inventory wants to run: services per store, task definitions by content."""
+"""The desired state: the services of every store, and task definitions by their content."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from fleet.model.inventory import Architecture
 
-#: What DescribeTaskDefinition says beyond what was registered (ECS API reference, TaskDefinition).
+#: Fields that only DescribeTaskDefinition has (ECS API reference, TaskDefinition).
 ADDED_BY_ECS = frozenset(
     {
         "taskDefinitionArn",
@@ -25,7 +25,7 @@ ADDED_BY_ECS = frozenset(
 )
 
 
-#: Values that ECS fills in where nothing was said (ECS API reference, "Default").
+#: Values that ECS fills in for missing fields (ECS API reference, "Default").
 ECS_DEFAULTS: Mapping[str, Any] = {
     "essential": True,
     "protocol": "tcp",
@@ -40,7 +40,7 @@ ECS_DEFAULTS: Mapping[str, Any] = {
 def content_of(body: Mapping[str, Any]) -> str:
     """Return the address of a task definition: SHA-256 (hex) over its canonical JSON.
 
-    Stores that render the same body share one revision of it, in every account and region.
+    Stores that render the same body share one revision in their account and region.
     """
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -51,9 +51,9 @@ class TaskDefinition:
     """The input of RegisterTaskDefinition, images pinned by digest, without tags.
 
     Attributes:
-        family: its name at ECS, where every registration of it is a revision.
+        family: the name under which ECS numbers its revisions.
         content: ``content_of(body)``; fleet tags every revision with it.
-        body: what is sent.
+        body: as it is sent.
     """
 
     family: str
@@ -62,19 +62,19 @@ class TaskDefinition:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "TaskDefinition":
-        """Return a body under its own address."""
+        """Return a body with its family and address."""
         return cls(str(body["family"]), content_of(body), body)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What a workload's template gave for one variant, before anything is added or pinned.
+    """What a workload's template renders to for one variant, before it is completed and pinned.
 
     Attributes:
-        architecture: that every box of the variant has.
+        architecture: of every host of the variant.
         body: input of RegisterTaskDefinition; ``family`` is WORKLOAD-VARIANT unless written.
-        store: id of the store it is for; None when it is the same for all.
-        uses: what it says of that store, as ``("region",)``.
+        store: id of its store; None when it is the same for all stores.
+        uses: the values of the store that it uses, as ``("store.region",)``.
     """
 
     workload: str
@@ -107,7 +107,7 @@ class LogGroup:
 
 @dataclass(frozen=True, slots=True)
 class ServiceShape:
-    """What the services of one workload and variant have in common in every store.
+    """The settings of the services of one workload and variant, which are the same in every store.
 
     Attributes:
         name: of the ECS service, as ``vision-arm64``.
@@ -116,8 +116,8 @@ class ServiceShape:
         architecture: of that, as ``arm64``.
         scheduling: REPLICA with one task per matching host, or DAEMON.
         placement: ``placementConstraints`` as CreateService takes them.
-        breaker_count: task failures after which ECS restores the last completed deployment.
-        log_groups: what must exist before a task can start.
+        breaker_count: failed tasks after which ECS restores the last completed deployment.
+        log_groups: those that must exist before a task can start.
     """
 
     name: str
@@ -149,13 +149,13 @@ class DesiredService:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSheet:
-    """Everything that would be sent for one service of one store, to be looked at.
+    """Everything that a rollout would send for one service of one store.
 
     Attributes:
-        definition: input of RegisterTaskDefinition; its content address is tagged on the revision.
-        create: input of CreateService, without tags; the revision is not known before it is made.
-        update: input of UpdateService, likewise; a rollout sends of it what differs.
-        hosts: name and hardware of every host that a task would land on.
+        definition: input of RegisterTaskDefinition.
+        create: input of CreateService, without tags and without the number of the revision.
+        update: input of UpdateService; a rollout sends the fields that differ.
+        hosts: name and hardware of every host that would run a task.
         images: of its containers.
     """
 
@@ -170,17 +170,17 @@ class ServiceSheet:
 
 @dataclass(frozen=True, slots=True)
 class ImageFact:
-    """What is known of an image that a release uses.
+    """An image of a release.
 
     Attributes:
         reference: as the inventory writes it.
-        pinned: ``name@sha256:...``, which is what task definitions say.
-        platforms: what its index holds, as ``linux/arm64``.
-        bytes: compressed size by platform; a platform that is missing is of unknown size.
-        source: ``ecr`` when the registry was read, ``declared`` when the inventory said so,
-            ``unread`` when nobody asked: good for looking at, never for sending.
-        manifests: digests of what the index holds, where it was read: docker may report the
-            platform's own digest of an image that was pulled by the index's.
+        pinned: as in task definitions, ``name@sha256:...``.
+        platforms: of its index, as ``linux/arm64``.
+        bytes: compressed size by platform; the size of a missing platform is unknown.
+        source: ``ecr`` when the registry was read, ``declared`` when the inventory says so,
+            ``unread`` when ECR was not asked; such a release is shown and never sent.
+        manifests: digests of the platforms' images, where the index was read. Docker may report
+            one of them for an image that was pulled by the digest of the index.
     """
 
     reference: str
@@ -196,13 +196,13 @@ class Release:
     """The desired state of a committed inventory.
 
     Attributes:
-        id: twelve hex digits of a digest over everything below; equal releases are one release.
-        inventory: digest of the inventory it was made of.
+        id: twelve hex digits of a digest over everything below; equal releases have the same id.
+        inventory: digest of its inventory.
         services: in store and service order.
         shapes: by service name.
         task_definitions: by content.
         images: by reference.
-        notes: things to know that are no errors, as a template of 500 bodies.
+        notes: warnings, as of a template that makes 500 task definitions.
     """
 
     id: str

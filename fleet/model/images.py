@@ -1,7 +1,7 @@
-"""References to container images: what their words alone say."""
+"""References to container images, and what they say without asking a registry."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleet.model.inventory import Architecture
@@ -11,22 +11,23 @@ _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
 def is_in_ecr(reference: str) -> bool:
-    """Return whether an image lies in a private ECR registry, where its platforms can be read."""
+    """Return whether an image is in a private ECR registry, where its platforms can be read."""
     return _ECR.fullmatch(reference) is not None
 
 
 def is_by_digest(reference: str) -> bool:
-    """Return whether a reference can only ever mean one image."""
+    """Return whether a reference names its image by digest."""
     return _BY_DIGEST.fullmatch(reference) is not None
 
 
 def fits(platforms: Sequence[str], architecture: Architecture) -> bool:
-    """Return whether an index holds an architecture; ``linux/arm64/v8`` counts as arm64."""
+    """Return whether an index has an image for an architecture; ``linux/arm64/v8`` is for arm64."""
     wanted = f"linux/{architecture.value}"
     return any(name == wanted or name.startswith(f"{wanted}/") for name in platforms)
 
 
-def images_of(body: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the images of a task definition, container by container."""
-    for container in body.get("containerDefinitions", ()):
-        yield container["image"]
+def images_of(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the images of a task definition, each once, in the order of the containers."""
+    containers = body.get("containerDefinitions") or ()
+    named = (str(c["image"]) for c in containers if isinstance(c, Mapping) and c.get("image"))
+    return tuple(dict.fromkeys(named))

@@ -1,4 +1,4 @@
-"""What is behind the ARNs of task definitions that run; asked at AWS once, and remembered."""
+"""Reads the task definitions behind ARNs from the records, or once from AWS."""
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
@@ -16,13 +16,13 @@ Key = tuple[str, str]
 
 
 @dataclass
-class Looked:
-    """What was found of some revisions.
+class RevisionContents:
+    """What is known of some revisions.
 
     Attributes:
-        contents: content address by ARN; "" for one that is not of fleet's making or is deleted.
-        bodies: by ARN, of those that can still be read.
-        failed: why AWS could not be asked, by ARN.
+        contents: content address by ARN; "" for one that fleet did not make or that is deleted.
+        bodies: by ARN, of those that can be read.
+        failed: by ARN, why AWS could not be read.
     """
 
     contents: dict[str, str] = field(default_factory=dict)
@@ -30,27 +30,27 @@ class Looked:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def look_up(
+def read_contents(
     wiring: Wiring,
     release: Release,
     arns: Mapping[str, Key],
     pool: Executor,
     *,
     remembered: bool = True,
-) -> Looked:
-    """Read these task definitions: those that the records do not know, a call each.
+) -> RevisionContents:
+    """Read task definitions, with a call for each that the records do not have.
 
     Args:
-        release: whose contents are looked for.
+        release: its contents are recognised.
         arns: with the account and region of each.
-        pool: the calls are made side by side in it.
-        remembered: whether the records are asked and told; without them AWS is asked for all.
+        pool: makes the calls in parallel.
+        remembered: whether the records are used; otherwise AWS is asked for all.
 
     Raises:
-        RecordsError: the records are away.
+        RecordsError: the records cannot be used.
     """
     cache = wiring.records.task_definitions
-    found = Looked()
+    found = RevisionContents()
     for arn, definition in (cache.get(arns) if remembered else {}).items():
         found.contents[arn], found.bodies[arn] = definition.content, definition.body
     left = sorted(arn for arn in arns if arn not in found.contents)
@@ -60,10 +60,10 @@ def look_up(
             if answer.code != "ClientException":
                 found.failed[arn] = str(answer)
                 continue
-            # Deleted: services may go on running a revision that nobody can read any more.
+            # It was deleted; services may still run a revision that cannot be read any more.
             found.contents[arn] = ""
             continue
-        content = content_seen(release, answer)
+        content = content_of_revision(release, answer)
         found.contents[arn], found.bodies[arn] = content, answer.body
         if remembered and content in release.task_definitions:
             account, region = arns[arn]
@@ -72,12 +72,12 @@ def look_up(
     return found
 
 
-def content_seen(release: Release, found: Registered) -> str:
-    """The content address of a revision, or "" for one that is not of fleet's making.
+def content_of_revision(release: Release, found: Registered) -> str:
+    """Return the content address of a revision, or "" for one that fleet did not make.
 
-    A tag that names something of this release is checked against the body, because a revision that
-    a person makes in the console takes the tags of the one it is made from. Other tags are
-    believed: what they name can no longer be compared.
+    A tag that names a content of this release is compared with the body, because a revision that a
+    person creates in the console copies the tags of the one before. Other tags are believed,
+    because there is nothing to compare them with.
     """
     tagged = release.task_definitions.get(found.content)
     if tagged is not None:

@@ -1,8 +1,8 @@
-"""What ECS will say to a task definition, said before it is asked.
+"""Checks task definitions without a network.
 
-``shape_problems`` is ECS's own request model, as botocore ships it: unknown and missing keys,
-types, enumerated words. ``external_problems`` are the rules of launch type EXTERNAL, which that
-model does not hold (ECS developer guide, "Amazon ECS clusters for external instances"; agent
+``shape_problems`` checks against ECS's request model in botocore: unknown and missing keys, types,
+enumerated values. ``external_problems`` checks the rules of launch type EXTERNAL, which are not in
+that model (ECS developer guide, "Amazon ECS clusters for external instances"; agent
 1.105.1's capabilities).
 """
 
@@ -21,7 +21,7 @@ from fleet.model.inventory import Architecture, Hardware
 from fleet.model.printable import printable
 
 _MODES = ("bridge", "host", "none")
-#: What ecs-init allows unless ECS_AVAILABLE_LOGGING_DRIVERS says more (ecs-init, docker.go).
+#: Log drivers of the agent unless ECS_AVAILABLE_LOGGING_DRIVERS adds to them (ecs-init, docker.go).
 _LOG_DRIVERS = frozenset({"json-file", "syslog", "awslogs", "fluentd", "none", "awsfirelens"})
 _REFUSED = {
     "proxyConfiguration": "App Mesh needs awsvpc, which external instances do not have",
@@ -46,7 +46,7 @@ _TYPES = {
     "NoneType": "nothing",
 }
 _SCALARS = frozenset({"int", "float", "bool"})
-#: A value that botocore quotes may hold line breaks, so only its own beginnings part sentences.
+#: Values that botocore quotes may contain line breaks, so messages are split at their known starts.
 _SENTENCES = re.compile(
     r"\n(?=(?:Missing required|Unknown) parameter in |Invalid [a-z ]+ for parameter |Must set one)"
 )
@@ -64,7 +64,7 @@ _OTHER = re.compile(r"[A-Z][a-z ]+? for parameter (?P<at>[^,]+), (?P<what>.*)", 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing that ECS or an external instance would refuse."""
+    """A part of a task definition that ECS or an external instance would refuse."""
 
     path: Path
     message: str
@@ -73,17 +73,17 @@ class Complaint:
 
 @lru_cache(maxsize=1)
 def _ecs() -> Any:
-    """ECS as botocore's data files describe it."""
+    """Return botocore's model of ECS."""
     return ServiceModel(Loader().load_service_model("ecs", "service-2"), "ecs")
 
 
 def shape_problems(
     body: Mapping[str, Any], operation: str = "RegisterTaskDefinition"
 ) -> list[Complaint]:
-    """What ECS's request model refuses in the input of an operation."""
+    """Return what ECS's request model refuses in the input of an operation."""
     shape = _ecs().operation_model(operation).input_shape
     errors = ParamValidator().validate(body, shape)
-    found = list(_words(body, shape, ()))
+    found = list(_enum_problems(body, shape, ()))
     if errors.has_errors():
         report = errors.generate_report()
         found += [_complaint(line, operation) for line in _SENTENCES.split(report)]
@@ -91,7 +91,7 @@ def shape_problems(
 
 
 def _complaint(line: str, operation: str) -> Complaint:
-    """Botocore's sentence, split into where and what; its wording is kept where it is unknown."""
+    """Return a message of botocore as path and message; an unknown message is kept as it is."""
     if match := _MISSING.fullmatch(line):
         return Complaint(_path(match["at"]), f'the key "{match["key"]}" is missing')
     if match := _UNKNOWN.fullmatch(line):
@@ -114,22 +114,22 @@ def _complaint(line: str, operation: str) -> Complaint:
 
 
 def _path(name: str) -> Path:
-    """``containerDefinitions[0].memory`` as steps; a map's key is where botocore's name ends."""
+    """Return the steps of a path, as ``containerDefinitions[0].memory``."""
     steps: list[str | int] = []
     for word, index in re.findall(r"([^.\[\]]+)|\[([0-9]+)\]", name.partition(" (key")[0]):
         steps.append(int(index) if index else word)
     return () if steps == ["input"] else tuple(steps)
 
 
-def _words(value: Any, shape: Any, path: Path) -> Iterator[Complaint]:
-    """Enumerated words, which botocore leaves to the service."""
+def _enum_problems(value: Any, shape: Any, path: Path) -> Iterator[Complaint]:
+    """Yield wrong enumerated values, which botocore does not check."""
     if shape.type_name == "structure" and isinstance(value, dict):
         for key, item in value.items():
             if key in shape.members:
-                yield from _words(item, shape.members[key], (*path, key))
+                yield from _enum_problems(item, shape.members[key], (*path, key))
     elif shape.type_name == "list" and isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _words(item, shape.member, (*path, index))
+            yield from _enum_problems(item, shape.member, (*path, index))
     elif (
         shape.type_name == "string"
         and isinstance(value, str)
@@ -142,10 +142,10 @@ def _words(value: Any, shape: Any, path: Path) -> Iterator[Complaint]:
 def external_problems(
     body: Mapping[str, Any], architecture: Architecture, hardware: Sequence[Hardware]
 ) -> list[Complaint]:
-    """What an external instance of this architecture cannot run.
+    """Return what an external instance of this architecture cannot run.
 
     Args:
-        hardware: the boxes it is meant for.
+        hardware: of the hosts that it is for.
     """
     found = list(_task_problems(body, architecture))
     for index, volume in enumerate(_dicts(body.get("volumes"))):
@@ -227,7 +227,7 @@ def _log_problems(
 
 
 def _dicts(value: Any) -> list[Mapping[str, Any]]:
-    """The entries that are mappings; the request model has spoken about the others."""
+    """Return the entries that are mappings; ``shape_problems`` reports the others."""
     if not isinstance(value, list):
         return []
     return [entry if isinstance(entry, dict) else {} for entry in value]

@@ -1,16 +1,15 @@
-"""Templates to task definitions: rendered, read back and checked, without a network.
+"""Renders templates to task definitions, reads them back and checks them, without a network.
 
 A template is YAML or JSON text with Jinja2 expressions, and renders to the input of
-RegisterTaskDefinition. What an expression yields is always written out as JSON: text comes with its
-quotes, numbers and lists as they are. So no value can break out of its place, and text is joined
-inside the expression: ``name: {{ workload ~ "-" ~ variant }}``.
+RegisterTaskDefinition. The value of an expression is always written as JSON: text with its quotes,
+numbers and lists as they are. So no value can break out of its place, and text is joined inside the
+expression: ``name: {{ workload ~ "-" ~ variant }}``.
 
 An expression may use ``fleet``, ``workload``, ``variant``, ``architecture`` (arm64 or amd64),
 ``images.NAME``, the workload's variables by name, and ``store`` (id, name, region, account,
 account_id, time_zone, labels.NAME); anything else is an error. Rendering is sandboxed and gives the
-same text every time, so that equal inputs share one revision in ECS. A template that speaks of the
-store is rendered for every open store that it is for, and once for all that it would say the same
-of.
+same text every time, so that equal inputs share one revision in ECS. A template that uses the store
+is rendered for every open store of its workload, and only once for stores whose values are equal.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,16 +25,23 @@ from fleet.inventory.files import Problems, templates_folder
 from fleet.model.desired import Rendering
 from fleet.model.images import fits, is_in_ecr
 from fleet.model.inventory import Architecture, Fleet, Hardware, Lifecycle, Store, Workload
-from fleet.release.rendering import Names, Rendered, environment, render_text
-from fleet.release.store_names import Memory, StoreNames, store_values
+from fleet.release.rendering import (
+    ImageValues,
+    RenderedText,
+    RenderingCache,
+    StoreValues,
+    render_text,
+    store_values,
+    template_environment,
+)
 from fleet.release.taskdef import Complaint, external_problems, shape_problems
 
-#: Names that a template has anyway; a variable of that name would hide one of them.
+#: Names that every template has; a variable of the same name would hide one of them.
 OWN_NAMES = frozenset({"fleet", "workload", "variant", "architecture", "images", "store"})
 
 
 def variants(fleet: Fleet, workload: Workload) -> dict[str, tuple[Hardware, ...]]:
-    """The hardware a workload may be placed on, by variant; conditions on stores are left aside."""
+    """Return the hardware that a workload may run on, by variant, whatever its stores."""
     found: dict[str, tuple[Hardware, ...]] = {}
     for box in fleet.hardware.values():
         if workload.fits(box):
@@ -44,14 +50,14 @@ def variants(fleet: Fleet, workload: Workload) -> dict[str, tuple[Hardware, ...]
 
 
 def render_all(fleet: Fleet) -> tuple[Rendering, ...]:
-    """Every workload for every variant it may run on; for each open store where it speaks of it.
+    """Render every workload for every variant that it may run on.
 
     Raises:
-        InventoryError: with every problem of every template, each with file and line. Of stores
-            that a template cannot be rendered for, the first is named.
+        InventoryError: with every problem of every template, each with file and line, and with
+            the first store that a template cannot be rendered for.
     """
     folder = templates_folder(Path(fleet.root))
-    engine = environment(folder)
+    engine = template_environment(folder)
     problems = Problems()
     renderings: list[Rendering] = []
     families: dict[str, Rendering] = {}
@@ -65,7 +71,7 @@ def render_all(fleet: Fleet) -> tuple[Rendering, ...]:
         for variant, hardware in boxes.items():
             made = renderer.render(variant, hardware)
             renderings += made
-            # Stores may share a body, and all of them share what is wrong with it.
+            # Stores may share a body, whose problems are reported once.
             for one in {id(one.body): one for one in made}.values():
                 family = str(one.body["family"])
                 other = families.setdefault(family, one)
@@ -79,7 +85,7 @@ def render_all(fleet: Fleet) -> tuple[Rendering, ...]:
 
 
 def _stores_for(fleet: Fleet, workload: Workload, hardware: tuple[Hardware, ...]) -> list[Store]:
-    """The open stores that a workload is for on some boxes, or another to try the template on."""
+    """Return the open stores that run a workload on some hardware, or one store to try it on."""
     names = {box.name for box in hardware}
     wanting = [
         store
@@ -91,7 +97,7 @@ def _stores_for(fleet: Fleet, workload: Workload, hardware: tuple[Hardware, ...]
 
 
 class _Renderer:
-    """Renders one workload and collects what is wrong with it."""
+    """Renders one workload and collects its problems."""
 
     def __init__(
         self,
@@ -108,25 +114,25 @@ class _Renderer:
         self._problems = problems
 
     def render(self, variant: str, hardware: tuple[Hardware, ...]) -> list[Rendering]:
-        """For one variant: one for all stores, or one for each; none after a problem."""
+        """Return one rendering for all stores, or one for each; none after a problem."""
         architecture, name = hardware[0].architecture, self._workload.name
         if self._wrong_names():
             return []
         made: list[Rendering] = []
-        memory: Memory[tuple[dict[str, Any], tuple[str, ...]]] = Memory()
+        cache: RenderingCache[tuple[dict[str, Any], tuple[str, ...]]] = RenderingCache()
         stores: list[Store | None] = [*_stores_for(self._fleet, self._workload, hardware)]
         for store in stores or [None]:
             values = store_values(store) if store is not None else {}
-            known = memory.find(values)
+            known = cache.find(values)
             if known is None:
                 used: dict[str, str | None] = {}
-                body = self._body(variant, hardware, store, StoreNames(values, used))
+                body = self._body(variant, hardware, store, StoreValues(values, used))
                 if body is None:
                     return []
                 if not used:
                     return [Rendering(name, variant, architecture, body)]
                 known = body, tuple(f"store.{path}" for path in sorted(used))
-                memory.keep(used, known)
+                cache.keep(used, known)
             body, uses = known
             store_id = None if store is None else store.id
             made.append(Rendering(name, variant, architecture, body, store_id, uses))
@@ -137,9 +143,9 @@ class _Renderer:
         variant: str,
         hardware: tuple[Hardware, ...],
         store: Store | None,
-        names: StoreNames,
+        names: StoreValues,
     ) -> dict[str, Any] | None:
-        """The body for one variant, and for a store; None after problems have been added."""
+        """Return the body for a variant and store; None after problems were added."""
         workload = self._workload
         architecture = hardware[0].architecture
         before = len(self._problems)
@@ -178,7 +184,7 @@ class _Renderer:
             "workload": self._workload.name,
             "variant": variant,
             "architecture": architecture.value,
-            "images": Names("images", images),
+            "images": ImageValues("images", images),
         }
 
     def _wrong_names(self) -> bool:
@@ -189,8 +195,8 @@ class _Renderer:
             self._problems.add(Problem(source.file, source.line, f"variables.{name}", message))
         return bool(hidden)
 
-    def _read(self, rendered: Rendered) -> Document:
-        """The text as YAML; its problems are pointed out in the template, not in the text."""
+    def _read(self, rendered: RenderedText) -> Document:
+        """Read the text as YAML; report its problems at the lines of the template."""
         try:
             return read_yaml(rendered.text, "")
         except InventoryError as error:
@@ -204,21 +210,21 @@ class _Renderer:
             ) from None
 
     def _complain(
-        self, complaint: Complaint, document: Document, rendered: Rendered, where: str
+        self, complaint: Complaint, document: Document, rendered: RenderedText, where: str
     ) -> None:
         file, line = self._origin(rendered, document.line(complaint.path))
         message = f"{complaint.message} (rendered for {where})"
         path = dotted(complaint.path)
         self._problems.add(Problem(file, line, path, message, complaint.hint))
 
-    def _origin(self, rendered: Rendered, line: int) -> tuple[str, int]:
+    def _origin(self, rendered: RenderedText, line: int) -> tuple[str, int]:
         template, number = rendered.origin(line)
         return str(self._folder / template), number
 
     def _image_problems(
         self, body: Mapping[str, Any], architecture: Architecture
     ) -> Iterator[Complaint]:
-        """Images are declared, or in ECR where they can be looked up, and fit the boxes."""
+        """Yield images that are not declared and not in ECR, or do not fit the architecture."""
         declared = {image.reference: image for image in self._workload.images.values()}
         containers = body.get("containerDefinitions")
         for index, container in enumerate(containers if isinstance(containers, list) else []):

@@ -29,7 +29,7 @@ from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.services import ServiceState, StoreView
 from fleet.release.decide.desired import image_questions, release_of, unread
 from fleet.release.renderings import render_all
-from fleet.release.revisions import Key, look_up
+from fleet.release.revisions import Key, read_contents
 from fleet.rollout.decide.away import ATTRIBUTE
 from fleet.rollout.decide.plan import plan_rollout
 from fleet.rollout.decide.standing import away_of
@@ -298,7 +298,7 @@ class Readings:
 
     def _look_up(self, arns: Mapping[str, Key], pool: ThreadPoolExecutor) -> dict[str, str]:
         """Read these task definitions; returns why some could not be."""
-        found = look_up(self.wiring, self.release, arns, pool)
+        found = read_contents(self.wiring, self.release, arns, pool)
         self.contents.update(found.contents)
         self.bodies.update(found.bodies)
         return found.failed

@@ -1,12 +1,23 @@
 from pathlib import Path
 
+import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import InventoryError, Problem
 from fleet.inventory.document import free, read_yaml
-from fleet.release.rendering import Names, Rendered, as_json, environment, render_text
+from fleet.release.rendering import (
+    ImageValues,
+    RenderedText,
+    RenderingCache,
+    StoreValues,
+    as_json,
+    render_text,
+    store_values,
+    template_environment,
+)
+from tests import build
 
 # A key of YAML on the line of its value has at most 1,024 characters, and a character may be
 # written with twelve; values have no such limit.
@@ -18,9 +29,9 @@ ANYTHING = st.recursive(
 )
 
 
-def render(folder: Path, text: str, **values: object) -> Rendered:
+def render(folder: Path, text: str, **values: object) -> RenderedText:
     (folder / "a.j2").write_text(text, encoding="utf-8")
-    return render_text(environment(folder), folder, "a.j2", values)
+    return render_text(template_environment(folder), folder, "a.j2", values)
 
 
 def refused(folder: Path, text: str, **values: object) -> Problem:
@@ -69,7 +80,9 @@ def test_an_undefined_variable_in_a_condition_names_its_line(tmp_path: Path) -> 
 
 
 def test_an_undefined_image_names_its_line(tmp_path: Path) -> None:
-    problem = refused(tmp_path, "\na: {{ images.mian }}", images=Names("images", {"main": "x"}))
+    problem = refused(
+        tmp_path, "\na: {{ images.mian }}", images=ImageValues("images", {"main": "x"})
+    )
 
     assert problem.line == 2
     assert problem.message == "'images.mian' is undefined; there is main"
@@ -77,7 +90,8 @@ def test_an_undefined_image_names_its_line(tmp_path: Path) -> None:
 
 def test_a_name_that_is_also_a_method_is_the_name(tmp_path: Path) -> None:
     assert (
-        render(tmp_path, "{{ images.items }}", images=Names("images", {"items": "x"})).text == '"x"'
+        render(tmp_path, "{{ images.items }}", images=ImageValues("images", {"items": "x"})).text
+        == '"x"'
     )
 
 
@@ -161,3 +175,58 @@ def test_marks_of_origin_do_not_stay_in_the_text(tmp_path: Path) -> None:
     rendered = render(tmp_path, "a: 1\nb: |\n  one\n  two\n")
 
     assert rendered.text == "a: 1\nb: |\n  one\n  two\n"
+
+
+def test_every_word_that_is_read_is_noted_with_what_it_said() -> None:
+    used: dict[str, str | None] = {}
+    names = StoreValues(store_values(build.store(labels={"market": "uk"})), used)
+
+    assert (names["id"], names["labels"]["market"]) == ("store-042", "uk")
+    assert used == {"id": "store-042", "labels.market": "uk"}
+
+
+def test_what_is_not_there_is_noted_too_and_undefined() -> None:
+    used: dict[str, str | None] = {}
+
+    missing = StoreValues({"labels": {}}, used)["labels"]["zone"]
+
+    assert used == {"labels.zone": None}
+    with pytest.raises(jinja2.UndefinedError, match=r"'store\.labels\.zone' is undefined"):
+        str(missing)
+
+
+def test_a_label_with_a_dot_in_its_name_is_one_label() -> None:
+    memory: RenderingCache[str] = RenderingCache()
+    memory.keep({"labels.a.b": "1"}, "made")
+
+    assert memory.find({"labels": {"a.b": "1"}}) == "made"
+    assert memory.find({"labels": {"a": {"b": "1"}}}) is None
+
+
+STORES = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from("ab"),
+        "region": st.sampled_from("xy"),
+        "labels": st.dictionaries(st.sampled_from(["m", "n"]), st.sampled_from("12"), max_size=2),
+    }
+)
+
+
+def rendered_for(values: dict[str, object], used: dict[str, str | None]) -> str:
+    """A template that reads different things of different stores."""
+    names = StoreValues(values, used)
+    if names["region"] == "x":
+        return f"x{names['id']}"
+    market = names["labels"]["m"]
+    return f"y{market if isinstance(market, str) else 'none'}"
+
+
+@given(st.lists(STORES, max_size=12))
+def test_what_is_remembered_is_what_rendering_would_give(stores: list[dict[str, object]]) -> None:
+    memory: RenderingCache[str] = RenderingCache()
+    for values in stores:
+        used: dict[str, str | None] = {}
+        made = rendered_for(values, used)
+        assert memory.find(values) in {None, made}
+        memory.keep(used, made)
+        assert memory.find(values) == made

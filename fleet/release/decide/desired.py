@@ -1,7 +1,6 @@
-"""The inventory and its rendered templates as one release: what every store should run."""
+"""Builds a release from the inventory and its rendered templates: what every store should run."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +15,10 @@ from fleet.model.desired import (
     Scheduling,
     ServiceShape,
     TaskDefinition,
-    content_of,
 )
 from fleet.model.images import fits, images_of, is_by_digest, is_in_ecr
 from fleet.model.inventory import Fleet, Lifecycle, Store, Workload
+from fleet.model.printable import many
 from fleet.model.spans import span
 from fleet.release.decide.task_body import (
     blocking_logs,
@@ -35,25 +34,25 @@ REGISTER_BURST = 20
 _FEW = 5
 
 
-def service_name(workload: str, variant: str) -> str:
-    """Name of the ECS service of a workload on a variant, as ``vision-arm64-jetpack6``."""
-    return f"{workload}-{variant}".replace("/", "-")
-
-
 def image_questions(fleet: Fleet, renderings: Iterable[Rendering]) -> tuple[str, ...]:
-    """References that ECR must be asked about: tags, and digests without declared platforms."""
+    """Return the images that ECR must be asked about: tags, and digests without platforms."""
     workloads = {workload.name: workload for workload in fleet.workloads}
-    asked: set[str] = set()
-    for workload, reference in sorted(
-        {(one.workload, image) for one in _distinct(renderings) for image in images_of(one.body)}
-    ):
-        if is_in_ecr(reference) and declared(workloads[workload], reference) is None:
-            asked.add(reference)
-    return tuple(sorted(asked))
+    # Stores that were rendered alike share one body.
+    bodies = {(one.workload, id(one.body)): one for one in renderings}.values()
+    return tuple(
+        sorted(
+            {
+                image
+                for one in bodies
+                for image in images_of(one.body)
+                if is_in_ecr(image) and declared(workloads[one.workload], image) is None
+            }
+        )
+    )
 
 
 def declared(workload: Workload, reference: str) -> ImageFact | None:
-    """What the inventory says of an image, when that is enough to pin it."""
+    """Return what the inventory says of an image, if that is enough to pin it."""
     image = next((one for one in workload.images.values() if one.reference == reference), None)
     if image is None or not image.platforms or not is_by_digest(reference):
         return None
@@ -63,130 +62,109 @@ def declared(workload: Workload, reference: str) -> ImageFact | None:
 
 
 def unread(reference: str) -> ImageFact:
-    """Stands in for an image that nobody asked about: to look at a release, never to send it."""
+    """Return a stand-in for an image that ECR was not asked about; it is never sent."""
     return ImageFact(reference, reference, (), {}, "unread")
 
 
 def release_of(
     fleet: Fleet, renderings: Sequence[Rendering], images: Mapping[str, ImageFact]
 ) -> Release:
-    """What the open stores of a fleet should run.
+    """Return what the open stores of a fleet should run.
 
     Args:
-        renderings: of every workload; one per store where a template speaks of the store.
-        images: answers to ``image_questions``; what the inventory declares need not be among them.
+        renderings: of every workload; one per store where a template uses the store.
+        images: answers to ``image_questions``, by reference.
 
     Raises:
-        InventoryError: an image is not known, or lacks an architecture that it is meant for, or two
-            services of a store would have one name; all of it at once.
+        InventoryError: with all problems: an image is not known or lacks an architecture that it
+            is needed for, or two services of a store have the same name.
     """
-    maker = _Maker(fleet, images)
+    builder = _ReleaseBuilder(fleet, images)
     shared = {(one.workload, one.variant): one for one in renderings if one.store is None}
     own = {(one.workload, one.variant, one.store): one for one in renderings if one.store}
     for workload in fleet.workloads:
         variants = sorted({one.variant for one in renderings if one.workload == workload.name})
         boxes = {name: box.variant for name, box in fleet.hardware.items() if workload.fits(box)}
         for variant in variants:
-            names = frozenset(name for name, one in boxes.items() if one == variant)
+            hardware = frozenset(name for name, one in boxes.items() if one == variant)
             key = workload.name, variant
-            for store, hosts in _places(fleet, workload, names):
-                rendering = own.get((*key, store.id)) or shared.get(key)
-                if rendering is not None:
-                    maker.add(workload, rendering, store, hosts)
-            maker.close(workload, variant)
-    return maker.release()
+            builder.add(
+                workload,
+                variant,
+                [
+                    (store, hosts, rendering)
+                    for store, hosts in _places(fleet, workload, hardware)
+                    if (rendering := own.get((*key, store.id)) or shared.get(key)) is not None
+                ],
+            )
+    return builder.release()
 
 
 def _places(
-    fleet: Fleet, workload: Workload, boxes: frozenset[str]
+    fleet: Fleet, workload: Workload, hardware: frozenset[str]
 ) -> Iterator[tuple[Store, tuple[str, ...]]]:
-    """The open stores a workload belongs to, with the names of their hosts that it runs on."""
+    """Yield the open stores that run a workload, with the names of their hosts that run it."""
     for store in fleet.stores:
         if store.lifecycle is Lifecycle.OPEN and workload.wants(store):
-            hosts = tuple(sorted(host.name for host in store.hosts if host.hardware.name in boxes))
+            hosts = tuple(sorted(h.name for h in store.hosts if h.hardware.name in hardware))
             if hosts:
                 yield store, hosts
 
 
-def _distinct(renderings: Iterable[Rendering]) -> Iterator[Rendering]:
-    """Stores that were rendered alike share one body; looking at it once is enough."""
-    seen: set[tuple[str, str, int]] = set()
-    for one in renderings:
-        key = one.workload, one.variant, id(one.body)
-        if key not in seen:
-            seen.add(key)
-            yield one
-
-
 @dataclass(slots=True)
-class _Tally:
-    """What the services of one workload and variant came to.
+class _ServiceSummary:
+    """What the services of one workload and variant have in common.
 
     Attributes:
-        contents: how many stores run each content, by account and region.
+        contents: by account and region, the content addresses that stores run.
         groups: log groups, by name.
-        astray: region of a store -> regions that its logs go to instead.
+        uses: the values of stores that the template uses.
+        other_regions: by region of a store, the regions that its logs go to instead.
+        blocking: containers whose logging is blocking.
     """
 
-    contents: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    contents: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     groups: dict[str, LogGroup] = field(default_factory=dict)
     uses: set[str] = field(default_factory=set)
-    astray: dict[str, frozenset[str]] = field(default_factory=dict)
+    other_regions: dict[str, frozenset[str]] = field(default_factory=dict)
     blocking: set[str] = field(default_factory=set)
     rendering: Rendering | None = None
 
 
-class _Maker:
-    """Collects the services of a release."""
+class _ReleaseBuilder:
+    """Collects the services of a release, its problems and its notes."""
 
     def __init__(self, fleet: Fleet, images: Mapping[str, ImageFact]) -> None:
         self._fleet = fleet
         self._answers = images
-        self._facts: dict[str, ImageFact] = {}
+        self._images: dict[str, ImageFact] = {}
         self._services: list[DesiredService] = []
         self._shapes: dict[str, ServiceShape] = {}
         self._definitions: dict[str, TaskDefinition] = {}
         self._finished: dict[tuple[str, int], TaskDefinition | None] = {}
         self._problems: dict[Problem, None] = {}
         self._notes: list[str] = []
-        self._tally = _Tally()
 
     def add(
-        self, workload: Workload, rendering: Rendering, store: Store, hosts: tuple[str, ...]
+        self,
+        workload: Workload,
+        variant: str,
+        places: Iterable[tuple[Store, tuple[str, ...], Rendering]],
     ) -> None:
-        """One service of one store."""
-        key = workload.name, id(rendering.body)
-        if key not in self._finished:
-            self._finished[key] = self._definition(workload, rendering)
-        definition = self._finished[key]
-        if definition is None:
-            return
-        tally = self._tally
-        if definition.content not in self._definitions:
-            self._definitions[definition.content] = definition
-        shard = store.account.name, store.region
-        counts = tally.contents.setdefault(shard, Counter())
-        if definition.content not in counts:
-            body = definition.body
-            for group in log_groups(body, self._fleet.log_retention_days):
-                tally.groups[group.name] = group
-            away = log_regions(body) - {store.region}
-            if away:
-                tally.astray[store.region] = away
-            tally.blocking.update(blocking_logs(body))
-        counts[definition.content] += 1
-        tally.uses.update(rendering.uses)
-        tally.rendering = rendering
-        name = service_name(workload.name, rendering.variant)
-        self._services.append(DesiredService(store.id, name, definition.content, hosts))
-
-    def close(self, workload: Workload, variant: str) -> None:
-        """The stores of one workload and variant are complete."""
-        tally, self._tally = self._tally, _Tally()
-        if tally.rendering is None:
+        """Add the services of one workload and variant."""
+        name = f"{workload.name}-{variant}".replace("/", "-")
+        summary = _ServiceSummary()
+        for store, hosts, rendering in places:
+            key = workload.name, id(rendering.body)
+            if key not in self._finished:
+                self._finished[key] = self._definition(workload, rendering)
+            definition = self._finished[key]
+            if definition is not None:
+                self._summarize(summary, store, rendering, definition)
+                self._services.append(DesiredService(store.id, name, definition.content, hosts))
+        if summary.rendering is None:
             self._notes.append(f"{workload.name} on {variant}: no open store has such a host")
             return
-        name = service_name(workload.name, variant)
         other = self._shapes.get(name)
         if other is not None:
             message = f'the service "{name}" is also that of {other.workload} on {other.variant}'
@@ -197,104 +175,125 @@ class _Maker:
             name=name,
             workload=workload.name,
             variant=variant,
-            architecture=tally.rendering.architecture.value,
+            architecture=summary.rendering.architecture.value,
             scheduling=Scheduling.DAEMON if workload.daemon else Scheduling.REPLICA,
-            placement=placement(workload, variant, tally.rendering.architecture),
+            placement=placement(workload, variant, summary.rendering.architecture),
             breaker_count=policy.breaker_count if policy else 1,
-            log_groups=tuple(tally.groups[group] for group in sorted(tally.groups)),
+            log_groups=tuple(summary.groups[group] for group in sorted(summary.groups)),
         )
-        self._notes += _notes(name, tally)
+        self._notes += _notes(name, summary)
 
     def release(self) -> Release:
-        """All of it.
+        """Return the release.
 
         Raises:
-            InventoryError: with everything that is wrong.
+            InventoryError: with all problems.
         """
         if self._problems:
             raise InventoryError(tuple(self._problems))
-        for reference, fact in sorted(self._facts.items()):
-            if fact.source == "unread":
-                self._notes.append(f"{reference}: only a plan asks ECR for its digest")
+        images = dict(sorted(self._images.items()))
+        self._notes += [
+            f"{reference}: only a plan asks ECR for its digest"
+            for reference, image in images.items()
+            if image.source == "unread"
+        ]
         services = tuple(sorted(self._services, key=lambda one: (one.store, one.service)))
         shapes = dict(sorted(self._shapes.items()))
-        definitions = dict(sorted(self._definitions.items()))
-        facts = dict(sorted(self._facts.items()))
         return Release(
-            id=_identity(self._fleet.digest, services, shapes, facts),
+            id=_identity(self._fleet.digest, services, shapes, images),
             inventory=self._fleet.digest,
             services=services,
             shapes=shapes,
-            task_definitions=definitions,
-            images=facts,
+            task_definitions=dict(sorted(self._definitions.items())),
+            images=images,
             notes=tuple(self._notes),
         )
 
+    def _summarize(
+        self,
+        summary: _ServiceSummary,
+        store: Store,
+        rendering: Rendering,
+        definition: TaskDefinition,
+    ) -> None:
+        summary.rendering = rendering
+        summary.uses.update(rendering.uses)
+        self._definitions.setdefault(definition.content, definition)
+        contents = summary.contents.setdefault((store.account.name, store.region), set())
+        if definition.content in contents:
+            return
+        contents.add(definition.content)
+        for group in log_groups(definition.body, self._fleet.log_retention_days):
+            summary.groups[group.name] = group
+        others = log_regions(definition.body) - {store.region}
+        if others:
+            summary.other_regions[store.region] = others
+        summary.blocking.update(blocking_logs(definition.body))
+
     def _definition(self, workload: Workload, rendering: Rendering) -> TaskDefinition | None:
+        """Return the finished task definition; None after a problem with an image."""
         pins = {}
         for reference in images_of(rendering.body):
-            fact = self._fact(workload, reference, rendering)
-            if fact is None:
+            image = self._image(workload, reference, rendering)
+            if image is None:
                 return None
-            pins[reference] = fact.pinned
-        body = finished(rendering.body, pins)
-        return TaskDefinition(str(body["family"]), content_of(body), body)
+            pins[reference] = image.pinned
+        return TaskDefinition.of(finished(rendering.body, pins))
 
-    def _fact(self, workload: Workload, reference: str, rendering: Rendering) -> ImageFact | None:
-        """What is known of an image, or None after saying what is wrong with it."""
-        fact = self._answers.get(reference) or declared(workload, reference)
-        architecture = rendering.architecture
-        if fact is None:
+    def _image(self, workload: Workload, reference: str, rendering: Rendering) -> ImageFact | None:
+        """Return what is known of an image; None after a problem with it."""
+        image = self._answers.get(reference) or declared(workload, reference)
+        if image is None:
             message = f'nobody asked ECR about "{reference}", so it cannot be pinned'
             self._complain(workload, message, "write it by digest, with platforms:")
             return None
-        if fact.source != "unread":
-            if not is_by_digest(fact.pinned):
-                message = f'"{reference}" has no digest: it is "{fact.pinned}"'
+        if image.source != "unread":
+            if not is_by_digest(image.pinned):
+                message = f'"{reference}" has no digest: it is "{image.pinned}"'
                 self._complain(workload, message, None)
                 return None
-            if not fits(fact.platforms, architecture):
-                held = ", ".join(fact.platforms) or "nothing that could be told"
+            if not fits(image.platforms, rendering.architecture):
+                held = ", ".join(image.platforms) or "nothing that could be told"
                 message = (
-                    f'the image "{reference}" holds {held}, not linux/{architecture.value}, '
-                    f"which {rendering.variant} needs"
+                    f'the image "{reference}" holds {held}, not '
+                    f"linux/{rendering.architecture.value}, which {rendering.variant} needs"
                 )
                 hint = "build it for that platform too, or narrow where:"
                 self._complain(workload, message, hint)
                 return None
-        self._facts[reference] = fact
-        return fact
+        self._images[reference] = image
+        return image
 
     def _complain(self, workload: Workload, message: str, hint: str | None) -> None:
         source = workload.source
-        words = f"{workload.name}: {message}"
-        self._problems[Problem(source.file, source.line, "", words, hint)] = None
+        text = f"{workload.name}: {message}"
+        self._problems[Problem(source.file, source.line, "", text, hint)] = None
 
 
-def _notes(name: str, tally: _Tally) -> Iterator[str]:
-    if tally.uses:
-        bodies = len({content for counts in tally.contents.values() for content in counts})
-        (account, region), most = max(
-            ((shard, len(counts)) for shard, counts in tally.contents.items()),
-            key=lambda entry: (entry[1], entry[0]),
+def _notes(name: str, summary: _ServiceSummary) -> Iterator[str]:
+    """Yield what to know of a service before it is sent."""
+    if summary.uses:
+        bodies = len(frozenset().union(*summary.contents.values()))
+        (account, region), contents = max(
+            summary.contents.items(), key=lambda entry: (len(entry[1]), entry[0])
         )
-        words = f"{name}: its template uses {', '.join(sorted(tally.uses))}, which makes "
-        words += f"{bodies} task definition{'' if bodies == 1 else 's'}"
-        if most > REGISTER_BURST:
-            seconds = most - REGISTER_BURST
-            words += (
-                f"; {most} of them in {account}/{region}, where RegisterTaskDefinition refills at "
-                f"1 per second: at least {span(seconds)}. What differs from store to store "
-                "belongs in /etc/fleet/store.json or in attributes of hosts"
+        text = f"{name}: its template uses {', '.join(sorted(summary.uses))}, which makes "
+        text += many(bodies, "task definition")
+        over_burst = len(contents) - REGISTER_BURST
+        if over_burst > 0:
+            text += (
+                f"; {len(contents)} of them in {account}/{region}, where RegisterTaskDefinition "
+                f"refills at 1 per second: at least {span(over_burst)}. What differs from store to "
+                "store belongs in /etc/fleet/store.json or in attributes of hosts"
             )
-        yield words
-    for region, others in sorted(tally.astray.items()):
+        yield text
+    for region, others in sorted(summary.other_regions.items()):
         yield (
             f"{name}: stores in {region} send their logs to {', '.join(sorted(others))}, and fleet "
             "makes log groups in a store's own region only: write {{ store.region }}"
         )
-    if tally.blocking:
-        names = sorted(tally.blocking)
+    if summary.blocking:
+        names = sorted(summary.blocking)
         yield (
             f"{name}: the log of {', '.join(names[:_FEW])} is blocking, which stops the container "
             "when its shop is offline: mode: non-blocking"
@@ -305,24 +304,24 @@ def _identity(
     inventory: str,
     services: Sequence[DesiredService],
     shapes: Mapping[str, ServiceShape],
-    facts: Mapping[str, ImageFact],
+    images: Mapping[str, ImageFact],
 ) -> str:
     digest = hashlib.sha256(inventory.encode())
     for service in services:
         words = (service.store, service.service, service.content, *service.hosts)
         digest.update("\0".join(words).encode() + b"\n")
-    for part in (*shapes.values(), *((fact.reference, fact.pinned) for fact in facts.values())):
+    for part in (*shapes.values(), *((image.reference, image.pinned) for image in images.values())):
         digest.update(repr(part).encode() + b"\n")
     return digest.hexdigest()[:12]
 
 
 def service_settings(shape: ServiceShape) -> dict[str, Any]:
-    """What CreateService and UpdateService both take, and what is compared to find a difference.
+    """Return the input that CreateService and UpdateService share; it is compared with ECS's.
 
-    One task per host, and a host cannot run two for want of ports and memory, so the old task goes
-    before the new one comes (maximum 100, minimum 0). ECS's own breaker counts failures of tasks
-    (COUNT) and goes back to the last completed deployment. Availability zones mean nothing to a
-    shop, and AWS turns their rebalancing on for new services.
+    A host has no ports and memory for two tasks, so the old task stops before the new one starts
+    (maximum 100, minimum 0). The circuit breaker counts failed tasks (COUNT) and restores the last
+    completed deployment. Rebalancing between availability zones is meaningless for a shop, and AWS
+    turns it on for new services.
     """
     return {
         "deploymentConfiguration": {
@@ -344,7 +343,7 @@ def service_settings(shape: ServiceShape) -> dict[str, Any]:
 def update_input(
     shape: ServiceShape, *, cluster: str, task_definition: str, desired_count: int
 ) -> dict[str, Any]:
-    """The whole input of UpdateService; it never forces a deployment."""
+    """Return the input of UpdateService; it never forces a deployment."""
     made: dict[str, Any] = {
         "cluster": cluster,
         "service": shape.name,
@@ -359,9 +358,9 @@ def update_input(
 def service_input(
     shape: ServiceShape, *, cluster: str, task_definition: str, desired_count: int
 ) -> dict[str, Any]:
-    """The input of CreateService, without tags and client token.
+    """Return the input of CreateService, without tags and client token.
 
-    The launch type is always said: a cluster's default capacity provider must not apply.
+    The launch type is always set, so that a cluster's default capacity provider does not apply.
 
     Args:
         cluster: name of the store's cluster.

@@ -1,4 +1,4 @@
-"""What fleet adds to a rendered task definition, and what it takes from it."""
+"""Completes rendered task definitions, reads their logs, and writes placement constraints."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,21 +6,21 @@ from typing import Any
 from fleet.model.desired import LogGroup
 from fleet.model.inventory import Architecture, Workload
 
-#: What a container may have unsent before lines are dropped, when logs must not hold it up.
+#: Unsent log lines of a container before lines are dropped, for non-blocking logs.
 LOG_BUFFER = "10m"
-#: The shortest that ECS takes (ContainerRestartPolicy, API reference).
+#: The shortest period that ECS accepts (ContainerRestartPolicy, API reference).
 RESTART_PERIOD_S = 60
 
 
 def finished(body: Mapping[str, Any], pins: Mapping[str, str]) -> dict[str, Any]:
-    """A body as it is sent: images pinned, and what shops that are offline need.
+    """Return a body as it is sent: images pinned, and settings that offline shops need.
 
     - ``requiresCompatibilities`` is EXTERNAL, so that ECS checks the body for it.
     - ``awslogs`` is non-blocking unless the template says otherwise: a blocked log stops the
-      container, and even its start (facts of 2025-06: AWS made this the default then; older
+      container and even keeps it from starting (AWS made this the default in 2025-06; older
       accounts still block).
-    - An essential container restarts on the host by itself (``restartPolicy``, run by the agent
-      since 1.83): without a control plane nobody else would start it.
+    - An essential container is restarted on the host (``restartPolicy``, by the agent since 1.83),
+      because ECS cannot restart it while the shop is offline.
 
     Args:
         pins: reference as rendered -> ``name@sha256:...``.
@@ -46,20 +46,20 @@ def _container(container: Mapping[str, Any], pins: Mapping[str, str]) -> dict[st
 
 
 def log_groups(body: Mapping[str, Any], retention_days: int) -> tuple[LogGroup, ...]:
-    """The log groups that the containers of a body write to, by name."""
+    """Return the log groups that the containers of a body write to, in name order."""
     names = {options["awslogs-group"] for _, options in _logs(body) if "awslogs-group" in options}
     return tuple(LogGroup(name, retention_days) for name in sorted(names))
 
 
 def log_regions(body: Mapping[str, Any]) -> frozenset[str]:
-    """The regions that the containers of a body send their logs to."""
+    """Return the regions that the containers of a body send their logs to."""
     return frozenset(
         options["awslogs-region"] for _, options in _logs(body) if "awslogs-region" in options
     )
 
 
 def blocking_logs(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the containers whose logs may hold them up."""
+    """Return the names of the containers whose logging is blocking."""
     return tuple(name for name, options in _logs(body) if options.get("mode") == "blocking")
 
 
@@ -73,11 +73,11 @@ def _logs(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
 def placement(
     workload: Workload, variant: str, architecture: Architecture
 ) -> tuple[Mapping[str, Any], ...]:
-    """``placementConstraints`` that let a task land on the workload's hosts of a variant only.
+    """Return ``placementConstraints`` that place tasks on the workload's hosts of a variant only.
 
-    A store is a cluster of its own, so what the workload says of stores needs none. The
-    architecture is asked of the agent's own attribute too: a wrong ``fleet.variant`` would
-    otherwise end as "exec format error". ``distinctInstance`` is for REPLICA; DAEMON is so anyway.
+    Each store is a cluster, so conditions on stores need no constraint. The agent's own attribute
+    for the architecture is used too: a wrong ``fleet.variant`` would end as "exec format error".
+    ``distinctInstance`` is for REPLICA; DAEMON has one task per host anyway.
     """
     wanted: list[tuple[str, Sequence[str]]] = [
         ("ecs.cpu-architecture", (architecture.ecs,)),
@@ -95,7 +95,7 @@ def placement(
 
 
 def _expression(attribute: str, values: Sequence[str]) -> str:
-    """In the cluster query language; quotes where a value holds more than a word."""
+    """Return an expression of the cluster query language, with quotes where a value needs them."""
     words = [word if _is_word(word) else f"'{word}'" for word in sorted(values)]
     if len(words) == 1:
         return f"attribute:{attribute} == {words[0]}"

@@ -1,6 +1,6 @@
-"""What changes between two task definitions, in lines that a person can read and mail around.
+"""Compares two task definitions, in lines for people.
 
-Values of what looks like a secret are never shown, wherever they stand.
+Values that look like secrets are never shown.
 """
 
 import json
@@ -11,9 +11,9 @@ from typing import Any
 from fleet.model.desired import ADDED_BY_ECS, ECS_DEFAULTS
 from fleet.model.printable import printable
 
-#: What is never compared.
+#: Keys that are not compared.
 IGNORED = ADDED_BY_ECS | {"tags"}
-#: By which of its keys an entry of a list is known from one revision to the next.
+#: Keys that identify an entry of a list, in the order in which they are tried.
 _NAMED_BY = ("name", "containerPath", "containerPort", "sourceContainer", "containerName")
 _SECRET_NAME = re.compile(
     r"secret|token|passw|passphrase|pwd|credential|api[-_.]?key|access[-_.]?key|private|auth"
@@ -28,19 +28,19 @@ _SECRET_VALUE = re.compile(
 )
 _HIDDEN = "(not shown)"
 _DIGEST = re.compile(r"(?P<name>.+?)@sha256:(?P<digest>[0-9a-f]{64})")
-#: Longest value shown in full.
+#: Length of the longest value that is shown in full.
 LONGEST = 80
 _MISSING = object()
 
 
 def task_diff(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[str, ...]:
-    """Lines ``~ path  old -> new``, ``+ path  new`` and ``- path  old``, in path order.
+    """Return lines ``~ path  old -> new``, ``+ path  new`` and ``- path  old``, in path order.
 
     Paths name containers and variables, as ``inference.environment.MODEL``; images are shown by
-    name and short digest. What ECS fills in by itself is no change.
+    name and short digest. A default that ECS fills in is not a change.
 
     Args:
-        before: None for a service that is new: then only its images and sizes are told.
+        before: None for a new service; then only its images and sizes are shown.
     """
     new = dict(_leaves(after))
     if before is None:
@@ -49,22 +49,15 @@ def task_diff(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tup
     lines = []
     for path in sorted(old.keys() | new.keys()):
         one, other = old.get(path, _MISSING), new.get(path, _MISSING)
-        if _said(path, one) != _said(path, other):
+        if _normal(path, one) != _normal(path, other):
             lines.append(_line(path, one, other))
     return tuple(lines)
 
 
 def short_image(reference: str) -> str:
-    """``images.shops.example/vision@sha256:9b1c5a3e…``; other references as they are."""
+    """Return an image as ``images.shops.example/vision@sha256:9b1c5a3e…``, or unchanged."""
     match = _DIGEST.fullmatch(reference)
     return f"{match['name']}@sha256:{match['digest'][:8]}…" if match else reference
-
-
-def images_of(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """The image references of a body, each once, in order."""
-    containers = body.get("containerDefinitions") or ()
-    named = (str(c["image"]) for c in containers if isinstance(c, Mapping) and c.get("image"))
-    return tuple(dict.fromkeys(named))
 
 
 def _new_lines(leaves: Mapping[tuple[str, ...], Any]) -> Iterator[str]:
@@ -74,7 +67,7 @@ def _new_lines(leaves: Mapping[tuple[str, ...], Any]) -> Iterator[str]:
 
 
 def _leaves(body: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every value by its path; entries of lists by name, lists of plain values as one value."""
+    """Yield every value with its path; a list of plain values is one value."""
     if isinstance(body, Mapping):
         for key, value in body.items():
             if path or key not in IGNORED:
@@ -92,7 +85,7 @@ def _leaves(body: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 
 
 def _by_name(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Entries with a name that is theirs alone; the place in the list where there is none."""
+    """Yield entries with a unique name: from one of their keys, else their index in the list."""
     seen: set[str] = set()
     for index, entry in enumerate(entries):
         key = next((key for key in _NAMED_BY if key in entry), None)
@@ -103,8 +96,8 @@ def _by_name(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mappin
         yield name, entry
 
 
-def _said(path: tuple[str, ...], value: Any) -> Any:
-    """A value with all ways of saying nothing made one."""
+def _normal(path: tuple[str, ...], value: Any) -> Any:
+    """Return a value with ECS's default filled in, and None for every empty value."""
     if value is _MISSING:
         value = ECS_DEFAULTS.get(path[-1]) if path else None
     if _is_list(value):
@@ -118,9 +111,9 @@ def _is_list(value: Any) -> bool:
 
 def _line(path: tuple[str, ...], old: Any, new: Any) -> str:
     where = ".".join(printable(part) for part in path)
-    if _said(path, old) is None:
+    if _normal(path, old) is None:
         return f"+ {where}  {_words(path, new)}"
-    if _said(path, new) is None:
+    if _normal(path, new) is None:
         return f"- {where}  {_words(path, old)}"
     before, after = _words(path, old), _words(path, new)
     if before == after:
@@ -141,12 +134,12 @@ def _words(path: tuple[str, ...], value: Any) -> str:
 
 
 def _is_secret(path: tuple[str, ...], text: str) -> bool:
-    # A secret's ``valueFrom`` is the name of a parameter, which is what a reader wants to see.
+    # The ``valueFrom`` of a secret is only the name of a parameter, which readers want to see.
     if "secrets" in path or "secretOptions" in path:
         return False
     named = any(_SECRET_NAME.search(part) for part in path if part not in _ECS_WORDS)
     return named or bool(_SECRET_VALUE.search(text))
 
 
-#: Keys of ECS's own that only sound like secrets.
+#: Keys of ECS that sound like secrets and are not.
 _ECS_WORDS = frozenset({"authorizationConfig", "privileged", "repositoryCredentials"})

@@ -17,12 +17,12 @@ from fleet.model import aws_actions as aws
 from fleet.model import rates
 from fleet.model.aws_actions import Action
 from fleet.model.desired import Release
+from fleet.model.images import images_of
 from fleet.model.inventory import Store
 from fleet.model.plan import CallEstimate, Estimate, Kind, PlannedChange
 from fleet.model.policy import AfterCanary, Freeze, Policy
 from fleet.model.rates import DEFAULT_SHARE, Rate
 from fleet.model.rollout import CANARY, Place, WavePlan
-from fleet.release.decide.task_diff import images_of
 
 #: Bytes per second that a link of a kind is taken to carry; 10 Mbit/s for a kind that is not here.
 #: Assumptions, no measurements: they decide how long before a window's end a change is begun.

@@ -7,6 +7,7 @@ from typing import Any
 
 from fleet.inventory.decide.calendar import SEARCH, freeze_span, may_begin, needs_s, slot
 from fleet.model.desired import DesiredService, Release
+from fleet.model.images import images_of
 from fleet.model.inventory import Fleet, Lifecycle, Store
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import Policy
@@ -14,7 +15,7 @@ from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.rollout import Hold, Place
 from fleet.model.services import StoreView, revision
 from fleet.model.spans import moment, span
-from fleet.release.decide.task_diff import images_of, task_diff
+from fleet.release.decide.task_diff import task_diff
 from fleet.rollout.decide import standing
 from fleet.rollout.decide.estimate import Matter, bodies_to_register, estimate, pull_s, register_s
 from fleet.rollout.decide.fingerprint import differences, fingerprint

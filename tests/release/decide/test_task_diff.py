@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.release.decide.task_diff import LONGEST, images_of, short_image, task_diff
+from fleet.model.images import images_of
+from fleet.release.decide.task_diff import LONGEST, short_image, task_diff
 
 OLD = "images.shops.example/vision@sha256:" + "a" * 64
 NEW = "images.shops.example/vision@sha256:" + "b" * 64
