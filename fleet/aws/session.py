@@ -92,7 +92,7 @@ class Shard:
     Attributes:
         account: of the inventory; its profile is used, and its role assumed from there.
         region: as in ``eu-west-1``.
-        caller_arn: who we are there, once ``observe.caller`` has asked; "" before.
+        caller_arn: who we are there, once ``get_caller_identity`` has asked; "" before.
         counter: of the calls made through it.
     """
 
