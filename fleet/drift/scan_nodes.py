@@ -16,7 +16,7 @@ from fleet.aws.managed_instances import (
     managed_instances_tagged,
 )
 from fleet.aws.session import Shard
-from fleet.drift.decide.scan_calls import named_by_ecs, not_found
+from fleet.drift.decide.scan_calls import hosts_without_node, nodes_in_ecs
 from fleet.model.drift import StoreSeen
 from fleet.model.identity import TAG_FLEET, TAG_STORE
 from fleet.model.inventory import Store
@@ -99,14 +99,14 @@ class NodeReader:
             return NodesSeen(first, first, None)
         found = {node.id: node for node in first.value}
         at = first.at
-        wanted = sorted({*known, *named_by_ecs(seen.values())} - found.keys())
+        wanted = sorted({*known, *nodes_in_ecs(seen.values())} - found.keys())
         if wanted:
             more = self.ask(NODES, _SSM, lambda: describe_managed_instances(shard, wanted))
             if isinstance(more, NotRead):
                 return NodesSeen(more, more, None)
             found |= {node.id: node for node in more.value.known}
             at = min(at, more.at)
-        if not_found(stores, found.values()):
+        if hosts_without_node(stores, found.values()):
             return self.start()()
         tagged = self.ask(
             NODES, _SSM, lambda: ids_tagged_among(shard, TAG_FLEET, self.fleet, tuple(found))

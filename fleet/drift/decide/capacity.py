@@ -5,7 +5,7 @@ ECS places a task by the task's own cpu and memory, or the sum over its containe
 memory and its reservation the reservation (ECS developer guide, task definition parameters).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,21 +60,44 @@ def _size(text: Any, unit: str) -> int:
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Services that cannot all be placed on a host as they are wanted.
+
+    Attributes:
+        kind: of the finding that reports it.
+        subject: the finding's.
+        wanted: what they ask for, in words.
+        data: exact values for JSON.
+    """
+
+    kind: FindingKind
+    services: tuple[str, ...]
+    subject: str
+    cause: str
+    wanted: str
+    data: Mapping[str, Any]
+
+
 def of_capacity(case: StoreCase) -> list[Finding]:
     """Report what can never be placed in one store, where instances and release were read."""
     if not isinstance(case.seen.instances, Reading) or not case.is_open:
         return []
     demands = _demands(case)
-    return [finding for host in case.hosts.values() for finding in _of_host(case, host, demands)]
+    return [
+        _finding(case, host, misfit)
+        for host in case.hosts.values()
+        for misfit in _misfits(case, host, demands)
+    ]
 
 
 def blocked(one: ServiceCase) -> bool:
     """Tell whether a wanted service lacks room or a port on one of its hosts."""
     demands = _demands(one.case)
     return any(
-        one.name in finding.data["services"]
+        one.name in misfit.services
         for host in one.hosts
-        for finding in _of_host(one.case, host, demands)
+        for misfit in _misfits(one.case, host, demands)
     )
 
 
@@ -91,117 +114,76 @@ def _demands(case: StoreCase) -> dict[str, Demand]:
     }
 
 
-def _of_host(case: StoreCase, host: HostCase, demands: Mapping[str, Demand]) -> Iterator[Finding]:
+def _misfits(case: StoreCase, host: HostCase, of_store: Mapping[str, Demand]) -> Iterator[Misfit]:
     if host.instance is None:
         return
     name = host.host.name
-    mine = {
-        one.service: demands[one.service]
+    demands = {
+        one.service: of_store[one.service]
         for one in case.wanted.services
-        if name in one.hosts and one.service in demands
+        if name in one.hosts and one.service in of_store
     }
-    yield from _clashes(case, name, mine)
-    fitting = dict(mine)
-    for resource, offered in host.instance.registered.items():
-        if resource not in _UNITS:
+    yield from _clashes(name, demands)
+    offers = {key: size for key, size in host.instance.registered.items() if key in _UNITS}
+    fitting = dict(demands)
+    for resource, offered in offers.items():
+        for service, demand in demands.items():
+            asked, unit = demand.room[resource], _UNITS[resource]
+            if asked <= offered:
+                continue
+            fitting.pop(service, None)
+            yield Misfit(
+                codes.TASK_NEVER_FITS,
+                (service,),
+                f"{service}/{resource.lower()}",
+                f"a task of {service} asks for {asked} {unit} and {name} has registered {offered}: "
+                "ECS can never place it there",
+                f"{service} asks for {asked} {unit}",
+                {"resource": resource, "asked": asked, "offered": offered},
+            )
+    for resource, offered in offers.items():
+        asked = sum(demand.room[resource] for demand in fitting.values())
+        if asked <= offered:
             continue
-        for service, demand in mine.items():
-            if demand.room[resource] > offered:
-                fitting.pop(service, None)
-                yield _never(case, host, service, resource, demand.room[resource])
-    for resource, offered in host.instance.registered.items():
-        if resource in _UNITS and sum(d.room[resource] for d in fitting.values()) > offered:
-            yield _together(case, host, resource, fitting)
+        parts = " and ".join(f"{service} {one.room[resource]}" for service, one in fitting.items())
+        yield Misfit(
+            codes.CAPACITY_SHORT,
+            tuple(fitting),
+            resource.lower(),
+            f"the tasks of {name} ask for {asked} {_UNITS[resource]} together ({parts}) and it has "
+            f"registered {offered}: one of them cannot be placed",
+            parts,
+            {"resource": resource, "asked": asked, "offered": offered},
+        )
 
 
-def _never(case: StoreCase, host: HostCase, service: str, resource: str, asked: int) -> Finding:
-    unit, name = _UNITS[resource], host.host.name
-    offered = _offered(host, resource)
-    return _finding(
-        case,
-        codes.TASK_NEVER_FITS,
-        host,
-        subject=f"{service}/{resource.lower()}",
-        cause=f"a task of {service} asks for {asked} {unit} and {name} has registered {offered}: "
-        "ECS can never place it there",
-        services=(service,),
-        data={"resource": resource, "asked": asked, "offered": offered},
-        wanted=f"{service} asks for {asked} {unit}",
-    )
-
-
-def _together(
-    case: StoreCase, host: HostCase, resource: str, demands: Mapping[str, Demand]
-) -> Finding:
-    unit, name = _UNITS[resource], host.host.name
-    offered, asked = _offered(host, resource), sum(d.room[resource] for d in demands.values())
-    parts = " and ".join(f"{service} {d.room[resource]}" for service, d in demands.items())
-    return _finding(
-        case,
-        codes.CAPACITY_SHORT,
-        host,
-        subject=resource.lower(),
-        cause=f"the tasks of {name} ask for {asked} {unit} together ({parts}) and it has "
-        f"registered {offered}: one of them cannot be placed",
-        services=tuple(demands),
-        data={"resource": resource, "asked": asked, "offered": offered},
-        wanted=parts,
-    )
-
-
-def _clashes(case: StoreCase, name: str, demands: Mapping[str, Demand]) -> Iterator[Finding]:
+def _clashes(name: str, demands: Mapping[str, Demand]) -> Iterator[Misfit]:
     users: dict[str, list[str]] = {}
     for service, demand in demands.items():
         for port in demand.ports:
             users.setdefault(port, []).append(service)
     for port, services in sorted(users.items()):
         if len(services) > 1:
-            yield _finding(
-                case,
-                codes.PORT_CLASH,
-                case.hosts[name],
-                subject=port,
-                cause=f"{' and '.join(services)} want port {port} of {name}: ECS can place only "
-                "one of them",
-                services=tuple(services),
-                data={"port": port},
-                wanted=f"port {port} in {' and '.join(services)}",
-            )
+            both = " and ".join(services)
+            cause = f"{both} want port {port} of {name}: ECS can place only one of them"
+            wanted = f"port {port} in {both}"
+            yield Misfit(codes.PORT_CLASH, tuple(services), port, cause, wanted, {"port": port})
 
 
-def _finding(
-    case: StoreCase,
-    kind: FindingKind,
-    host: HostCase,
-    *,
-    subject: str,
-    cause: str,
-    services: tuple[str, ...],
-    data: Mapping[str, Any],
-    wanted: str,
-) -> Finding:
+def _finding(case: StoreCase, host: HostCase, misfit: Misfit) -> Finding:
     registered = host.instance.registered if host.instance else {}
     words = ", ".join(f"{name} {size}" for name, size in registered.items())
-    return case.found(
-        kind,
-        cause,
-        Evidence("ECS", f"registered {words}", case.instances_at),
-        Evidence("inventory", wanted),
-        host=host.host.name,
-        subject=subject,
-        fix=Command(
-            f"fleet render {case.store.id} {' '.join(_workloads(case, services))}", sends=False
-        ),
-        data={**data, "services": services},
-    )
-
-
-def _workloads(case: StoreCase, services: Iterable[str]) -> list[str]:
     release = case.background.release
     shapes = {} if isinstance(release, NotRead) else release.shapes
-    named = (shapes[name].workload if name in shapes else name for name in services)
-    return list(dict.fromkeys(named))
-
-
-def _offered(host: HostCase, resource: str) -> int:
-    return host.instance.registered[resource] if host.instance else 0
+    named = (shapes[name].workload if name in shapes else name for name in misfit.services)
+    workloads = " ".join(dict.fromkeys(named))
+    return case.found(
+        misfit.kind,
+        misfit.cause,
+        Evidence("ECS", f"registered {words}", case.instances_at),
+        Evidence("inventory", misfit.wanted),
+        host=host.host.name,
+        subject=misfit.subject,
+        fix=Command(f"fleet render {case.store.id} {workloads}", sends=False),
+        data={**misfit.data, "services": misfit.services},
+    )

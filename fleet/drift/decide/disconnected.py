@@ -49,19 +49,19 @@ class Group:
     Attributes:
         dark: since when, by store id.
         is_named: whether the carrier is named; else its kind of link stands for it.
-        lit: ids of stores of which at least one agent of one host is connected.
+        connected: ids of stores of which at least one agent of one host is connected.
         unknown: how many others there are, which may be dark or not.
     """
 
     is_named: bool
     dark: dict[str, datetime] = field(default_factory=dict)
-    lit: set[str] = field(default_factory=set)
+    connected: set[str] = field(default_factory=set)
     unknown: int = 0
 
     @property
     def known(self) -> int:
         """How many stores are certainly dark or not."""
-        return len(self.dark) + len(self.lit)
+        return len(self.dark) + len(self.connected)
 
     def together(self) -> tuple[str, ...]:
         """Return the most stores that went dark within one hour, in the earliest such hour."""
@@ -89,7 +89,7 @@ class Carriers:
             if since is not None:
                 group.dark[case.store.id] = since
             elif any(h.connection is not None and not h.is_dark for h in case.hosts.values()):
-                group.lit.add(case.store.id)
+                group.connected.add(case.store.id)
             else:
                 group.unknown += 1
         self._out = {key: out for key in self._groups if (out := self._outage(key))}
@@ -100,27 +100,31 @@ class Carriers:
         """Return the name of a store's carrier, or its kind of link where none is named."""
         return key_of(store)[0]
 
-    def whom_to_ask(self, store: Store) -> str:
+    def first_step(self, store: Store) -> str:
         """Return what to do first about a dark store."""
         if store.id in self._members.get(key_of(store), ()):
             return f"ask {self.name(store)}"
         return f"check power and router at {store.name}"
 
-    def beside(self, case: StoreCase) -> str:
+    def likely_cause(self, case: StoreCase) -> str:
         """Compare a dark store with the other stores of its carrier, and name the likely cause."""
         key = key_of(case.store)
         group, out = self._groups[key], self._members.get(key, frozenset())
         whose = "on its carrier" if group.is_named else f"on {key[0]} in {key[1]}"
         if case.store.id in out:
             return f"{len(out)} of {group.known} stores {whose} went dark together -> not the shop"
-        dark, lit = len(group.dark) - 1, len(group.lit)
-        if not dark and not lit:
+        dark, connected = len(group.dark) - 1, len(group.connected)
+        if not dark and not connected:
             return f"no other store {whose} to compare with"
         if not dark:
-            fine = "1 other store {} is fine" if lit == 1 else f"{lit} other stores {{}} are fine"
+            fine = (
+                "1 other store {} is fine"
+                if connected == 1
+                else f"{connected} other stores {{}} are fine"
+            )
             return f"{fine.format(whose)} -> router or power"
         verb = "is" if dark == 1 else "are"
-        return f"{dark} of {dark + lit} other stores {whose} {verb} dark too"
+        return f"{dark} of {dark + connected} other stores {whose} {verb} dark too"
 
     def findings(self, background: Background) -> list[Finding]:
         """Report the carriers that have an outage."""
@@ -228,9 +232,9 @@ def _site_dark(case: StoreCase, since: datetime, carriers: Carriers) -> Finding:
     again = _times(case, dark)
     return case.found(
         codes.SITE_DARK,
-        f"{_how_many(len(dark), len(case.hosts))}{again}; {carriers.beside(case)}",
+        f"{_how_many(len(dark), len(case.hosts))}{again}; {carriers.likely_cause(case)}",
         *evidence,
-        fix=(f"{carriers.whom_to_ask(case.store)}; then ", status(case.store)),
+        fix=(f"{carriers.first_step(case.store)}; then ", status(case.store)),
         since=since,
         data={"hosts": [host.host.name for host in dark], "carrier": carriers.name(case.store)},
     )

@@ -84,12 +84,12 @@ def spells_of(
         if spell.connection is Connection.DARK
     ]
     for name, host in hosts.items():
-        if name not in found and _went_along(host, dark, nodes_at, seen, hold_s):
+        if name not in found and _is_dark_with_another(host, dark, nodes_at, seen, hold_s):
             found[name] = _since(host, Connection.DARK, nodes_at, background.now)
     return found
 
 
-def _went_along(
+def _is_dark_with_another(
     host: SeenHost,
     dark: list[datetime | None],
     at: datetime,

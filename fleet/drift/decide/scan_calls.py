@@ -193,7 +193,7 @@ def _several(value: object) -> Iterable[object]:
     return value if isinstance(value, list | tuple) else ()
 
 
-def named_by_ecs(seen: Iterable[StoreSeen]) -> frozenset[str]:
+def nodes_in_ecs(seen: Iterable[StoreSeen]) -> frozenset[str]:
     """Return the ids of the nodes of these stores' container instances."""
     return frozenset(
         one.managed_instance_id
@@ -204,7 +204,9 @@ def named_by_ecs(seen: Iterable[StoreSeen]) -> frozenset[str]:
     )
 
 
-def not_found(stores: Iterable[Store], nodes: Iterable[ManagedInstance]) -> tuple[str, ...]:
+def hosts_without_node(
+    stores: Iterable[Store], nodes: Iterable[ManagedInstance]
+) -> tuple[str, ...]:
     """Return the ids of hosts without a node, of stores that should have some."""
     names = {node.name for node in nodes}
     return tuple(

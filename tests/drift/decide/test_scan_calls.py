@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from fleet.drift.decide.scan_calls import (
     ShardSize,
+    hosts_without_node,
     is_narrow,
     known_nodes,
     least_calls,
     least_seconds,
-    named_by_ecs,
-    not_found,
+    nodes_in_ecs,
 )
 from fleet.model.aws_actions import ACTIONS
 from fleet.model.drift import HostMemory, StoreSeen
@@ -160,12 +160,12 @@ def test_container_instances_name_nodes() -> None:
         StoreSeen("a", Reading(both, AT), NotRead("x")),
         StoreSeen("b", NotRead("denied"), NotRead("denied")),
     ]
-    assert named_by_ecs(seen) == {build.MI}
+    assert nodes_in_ecs(seen) == {build.MI}
 
 
 def test_a_host_without_a_node_is_missed_where_there_should_be_one() -> None:
     one, two = stores(2, hosts=2)
     nodes = [build.node(name=f"{one.id}/cam-0")]
-    assert not_found([one], nodes) == (f"{one.id}/cam-1",)
-    assert not_found([replace(two, lifecycle=Lifecycle.CLOSED)], nodes) == ()
-    assert not_found([replace(two, lifecycle=Lifecycle.PAUSED)], nodes) != ()
+    assert hosts_without_node([one], nodes) == (f"{one.id}/cam-1",)
+    assert hosts_without_node([replace(two, lifecycle=Lifecycle.CLOSED)], nodes) == ()
+    assert hosts_without_node([replace(two, lifecycle=Lifecycle.PAUSED)], nodes) != ()
