@@ -52,7 +52,7 @@ class HostSeen:
 
 
 def away_since(change: Change, view: StoreView, place: Place) -> datetime | None:
-    """Since when a host of the change is away, as far as was seen; None when all are there.
+    """Return since when a host of the change is away; None when all are there.
 
     A view whose instances were not read leaves it as it was.
     """
@@ -76,12 +76,12 @@ def stores_back(
 
 
 def first_away(hosts: tuple[HostSeen, ...]) -> datetime | None:
-    """The earliest moment since which one of these hosts is away."""
+    """Return the earliest moment since which one of these hosts is away."""
     return min((h.away_since for h in hosts if h.away_since is not None), default=None)
 
 
 def hosts_seen(change: Change, view: StoreView, place: Place) -> tuple[HostSeen, ...]:
-    """The hosts that matter to the change, in name order.
+    """Return the hosts that matter to the change, in name order.
 
     One per task: all that are registered, or, when more are registered than the change counts
     tasks (a host that joined since), those that hold one.
@@ -145,15 +145,15 @@ def host_contacts(hosts: Iterable[HostSeen]) -> dict[str, HostContact]:
 
 
 def service_of(change: Change, view: StoreView) -> ServiceState | None:
-    """The change's service as the view shows it, or None."""
+    """Return the change's service as the view shows it, or None."""
     return next((s for s in view.services or () if s.name == change.service), None)
 
 
 def tasks_of(change: Change, view: StoreView) -> tuple[TaskState, ...]:
-    """The tasks of the change's service, stopped ones included."""
+    """Return the tasks of the change's service, stopped ones included."""
     return tuple(t for t in view.tasks or () if t.service == change.service)
 
 
 def wanted_tasks(change: Change, view: StoreView) -> tuple[TaskState, ...]:
-    """The tasks of the change's service that ECS wants to run."""
+    """Return the tasks of the change's service that ECS wants to run."""
     return tuple(t for t in tasks_of(change, view) if t.desired_status == "RUNNING")

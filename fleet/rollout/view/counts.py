@@ -11,7 +11,7 @@ from fleet.model.verdicts import Standing, worst
 
 
 def store_standings(changes: Iterable[Change]) -> Mapping[str, Standing]:
-    """How each store stands."""
+    """Return how each store stands."""
     return {
         store: worst(change.standing for change in mine)
         for store, mine in by_store(changes).items()
@@ -20,7 +20,7 @@ def store_standings(changes: Iterable[Change]) -> Mapping[str, Standing]:
 
 @dataclass(frozen=True, slots=True)
 class WaveCount:
-    """A wave and how its stores stand.
+    """Counts how the stores of a wave stand.
 
     Attributes:
         index: into the spec's waves, or ``CONVOY``.
@@ -33,7 +33,7 @@ class WaveCount:
 
 
 def wave_counts(rollout: Rollout, changes: Sequence[Change]) -> tuple[WaveCount, ...]:
-    """The waves in order, stores that came back last; a convoy of none is left out."""
+    """Return the waves in order, the convoy last; an empty convoy is left out."""
     rows: dict[int, list[Standing]] = {index: [] for index in range(len(rollout.spec.waves))}
     for mine in by_store(changes).values():
         wave = max(change.wave for change in mine)
@@ -46,7 +46,7 @@ def wave_counts(rollout: Rollout, changes: Sequence[Change]) -> tuple[WaveCount,
 
 
 def slowest(changes: Iterable[Change], now: datetime) -> tuple[tuple[Change, float], ...]:
-    """What has been on its way for longest, with its seconds since it was sent."""
+    """Return what has been on its way for longest, with its seconds since it was sent."""
     waiting = [
         (change, (now - change.sent_at).total_seconds())
         for change in changes

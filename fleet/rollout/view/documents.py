@@ -18,7 +18,7 @@ from fleet.terminal.documents import document
 
 
 def history_document(rollouts: Sequence[RolloutSummary]) -> dict[str, Any]:
-    """What ``rollout history --json`` prints."""
+    """Return what ``rollout history --json`` prints."""
     return document(
         "rollout-history",
         {
@@ -44,7 +44,7 @@ def history_document(rollouts: Sequence[RolloutSummary]) -> dict[str, Any]:
 
 
 def rollout_document(rollout: Rollout) -> dict[str, Any]:
-    """A rollout's moving part, and of its spec what people ask about."""
+    """Return a rollout's moving part, and of its spec what people ask about."""
     spec = rollout.spec
     return {
         "id": rollout.id,
@@ -72,7 +72,7 @@ def rollout_document(rollout: Rollout) -> dict[str, Any]:
 def status_document(
     overview: Overview, store: str = "", events: Sequence[RolloutEvent] = ()
 ) -> dict[str, Any]:
-    """What ``rollout status --json`` prints; with a store, its changes and events only."""
+    """Return what ``rollout status --json`` prints; with a store, its changes and events."""
     changes = [c for c in overview.changes if not store or c.store == store]
     window = overview.next_window
     standings = list(store_standings(overview.changes).values())
@@ -114,7 +114,7 @@ def gate_document(gate: Gate) -> dict[str, Any]:
 
 
 def change_document(change: Change) -> dict[str, Any]:
-    """One service of one store."""
+    """Return one service of one store."""
     return {
         "store": change.store,
         "service": change.service,
@@ -172,7 +172,7 @@ def evidence_document(change: Change) -> dict[str, Any]:
 
 
 def event_document(event: RolloutEvent) -> dict[str, Any]:
-    """One line of the story."""
+    """Return one line of the story."""
     return {
         "id": event.id,
         "at": stamp(event.at),
@@ -184,7 +184,7 @@ def event_document(event: RolloutEvent) -> dict[str, Any]:
 
 
 def verb_document(verb: Verb) -> dict[str, Any]:
-    """What was said, and what became of it."""
+    """Return what was said, and what became of it."""
     return {
         "id": verb.id,
         "rollout": verb.rollout,
@@ -202,7 +202,7 @@ def _ticker(ticker: Ticker) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Values as JSON has words for them."""
+    """Return values as JSON has words for them."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

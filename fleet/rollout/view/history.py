@@ -14,7 +14,7 @@ from fleet.terminal.screen import table
 
 
 def history_view(rollouts: Sequence[RolloutSummary], now: datetime, width: int) -> RenderableType:
-    """A row per rollout, in the order given."""
+    """Draw a row per rollout, in the order given."""
     if not rollouts:
         return Text("no rollout was started yet")
     return table(

@@ -43,12 +43,12 @@ class EventLines:
         self._variant_cells = max(variants, default=0)
 
     def line(self, event: RolloutEvent) -> str:
-        """One line, for pipes and logs; a gate's arithmetic is left to ``view``."""
+        """Print one line, for pipes and logs; a gate's arithmetic is left to ``view``."""
         head = " ".join(filter(None, (clock(event.at), *self._head(event))))
         return f"{head} {self._text(event)}".rstrip()
 
     def view(self, event: RolloutEvent, width: int) -> RenderableType:
-        """The same, wrapped behind its time; a gate with its arithmetic below."""
+        """Draw the same wrapped behind its time, and a gate with its arithmetic below."""
         if (gate := event.gate) is not None:
             style = f"bold {_ANSWER_STYLES.get(gate.answer, '')}".strip()
             return Group(_behind(clock(event.at), event.text, style), *_arithmetic(gate, width))
@@ -91,7 +91,7 @@ class EventLines:
 
 
 def _behind(label: str, text: str, style: str = "") -> RenderableType:
-    """Text that wraps behind its label, one blank apart as in a log."""
+    """Draw text that wraps behind its label, one blank apart as in a log."""
     line = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
     line.add_column(no_wrap=True)
     line.add_column(overflow="fold")
@@ -104,7 +104,7 @@ def _padded(text: str, cells: int) -> str:
 
 
 def gate_view(gate: Gate, wave: str, width: int, *, terse: bool = False) -> RenderableType:
-    """The answer, every check beside its limit, and the counts by variant.
+    """Draw the answer, every check beside its limit, and the counts by variant.
 
     Args:
         terse: one line each: details that do not fit are cut, for where lines are few.
@@ -128,7 +128,7 @@ def _arithmetic(gate: Gate, width: int, *, terse: bool = False) -> list[Renderab
 
 
 def _checks(checks: Sequence[Check], width: int, *, terse: bool) -> RenderableType:
-    """Aligned where the details fit beside the numbers, else each detail below its check."""
+    """Align details beside the numbers where they fit, else put each below its check."""
     rows = [(c.name, c.seen, c.needed, str(c.mark)) for c in checks]
     cells = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     beside = sum(cells) + GAP * len(cells) + DETAIL_CELLS <= width
@@ -153,7 +153,7 @@ def _checks(checks: Sequence[Check], width: int, *, terse: bool) -> RenderableTy
 
 
 def variants_words(counts: Mapping[str, Count]) -> str:
-    """``orin 6/6 ok · xavier 0/2 ok, 2 failed``."""
+    """Print counts as ``orin 6/6 ok · xavier 0/2 ok, 2 failed``."""
     return " · ".join(
         ", ".join([f"{variant} {count.ok}/{count.sent} ok", *_others(count)])
         for variant, count in counts.items()
@@ -161,7 +161,7 @@ def variants_words(counts: Mapping[str, Count]) -> str:
 
 
 def _others(count: Count) -> Iterable[str]:
-    """The verdicts besides ok, the worst first."""
+    """Print the counts of verdicts besides ok, the worst first."""
     for verdict in reversed(WORST[WORST.index(Verdict.OK) + 1 :]):
         if count.of(verdict):
             yield f"{count.of(verdict)} {verdict.traits.standing.value}"

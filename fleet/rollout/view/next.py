@@ -19,7 +19,7 @@ class Next:
 
 
 def next_steps(overview: Overview) -> tuple[Next, ...]:
-    """The commands that make sense now, the likeliest first."""
+    """Return the commands that make sense now, the likeliest first."""
     id_ = overview.rollout.id
     say = f"fleet rollout {{}} {id_}".format
     sent = sum(any(c.sends for c in mine) for mine in by_store(overview.changes).values())
@@ -63,7 +63,7 @@ def _when_done(overview: Overview, again: int) -> Iterable[Next]:
 
 
 def _about_silent(overview: Overview) -> tuple[Next, ...]:
-    """What can be done about stores that say nothing of the release, and keep a wave waiting."""
+    """Propose what to do about stores that say nothing of the release."""
     silent = [
         c.store for c in overview.changes if c.may_retry(named=True) and c.verdict.traits.is_silent
     ]
@@ -77,5 +77,5 @@ def _about_silent(overview: Overview) -> tuple[Next, ...]:
 
 
 def stores_that(changes: Iterable[Change], *wanted: Standing) -> Sequence[str]:
-    """Stores with a change that stands so, in their order."""
+    """Return the stores with a change that stands so, in their order."""
     return list(dict.fromkeys(c.store for c in changes if c.standing in wanted))

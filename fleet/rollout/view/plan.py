@@ -62,7 +62,7 @@ class _Section:
 
 
 def plan_view(plan: Plan, width: int) -> RenderableType:
-    """What a rollout would do, why, in which waves, and what it costs."""
+    """Draw what a rollout would do, why, in which waves, and what it costs."""
     parts: list[RenderableType] = [Text(_headline(plan), style="bold"), Text(_subline(plan))]
     for section in _sections(plan):
         if section.title:
@@ -78,7 +78,7 @@ def plan_view(plan: Plan, width: int) -> RenderableType:
 
 
 def plan_markdown(plan: Plan) -> str:
-    """The same for a pull request."""
+    """Print the same in Markdown, for a pull request."""
     blocks = [f"## {_escaped(_headline(plan))}", _escaped(_subline(plan))]
     for section in _sections(plan):
         if section.title:
@@ -146,7 +146,7 @@ def _totals(plan: Plan) -> str:
 
 
 def _what_changes(plan: Plan, changing: Sequence[PlannedChange]) -> Iterable[_Section]:
-    """Each change of a task definition once, with the stores that it touches."""
+    """List each change of a task definition once, with the stores that it touches."""
 
     def key(change: PlannedChange) -> tuple[str, tuple[str, ...], str, str]:
         diff = plan.diffs.get(f"{change.before} {change.content}", ())
@@ -330,7 +330,7 @@ def _backticks(lines: Iterable[str]) -> Iterable[str]:
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """All of a plan; ``totals`` are for readers and nothing that is read back."""
+    """Return all of a plan; ``totals`` are for readers and are not read back."""
     kinds = [change.kind for change in plan.changes]
     return versioned(
         KIND,
@@ -347,7 +347,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 
 
 def plan_from_document(document: Any) -> Plan:
-    """The plan of a document.
+    """Return the plan of a document.
 
     Raises:
         ValueError: it is none, one of another version, or was edited: a task definition is not

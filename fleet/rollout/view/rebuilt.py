@@ -38,7 +38,7 @@ class Found:
 def rebuilt_view(
     rollouts: Sequence[Found], unread: Mapping[str, str], now: datetime, width: int
 ) -> RenderableType:
-    """A row per rollout, then per service where it can be set back to."""
+    """Draw a row per rollout, then per service where it can be set back to."""
     parts: list[RenderableType] = [
         labelled("NOT READ", f"{store}: {why}; what it owes is not known", "yellow")
         for store, why in sorted(unread.items())
@@ -83,7 +83,7 @@ def _owing(changes: Sequence[Change]) -> str:
 
 
 def rebuilt_document(rollouts: Sequence[Found], unread: Mapping[str, str]) -> dict[str, Any]:
-    """The same as a versioned document."""
+    """Return the same as a versioned document."""
     return document(
         "state-rebuild",
         {

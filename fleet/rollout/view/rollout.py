@@ -44,7 +44,7 @@ _PHASE_STYLES = {
 
 
 def status_view(overview: Overview, width: int) -> RenderableType:
-    """The whole rollout: state and freshness first, then numbers, then stores, then commands."""
+    """Draw the whole rollout: state and freshness, then numbers, stores and commands."""
     parts: list[RenderableType] = [*head(overview), Text(""), waves_view(overview, width)]
     if overview.gate is not None and not overview.rollout.phase.has_ended:
         parts += [
@@ -66,7 +66,7 @@ def status_view(overview: Overview, width: int) -> RenderableType:
 
 
 def head(overview: Overview) -> list[RenderableType]:
-    """What it does, why, and how fresh that is."""
+    """Draw what it does, why, and how fresh that is."""
     rollout = overview.rollout
     since = phase_since(overview)
     words = f"{rollout.phase.value.upper()} since {exact_moment(since, overview.at)}"
@@ -114,14 +114,14 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
 
 
 def phase_since(overview: Overview) -> datetime:
-    """When the rollout came into its phase, as far as the latest events reach back."""
+    """Return when the rollout came into its phase, as far as the latest events reach back."""
     rollout = overview.rollout
     turns = [event.at for event in overview.events if event.kind is EventKind.PHASE]
     return turns[-1] if turns else rollout.finished_at or rollout.started_at
 
 
 def _ticked(overview: Overview) -> tuple[str, str, str]:
-    """Who ticks it and how lately; a rollout that nobody ticks looks as alive as any other."""
+    """Say who ticks it and how lately; one that nobody ticks looks as alive as any other."""
     last = overview.rollout.updated_at
     words = f"{age(last, overview.at)} (tick {overview.rollout.tick})" if last else "not yet"
     owners = list(dict.fromkeys(ticker.owner for ticker in overview.tickers))
@@ -136,7 +136,7 @@ def _ticked(overview: Overview) -> tuple[str, str, str]:
 
 
 def waves_view(overview: Overview, width: int) -> RenderableType:
-    """A row per wave; verdicts that no store has get no column, and no room makes it words."""
+    """Draw a row per wave, without columns that are empty; a narrow screen gets words."""
     waves = wave_counts(overview.rollout, overview.changes)
     shown = [*_ALWAYS, *(s for s in _SOMETIMES if any(w.count.get(s) for w in waves))]
     rows = [
@@ -158,7 +158,7 @@ def waves_view(overview: Overview, width: int) -> RenderableType:
 
 
 def wave_state(overview: Overview, wave: WaveCount) -> str:
-    """What goes on with a wave, in a few words."""
+    """Say what goes on with a wave, in a few words."""
     rollout = overview.rollout
     if wave.index < 0:
         return "came back"
@@ -228,7 +228,7 @@ def _verb_line(verb: Verb, now: datetime) -> RenderableType:
 
 
 def next_view(overview: Overview, width: int) -> RenderableType:
-    """The commands that make sense now, each with what it is good for."""
+    """Draw the commands that make sense now, each with what it is good for."""
     grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -243,11 +243,11 @@ def next_view(overview: Overview, width: int) -> RenderableType:
 
 
 def tally(changes: Iterable[Change]) -> str:
-    """``6 ok, 2 failed, 32 to send``: stores by how they stand."""
+    """Count stores by how they stand, as ``6 ok, 2 failed, 32 to send``."""
     return tally_words(Counter(store_standings(changes).values()))
 
 
 def tally_words(count: Mapping[Standing, int]) -> str:
-    """The same of counts."""
+    """Print counts of stores, as ``6 ok, 2 failed, 32 to send``."""
     order = (*_ALWAYS, *_SOMETIMES, *_NEVER)
     return ", ".join(f"{count[s]} {s.value}" for s in order if count.get(s)) or "none"

@@ -119,7 +119,7 @@ def _sent(change: Change, place: Place | None, now: datetime) -> str:
 
 
 def evidence_lines(evidence: Mapping[str, Any], indent: str = "") -> Iterable[str]:
-    """What a verdict rests on, a line per fact; anything that a host said is made printable."""
+    """Print what a verdict rests on, a line per fact, with what hosts said made printable."""
     for key in sorted(evidence):
         value = evidence[key]
         if value in _NOTHING:

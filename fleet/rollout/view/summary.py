@@ -34,7 +34,7 @@ _MEANS = {
 
 
 def summary_view(overview: Overview, width: int) -> RenderableType:
-    """Phase, counts, what runs where, failed and owed stores, and what to type next."""
+    """Draw phase, counts, what runs where, failed and owed stores, and what to type next."""
     rollout = overview.rollout
     why = f" ({rollout.why})" if rollout.why else ""
     until = rollout.finished_at or overview.at
@@ -59,7 +59,7 @@ def summary_view(overview: Overview, width: int) -> RenderableType:
 
 
 def running(changes: Iterable[Change]) -> Sequence[tuple[str, str]]:
-    """Per service, how many stores run what, as far as is known.
+    """Count per service how many stores run what, as far as is known.
 
     A dark store is unknown: ECS may still do there what it was told before its link went down.
     """
@@ -86,7 +86,7 @@ def running(changes: Iterable[Change]) -> Sequence[tuple[str, str]]:
 
 
 def _runs(change: Change) -> str | None:
-    """What a service runs now; None where nobody can say."""
+    """Return what a service runs now; None where nobody can say."""
     if change.verdict is Verdict.DARK or change.stage.is_call_open:
         return None
     if change.verdict is Verdict.OK and change.stage is Stage.SENT:
