@@ -38,12 +38,12 @@ from fleet.rollout.tick import TickContext, Ticked, rollout_lease, shard_lease, 
 from fleet.runtime.aws_access import ShardAccess
 from fleet.runtime.lease import held
 from fleet.runtime.wiring import Wiring
-from fleet.sandbox.bare_fleet import BareFleet
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane.engine import access_key_for
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import HostSpec
 from tests import build, rollouts
+from tests.sandbox.bare_fleet import BareFleet
 
 ACCOUNT = Account("emea-prod", "111122223333")
 REGION = "eu-west-1"

@@ -12,8 +12,7 @@ from fleet.cli.sandbox_steering import client as _client
 
 if TYPE_CHECKING:
     from fleet.sandbox.client import SandboxClient
-    from fleet.sandbox.spec import SandboxSpec
-    from fleet.sandbox.statedir import StateDir
+    from fleet.sandbox.spec import SandboxSpec, StateDir
 
 app = typer.Typer(help="Run a local ECS Anywhere to try things on.", no_args_is_help=True)
 
@@ -65,7 +64,7 @@ def up(
     from fleet.cli.sandbox_spec import sandbox_spec
     from fleet.inventory.loader import load_fleet
     from fleet.runtime.state_dir import state_dir
-    from fleet.sandbox.statedir import read_json, spec_from_json
+    from fleet.sandbox.spec import read_json, spec_from_json
 
     client = _client()
     content = read_json(client.state.spec)
@@ -156,7 +155,7 @@ sandbox_steering.add_to(app)
 def _write_spec(state: "StateDir", spec: "SandboxSpec") -> None:
     import json
 
-    from fleet.sandbox.statedir import spec_as_json
+    from fleet.sandbox.spec import spec_as_json
 
     state.path.mkdir(parents=True, exist_ok=True)
     part = state.spec.with_suffix(".part")
@@ -183,7 +182,7 @@ def _grow(client: "SandboxClient", before: "SandboxSpec", wanted: "SandboxSpec")
     from dataclasses import replace
 
     from fleet.errors import UsageError
-    from fleet.sandbox.statedir import spec_as_json
+    from fleet.sandbox.spec import spec_as_json
 
     known = {host.id: host for host in before.hosts}
     new = [host for host in wanted.hosts if host.id not in known]

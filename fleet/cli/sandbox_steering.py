@@ -35,7 +35,7 @@ TargetArgument = Annotated[
 def client() -> "SandboxClient":
     """The sandbox of this state folder."""
     from fleet.sandbox.client import SandboxClient
-    from fleet.sandbox.statedir import StateDir
+    from fleet.sandbox.spec import StateDir
 
     return SandboxClient(StateDir(state_dir() / "sandbox"))
 

@@ -9,7 +9,7 @@ from types import FrameType
 
 from fleet.errors import FleetError
 from fleet.sandbox.daemon import running
-from fleet.sandbox.statedir import StateDir
+from fleet.sandbox.spec import StateDir
 
 
 def main() -> int:

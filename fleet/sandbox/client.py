@@ -12,7 +12,7 @@ import urllib.request
 from typing import Any
 
 from fleet.errors import SandboxError, UsageError
-from fleet.sandbox.statedir import StateDir, read_json
+from fleet.sandbox.spec import StateDir, read_json
 
 _PATIENCE_S = 10.0
 _STOP_S = 15.0

@@ -20,8 +20,8 @@ from fleet.sandbox.hosts.packages import INSTALLER_OBJECT, installer_bytes
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.shops import Shops
-from fleet.sandbox.spec import SandboxSpec
-from fleet.sandbox.statedir import (
+from fleet.sandbox.spec import (
+    SandboxSpec,
     StateDir,
     host_from_json,
     read_json,

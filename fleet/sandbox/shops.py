@@ -17,8 +17,10 @@ from fleet.sandbox.hosts.shop_host import ShopHost
 from fleet.sandbox.hosts.simulated_host import SessionFor
 from fleet.sandbox.hosts.ssh import SshServers, make_key
 from fleet.sandbox.schedule import Schedule
-from fleet.sandbox.spec import HostSpec
-from fleet.sandbox.statedir import StateDir
+from fleet.sandbox.spec import (
+    HostSpec,
+    StateDir,
+)
 
 
 class Shops:

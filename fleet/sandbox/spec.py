@@ -1,8 +1,15 @@
-"""What the sandbox is told to simulate; written by the CLI from the inventory, in plain values."""
+"""What the sandbox is told to simulate, and the folder that it lives in.
 
+The CLI writes the spec from the inventory, in plain values.
+"""
+
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+from fleet.errors import SandboxError
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +90,83 @@ class SandboxSpec:
     clock_rate: float = 20.0
     throttling: bool = True
     start: float | None = None
+
+
+class StateDir:
+    """The folder of one sandbox, and the names of its files.
+
+    Attributes:
+        path: the folder.
+        spec: what is simulated.
+        endpoint: process id and address of the daemon; there while it is ready.
+        port: the port it had last, so that an exported environment outlives a restart.
+        lock: held by the daemon as long as it lives.
+        log: what the daemon writes.
+        database: the control plane's.
+        images: what container images are and do, as far as somebody told.
+        ssh_config: for ``ssh -F``: addresses of the inventory to loopback ports.
+        identity: the operator's private key, the only one that hosts accept.
+        aws_config: profiles of the accounts, for AWS_CONFIG_FILE.
+        aws_credentials: their dummy credentials, for AWS_SHARED_CREDENTIALS_FILE.
+        toolbox: the programs that all hosts share.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spec = path / "spec.json"
+        self.endpoint = path / "sandbox.json"
+        self.port = path / "port"
+        self.lock = path / "lock"
+        self.log = path / "log"
+        self.database = path / "plane.db"
+        self.images = path / "images.json"
+        self.ssh_config = path / "ssh_config"
+        self.identity = path / "id_ed25519"
+        self.aws_config = path / "aws_config"
+        self.aws_credentials = path / "aws_credentials"
+        self.toolbox = path / "toolbox"
+
+    def host(self, spec: HostSpec) -> Path:
+        """Return the folder of one host."""
+        return self.path / "hosts" / spec.store / spec.name
+
+
+def spec_as_json(spec: SandboxSpec) -> dict[str, Any]:
+    """The spec in JSON's own types."""
+    content: dict[str, Any] = json.loads(json.dumps(asdict(spec), default=dict))
+    return content
+
+
+def spec_from_json(content: Mapping[str, Any]) -> SandboxSpec:
+    """The spec that ``spec_as_json`` gave; SandboxError when it is something else."""
+    try:
+        return SandboxSpec(
+            accounts=tuple(AccountSpec(**account) for account in content["accounts"]),
+            hosts=tuple(host_from_json(host) for host in content["hosts"]),
+            default_region=content["default_region"],
+            clock_rate=float(content["clock_rate"]),
+            throttling=bool(content["throttling"]),
+            start=None if content.get("start") is None else float(content["start"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise SandboxError(
+            f"the sandbox's spec cannot be read: {type(error).__name__}: {error}",
+            hint="fleet sandbox down --purge, then fleet sandbox up",
+        ) from error
+
+
+def host_from_json(content: Mapping[str, Any]) -> HostSpec:
+    """One host of a spec."""
+    fields = dict(content)
+    for name in ("devices", "packages"):
+        fields[name] = tuple(fields[name])
+    return HostSpec(**fields)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object from a file; None when there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

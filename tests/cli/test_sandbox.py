@@ -24,7 +24,7 @@ from fleet.model.inventory import (
     Store,
 )
 from fleet.sandbox.client import SandboxClient
-from fleet.sandbox.statedir import StateDir
+from fleet.sandbox.spec import StateDir
 
 INVENTORY = """\
 name: shops

@@ -9,8 +9,12 @@ from typer.testing import CliRunner, Result
 
 from fleet.cli.sandbox import app
 from fleet.sandbox.daemon import Daemon, running
-from fleet.sandbox.spec import AccountSpec, SandboxSpec
-from fleet.sandbox.statedir import StateDir, spec_as_json
+from fleet.sandbox.spec import (
+    AccountSpec,
+    SandboxSpec,
+    StateDir,
+    spec_as_json,
+)
 from tests.sandbox.shop import ACCOUNT, REGION, host_spec
 
 Type = Callable[..., Result]

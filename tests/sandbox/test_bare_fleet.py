@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fleet.errors import UsageError
-from fleet.sandbox.bare_fleet import BareFleet, mixed_specs
 from fleet.sandbox.clock import SandboxClock
+from tests.sandbox.bare_fleet import BareFleet, mixed_specs
 
 START = 1_800_000_000.0
 STORE, CAM, TEL = "store-0000", "store-0000/cam-1", "store-0000/tel-1"

@@ -18,8 +18,15 @@ import pytest
 from fleet.errors import SandboxError, UsageError
 from fleet.sandbox.client import SandboxClient
 from fleet.sandbox.daemon import Daemon, running, write_aws_files
-from fleet.sandbox.spec import AccountSpec, HostSpec, SandboxSpec
-from fleet.sandbox.statedir import StateDir, host_from_json, spec_as_json, spec_from_json
+from fleet.sandbox.spec import (
+    AccountSpec,
+    HostSpec,
+    SandboxSpec,
+    StateDir,
+    host_from_json,
+    spec_as_json,
+    spec_from_json,
+)
 from tests.sandbox.shop import ACCOUNT, REGION, host_spec
 
 

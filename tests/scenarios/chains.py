@@ -25,15 +25,17 @@ from fleet.records.records import Records
 from fleet.release.decide.desired import release_of, service_input
 from fleet.release.templates import render_all
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.bare_fleet import BareFleet
 from fleet.sandbox.client import environment
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane.engine import ControlPlane, access_key_for
 from fleet.sandbox.daemon import write_aws_files
 from fleet.sandbox.server import SandboxServer
-from fleet.sandbox.spec import HostSpec
-from fleet.sandbox.statedir import StateDir
+from fleet.sandbox.spec import (
+    HostSpec,
+    StateDir,
+)
 from tests.rollout.endings import ending
+from tests.sandbox.bare_fleet import BareFleet
 from tests.scenarios.conftest import FLEET, HANGS_S, Ran, Started
 
 #: A Tuesday, so that nothing of a calendar is in the way.

@@ -17,8 +17,13 @@ from fleet.model.secret import Secret
 from fleet.register.decide.agent_config import var_ecs_config
 from fleet.sandbox.daemon import Daemon, running
 from fleet.sandbox.hosts.packages import installer_bytes
-from fleet.sandbox.spec import AccountSpec, HostSpec, SandboxSpec
-from fleet.sandbox.statedir import StateDir, spec_as_json
+from fleet.sandbox.spec import (
+    AccountSpec,
+    HostSpec,
+    SandboxSpec,
+    StateDir,
+    spec_as_json,
+)
 from fleet.ssh.connection import Connection, open_connection
 from fleet.ssh.facts import read_facts
 from fleet.ssh.install import InstallOrder, InstallReport, install

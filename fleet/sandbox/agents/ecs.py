@@ -5,14 +5,14 @@ ecs-anywhere.md §1.6). What it does with tasks is in ``tasks``.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from fleet.sandbox.agents import identity
 from fleet.sandbox.agents.acs import Conversation, Mailbox
 from fleet.sandbox.agents.containers import Containers
-from fleet.sandbox.agents.machine import Facts, Machine, append_log
+from fleet.sandbox.agents.machine import Facts, Machine, Steps, append_log
 from fleet.sandbox.agents.outbox import NoCredentials, Outbox
 from fleet.sandbox.agents.registration import (
     ConfigInvalid,
@@ -58,7 +58,7 @@ class EcsAgent:
     def __init__(self, machine: Machine, containers: Containers) -> None:
         self._machine = machine
         self._random = random.Random(f"ecs {machine.id}")  # noqa: S311 - jitter, not a secret
-        self._life = 0
+        self._steps = Steps(machine)
         self._failures = 0
         self._channel: AcsChannel | None = None
         self._session = 0
@@ -81,13 +81,13 @@ class EcsAgent:
         First comes the state file; :51678 answers only once the instance is registered
         (agent/app/agent.go, newAgent and doStart).
         """
-        self._life += 1
+        self._steps.renew()
         self._failures = 0
-        self._later(START_S, self._register)
+        self._steps.later(START_S, self._register)
 
     def stop(self) -> None:
         """End as on SIGTERM: the session is closed, containers and state stay."""
-        self._life += 1
+        self._steps.renew()
         self.tasks.stop()
         self._state = None
         self._health_due = False
@@ -123,22 +123,13 @@ class EcsAgent:
         """Add a line to the agent's log on its host."""
         append_log(self._machine, LOG, text)
 
-    def _later(self, seconds: float, step: Callable[[], None]) -> None:
-        life = self._life
-
-        def run() -> None:
-            if life == self._life:
-                step()
-
-        self._machine.schedule.at(self._machine.clock.now() + seconds, run)
-
     def _exit(self, code: int, reason: str) -> None:
         self.log(f"exit {code}: {reason}")
         self.stop()
         self._machine.unit_ended(UNIT, code)
 
     def _register(self) -> None:
-        machine, life = self._machine, self._life
+        machine, life = self._machine, self._steps.life
         facts = machine.facts()
         config = read_config(machine)
         obstacle = _obstacle(facts, config)
@@ -149,7 +140,7 @@ class EcsAgent:
         token = identity.read_credentials(machine, config)
         if token is None:
             self.log(f"no credentials found, looking again in {CREDENTIALS_RETRY_S:.0f} s")
-            self._later(CREDENTIALS_RETRY_S, self._register)
+            self._steps.later(CREDENTIALS_RETRY_S, self._register)
             return
         self._region = config["AWS_DEFAULT_REGION"]
         try:
@@ -174,7 +165,7 @@ class EcsAgent:
                 saved or SavedState(cluster_of(config), arn), container_instance_arn=arn
             )
             write_state(machine, state)
-            if life == self._life:
+            if life == self._steps.life:
                 self._state = state
                 self._failures = 0
                 self.log(f"registered as {arn} in cluster {state.cluster}")
@@ -215,7 +206,7 @@ class EcsAgent:
     def _tell_health(self) -> None:
         if not self._health_due:
             self._health_due = True
-            self._later(0.0, self._publish_health)
+            self._steps.later(0.0, self._publish_health)
 
     def _publish_health(self) -> None:
         self._health_due = False
@@ -237,7 +228,7 @@ class EcsAgent:
                 return
             self.log(f"health not published, next try in {TELEMETRY_S:.0f} s: {error}")
             self._health_due = True
-            self._later(TELEMETRY_S, self._publish_health)
+            self._steps.later(TELEMETRY_S, self._publish_health)
 
     @staticmethod
     def _accepted(body: Mapping[str, Any], reply: Mapping[str, Any]) -> str:
@@ -254,10 +245,10 @@ class EcsAgent:
         wait = min(3.0 * 2.0 ** min(self._failures, 6), LONGEST_REGISTER_S)
         self._failures += 1
         self.log(f"unable to register, next try in {wait:.0f} s: {error}")
-        self._later(wait, self._register)
+        self._steps.later(wait, self._register)
 
     def _connect(self) -> None:
-        machine, life, state = self._machine, self._life, self._state
+        machine, life, state = self._machine, self._steps.life, self._state
         token = identity.read_credentials(machine, read_config(machine))
         if state is None:
             return
@@ -270,7 +261,9 @@ class EcsAgent:
             advance=self._advance,
             log=self.log,
         )
-        mailbox = Mailbox(conversation, heard=self.heard, later=lambda step: self._later(0.0, step))
+        mailbox = Mailbox(
+            conversation, heard=self.heard, later=lambda step: self._steps.later(0.0, step)
+        )
         try:
             channel = self._open(token, state, mailbox)
         except LinkDown as error:
@@ -279,11 +272,11 @@ class EcsAgent:
         except AwsFault as error:
             if error.code == "InactiveInstanceException":
                 self.log(f"instance is inactive, next try in {INACTIVE_RETRY_S:.0f} s")
-                self._later(INACTIVE_RETRY_S, self._connect)
+                self._steps.later(INACTIVE_RETRY_S, self._connect)
             else:
                 self._reconnect_later(str(error))
             return
-        if life != self._life:
+        if life != self._steps.life:
             _close(channel)
             return
         self._session += 1
@@ -309,7 +302,7 @@ class EcsAgent:
         wait *= self._random.uniform(1.0, 1.2)
         self._failures += 1
         self.log(f"not connected, next try in {wait:.1f} s: {reason}")
-        self._later(wait, self._connect)
+        self._steps.later(wait, self._connect)
 
     def _watch(self, session: int) -> None:
         """Close the session after 60 to 120 s in which AWS said nothing."""
@@ -320,13 +313,13 @@ class EcsAgent:
                 return
             left = self._heard_at + patience - self._machine.clock.now()
             if left > 0:
-                self._later(left, look)
+                self._steps.later(left, look)
                 return
             self.log("no message from AWS, closing the session")
             self._hang_up()
             self._connect()
 
-        self._later(patience, look)
+        self._steps.later(patience, look)
 
     def _plan_reconnect(self, session: int) -> None:
         def renew() -> None:
@@ -334,7 +327,7 @@ class EcsAgent:
                 self._hang_up()
                 self._connect()
 
-        self._later(PLANNED_RECONNECT_S + self._random.uniform(0.0, 300.0), renew)
+        self._steps.later(PLANNED_RECONNECT_S + self._random.uniform(0.0, 300.0), renew)
 
     def _hang_up(self) -> None:
         channel, self._channel = self._channel, None

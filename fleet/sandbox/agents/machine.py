@@ -95,6 +95,32 @@ class Machine(Protocol):
         ...
 
 
+class Steps:
+    """What an agent does later, unless it was stopped or started anew by then.
+
+    Attributes:
+        life: goes up whenever the agent starts or stops; what belongs to an earlier one is over.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.life = 0
+
+    def renew(self) -> None:
+        """End what was planned before."""
+        self.life += 1
+
+    def later(self, seconds: float, step: Callable[[], None]) -> None:
+        """Plan a step of the present life."""
+        life = self.life
+
+        def run() -> None:
+            if life == self.life:
+                step()
+
+        self._machine.schedule.at(self._machine.clock.now() + max(0.0, seconds), run)
+
+
 def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
     """Replace a file at once, so that a killed sandbox leaves the old or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)

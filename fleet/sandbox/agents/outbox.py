@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleet.sandbox.agents.machine import Machine
+from fleet.sandbox.agents.machine import Machine, Steps
 from fleet.sandbox.agents.session import AwsFault, LinkDown
 
 LONGEST_WAIT_S = 300.0
@@ -50,12 +50,11 @@ class Outbox:
         send: Callable[[Mapping[str, Any]], None],
         log: Callable[[str], None],
     ) -> None:
-        self._machine = machine
         self._send = send
         self._log = log
         self._random = random.Random(f"outbox {machine.id}")  # noqa: S311 - jitter, not a secret
         self._lock = threading.Lock()
-        self._life = 0
+        self._steps = Steps(machine)
         self._lines: dict[str, _Line] = {}
 
     def __len__(self) -> int:
@@ -74,21 +73,15 @@ class Outbox:
     def clear(self) -> None:
         """The agent ended; what was not sent is made again from its state."""
         with self._lock:
-            self._life += 1
+            self._steps.renew()
             self._lines = {}
 
     def _later(self, seconds: float, task: str) -> None:
-        life = self._life
-
-        def run() -> None:
-            if life == self._life:
-                self._flush(task)
-
-        self._machine.schedule.at(self._machine.clock.now() + seconds, run)
+        self._steps.later(seconds, lambda: self._flush(task))
 
     def _flush(self, task: str) -> None:
         with self._lock:
-            line, life = self._lines.get(task), self._life
+            line, life = self._lines.get(task), self._steps.life
             if line is None:
                 return
             body, sent = line.waiting[0]
@@ -103,7 +96,7 @@ class Outbox:
                 return
             self._log(f"state of {task} dropped: {error}")
         with self._lock:
-            if life != self._life:
+            if life != self._steps.life:
                 return
             line.waiting.popleft()
             line.failures = 0

@@ -6,11 +6,11 @@ errors retried after 2^n (AWS's plus 10 to 20) seconds, never later than 30 minu
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fleet.sandbox.agents import identity
-from fleet.sandbox.agents.machine import Machine, append_log
+from fleet.sandbox.agents.machine import Machine, Steps, append_log
 from fleet.sandbox.agents.session import AwsFault, ControlPlaneSession, LinkDown, RoleToken
 
 VERSION = "3.3.4108.0"
@@ -59,7 +59,7 @@ class SsmAgent:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._random = random.Random(f"ssm {machine.id}")  # noqa: S311 - jitter, not a secret
-        self._life = 0
+        self._steps = Steps(machine)
         self._token: RoleToken | None = None
         self._failures = 0
         self._listens = False
@@ -68,28 +68,18 @@ class SsmAgent:
 
     def start(self) -> None:
         """Begin; without a registration it idles, as the real one does off EC2."""
-        self._life += 1
+        self._steps.renew()
         self._failures = 0
         self._listens = False
-        self._later(0.0, self._renew)
+        self._steps.later(0.0, self._renew)
 
     def stop(self) -> None:
         """End; AWS sees only that the pings stop."""
-        self._life += 1
+        self._steps.renew()
         self._token = None
 
-    def _later(self, seconds: float, step: Callable[[], None]) -> None:
-        """Run a step later, unless the agent was stopped or started anew by then."""
-        life = self._life
-
-        def run() -> None:
-            if life == self._life:
-                step()
-
-        self._machine.schedule.at(self._machine.clock.now() + seconds, run)
-
     def _renew(self) -> None:
-        machine, life = self._machine, self._life
+        machine, life = self._machine, self._steps.life
         registration = identity.read_registration(machine)
         if registration is None:
             append_log(machine, LOG, "agent is not registered, waiting for a registration")
@@ -102,15 +92,15 @@ class SsmAgent:
             self._failures += 1
             wait = self._wait_after(error)
             append_log(machine, LOG, f"cannot get a role token, next try in {wait:.0f} s: {error}")
-            self._later(wait, self._renew)
+            self._steps.later(wait, self._renew)
             return
-        if life != self._life:
+        if life != self._steps.life:
             return
         first = self._token is None
         self._failures = 0
         self._token = token
         identity.write_credentials(machine, token)
-        self._later(max(1.0, (token.expires_at - machine.clock.now()) / 2), self._renew)
+        self._steps.later(max(1.0, (token.expires_at - machine.clock.now()) / 2), self._renew)
         if first:
             self._report(full=False)
             self._ping()
@@ -127,7 +117,7 @@ class SsmAgent:
 
     def _ping(self) -> None:
         self._report(full=True)
-        self._later(PING_S, self._ping)
+        self._steps.later(PING_S, self._ping)
 
     def _report(self, *, full: bool) -> None:
         machine, token = self._machine, self._token
@@ -163,14 +153,14 @@ class SsmAgent:
 
     def _listen(self) -> None:
         """Say where commands are taken, and how those ended of which AWS has not heard yet."""
-        machine, token, life = self._machine, self._token, self._life
+        machine, token, life = self._machine, self._token, self._steps.life
         registration = identity.read_registration(machine)
         if registration is None or token is None:
             return
 
         def take(message: Mapping[str, Any]) -> None:
-            if life == self._life:
-                self._later(0.0, lambda: self._run(message))
+            if life == self._steps.life:
+                self._steps.later(0.0, lambda: self._run(message))
 
         try:
             machine.session(registration.region).open_commands(token, take)

@@ -17,8 +17,8 @@ from fleet.sandbox.control_plane.entities import (
 )
 from fleet.sandbox.control_plane.tags import read_tags
 
+#: Custom attributes on one resource. (Developer guide, "Service quotas".)
 MOST_CUSTOM = 10
-"""Custom attributes on one resource. (Developer guide, "Service quotas".)"""
 _TIMES = ("pullStartedAt", "pullStoppedAt", "executionStoppedAt")
 _REPORTED_OF_CONTAINERS = ("exitCode", "imageDigest", "networkBindings", "reason", "runtimeId")
 

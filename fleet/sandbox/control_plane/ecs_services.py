@@ -13,8 +13,8 @@ from fleet.sandbox.control_plane.entities import Cluster, Deployment, Service, T
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
 from fleet.sandbox.control_plane.world import RegionState
 
+#: Tasks of one service. (Service quotas; facts 4.3.)
 MOST_DESIRED = 5000
-"""Tasks of one service. (Service quotas; facts 4.3.)"""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _MOST_DESCRIBED = 10
 _MOST_CONSTRAINTS = 10

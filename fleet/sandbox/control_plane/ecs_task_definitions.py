@@ -13,8 +13,8 @@ from fleet.sandbox.control_plane.entities import TaskDefinition
 from fleet.sandbox.control_plane.placement import demand_of
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
 
+#: Bytes of a task definition. (Facts 4.3; not confirmed by AWS's page on quotas.)
 LARGEST = 64 * 1024
-"""Bytes of a task definition. (Facts 4.3; not confirmed by AWS's page on quotas.)"""
 _MOST_CONTAINERS = 10
 _MOST_CONSTRAINTS = 10
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")

@@ -7,8 +7,8 @@ from typing import Literal
 
 from fleet.sandbox.agents.session import AwsFault
 
+#: The code of a fault that drops the connection instead of answering.
 CONNECTION_RESET = "ConnectionReset"
-"""The code of a fault that drops the connection instead of answering."""
 
 When = Literal["before", "after"]
 

@@ -6,7 +6,6 @@ SSM are wrong for external instances and are never reached.
 """
 
 import hashlib
-import io
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,27 +17,12 @@ from fleet.errors import SandboxError
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.spec import AccountSpec
 
-_SSM_GOOD = frozenset(
-    {
-        "AddTagsToResource",
-        "CreateDocument",
-        "DeleteDocument",
-        "DeleteParameter",
-        "DeleteParameters",
-        "DescribeDocument",
-        "DescribeParameters",
-        "GetDocument",
-        "GetParameter",
-        "GetParameterHistory",
-        "GetParameters",
-        "GetParametersByPath",
-        "LabelParameterVersion",
-        "ListDocuments",
-        "ListTagsForResource",
-        "PutParameter",
-        "RemoveTagsFromResource",
-        "UpdateDocument",
-    }
+#: Actions of SSM that moto does well; the others are modelled here or refused.
+_SSM_ACTIONS = (
+    "AddTagsToResource CreateDocument DeleteDocument DeleteParameter DeleteParameters"
+    " DescribeDocument DescribeParameters GetDocument GetParameter GetParameterHistory"
+    " GetParameters GetParametersByPath LabelParameterVersion ListDocuments"
+    " ListTagsForResource PutParameter RemoveTagsFromResource UpdateDocument"
 )
 _TRUST = json.dumps(
     {
@@ -54,13 +38,14 @@ _TRUST = json.dumps(
 )
 _PUT_IMAGE = "AmazonEC2ContainerRegistry_V20150921.PutImage"
 _NOT_OURS = {"connection", "content-length", "date", "server", "transfer-encoding"}
+_NOT_SENT = {"content-length", "transfer-encoding", "expect"}
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def moto_models(service: str, action: str) -> bool:
     """Whether moto may answer an action of ECS or SSM; other services are all its own."""
-    return service == "ssm" and action in _SSM_GOOD
+    return service == "ssm" and action in _SSM_ACTIONS.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,61 +167,20 @@ def _ask(
     body: bytes,
     account: str,
 ) -> Answer:
-    environ = _environ(method, target, headers, body, account)
-    begun: list[tuple[str, list[tuple[str, str]]]] = []
+    from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-    def start_response(
-        status: str, answer_headers: list[tuple[str, str]], _: object = None
-    ) -> Callable[[bytes], None]:
-        begun.append((status, answer_headers))
-        return lambda _: None
-
-    parts = app(environ, start_response)
-    try:
-        content = b"".join(parts)
-    finally:
-        close = getattr(parts, "close", None)
-        if close is not None:
-            close()
-    status, answer_headers = begun[-1]
+    path, _, query = target.partition("?")
+    sent = {name: value for name, value in headers.items() if name.lower() not in _NOT_SENT}
+    sent["x-moto-account-id"] = account
+    builder = EnvironBuilder(method=method, headers=list(sent.items()), data=body)
+    environ = builder.get_environ()
+    # PEP 3333: bytes of the path as latin-1 characters.
+    environ |= {"PATH_INFO": unquote(path, "latin-1"), "QUERY_STRING": query}
+    environ |= {"RAW_URI": target, "REQUEST_URI": target}
+    parts, status, answer_headers = run_wsgi_app(app, environ, buffered=True)
     kept = tuple(
         (name, value)
         for name, value in answer_headers
         if name.lower() not in _NOT_OURS or (method == "HEAD" and name.lower() == "content-length")
     )
-    return Answer(int(status.split(maxsplit=1)[0]), kept, content)
-
-
-def _environ(
-    method: str, target: str, headers: Mapping[str, str], body: bytes, account: str
-) -> dict[str, Any]:
-    path, _, query = target.partition("?")
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": method,
-        "SCRIPT_NAME": "",
-        # PEP 3333: bytes of the path as latin-1 characters.
-        "PATH_INFO": unquote(path, "latin-1"),
-        "QUERY_STRING": query,
-        "RAW_URI": target,
-        "REQUEST_URI": target,
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "127.0.0.1",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
-    for name, value in headers.items():
-        key = name.upper().replace("-", "_")
-        if key == "CONTENT_TYPE":
-            environ[key] = value
-        elif key not in {"CONTENT_LENGTH", "TRANSFER_ENCODING", "EXPECT"}:
-            environ[f"HTTP_{key}"] = value
-    environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
-    return environ
+    return Answer(int(status.split(maxsplit=1)[0]), kept, b"".join(parts))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from fleet.sandbox.control_plane.entities import Deployment, Service, Task
 
+#: Events that a service remembers. (API reference, ``events``.)
 MOST = 100
-"""Events that a service remembers. (API reference, ``events``.)"""
 _SEE = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
 
 

@@ -21,12 +21,12 @@ _REPORTED = (
     "PlatformType",
     "PlatformVersion",
 )
+#: The resource type whose tags are stored here; the others are moto's.
 NATIVE_TAG_TYPE = "ManagedInstance"
-"""The resource type whose tags are stored here; the others are moto's."""
+#: The only service setting that is modelled: standard or advanced.
 TIER = "/ssm/managed-instance/activation-tier"
-"""The only service setting that is modelled: standard or advanced."""
+#: Nodes of the standard tier in one account and region. (Systems Manager quotas.)
 STANDARD_LIMIT = 1000
-"""Nodes of the standard tier in one account and region. (Systems Manager quotas.)"""
 _STANDARD = "standard"
 _WRONG_FILTER = "InvalidInstanceInformationFilterValue"
 

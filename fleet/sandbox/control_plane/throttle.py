@@ -17,98 +17,53 @@ class Rate:
     refill: float
 
 
-_ECS_GROUPS: dict[str, tuple[Rate, tuple[str, ...]]] = {
-    "cluster-modify": (Rate(20, 1), ("CreateCluster", "DeleteCluster")),
-    "cluster-read": (Rate(50, 20), ("DescribeClusters", "ListClusters")),
-    "task-definition-modify": (
-        Rate(20, 1),
-        ("RegisterTaskDefinition", "DeregisterTaskDefinition"),
-    ),
-    "task-definition-read": (
-        Rate(50, 20),
-        ("DescribeTaskDefinition", "ListTaskDefinitions", "ListTaskDefinitionFamilies"),
-    ),
-    "tag-modify": (Rate(20, 10), ("TagResource", "UntagResource")),
-    "tag-read": (Rate(50, 20), ("ListTagsForResource",)),
-    "cluster-resource-modify": (
+#: One row for each bucket: service, rate, actions that share it.
+_BUCKETS: tuple[tuple[str, Rate, str], ...] = (
+    ("ecs", Rate(20, 1), "CreateCluster DeleteCluster"),
+    ("ecs", Rate(50, 20), "DescribeClusters ListClusters"),
+    ("ecs", Rate(20, 1), "RegisterTaskDefinition DeregisterTaskDefinition"),
+    ("ecs", Rate(50, 20), "DescribeTaskDefinition ListTaskDefinitions"),
+    ("ecs", Rate(20, 10), "TagResource UntagResource"),
+    ("ecs", Rate(50, 20), "ListTagsForResource"),
+    (
+        "ecs",
         Rate(100, 40),
-        (
-            "PutAttributes",
-            "DeleteAttributes",
-            "DeregisterContainerInstance",
-            "StartTask",
-            "StopTask",
-            "UpdateContainerInstancesState",
-        ),
+        "PutAttributes DeleteAttributes DeregisterContainerInstance StartTask StopTask"
+        " UpdateContainerInstancesState",
     ),
-    "cluster-resource-read": (
+    (
+        "ecs",
         Rate(100, 20),
-        (
-            "DescribeContainerInstances",
-            "DescribeTasks",
-            "ListAttributes",
-            "ListContainerInstances",
-            "ListTasks",
-        ),
+        "DescribeContainerInstances DescribeTasks ListAttributes ListContainerInstances ListTasks",
     ),
-    "agent-modify": (Rate(200, 120), ("RegisterContainerInstance", "SubmitTaskStateChange")),
-    "service-modify": (Rate(50, 5), ("CreateService", "UpdateService", "DeleteService")),
-    "service-read": (Rate(100, 20), ("DescribeServices", "ListServices")),
-    # The published row says "service deployments" without a list: stopping one is put there too.
-    "service-deployments": (
-        Rate(50, 20),
-        ("ListServiceDeployments", "DescribeServiceDeployments", "StopServiceDeployment"),
-    ),
-    "service-revisions": (Rate(50, 20), ("DescribeServiceRevisions",)),
-}
-_ASSUMED: dict[tuple[str, str], tuple[Rate, tuple[str, ...]]] = {
-    ("ssm", "agents"): (
+    ("ecs", Rate(200, 120), "RegisterContainerInstance SubmitTaskStateChange"),
+    ("ecs", Rate(50, 5), "CreateService UpdateService DeleteService"),
+    ("ecs", Rate(100, 20), "DescribeServices ListServices"),
+    ("ecs", Rate(50, 20), "ListServiceDeployments DescribeServiceDeployments"),
+    ("ecs", Rate(50, 20), "DescribeServiceRevisions"),
+    (
+        "ssm",
         Rate(200, 100),
-        (
-            "RegisterManagedInstance",
-            "RequestManagedInstanceRoleToken",
-            "UpdateCommand",
-            "UpdateInstanceInformation",
-        ),
+        "RegisterManagedInstance RequestManagedInstanceRoleToken UpdateCommand"
+        " UpdateInstanceInformation",
     ),
-    ("ssm", "read"): (
+    (
+        "ssm",
         Rate(20, 10),
-        (
-            "DescribeActivations",
-            "DescribeInstanceInformation",
-            "DescribeInstanceProperties",
-            "GetConnectionStatus",
-            "GetCommandInvocation",
-            "GetServiceSetting",
-            "ListCommandInvocations",
-            "ListCommands",
-            "ListTagsForResource",
-        ),
+        "DescribeActivations DescribeInstanceInformation GetCommandInvocation GetServiceSetting"
+        " ListCommandInvocations ListCommands ListTagsForResource",
     ),
-    ("ssm", "modify"): (
+    (
+        "ssm",
         Rate(10, 5),
-        (
-            "AddTagsToResource",
-            "CreateActivation",
-            "DeleteActivation",
-            "DeregisterManagedInstance",
-            "RemoveTagsFromResource",
-            "ResetServiceSetting",
-            "SendCommand",
-            "UpdateManagedInstanceRole",
-            "UpdateServiceSetting",
-        ),
+        "AddTagsToResource CreateActivation DeleteActivation DeregisterManagedInstance"
+        " RemoveTagsFromResource SendCommand UpdateServiceSetting",
     ),
-}
-
-_GROUP_OF: dict[tuple[str, str], tuple[str, Rate]] = {
-    ("ecs", action): (group, rate)
-    for group, (rate, actions) in _ECS_GROUPS.items()
-    for action in actions
-} | {
-    (service, action): (group, rate)
-    for (service, group), (rate, actions) in _ASSUMED.items()
-    for action in actions
+)
+_BUCKET_OF: dict[tuple[str, str], tuple[int, Rate]] = {
+    (service, action): (number, rate)
+    for number, (service, rate, actions) in enumerate(_BUCKETS)
+    for action in actions.split()
 }
 
 
@@ -138,15 +93,15 @@ class Throttle:
     """The buckets of every account and region; actions of one group share one."""
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[str, str, str, str], Bucket] = {}
+        self._buckets: dict[tuple[int, str, str], Bucket] = {}
 
     def spend(self, service: str, action: str, account: str, region: str, now: float) -> None:
         """Take a token for one call, or raise ThrottlingException as AWS does."""
-        known = _GROUP_OF.get((service, action))
+        known = _BUCKET_OF.get((service, action))
         if known is None:
             return
-        group, rate = known
-        key = (service, group, account, region)
+        number, rate = known
+        key = (number, account, region)
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket(rate, now, rate.burst)

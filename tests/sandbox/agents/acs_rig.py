@@ -17,9 +17,9 @@ from fleet.sandbox.agents.session import (
     LinkDown,
     RoleToken,
 )
-from fleet.sandbox.bare_fleet import BareHost
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.schedule import Schedule
+from tests.sandbox.bare_fleet import BareHost
 from tests.sandbox.shop import host_spec
 
 ARN = "arn:aws:ecs:eu-west-1:111122223333:container-instance/store-042/i1"

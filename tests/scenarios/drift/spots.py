@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.sandbox.bare_fleet import BareHost
+from tests.sandbox.bare_fleet import BareHost
 from tests.scenarios.chains import reference
 from tests.scenarios.drift.town import WORKLOADS, Town, store_id
 

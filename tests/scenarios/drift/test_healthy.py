@@ -6,8 +6,8 @@ import pytest
 
 from fleet.model.drift import StoreState
 from fleet.model.night import Night
-from fleet.sandbox.hosts.links import FlakyLinks
 from fleet.sandbox.hosts.simulated_host import SimulatedHost
+from tests.sandbox.flaky_links import FlakyLinks
 from tests.scenarios.drift.measuring import least
 from tests.scenarios.drift.scanning import Scans, found, open_town
 from tests.scenarios.drift.town import HOUR, NIGHT, Plan, Town

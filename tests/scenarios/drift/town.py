@@ -24,14 +24,16 @@ from fleet.release.decide.desired import release_of, service_input
 from fleet.release.templates import render_all
 from fleet.sandbox.agents import ssm
 from fleet.sandbox.agents.registration import STATE
-from fleet.sandbox.bare_fleet import BareFleet, BareHost
 from fleet.sandbox.client import environment
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane.in_process import InProcessSession
 from fleet.sandbox.daemon import write_aws_files
 from fleet.sandbox.server import SandboxServer
-from fleet.sandbox.spec import HostSpec
-from fleet.sandbox.statedir import StateDir
+from fleet.sandbox.spec import (
+    HostSpec,
+    StateDir,
+)
+from tests.sandbox.bare_fleet import BareFleet, BareHost
 from tests.scenarios.chains import reference
 
 #: 02:00 UTC on a Tuesday.

@@ -20,35 +20,14 @@ from fleet.sandbox.hosts.shop_host import ShopHost
 _USAGE, _NO_NAME, _REFUSED, _HTTP, _WRITE, _TIMEOUT = 2, 6, 7, 22, 23, 28
 _OK, _NOT_FOUND = 200, 404
 _PATIENCE_S = 130.0
-_WITH_VALUE = {"-o", "-w", "-m", "-H", "-X", "-A", "-d"}
-_LONG_WITH_VALUE = {
-    "--output": "-o",
-    "--write-out": "-w",
-    "--max-time": "-m",
-    "--connect-timeout": "-c",
-    "--header": "-H",
-    "--request": "-X",
-    "--user-agent": "-A",
-    "--data": "-d",
-    "--retry": "-r",
-    "--retry-delay": "-r",
-    "--retry-max-time": "-r",
-    "--noproxy": "-n",
-    "--proto": "-n",
+_WITH_VALUE = {
+    "-o": "output",
+    "--output": "output",
+    "-w": "write_out",
+    "-m": "patience",
+    "--max-time": "patience",
 }
-_LONG = {
-    "--fail": "f",
-    "--silent": "s",
-    "--show-error": "S",
-    "--location": "L",
-    "--head": "I",
-    "--ipv4": "4",
-    "--ipv6": "6",
-    "--insecure": "k",
-    "--retry-connrefused": "",
-    "--tlsv1.2": "",
-    "--globoff": "g",
-}
+_FLAGS = {"--fail": "f", "--silent": "s", "--show-error": "S", "--location": "L", "--head": "I"}
 _PACKAGE = re.compile(r"(amazon-ssm-agent|amazon-ecs-init)[^/]*\.(deb|rpm)(\.sig|\.asc)?$")
 _KNOWN_ENDS = (
     ".amazonaws.com",
@@ -118,41 +97,29 @@ def _parse(call: Call) -> _Request | Reply:
     request = _Request()
     rest = iter(call.args)
     for word in rest:
-        name, value = word, None
-        if word.startswith("--"):
-            name, sign, inline = word.partition("=")
-            if name in _LONG and not sign:
-                request.flags += _LONG[name]
-                continue
-            if name not in _LONG_WITH_VALUE:
-                return unsupported(call, name)
-            value = inline if sign else next(rest, "")
-            name = _LONG_WITH_VALUE[name]
-        elif word.startswith("-") and len(word) > 1:
-            letters = word[1:]
-            at = next((i for i, c in enumerate(letters) if f"-{c}" in _WITH_VALUE), None)
-            request.flags += letters if at is None else letters[:at]
-            if at is None:
-                continue
-            name = f"-{letters[at]}"
-            value = letters[at + 1 :] or next(rest, "")
-        else:
+        letters = word[1:] if word.startswith("-") and not word.startswith("--") else ""
+        if not word.startswith("-"):
             request.urls.append(word)
             continue
-        try:
-            _set(request, name, value)
-        except ValueError:
-            return failed(_USAGE, f"curl: option {word}: expected a proper numerical parameter")
+        if word in _FLAGS or (letters and set(letters) <= set(_FLAGS.values())):
+            request.flags += _FLAGS.get(word, letters)
+            continue
+        # An option with a value may end a group of flags, as in -fsSLo FILE.
+        name = f"-{letters[-1]}" if letters else word
+        if name not in _WITH_VALUE or not set(letters[:-1]) <= set(_FLAGS.values()):
+            return unsupported(call, word)
+        request.flags += letters[:-1]
+        value = next(rest, "")
+        match _WITH_VALUE[name]:
+            case "output":
+                request.output = value
+            case "write_out":
+                request.write_out = value
+            case _ if value.replace(".", "", 1).isdigit():
+                request.patience_s = min(request.patience_s, float(value))
+            case _:
+                return failed(_USAGE, f"curl: option {word}: expected a proper numerical parameter")
     return request
-
-
-def _set(request: _Request, name: str, value: str) -> None:
-    if name == "-o":
-        request.output = value
-    elif name == "-w":
-        request.write_out = value
-    elif name in {"-m", "-c"}:
-        request.patience_s = min(request.patience_s, float(value))
 
 
 def _complain(request: _Request, status: int, text: str) -> Reply:

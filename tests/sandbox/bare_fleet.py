@@ -85,7 +85,7 @@ class BareHost(SimulatedHost):
     def run_as_root(
         self,
         script: str,
-        timeout_s: float,  # noqa: ARG002 - the box's signature
+        timeout_s: float,
         ended: Callable[[int, str, str], None],
     ) -> None:
         """There is no shell: ``answer`` speaks for the host, where somebody has set it."""
@@ -100,7 +100,7 @@ class BareHost(SimulatedHost):
         name = f"{spec.store}-{spec.name}"
         return Facts(name, spec.machine, platform, spec.cpus, spec.memory_mb, _DOCKER)
 
-    def unit_ended(self, unit: str, exit_code: int) -> None:  # noqa: ARG002 - any end is answered alike
+    def unit_ended(self, unit: str, exit_code: int) -> None:
         """Start it again after 10 s, as the deb's unit does for ever."""
         agent = self.ecs_agent if unit == ecs.UNIT else self.ssm_agent
         self.schedule.at(self.clock.now() + _RESTART_S, agent.start)
@@ -324,7 +324,7 @@ def mixed_specs(
     """
     specs = []
     for number in range(stores):
-        kind = "lte" if number % 5 == 4 else "fibre"  # noqa: PLR2004 - every fifth
+        kind = "lte" if number % 5 == 4 else "fibre"
         names = [("cam-1", "aarch64", "orin"), ("tel-1", "x86_64", "nuc")]
         specs += [
             HostSpec(

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet.sandbox.bare_fleet import BareFleet, mixed_specs
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane.ssm_nodes import TIER
-from fleet.sandbox.hosts.links import FlakyLinks
 from fleet.sandbox.hosts.simulated_host import SimulatedHost
+from tests.sandbox.bare_fleet import BareFleet, mixed_specs
+from tests.sandbox.flaky_links import FlakyLinks
 
 START = 1_800_000_000.0
 HOUR = 3600.0
@@ -127,7 +127,7 @@ def test_after_a_doze_everybody_is_there_but_who_was_cut_off_before_it(chain: Ba
 def test_a_chain_that_the_standard_tier_cannot_hold_chooses_the_advanced_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.sandbox.bare_fleet.STANDARD_LIMIT", 10)
+    monkeypatch.setattr("tests.sandbox.bare_fleet.STANDARD_LIMIT", 10)
     chain = BareFleet(tmp_path, mixed_specs(20), clock=SandboxClock(0.0, START))
     chain.start()
     where = next(iter(chain)).spec
