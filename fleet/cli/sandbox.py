@@ -164,7 +164,7 @@ def _write_spec(state: "StateDir", spec: "SandboxSpec") -> None:
 
 
 def _refuse_the_past(client: "SandboxClient", spec: "SandboxSpec") -> None:
-    """A world that has come further than ``start`` cannot go back to it."""
+    """Refuse a start before the time that the sandbox has reached."""
     from fleet.errors import UsageError
     from fleet.sandbox.control_plane.database import persisted_time
 

@@ -30,7 +30,7 @@ _LATENCY_MS = {"fibre": 10, "lte": 60}
 
 
 def sandbox_spec(fleet: Fleet, *, rate: float, throttling: bool) -> SandboxSpec:
-    """Every host of every store that is not closed.
+    """Return every host of every store that is not closed.
 
     Raises:
         EmptySelection: there is no such host.

@@ -18,7 +18,7 @@ _STEP_S = 60.0
 
 
 def span(value: Any) -> float:
-    """A time span such as 90, 30s, 5m or 1h30m, in seconds; refused with an example otherwise."""
+    """Return a time span such as 90, 30s, 5m or 1h30m, in seconds."""
     if isinstance(value, int | float):
         return float(value)
     pieces = _PIECE.findall(value)
@@ -33,7 +33,7 @@ TargetArgument = Annotated[
 
 
 def client() -> "SandboxClient":
-    """The sandbox of this state folder."""
+    """Return the sandbox of this state folder."""
     from fleet.sandbox.client import SandboxClient
     from fleet.sandbox.spec import StateDir
 

@@ -21,7 +21,7 @@ _BAD_REQUEST = 400
 
 
 def environment(state: StateDir, url: str) -> dict[str, str]:
-    """What a process needs to take the sandbox for AWS, and its hosts for shops."""
+    """Return what a process needs to take the sandbox for AWS, and its hosts for shops."""
     folder = state.path.resolve()
     return {
         "AWS_ENDPOINT_URL": url,
@@ -40,13 +40,13 @@ class SandboxClient:
         self.state = state
 
     def pid(self) -> int | None:
-        """Process id of the daemon, or None when none is up (or a killed one left its file)."""
+        """Return the daemon's process id, or None when none is up, as after a kill."""
         content = read_json(self.state.endpoint)
         pid = content.get("pid") if content else None
         return pid if isinstance(pid, int) and is_locked(self.state) else None
 
     def url(self) -> str:
-        """Where it listens; SandboxError when it is not up."""
+        """Return where it listens; SandboxError when it is not up."""
         content = read_json(self.state.endpoint)
         if content is None or self.pid() is None:
             raise SandboxError(
@@ -63,11 +63,11 @@ class SandboxClient:
         return self._send("POST", path, body)
 
     def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Likewise, for what is replaced: ``images``, ``clock``."""
+        """Replace something by the control API: ``images``, ``clock``."""
         return self._send("PUT", path, body)
 
     def images(self) -> dict[str, Any]:
-        """What was told of container images, by reference."""
+        """Return what was told of container images, by reference."""
         found: dict[str, Any] = self.get("images")["images"]
         return found
 
@@ -132,7 +132,7 @@ def _refusal(error: urllib.error.HTTPError) -> SandboxError | UsageError:
 
 
 def is_locked(state: StateDir) -> bool:
-    """Whether a daemon lives in the folder; a killed one holds nothing any more."""
+    """Say whether a daemon lives in the folder; a killed one holds nothing any more."""
     try:
         descriptor = os.open(state.lock, os.O_RDWR)
     except OSError:

@@ -32,7 +32,7 @@ class SandboxClock:
         self._on_new_rate: Callable[[], None] | None = None
 
     def now(self) -> float:
-        """Epoch seconds of the sandbox."""
+        """Return epoch seconds of the sandbox."""
         with self._changed:
             return self._now()
 

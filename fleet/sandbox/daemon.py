@@ -91,7 +91,7 @@ class Daemon:
         _LOG.info("up at %s with %d hosts", self.server.url, len(self.spec.hosts))
 
     def wait(self) -> None:
-        """Until somebody asks it to stop; a signal's exception passes through."""
+        """Wait until somebody asks it to stop; a signal's exception passes through."""
         while self.server is not None and not self.server.wait_for_stop(0.5):
             continue
 
@@ -107,7 +107,7 @@ class Daemon:
         os.close(self._lock)
 
     def _serve(self) -> SandboxServer:
-        """On the port of last time if it is free, so that exported environments stay true."""
+        """Serve on the last port if it is free, so that exported environments stay true."""
         extra: dict[tuple[str, str], Callable[[dict[str, Any]], dict[str, Any]]] = {
             ("GET", "hosts"): lambda _: {"hosts": self.shops.status()},
             ("POST", "cut"): self._on_link(self.shops.links.cut),
@@ -156,7 +156,7 @@ class Daemon:
         return {"images": self.shops.images.as_json()}
 
     def _pace(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Another clock rate, which a restart keeps."""
+        """Set the clock's rate, also for the next start."""
         rate = _number(body, "rate")
         self.clock.set_rate(rate)
         self.spec = replace(self.spec, clock_rate=rate)
@@ -197,7 +197,7 @@ class Daemon:
 
 @contextlib.contextmanager
 def running(state: StateDir) -> Iterator[Daemon]:
-    """A daemon that is up inside the block and down after it."""
+    """Return a daemon that is up inside the block and down after it."""
     daemon = Daemon(state)
     try:
         daemon.start()
@@ -207,7 +207,7 @@ def running(state: StateDir) -> Iterator[Daemon]:
 
 
 def write_aws_files(state: StateDir, spec: SandboxSpec) -> None:
-    """AWS config and credentials with a profile per account; the first is the default too.
+    """Write AWS config and credentials with a profile per account; the first is the default too.
 
     A profile's region is that of the account's first host.
     """

@@ -68,7 +68,7 @@ class Schedule:
         return self._push(Timer(when, next(self._seq), run, period_s))
 
     def next_due(self) -> float | None:
-        """When the next timer is due, or None if there is none."""
+        """Return when the next timer is due, or None if there is none."""
         with self._changed:
             while self._heap and self._heap[0].cancelled:
                 heapq.heappop(self._heap)

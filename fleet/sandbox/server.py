@@ -83,11 +83,11 @@ class SandboxServer:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:PORT``, for AWS_ENDPOINT_URL."""
+        """Return ``http://127.0.0.1:PORT``, for AWS_ENDPOINT_URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Listen; returns once requests are answered.
+        """Listen, and return once requests are answered.
 
         Raises:
             SandboxError: the port is taken.

@@ -96,7 +96,7 @@ class Shops:
             return len(new)
 
     def host(self, name: str) -> ShopHost:
-        """A host by ``STORE/HOST``; UsageError when there is none."""
+        """Return a host by ``STORE/HOST``; UsageError when there is none."""
         found = self._hosts.get(name)
         if found is None:
             raise UsageError(
@@ -124,7 +124,7 @@ class Shops:
         self._ssh.drop(self.host(name))
 
     def status(self) -> list[dict[str, Any]]:
-        """Each host, plainly; in order."""
+        """Return each host, plainly; in order."""
         return [
             {**host.status(), "ssh_port": self._ssh.port(host)}
             for _, host in sorted(self._hosts.items())

@@ -69,7 +69,7 @@ class HostSpec:
 
     @property
     def id(self) -> str:
-        """``store-042/cam-1``."""
+        """Return ``store-042/cam-1``."""
         return f"{self.store}/{self.name}"
 
 
@@ -132,13 +132,13 @@ class StateDir:
 
 
 def spec_as_json(spec: SandboxSpec) -> dict[str, Any]:
-    """The spec in JSON's own types."""
+    """Return the spec in JSON's own types."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(spec), default=dict))
     return content
 
 
 def spec_from_json(content: Mapping[str, Any]) -> SandboxSpec:
-    """The spec that ``spec_as_json`` gave; SandboxError when it is something else."""
+    """Return the spec that ``spec_as_json`` gave; SandboxError when it is something else."""
     try:
         return SandboxSpec(
             accounts=tuple(AccountSpec(**account) for account in content["accounts"]),
@@ -156,7 +156,7 @@ def spec_from_json(content: Mapping[str, Any]) -> SandboxSpec:
 
 
 def host_from_json(content: Mapping[str, Any]) -> HostSpec:
-    """One host of a spec."""
+    """Return one host of a spec."""
     fields = dict(content)
     for name in ("devices", "packages"):
         fields[name] = tuple(fields[name])
@@ -164,7 +164,7 @@ def host_from_json(content: Mapping[str, Any]) -> HostSpec:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object from a file; None when there is none."""
+    """Return a JSON object from a file; None when there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -66,7 +66,7 @@ class BareHost(SimulatedHost):
         images: Catalogue,
         memory: dict[str, str] | None = None,
     ) -> None:
-        """``memory`` is what an earlier host of this id kept, by path."""
+        """Take over what an earlier host of this id kept in ``memory``, by path."""
         self.answer: Callable[[str], tuple[int, str, str]] = _no_shell
         self.memory = {} if memory is None else memory
         self.catalogue = images
@@ -79,7 +79,7 @@ class BareHost(SimulatedHost):
         self.memory[absolute] = text
 
     def kept(self, absolute: str) -> str | None:
-        """What was kept."""
+        """Return what was kept."""
         return self.memory.get(absolute)
 
     def run_as_root(
@@ -88,12 +88,12 @@ class BareHost(SimulatedHost):
         timeout_s: float,
         ended: Callable[[int, str, str], None],
     ) -> None:
-        """There is no shell: ``answer`` speaks for the host, where somebody has set it."""
+        """Answer by ``answer``, because there is no shell."""
         status, out, err = self.answer(script)
         self.schedule.at(self.clock.now(), lambda: ended(status, out, err))
 
     def facts(self) -> Facts:
-        """What its agents report; Docker always runs."""
+        """Return what its agents report; Docker always runs."""
         spec = self.spec
         release = spec.os_release
         platform = (release.get("NAME", "Ubuntu"), release.get("VERSION_ID", "22.04"))
@@ -226,7 +226,7 @@ class BareFleet:
             raise SandboxError(f"{len(missing)} hosts did not connect, as {missing[0]}")
 
     def call(self, where: HostSpec, service: str, action: str, /, **body: Any) -> dict[str, Any]:
-        """An operator's call to AWS in the account and region of a host."""
+        """Return an operator's call to AWS in the account and region of a host."""
         return self.plane.call(service, action, body, account=where.account_id, region=where.region)
 
     def cut(self, target: str) -> None:
@@ -317,7 +317,7 @@ def mixed_specs(
     account: str = "111122223333",
     regions: Sequence[str] = ("eu-west-1", "eu-central-1"),
 ) -> list[HostSpec]:
-    """``store-0000`` and so on, with one or two hosts each.
+    """Return ``store-0000`` and so on, with one or two hosts each.
 
     Every shop has an arm64 ``cam-1``, half of each region's an amd64 ``tel-1`` too; regions take
     turns, every fifth link is LTE. SSM takes 1,000 hosts a region, so two hold 1,332 such stores.

@@ -50,12 +50,12 @@ class FlakyLinks:
         self.breaks = 0
 
     def start(self) -> None:
-        """Begin; every host's first break is as far off as any other."""
+        """Start; every host's first break is as far off as any other."""
         for box in self._boxes:
             self._plan(box)
 
     def stop(self) -> None:
-        """No more breaks, and those that last end now."""
+        """Make no more breaks, and end those that last."""
         for timer in self._next.values():
             timer.cancel()
         self._next.clear()

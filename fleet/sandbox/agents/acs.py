@@ -61,7 +61,7 @@ class Conversation:
             self._acknowledge(channel, message)
 
     def _manifest(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
-        """A manifest that is not newer than the last one is discarded without a word (§3.3)."""
+        """Answer a manifest; one that is not newer than the last one is ignored (§3.3)."""
         if not self._advance(_number(message.get("timeline")), True):
             return
         self._acknowledge(channel, message)
@@ -73,7 +73,7 @@ class Conversation:
             channel.send("TaskStopVerificationMessage", body)
 
     def _verified(self, message: Mapping[str, Any]) -> None:
-        """Stops what was asked about and accepted; an answer counts once."""
+        """Stop what was asked about and accepted; an answer counts once."""
         asked = self._asked.pop(text_of(message.get("messageId")), set())
         accepted = {text_of(task.get("taskArn")) for task in message.get("stopTasks") or ()}
         self._tasks.stop_tasks(sorted(asked & accepted))
@@ -109,7 +109,7 @@ class Mailbox:
         self._early: list[tuple[str, Mapping[str, Any]]] = []
 
     def deliver(self, message_type: str, message: Mapping[str, Any]) -> None:
-        """One message of AWS."""
+        """Take one message of AWS."""
         with self._lock:
             channel = self._channel
             if channel is None:
@@ -118,7 +118,7 @@ class Mailbox:
         self._respond(channel, message_type, message)
 
     def open(self, channel: AcsChannel) -> None:
-        """The connection stands."""
+        """Note that the connection is open."""
         with self._lock:
             self._channel = channel
             early, self._early = self._early, []

@@ -83,11 +83,11 @@ class Listener(Protocol):
     """The agent's ear on the engine's events."""
 
     def exited(self, container: Container) -> None:
-        """It ended."""
+        """Take note that it ended."""
         ...
 
     def health_changed(self, container: Container) -> None:
-        """It became healthy or unhealthy."""
+        """Take note that it became healthy or unhealthy."""
         ...
 
 
@@ -98,31 +98,31 @@ class Containers:
     from the schedule's thread.
 
     Args:
-        box: the host.
+        host: the host.
         catalogue: what images are and do.
 
     Attributes:
         images: what is on the disk.
     """
 
-    def __init__(self, box: Machine, catalogue: Catalogue) -> None:
-        self._box = box
+    def __init__(self, host: Machine, catalogue: Catalogue) -> None:
+        self._host = host
         self._catalogue = catalogue
         self.lock = threading.RLock()
         self.listener: Listener | None = None
-        self.images = ImageStore(box, catalogue, lock=self.lock, changed=self._save)
+        self.images = ImageStore(host, catalogue, lock=self.lock, changed=self._save)
         self._timers: dict[str, list[Timer]] = {}
         self._stopping: set[str] = set()
         self._containers: dict[str, Container] = {}
         self._load()
 
     def all(self, *, running: bool = False) -> list[Container]:
-        """All containers, or those that run, in the order they were made."""
+        """Return all containers, or those that run, in the order they were made."""
         with self.lock:
             return [c for c in self._containers.values() if not running or c.status == "running"]
 
     def find(self, container_id: str) -> Container | None:
-        """A container by id."""
+        """Return a container by id."""
         return self._containers.get(container_id)
 
     def create(self, container: Container) -> None:
@@ -139,7 +139,7 @@ class Containers:
             self._later(container, START_S, lambda: self._run(container, started))
 
     def stop(self, container_id: str, timeout_s: float) -> None:
-        """SIGTERM, and SIGKILL after ``timeout_s``; the listener hears when it has ended."""
+        """Send SIGTERM, and SIGKILL after ``timeout_s``; the listener is told when it has ended."""
         with self.lock:
             container = self._containers.get(container_id)
             if container is None or container.status == "exited" or container_id in self._stopping:
@@ -151,7 +151,7 @@ class Containers:
             needs = behaviour.stop_s
             self._disarm(container)
             self._stopping.add(container_id)
-            if behaviour.run == "hangs" and behaviour.affects(self._box.words):
+            if behaviour.run == "hangs" and behaviour.affects(self._host.words):
                 return
             code = 0 if needs <= timeout_s else SIGKILL
             self._later(container, min(needs, timeout_s), lambda: self._end(container, code))
@@ -165,7 +165,7 @@ class Containers:
                 self._save()
 
     def power_off(self) -> None:
-        """The engine ended: containers are down, pulls are lost, and nothing restarts them."""
+        """End the engine: containers exit, pulls are lost, and nothing restarts them."""
         with self.lock:
             self.images.give_up_pulls()
             for container in self._containers.values():
@@ -175,14 +175,14 @@ class Containers:
             self._save()
 
     def resume(self) -> None:
-        """The sandbox came back: what runs does again what it was going to do."""
+        """Set the timers of running containers again after the sandbox was restarted."""
         with self.lock:
             for container in self._containers.values():
                 if container.status == "running":
                     self._arm(container)
 
     def halt(self) -> None:
-        """The sandbox goes away: do nothing any more, and change nothing."""
+        """Do nothing any more, and change nothing, because the sandbox ends."""
         with self.lock:
             self.listener = None
             self.images.give_up_pulls()
@@ -206,7 +206,7 @@ class Containers:
         else:
             container.status = "running"
             container.exit_code = None
-            container.started_at = self._box.clock.now()
+            container.started_at = self._host.clock.now()
             container.health = "starting" if container.check else ""
             self._arm(container)
             self._free_the_link()
@@ -214,13 +214,13 @@ class Containers:
         started(container)
 
     def _free_the_link(self) -> None:
-        """A good container in the place of the one that broke the link makes it work again."""
+        """Restore the link once no running container breaks it."""
         if not any(self._breaks_link(c) for c in self.all(running=True)):
-            self._box.cut_itself_off(cut=False)
+            self._host.cut_itself_off(cut=False)
 
     def _breaks_link(self, container: Container) -> bool:
         behaviour = self._catalogue.of(container.image)
-        return behaviour.run == "kills-link" and behaviour.affects(self._box.words)
+        return behaviour.run == "kills-link" and behaviour.affects(self._host.words)
 
     def _arm(self, container: Container) -> None:
         """Set timers for what this container is going to do; a good one without a check has none.
@@ -228,16 +228,16 @@ class Containers:
         What came due while the sandbox was away happens now.
         """
         behaviour = self._catalogue.of(container.image)
-        bad = behaviour.affects(self._box.words)
+        bad = behaviour.affects(self._host.words)
         run = behaviour.run if bad else "ok"
-        since = self._box.clock.now() - (container.started_at or 0.0)
+        since = self._host.clock.now() - (container.started_at or 0.0)
         if run == "crash":
             self._later(container, behaviour.after_s - since, lambda: self._crash(container))
         elif run == "kills-link" and behaviour.after_s >= since:
             self._later(
                 container,
                 behaviour.after_s - since,
-                lambda: self._box.cut_itself_off(cut=True),
+                lambda: self._host.cut_itself_off(cut=True),
             )
         if container.check is None:
             return
@@ -272,7 +272,7 @@ class Containers:
     def _note_end(self, container: Container, exit_code: int | None) -> None:
         container.status = "exited"
         container.exit_code = exit_code
-        container.finished_at = self._box.clock.now()
+        container.finished_at = self._host.clock.now()
         container.health = ""
 
     def _later(self, container: Container, seconds: float, step: Callable[[], None]) -> None:
@@ -284,8 +284,8 @@ class Containers:
                     timers.remove(timer)
                     step()
 
-        moment = self._box.clock.now() + max(0.0, seconds)
-        timer = self._box.schedule.at(moment, run)
+        moment = self._host.clock.now() + max(0.0, seconds)
+        timer = self._host.schedule.at(moment, run)
         timers.append(timer)
 
     def _disarm(self, container: Container) -> None:
@@ -301,11 +301,11 @@ class Containers:
             "containers": [asdict(container) for container in self._containers.values()],
             **self.images.as_json(),
         }
-        self._box.keep(STATE, json.dumps(content))
+        self._host.keep(STATE, json.dumps(content))
 
     def _load(self) -> None:
         try:
-            content = json.loads(self._box.kept(STATE) or "")
+            content = json.loads(self._host.kept(STATE) or "")
             containers = [_container(each) for each in content["containers"]]
             self.images.load(content)
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -319,13 +319,13 @@ def _container(content: Mapping[str, Any]) -> Container:
 
 
 def healthy_after(check: HealthCheck, behaviour: ImageBehaviour, *, bad: bool) -> float | None:
-    """Seconds from the start to the first good probe; None when there is never one."""
+    """Return seconds from the start to the first good probe; None when there is never one."""
     first = check.interval_s
     return None if bad and behaviour.after_s <= first else first
 
 
 def unhealthy_after(check: HealthCheck, behaviour: ImageBehaviour, *, bad: bool) -> float | None:
-    """Seconds from the start to the probe that makes it unhealthy; None when none does."""
+    """Return seconds from the start to the probe that makes it unhealthy; None when none does."""
     if not bad:
         return None
     # A probe in the very moment that the start period ends counts.

@@ -76,7 +76,7 @@ class EcsAgent:
         )
 
     def start(self) -> None:
-        """Begin.
+        """Start.
 
         First comes the state file; :51678 answers only once the instance is registered
         (agent/app/agent.go, newAgent and doStart).
@@ -94,18 +94,18 @@ class EcsAgent:
         self._hang_up()
 
     def lose_session(self) -> None:
-        """Its session breaks off, and AWS notices too; it connects again after its back-off."""
+        """Break its session, so that AWS notices too; it connects again after its back-off."""
         if self._channel is not None:
             self._hang_up()
             self._reconnect_later("the connection was reset")
 
     @property
     def connected(self) -> bool:
-        """Whether it holds a session with AWS, as far as it knows."""
+        """Say whether it holds a session with AWS, as far as it knows."""
         return self._channel is not None
 
     def metadata(self) -> dict[str, str] | None:
-        """What http://localhost:51678/v1/metadata says; None while nothing listens there."""
+        """Return what http://localhost:51678/v1/metadata says; None while nothing listens there."""
         state = self._state
         if state is None:
             return None
@@ -183,7 +183,7 @@ class EcsAgent:
         self.tasks.start(state.cluster, settings, tasks, save)
 
     def _advance(self, number: int, keep: bool) -> bool:  # noqa: FBT001 - a callback
-        """Whether a sequence number is news; with ``keep`` it is taken and written down."""
+        """Say whether a sequence number is news; with ``keep`` it is taken and written down."""
         with self._lock:
             state = self._state
             if state is None or number <= state.sequence:
@@ -337,7 +337,7 @@ class EcsAgent:
 
 
 def _obstacle(facts: Facts, config: Mapping[str, str]) -> tuple[int, str] | None:
-    """The exit code and reason for which the agent ends before it opens its state; else None."""
+    """Return the exit code and reason for which it ends before it opens its state, or None."""
     if not facts.docker_version:
         return EXIT_ERROR, "could not connect to docker"
     if not config.get("AWS_DEFAULT_REGION"):
@@ -346,7 +346,7 @@ def _obstacle(facts: Facts, config: Mapping[str, str]) -> tuple[int, str] | None
 
 
 def _mismatch(config: Mapping[str, str], saved: SavedState | None) -> tuple[int, str] | None:
-    """The exit code and reason for which it gives up on what it saved; else None."""
+    """Return the exit code and reason for which it gives up on what it saved; else None."""
     if saved is not None and saved.cluster != cluster_of(config):
         return (
             EXIT_TERMINAL,

@@ -1,4 +1,4 @@
-"""Who a box is to SSM: its vault, its fingerprint, and the credentials it holds now.
+"""Who a host is to SSM: its vault, its fingerprint, and the credentials it holds now.
 
 The files and their keys are those of amazon-ssm-agent 3.3 as far as others read them: the
 installer and fleet look for ``instanceID`` and ``region`` in the vault, the ECS agent reads the
@@ -28,7 +28,7 @@ class Registration:
 
 
 def read_registration(machine: Machine) -> Registration | None:
-    """What the vault holds; None when it is missing, empty or not readable as JSON."""
+    """Return what the vault holds; None when it is missing, empty or not readable as JSON."""
     try:
         content = json.loads(machine.kept(VAULT) or "")
     except ValueError:
@@ -51,7 +51,7 @@ def write_registration(machine: Machine, registration: Registration) -> None:
 
 
 def fingerprint(machine: Machine) -> str:
-    """The box's fingerprint: made once from its machine id and kept, so that a clone shares it."""
+    """Return the host's fingerprint: made once of its machine id, so that a clone shares it."""
     try:
         kept = text_of(json.loads(machine.kept(FINGERPRINT) or "").get("fingerprint"))
     except (ValueError, AttributeError):
@@ -69,12 +69,12 @@ def fingerprint(machine: Machine) -> str:
 
 
 def public_key(machine: Machine) -> str:
-    """Stands in for the RSA key of a real agent; base64, stable for a box."""
+    """Return a stand-in for the RSA key of a real agent; base64, stable for a host."""
     return base64.b64encode(hashlib.sha512(fingerprint(machine).encode()).digest()).decode()
 
 
 def write_credentials(machine: Machine, token: RoleToken) -> None:
-    """Where the SSM agent leaves its token for the ECS agent: root's own default profile."""
+    """Write the SSM agent's token where the ECS agent reads it: root's own default profile."""
     text = (
         "[default]\n"
         f"aws_access_key_id     = {token.access_key_id}\n"
@@ -85,7 +85,7 @@ def write_credentials(machine: Machine, token: RoleToken) -> None:
 
 
 def read_credentials(machine: Machine, environment: dict[str, str]) -> RoleToken | None:
-    """The credentials the ECS agent would use: its environment first, then the rotating file.
+    """Return the credentials that the ECS agent uses: its environment first, then the file.
 
     Since agent 1.100.0 the environment still wins, which is how leftovers in ecs.config break a
     host (ecs-anywhere.md §1.6).

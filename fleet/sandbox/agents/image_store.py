@@ -94,7 +94,7 @@ class Downloads:
             self._plan()
 
     def wake(self) -> None:
-        """See what has arrived and what has stalled for too long; the owner's timer calls this."""
+        """End what has arrived and what has stalled for too long; the owner's timer calls this."""
         self._settle()
         now = self._clock.now()
         arrived = [d for d in self._active if d.left_mb <= _DONE_MB and d.rate > 0]
@@ -111,7 +111,7 @@ class Downloads:
             download.done(False)
 
     def _settle(self) -> None:
-        """Account for what has come since the last look."""
+        """Subtract what has arrived since the last time."""
         now = self._clock.now()
         for download in self._active:
             download.left_mb -= download.rate * (now - self._settled_at)
@@ -165,7 +165,7 @@ class ImageStore:
     """The images of one host.
 
     Args:
-        box: the host.
+        host: the host.
         catalogue: what images are.
         lock: guards it, together with the containers; ``done`` of a pull is called with it held.
         changed: called when something has to be kept.
@@ -173,22 +173,22 @@ class ImageStore:
 
     def __init__(
         self,
-        box: Machine,
+        host: Machine,
         catalogue: Catalogue,
         *,
         lock: "threading.RLock",
         changed: Callable[[], None],
     ) -> None:
-        self._box = box
+        self._host = host
         self._catalogue = catalogue
         self._lock = lock
         self._changed = changed
-        self._downloads = Downloads(box.clock, box.schedule, box.speed_mbps, self._pulls_due)
+        self._downloads = Downloads(host.clock, host.schedule, host.speed_mbps, self._pulls_due)
         self._images: dict[str, CachedImage] = {}
         self._attempts: dict[str, int] = {}
 
     def all(self) -> dict[str, CachedImage]:
-        """What is on the disk, by reference."""
+        """Return what is on the disk, by reference."""
         with self._lock:
             return dict(self._images)
 
@@ -198,7 +198,7 @@ class ImageStore:
             return sum({image.digest: image.size_mb for image in self._images.values()}.values())
 
     def cached(self, reference: str) -> CachedImage | None:
-        """The image of a reference, if it is on the disk."""
+        """Return the image of a reference, if it is on the disk."""
         return self._images.get(reference)
 
     def pull(self, reference: str, done: Callable[[Pulled], None]) -> Download:
@@ -207,7 +207,7 @@ class ImageStore:
             behaviour = self._catalogue.of(reference)
             attempt = self._attempts[reference] = self._attempts.get(reference, 0) + 1
             refusal = self._refusal(reference, behaviour, attempt)
-            stale = behaviour.digest if behaviour.affects(self._box.words) else ""
+            stale = behaviour.digest if behaviour.affects(self._host.words) else ""
             digest = stale or digest_of(reference)
             there = any(image.digest == digest for image in self._images.values())
             missing = 0.0 if there else behaviour.size_mb
@@ -219,7 +219,7 @@ class ImageStore:
                         f"CannotPullContainerError: failed to resolve ref {reference}: "
                         f"dial tcp: lookup {registry}: i/o timeout"
                     )
-                elif not refusal and missing > self._box.disk_free_mb():
+                elif not refusal and missing > self._host.disk_free_mb():
                     error = (
                         "CannotPullContainerError: failed to register layer: "
                         "write: no space left on device"
@@ -235,38 +235,38 @@ class ImageStore:
             return self._downloads.begin(registry, 0.0 if refusal else missing, end)
 
     def cancel_pull(self, download: Download) -> None:
-        """Nobody wants it any more."""
+        """Cancel a pull."""
         with self._lock:
             self._downloads.cancel(download)
 
     def link_changed(self) -> None:
-        """The link was cut, restored, slowed: pulls go on accordingly."""
+        """Let pulls go on at the speed that the link has now."""
         with self._lock:
             self._downloads.link_changed()
 
     def give_up_pulls(self) -> None:
-        """The engine ended."""
+        """Cancel all pulls, because the engine ended."""
         with self._lock:
             self._downloads.clear()
 
     def as_json(self) -> dict[str, Any]:
-        """What is kept of it."""
+        """Return what is kept of it."""
         return {
             "images": {reference: asdict(image) for reference, image in self._images.items()},
             "attempts": self._attempts,
         }
 
     def load(self, content: Mapping[str, Any]) -> None:
-        """What ``as_json`` gave."""
+        """Read what ``as_json`` gave."""
         images = {name: CachedImage(**each) for name, each in content["images"].items()}
         self._attempts = {str(name): int(count) for name, count in content["attempts"].items()}
         self._images = images
 
     def _refusal(self, reference: str, behaviour: ImageBehaviour, attempt: int) -> str:
-        """The error that the registry's answer will be, or ""."""
-        machine = self._box.facts().machine
+        """Return the error that the registry's answer will be, or ""."""
+        machine = self._host.facts().machine
         architecture = ARCHITECTURES.get(machine, machine)
-        affected = behaviour.affects(self._box.words)
+        affected = behaviour.affects(self._host.words)
         if affected and behaviour.pull == "missing":
             return (
                 f"CannotPullImageManifestError: Error response from daemon: manifest for "

@@ -44,12 +44,12 @@ class Machine(Protocol):
 
     @property
     def id(self) -> str:
-        """``store-042/cam-1``; seeds what is random about its agents."""
+        """Return ``store-042/cam-1``; it seeds what is random about its agents."""
         ...
 
     @property
     def words(self) -> frozenset[str]:
-        """Its architecture, hardware, store and id, for ``ImageBehaviour.on``."""
+        """Return its architecture, hardware, store and id, for ``ImageBehaviour.on``."""
         ...
 
     def path(self, absolute: str) -> Path:

@@ -71,7 +71,7 @@ class Outbox:
             self._later(0.0, task)
 
     def clear(self) -> None:
-        """The agent ended; what was not sent is made again from its state."""
+        """Empty it, because the agent ended; what was not sent is made again from its state."""
         with self._lock:
             self._steps.renew()
             self._lines = {}
@@ -108,7 +108,7 @@ class Outbox:
         sent()
 
     def _wait_after(self, error: Exception, failures: int) -> float | None:
-        """Seconds until the next try; None when there is to be none."""
+        """Return seconds until the next try; None when there is to be none."""
         refused = isinstance(error, NoCredentials) or (
             isinstance(error, AwsFault)
             and error.status < _SERVER_ERROR

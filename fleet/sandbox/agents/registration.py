@@ -73,7 +73,7 @@ class SavedState:
 
 
 def read_config(machine: Machine) -> dict[str, str]:
-    """Both ecs.config files as one environment; lines that are not ``NAME=value`` are skipped."""
+    """Read both ecs.config files as one environment, without lines that are not ``NAME=value``."""
     settings: dict[str, str] = {}
     for name in CONFIG_FILES:
         try:
@@ -88,7 +88,7 @@ def read_config(machine: Machine) -> dict[str, str]:
 
 
 def read_state(machine: Machine) -> SavedState | None:
-    """The saved state; None when there is none."""
+    """Return the saved state; None when there is none."""
     try:
         content = json.loads(machine.kept(STATE) or "")
         return SavedState(
@@ -102,7 +102,7 @@ def read_state(machine: Machine) -> SavedState | None:
 
 
 def open_state(machine: Machine) -> SavedState | None:
-    """The saved state; an empty one is made where there is none, and read as none.
+    """Return the saved state; an empty one is made where there is none, and read as none.
 
     The agent opens its database before it registers (agent/app/agent.go, newAgent), so the file
     alone does not say that it ever did.
@@ -126,7 +126,7 @@ def write_state(machine: Machine, state: SavedState) -> None:
 def register_body(
     facts: Facts, config: Mapping[str, str], saved: SavedState | None
 ) -> dict[str, Any]:
-    """The body of RegisterContainerInstance.
+    """Return the body of RegisterContainerInstance.
 
     Custom attributes and tags are only sent the first time; the ARN only after it. Raises
     ConfigInvalid when a setting is not the JSON it must be.
@@ -152,7 +152,7 @@ def register_body(
 
 
 def cluster_of(config: Mapping[str, str]) -> str:
-    """The cluster to join, exactly as configured."""
+    """Return the cluster to join, exactly as configured."""
     return config.get("ECS_CLUSTER") or "default"
 
 
@@ -215,7 +215,7 @@ class Settings:
 
 
 def read_settings(config: Mapping[str, str]) -> Settings:
-    """From the environment of the agent; ConfigInvalid for a time that is none.
+    """Read the agent's environment; ConfigInvalid for a time that is none.
 
     An unknown pull behaviour is the default one, as the agent has it.
     """
@@ -228,7 +228,7 @@ def read_settings(config: Mapping[str, str]) -> Settings:
 
 
 def _seconds(config: Mapping[str, str], name: str, default: float) -> float:
-    """A duration in Go's form, as ``1h30m``."""
+    """Return a duration in Go's form, as ``1h30m``."""
     text = config.get(name, "").strip()
     if not text:
         return default

@@ -67,14 +67,14 @@ class SsmAgent:
         self._unsaid: list[dict[str, Any]] = []
 
     def start(self) -> None:
-        """Begin; without a registration it idles, as the real one does off EC2."""
+        """Start; without a registration it idles, as the real one does off EC2."""
         self._steps.renew()
         self._failures = 0
         self._listens = False
         self._steps.later(0.0, self._renew)
 
     def stop(self) -> None:
-        """End; AWS sees only that the pings stop."""
+        """Stop; AWS sees only that the pings stop."""
         self._steps.renew()
         self._token = None
 

@@ -66,7 +66,7 @@ class TaskPlan:
 
 
 def read_task(content: Mapping[str, Any]) -> TaskPlan:
-    """A task of a payload with what it holds; Unrecognised when the agent would not take it."""
+    """Read a task of a payload; raise Unrecognised when the agent would not take it."""
     arn = str(content.get("arn", ""))
     containers = content.get("containers")
     if not isinstance(containers, list) or not containers:
@@ -87,7 +87,7 @@ def read_task(content: Mapping[str, Any]) -> TaskPlan:
 
 
 def plan_from_json(content: Mapping[str, Any]) -> TaskPlan:
-    """What ``dataclasses.asdict`` made of a plan and JSON kept."""
+    """Return what ``dataclasses.asdict`` made of a plan and JSON kept."""
     containers = []
     for each in content["containers"]:
         restart, check = each["restart"], each["check"]
@@ -109,7 +109,7 @@ def plan_from_json(content: Mapping[str, Any]) -> TaskPlan:
 
 
 def bindings(plan: ContainerPlan, taken: int) -> list[dict[str, Any]]:
-    """``networkBindings`` of a container that starts as the ``taken``-th with free ports."""
+    """Return ``networkBindings`` of a container; ``taken`` free ports are in use."""
     return [
         {
             "bindIP": "0.0.0.0",  # noqa: S104 - what Docker reports; nothing is bound
@@ -146,7 +146,7 @@ def _container(content: Mapping[str, Any]) -> ContainerPlan:
 
 
 def _check(content: Mapping[str, Any]) -> HealthCheck | None:
-    """From ``dockerConfig.config``, where the agent hands it to Docker."""
+    """Read ``dockerConfig.config``, which the agent hands to Docker."""
     if content.get("healthCheckType") != "docker":
         return None
     config = json.loads((content.get("dockerConfig") or {}).get("config") or "{}")
@@ -161,7 +161,7 @@ def _check(content: Mapping[str, Any]) -> HealthCheck | None:
 
 
 def labels(cluster: str, plan: TaskPlan, container: ContainerPlan) -> dict[str, str]:
-    """Those of a container of a task in a cluster, as the agent sets them."""
+    """Return those of a container of a task in a cluster, as the agent sets them."""
     return {
         "com.amazonaws.ecs.cluster": cluster,
         LABEL_TASK: plan.arn,
@@ -200,7 +200,7 @@ class Part:
         self.exit_code = container.exit_code
 
     def may_restart(self, container: Container) -> bool:
-        """Whether its restart policy brings it back; offline too, as that is the agent's own."""
+        """Say whether its restart policy restarts it, also offline."""
         policy = self.plan.restart
         if policy is None or container.started_at is None or container.finished_at is None:
             return False
@@ -231,21 +231,21 @@ class Task:
 
     @property
     def arn(self) -> str:
-        """Of the task."""
+        """Return the ARN of the task."""
         return self.plan.arn
 
     @property
     def over(self) -> bool:
-        """Whether nothing of it runs or will run."""
+        """Say whether nothing of it runs or will run."""
         return all(part.over for part in self.parts)
 
     def as_json(self) -> dict[str, Any]:
-        """For the state file."""
+        """Return what the state file holds of it."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Task":
-        """What ``as_json`` gave and JSON kept."""
+        """Return what ``as_json`` gave and JSON kept."""
         plan = plan_from_json(content["plan"])
         parts = [
             Part(**{**part, "plan": container})
@@ -254,7 +254,7 @@ class Task:
         return cls(**{**content, "plan": plan, "parts": parts})
 
     def state_change(self, cluster: str) -> dict[str, Any]:
-        """The body of SubmitTaskStateChange for what is known now (agent-protocol.md §2.3)."""
+        """Return the body of SubmitTaskStateChange (agent-protocol.md §2.3)."""
         body: dict[str, Any] = {
             "cluster": cluster,
             "task": self.arn,

@@ -89,7 +89,7 @@ class TaskEngine:
             self._keep()
 
     def stop(self) -> None:
-        """The agent ends; containers run on, pulls do not."""
+        """Stop with the agent; containers run on, pulls do not."""
         with self._containers.lock:
             self._life += 1
             for download in self._downloads.values():
@@ -124,7 +124,7 @@ class TaskEngine:
         return good
 
     def stop_candidates(self, manifest: list[Mapping[str, Any]]) -> list[dict[str, str]]:
-        """The tasks that run here and that a manifest does not list as RUNNING."""
+        """Return the tasks that run here and that a manifest does not list as RUNNING."""
         listed = {
             each.get("taskArn") for each in manifest if each.get("desiredStatus") == "RUNNING"
         }
@@ -148,7 +148,7 @@ class TaskEngine:
             self._keep()
 
     def health(self) -> list[dict[str, Any]]:
-        """``tasks`` of PublishHealthRequest: containers with a check that has said something."""
+        """Return ``tasks`` of PublishHealthRequest: containers whose check has a result."""
         with self._containers.lock:
             told = []
             for task in self._tasks.values():
@@ -163,12 +163,12 @@ class TaskEngine:
             return told
 
     def tasks(self) -> list[Task]:
-        """What the agent knows of, also what has stopped lately."""
+        """Return what the agent knows of, also what has stopped lately."""
         with self._containers.lock:
             return list(self._tasks.values())
 
     def exited(self, container: Container) -> None:
-        """A container ended: restart it here, wind its task up, or note it."""
+        """Restart a container that ended, end its task, or note it."""
         task, part = self._find(container)
         if task is None or part is None or part.over:
             return
@@ -184,7 +184,7 @@ class TaskEngine:
         self._keep()
 
     def health_changed(self, container: Container) -> None:
-        """A health check turned: AWS is told."""
+        """Report to AWS that the result of a health check changed."""
         if container.labels.get(LABEL_TASK) in self._tasks:
             self._tell_health()
 

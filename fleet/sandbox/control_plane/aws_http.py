@@ -53,7 +53,7 @@ class AwsHttp:
 
     @property
     def moto_loaded(self) -> bool:
-        """Whether moto was needed so far."""
+        """Say whether moto was needed so far."""
         return self._moto.loaded
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -198,7 +198,7 @@ def _fault_answer(fault: AwsFault) -> tuple[int, bytes]:
 
 
 def _action_of(request: web.Request, body: bytes) -> str:
-    """Name of a call that moto answers, for faults and messages; the method where there is none."""
+    """Return the name of a call that moto answers, or the HTTP method where there is none."""
     target = request.headers.get("X-Amz-Target", "")
     if target:
         return target.rpartition(".")[2]

@@ -51,7 +51,7 @@ class Channel:
             self._hear(self, message_type, message)
 
     def close(self) -> None:
-        """The agent says goodbye: disconnected at once."""
+        """Close it for the agent, which is disconnected at once."""
         self.open = False
         self.closed_at = self._now()
 
@@ -86,17 +86,17 @@ class Channels:
             channel.open = False
 
     def of(self, arn: str) -> Channel | None:
-        """The open channel of an instance."""
+        """Return the open channel of an instance."""
         channel = self._by_arn.get(arn)
         return channel if channel is not None and channel.open else None
 
     def connected(self, arn: str, now: float) -> bool:
-        """Whether the agent is there: an open channel that was heard within the limit."""
+        """Say whether the agent is there: an open channel that was heard within the limit."""
         channel = self._by_arn.get(arn)
         return channel is not None and channel.open and now - channel.heard_at <= ACS_SILENT_AFTER_S
 
     def connectivity(self, arn: str, now: float) -> tuple[bool, float | None]:
-        """Whether the agent is there, and since when (None: nobody was ever heard)."""
+        """Say whether the agent is there, and since when (None: nobody was ever heard)."""
         channel = self._by_arn.get(arn)
         if channel is None:
             return False, self._gone.get(arn)
@@ -105,7 +105,7 @@ class Channels:
         return False, _lost_at(channel)
 
     def due(self, now: float, period_s: float) -> tuple[Channel, ...]:
-        """The channels whose heartbeat is due, marked as beaten; dead ones are dropped."""
+        """Return the channels whose heartbeat is due, marked as beaten; dead ones are dropped."""
         due = []
         with self._lock:
             for arn, channel in tuple(self._by_arn.items()):
@@ -119,7 +119,7 @@ class Channels:
         return tuple(due)
 
     def count(self, now: float) -> int:
-        """How many agents are connected."""
+        """Return how many agents are connected."""
         return sum(self.connected(arn, now) for arn in tuple(self._by_arn))
 
 

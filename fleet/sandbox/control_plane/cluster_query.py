@@ -71,7 +71,7 @@ class _Token:
 
 
 def parse(text: str) -> Predicate:
-    """A predicate for an expression.
+    """Return a predicate for an expression.
 
     Raises:
         AwsFault: InvalidParameterException that says what was seen and where.

@@ -50,12 +50,12 @@ class Database:
         path.chmod(0o600)
 
     def load(self) -> Iterator[Entity]:
-        """Everything that was kept, in the order of kind and key."""
+        """Return everything that was kept, in the order of kind and key."""
         for kind, body in self._connection.execute("SELECT kind, body FROM entity"):
             yield from_row(kind, json.loads(body))
 
     def meta(self) -> dict[str, str]:
-        """The named values."""
+        """Return the named values."""
         return dict(self._connection.execute("SELECT name, value FROM meta"))
 
     def write(self, changes: Mapping[Any, tuple[Entity, bool]], meta: Mapping[str, str]) -> None:
@@ -109,7 +109,7 @@ class Database:
 
 
 def persisted_time(database: Path) -> float | None:
-    """Epoch seconds the sandbox of this file had reached at most, or None without one.
+    """Return epoch seconds the sandbox of this file had reached at most, or None without one.
 
     Start the clock there, so that nobody sees time run backwards over a restart.
 
@@ -118,9 +118,9 @@ def persisted_time(database: Path) -> float | None:
     """
     if not database.exists():
         return None
-    keeping = Database(database)
+    stored = Database(database)
     try:
-        reached = keeping.meta().get("reached")
+        reached = stored.meta().get("reached")
     finally:
-        keeping.close()
+        stored.close()
     return None if reached is None else float(reached)

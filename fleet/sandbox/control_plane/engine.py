@@ -72,7 +72,7 @@ _NODE_SIGNED = "RequestManagedInstanceRoleToken"
 
 
 def access_key_for(account_id: str) -> str:
-    """The access key of the sandbox's operator in an account; any secret key goes with it."""
+    """Return the access key of an account's operator; any secret key goes with it."""
     return f"{_OPERATOR_KEY}{account_id}"
 
 
@@ -158,7 +158,7 @@ class ControlPlane:
         access_key: str,
         fault: Fault | None = None,
     ) -> dict[str, Any]:
-        """Like ``call``, with a fault that was already taken (and its delay waited for)."""
+        """Answer a call for which a fault was already taken (and its delay waited for)."""
         if fault is not None and fault.when == "before":
             strike(fault)
         with self._writing():
@@ -170,11 +170,11 @@ class ControlPlane:
         return answer
 
     def models(self, service: str, action: str) -> bool:
-        """Whether this action is answered here."""
+        """Say whether this action is answered here."""
         return action in _OPERATIONS.get(service, {})
 
     def account_of(self, access_key: str) -> str:
-        """The account an access key belongs to, or "" if it is unknown."""
+        """Return the account an access key belongs to, or "" if it is unknown."""
         if access_key.startswith(_OPERATOR_KEY):
             account = access_key.removeprefix(_OPERATOR_KEY)
             return account if account in self._world.accounts else ""
@@ -182,7 +182,7 @@ class ControlPlane:
         return session.account if session is not None else ""
 
     def store_time(self) -> float:
-        """The sandbox's time now; after a restart it will not be earlier."""
+        """Return the sandbox's time now; after a restart it will not be earlier."""
         with self._lock:
             return self._world.store_time()
 
@@ -226,7 +226,7 @@ class ControlPlane:
             self._scheduler.run_on(schedule)
 
     def status(self) -> dict[str, Any]:
-        """Counts for people: what exists, who is connected, what was called."""
+        """Return counts for people: what exists, who is connected, what was called."""
         with self._lock:
             now = self.clock.now()
             region_states = [
@@ -337,14 +337,14 @@ class ControlPlane:
 
 
 def not_modelled(service: str, action: str) -> AwsFault:
-    """The loud refusal of something the sandbox does not do."""
+    """Return the loud refusal of something the sandbox does not do."""
     return AwsFault(
         "UnknownOperationException", f"the fleet sandbox does not model {service}:{action}"
     )
 
 
 def unknown_key() -> AwsFault:
-    """The refusal of an access key that nobody has."""
+    """Return the refusal of an access key that nobody has."""
     return AwsFault(
         "UnrecognizedClientException", "The security token included in the request is invalid."
     )

@@ -57,7 +57,7 @@ class Fault:
             raise ValueError(message)
 
     def hits(self, service: str, action: str, account: str, region: str) -> bool:
-        """Whether it is meant for this call."""
+        """Say whether it is meant for this call."""
         return (
             self.service in {"*", service}
             and self.action in {"*", action}
@@ -101,7 +101,7 @@ class Faults:
             self._waiting.clear()
 
     def take(self, service: str, action: str, account: str, region: str) -> Fault | None:
-        """The fault that hits this call, used up by one; None is the usual case."""
+        """Return the fault that hits this call, used up by one; None is the usual case."""
         if not self._waiting:
             return None
         with self._lock:

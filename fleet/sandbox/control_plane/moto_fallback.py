@@ -44,7 +44,7 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def moto_models(service: str, action: str) -> bool:
-    """Whether moto may answer an action of ECS or SSM; other services are all its own."""
+    """Say whether moto may answer an action of ECS or SSM; other services are all its own."""
     return service == "ssm" and action in _SSM_ACTIONS.split()
 
 
@@ -71,7 +71,7 @@ class MotoFallback:
 
     @property
     def loaded(self) -> bool:
-        """Whether moto was needed so far."""
+        """Say whether moto was needed so far."""
         return self._app is not None
 
     def answer(
@@ -140,7 +140,7 @@ class MotoFallback:
 
 
 def with_digest(body: bytes) -> bytes:
-    """A PutImage with the digest of its manifest, as ECR finds it.
+    """Return a PutImage with the digest of its manifest, as ECR finds it.
 
     Left alone moto makes up one of a hundred random digests for a manifest list.
     """

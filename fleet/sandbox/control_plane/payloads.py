@@ -34,7 +34,7 @@ _CHECK_TIMES = {
 def payload(
     state: RegionState, instance: ContainerInstance, tasks: Iterable[Task]
 ) -> dict[str, Any]:
-    """A PayloadMessage with the intents of some tasks of an instance."""
+    """Return a PayloadMessage with the intents of some tasks of an instance."""
     return {
         **_heading(instance),
         "seqNum": instance.timeline,
@@ -43,7 +43,7 @@ def payload(
 
 
 def manifest(state: RegionState, instance: ContainerInstance) -> dict[str, Any]:
-    """A TaskManifestMessage: every task that the instance should run, under its timeline."""
+    """Return a TaskManifestMessage: every task that the instance should run, under its timeline."""
     return {
         **_heading(instance),
         "timeline": instance.timeline,
@@ -61,7 +61,7 @@ def manifest(state: RegionState, instance: ContainerInstance) -> dict[str, Any]:
 def stop_ack(
     state: RegionState, instance: ContainerInstance, message: Mapping[str, Any], now: float
 ) -> dict[str, Any]:
-    """The TaskStopVerificationAck of what an agent proposed to stop.
+    """Return the TaskStopVerificationAck of what an agent proposed to stop.
 
     A candidate is accepted unless it should run on this very instance.
     """

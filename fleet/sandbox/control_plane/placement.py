@@ -49,7 +49,7 @@ _AGENT = Obstacle(5, 'encountered error "AGENT".', "AGENT")
 
 
 def demand_of(content: Mapping[str, Any]) -> Demand:
-    """What tasks of a definition take; of a memory and its reservation the reservation."""
+    """Return what tasks of a definition take; of a memory and its reservation the reservation."""
     containers = content["containerDefinitions"]
     cpu = _size(content.get("cpu"), "vcpu")
     memory = _size(content.get("memory"), "gb")
@@ -69,7 +69,7 @@ def demand_of(content: Mapping[str, Any]) -> Demand:
 
 
 def remaining(state: RegionState, instance: ContainerInstance) -> list[dict[str, Any]]:
-    """``remainingResources``: what was registered without what tasks take; ports are those used."""
+    """Return ``remainingResources``: what was registered less what tasks take, and ports in use."""
     tasks = state.tasks_on.get(instance.id, {}).values()
     if not tasks:
         return instance.resources
@@ -185,7 +185,7 @@ def _taken(resources: Mapping[str, Mapping[str, Any]], name: str, ports: Sequenc
 
 
 def _size(text: str | None, unit: str) -> int:
-    """``"512"`` or ``"0.5 vCPU"``, as the task level of a definition gives CPU and memory."""
+    """Read ``"512"`` or ``"0.5 vCPU"``, as the task level of a definition gives CPU and memory."""
     if not text:
         return 0
     number = text.lower().replace(" ", "").removesuffix(unit)

@@ -37,7 +37,7 @@ class Limits:
 
     @classmethod
     def of(cls, desired: int, minimum_percent: int, maximum_percent: int) -> "Limits":
-        """From percentages."""
+        """Return the limits of these percentages."""
         return cls(desired, -(-desired * minimum_percent // 100), desired * maximum_percent // 100)
 
 
@@ -57,7 +57,7 @@ class Step:
 
 
 def replica_step(tasks: Sequence[Standing], limits: Limits) -> Step:
-    """The next step of a REPLICA service.
+    """Return the next step of a REPLICA service.
 
     Tasks that are stopping still take up room until they have stopped; so a deployment waits for
     them where ``upper`` leaves none.
@@ -75,7 +75,7 @@ def replica_step(tasks: Sequence[Standing], limits: Limits) -> Step:
 def daemon_step(
     tasks: Sequence[Standing], matching: Sequence[str], limits: Limits
 ) -> tuple[Step, tuple[str, ...]]:
-    """The next step of a DAEMON service, and the instances that get a task now.
+    """Return the next step of a DAEMON service, and the instances that get a task now.
 
     An instance gets its task once the one before has stopped (``maximumPercent`` is 100).
     """
@@ -97,7 +97,7 @@ def daemon_step(
 
 
 def _replaced(tasks: Iterable[Standing], lower: int) -> tuple[str, ...]:
-    """Those that are not kept, as far as the rest is healthy enough without them."""
+    """Return those that are not kept, as far as the rest is healthy enough without them."""
     standing = list(tasks)
     spare = sum(task.healthy for task in standing) - lower
     replaced = []

@@ -21,17 +21,17 @@ def say(service: Service, now: float, text: str) -> None:
 
 
 def started(service: Service, now: float, tasks: Sequence[Task]) -> None:
-    """Tasks were placed."""
+    """Say that tasks were placed."""
     say(service, now, f"has started {len(tasks)} tasks: {_names(tasks)}.")
 
 
 def stopped(service: Service, now: float, tasks: Sequence[Task]) -> None:
-    """Tasks were told to stop."""
+    """Say that tasks were told to stop."""
     say(service, now, f"has stopped {len(tasks)} running tasks: {_names(tasks)}.")
 
 
 def unplaced(service: Service, now: float, obstacle: str) -> None:
-    """A task found no instance."""
+    """Say that no instance was found for a task."""
     say(
         service,
         now,
@@ -41,32 +41,32 @@ def unplaced(service: Service, now: float, obstacle: str) -> None:
 
 
 def inconsistent(service: Service, now: float) -> None:
-    """Tasks end again and again."""
+    """Say that tasks end again and again."""
     say(service, now, f"is unable to consistently start tasks successfully. {_SEE}")
 
 
 def unhealthy(service: Service, now: float, task: Task) -> None:
-    """A task failed its health checks."""
+    """Say that a task failed its health checks."""
     say(service, now, f"(task {task.id}) failed container health checks.")
 
 
 def steady(service: Service, now: float) -> None:
-    """Everything is as it was asked for."""
+    """Say that the service is steady."""
     say(service, now, "has reached a steady state.")
 
 
 def completed(service: Service, now: float, deployment: Deployment) -> None:
-    """A deployment is through."""
+    """Say that a deployment completed."""
     say(service, now, f"(deployment {deployment.id}) deployment completed.")
 
 
 def failed(service: Service, now: float, deployment: Deployment, why: str) -> None:
-    """A deployment was given up."""
+    """Say that a deployment failed."""
     say(service, now, f"(deployment {deployment.id}) deployment failed: {why}.")
 
 
 def rolling_back(service: Service, now: float, to: str) -> None:
-    """The service goes back to the deployment of a number."""
+    """Say that the service returns to the deployment of a number."""
     say(service, now, f"rolling back to deployment ecs-svc/{to}.")
 
 

@@ -80,7 +80,7 @@ def start_on(
 
 
 def stop(context: Context, task: Task, code: str, reason: str) -> None:
-    """Want a task stopped; only its agent can say that it has.
+    """Ask for a task to stop; only its agent can say that it has.
 
     One that no agent has taken yet is stopped here and now.
     """
@@ -99,7 +99,7 @@ def stop(context: Context, task: Task, code: str, reason: str) -> None:
 
 
 def stopped(context: Context, task: Task) -> None:
-    """A task has ended, or is given up for lost; its service is looked at."""
+    """Note that a task has ended or is lost; the scheduler looks at its service."""
     task.desired_status = task.last_status = "STOPPED"
     task.times.setdefault("stoppingAt", context.now)
     task.times["stoppedAt"] = context.now
@@ -116,7 +116,7 @@ def stopped(context: Context, task: Task) -> None:
 
 
 def count_failure(context: Context, service: Service, task: Task) -> None:
-    """A task went wrong: the next start waits longer, and the circuit breaker may hear of it."""
+    """Count a failed task: the next start waits longer, and the circuit breaker may trip."""
     deployment = context.state.deployments_of.get(service.key, {}).get(task.deployment)
     if deployment is None or deployment.status != "PRIMARY":
         return
@@ -127,7 +127,7 @@ def count_failure(context: Context, service: Service, task: Task) -> None:
 
 
 def note_failure(context: Context, deployment: Deployment) -> None:
-    """One more failure of a deployment in a row."""
+    """Count one more failure of a deployment in a row."""
     deployment.failed_starts += 1
     if deployment.rollout_state == "IN_PROGRESS":
         deployment.failed_tasks += 1
@@ -138,7 +138,7 @@ def note_failure(context: Context, deployment: Deployment) -> None:
 
 
 def healthy(task: Task, now: float) -> bool:
-    """Whether it counts: its health checks say so, or it has run long enough without any."""
+    """Say whether it counts: its health checks say so, or it has run long enough without any."""
     if task.last_status != "RUNNING" or task.desired_status != "RUNNING":
         return False
     if task.checked:
@@ -147,12 +147,12 @@ def healthy(task: Task, now: float) -> bool:
 
 
 def healthy_at(task: Task) -> float:
-    """When a running task without health checks will count as healthy."""
+    """Return when a running task without health checks will count as healthy."""
     return task.times.get("startedAt", 0.0) + TASK_HEALTHY_AFTER_S
 
 
 def is_checked(content: Mapping[str, Any]) -> bool:
-    """Whether the health of a definition's tasks is found by health checks."""
+    """Say whether the health of a definition's tasks is found by health checks."""
     return any(
         container.get("essential", True) and container.get("healthCheck")
         for container in content["containerDefinitions"]

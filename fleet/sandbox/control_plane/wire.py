@@ -34,19 +34,19 @@ class Scope:
 
 
 def scope_of(authorization: str, presigned: str = "") -> Scope:
-    """The scope of an Authorization header or of a presigned ``X-Amz-Credential``."""
+    """Return the scope of an Authorization header or of a presigned ``X-Amz-Credential``."""
     match = _CREDENTIAL.search(authorization or f"Credential={presigned}")
     return Scope(match[1], match[3], match[4]) if match else Scope()
 
 
 def target_of(header: str) -> tuple[str, str]:
-    """Service ("" if it is none of ours) and action of an ``X-Amz-Target``."""
+    """Return service ("" if it is none of ours) and action of an ``X-Amz-Target``."""
     prefix, _, action = header.rpartition(".")
     return _TARGETS.get(prefix, ""), action
 
 
 def json_body(data: bytes) -> dict[str, Any]:
-    """The object in a JSON request.
+    """Return the object in a JSON request.
 
     Raises:
         AwsFault: SerializationException, without any of what was sent.
@@ -61,12 +61,12 @@ def json_body(data: bytes) -> dict[str, Any]:
 
 
 def json_error(fault: AwsFault) -> bytes:
-    """An error as ECS and SSM answer it."""
+    """Return an error as ECS and SSM answer it."""
     return json.dumps({"__type": fault.code, "message": fault.message}).encode()
 
 
 def sts_answer(action: str, result: Mapping[str, Any], request_id: str) -> bytes:
-    """An answer of STS."""
+    """Return an answer of STS."""
     return (
         f'<{action}Response xmlns="{_STS}"><{action}Result>{_elements(result)}</{action}Result>'
         f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
@@ -75,7 +75,7 @@ def sts_answer(action: str, result: Mapping[str, Any], request_id: str) -> bytes
 
 
 def query_error(fault: AwsFault, request_id: str) -> tuple[int, bytes]:
-    """Status and body of an error in the query protocol."""
+    """Return status and body of an error in the query protocol."""
     code, status = _QUERY_ERRORS.get(fault.code, (fault.code, fault.status))
     kind = "Sender" if status < 500 else "Receiver"  # noqa: PLR2004 - HTTP's two error classes
     body = (
@@ -87,7 +87,7 @@ def query_error(fault: AwsFault, request_id: str) -> tuple[int, bytes]:
 
 
 def s3_error(code: str, message: str, key: str, request_id: str) -> bytes:
-    """An error of S3."""
+    """Return an error of S3."""
     return (
         f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>"
         f"<Key>{escape(key)}</Key><RequestId>{request_id}</RequestId></Error>"

@@ -76,11 +76,11 @@ class Conditions:
 
     @property
     def cut(self) -> bool:
-        """Whether nothing gets in or out."""
+        """Say whether nothing gets in or out."""
         return bool(self.cut_by)
 
     def blocks(self, name: str) -> bool:
-        """Whether packets to this host name are dropped."""
+        """Say whether packets to this host name are dropped."""
         return self.cut or any(name == end or name.endswith(end) for end in self.blocked)
 
     def set_conditions(self, settings: Mapping[str, Any]) -> None:

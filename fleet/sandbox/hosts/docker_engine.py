@@ -56,7 +56,7 @@ class Docker:
         self._machine.path(STATE).unlink(missing_ok=True)
 
     def state(self) -> dict[str, Any]:
-        """Version, default_runtime, runtimes, running and unused_image_mb; {} when not there."""
+        """Return version, default_runtime, runtimes, running, unused_image_mb; or {}."""
         try:
             content = json.loads(self._machine.path(STATE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -83,7 +83,7 @@ class Docker:
         return 0
 
     def stop(self) -> None:
-        """Containers end with it; none of them has a restart policy."""
+        """Stop it and all containers; none of them has a restart policy."""
         self._write({**self.state(), "running": []})
         self._containers.power_off()
 

@@ -20,7 +20,7 @@ class Links(Generic[AnyHost]):
     Args:
         clock: the sandbox's time.
         schedule: where the edges of flapping links are.
-        boxes: the hosts there are now.
+        hosts: the hosts there are now.
         changed: told of every host whose link was touched.
     """
 
@@ -28,25 +28,25 @@ class Links(Generic[AnyHost]):
         self,
         clock: SandboxClock,
         schedule: Schedule,
-        boxes: Callable[[], Iterable[AnyHost]],
+        hosts: Callable[[], Iterable[AnyHost]],
         changed: Callable[[AnyHost], None],
     ) -> None:
         self._clock = clock
         self._schedule = schedule
-        self._boxes = boxes
+        self._hosts = hosts
         self._changed = changed
         self._edges: dict[str, Timer] = {}
 
     def meant(self, target: str) -> list[AnyHost]:
-        """The hosts of a store, or one host; UsageError when there is none."""
+        """Return the hosts of a store, or one host; UsageError when there is none."""
         one = "/" in target
-        boxes = [b for b in self._boxes() if (b.id if one else b.spec.store) == target]
-        if not boxes:
+        hosts = [b for b in self._hosts() if (b.id if one else b.spec.store) == target]
+        if not hosts:
             raise UsageError(
                 f"the sandbox has no {'host' if one else 'store'} {target}",
                 hint="fleet sandbox status lists them",
             )
-        return boxes
+        return hosts
 
     def cut(self, target: str) -> list[str]:
         """Cut them; returns the hosts meant."""
@@ -57,59 +57,59 @@ class Links(Generic[AnyHost]):
 
         A host stays cut off while its shop is, and the other way round.
         """
-        for box in self.meant(target):
-            box.set_conditions({"flap": []})
-            self.follow(box)
+        for host in self.meant(target):
+            host.set_conditions({"flap": []})
+            self.follow(host)
         return self._set(target, remove={_reason(target), "image", "flap"})
 
     def slow(self, target: str, mbps: float | None) -> list[str]:
         """Let them carry so many Mbit/s at most; None is their own speed again."""
-        boxes = self.meant(target)
-        for box in boxes:
-            box.set_conditions({"slow_to_mbps": mbps})
-        return [box.id for box in boxes]
+        hosts = self.meant(target)
+        for host in hosts:
+            host.set_conditions({"slow_to_mbps": mbps})
+        return [host.id for host in hosts]
 
     def flap(self, target: str, every_s: float, down_s: float) -> list[str]:
         """Let them be down for ``down_s`` in every ``every_s``, until ``restore``."""
-        boxes = self.meant(target)
-        for box in boxes:
-            box.set_conditions({"flap": [every_s, down_s]})
-            self.follow(box)
-        return [box.id for box in boxes]
+        hosts = self.meant(target)
+        for host in hosts:
+            host.set_conditions({"flap": [every_s, down_s]})
+            self.follow(host)
+        return [host.id for host in hosts]
 
-    def follow(self, box: AnyHost) -> None:
+    def follow(self, host: AnyHost) -> None:
         """Bring a link into step with its ``flap``, now and at each edge from here on."""
-        timer = self._edges.pop(box.id, None)
+        timer = self._edges.pop(host.id, None)
         if timer is not None:
             timer.cancel()
-        if not box.conditions.flap:
-            self._touch([box], remove={"flap"})
+        if not host.conditions.flap:
+            self._touch([host], remove={"flap"})
             return
-        period, down = box.conditions.flap
+        period, down = host.conditions.flap
         now = self._clock.now()
         at = now % period
         is_down = at >= period - down
         begin = now - at
         edge = begin + period if is_down else begin + period - down
-        self._touch([box], **{"add" if is_down else "remove": {"flap"}})
+        self._touch([host], **{"add" if is_down else "remove": {"flap"}})
         # A hair later, so that the moment of the edge is on its far side in floating point too.
-        self._edges[box.id] = self._schedule.at(edge + 1e-3, lambda: self.follow(box))
+        self._edges[host.id] = self._schedule.at(edge + 1e-3, lambda: self.follow(host))
 
     def _set(
         self, target: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> list[str]:
-        boxes = self.meant(target)
-        self._touch(boxes, add=add, remove=remove)
-        return [box.id for box in boxes]
+        hosts = self.meant(target)
+        self._touch(hosts, add=add, remove=remove)
+        return [host.id for host in hosts]
 
     def _touch(
-        self, boxes: Sequence[AnyHost], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+        self, hosts: Sequence[AnyHost], *, add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> None:
-        for box in boxes:
-            reasons = sorted(set(box.conditions.cut_by) - set(remove) | set(add))
-            if reasons != sorted(box.conditions.cut_by):
-                box.set_conditions({"cut_by": reasons})
-                self._changed(box)
+        for host in hosts:
+            reasons = sorted(set(host.conditions.cut_by) - set(remove) | set(add))
+            if reasons != sorted(host.conditions.cut_by):
+                host.set_conditions({"cut_by": reasons})
+                self._changed(host)
 
 
 def _reason(target: str) -> str:

@@ -86,30 +86,30 @@ CATALOGUE: dict[str, Package] = {
 
 
 def package_bytes(name: str, version: str, architecture: str) -> bytes:
-    """A package file."""
+    """Return a package file."""
     return f"{_HEAD} {name} {version} {architecture}\n".encode()
 
 
 def read_package(content: bytes) -> tuple[str, str, str] | None:
-    """Name, version and architecture that a package file holds; None when it is none."""
+    """Return name, version and architecture that a package file holds; None when it is none."""
     head, _, rest = content.decode("utf-8", "replace").strip().partition(f"{_HEAD} ")
     words = rest.split()
     return (words[0], words[1], words[2]) if not head and len(words) == 3 else None  # noqa: PLR2004 - three fields
 
 
 def key_bytes(name: str) -> bytes:
-    """A public key file."""
+    """Return a public key file."""
     return f"fleet sandbox public key {name}\n".encode()
 
 
 def signature_bytes(name: str, content: bytes) -> bytes:
-    """A detached signature of ``content``."""
+    """Return a detached signature of ``content``."""
     digest = hashlib.sha256(content).hexdigest()
     return f"fleet sandbox signature {name} {digest}\n".encode()
 
 
 def installed(machine: Machine) -> dict[str, str]:
-    """Installed packages -> version."""
+    """Return the installed packages with their versions."""
     try:
         content = json.loads(machine.path(DATABASE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

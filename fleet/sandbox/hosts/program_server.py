@@ -40,12 +40,12 @@ class ProgramServer:
 
     @property
     def port(self) -> int:
-        """The loopback port."""
+        """Return the loopback port."""
         return int(self._server.server_address[1])
 
     @property
     def hosts(self) -> Mapping[str, ShopHost]:
-        """By token."""
+        """Return the hosts by token."""
         return self._hosts
 
     def join(self, host: ShopHost) -> None:
@@ -64,7 +64,7 @@ class ProgramServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; programs that still wait find nobody there."""
+        """Stop; programs that still wait get no answer."""
         if self._thread is not None:
             self._server.shutdown()
             self._thread.join()

@@ -1,4 +1,4 @@
-"""One simulated box: its root folder, services, agents and link. SSH is not needed for it."""
+"""One simulated host: its root folder, services, agents and link. SSH is not needed for it."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ _TIMED_OUT = 124
 
 
 class ShopHost(SimulatedHost):
-    """A box in a shop.
+    """A host in a store.
 
     Args:
         spec: what it is like.
@@ -73,11 +73,11 @@ class ShopHost(SimulatedHost):
 
     @property
     def hostname(self) -> str:
-        """Its own name for itself."""
+        """Return its own name for itself."""
         return f"{self.spec.store}-{self.spec.name}"
 
     def facts(self) -> Facts:
-        """What its agents report."""
+        """Return what its agents report."""
         release = self.spec.os_release
         version = str(self.docker.state().get("version", "")) if self.docker_active() else ""
         return Facts(
@@ -90,15 +90,15 @@ class ShopHost(SimulatedHost):
         )
 
     def docker_active(self) -> bool:
-        """Whether the engine runs."""
+        """Say whether the engine runs."""
         return self.units.active("docker")
 
     def unit_ended(self, unit: str, exit_code: int) -> None:
-        """A service's main process ended by itself."""
+        """Note that a service's main process ended by itself."""
         self.units.ended(unit, exit_code)
 
     def environment(self, user: str) -> dict[str, str]:
-        """Of a login: the host's own programs first, and nothing of the developer's."""
+        """Return the environment of a login; nothing of the developer's is in it."""
         folders = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
         path = [*(str(self.root / folder) for folder in folders), str(self.toolbox)]
         return {
@@ -129,7 +129,7 @@ class ShopHost(SimulatedHost):
         threading.Thread(target=work, name=f"command on {self.id}", daemon=True).start()
 
     def provision(self) -> None:
-        """Make the box as the inventory says, once; later only bring its programs up to date."""
+        """Make the host as the inventory says, once; later only bring its programs up to date."""
         if not self.path("/etc/machine-id").exists():
             self._lay_down()
         for name in IN_USR_BIN:
@@ -204,7 +204,7 @@ class ShopHost(SimulatedHost):
         packages.record(self, name, None)
 
     def status(self) -> dict[str, Any]:
-        """The plain truth about it, for ``fleet sandbox status``."""
+        """Return the plain truth about it, for ``fleet sandbox status``."""
         registration = identity.read_registration(self)
         metadata = self.ecs_agent.metadata() or {}
         return {
@@ -271,7 +271,7 @@ class ShopHost(SimulatedHost):
             # Containers that are there from the start outlive the first start of the engine.
             state = self.docker.state() | {"running": list(spec.docker.get("running") or [])}
             write_whole(self.path("/var/lib/docker/sandbox.json"), json.dumps(state))
-        # Last, because it says that the box is complete; a host laid down halfway is laid anew.
+        # Last, because it says that the host is complete; a host laid down halfway is laid anew.
         digest = hashlib.sha256(f"machine-id of {self.id}".encode()).hexdigest()[:32]
         write_whole(self.path("/etc/machine-id"), f"{digest}\n", 0o444)
 
@@ -307,7 +307,7 @@ def _meminfo(memory_mb: int) -> str:
 def _ran(
     script: str, environment: dict[str, str], folder: str, limit_s: float
 ) -> tuple[int, str, str]:
-    """Exit status and what it printed."""
+    """Return exit status and what it printed."""
     try:
         done = subprocess.run(
             ["/bin/sh", "-s"],  # AWS-RunShellScript asks for no bash

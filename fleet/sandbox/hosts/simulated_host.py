@@ -69,12 +69,12 @@ class SimulatedHost(ABC):
 
     @property
     def id(self) -> str:
-        """``store-042/cam-1``."""
+        """Return ``store-042/cam-1``."""
         return self.spec.id
 
     @property
     def words(self) -> frozenset[str]:
-        """What an image's ``on`` may call it."""
+        """Return what an image's ``on`` may call it."""
         spec = self.spec
         architecture = ARCHITECTURES.get(spec.machine, spec.machine)
         words = {spec.machine, architecture, spec.hardware, spec.store, spec.id}
@@ -82,11 +82,11 @@ class SimulatedHost(ABC):
 
     @abstractmethod
     def facts(self) -> Facts:
-        """What its agents report."""
+        """Return what its agents report."""
 
     @abstractmethod
     def unit_ended(self, unit: str, exit_code: int) -> None:
-        """A service's main process ended by itself."""
+        """Note that a service's main process ended by itself."""
 
     @abstractmethod
     def run_as_root(
@@ -95,7 +95,7 @@ class SimulatedHost(ABC):
         """Run a script; ``ended(status, out, err)`` follows from the schedule's thread."""
 
     def path(self, absolute: str) -> Path:
-        """Where a path of the box really is."""
+        """Return where a path of the host really is."""
         return self.root / absolute.lstrip("/")
 
     def keep(self, absolute: str, text: str) -> None:
@@ -103,22 +103,22 @@ class SimulatedHost(ABC):
         write_whole(self.path(absolute), text)
 
     def kept(self, absolute: str) -> str | None:
-        """What such a file holds; None when there is none that can be read."""
+        """Return what such a file holds; None when there is none that can be read."""
         try:
             return self.path(absolute).read_text(encoding="utf-8")
         except (OSError, ValueError):
             return None
 
     def session(self, region: str) -> ControlPlaneSession:
-        """The way to AWS, over this host's link."""
+        """Return the way to AWS, over this host's link."""
         return LinkedSession(self._session_for(region), self.conditions, region)
 
     def now(self) -> float:
-        """What its own clock says, epoch seconds."""
+        """Return what its own clock says, epoch seconds."""
         return self.clock.now() + self.conditions.clock_offset_s
 
     def speed_mbps(self, name: str) -> float:
-        """Mbit/s towards a host name; 0 while the link is cut or a firewall drops it."""
+        """Return Mbit/s towards a host name; 0 while the link is cut or a firewall drops it."""
         if self.conditions.blocks(name):
             return 0.0
         link, slow = self.spec.link, self.conditions.slow_to_mbps
@@ -127,13 +127,13 @@ class SimulatedHost(ABC):
         return own if slow is None else min(own, slow)
 
     def disk_free_mb(self) -> float:
-        """MB free on /: what the condition says, or what the images have left of it."""
+        """Return MB free on /: what the condition says, or what the images have left of it."""
         if self.conditions.disk_free_mb is not None:
             return float(self.conditions.disk_free_mb)
         return max(0.0, self.spec.disk_free_mb - self.containers.images.size_mb())
 
     def cut_itself_off(self, *, cut: bool) -> None:
-        """What runs on it breaks its link, or no longer does; takes hold a moment later."""
+        """Cut or restore its link because of what runs on it; it takes effect a moment later."""
 
         def change() -> None:
             reasons = set(self.conditions.cut_by) - {"image"} | ({"image"} if cut else set())

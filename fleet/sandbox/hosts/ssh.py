@@ -43,7 +43,7 @@ _ANSWERED_WITHIN_S = 0.2
 
 
 def make_key(path: Path) -> paramiko.Ed25519Key:
-    """The ed25519 key in this file, made if there is none; mode 0600."""
+    """Return the ed25519 key in this file, made if there is none; mode 0600."""
     if not path.exists():
         pem = Ed25519PrivateKey.generate().private_bytes(
             Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
@@ -94,7 +94,7 @@ class Shell:
         self._say_goodbye(process.returncode)
 
     def _await(self, process: "subprocess.Popen[bytes]", outputs: list[threading.Thread]) -> None:
-        """Until the process is over and, as sshd does, until nobody holds its output any more."""
+        """Wait until the process has ended and, as sshd does, nobody holds its output any more."""
         hung_up: float | None = None
         while process.poll() is None or any(thread.is_alive() for thread in outputs):
             if hung_up is None and (self._channel.closed or not self._alive()):
@@ -200,7 +200,7 @@ class SshServers:
         return port
 
     def port(self, host: ShopHost) -> int:
-        """Its loopback port."""
+        """Return its loopback port."""
         return self._doors[host.id].port
 
     def follow_link(self, host: ShopHost) -> None:
@@ -334,7 +334,7 @@ class _Login(paramiko.ServerInterface):
 
 
 def _bind(port: int) -> socket.socket:
-    """A socket bound to a loopback port, to another one if that is taken."""
+    """Return a socket bound to a loopback port, to another one if that is taken."""
     for candidate in (port, 0):
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

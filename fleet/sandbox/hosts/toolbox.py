@@ -155,7 +155,7 @@ def build(folder: Path) -> None:
 
 
 def machine_program(name: str) -> str | None:
-    """Where this machine has a program that a package brings to a host, as ``jq``."""
+    """Return where this machine has a program that a package brings to a host, as ``jq``."""
     return shutil.which(name, path=_SEARCH)
 
 

@@ -57,23 +57,23 @@ class Units:
 
     @staticmethod
     def plain(name: str) -> str:
-        """The name without ``.service``."""
+        """Return the name without ``.service``."""
         return name.removesuffix(".service")
 
     def installed(self, name: str) -> bool:
-        """Whether the unit's file is there."""
+        """Say whether the unit's file is there."""
         return self._machine.path(f"{UNIT_FOLDER}/{self.plain(name)}.service").is_file()
 
     def enabled(self, name: str) -> bool:
-        """Whether it starts at boot."""
+        """Say whether it starts at boot."""
         return self._wants(name).is_symlink()
 
     def state(self, name: str) -> UnitState:
-        """How it is; an unknown unit is inactive."""
+        """Return how it is; an unknown unit is inactive."""
         return self._states.get(self.plain(name), UnitState())
 
     def active(self, name: str) -> bool:
-        """Whether it runs."""
+        """Say whether it runs."""
         return self.state(name).active == "active"
 
     def install(self, name: str, *, description: str) -> None:
@@ -152,7 +152,7 @@ class Units:
         self._machine.schedule.at(clock.now() + RESTART_S, lambda: self._again(name, restarts))
 
     def resume(self) -> None:
-        """After the sandbox came back: begin again what was running, as if nothing happened."""
+        """Start what was running when the sandbox ended."""
         for name, service in self._services.items():
             if not service.in_memory or not self.installed(name):
                 continue

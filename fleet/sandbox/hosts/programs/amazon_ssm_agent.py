@@ -9,7 +9,7 @@ _NO_ANSWER_S = 30.0
 
 
 def amazon_ssm_agent(host: ShopHost, call: Call) -> Reply:
-    """``-register -code C -id I -region R [-y]``, ``-version``, ``-fingerprint``.
+    """Run ``-register -code C -id I -region R [-y]``, ``-version`` or ``-fingerprint``.
 
     The code is handed to the control plane and kept nowhere.
     """

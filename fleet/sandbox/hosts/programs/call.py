@@ -38,17 +38,17 @@ class Reply:
 
 
 def said(text: str) -> Reply:
-    """Success, printing a line."""
+    """Return success, with a line of output."""
     return Reply(0, f"{text}\n".encode())
 
 
 def failed(status: int, text: str) -> Reply:
-    """Failure, complaining in a line."""
+    """Return failure, with a line of error output."""
     return Reply(status, b"", f"{text}\n".encode())
 
 
 def unsupported(call: Call, word: str) -> Reply:
-    """An option or verb that is not simulated: refused loudly instead of half done."""
+    """Return an option or verb that is not simulated: refused loudly instead of half done."""
     return failed(2, f"{call.program}: the sandbox does not simulate '{word}'")
 
 

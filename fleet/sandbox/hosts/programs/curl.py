@@ -77,7 +77,7 @@ def curl(host: ShopHost, call: Call) -> Reply:
 
 
 def content_of(host: ShopHost, name: str, path: str) -> bytes | None:
-    """What lies at a path of the outside world; None for nothing, as at an API endpoint."""
+    """Return what lies at a path of the outside world; None for nothing, as at an API endpoint."""
     architecture = "arm64" if host.spec.machine == "aarch64" else "amd64"
     if path.endswith("ecs-anywhere-install-latest.sh"):
         return installer_bytes()

@@ -40,7 +40,7 @@ class _Asked:
 
 
 def docker(host: ShopHost, call: Call) -> Reply:
-    """``info``, ``ps``, ``system df``, ``inspect``, ``image inspect``, ``logs``."""
+    """Run ``info``, ``ps``, ``system df``, ``inspect``, ``image inspect`` or ``logs``."""
     asked = _read(call)
     if isinstance(asked, Reply):
         return asked

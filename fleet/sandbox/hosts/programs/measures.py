@@ -41,5 +41,5 @@ def sleep(host: ShopHost, call: Call) -> Reply:
 
 
 def clock(host: ShopHost, _call: Call) -> Reply:
-    """What the host's clock says, for ``date``."""
+    """Return what the host's clock says, for ``date``."""
     return said(f"{host.now():.9f}")

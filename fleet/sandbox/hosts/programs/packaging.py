@@ -12,7 +12,7 @@ _LOCKED = "are you root?"
 
 
 def apt_get(host: ShopHost, call: Call) -> Reply:
-    """``apt-get update | install | remove | purge``."""
+    """Run ``apt-get update | install | remove | purge``."""
     words = [word for word in call.args if not word.startswith("-") and "=" not in word]
     verb, names = (words[0], words[1:]) if words else ("", [])
     if not call.root:
@@ -56,7 +56,7 @@ def _fetch(host: ShopHost, name: str) -> Reply:
 
 
 def dpkg(host: ShopHost, call: Call) -> Reply:
-    """``dpkg -i FILE``, ``-s NAME``, ``-r | -P NAME``, ``--print-architecture``."""
+    """Run ``dpkg -i FILE``, ``-s NAME``, ``-r | -P NAME`` or ``--print-architecture``."""
     verb, names = (call.args[0], call.args[1:]) if call.args else ("", ())
     if verb == "--print-architecture":
         return said("arm64" if host.spec.machine == "aarch64" else "amd64")
@@ -111,14 +111,14 @@ def _install_file(host: ShopHost, call: Call, name: str) -> Reply:
 
 
 def apt_key(host: ShopHost, call: Call) -> Reply:
-    """``apt-key add FILE``: notes that the key is trusted."""
+    """Run ``apt-key add FILE``: note that the key is trusted."""
     if not call.root or call.args[:1] != ("add",):
         return unsupported(call, " ".join(call.args[:1])) if call.root else failed(1, _LOCKED)
     return _import(host, call, call.args[1] if len(call.args) > 1 else "")
 
 
 def add_apt_repository(host: ShopHost, call: Call) -> Reply:
-    """``add-apt-repository "deb ..."``: only Docker's is known."""
+    """Run ``add-apt-repository "deb ..."``; only Docker's is known."""
     line = next((word for word in call.args if word.startswith("deb ")), "")
     if "download.docker.com" not in line:
         return unsupported(call, line or "no repository")
@@ -129,7 +129,7 @@ def add_apt_repository(host: ShopHost, call: Call) -> Reply:
 
 
 def gpg(host: ShopHost, call: Call) -> Reply:
-    """``gpg --import FILE`` and ``gpg --verify SIGNATURE FILE``."""
+    """Run ``gpg --import FILE`` or ``gpg --verify SIGNATURE FILE``."""
     words = [word for word in call.args if not word.startswith("-")]
     if "--version" in call.args:
         return said(f"gpg (GnuPG) {CATALOGUE['gpg'].version}")

@@ -11,7 +11,7 @@ _NO_SUCH_UNIT = 5
 
 
 def systemctl(host: ShopHost, call: Call) -> Reply:
-    """Units: is-active, is-enabled, show, start, stop, restart, enable, disable, daemon-reload."""
+    """Run is-active, is-enabled, show, start, stop, restart, enable, disable or daemon-reload."""
     words, properties, unknown = _words(call)
     if unknown:
         return unsupported(call, unknown)
@@ -33,7 +33,7 @@ def systemctl(host: ShopHost, call: Call) -> Reply:
 
 
 def _words(call: Call) -> tuple[list[str], list[str], str]:
-    """Verb and units, the properties asked for, and an option that is not known or ""."""
+    """Return verb and units, the properties asked for, and an unknown option or ""."""
     words: list[str] = []
     properties: list[str] = []
     rest = iter(call.args)
