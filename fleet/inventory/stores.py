@@ -207,7 +207,8 @@ class StoreBuilder:
             if key not in words:
                 hint = f"write {key}: in the store, in one of its groups or in defaults"
                 self._problems.add(entry.problem((), f"no {key} is given", hint))
-        hosts = [self._host(identity, name, layers, entry) for name in sorted(layers.hosts)]
+        source = entry.source
+        hosts = [self._host(name, identity, layers, entry, source) for name in sorted(layers.hosts)]
         # A group that is not there has been pointed out, and may be the one that has the hosts.
         complete = all(name in self._groups for name in shape.groups)
         if not hosts and complete and lifecycle in {Lifecycle.OPEN, Lifecycle.PAUSED}:
@@ -229,7 +230,7 @@ class StoreBuilder:
             labels=layers.labels,
             link=layers.link,
             hosts=tuple(host for host in hosts if host is not None),
-            source=entry.source,
+            source=source,
             extras=layers.extras,
         )
 
@@ -258,8 +259,9 @@ class StoreBuilder:
         return None
 
     def _host(
-        self, store: str, name: str, layers: _Layers, entry: Written[StoreShape]
+        self, name: str, store: str, layers: _Layers, entry: Written[StoreShape], source: Source
     ) -> Host | None:
+        """A host of a store, or None after problems; ``source`` is the store's."""
         said = layers.hosts[name]
         kind = said.words.get("hardware")
         address = said.words.get("address") or layers.words.get("address")
@@ -277,7 +279,9 @@ class StoreBuilder:
             hardware=hardware,
             ssh=replace(layers.ssh, **said.ssh) if said.ssh else layers.ssh,
             attributes=_merged(layers.attributes, said.attributes),
-            source=Source(entry.document.file, said.line) if said.last is entry else entry.source,
+            source=source
+            if said.last is not entry or said.line == source.line
+            else Source(source.file, said.line),
             extras=said.extras,
             # What a kind of box says holds where nothing is said of the store or the host.
             probe=said.words.get("probe")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,13 +26,12 @@ from fleet.sandbox.control_plane.engine import ControlPlane, access_key_for
 from fleet.sandbox.control_plane.in_process import InProcessSession
 from fleet.sandbox.server import SandboxServer
 from fleet.sandbox.spec import AccountSpec
-from tests.bench import drift, rollouts
-from tests.bench.taking import seconds
+from tests.bench import drift, inventories, rollouts
+from tests.bench.taking import BIN, seconds
 
 ACCOUNT = AccountSpec("111122223333", "bench")
 REGIONS = ("eu-west-1", "eu-central-1")
 KEY = access_key_for(ACCOUNT.account_id)
-BIN = Path(sys.executable).parent
 #: How many services calls are spread over.
 SERVICES = 200
 
@@ -219,9 +218,11 @@ def quickstart_own_part() -> str:
 
 
 def main() -> None:
-    """Measure and print, a line each."""
-    for measure in (
+    """Measure and print, a line each; only what is named, if anything is."""
+    measures: Sequence[Callable[[], str]] = (
         help_against_aws,
+        inventories.validating,
+        inventories.one_store,
         calls_over_http,
         services_over_http,
         hosts_in_process,
@@ -231,5 +232,8 @@ def main() -> None:
         drift.against_naive,
         drift.scanning,
         quickstart_own_part,
-    ):
+    )
+    for measure in measures:
+        if sys.argv[1:] and measure.__name__ not in sys.argv[1:]:
+            continue
         print(f"{measure.__name__:22} {measure()}", flush=True)  # noqa: T201 - its whole purpose
