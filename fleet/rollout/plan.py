@@ -68,7 +68,7 @@ class Request:
 
 
 def make_plan(wiring: Wiring, request: Request) -> Plan:
-    """What a rollout of this request would do now.
+    """Return what a rollout of this request would do now.
 
     Costs one call per account and region, one per 100 stores, four or five per store, and one for
     each task definition that runs somewhere and that nobody has read yet.
@@ -108,7 +108,7 @@ def make_plan(wiring: Wiring, request: Request) -> Plan:
 
 
 def _under(policy: Policy, release: Release) -> Release:
-    """The release with the breaker that the rollout's policy wants, whatever its workloads name."""
+    """Return the release with the circuit breaker of the rollout's policy in every service."""
     shapes = {
         name: replace(shape, breaker_count=policy.breaker_count)
         for name, shape in release.shapes.items()
@@ -117,7 +117,7 @@ def _under(policy: Policy, release: Release) -> Release:
 
 
 def choose_policy(fleet: Fleet, workloads: Sequence[Workload], name: str) -> Policy:
-    """The policy asked for, else the one that all these workloads name.
+    """Return the policy asked for, else the one that all these workloads name.
 
     Raises:
         UsageError: there is none of that name, or the workloads name several.
@@ -137,7 +137,7 @@ def choose_policy(fleet: Fleet, workloads: Sequence[Workload], name: str) -> Pol
 
 
 def read_release(wiring: Wiring, workloads: Sequence[str]) -> Release:
-    """The desired state of the inventory, with the images of these workloads pinned.
+    """Return the desired state of the inventory, with the images of these workloads pinned.
 
     An image of another workload that cannot be asked for stays as it is written: it is not sent.
 
@@ -235,7 +235,7 @@ class Readings:
         _remember(self.wiring, self.views.values())
 
     def _sweep(self, key: Key, stores: Sequence[Store]) -> Mapping[str, Cluster] | AwsError:
-        """The clusters of an account and region; the cheapest question, a call per 100."""
+        """Read the clusters of an account and region, 100 in a call."""
         shard = self._shard(key)
         names = [store.cluster for store in stores if _key(store) == key]
         try:
@@ -271,7 +271,7 @@ class Readings:
         return self.wiring.shard(self.wiring.fleet.accounts[key[0]], key[1])
 
     def _read_definitions(self, stores: Sequence[Store], pool: ThreadPoolExecutor) -> None:
-        """What is behind the ARNs that services run; then what ran before, where that matters."""
+        """Read the task definitions that run, and those that ran before where they matter."""
         running: dict[str, Key] = {}
         for store in stores:
             for service in self._services(store):

@@ -24,7 +24,7 @@ class Excess(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the comparison came to.
+    """The result of the comparison.
 
     Attributes:
         p: how likely so many are by chance; None when there was nothing to compare with.
@@ -71,7 +71,7 @@ def _digits(p: float) -> str:
 
 
 def fisher(updated: Sample, others: Sample) -> float:
-    """The probability of ``updated.dark`` or more, the margins given; exact for thousands.
+    """Return the probability of ``updated.dark`` or more, given the margins; exact for thousands.
 
     Terms of the hypergeometric distribution are taken relative to its largest one, each from its
     neighbour, so that nothing overflows and nothing small is lost beside something large.

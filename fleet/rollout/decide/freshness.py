@@ -58,7 +58,7 @@ def hold_until_looked_at(
 
 
 def _bake_began(rows: Sequence[Change], since: datetime) -> datetime:
-    """A late failure began it anew, as for the gate."""
+    """Return when the bake began; a late failure begins it anew, as for the gate."""
     late = (c.since for c in rows if c.verdict is Verdict.FAILED and c.since is not None)
     return max((since, *late))
 

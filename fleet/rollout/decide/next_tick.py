@@ -83,20 +83,20 @@ def _due_at(board: Board) -> Callable[[Change], datetime | None]:
 
 
 def pulls_again_at(board: Board, change: Change) -> datetime | None:
-    """When what could not be pulled is sent again; None for never, or when it was pulled."""
+    """Return when a change that could not be pulled is sent again; None for never."""
     policy = board.rollout.spec.policy
     return retry_at(change, policy) if change.stage is Stage.SENT else None
 
 
 def undo_at(board: Board, change: Change) -> datetime | None:
-    """When a store may be set back: now, when AWS is asked again, or in its next window."""
+    """Return when a store may be set back: now, when AWS is asked again, or in its next window."""
     if not may_undo(board, change):
         return _opens(board, change)
     return max(board.now, change.look_at or board.now)
 
 
 def may_undo(board: Board, change: Change) -> bool:
-    """Whether a store may be set back now: at any time, unless the policy wants windows for it.
+    """Return whether a store may be set back now: always, unless the policy wants windows for it.
 
     A dark one always may: nothing happens in the shop, and ECS would apply the release later.
     """

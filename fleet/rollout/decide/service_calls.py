@@ -210,7 +210,7 @@ def _send(write: ServiceWrite, service: ServiceState | None, target: str) -> Cho
 
 
 def _sent_before(write: ServiceWrite, service: ServiceState) -> Choice:
-    """It runs what is to be sent. This very job may have sent it, before its worker was lost."""
+    """Return the choice for a service that runs the target: this job may have sent it before."""
     if write.target or service.tags.get(TAG_ROLLOUT) != write.tags[TAG_ROLLOUT]:
         return Choice(None, Outcome.ALREADY)
     newest = service.deployments[0] if service.deployments else None
@@ -218,7 +218,7 @@ def _sent_before(write: ServiceWrite, service: ServiceState) -> Choice:
 
 
 def _gave_up(service: ServiceState) -> bool:
-    """Whether ECS's breaker ended the only deployment there was, with nothing to go back to."""
+    """Return whether the circuit breaker ended the only deployment, with nothing to restore."""
     newest = service.deployments[0] if service.deployments else None
     return newest is not None and newest.rollout_state == "FAILED"
 
@@ -238,7 +238,7 @@ def _undo(write: ServiceWrite, service: ServiceState | None) -> Choice:
 
 
 def _is_counted(write: ServiceWrite, service: ServiceState) -> bool:
-    """Whether ECS wants as many tasks as the write does; DAEMON counts none."""
+    """Return whether the desired count is the write's; it is not compared for DAEMON."""
     return write.count is None or service.desired == write.count
 
 

@@ -72,7 +72,7 @@ def _resume(board: Board, verb: Verb) -> str:
 
 
 def _owe_again(board: Board, change: Change, verb: Verb) -> None:
-    """An owed store is looked at; one that could not pull the image gets its tries anew.
+    """Have an owed store read, or sent again with new tries if it could not pull the image.
 
     Not where the word is about other stores that are back: every try may be paid for.
     """
@@ -92,7 +92,7 @@ def _owe_again(board: Board, change: Change, verb: Verb) -> None:
 
 
 def _readmit(board: Board, change: Change) -> None:
-    """A dark store that was set back for the halt owes the release again, when it is back."""
+    """Let a dark store that was set back for the halt get the release when it is back."""
     if change.stage is Stage.UNDONE and change.verdict is Verdict.DARK:
         board.move(change, wave=CONVOY)
 
