@@ -6,8 +6,13 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.drift_options import DeepOption, DigestsOption, FailOnOption
-from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption
+from fleet.cli.options import (
+    DEFAULT_INVENTORY,
+    DeepOption,
+    DigestsOption,
+    FailOnOption,
+    InventoryOption,
+)
 
 
 class CronFormat(StrEnum):

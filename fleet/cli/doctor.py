@@ -14,11 +14,11 @@ from fleet.cli.options import (
     RingOption,
     StoresArgument,
     WhereOption,
+    choice_of,
 )
 from fleet.cli.output import ignore_events, show, width
-from fleet.cli.selecting import choice_of, stores_to_show
 from fleet.errors import FleetError, InventoryError, UsageError
-from fleet.inventory.decide.selection import Choice
+from fleet.inventory.decide.selection import Choice, stores_to_show
 from fleet.inventory.loader import inventory_check
 from fleet.model.registration import CheckResult, PreflightCheck
 from fleet.register.doctor import host_keys_check, installer_check, role_check, ssm_check

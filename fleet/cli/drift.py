@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.drift_options import DeepOption, DigestsOption, FailOnOption, Format
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
     AllOption,
+    DeepOption,
+    DigestsOption,
+    FailOnOption,
     InventoryOption,
     JsonOption,
+    ReportFormat,
     RingOption,
     StoresArgument,
     WhereOption,
@@ -35,7 +38,9 @@ def drift(
             show_default=False,
         ),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="What goes to stdout.")] = Format.TABLE,
+    form: Annotated[
+        ReportFormat, typer.Option("--format", help="What goes to stdout.")
+    ] = ReportFormat.TABLE,
     json: JsonOption = False,
     fail_on: FailOnOption = None,
     notify: Annotated[
@@ -81,9 +86,9 @@ def drift(
         raise UsageError("--plan and --yes are about fixing", hint="add --fix")
     from fleet.cli.drifting import Asked, run_drift
     from fleet.cli.fixing import FixAsked
-    from fleet.cli.selecting import choice_of
+    from fleet.cli.options import choice_of
 
-    form = Format.JSON if json else form
+    form = ReportFormat.JSON if json else form
     asked = Asked(
         choice=choice_of(stores, where, ring, every),
         digests=digests,
@@ -93,7 +98,7 @@ def drift(
         fail_on=fail_on,
         notify=notify,
         jitter=jitter,
-        fix=FixAsked(plan=plan, yes=yes, json=form is Format.JSON) if fix else None,
+        fix=FixAsked(plan=plan, yes=yes, json=form is ReportFormat.JSON) if fix else None,
         inventory=inventory,
     )
     raise typer.Exit(run_drift(asked))

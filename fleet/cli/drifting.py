@@ -12,11 +12,9 @@ from typing import TextIO, cast
 
 from rich.console import Console
 
-from fleet.cli.drift_options import Format
 from fleet.cli.fixing import FixAsked, check_words, fix_night
-from fleet.cli.planning import notes_to
-from fleet.cli.rollout_looking import seconds_of
-from fleet.cli.selecting import stores_to_show
+from fleet.cli.options import ReportFormat, seconds_of
+from fleet.cli.output import notes_to
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.report_folder import ReportFolder, folder_words
 from fleet.drift.scan import ScanRequest, scan
@@ -26,7 +24,7 @@ from fleet.drift.view.drift_lines import is_complete
 from fleet.drift.view.drift_markdown import night_markdown
 from fleet.errors import FleetError, UsageError
 from fleet.inventory.decide.ignore_rules import problems_of
-from fleet.inventory.decide.selection import Choice, describe
+from fleet.inventory.decide.selection import Choice, describe, stores_to_show
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Night
 from fleet.model.printable import many
@@ -50,7 +48,7 @@ class Asked:
     digests: bool = False
     deep: bool = False
     report: Path | None = None
-    form: Format = Format.TABLE
+    form: ReportFormat = ReportFormat.TABLE
     fail_on: Severity | None = None
     notify: bool = False
     jitter: str = ""
@@ -83,14 +81,14 @@ def run_drift(asked: Asked) -> int:
     with leaves_at_once(lambda: "interrupted; the scan is recorded, and `fleet hosts` shows it"):
         told = Rendered(night, wiring.clock.now())
         # What is to be fixed is a document of its own.
-        in_fixes = asked.fix is not None and asked.form is Format.JSON
+        in_fixes = asked.fix is not None and asked.form is ReportFormat.JSON
         gone = not in_fixes and _shown(told, asked.form)
         page = aside.write(told)
         aside.tell(told)
     code = _ended(wiring, night, asked, aside.problems, talk)
     if page is not None:
         # Where stdout holds a document, the path is no part of it.
-        out = talk if asked.form is not Format.TABLE or gone else console_for(sys.stdout)
+        out = talk if asked.form is not ReportFormat.TABLE or gone else console_for(sys.stdout)
         out.print(str(page), soft_wrap=True)
     if gone:
         raise BrokenPipeError
@@ -105,7 +103,7 @@ def _check(wiring: Wiring, asked: Asked) -> None:
             hint="write down channels in fleet.yaml under notify:",
         )
     if asked.fix is not None:
-        if asked.form not in {Format.TABLE, Format.JSON}:
+        if asked.form not in {ReportFormat.TABLE, ReportFormat.JSON}:
             raise UsageError(
                 f"--fix prints a table or JSON, and not {asked.form.value}",
                 hint="--report DIR writes the night in every form",
@@ -199,12 +197,12 @@ class Rendered:
             self._page = page_of(self.night, self.now)
         return self._page
 
-    def pieces(self, form: Format) -> Iterable[str]:
+    def pieces(self, form: ReportFormat) -> Iterable[str]:
         """The text of a form but the table, in pieces."""
         match form:
-            case Format.JSON:
+            case ReportFormat.JSON:
                 return document_text(self.night)
-            case Format.MARKDOWN:
+            case ReportFormat.MARKDOWN:
                 return (night_markdown(self.night, self.now),)
             case _:
                 return (self.page(),)
@@ -232,7 +230,7 @@ class _Aside:
         if folder is None:
             return None
         told.page()  # before any file is opened: what goes wrong there is not the folder's fault
-        parts = {form.value: partial(told.pieces, form) for form in Format}
+        parts = {form.value: partial(told.pieces, form) for form in ReportFormat}
         try:
             page = folder.write(told.night.scan.started_at, parts)
         except OSError as error:
@@ -259,10 +257,10 @@ class _Aside:
         self.problems += problems
 
 
-def _shown(told: Rendered, form: Format) -> bool:
+def _shown(told: Rendered, form: ReportFormat) -> bool:
     """Print the night; True when nobody reads it any more, which must not stop the reports."""
     try:
-        if form is Format.TABLE:
+        if form is ReportFormat.TABLE:
             console = console_for(sys.stdout)
             console.print(night_view(told.night, told.now, console.width))
         else:

@@ -10,12 +10,13 @@ from fleet.cli.options import (
     RingOption,
     StoresArgument,
     WhereOption,
+    choice_of,
 )
 from fleet.cli.output import show, width
-from fleet.cli.selecting import choice_of, stores_to_show
 from fleet.drift.hosts import hosts_now
 from fleet.drift.view.hosts import hosts_document, hosts_view
 from fleet.errors import FleetError
+from fleet.inventory.decide.selection import stores_to_show
 from fleet.runtime.wiring import open_history
 
 

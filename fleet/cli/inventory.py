@@ -14,10 +14,11 @@ from fleet.cli.options import (
     RingOption,
     StoresArgument,
     WhereOption,
+    choice_of,
 )
 from fleet.cli.output import show, width
-from fleet.cli.selecting import choice_of, stores_to_show
 from fleet.errors import UsageError
+from fleet.inventory.decide.selection import stores_to_show
 from fleet.inventory.loader import load_fleet
 from fleet.inventory.view import (
     fleet_document,

@@ -1,5 +1,6 @@
 """``fleet plan``: what a rollout would do; changes nothing."""
 
+import io
 from pathlib import Path
 from typing import Annotated
 
@@ -8,21 +9,30 @@ import typer
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
     AllOption,
+    CanaryOption,
     InventoryOption,
     JsonOption,
-    RingOption,
-    WhereOption,
-)
-from fleet.cli.rollout_options import (
-    CanaryOption,
-    Format,
     OverrideFreezeOption,
     OverwriteOption,
+    PlanFormat,
     PolicyOption,
+    RingOption,
     SeedOption,
     StoreOption,
+    WhereOption,
     WorkloadsArgument,
+    choice_of,
 )
+from fleet.cli.output import CHANGES_PENDING, notes_to, show, talk_console, width
+from fleet.errors import FleetError
+from fleet.model.plan import Plan
+from fleet.rollout.plan_file import plan_document
+from fleet.rollout.plan_request import PlanRequest, plan_for
+from fleet.rollout.view.plan import plan_markdown, plan_view
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import open_wiring
+from fleet.terminal.documents import document_text
+from fleet.terminal.screen import UNWRAPPED, console_for
 
 
 def plan(
@@ -37,9 +47,9 @@ def plan(
     override_freeze: OverrideFreezeOption = "",
     overwrite: OverwriteOption = False,
     form: Annotated[
-        Format,
+        PlanFormat,
         typer.Option("--format", help="text for people, md for a pull request, json for a file."),
-    ] = Format.TEXT,
+    ] = PlanFormat.TEXT,
     json: JsonOption = False,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write to a file, not to stdout.")
@@ -52,20 +62,49 @@ def plan(
     be changed, 0 when nothing would, 1 when the plan must not be run. What `--json` prints can be
     saved and run: `fleet rollout --plan-file FILE`.
     """
-    from fleet.cli.plan_words import Chosen
-    from fleet.cli.planning import show_plan
-
-    chosen = Chosen(
-        workloads=workloads or [],
-        stores=store or [],
-        where=where,
-        ring=ring,
-        every=every,
-        canary=canary,
+    request = PlanRequest(
+        workloads=tuple(workloads or ()),
+        choice=choice_of(store, where, ring, every),
         policy=policy,
+        canary=canary,
         seed=seed,
         override_freeze=override_freeze,
         overwrite=overwrite,
-        inventory=inventory,
     )
-    raise typer.Exit(show_plan(chosen, Format.JSON if json else form, out))
+    talk = talk_console()
+    wiring = open_wiring(inventory, listen=notes_to(talk))
+    with leaves_at_once(lambda: "interrupted while reading; nothing was changed"):
+        made = plan_for(wiring, request, tell=talk.print)
+    form = PlanFormat.JSON if json else form
+    if out is not None:
+        _save(made, form, out)
+        talk.print(f"the plan is in {out}")
+    elif form is PlanFormat.TEXT:
+        show(plan_view(made, width()))
+    else:
+        typer.echo(_text(made, form))
+    raise typer.Exit(exit_code(made))
+
+
+def exit_code(plan: Plan) -> int:
+    """Return 1 when the plan must not be run, 3 when it would change something, else 0."""
+    if plan.refusals:
+        return FleetError.exit_code
+    return CHANGES_PENDING if any(change.kind.is_change for change in plan.changes) else 0
+
+
+def _text(plan: Plan, form: PlanFormat) -> str:
+    if form is PlanFormat.JSON:
+        return document_text(plan_document(plan))
+    if form is PlanFormat.MARKDOWN:
+        return plan_markdown(plan)
+    text = io.StringIO()
+    console_for(text).print(plan_view(plan, UNWRAPPED))
+    return text.getvalue()
+
+
+def _save(plan: Plan, form: PlanFormat, out: Path) -> None:
+    try:
+        out.write_text(_text(plan, form).rstrip("\n") + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FleetError(f"{out}: {error.strerror}") from error

@@ -58,8 +58,8 @@ def register(
     interrupted. Does nothing to a host that is registered already, and says why. `--all` means all
     open stores, and so do conditions and rings that do not mention lifecycle.
     """
+    from fleet.cli.options import choice_of
     from fleet.cli.registering import Asked, register_stores
-    from fleet.cli.selecting import choice_of
 
     asked = Asked(
         choice=choice_of(stores, where, ring, every),

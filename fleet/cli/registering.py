@@ -12,11 +12,11 @@ from typing import TextIO, cast
 import typer
 from rich.console import Console
 
-from fleet.cli.selecting import select_hosts, stores_to_change
 from fleet.errors import FleetError, Interrupted, Locked, UsageError
-from fleet.inventory.decide.selection import Choice, describe
+from fleet.inventory.decide.selection import Choice, describe, stores_to_change
 from fleet.model.inventory import Fleet
 from fleet.model.registration import HostOutcome, RegisterCommand, RegisterResult
+from fleet.register.decide.host_selection import select_hosts
 from fleet.register.register import (
     HostSelection,
     Key,

@@ -1,32 +1,80 @@
-"""``fleet rollout``: change what shops run, wave by wave; watch it, and tell it what to do."""
+"""``fleet rollout``: changes what stores run, wave by wave. Its first word is a verb or not."""
 
-from typing import Annotated
+import threading
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from typer.core import TyperGroup
 
+from fleet.cli import rollout_status, rollout_verbs
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
     AllOption,
+    CanaryOption,
     InventoryOption,
     JsonOption,
-    RingOption,
-    WhereOption,
-    YesOption,
-)
-from fleet.cli.rollout_group import START, RolloutGroup
-from fleet.cli.rollout_options import (
-    CanaryOption,
-    IdArgument,
-    NoWaitOption,
     OverrideFreezeOption,
     OverwriteOption,
     PlanFileOption,
     PolicyOption,
+    RingOption,
     SeedOption,
     StoreOption,
-    WhyOption,
+    WhereOption,
     WorkloadsArgument,
+    YesOption,
+    choice_of,
 )
+from fleet.cli.output import agreed, notes_to, require_terminal, show, talk_console, width
+from fleet.cli.rollout_foreground import advance
+from fleet.errors import FleetError, Interrupted
+from fleet.model.plan import Plan
+from fleet.rollout.overview import overview
+from fleet.rollout.plan_file import plan_document
+from fleet.rollout.plan_request import (
+    PlanRequest,
+    check_controller,
+    check_free,
+    plan_for,
+    shards_of,
+)
+from fleet.rollout.start import start as start_rollout
+from fleet.rollout.view.documents import status_document
+from fleet.rollout.view.plan import plan_view
+from fleet.runtime.callers import callers
+from fleet.runtime.run_record import RunRecord, recorded
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import Wiring, open_wiring
+
+#: The verb that may be left out.
+START = "start"
+
+
+class RolloutGroup(TyperGroup):
+    """Reads ``fleet rollout vision`` as ``fleet rollout start vision``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the verb in that was left out."""
+        spoken = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if spoken else [START, *args])
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """Both forms."""
+        formatter.write_usage(ctx.command_path, "[WORKLOAD...] [OPTIONS]")
+        formatter.write_usage(ctx.command_path, "VERB [ID] [OPTIONS]")
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The options of the form without a verb, then the verbs."""
+        start = self.get_command(ctx, START)
+        if start is not None:
+            inner = start.context_class(start, info_name=START, parent=ctx)
+            records = (param.get_help_record(inner) for param in start.get_params(inner))
+            with formatter.section("Without a verb"):
+                formatter.write_dl([record for record in records if record is not None])
+        self.format_commands(ctx, formatter)
+
 
 app = typer.Typer(
     cls=RolloutGroup,
@@ -62,196 +110,94 @@ def start(
     is wanted. Ends with 0 when it is done, 3 when it waits for `promote`, 4 when it is halted or
     paused, 5 when another rollout holds one of the stores.
     """
-    from fleet.cli.plan_words import Chosen
-    from fleet.cli.rolling import Asked, roll_out
-
-    chosen = Chosen(
-        workloads=workloads or [],
-        stores=store or [],
-        where=where,
-        ring=ring,
-        every=every,
-        canary=canary,
+    request = PlanRequest(
+        workloads=tuple(workloads or ()),
+        choice=choice_of(store, where, ring, every),
         policy=policy,
+        canary=canary,
         seed=seed,
         override_freeze=override_freeze,
         overwrite=overwrite,
-        inventory=inventory,
+        plan_file=plan_file,
     )
-    asked = Asked(chosen=chosen, plan_file=plan_file, detach=detach, yes=yes, json=json)
-    raise typer.Exit(roll_out(asked))
+    raise typer.Exit(roll_out(request, inventory, detach=detach, yes=yes, as_json=json))
 
 
-@app.command("status")
-def status(
-    rollout: IdArgument = None,
-    store: Annotated[
-        str, typer.Option("--store", metavar="ID", help="Explain this one store.")
-    ] = "",
-    events: Annotated[bool, typer.Option("--events", help="Tell the whole story.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Show what it does and why, its waves and its gate.
+app.command()(rollout_status.status)
+app.command()(rollout_status.watch)
+app.command()(rollout_status.wait)
+app.command()(rollout_status.history)
+app.command()(rollout_verbs.pause)
+app.command()(rollout_verbs.resume)
+app.command()(rollout_verbs.promote)
+app.command()(rollout_verbs.retry)
+app.command()(rollout_verbs.skip)
+app.command()(rollout_verbs.abort)
+app.command()(rollout_verbs.rollback)
 
-    Names every store that needs a person; with --store, everything known of one.
+
+def roll_out(
+    request: PlanRequest, inventory: Path, *, detach: bool, yes: bool, as_json: bool
+) -> int:
+    """Roll out what was asked for; returns the exit code.
+
+    Raises:
+        UsageError: the words or the plan file are wrong; nothing was sent.
+        Locked: another rollout holds one of the stores.
+        FleetError: nothing was sent, or the rollout can be resumed; the hint says how.
     """
-    from fleet.cli.rollout_looking import show_status
-
-    raise typer.Exit(show_status(rollout, store=store, events=events, as_json=json))
-
-
-@app.command("watch")
-def watch(rollout: IdArgument = None) -> None:
-    """Watch it until it has ended.
-
-    A picture that is redrawn on a terminal, lines elsewhere. Ctrl-C only leaves the picture.
-    """
-    from fleet.cli.rollout_looking import watch_rollout
-
-    raise typer.Exit(watch_rollout(rollout))
-
-
-@app.command("wait")
-def wait(
-    rollout: IdArgument = None,
-    timeout: Annotated[
-        str, typer.Option("--timeout", metavar="TIME", help="Give up after, as 90s, 30m or 2h.")
-    ] = "",
-) -> None:
-    """Wait until it rests; end with its exit code.
-
-    The code is the one that `fleet rollout` itself would have ended with.
-    """
-    from fleet.cli.rollout_looking import wait_for
-
-    raise typer.Exit(wait_for(rollout, timeout=timeout))
-
-
-@app.command("history")
-def history(
-    json: JsonOption = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most rollouts listed.")] = 20,
-) -> None:
-    """List rollouts, the latest first."""
-    from fleet.cli.rollout_looking import show_history
-
-    raise typer.Exit(show_history(limit=limit, as_json=json))
+    talk = talk_console()
+    wiring = open_wiring(inventory, listen=notes_to(talk), stop=threading.Event())
+    if detach:
+        check_controller(wiring)
+    with leaves_at_once(lambda: "interrupted; nothing was sent"):
+        plan = plan_for(wiring, request, tell=talk.print)
+        check_free(wiring, plan)
+        if plan.refusals or not any(change.kind.is_change for change in plan.changes):
+            return _show_only(plan, talk, as_json=as_json)
+        arns = callers(wiring, shards_of(wiring, plan))
+    with recorded(wiring, "rollout", callers=arns, tell=talk.print) as run:
+        with leaves_at_once(
+            lambda: "interrupted; nothing was sent", leaving=lambda: run.end("interrupted")
+        ):
+            talk.print(plan_view(plan, talk.width))
+            for arn in sorted(set(arns)):
+                talk.print(f"as {arn} · run {run.id}")
+            if not yes:
+                require_terminal("this changes stores")
+                if not agreed(talk):
+                    run.end("declined")
+                    raise Interrupted("nothing was sent")
+        caller = ", ".join(sorted(set(arns)))
+        rollout = start_rollout(
+            wiring,
+            plan,
+            caller=caller,
+            run_id=run.id,
+            override_freeze=request.override_freeze,
+        )
+        if detach:
+            return _leave_to_controller(wiring, rollout.id, run, talk, as_json=as_json)
+        return advance(wiring, rollout.id, run, talk, caller=caller, as_json=as_json)
 
 
-@app.command("pause")
-def pause(
-    rollout: IdArgument = None,
-    why: WhyOption = "",
-    no_wait: NoWaitOption = False,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-) -> None:
-    """Send nothing more for now.
-
-    What was sent is still watched.
-    """
-    from fleet.cli.rollout_telling import Word, tell
-
-    raise typer.Exit(tell(Word("pause", rollout, inventory, why=why, no_wait=no_wait)))
+def _leave_to_controller(
+    wiring: Wiring, rollout_id: str, run: RunRecord, talk: Console, *, as_json: bool
+) -> int:
+    run.end("detached")
+    talk.print(f"{rollout_id} is left to the controller: fleet rollout watch {rollout_id}")
+    if as_json:
+        show(status_document(overview(wiring.records, rollout_id, wiring.clock.now())))
+    else:
+        typer.echo(rollout_id)
+    return 0
 
 
-@app.command("resume")
-def resume(
-    rollout: IdArgument = None,
-    why: WhyOption = "",
-    no_wait: NoWaitOption = False,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-) -> None:
-    """Go on; after a halt this accepts the failures.
-
-    Goes along in the foreground if nobody else ticks the rollout. Of one that is done it waits for
-    the stores that still owe the release.
-    """
-    from fleet.cli.rollout_telling import Word, tell
-
-    raise typer.Exit(tell(Word("resume", rollout, inventory, why=why, no_wait=no_wait)))
-
-
-@app.command("promote")
-def promote(
-    rollout: IdArgument = None,
-    why: WhyOption = "",
-    no_wait: NoWaitOption = False,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-) -> None:
-    """Let it go beyond the canary."""
-    from fleet.cli.rollout_telling import Word, tell
-
-    raise typer.Exit(tell(Word("promote", rollout, inventory, why=why, no_wait=no_wait)))
-
-
-@app.command("retry")
-def retry(
-    rollout: IdArgument = None,
-    store: StoreOption = None,
-    why: WhyOption = "",
-    no_wait: NoWaitOption = False,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-) -> None:
-    """Send it again where it failed.
-
-    To all stores that failed or could not pull the image, or to those named; a store that was
-    changed by hand has to be named.
-    """
-    from fleet.cli.rollout_telling import Word, tell
-
-    word = Word("retry", rollout, inventory, stores=store or [], why=why, no_wait=no_wait)
-    raise typer.Exit(tell(word))
-
-
-@app.command("skip")
-def skip(
-    rollout: IdArgument = None,
-    store: StoreOption = None,
-    why: WhyOption = "",
-    no_wait: NoWaitOption = False,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-) -> None:
-    """Leave stores out of it.
-
-    What was sent to them stays.
-    """
-    from fleet.cli.rollout_telling import Word, tell
-
-    word = Word("skip", rollout, inventory, stores=store or [], why=why, no_wait=no_wait)
-    raise typer.Exit(tell(word))
-
-
-@app.command("abort")
-def abort(
-    rollout: IdArgument = None,
-    why: WhyOption = "",
-    no_wait: NoWaitOption = False,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-) -> None:
-    """End it; what was sent stays.
-
-    Nothing more is sent. Stores that are dark are set back, so that ECS does not apply the release
-    when they return.
-    """
-    from fleet.cli.rollout_telling import Word, tell
-
-    raise typer.Exit(tell(Word("abort", rollout, inventory, why=why, no_wait=no_wait)))
-
-
-@app.command("rollback")
-def rollback(
-    rollout: IdArgument = None,
-    store: StoreOption = None,
-    why: WhyOption = "",
-    no_wait: NoWaitOption = False,
-    yes: YesOption = False,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-) -> None:
-    """Set stores back to what each ran before.
-
-    Every store that was sent it, or those named.
-    """
-    from fleet.cli.rollout_telling import Word, tell
-
-    word = Word("rollback", rollout, inventory, stores=store or [], why=why, no_wait=no_wait)
-    raise typer.Exit(tell(word, yes=yes))
+def _show_only(plan: Plan, talk: Console, *, as_json: bool) -> int:
+    """Show a plan that cannot be run, or that changes nothing."""
+    show(plan_document(plan) if as_json else plan_view(plan, width()))
+    if plan.refusals:
+        talk.print("the plan cannot be run; nothing was sent")
+        return FleetError.exit_code
+    talk.print("nothing to roll out; nothing was sent")
+    return 0

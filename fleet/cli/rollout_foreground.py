@@ -1,34 +1,45 @@
-"""Going along with a rollout in the foreground: ticks it, shows it, and stops at a safe point."""
+"""Advances a rollout in the foreground: ticks it, shows it, and stops at a safe point."""
 
-import json
-import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
-import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
 
-from fleet.cli.rollout_books import exit_code, look
-from fleet.cli.rollout_picture import Picture
-from fleet.errors import Interrupted
+from fleet.cli.output import show_report, width
+from fleet.errors import FleetError, Interrupted
 from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent, VerbName
+from fleet.model.spans import clock as clock_time
 from fleet.rollout.controller import run_until_rest
+from fleet.rollout.overview import exit_code
+from fleet.rollout.overview import overview as read_overview
 from fleet.rollout.tick import open_tick_context
 from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.lines import EventLines
+from fleet.rollout.view.live import RolloutPicture
 from fleet.rollout.view.summary import summary_view
 from fleet.runtime.run_record import RunRecord
 from fleet.runtime.stopping import stops_safely
 from fleet.runtime.wiring import Wiring
-from fleet.terminal.screen import console_for
-from fleet.terminal.streams import let_go
 
 #: Words for the end of a run's row, by exit code.
 _OUTCOMES = {0: "done", 1: "failed", 3: "awaiting promote", 4: "halted", 130: "stopped"}
 
+#: Wall seconds between two looks at the records.
+LOOK_S = 1.0
+#: Rest after a look, in times of what it took: whoever ticks in this process comes first.
+REST = 4
+#: Redraws a second, so that a resized terminal is soon whole again.
+REDRAWS = 4
 
-def go_along(
+
+def advance(
     wiring: Wiring,
     rollout_id: str,
     run: RunRecord,
@@ -48,7 +59,7 @@ def go_along(
         FleetError: an account cannot be worked with; the rollout can be resumed.
     """
     records, clock = wiring.records, wiring.clock
-    before = look(records, clock, rollout_id)
+    before = read_overview(records, rollout_id, clock.now())
     with _shown(wiring, before, talk) as (tell, give_back):
         what = f"fleet rollout {rollout_id}"
         with (
@@ -68,28 +79,13 @@ def go_along(
             ),
         ):
             rested = run_until_rest(context, rollout_id, wiring.stop)
-    overview = look(records, clock, rollout_id)
+    overview = read_overview(records, rollout_id, clock.now())
     code = Interrupted.exit_code if rested.stopped else exit_code(overview, said=said)
     run.end(_OUTCOMES.get(code, "failed"))
-    print_end(overview, talk, as_json=as_json)
+    show_report(status_document(overview) if as_json else summary_view(overview, width()), talk)
     if rested.stopped:
         talk.print(f"stopped; resume with: fleet rollout resume {rollout_id}")
     return code
-
-
-def print_end(overview: Overview, talk: Console, *, as_json: bool) -> None:
-    """Print the last words; whether anybody takes them does not change what the run came to."""
-    try:
-        if as_json:
-            typer.echo(json.dumps(status_document(overview), indent=2))
-        else:
-            console = console_for(sys.stdout)
-            console.print(summary_view(overview, console.width))
-    except BrokenPipeError:
-        let_go(sys.stdout)
-    except OSError as error:
-        let_go(sys.stdout)
-        talk.print(f"the report could not be written: {error.strerror}")
 
 
 @contextmanager
@@ -106,11 +102,98 @@ def _shown(
         stopping = "stopping: the tick that is under way ends first"
         return stopping if wiring.stop.is_set() else "Ctrl-C stops at a safe point"
 
-    id_ = overview.rollout.id
-    with Picture(talk, lambda: look(wiring.records, wiring.clock, id_), note) as picture:
+    def read() -> Overview:
+        return read_overview(wiring.records, overview.rollout.id, wiring.clock.now())
+
+    with Picture(talk, read, note) as picture:
         yield lambda _event: None, picture.close  # the picture reads the story from the records
 
 
 def _leave(run: RunRecord, give_back: Callable[[], None]) -> None:
     run.end("left")
     give_back()
+
+
+class Picture:
+    """Shows a rollout on the whole screen while inside; the screen is given back as it was.
+
+    Args:
+        look: reads the rollout as it is now; called in a thread of the picture's own.
+        note: words for the last line.
+    """
+
+    def __init__(
+        self, console: Console, look: Callable[[], Overview], note: Callable[[], str]
+    ) -> None:
+        self._look = look
+        self._note = note
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._latest: Overview | None = None
+        self._error = ""
+        self._drawn: tuple[Overview, str, RolloutPicture] | None = None
+        self._thread = threading.Thread(target=self._keep_looking, name="picture", daemon=True)
+        self._live = Live(
+            console=console,
+            screen=True,
+            auto_refresh=True,
+            refresh_per_second=REDRAWS,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=self._view,
+        )
+
+    def __enter__(self) -> Self:
+        self._glance()
+        self._live.start()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the screen back; more than once does no harm."""
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._live.stop()
+
+    def latest(self) -> Overview | None:
+        """What was seen last; None before anything could be read."""
+        with self._lock:
+            return self._latest
+
+    def _keep_looking(self) -> None:
+        took = 0.0
+        while not self._closed.wait(max(LOOK_S, REST * took)):
+            began = time.monotonic()
+            self._glance()
+            took = time.monotonic() - began
+
+    def _glance(self) -> None:
+        """Look once. What cannot be read now leaves the last picture, which says how old it is."""
+        try:
+            seen = self._look()
+        except FleetError as error:
+            with self._lock:
+                since = f" since {clock_time(self._latest.at)}" if self._latest else ""
+                self._error = f"NOT READ{since}: {error}"
+            return
+        with self._lock:
+            self._latest, self._error = seen, ""
+
+    def _view(self) -> RenderableType:
+        with self._lock:
+            overview, error = self._latest, self._error
+        if overview is None:
+            return Text(error or "reading")
+        note = error or self._note()
+        if self._drawn is None or self._drawn[0] is not overview or self._drawn[1] != note:
+            self._drawn = (overview, note, RolloutPicture(overview, note))
+        return self._drawn[2]

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from fleet.cli.rollout_looking import seconds_of
+from fleet.cli.options import seconds_of
 from fleet.drift.view.cron import Job, files, secrets_template
 from fleet.errors import FleetError, UsageError
 from fleet.inventory.loader import load_fleet

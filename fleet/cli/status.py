@@ -10,12 +10,13 @@ from fleet.cli.options import (
     RingOption,
     StoresArgument,
     WhereOption,
+    choice_of,
 )
 from fleet.cli.output import ignore_events, show, width
-from fleet.cli.selecting import choice_of, stores_to_show
 from fleet.drift.status import read_status
 from fleet.drift.view.status import status_document, status_view
 from fleet.errors import FleetError
+from fleet.inventory.decide.selection import stores_to_show
 from fleet.runtime.stopping import leaves_at_once
 from fleet.runtime.wiring import open_wiring
 

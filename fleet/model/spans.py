@@ -9,8 +9,9 @@ CLOCKS_DIFFER_S = 60.0
 #: Days after which a day without its year could be taken for another one.
 YEAR_DAYS = 300
 
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_SPAN = re.compile("".join(rf"(?:(\d{{1,7}}){unit})?" for unit in _UNITS))
+#: Seconds of each unit.
+SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_SPAN = re.compile("".join(rf"(?:(\d{{1,7}}){unit})?" for unit in SECONDS))
 
 
 def span(seconds: float) -> str:
@@ -40,7 +41,7 @@ def seconds_in(text: str) -> float:
     match = _SPAN.fullmatch(text.replace(" ", ""))
     if match is None or not any(match.groups()):
         raise ValueError(f'"{text}" is not a duration')
-    parts = zip(match.groups("0"), _UNITS.values(), strict=True)
+    parts = zip(match.groups("0"), SECONDS.values(), strict=True)
     return float(sum(int(number) * unit for number, unit in parts))
 
 

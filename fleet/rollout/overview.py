@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fleet.aws.budget import Budget
+from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.gate import Gate
 from fleet.model.history import Lease
 from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker
-from fleet.model.rollout import Phase
+from fleet.model.rollout import Phase, VerbName
 from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, waiting_for_windows
@@ -18,6 +19,10 @@ from fleet.runtime.lease import holder_of
 if TYPE_CHECKING:
     from fleet.records.records import Records
 
+#: Exit code of a rollout that waits for ``promote``.
+AWAITS = 3
+#: Exit code of one that a gate halted, or that is paused.
+HALTED = 4
 #: Latest lines of the story that are shown.
 EVENTS = 50
 
@@ -89,3 +94,52 @@ def _waits(board: Board, gate: Gate | None, choice: StoreChoice) -> tuple[str, .
     if choice.waits_until is not None and choice.waits_until - board.now > timedelta(0):
         waits.append(choice.waits_for)
     return tuple(filter(None, waits))
+
+
+def find_rollout(records: "Records", given: str | None) -> str:
+    """Return the id of the rollout that is meant: as given, else the active one, else the latest.
+
+    Raises:
+        UsageError: there is none, or several are active and none was named.
+    """
+    if given:
+        return f"ro-{given}" if given.isascii() and given.isdigit() else given
+    active = records.rollouts.active()
+    if len(active) > 1:
+        raise UsageError(
+            f"{len(active)} rollouts are active: {', '.join(active)}",
+            hint="name the one that is meant",
+        )
+    id_ = active[0] if active else records.rollouts.latest()
+    if id_ is None:
+        raise UsageError("no rollout was started yet", hint="fleet rollout --canary")
+    return id_
+
+
+def rests(overview: Overview) -> bool:
+    """Return whether nothing goes on by itself: it has ended, or a person is wanted."""
+    if overview.rollout.finished_at is not None:
+        return True
+    return overview.rollout.phase in {Phase.PAUSED, Phase.HALTED, Phase.AWAITING}
+
+
+def exit_code(overview: Overview, *, said: VerbName | None = None) -> int:
+    """Return the exit code of a command that advanced a rollout.
+
+    Args:
+        said: the verb of the command: a rollout that was set back because somebody wanted it has
+            not failed.
+    """
+    match overview.rollout.phase:
+        case Phase.DONE:
+            return 0
+        case Phase.AWAITING:
+            return AWAITS
+        case Phase.HALTED | Phase.PAUSED:
+            return HALTED
+        case Phase.ABORTED:
+            return 0 if said is VerbName.ABORT else FleetError.exit_code
+        case Phase.ROLLED_BACK:
+            return 0 if said is VerbName.ROLLBACK else FleetError.exit_code
+        case Phase.RUNNING | Phase.ROLLING_BACK:
+            return Interrupted.exit_code

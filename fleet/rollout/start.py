@@ -18,7 +18,7 @@ from fleet.runtime.wiring import Wiring
 def start(
     wiring: Wiring, plan: Plan, *, caller: str, run_id: str, override_freeze: str = ""
 ) -> Rollout:
-    """Record a rollout that does what the plan says; the first tick begins it.
+    """Record and audit a rollout that does what the plan says; the first tick begins it.
 
     Owed changes of older rollouts that this one makes as well are taken over by it.
 
@@ -36,8 +36,23 @@ def start(
     spec = _spec(wiring.fleet, plan, planned, stores, override_freeze)
     changes = _changes(plan, planned, spec, now)
     pairs = sorted({(c.store, c.workload) for c in planned})
-    records = wiring.records.rollouts
-    return records.start(spec, changes, pairs, caller=caller, at=now, run=run_id)
+    rollouts = wiring.records.rollouts
+    rollout = rollouts.start(spec, changes, pairs, caller=caller, at=now, run=run_id)
+    wiring.records.audit(
+        run_id,
+        at=wiring.clock.now(),
+        caller_arn=caller,
+        action="start rollout",
+        why=f"in spite of freezes: {override_freeze}" if override_freeze else spec.title,
+        detail={
+            "rollout": rollout.id,
+            "release": spec.release,
+            "selection": spec.selection,
+            "policy": spec.policy.name,
+            "override_freeze": override_freeze,
+        },
+    )
+    return rollout
 
 
 def _spec(

@@ -85,6 +85,18 @@ def records_from_environment() -> "Records":
 
 
 @contextmanager
+def open_records_and_clock() -> Iterator[tuple["Records", Clock]]:
+    """Open the records and the clock, for commands that need no inventory.
+
+    Raises:
+        RecordsError: the records cannot be opened.
+    """
+    clock = clock_from_environment()
+    with records_from_environment() as records:
+        yield records, clock
+
+
+@contextmanager
 def open_history(inventory: Path) -> Iterator[tuple[Fleet, "Records", Clock]]:
     """Open the inventory, the records and the clock, for commands that ask neither AWS nor hosts.
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fleet.cli import drifting
-from fleet.cli.drift_options import Format
 from fleet.cli.drifting import FOUND, Asked, ending_words, exit_code, run_drift
+from fleet.cli.options import ReportFormat
 from fleet.drift.scan import ScanRequest
 from fleet.errors import Locked, UsageError
 from fleet.inventory.decide.selection import Choice
@@ -120,7 +120,7 @@ def test_a_part_of_the_fleet_is_a_scope_of_its_own(scans: list[ScanRequest]) -> 
 def test_json_is_all_that_goes_to_stdout(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    code = run_drift(asked(form=Format.JSON, report=tmp_path / "out"))
+    code = run_drift(asked(form=ReportFormat.JSON, report=tmp_path / "out"))
 
     said = capsys.readouterr()
     assert json.loads(said.out)["kind"] == "drift"
@@ -177,7 +177,7 @@ def test_reports_are_written_though_nobody_reads_stdout(
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stdout", closed)
         with pytest.raises(BrokenPipeError):
-            run_drift(asked(form=Format.MARKDOWN, report=tmp_path))
+            run_drift(asked(form=ReportFormat.MARKDOWN, report=tmp_path))
 
     assert scans
     assert (tmp_path / "latest.html").exists()

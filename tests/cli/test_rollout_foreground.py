@@ -1,5 +1,6 @@
 """Going along with a rollout: lines meanwhile, last words, an exit code by how it rests."""
 
+import io
 import json
 import sys
 import threading
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from fleet.cli import rollout_foreground
-from fleet.cli.rollout_foreground import go_along
-from fleet.errors import FleetError
+from fleet.cli.rollout_foreground import Picture, advance
+from fleet.errors import FleetError, RecordsError
+from fleet.model.overview import Overview
 from fleet.model.rollout import Phase, VerbName
 from fleet.rollout.controller import Rested
 from fleet.runtime.run_record import RunRecord
@@ -55,7 +58,7 @@ def along(wiring: Wiring, **words: Any) -> tuple[int, str]:
         "rollout", caller_arn=rollouts.CALLER, command="x", at=wiring.clock.now()
     )
     run = RunRecord(wiring, run_id, talk.print)
-    code = go_along(wiring, "ro-1", run, talk, caller=rollouts.CALLER, **words)
+    code = advance(wiring, "ro-1", run, talk, caller=rollouts.CALLER, **words)
     return code, wiring.records.runs()[0].outcome
 
 
@@ -153,3 +156,76 @@ def test_trouble_goes_up_and_the_report_is_left_out(
         along(wiring)
 
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout_foreground, "LOOK_S", 0.01)
+
+
+class Looks:
+    """Answers each look with the next value, and with the last one for ever."""
+
+    def __init__(self, *answers: Overview | RecordsError) -> None:
+        self._answers = list(answers)
+        self.seen_through = threading.Event()
+
+    def __call__(self) -> Overview:
+        answer = self._answers[0]
+        if len(self._answers) > 1:
+            self._answers.pop(0)
+        else:
+            if self._twice:
+                self.seen_through.set()
+            self._twice = True
+        if isinstance(answer, RecordsError):
+            raise answer
+        return answer
+
+    _twice = False
+
+
+def drawn(looks: Looks) -> tuple[str, Overview | None]:
+    """What is on the screen once every answer was given and taken, and what was seen last."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=20, color_system=None)
+    with Picture(console, looks, lambda: "Ctrl-C leaves") as picture:
+        assert looks.seen_through.wait(10)
+        seen = picture.latest()
+        picture._live.refresh()
+    return out.getvalue(), seen
+
+
+def test_it_takes_the_screen_and_gives_it_back() -> None:
+    text, _ = drawn(Looks(rollouts.overview()))
+
+    assert text.index("\x1b[?1049h") < text.index("ro-118") < text.rindex("\x1b[?1049l")
+
+
+def test_it_looks_again_by_itself() -> None:
+    later = rollouts.overview(tick=13)
+
+    _, seen = drawn(Looks(rollouts.overview(), later))
+
+    assert seen == later
+
+
+def test_what_cannot_be_read_leaves_the_last_picture_and_says_so() -> None:
+    text, seen = drawn(Looks(rollouts.overview(), RecordsError("the database is locked")))
+
+    assert seen == rollouts.overview()
+    assert "NOT READ since 01:14:20Z: the database is locked" in text
+
+
+def test_before_anything_was_read_it_says_what_is_wrong() -> None:
+    text, seen = drawn(Looks(RecordsError("the database is locked")))
+
+    assert seen is None
+    assert "NOT READ: the database is locked" in text
+
+
+def test_closing_twice_does_no_harm() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=20)
+    with Picture(console, rollouts.overview, lambda: "") as picture:
+        picture.close()
+    picture.close()

@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from fleet.cli.main import COMMANDS, app
-from fleet.cli.planning import read_plan
+from fleet.rollout.plan_file import read_plan
 from tests.scenarios.conftest import Ran
 from tests.version_0_1 import (
     CASES,

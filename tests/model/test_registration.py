@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.cli.selecting import select_hosts
 from fleet.model.registration import RegisterCommand
+from fleet.register.decide.host_selection import select_hosts
 from tests import build
 
 NAMES = ("cam-1", "cam-2", "tel-1")

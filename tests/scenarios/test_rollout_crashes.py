@@ -40,7 +40,7 @@ RESUME = ("rollout", "resume", "ro-1")
 
 #: Processes begin with all of this imported: a hundred of them would spend minutes on nothing else.
 ZYGOTE = multiprocessing.get_context("forkserver")
-ZYGOTE.set_forkserver_preload(["fleet.cli.main", "fleet.cli.rolling", "fleet.cli.rollout_telling"])
+ZYGOTE.set_forkserver_preload(["fleet.cli.main", "fleet.cli.rollout"])
 
 
 def type_fleet(words: tuple[str, ...], env: dict[str, str], folder: str, said: str) -> None:

@@ -1,7 +1,7 @@
 """Which stores a command was asked to act on; nothing that was not chosen is ever in."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -132,3 +132,30 @@ def _named(fleet: Fleet, names: Sequence[str]) -> tuple[Store, ...]:
             hint=f"did you mean {', '.join(near)}?" if near else "fleet inventory list",
         )
     return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def stores_to_show(fleet: Fleet, choice: Choice) -> tuple[Store, ...]:
+    """For commands that only look: the stores chosen, or all of them.
+
+    Raises:
+        UsageError: a word means nothing, or no store is what was asked for.
+    """
+    return choose(fleet, choice) if choice.is_given else fleet.stores
+
+
+def stores_to_change(
+    fleet: Fleet, choice: Choice, tell: Callable[[str], None]
+) -> tuple[Store, ...]:
+    """For commands that act: the stores chosen, without those that are not open.
+
+    Args:
+        tell: told which stores are left out, and why.
+
+    Raises:
+        UsageError: nothing was chosen, a word means nothing, or no store is what was asked for.
+    """
+    stores = choose(fleet, choice, acting=True)
+    without = left_out(fleet, choice)
+    if without:
+        tell(f"left out, not open: {lives(without)} (name their ids to include them)")
+    return stores

@@ -4,27 +4,21 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from fleet.model.desired import content_of
 from fleet.model.hours import OpenSpan
-from fleet.model.plain import from_plain, to_plain
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import AfterCanary, Policy, Window
 from fleet.model.printable import many, some
 from fleet.model.rollout import CANARY
 from fleet.model.services import revision
 from fleet.model.spans import span
-from fleet.terminal.documents import document as versioned
 from fleet.terminal.screen import GAP, labelled, table
 
-KIND = "rollout-plan"
-VERSION = 1
 #: Most stores that are named one by one in a line; the document names all.
 NAMED = 8
 #: With at most so many stores that change, each has a line of its own.
@@ -327,38 +321,3 @@ def _backticks(lines: Iterable[str]) -> Iterable[str]:
         for is_tick, run in groupby(line, key=lambda c: c == "`"):
             if is_tick:
                 yield "".join(run)
-
-
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """Return all of a plan; ``totals`` are for readers and are not read back."""
-    kinds = [change.kind for change in plan.changes]
-    return versioned(
-        KIND,
-        {
-            "totals": {
-                "stores_changed": len({c.store for c in plan.changes if c.kind.is_change}),
-                "stores_not_read": len(plan.unread),
-                **{kind.value: kinds.count(kind) for kind in Kind},
-            },
-            "plan": to_plain(plan),
-        },
-        version=VERSION,
-    )
-
-
-def plan_from_document(document: Any) -> Plan:
-    """Return the plan of a document.
-
-    Raises:
-        ValueError: it is none, one of another version, or was edited: a task definition is not
-            what its address says.
-    """
-    if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise ValueError("it is no rollout plan")
-    if document.get("version") != VERSION:
-        raise ValueError(f"it is of version {document.get('version')}, not {VERSION}")
-    plan = from_plain(Plan, document.get("plan"))
-    for address, definition in plan.release.task_definitions.items():
-        if not address == definition.content == content_of(definition.body):
-            raise ValueError(f"the task definition {address[:12]} ({definition.family}) was edited")
-    return plan

@@ -1,11 +1,20 @@
 """Nothing acts on a store that was not chosen, and words that choose nothing are an error."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import EmptySelection, UsageError
-from fleet.inventory.decide.selection import Choice, choose, describe, left_out
+from fleet.inventory.decide.selection import (
+    Choice,
+    choose,
+    describe,
+    left_out,
+    stores_to_change,
+    stores_to_show,
+)
 from fleet.model.inventory import Fleet, Lifecycle
 from tests import build
 
@@ -97,3 +106,25 @@ def test_what_is_chosen_does_not_depend_on_the_inventorys_order(stores: list[obj
     fleet = build.fleet(*stores)  # type: ignore[arg-type]  # hypothesis loses the element's type
 
     assert set(ids(Choice(where="market=uk"), acting=True, fleet=fleet)) == {LEEDS.id, YORK.id}
+
+
+def test_commands_that_only_look_take_every_store_when_none_is_chosen() -> None:
+    fleet = build.fleet(LEEDS, YORK)
+
+    assert stores_to_show(fleet, Choice()) == (LEEDS, YORK)
+    assert stores_to_show(fleet, Choice(("store-043",))) == (YORK,)
+
+
+def test_commands_that_act_want_to_be_told_on_what() -> None:
+    with pytest.raises(UsageError, match="no store was chosen"):
+        stores_to_change(build.fleet(LEEDS), Choice(), print)
+
+
+def test_what_a_command_that_acts_leaves_out_is_said() -> None:
+    said: list[str] = []
+    fleet = build.fleet(LEEDS, replace(YORK, lifecycle=Lifecycle.PAUSED))
+
+    stores = stores_to_change(fleet, Choice(all=True), said.append)
+
+    assert stores == (LEEDS,)
+    assert said == ["left out, not open: store-043 paused (name their ids to include them)"]

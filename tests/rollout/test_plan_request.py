@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fleet.cli.plan_words import Chosen, check_workloads, stores_of
 from fleet.errors import UsageError
+from fleet.inventory.decide.selection import Choice
 from fleet.inventory.loader import load_fleet
-from fleet.model.inventory import Fleet, Lifecycle
+from fleet.model.inventory import Fleet, Lifecycle, Store
+from fleet.rollout import plan_request
+from fleet.rollout.plan_request import PlanRequest, check_workloads, plan_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,38 +22,37 @@ def fleet() -> Fleet:
     return load_fleet(ROOT / "inventory")
 
 
-def chosen(**words: Any) -> Chosen:
-    value = Chosen(
-        workloads=[],
-        stores=[],
-        where="",
-        ring="",
-        every=False,
-        canary=False,
-        policy="",
-        seed=None,
-        override_freeze="",
-        overwrite=False,
-        inventory=Path("inventory"),
-    )
-    return replace(value, **words)
+def planned(
+    fleet: Fleet, request: PlanRequest, monkeypatch: pytest.MonkeyPatch
+) -> tuple[tuple[Store, ...], str]:
+    """The stores that a request plans, and the selection as it could be typed again."""
+    seen: list[Any] = []
+    monkeypatch.setattr(plan_request, "make_plan", lambda _wiring, made: seen.append(made))
+    wiring: Any = SimpleNamespace(fleet=fleet)
+    plan_for(wiring, request, tell=lambda _line: None)
+    [made] = seen
+    return made.stores, made.selection
 
 
-def test_without_words_all_open_stores_are_meant(fleet: Fleet) -> None:
-    stores = stores_of(fleet, chosen(), tell=lambda _line: None)
+def test_without_words_all_open_stores_are_meant(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores, selection = planned(fleet, PlanRequest(), monkeypatch)
 
     assert {s.lifecycle for s in stores} == {Lifecycle.OPEN}
     assert len(stores) == sum(s.lifecycle is Lifecycle.OPEN for s in fleet.stores)
-    assert chosen().selection == "--all"
+    assert selection == "--all"
 
 
-def test_words_choose_stores_and_are_kept_as_typed(fleet: Fleet) -> None:
-    words = chosen(where="market=uk")
+def test_words_choose_stores_and_are_kept_as_typed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = PlanRequest(choice=Choice(where="market=uk"))
 
-    stores = stores_of(fleet, words, tell=lambda _line: None)
+    stores, selection = planned(fleet, request, monkeypatch)
 
     assert {s.labels["market"] for s in stores} == {"uk"}
-    assert words.selection == "--where market=uk"
+    assert selection == "--where market=uk"
 
 
 def test_a_workload_that_is_there_is_taken(fleet: Fleet) -> None:
@@ -82,8 +84,14 @@ def test_an_inventory_without_workloads_says_where_one_is_written(fleet: Fleet) 
 
 @pytest.mark.parametrize(
     "words",
-    [{"workloads": ["vision"]}, {"where": "x=y"}, {"canary": True}, {"seed": 0}, {"policy": "p"}],
+    [
+        {"workloads": ("vision",)},
+        {"choice": Choice(where="x=y")},
+        {"canary": True},
+        {"seed": 0},
+        {"policy": "p"},
+    ],
 )
 def test_what_says_what_is_rolled_out_is_known(words: dict[str, Any]) -> None:
-    assert chosen(**words).says_what
-    assert not chosen(override_freeze="because", overwrite=True).says_what
+    assert PlanRequest(**words).chooses
+    assert not PlanRequest(override_freeze="because", overwrite=True).chooses

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from fleet.cli import rollout_telling
-from fleet.cli.rollout_telling import Word, tell
+from fleet.cli import rollout_verbs
+from fleet.cli.rollout_verbs import tell
 from fleet.errors import UsageError
 from fleet.model.rollout import Phase, VerbName
+from fleet.rollout.verbs import VerbRequest
 from fleet.runtime.wiring import records_from_environment
 from tests import rollouts
 from tests.cli.rollout_desk import begin
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.usefixtures("desk", "_known_caller")
 @pytest.fixture
 def _known_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS knows who we are; there is none here to ask."""
-    monkeypatch.setattr(rollout_telling, "callers", lambda _wiring, _shards: (rollouts.CALLER,))
-    monkeypatch.setattr(rollout_telling, "LOOK_S", 0.01)
+    monkeypatch.setattr(rollout_verbs, "callers", lambda _wiring, _shards: (rollouts.CALLER,))
+    monkeypatch.setattr(rollout_verbs, "POLL_S", 0.01)
 
 
 @pytest.fixture
@@ -34,16 +35,16 @@ def went_along(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """Rollouts that were ticked here, and what for."""
     gone: list[tuple[str, Any]] = []
 
-    def go_along(_wiring: Any, id_: str, _run: Any, _talk: Any, *, caller: str, said: Any) -> int:
+    def advance(_wiring: Any, id_: str, _run: Any, _talk: Any, *, caller: str, said: Any) -> int:
         gone.append((id_, said))
         return 4
 
-    monkeypatch.setattr(rollout_telling, "go_along", go_along)
+    monkeypatch.setattr(rollout_verbs, "advance", advance)
     return gone
 
 
-def word(name: str, **more: Any) -> Word:
-    return Word(name, None, INVENTORY, **more)
+def word(name: str, rollout: str | None = None, **more: Any) -> VerbRequest:
+    return VerbRequest(VerbName(name), rollout, **more)
 
 
 def said() -> list[tuple[str, tuple[str, ...], str]]:
@@ -83,7 +84,7 @@ def ticker(lease: str, answer: str = "") -> Iterator[None]:
 def test_a_word_is_kept_with_who_said_it_and_why() -> None:
     begin()
 
-    tell(word("pause", why="lunch"))
+    tell(word("pause", why="lunch"), INVENTORY)
 
     assert said() == [("pause", (), "lunch")]
     with records_from_environment() as records:
@@ -101,7 +102,7 @@ def test_whoever_ticks_is_named_and_its_answer_is_waited_for(lease: str, capsys:
     begin()
 
     with ticker(lease, "paused; nothing more is sent"):
-        code = tell(word("pause"))
+        code = tell(word("pause"), INVENTORY)
 
     text = capsys.readouterr().err
     assert code == 0
@@ -113,7 +114,7 @@ def test_who_does_not_want_to_wait_does_not(capsys: Said) -> None:
     begin()
 
     with ticker("controller"):
-        assert tell(word("resume", no_wait=True)) == 0
+        assert tell(word("resume", no_wait=True), INVENTORY) == 0
 
     assert "obeys it" in capsys.readouterr().err
 
@@ -121,11 +122,11 @@ def test_who_does_not_want_to_wait_does_not(capsys: Said) -> None:
 def test_an_answer_that_does_not_come_leaves_the_word_said(
     capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollout_telling, "ANSWER_WITHIN_S", 0.02)
+    monkeypatch.setattr(rollout_verbs, "ANSWER_WITHIN_S", 0.02)
     begin()
 
     with ticker("controller"):
-        assert tell(word("pause")) == 0
+        assert tell(word("pause"), INVENTORY) == 0
 
     assert "it stays said: fleet rollout status ro-1" in capsys.readouterr().err
     assert said() == [("pause", (), "")]
@@ -137,7 +138,7 @@ def test_what_is_to_be_acted_on_is_ticked_here_when_nobody_does(
 ) -> None:
     begin()
 
-    assert tell(word(name)) == 4
+    assert tell(word(name), INVENTORY) == 4
 
     assert went_along == [("ro-1", VerbName(name))]
 
@@ -148,7 +149,7 @@ def test_what_only_holds_back_is_left_to_the_next_tick(
 ) -> None:
     begin()
 
-    assert tell(word(name, stores=stores)) == 0
+    assert tell(word(name, stores=stores), INVENTORY) == 0
 
     assert went_along == []
     assert "nobody ticks it now, so the next tick obeys" in capsys.readouterr().err
@@ -160,7 +161,7 @@ def test_a_finished_rollout_is_ticked_here_even_while_a_controller_lives(
     begin(phase=Phase.DONE)
 
     with ticker("controller"):
-        tell(word("retry"))
+        tell(word("retry"), INVENTORY)
 
     assert went_along == [("ro-1", VerbName.RETRY)]
 
@@ -170,15 +171,17 @@ def test_a_finished_rollout_is_ticked_here_even_while_a_controller_lives(
     [
         (word("skip"), "no store to skip was named"),
         (word("retry", stores=["store-01"]), "changes no store 'store-01'"),
-        (Word("pause", "ro-9", INVENTORY), "no rollout ro-9"),
-        (Word("pause", "nine", INVENTORY), "no id of a rollout"),
+        (word("pause", "ro-9"), "no rollout ro-9"),
+        (word("pause", "nine"), "no id of a rollout"),
     ],
 )
-def test_what_means_nothing_is_refused_before_it_is_said(wrong: Word, said_of_it: str) -> None:
+def test_what_means_nothing_is_refused_before_it_is_said(
+    wrong: VerbRequest, said_of_it: str
+) -> None:
     begin()
 
     with pytest.raises(UsageError, match=said_of_it):
-        tell(wrong)
+        tell(wrong, INVENTORY)
 
     assert said() == []
 
@@ -187,7 +190,7 @@ def test_rolling_back_without_a_terminal_wants_yes() -> None:
     begin()
 
     with pytest.raises(UsageError) as caught:
-        tell(word("rollback"), yes=False)
+        tell(word("rollback", yes=False), INVENTORY)
 
     assert "sets 8 stores back" in str(caught.value)
     assert caught.value.hint == "add --yes"

@@ -1,43 +1,10 @@
-"""Which stores and hosts a command was asked to act on; nothing that was not named is ever in."""
+"""Selects the hosts of the chosen stores that a registration is about."""
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fleet.errors import EmptySelection, UsageError
-from fleet.inventory.decide.selection import Choice, choose, left_out, lives
-from fleet.model.inventory import Fleet, Store
-
-
-def choice_of(stores: Sequence[str] | None, where: str, ring: str, every: bool) -> Choice:
-    """The words of a command's options."""
-    return Choice(tuple(stores or ()), where, ring, every)
-
-
-def stores_to_show(fleet: Fleet, choice: Choice) -> tuple[Store, ...]:
-    """For commands that only look: the stores chosen, or all of them.
-
-    Raises:
-        UsageError: a word means nothing, or no store is what was asked for.
-    """
-    return choose(fleet, choice) if choice.is_given else fleet.stores
-
-
-def stores_to_change(
-    fleet: Fleet, choice: Choice, tell: Callable[[str], None]
-) -> tuple[Store, ...]:
-    """For commands that act: the stores chosen, without those that are not open.
-
-    Args:
-        tell: told which stores are left out, and why.
-
-    Raises:
-        UsageError: nothing was chosen, a word means nothing, or no store is what was asked for.
-    """
-    stores = choose(fleet, choice, acting=True)
-    without = left_out(fleet, choice)
-    if without:
-        tell(f"left out, not open: {lives(without)} (name their ids to include them)")
-    return stores
+from fleet.model.inventory import Store
 
 
 def select_hosts(stores: Sequence[Store], wanted: Sequence[str]) -> frozenset[str]:

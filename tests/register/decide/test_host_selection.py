@@ -1,12 +1,10 @@
-"""Nothing acts on a host that was not named, and a name that means nothing is an error."""
-
-from dataclasses import replace
+"""No host is registered that was not named, and a name that means nothing is an error."""
 
 import pytest
 
-from fleet.cli.selecting import choice_of, select_hosts, stores_to_change, stores_to_show
 from fleet.errors import EmptySelection, UsageError
-from fleet.model.inventory import Lifecycle, Store
+from fleet.model.inventory import Store
+from fleet.register.decide.host_selection import select_hosts
 from tests import build
 
 
@@ -18,28 +16,6 @@ def shop(id_: str, *names: str) -> Store:
 LEEDS = shop("store-042", "cam-1", "tel-1")
 YORK = shop("store-043", "cam-1")
 HULL = shop("store-044", "tel-1")
-
-
-def test_commands_that_only_look_take_every_store_when_none_is_chosen() -> None:
-    fleet = build.fleet(LEEDS, YORK)
-
-    assert stores_to_show(fleet, choice_of(None, "", "", every=False)) == (LEEDS, YORK)
-    assert stores_to_show(fleet, choice_of(["store-043"], "", "", every=False)) == (YORK,)
-
-
-def test_commands_that_act_want_to_be_told_on_what() -> None:
-    with pytest.raises(UsageError, match="no store was chosen"):
-        stores_to_change(build.fleet(LEEDS), choice_of([], "", "", every=False), print)
-
-
-def test_what_a_command_that_acts_leaves_out_is_said() -> None:
-    said: list[str] = []
-    fleet = build.fleet(LEEDS, replace(YORK, lifecycle=Lifecycle.PAUSED))
-
-    stores = stores_to_change(fleet, choice_of([], "", "", every=True), said.append)
-
-    assert stores == (LEEDS,)
-    assert said == ["left out, not open: store-043 paused (name their ids to include them)"]
 
 
 def test_a_bare_name_means_that_host_in_every_named_store_that_has_it() -> None:

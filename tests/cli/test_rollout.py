@@ -1,22 +1,24 @@
 """From words to a rollout: what is shown, asked and refused before anything is sent."""
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
-from fleet.cli import planning, rolling
-from fleet.cli.plan_words import Chosen
-from fleet.cli.planning import read_plan, show_plan
-from fleet.cli.rolling import Asked, roll_out
-from fleet.cli.rollout_options import Format
-from fleet.errors import FleetError, Interrupted, Locked, UsageError
+from fleet.cli import rollout
+from fleet.cli.main import app
+from fleet.cli.rollout import roll_out
+from fleet.errors import Interrupted, Locked, UsageError
 from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Rollout
 from fleet.rollout.plan import Request
-from fleet.rollout.view.plan import plan_document
+from fleet.rollout.plan_file import plan_document
+from fleet.rollout.plan_request import VERBS, PlanRequest
 from fleet.runtime.wiring import open_wiring, records_from_environment
 from tests import rollouts
 from tests.rollout.decide import plans
@@ -24,6 +26,7 @@ from tests.rollout.decide import plans
 INVENTORY = Path(__file__).resolve().parents[2] / "inventory"
 STORES = [plans.shop(n) for n in range(1, 4)]
 SHARD = (STORES[0].account.name, STORES[0].region)
+RUNNER = CliRunner()
 Said = pytest.CaptureFixture[str]
 
 
@@ -54,40 +57,20 @@ def world(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         made.shards.append(shards)
         return (rollouts.CALLER,)
 
-    def go_along(_wiring: Any, id_: str, run: Any, _talk: Any, **words: Any) -> int:
+    def advance(_wiring: Any, id_: str, run: Any, _talk: Any, **words: Any) -> int:
         made.gone.append((id_, words))
         run.end("done")
         return 0
 
-    monkeypatch.setattr(planning, "open_wiring", wired)
-    monkeypatch.setattr(planning, "make_plan", make_plan)
-    monkeypatch.setattr(rolling, "open_wiring", wired)
-    monkeypatch.setattr(rolling, "callers", callers)
-    monkeypatch.setattr(rolling, "go_along", go_along)
+    monkeypatch.setattr("fleet.rollout.plan_request.make_plan", make_plan)
+    monkeypatch.setattr(rollout, "open_wiring", wired)
+    monkeypatch.setattr(rollout, "callers", callers)
+    monkeypatch.setattr(rollout, "advance", advance)
     return made
 
 
-def words(**changes: Any) -> Chosen:
-    value = Chosen(
-        workloads=[],
-        stores=[],
-        where="",
-        ring="",
-        every=False,
-        canary=False,
-        policy="",
-        seed=None,
-        override_freeze="",
-        overwrite=False,
-        inventory=INVENTORY,
-    )
-    return replace(value, **changes)
-
-
-def asked(**changes: Any) -> Asked:
-    chosen = words(**changes.pop("chosen", {}))
-    value = Asked(chosen=chosen, plan_file=None, detach=False, yes=True, json=False)
-    return replace(value, **changes)
+def roll(*, yes: bool = True, detach: bool = False, as_json: bool = False, **request: Any) -> int:
+    return roll_out(PlanRequest(**request), INVENTORY, detach=detach, yes=yes, as_json=as_json)
 
 
 def started() -> list[Rollout]:
@@ -102,81 +85,8 @@ def saved(plan: Plan, folder: Path) -> Path:
     return path
 
 
-def test_a_plan_with_changes_ends_with_3(world: Desk, capsys: Said) -> None:
-    assert show_plan(words(), Format.TEXT, None) == 3
-
-    assert "3 of 3 stores change" in capsys.readouterr().out
-
-
-def test_a_plan_without_changes_ends_with_0(world: Desk) -> None:
-    world.plan = plans.plan(STORES, [plans.view(s, plans.service(plans.arn(42))) for s in STORES])
-    world.plan = replace(world.plan, changes=())
-
-    assert show_plan(words(), Format.TEXT, None) == 0
-
-
-def test_a_plan_that_must_not_be_run_ends_with_1(world: Desk) -> None:
-    world.plan = replace(world.plan, refusals=("no image for arm64",))
-
-    assert show_plan(words(), Format.TEXT, None) == 1
-
-
-def test_words_become_the_request(world: Desk) -> None:
-    show_plan(
-        words(workloads=["telemetry"], stores=["store-002"], policy="standard", seed=7),
-        Format.TEXT,
-        None,
-    )
-
-    [request] = world.requests
-    assert [store.id for store in request.stores] == ["store-002"]
-    assert (request.workloads, request.policy, request.seed) == (("telemetry",), "standard", 7)
-    assert request.selection == "store-002"
-
-
-@pytest.mark.parametrize("form", list(Format))
-def test_a_plan_is_written_to_a_file_in_every_form(
-    world: Desk, form: Format, tmp_path: Path, capsys: Said
-) -> None:
-    path = tmp_path / "plan"
-
-    show_plan(words(), form, path)
-
-    assert "store-001" in path.read_text()
-    assert capsys.readouterr().out == ""
-
-
-def test_a_plan_that_cannot_be_written_says_why(world: Desk, tmp_path: Path) -> None:
-    with pytest.raises(FleetError, match="No such file"):
-        show_plan(words(), Format.JSON, tmp_path / "no" / "plan")
-
-
-def test_a_plan_printed_as_json_can_be_read_back(world: Desk, tmp_path: Path, capsys: Said) -> None:
-    show_plan(words(), Format.JSON, None)
-    path = tmp_path / "plan.json"
-    path.write_text(capsys.readouterr().out)
-
-    assert read_plan(path) == world.plan
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [("{", "is no JSON"), ("[]", "is no plan"), ('{"kind": "x"}', "is no plan")],
-)
-def test_a_file_that_holds_no_plan_says_how_to_make_one(
-    text: str, said: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "plan.json"
-    path.write_text(text)
-
-    with pytest.raises(UsageError, match=said) as caught:
-        read_plan(path)
-
-    assert caught.value.hint == f"fleet plan --json > {path}"
-
-
 def test_a_rollout_is_started_audited_and_gone_along_with(world: Desk) -> None:
-    assert roll_out(asked()) == 0
+    assert roll() == 0
 
     [rollout] = started()
     assert rollout.caller == rollouts.CALLER
@@ -189,7 +99,7 @@ def test_a_rollout_is_started_audited_and_gone_along_with(world: Desk) -> None:
 
 
 def test_a_freeze_that_was_overridden_is_audited_with_its_reason(world: Desk) -> None:
-    roll_out(asked(chosen={"override_freeze": "security fix"}))
+    roll(override_freeze="security fix")
 
     with records_from_environment() as records:
         [entry] = records.audit_of(records.runs()[0].id)
@@ -199,7 +109,7 @@ def test_a_freeze_that_was_overridden_is_audited_with_its_reason(world: Desk) ->
 
 def test_without_a_terminal_yes_is_wanted_and_nothing_is_started(world: Desk, capsys: Said) -> None:
     with pytest.raises(UsageError) as caught:
-        roll_out(asked(yes=False))
+        roll(yes=False)
 
     assert caught.value.hint == "add --yes"
     assert "3 of 3 stores change" in capsys.readouterr().err
@@ -212,10 +122,10 @@ def test_a_person_is_asked(world: Desk, answer: bool, monkeypatch: pytest.Monkey
     monkeypatch.setattr("typer.confirm", lambda *_words, **_options: answer)
 
     if answer:
-        assert roll_out(asked(yes=False)) == 0
+        assert roll(yes=False) == 0
     else:
         with pytest.raises(Interrupted, match="nothing was sent"):
-            roll_out(asked(yes=False))
+            roll(yes=False)
 
     assert len(started()) == answer
 
@@ -223,7 +133,7 @@ def test_a_person_is_asked(world: Desk, answer: bool, monkeypatch: pytest.Monkey
 def test_a_plan_that_must_not_be_run_is_shown_and_not_started(world: Desk, capsys: Said) -> None:
     world.plan = replace(world.plan, refusals=("no image for arm64",))
 
-    assert roll_out(asked()) == 1
+    assert roll() == 1
 
     said = capsys.readouterr()
     assert "no image for arm64" in said.out
@@ -234,30 +144,30 @@ def test_a_plan_that_must_not_be_run_is_shown_and_not_started(world: Desk, capsy
 def test_nothing_to_do_is_done(world: Desk, capsys: Said) -> None:
     world.plan = replace(world.plan, changes=())
 
-    assert roll_out(asked()) == 0
+    assert roll() == 0
 
     assert "nothing to roll out" in capsys.readouterr().err
     assert started() == []
 
 
 def test_a_second_rollout_of_the_same_stores_is_locked_out(world: Desk) -> None:
-    roll_out(asked())
+    roll()
 
     with pytest.raises(Locked) as caught:
-        roll_out(asked())
+        roll()
 
     assert "ro-1" in str(caught.value)
     assert caught.value.exit_code == 5
 
 
 def test_a_plan_that_goes_round_held_stores_is_not_rolled_out(world: Desk) -> None:
-    roll_out(asked())
+    roll()
     first, *others = world.plan.changes
     left = [replace(change, kind=Kind.LEFT) for change in others]
     world.plan = replace(world.plan, changes=(first, *left))
 
     with pytest.raises(Locked, match="ro-1 holds store-002"):
-        roll_out(asked())
+        roll()
 
     assert len(started()) == 1
 
@@ -267,12 +177,12 @@ def test_what_is_left_alone_for_other_reasons_locks_nobody_out(world: Desk) -> N
     left = [replace(change, kind=Kind.LEFT) for change in others]
     world.plan = replace(world.plan, changes=(first, *left))
 
-    assert roll_out(asked()) == 0
+    assert roll() == 0
 
 
 def test_detaching_wants_a_controller_that_lives(world: Desk) -> None:
     with pytest.raises(UsageError, match="no controller is alive") as caught:
-        roll_out(asked(detach=True))
+        roll(detach=True)
 
     assert "fleet controller" in str(caught.value.hint)
     assert world.requests == []
@@ -282,14 +192,14 @@ def test_a_detached_rollout_is_left_to_the_controller(world: Desk, capsys: Said)
     with records_from_environment() as records:
         assert records.leases.take("controller", "fleet controller", 60.0)
 
-        assert roll_out(asked(detach=True)) == 0
+        assert roll(detach=True) == 0
 
     assert capsys.readouterr().out == "ro-1\n"
     assert world.gone == []
 
 
 def test_a_saved_plan_is_run_while_the_world_is_the_same(world: Desk, tmp_path: Path) -> None:
-    assert roll_out(asked(plan_file=saved(world.plan, tmp_path))) == 0
+    assert roll(plan_file=saved(world.plan, tmp_path)) == 0
 
     [request] = world.requests
     assert {s.id for s in request.stores} == {s.id for s in STORES}
@@ -303,7 +213,7 @@ def test_a_saved_plan_is_refused_when_the_world_has_moved(world: Desk, tmp_path:
     world.plan = plans.plan(STORES, views)
 
     with pytest.raises(UsageError, match="the world has moved") as caught:
-        roll_out(asked(plan_file=path))
+        roll(plan_file=path)
 
     assert "store-001" in str(caught.value)
     assert str(path) in str(caught.value.hint)
@@ -312,11 +222,72 @@ def test_a_saved_plan_is_refused_when_the_world_has_moved(world: Desk, tmp_path:
 
 def test_a_saved_plan_takes_no_other_words(world: Desk, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no other words"):
-        roll_out(asked(plan_file=saved(world.plan, tmp_path), chosen={"canary": True}))
+        roll(plan_file=saved(world.plan, tmp_path), canary=True)
 
 
 def test_a_saved_plan_of_a_store_that_is_gone_is_refused(world: Desk, tmp_path: Path) -> None:
     path = saved(plans.plan([plans.shop(77)]), tmp_path)
 
     with pytest.raises(UsageError, match="store-077"):
-        roll_out(asked(plan_file=path))
+        roll(plan_file=path)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[PlanRequest]:
+    """What `fleet rollout` was asked for."""
+    requests: list[PlanRequest] = []
+
+    def roll_out(request: PlanRequest, _inventory: Path, **_options: bool) -> int:
+        requests.append(request)
+        return 0
+
+    monkeypatch.setattr(rollout, "roll_out", roll_out)
+    return requests
+
+
+@pytest.mark.parametrize(
+    ("words", "workloads", "canary"),
+    [
+        ([], [], False),
+        (["--canary"], [], True),
+        (["vision"], ["vision"], False),
+        (["vision", "telemetry", "--canary"], ["vision", "telemetry"], True),
+        (["--canary", "vision"], ["vision"], True),
+        (["start", "vision"], ["vision"], False),
+        (["start", "start"], ["start"], False),
+    ],
+)
+def test_words_that_are_no_verb_are_workloads(
+    asked: list[PlanRequest], words: list[str], workloads: list[str], canary: bool
+) -> None:
+    ran = RUNNER.invoke(app, ["rollout", *words])
+
+    assert ran.exit_code == 0, ran.output
+    assert (list(asked[0].workloads), asked[0].canary) == (workloads, canary)
+
+
+def test_a_verb_is_itself(asked: list[PlanRequest], desk: Path) -> None:
+    ran = RUNNER.invoke(app, ["rollout", "watch", "ro-7"])
+
+    assert "ro-7" in str(ran.exception)
+    assert asked == []
+
+
+def test_the_verbs_are_the_commands_of_the_group() -> None:
+    assert tuple(get_command(rollout.app).commands) == VERBS  # type: ignore[attr-defined]  # a group
+
+
+def test_help_shows_both_forms_and_every_verb() -> None:
+    text = RUNNER.invoke(app, ["rollout", "--help"]).output
+
+    assert "rollout [WORKLOAD...] [OPTIONS]" in text
+    assert "rollout VERB [ID] [OPTIONS]" in text
+    assert "--canary" in text
+    for verb in ("status", "watch", "wait", "pause", "resume", "promote", "retry", "skip"):
+        assert re.search(rf"^  {verb} ", text, re.MULTILINE)
+
+
+def test_help_behind_a_workload_is_that_of_the_form_without_a_verb() -> None:
+    text = RUNNER.invoke(app, ["rollout", "vision", "--help"]).output
+
+    assert "Shows the plan, asks" in text

@@ -1,0 +1,228 @@
+"""``fleet rollout pause|resume|promote|retry|skip|abort|rollback``: tells a rollout something."""
+
+import threading
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from fleet.cli.options import (
+    DEFAULT_INVENTORY,
+    IdArgument,
+    InventoryOption,
+    NoWaitOption,
+    StoreOption,
+    WhyOption,
+    YesOption,
+)
+from fleet.cli.output import agreed, ignore_events, require_terminal, talk_console
+from fleet.cli.rollout_foreground import advance
+from fleet.errors import Interrupted
+from fleet.model.overview import Overview
+from fleet.model.printable import many, who
+from fleet.model.rollout import Verb, VerbName
+from fleet.model.spans import span
+from fleet.rollout.overview import find_rollout, overview
+from fleet.rollout.verbs import (
+    ADVANCES,
+    VerbRequest,
+    answer_to,
+    check_request,
+    say,
+    stores_sent_to,
+    who_obeys,
+)
+from fleet.runtime.callers import callers
+from fleet.runtime.run_record import recorded
+from fleet.runtime.stopping import leaves_at_once
+from fleet.runtime.wiring import Wiring, open_wiring
+
+#: Wall seconds to wait for what comes of a verb, and between reads.
+ANSWER_WITHIN_S = 10.0
+POLL_S = 0.25
+#: Stores that a question names.
+STORES_NAMED = 5
+
+
+def pause(
+    rollout: IdArgument = None,
+    why: WhyOption = "",
+    no_wait: NoWaitOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Send nothing more for now.
+
+    What was sent is still watched.
+    """
+    request = VerbRequest(VerbName.PAUSE, rollout, why=why, no_wait=no_wait)
+    raise typer.Exit(tell(request, inventory))
+
+
+def resume(
+    rollout: IdArgument = None,
+    why: WhyOption = "",
+    no_wait: NoWaitOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Go on; after a halt this accepts the failures.
+
+    Goes along in the foreground if nobody else ticks the rollout. Of one that is done it waits for
+    the stores that still owe the release.
+    """
+    request = VerbRequest(VerbName.RESUME, rollout, why=why, no_wait=no_wait)
+    raise typer.Exit(tell(request, inventory))
+
+
+def promote(
+    rollout: IdArgument = None,
+    why: WhyOption = "",
+    no_wait: NoWaitOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Let it go beyond the canary."""
+    request = VerbRequest(VerbName.PROMOTE, rollout, why=why, no_wait=no_wait)
+    raise typer.Exit(tell(request, inventory))
+
+
+def retry(
+    rollout: IdArgument = None,
+    store: StoreOption = None,
+    why: WhyOption = "",
+    no_wait: NoWaitOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Send it again where it failed.
+
+    To all stores that failed or could not pull the image, or to those named; a store that was
+    changed by hand has to be named.
+    """
+    tell(
+        VerbRequest(VerbName.RETRY, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait),
+        inventory,
+    )
+
+
+def skip(
+    rollout: IdArgument = None,
+    store: StoreOption = None,
+    why: WhyOption = "",
+    no_wait: NoWaitOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Leave stores out of it.
+
+    What was sent to them stays.
+    """
+    tell(
+        VerbRequest(VerbName.SKIP, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait),
+        inventory,
+    )
+
+
+def abort(
+    rollout: IdArgument = None,
+    why: WhyOption = "",
+    no_wait: NoWaitOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """End it; what was sent stays.
+
+    Nothing more is sent. Stores that are dark are set back, so that ECS does not apply the release
+    when they return.
+    """
+    request = VerbRequest(VerbName.ABORT, rollout, why=why, no_wait=no_wait)
+    raise typer.Exit(tell(request, inventory))
+
+
+def rollback(
+    rollout: IdArgument = None,
+    store: StoreOption = None,
+    why: WhyOption = "",
+    no_wait: NoWaitOption = False,
+    yes: YesOption = False,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+) -> None:
+    """Set stores back to what each ran before.
+
+    Every store that was sent it, or those named.
+    """
+    tell(
+        VerbRequest(
+            VerbName.ROLLBACK, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait, yes=yes
+        ),
+        inventory,
+    )
+
+
+def tell(request: VerbRequest, inventory: Path) -> int:
+    """Tell a rollout something; returns the exit code.
+
+    Raises:
+        UsageError: no such rollout or store; nothing was told.
+        CredentialsError: AWS does not know who tells it, so it is not told.
+    """
+    talk = talk_console()
+    wiring = open_wiring(inventory, listen=ignore_events, stop=threading.Event())
+    with leaves_at_once(lambda: "interrupted; nothing was said"):
+        id_ = find_rollout(wiring.records, request.rollout)
+        before = overview(wiring.records, id_, wiring.clock.now())
+        check_request(before, request)
+        if request.verb is VerbName.ROLLBACK and not request.yes:
+            _ask(request, before, talk)
+        places = before.rollout.spec.places.values()
+        arns = callers(wiring, {(place.account, place.region) for place in places})
+    caller = ", ".join(sorted(set(arns)))
+    with recorded(wiring, "rollout", callers=arns, tell=talk.print) as run:
+        said = say(wiring, request, id_, caller=caller, run_id=run.id)
+        owner = who_obeys(before)
+        if owner:
+            _wait_for_answer(wiring, request, said, owner, talk)
+        elif request.verb in ADVANCES and not request.no_wait:
+            code = advance(wiring, id_, run, talk, caller=caller, said=request.verb)
+            answer = answer_to(wiring.records, said)
+            if answer and talk.is_terminal:  # elsewhere it was one of the lines
+                talk.print(f"{request.verb.value}: {answer}")
+            return code
+        else:
+            talk.print(
+                f"{id_}: nobody ticks it now, so the next tick obeys: fleet rollout resume {id_}"
+            )
+        run.end("said")
+    return 0
+
+
+def _ask(request: VerbRequest, before: Overview, talk: Console) -> None:
+    """Ask before stores are set back: that changes shops."""
+    sent = stores_sent_to(before, request)
+    names = ", ".join(sent[:STORES_NAMED])
+    if len(sent) > STORES_NAMED:
+        names += f" and {len(sent) - STORES_NAMED} more"
+    require_terminal(f"this sets {many(len(sent), 'store')} back")
+    typer.echo(
+        f"{before.rollout.id} {before.rollout.spec.title}: {many(len(sent), 'store')} "
+        f"back to what each ran before: {names or 'none'}",
+        err=True,
+    )
+    if not agreed(talk):
+        raise Interrupted("nothing was said")
+
+
+def _wait_for_answer(
+    wiring: Wiring, request: VerbRequest, said: Verb, owner: str, talk: Console
+) -> None:
+    name = request.verb.value
+    talk.print(f"{said.rollout}: {name} was said by {who(said.by)}; {owner} obeys it")
+    if request.no_wait:
+        return
+    pause = threading.Event()
+    with leaves_at_once(lambda: "left; what was said stays said"):
+        for _ in range(int(ANSWER_WITHIN_S / POLL_S)):
+            answer = answer_to(wiring.records, said)
+            if answer:
+                talk.print(f"{said.rollout}: {answer}")
+                return
+            pause.wait(POLL_S)
+    talk.print(
+        f"no answer within {span(ANSWER_WITHIN_S)}; it stays said: "
+        f"fleet rollout status {said.rollout}"
+    )

@@ -1,0 +1,195 @@
+"""What a person asks to roll out, checked against the inventory, and the plan that it gives."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from fleet.errors import UsageError
+from fleet.inventory.decide.selection import Choice, describe, stores_to_change
+from fleet.model.inventory import Fleet
+from fleet.model.plan import Kind, Plan
+from fleet.model.rates import call_share
+from fleet.model.rollout import VerbName
+from fleet.rollout.controller import CONTROLLER
+from fleet.rollout.decide.fingerprint import differences
+from fleet.rollout.plan import Request, make_plan
+from fleet.rollout.plan_file import read_plan
+from fleet.runtime.lease import holder_of
+from fleet.runtime.wiring import Wiring
+
+#: First words of ``fleet rollout`` that are no workload, in the order of the help.
+VERBS = ("start", "status", "watch", "wait", "history", *(verb.value for verb in VerbName))
+#: Most lines about what differs from a saved plan.
+DIFFERENCES_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What ``fleet plan`` and ``fleet rollout`` are asked for.
+
+    Attributes:
+        workloads: names; empty for all.
+        choice: of stores; all if nothing was chosen.
+        policy: name; "" for the one that the workloads name.
+        override_freeze: the reason for which freezes are overridden, or "".
+        overwrite: whether what a person changed by hand may be changed back.
+        plan_file: of a saved plan that is to be run instead of a new one.
+    """
+
+    workloads: tuple[str, ...] = ()
+    choice: Choice = field(default_factory=Choice)
+    policy: str = ""
+    canary: bool = False
+    seed: int | None = None
+    override_freeze: str = ""
+    overwrite: bool = False
+    plan_file: Path | None = None
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it says what is rolled out, where or how."""
+        seeded = self.seed is not None
+        given = self.choice.is_given or self.workloads or self.policy or self.canary
+        return bool(given or seeded)
+
+
+def check_workloads(fleet: Fleet, words: Sequence[str]) -> None:
+    """Refuse words that are no workload; a verb that does not come first is told where it goes.
+
+    Raises:
+        UsageError: names the nearest workload or verb.
+    """
+    known = [workload.name for workload in fleet.workloads]
+    for word in words:
+        if word in known:
+            continue
+        if word in VERBS:
+            raise UsageError(
+                f"{word!r} is a verb and no workload", hint=f"it comes first: fleet rollout {word}"
+            )
+        near = get_close_matches(word, [*known, *VERBS], n=3)
+        raise UsageError(
+            f"no workload {word!r} in the inventory",
+            hint=f"did you mean {', '.join(near)}?" if near else f"workloads: {', '.join(known)}",
+        )
+    if not known:
+        raise UsageError(
+            "the inventory has no workloads", hint="write one: inventory/workloads/NAME.yaml"
+        )
+
+
+def plan_for(wiring: Wiring, request: PlanRequest, *, tell: Callable[[str], None]) -> Plan:
+    """Read what there is and plan. Changes nothing.
+
+    A saved plan is planned again, and refused unless everything is still the same.
+
+    Args:
+        tell: is told which stores are left out, and why.
+
+    Raises:
+        UsageError: a word means nothing to the inventory, or the saved plan cannot be run.
+        FleetError: AWS could not be read at all.
+    """
+    if request.plan_file is not None:
+        return _saved_plan(wiring, request, request.plan_file)
+    check_workloads(wiring.fleet, request.workloads)
+    choice = request.choice if request.choice.is_given else Choice(all=True)
+    stores = stores_to_change(wiring.fleet, choice, tell)
+    return make_plan(
+        wiring,
+        Request(
+            workloads=request.workloads,
+            stores=stores,
+            selection=describe(choice),
+            policy=request.policy,
+            seed=request.seed,
+            canary=request.canary,
+            override=request.override_freeze,
+            overwrite=request.overwrite,
+            share=_share(),
+        ),
+    )
+
+
+def _saved_plan(wiring: Wiring, request: PlanRequest, path: Path) -> Plan:
+    if request.chooses:
+        raise UsageError(
+            "a plan file says what is rolled out where, so no other words may",
+            hint=f"fleet rollout --plan-file {path}",
+        )
+    saved = read_plan(path)
+    plan = _plan_again(wiring, saved, request)
+    moved = differences(saved, plan)
+    if moved:
+        more = len(moved) - DIFFERENCES_SHOWN
+        lines = "".join(f"\n  {line}" for line in moved[:DIFFERENCES_SHOWN])
+        raise UsageError(
+            f"the world has moved since the plan was made ({saved.stamped}); nothing was sent"
+            f"{lines}" + (f"\n  and {more} more" if more > 0 else ""),
+            hint=f"plan again: fleet plan --json --out {path}",
+        )
+    return plan
+
+
+def _plan_again(wiring: Wiring, saved: Plan, request: PlanRequest) -> Plan:
+    check_workloads(wiring.fleet, saved.workloads)
+    known = {store.id: store for store in wiring.fleet.stores}
+    named = sorted({change.store for change in saved.changes} | saved.unread.keys())
+    gone = [store for store in named if store not in known]
+    if gone:
+        raise UsageError(
+            f"the plan is about {', '.join(gone[:5])}, which the inventory does not have any more",
+            hint="plan again: fleet plan --json",
+        )
+    return make_plan(
+        wiring,
+        Request(
+            workloads=saved.workloads,
+            stores=tuple(known[store] for store in named),
+            selection=saved.selection,
+            policy=saved.policy.name,
+            seed=saved.seed,
+            canary=saved.canary,
+            override=request.override_freeze,
+            overwrite=request.overwrite,
+            share=_share(),
+        ),
+    )
+
+
+def _share() -> float:
+    return call_share(os.environ.get("FLEET_CALL_SHARE"))
+
+
+def check_free(wiring: Wiring, plan: Plan) -> None:
+    """Refuse a rollout of stores that another rollout holds.
+
+    A plan leaves these stores alone. A rollout that did the same would end well, and they would not
+    have the release.
+
+    Raises:
+        Locked: names the rollout that holds them.
+    """
+    left = ((c.store, c.workload) for c in plan.changes if c.kind is Kind.LEFT)
+    wiring.records.rollouts.check_free(left)
+
+
+def check_controller(wiring: Wiring) -> None:
+    """Refuse to leave a rollout to a controller that does not run.
+
+    Raises:
+        UsageError: no controller holds its lease.
+    """
+    if holder_of(wiring.records, CONTROLLER) is None:
+        raise UsageError(
+            "no controller is alive, so nobody would go on with it; nothing was sent",
+            hint="start one: fleet controller; or leave --detach out",
+        )
+
+
+def shards_of(wiring: Wiring, plan: Plan) -> set[tuple[str, str]]:
+    """Return the accounts and regions in which a plan changes something."""
+    touched = {change.store for change in plan.changes if change.kind.is_change}
+    return {(s.account.name, s.region) for s in wiring.fleet.stores if s.id in touched}
