@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -291,15 +291,14 @@ class Shops(Shell):
     def deployments(self, store: str) -> list[dict[str, Any]]:
         """Service deployments of a shop's till since it was taken, the oldest first."""
         listed = self.aws("ecs").list_service_deployments(
-            cluster=store,
-            service=f"till-{variant_of(store)}",
-            createdAt={"after": self._taken_at, "before": self._taken_at + timedelta(days=9)},
+            cluster=store, service=f"till-{variant_of(store)}"
         )
         arns = [brief["serviceDeploymentArn"] for brief in listed["serviceDeployments"]]
         if not arns:
             return []
         said = self.aws("ecs").describe_service_deployments(serviceDeploymentArns=arns)
-        return sorted(said["serviceDeployments"], key=lambda deployment: deployment["createdAt"])
+        since = [d for d in said["serviceDeployments"] if d["createdAt"] >= self._taken_at]
+        return sorted(since, key=lambda deployment: deployment["createdAt"])
 
     # Files.
 
