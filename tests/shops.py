@@ -31,7 +31,7 @@ from fleet.model.rollout import (
 )
 from fleet.records.opening import open_records
 from fleet.records.records import Records
-from fleet.release.decide.desired import service_input, service_settings
+from fleet.release.decide.service_input import service_input, service_settings
 from fleet.rollout.decide.service_calls import ServiceWrite
 from fleet.rollout.shard_jobs import ShardJob
 from fleet.rollout.tick import TickContext, Ticked, rollout_lease, shard_lease, tick

@@ -12,8 +12,8 @@ from fleet.inventory.decide.selection import Choice, choose
 from fleet.inventory.loader import load_fleet
 from fleet.model.inventory import Fleet
 from fleet.release.decide.desired import image_questions, release_of, unread
-from fleet.release.decide.sheets import fleet_of_one, renderings_for, sheets
-from fleet.release.images import ecr_facts
+from fleet.release.decide.service_input import fleet_of_one, renderings_for, service_previews
+from fleet.release.images import read_image
 from fleet.release.renderings import render_all
 from fleet.release.view import render_document, render_view
 from fleet.runtime.state_dir import state_dir
@@ -55,13 +55,14 @@ def render(
         with leaves_at_once(lambda: "interrupted; nothing was changed"):
             try:
                 wiring = open_wiring(inventory, listen=ignore_events)
-                facts.update(ecr_facts(wiring, alone, shop, tuple(facts)))
+                for reference in facts:
+                    facts[reference] = read_image(wiring, reference, shop.account)
             except UsageError:
                 raise
             except FleetError as error:
                 notes = [f"ECR could not be asked: {error}"]
     release = release_of(alone, wanted, facts)
-    pages, notes = sheets(alone, release, shop), [*notes, *release.notes]
+    pages, notes = service_previews(alone, release, shop), [*notes, *release.notes]
     if json:
         show(render_document(shop, release.id, pages, notes))
     else:

@@ -15,7 +15,7 @@ from fleet.inventory.view import totals, validation_document
 from fleet.model.clock import SystemClock
 from fleet.model.printable import many, printable
 from fleet.register.decide.agent_config import config_problems
-from fleet.release.checking import check_release
+from fleet.release.renderings import check_release
 from fleet.runtime.state_dir import state_dir
 
 

@@ -148,7 +148,7 @@ class DesiredService:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceSheet:
+class ServicePreview:
     """Everything that a rollout would send for one service of one store.
 
     Attributes:

@@ -1,27 +1,27 @@
-"""Asks ECR, with the credentials of one store's account, for the digests behind tags."""
-
-from collections.abc import Iterable, Iterator
+"""Reads the images of a fleet from ECR."""
 
 from fleet.aws.images import ecr_reference, image_fact
 from fleet.model.desired import ImageFact
-from fleet.model.inventory import Fleet, Image, Store
+from fleet.model.inventory import Account, Image
+from fleet.release.decide.desired import unread
 from fleet.runtime.wiring import Wiring
 
 
-def ecr_facts(
-    wiring: Wiring, fleet: Fleet, store: Store, references: Iterable[str]
-) -> Iterator[tuple[str, ImageFact]]:
-    """Yield what ECR says of each image that lies in ECR.
+def read_image(wiring: Wiring, reference: str, account: Account) -> ImageFact:
+    """Return what ECR says of an image; one that is not in ECR stays unread.
 
     Args:
-        fleet: whose workloads may declare more about an image, for example its platforms.
+        account: asks if the registry's account is not in the inventory.
 
     Raises:
         AwsError: ECR could not be asked.
     """
-    declared = {image.reference: image for one in fleet.workloads for image in one.images.values()}
-    for reference in references:
-        where = ecr_reference(reference)
-        if where is not None:
-            shard = wiring.shard(store.account, where.region)
-            yield reference, image_fact(shard, declared.get(reference, Image(reference))).value
+    where = ecr_reference(reference)
+    if where is None:
+        return unread(reference)
+    owners = {a.account_id: a for a in wiring.fleet.accounts.values()}
+    images = {
+        image.reference: image for one in wiring.fleet.workloads for image in one.images.values()
+    }
+    shard = wiring.shard(owners.get(where.account_id, account), where.region)
+    return image_fact(shard, images.get(reference, Image(reference))).value

@@ -25,7 +25,8 @@ from fleet.inventory.files import Problems, templates_folder
 from fleet.model.desired import Rendering
 from fleet.model.images import fits, is_in_ecr
 from fleet.model.inventory import Architecture, Fleet, Hardware, Lifecycle, Store, Workload
-from fleet.release.rendering import (
+from fleet.release.taskdef import Complaint, external_problems, shape_problems
+from fleet.release.template_engine import (
     ImageValues,
     RenderedText,
     RenderingCache,
@@ -34,7 +35,6 @@ from fleet.release.rendering import (
     store_values,
     template_environment,
 )
-from fleet.release.taskdef import Complaint, external_problems, shape_problems
 
 #: Names that every template has; a variable of the same name would hide one of them.
 OWN_NAMES = frozenset({"fleet", "workload", "variant", "architecture", "images", "store"})

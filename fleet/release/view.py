@@ -1,4 +1,4 @@
-"""What would be sent for one store, for people and for programs."""
+"""Shows what a rollout would send for one store, as text and as a document."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,49 +8,49 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.inventory.view import store_line
-from fleet.model.desired import ImageFact, LogGroup, Scheduling, ServiceSheet
+from fleet.model.desired import ImageFact, LogGroup, Scheduling, ServicePreview
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.printable import printable
 from fleet.terminal.documents import document
 from fleet.terminal.screen import labelled
 
-#: Columns within which a part of a body stays on one line.
+#: Width up to which a part of a body stays on one line.
 _LINE = 72
 
 
 def render_view(
-    store: Store, sheets: Sequence[ServiceSheet], notes: Sequence[str]
+    store: Store, previews: Sequence[ServicePreview], notes: Sequence[str]
 ) -> RenderableType:
-    """A part per service: where its tasks land, its images, and each call's input."""
+    """Return a part per service: its hosts, its images, and the input of each call."""
     parts: list[RenderableType] = [Text(printable(store_line(store)), style="bold")]
     if store.lifecycle is not Lifecycle.OPEN:
         words = f"{store.id} is {store.lifecycle.value}: a rollout sends this once it is open"
         parts.append(labelled("note", words))
     parts += [labelled("note", printable(note)) for note in notes]
-    for sheet in sheets:
-        parts += _service(sheet)
+    for preview in previews:
+        parts += _service(preview)
     return Group(*parts)
 
 
-def _service(sheet: ServiceSheet) -> list[RenderableType]:
-    shape = sheet.shape
-    count = len(sheet.hosts)
+def _service(preview: ServicePreview) -> list[RenderableType]:
+    shape = preview.shape
+    count = len(preview.hosts)
     tasks = f"{count} task{'' if count == 1 else 's'}"
     if shape.scheduling is Scheduling.DAEMON:
         tasks = "a task per matching host"
-    hosts = ", ".join(f"{name} ({hardware})" for name, hardware in sheet.hosts)
+    hosts = ", ".join(f"{name} ({hardware})" for name, hardware in preview.hosts)
     return [
         Text(""),
         Text(f"{shape.name} · {shape.scheduling.value}, {tasks}", style="bold"),
         labelled("workload  ", f"{shape.workload}, variant {shape.variant}"),
         labelled("lands on  ", hosts),
-        labelled("content   ", sheet.definition.content),
-        *(labelled("image     ", _image_words(image)) for image in sheet.images),
-        *(labelled("log group ", _group_words(group)) for group in sheet.log_groups),
+        labelled("content   ", preview.definition.content),
+        *(labelled("image     ", _image_words(image)) for image in preview.images),
+        *(labelled("log group ", _group_words(group)) for group in preview.log_groups),
         Text("RegisterTaskDefinition", style="bold"),
-        _body({"family": sheet.definition.family, **sheet.definition.body}),
+        _body({"family": preview.definition.family, **preview.definition.body}),
         Text("CreateService, where there is none; UpdateService sends what differs", style="bold"),
-        _body(sheet.create),
+        _body(preview.create),
     ]
 
 
@@ -70,9 +70,9 @@ def _body(body: Mapping[str, Any]) -> Text:
 
 
 def json_lines(value: Any, indent: int = 0) -> list[str]:
-    """JSON that is read by people: what is short stays on one line.
+    """Return JSON for people: what is short stays on one line.
 
-    In ASCII, so that nothing that a template says can write to the terminal.
+    It is ASCII, so that no text of a template can write to the terminal.
     """
     flat = json.dumps(value)
     if len(flat) + indent <= _LINE or not value or not isinstance(value, (Mapping, list)):
@@ -92,12 +92,12 @@ def json_lines(value: Any, indent: int = 0) -> list[str]:
 
 
 def render_document(
-    store: Store, release: str, sheets: Sequence[ServiceSheet], notes: Sequence[str]
+    store: Store, release: str, previews: Sequence[ServicePreview], notes: Sequence[str]
 ) -> dict[str, Any]:
-    """The same as a versioned document.
+    """Return what ``render --json`` prints.
 
     Args:
-        release: id of the release, as if this store and these workloads were all of it.
+        release: id of a release of this store and these workloads alone.
     """
     return document(
         "render",
@@ -109,12 +109,12 @@ def render_document(
             "notes": list(notes),
             "services": [
                 {
-                    "service": sheet.shape.name,
-                    "workload": sheet.shape.workload,
-                    "variant": sheet.shape.variant,
-                    "content": sheet.definition.content,
+                    "service": preview.shape.name,
+                    "workload": preview.shape.workload,
+                    "variant": preview.shape.variant,
+                    "content": preview.definition.content,
                     "hosts": [
-                        {"name": name, "hardware": hardware} for name, hardware in sheet.hosts
+                        {"name": name, "hardware": hardware} for name, hardware in preview.hosts
                     ],
                     "images": [
                         {
@@ -123,17 +123,17 @@ def render_document(
                             "platforms": list(image.platforms),
                             "source": image.source,
                         }
-                        for image in sheet.images
+                        for image in preview.images
                     ],
                     "log_groups": [
                         {"name": group.name, "retention_days": group.retention_days}
-                        for group in sheet.log_groups
+                        for group in preview.log_groups
                     ],
-                    "register_task_definition": sheet.definition.body,
-                    "create_service": sheet.create,
-                    "update_service": sheet.update,
+                    "register_task_definition": preview.definition.body,
+                    "create_service": preview.create,
+                    "update_service": preview.update,
                 }
-                for sheet in sheets
+                for preview in previews
             ],
         },
     )

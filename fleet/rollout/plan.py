@@ -13,14 +13,13 @@ from typing import Any
 
 from fleet.aws.clusters import describe_clusters
 from fleet.aws.container_instances import read_container_instances
-from fleet.aws.images import ecr_reference, image_fact
 from fleet.aws.session import Shard
 from fleet.aws.store_view import read_store
 from fleet.errors import AwsError, Interrupted, RecordsError, UsageError
 from fleet.model.desired import ImageFact, Release
 from fleet.model.history import Ledger, Observation
 from fleet.model.identity import TAG_CONTENT, TAG_PREVIOUS
-from fleet.model.inventory import Account, Fleet, Image, Lifecycle, Store, Workload
+from fleet.model.inventory import Fleet, Lifecycle, Store, Workload
 from fleet.model.observed import Cluster, ContainerInstance
 from fleet.model.plan import Plan
 from fleet.model.policy import Policy
@@ -28,6 +27,7 @@ from fleet.model.progress import Note
 from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.services import ServiceState, StoreView
 from fleet.release.decide.desired import image_questions, release_of, unread
+from fleet.release.images import read_image
 from fleet.release.renderings import render_all
 from fleet.release.revisions import Key, read_contents
 from fleet.rollout.decide.away import ATTRIBUTE
@@ -152,9 +152,11 @@ def read_release(wiring: Wiring, workloads: Sequence[str]) -> Release:
     if asked:
         _note(wiring, f"asking ECR about {len(asked)} {'image' if len(asked) == 1 else 'images'}")
 
+    account = next(iter(wiring.fleet.accounts.values()))
+
     def ask(reference: str) -> ImageFact:
         try:
-            return _image(wiring, reference)
+            return read_image(wiring, reference, account)
         except AwsError:
             if reference in needed:
                 raise
@@ -178,25 +180,6 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     close = difflib.get_close_matches(name, names, n=1)
     hint = f'did you mean "{close[0]}"?' if close else f"there are {', '.join(names) or 'none'}"
     return UsageError(f'there is no {what} "{name}"', hint=hint)
-
-
-def _image(wiring: Wiring, reference: str) -> ImageFact:
-    """Asks in the name of the account that the registry is in, or of any where it is nobody's."""
-    where = ecr_reference(reference)
-    if where is None:
-        return unread(reference)
-    accounts: Mapping[str, Account] = {a.account_id: a for a in wiring.fleet.accounts.values()}
-    account = accounts.get(where.account_id) or next(iter(accounts.values()))
-    image = next(
-        (
-            one
-            for workload in wiring.fleet.workloads
-            for one in workload.images.values()
-            if one.reference == reference
-        ),
-        Image(reference),
-    )
-    return image_fact(wiring.shard(account, where.region), image).value
 
 
 @dataclass

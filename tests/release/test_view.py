@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fleet.model.desired import ImageFact, LogGroup, Scheduling, ServiceShape, ServiceSheet
+from fleet.model.desired import ImageFact, LogGroup, Scheduling, ServicePreview, ServiceShape
 from fleet.model.desired import TaskDefinition as Definition
 from fleet.model.inventory import Lifecycle, Store
 from fleet.release.view import json_lines, render_document, render_view
@@ -18,7 +18,7 @@ from tests import build
 
 IMAGE = "images.example/vision@sha256:" + "9b" * 32
 BODY = {"family": "vision-arm64", "containerDefinitions": [{"name": "main", "image": IMAGE}]}
-SHEET = ServiceSheet(
+SHEET = ServicePreview(
     shape=ServiceShape("vision-arm64", "vision", "arm64", "arm64", Scheduling.REPLICA, ()),
     definition=Definition.of(BODY),
     create={"cluster": "store-042", "serviceName": "vision-arm64"},
@@ -29,7 +29,7 @@ SHEET = ServiceSheet(
 )
 
 
-def shown(sheet: ServiceSheet = SHEET, width: int = 200, store: Store | None = None) -> str:
+def shown(sheet: ServicePreview = SHEET, width: int = 200, store: Store | None = None) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, no_color=True, highlight=False)
     console.print(render_view(store or build.store(), [sheet], ["something to know"]))

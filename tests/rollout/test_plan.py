@@ -19,7 +19,7 @@ from fleet.model.plan import Kind, Plan
 from fleet.model.progress import Event, Note
 from fleet.records.opening import open_records
 from fleet.records.records import Records
-from fleet.release.decide.desired import service_input
+from fleet.release.decide.service_input import service_input
 from fleet.release.revisions import content_of_revision
 from fleet.rollout.plan import Request, choose_policy, make_plan, read_release
 from fleet.runtime.wiring import Wiring

@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet.model.desired import LogGroup
 from fleet.model.rollout import ActionKind
-from fleet.release.decide.desired import service_input, service_settings
+from fleet.release.decide.service_input import service_input, service_settings
 from fleet.rollout.decide.service_calls import Outcome, ServiceWrite
 from fleet.rollout.decide.store_choice import StoreRead
 from fleet.rollout.shard_jobs import ShardResult, run_shard_job

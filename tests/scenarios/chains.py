@@ -22,7 +22,8 @@ from fleet.model.identity import declared_attributes, host_tags
 from fleet.model.inventory import Fleet, Store
 from fleet.records.opening import open_records
 from fleet.records.records import Records
-from fleet.release.decide.desired import release_of, service_input
+from fleet.release.decide.desired import release_of
+from fleet.release.decide.service_input import service_input
 from fleet.release.templates import render_all
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.client import environment

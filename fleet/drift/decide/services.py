@@ -28,7 +28,7 @@ from fleet.model.observed import NotRead
 from fleet.model.printable import listed, many, printable
 from fleet.model.services import Deployment, ServiceState, revision
 from fleet.model.spans import moment, span
-from fleet.release.decide.desired import service_settings
+from fleet.release.decide.service_input import service_settings
 from fleet.rollout.decide.standing import differing
 
 #: Settings that UpdateService cannot change: such a service is deleted and made anew.

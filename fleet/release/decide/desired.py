@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from fleet.errors import InventoryError, Problem
 from fleet.model.desired import (
@@ -20,13 +19,8 @@ from fleet.model.images import fits, images_of, is_by_digest, is_in_ecr
 from fleet.model.inventory import Fleet, Lifecycle, Store, Workload
 from fleet.model.printable import many
 from fleet.model.spans import span
-from fleet.release.decide.task_body import (
-    blocking_logs,
-    finished,
-    log_groups,
-    log_regions,
-    placement,
-)
+from fleet.release.decide.service_input import placement
+from fleet.release.decide.task_body import blocking_logs, finished, log_groups, log_regions
 
 #: Burst of RegisterTaskDefinition per account and region, which then refills at one per second
 #: (Amazon ECS service quotas, "task definition modify actions").
@@ -313,68 +307,3 @@ def _identity(
     for part in (*shapes.values(), *((image.reference, image.pinned) for image in images.values())):
         digest.update(repr(part).encode() + b"\n")
     return digest.hexdigest()[:12]
-
-
-def service_settings(shape: ServiceShape) -> dict[str, Any]:
-    """Return the input that CreateService and UpdateService share; it is compared with ECS's.
-
-    A host has no ports and memory for two tasks, so the old task stops before the new one starts
-    (maximum 100, minimum 0). The circuit breaker counts failed tasks (COUNT) and restores the last
-    completed deployment. Rebalancing between availability zones is meaningless for a shop, and AWS
-    turns it on for new services.
-    """
-    return {
-        "deploymentConfiguration": {
-            "maximumPercent": 100,
-            "minimumHealthyPercent": 0,
-            "deploymentCircuitBreaker": {
-                "enable": True,
-                "rollback": True,
-                "thresholdConfiguration": {"type": "COUNT", "value": shape.breaker_count},
-            },
-        },
-        "placementConstraints": [dict(one) for one in shape.placement],
-        "availabilityZoneRebalancing": "DISABLED",
-        "enableECSManagedTags": True,
-        "propagateTags": "SERVICE",
-    }
-
-
-def update_input(
-    shape: ServiceShape, *, cluster: str, task_definition: str, desired_count: int
-) -> dict[str, Any]:
-    """Return the input of UpdateService; it never forces a deployment."""
-    made: dict[str, Any] = {
-        "cluster": cluster,
-        "service": shape.name,
-        "taskDefinition": task_definition,
-        **service_settings(shape),
-    }
-    if shape.scheduling is Scheduling.REPLICA:
-        made["desiredCount"] = desired_count
-    return made
-
-
-def service_input(
-    shape: ServiceShape, *, cluster: str, task_definition: str, desired_count: int
-) -> dict[str, Any]:
-    """Return the input of CreateService, without tags and client token.
-
-    The launch type is always set, so that a cluster's default capacity provider does not apply.
-
-    Args:
-        cluster: name of the store's cluster.
-        task_definition: ARN, or FAMILY:REVISION.
-        desired_count: one task per registered host that matches; DAEMON has none.
-    """
-    made: dict[str, Any] = {
-        "cluster": cluster,
-        "serviceName": shape.name,
-        "taskDefinition": task_definition,
-        "launchType": "EXTERNAL",
-        "schedulingStrategy": shape.scheduling.value,
-        **service_settings(shape),
-    }
-    if shape.scheduling is Scheduling.REPLICA:
-        made["desiredCount"] = desired_count
-    return made

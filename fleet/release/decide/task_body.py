@@ -1,10 +1,9 @@
 """Completes rendered task definitions, reads their logs, and writes placement constraints."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fleet.model.desired import LogGroup
-from fleet.model.inventory import Architecture, Workload
 
 #: Unsent log lines of a container before lines are dropped, for non-blocking logs.
 LOG_BUFFER = "10m"
@@ -68,39 +67,3 @@ def _logs(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
         log = container.get("logConfiguration") or {}
         if log.get("logDriver") == "awslogs":
             yield str(container.get("name", "")), log.get("options") or {}
-
-
-def placement(
-    workload: Workload, variant: str, architecture: Architecture
-) -> tuple[Mapping[str, Any], ...]:
-    """Return ``placementConstraints`` that place tasks on the workload's hosts of a variant only.
-
-    Each store is a cluster, so conditions on stores need no constraint. The agent's own attribute
-    for the architecture is used too: a wrong ``fleet.variant`` would end as "exec format error".
-    ``distinctInstance`` is for REPLICA; DAEMON has one task per host anyway.
-    """
-    wanted: list[tuple[str, Sequence[str]]] = [
-        ("ecs.cpu-architecture", (architecture.ecs,)),
-        ("fleet.variant", (variant,)),
-    ]
-    wanted += [
-        (f"fleet.{key}", workload.where[key])
-        for key in ("hardware", "accelerator")
-        if key in workload.where
-    ]
-    members = tuple(
-        {"type": "memberOf", "expression": _expression(name, values)} for name, values in wanted
-    )
-    return members if workload.daemon else ({"type": "distinctInstance"}, *members)
-
-
-def _expression(attribute: str, values: Sequence[str]) -> str:
-    """Return an expression of the cluster query language, with quotes where a value needs them."""
-    words = [word if _is_word(word) else f"'{word}'" for word in sorted(values)]
-    if len(words) == 1:
-        return f"attribute:{attribute} == {words[0]}"
-    return f"attribute:{attribute} in [{', '.join(words)}]"
-
-
-def _is_word(text: str) -> bool:
-    return all(letter.isalnum() or letter in "._-" for letter in text)

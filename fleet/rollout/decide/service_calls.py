@@ -21,7 +21,7 @@ from fleet.model.identity import (
 )
 from fleet.model.rollout import Action, ActionKind, RolloutSpec
 from fleet.model.services import ServiceState
-from fleet.release.decide.desired import service_input, service_settings
+from fleet.release.decide.service_input import service_input, service_settings
 from fleet.rollout.decide.standing import differing
 
 

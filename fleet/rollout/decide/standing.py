@@ -17,7 +17,7 @@ from fleet.model.plan import Kind, PlannedChange
 from fleet.model.rollout import Hold
 from fleet.model.services import ServiceState, StoreView, revision
 from fleet.model.spans import moment, span
-from fleet.release.decide.desired import service_settings
+from fleet.release.decide.service_input import service_settings
 
 #: On every service that fleet changed: the revision that ran before.
 #: Attribute by which a container instance says which host of the inventory it is.

@@ -21,7 +21,7 @@ from fleet.model.inventory import Host
 from fleet.model.observed import NotRead, Reading
 from fleet.model.services import ContainerState, Deployment, ServiceState, TaskState
 from fleet.model.wanted import Wanted
-from fleet.release.decide.desired import service_settings
+from fleet.release.decide.service_input import service_settings
 from tests import build
 from tests.rollout.decide import plans
 

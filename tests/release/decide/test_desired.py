@@ -6,15 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
-from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import InventoryError
 from fleet.model.desired import ImageFact, Release, Rendering, Scheduling, content_of
-from fleet.model.identity import declared_attributes
 from fleet.model.inventory import (
     Architecture,
     Fleet,
@@ -26,14 +22,7 @@ from fleet.model.inventory import (
     Workload,
 )
 from fleet.model.policy import Policy
-from fleet.release.decide.desired import (
-    image_questions,
-    release_of,
-    service_input,
-    service_settings,
-    unread,
-)
-from fleet.sandbox.control_plane.cluster_query import Subject, parse
+from fleet.release.decide.desired import image_questions, release_of, unread
 from tests import build
 
 DIGEST = "sha256:" + "9b" * 32
@@ -253,19 +242,6 @@ def test_two_services_of_one_name_are_refused() -> None:
     assert 'the service "a-arm64-x" is also that of a on arm64/x' in said
 
 
-def test_tasks_land_on_the_hosts_that_are_meant_and_on_no_other() -> None:
-    cameras = workload(where={"accelerator": ("orin", "tegra-xavier"), "hardware": ("orin",)})
-    made = release(fleet(shop("s", ORIN), workloads=(cameras,)), rendering(ORIN))
-
-    assert made.shapes["vision-arm64-jetpack6"].placement == (
-        {"type": "distinctInstance"},
-        {"type": "memberOf", "expression": "attribute:ecs.cpu-architecture == arm64"},
-        {"type": "memberOf", "expression": "attribute:fleet.variant == 'arm64/jetpack6'"},
-        {"type": "memberOf", "expression": "attribute:fleet.hardware == orin"},
-        {"type": "memberOf", "expression": "attribute:fleet.accelerator in [orin, tegra-xavier]"},
-    )
-
-
 def test_daemons_are_only_made_where_they_are_asked_for() -> None:
     replica = release(fleet()).shapes["vision-amd64"]
     daemon = release(fleet(workloads=(workload(daemon=True),))).shapes["vision-amd64"]
@@ -342,39 +318,6 @@ def test_the_order_of_the_inventory_does_not_matter(order: list[str]) -> None:
     assert release(fleet(*(shop(name) for name in order))) == first
 
 
-def problems_at_aws(body: Mapping[str, Any]) -> str:
-    model = ServiceModel(Loader().load_service_model("ecs", "service-2"), "ecs")
-    shape = model.operation_model("CreateService").input_shape
-    return str(ParamValidator().validate(body, shape).generate_report())
-
-
-@pytest.mark.parametrize("daemon", [False, True])
-def test_the_input_of_create_service_is_one_that_ecs_knows(daemon: bool) -> None:
-    shape = release(fleet(workloads=(workload(daemon=daemon),))).shapes["vision-amd64"]
-
-    made = service_input(shape, cluster="store-1", task_definition="vision:3", desired_count=2)
-
-    assert problems_at_aws(made) == ""
-    assert (made["launchType"], made["serviceName"]) == ("EXTERNAL", "vision-amd64")
-    assert made.get("desiredCount") == (None if daemon else 2)
-
-
-def test_a_service_is_set_so_that_a_shop_heals_itself() -> None:
-    deployment = service_settings(release(fleet()).shapes["vision-amd64"])[
-        "deploymentConfiguration"
-    ]
-
-    assert deployment == {
-        "maximumPercent": 100,
-        "minimumHealthyPercent": 0,
-        "deploymentCircuitBreaker": {
-            "enable": True,
-            "rollback": True,
-            "thresholdConfiguration": {"type": "COUNT", "value": 1},
-        },
-    }
-
-
 def test_a_large_fleet_is_a_release_within_seconds() -> None:
     cameras = workload(name="cameras", where={"hardware": ("xavier-nx",)})
     made = fleet(
@@ -387,24 +330,3 @@ def test_a_large_fleet_is_a_release_within_seconds() -> None:
 
     assert len(services) == 20_000
     assert time.process_time() - began < 3
-
-
-def test_the_sandbox_finds_the_meant_host_by_the_constraints() -> None:
-    cameras = workload(where={"accelerator": ("orin",), "variant": (ORIN.variant,)})
-    shape = release(fleet(shop("s", ORIN), workloads=(cameras,)), rendering(ORIN)).shapes[
-        "vision-arm64-jetpack6"
-    ]
-
-    def lands_on(box: Hardware) -> bool:
-        host = build.host("h", box, "s")
-        attributes = declared_attributes(shop("s", box), host)
-        agents = {**attributes, "ecs.cpu-architecture": box.architecture.ecs}
-        seen = Subject(
-            agent_connected=True,
-            attributes=dict(agents),
-            ec2_instance_id=build.MI,
-        )
-        asked = [one["expression"] for one in shape.placement if "expression" in one]
-        return all(parse(expression)(seen) for expression in asked)
-
-    assert [lands_on(box) for box in (ORIN, build.XAVIER, build.NUC)] == [True, False, False]

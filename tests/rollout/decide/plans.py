@@ -19,7 +19,7 @@ from fleet.model.observed import Cluster, ContainerInstance
 from fleet.model.plan import Plan, PlannedChange
 from fleet.model.policy import Policy, Window
 from fleet.model.services import ServiceState, StoreView
-from fleet.release.decide.desired import service_settings
+from fleet.release.decide.service_input import service_settings
 from fleet.rollout.decide.plan import plan_rollout
 from tests import build
 

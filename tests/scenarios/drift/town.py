@@ -20,7 +20,8 @@ from fleet.inventory.loader import load_fleet
 from fleet.model.desired import Release
 from fleet.model.identity import cluster_tags, declared_attributes, host_tags
 from fleet.model.inventory import Fleet
-from fleet.release.decide.desired import release_of, service_input
+from fleet.release.decide.desired import release_of
+from fleet.release.decide.service_input import service_input
 from fleet.release.templates import render_all
 from fleet.sandbox.agents import ssm
 from fleet.sandbox.agents.registration import STATE

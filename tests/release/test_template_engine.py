@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fleet.errors import InventoryError, Problem
 from fleet.inventory.document import free, read_yaml
-from fleet.release.rendering import (
+from fleet.release.template_engine import (
     ImageValues,
     RenderedText,
     RenderingCache,
