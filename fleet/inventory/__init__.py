@@ -1,1 +1,1 @@
-"""Inventory: YAML and CSV files on disk to a checked and resolved ``Fleet``."""
+"""Read, check and resolve the YAML and CSV files of an inventory into a ``Fleet``."""

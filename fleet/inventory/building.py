@@ -1,4 +1,4 @@
-"""Makes a fleet of what is written, and refuses what does not add up."""
+"""Builds a fleet from the shapes of its files, and reports what contradicts itself."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence

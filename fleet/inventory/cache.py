@@ -1,7 +1,7 @@
-"""Keeps what was made of files, for as long as their bytes and fleet itself stay the same.
+"""Caches values made from files, for as long as the files and fleet itself stay the same.
 
 Reading and checking ten thousand stores takes seconds, and most commands are about a few of them.
-Only what was made without a problem is kept, so problems are found each time.
+Only values without problems are cached, so problems are reported each time.
 """
 
 import gc
@@ -46,7 +46,7 @@ def cached(file: Path, contents: str, kind: type[T], make: Callable[[], T]) -> T
 
 
 def _key(contents: str) -> str:
-    """A digest of the contents, and of the program that makes something of them."""
+    """Return a digest of the contents and of the program that reads them."""
     made = hashlib.sha256(f"{contents} {fleet.__version__} {sys.version}".encode())
     source = Path(fleet.__file__).parent
     for package in ("inventory", "model"):
@@ -79,7 +79,7 @@ def _write(file: Path, key: str, value: object) -> None:
 
 
 def _head(key: str, body: bytes) -> bytes:
-    """The first line of a cache; it tells a file that was damaged."""
+    """Return the first line of a cache file, which shows whether the rest is undamaged."""
     return f"{key} {hashlib.sha256(body).hexdigest()}".encode()
 
 
@@ -96,7 +96,7 @@ class _Calls(dict[type, Callable[[Any], tuple[type, tuple[Any, ...]]]]):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads values of the model; whoever can write the file can have nothing else called."""
+    """Reads values of ``fleet.model`` and calls nothing else, whoever wrote the file."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _VALUES:
@@ -110,10 +110,10 @@ class _Unpickler(pickle.Unpickler):
 
 @contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """Collect no cycles meanwhile, and none of what is there afterwards.
+    """Stop the garbage collector, and exempt what exists at the end from it.
 
-    A large inventory is very many small objects that all stay; walking them over and over to find
-    nothing takes longer than reading them.
+    A large inventory is hundreds of thousands of small objects that all stay. Walking them again
+    and again in search of cycles takes longer than reading the files.
     """
     running = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""Channels under ``notify`` in ``fleet.yaml``, that tell people of a night: checked, then values.
+"""Checks and builds the notification channels under ``notify`` in ``fleet.yaml``.
 
     notify:
       team:
@@ -36,7 +36,7 @@ _IMPLICIT_TLS = 465
 
 
 def _variable(text: Any) -> Any:
-    """The name of an environment variable. What is not one may be a secret: it is not repeated."""
+    """Return the name of an environment variable; anything else may be a secret: never show it."""
     if isinstance(text, str) and re.fullmatch(_VARIABLE, text):
         return text
     raise wrong(
@@ -46,7 +46,7 @@ def _variable(text: Any) -> Any:
 
 
 def _keys_only(example: str, secret: str = "", name: str = "") -> Callable[[Any], Any]:
-    """Refuses what may hold a secret, an address with a password for instance, unrepeated."""
+    """Return a validator that refuses what may hold a secret, without showing it."""
 
     def refuse(value: Any) -> Any:
         if not isinstance(value, dict):
@@ -170,7 +170,7 @@ def build_channels(
     accounts: Collection[str],
     problems: Problems,
 ) -> tuple[MailChannel | WebhookChannel | SnsChannel, ...]:
-    """Channels in the order written.
+    """Return the channels in the order written.
 
     Args:
         accounts: their names, as whom topics may be published to.

@@ -1,4 +1,4 @@
-"""Checks what is written against a shape, and says what is wrong in words and with lines."""
+"""Checks parts of a file against their shapes, and reports problems with file and line."""
 
 import types
 from collections.abc import Collection, Mapping, Sequence
@@ -82,13 +82,13 @@ class Written(Generic[S_co]):
         return Source(self.document.file, self.line)
 
     def problem(self, below: Path, message: str, hint: str | None = None) -> Problem:
-        """Return something wrong at ``below``, a path within the shape."""
+        """Return a problem at ``below``, a path within the shape."""
         return self.document.problem((*self.path, *below), message, hint)
 
     def unknown(
         self, below: Path, what: str, words: Sequence[str | None], names: Collection[str]
     ) -> list[Problem]:
-        """Return the words, written at ``below``, that name no ``what``; None is not written."""
+        """Return a problem for each word at ``below`` that names no ``what``; None is skipped."""
         return [
             self.problem(
                 below,

@@ -1,4 +1,4 @@
-"""YAML text to plain values that still know which line they came from.
+"""Reads YAML text into plain values that know the line they came from.
 
 Scalars stay text until a shape says what they are. That is what disarms YAML 1.1: ``no`` is the
 word "no" where a word is wanted, ``09:00`` is not a number of seconds, and the account
@@ -65,7 +65,7 @@ class Map(dict[str, Any]):
 
 
 def free(value: Any) -> Any:
-    """A value of no declared type: plain scalars by YAML 1.2's core schema, the rest as it is."""
+    """Return a value of no declared type: plain scalars are read by YAML 1.2's core schema."""
     if isinstance(value, Plain):
         return _scalar(str(value))
     if isinstance(value, Map):
@@ -86,7 +86,7 @@ def _scalar(text: str) -> Any:
 
 
 def dotted(path: Path) -> str:
-    """A path as people read it: ``containerDefinitions[0].memory``."""
+    """Return a path as people read it: ``containerDefinitions[0].memory``."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -117,7 +117,7 @@ class Document:
     _keys: dict[int, dict[str, tuple[int, yaml.Node]]] = field(default_factory=dict, repr=False)
 
     def line(self, path: Path) -> int:
-        """The line of the deepest part of ``path`` that is written; 1 when nothing is."""
+        """Return the line of the deepest part of ``path`` that is written; 1 when nothing is."""
         if self.text is None:
             return self.rows.get(str(path[1]), 1) if len(path) > 1 else 1
         if not self._nodes:
@@ -144,11 +144,11 @@ class Document:
         return None
 
     def source(self, path: Path) -> Source:
-        """Where ``path`` is written."""
+        """Return where ``path`` is written."""
         return Source(self.file, self.line(path))
 
     def problem(self, path: Path, message: str, hint: str | None = None) -> Problem:
-        """Something wrong at ``path``."""
+        """Return a problem at ``path``."""
         shown = path[1:] if self.rows else path
         return Problem(self.file, self.line(path), dotted(shown), message, hint)
 
@@ -182,7 +182,7 @@ def read_yaml(text: str, file: str) -> Document:
 
 
 def _too_deep(text: str) -> int:
-    """The line where nesting goes beyond any sense, or 0: libyaml would take the process down."""
+    """Return the line that nests too deeply, or 0; libyaml would crash the process on it."""
     blocks = _DEEP_BLOCK.search(text)
     if blocks:
         return text.count("\n", 0, blocks.start()) + 1
@@ -195,10 +195,10 @@ def _too_deep(text: str) -> int:
 
 
 class _Builder:
-    """Builds values from the events of the parser, without the nodes that lie between in PyYAML.
+    """Builds values directly from parser events, without PyYAML's nodes.
 
-    Nodes take more time and memory than all that is made of them; problems that are found later
-    compose them again for the lines they need.
+    Nodes take more time and memory than the values. A problem that is found later composes the
+    text again to find its line.
     """
 
     def __init__(self, text: str, file: str) -> None:
@@ -212,7 +212,7 @@ class _Builder:
         self._aliased = 0
 
     def document(self) -> Any:
-        """The value of the only document; None for an empty file."""
+        """Return the value of the only document; None for an empty file."""
         self._next()
         event = self._next()
         if type(event) is yaml.StreamEndEvent:
@@ -256,7 +256,7 @@ class _Builder:
         return value
 
     def _alias(self, event: Any, path: Path) -> Any:
-        """A second use of a value; a few that nest are enough to fill any memory when read."""
+        """Return the value of an anchor; a few nested aliases could fill any memory."""
         if event.anchor not in self._anchors:
             message = f"found undefined alias {event.anchor!r}"
             raise yaml.composer.ComposerError(None, None, message, event.start_mark)
@@ -274,7 +274,7 @@ class _Builder:
         return value
 
     def _scalar(self, text: str) -> Plain | None:
-        """One value for all scalars that are written alike."""
+        """Return one shared value for all scalars that are written alike."""
         if text not in self._plain:
             self._plain[text] = Plain(text)
         return self._plain[text]
@@ -313,7 +313,7 @@ class _Builder:
 
 
 def nearest(word: str, valid: Sequence[str]) -> str | None:
-    """A hint with the nearest valid spelling, or what is valid when nothing is near and few are."""
+    """Return a hint: the nearest valid spelling, or all valid words when they are few."""
     import difflib
 
     close = difflib.get_close_matches(word, valid, n=1, cutoff=0.6)

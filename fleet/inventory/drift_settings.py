@@ -1,4 +1,4 @@
-"""Settings of the nightly scan, and rules that ignore findings: checked and made into values.
+"""Checks and builds the settings of the nightly scan and the rules that ignore findings.
 
 drift: {hold: 15m, keep_days: 90, min_versions: {docker: "24.0"}, fail_on: low}    in fleet.yaml
 
@@ -34,7 +34,7 @@ Version = Annotated[str, Field(pattern=r"^\d{1,6}(\.\d{1,6}){0,4}$")]
 
 
 def _aware(until: datetime) -> datetime:
-    """Without a zone in UTC: a rule is the team's, and not a store's."""
+    """Take a time without a zone as UTC: a rule belongs to the team, not to a store."""
     return until if until.tzinfo else until.replace(tzinfo=UTC)
 
 
@@ -73,7 +73,7 @@ class DriftShape(Shape):
 
 
 class IgnoreShape(Shape):
-    """An entry of ``ignores``: a finding that the team lives with for a while."""
+    """An entry of ``ignores``: a finding that the team accepts for a while."""
 
     codes: Several = Field(default_factory=list)
     where: str | None = None
@@ -91,7 +91,7 @@ class IgnoresShape(Shape):
 
 
 def build_drift(written: Written[DriftShape] | None, problems: Problems) -> DriftSettings:
-    """The settings; what is not said is as built in."""
+    """Return the settings, with the built-in value for everything that is not written."""
     if written is None:
         return DriftSettings()
     shape = written.shape
@@ -108,7 +108,7 @@ def build_drift(written: Written[DriftShape] | None, problems: Problems) -> Drif
 
 
 def _impossible(settings: DriftSettings) -> Iterator[tuple[str, str, str | None]]:
-    """Key, what is wrong, and a hint: settings with which nothing could be told apart."""
+    """Yield key, problem and hint of settings that cannot work."""
     for key in ("hold", "look_again", "activation_open", "clock", "tier_share", "rollout_idle"):
         if getattr(settings, _SECONDS.get(key, key)) <= 0:
             yield key, "must be more than nothing", None
@@ -122,7 +122,7 @@ def build_ignores(
     stores: Sequence[Store] | None,
     problems: Problems,
 ) -> tuple[Ignore, ...]:
-    """Rules in the order written.
+    """Return the rules in the order written.
 
     Stores and hosts are not asked for when ``stores`` is None: not all of them could be read.
     """
@@ -154,7 +154,7 @@ def build_ignores(
 def _ignored_stores(
     entry: Written[IgnoreShape], stores: Sequence[Store] | None, problems: Problems
 ) -> frozenset[str] | None:
-    """Ids of the stores that a rule is about; None for all, and for what is of no store."""
+    """Return the ids of the stores that a rule is about; None for all, and for no store."""
     shape = entry.shape
     if shape.where is not None and shape.stores:
         message = "where and stores both choose stores"

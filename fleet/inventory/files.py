@@ -1,4 +1,4 @@
-"""The files of an inventory as bytes, and what is wrong with them."""
+"""Reads the files of an inventory as bytes, and collects problems."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -12,17 +12,17 @@ FOLDERS = {"hardware": YAML, "stores": (*YAML, ".csv"), "workloads": YAML}
 
 
 class Problems:
-    """Collects what is wrong, each thing once."""
+    """Collects problems, each once."""
 
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
 
     def add(self, problem: Problem) -> None:
-        """Remember a problem."""
+        """Add a problem."""
         self._found[problem] = None
 
     def extend(self, problems: Sequence[Problem]) -> None:
-        """Remember several."""
+        """Add several problems."""
         self._found.update(dict.fromkeys(problems))
 
     def __len__(self) -> int:
@@ -126,7 +126,7 @@ class Folder:
         yield from sorted(templates_folder(self.root).rglob("*.j2"))
 
     def _entries(self, name: str) -> list[Path]:
-        """The files of a folder without editors' own (they begin with a dot) and README.md."""
+        """Return the files of a folder, without README.md and files that begin with a dot."""
         folder = self.root / name
         if not folder.exists():
             return []

@@ -1,4 +1,4 @@
-"""Opening hours: the words people write, and the spans they mean.
+"""Parses opening hours as people write them.
 
     hours: { mon-fri: "08:00-22:00", sat: ["09:00-13:00", "15:00-20:00"], sun: closed }
     hours: 24h
@@ -36,7 +36,7 @@ class HoursError(ValueError):
 
 
 def parse_hours(value: object) -> Hours:
-    """What the inventory says under ``hours``, by weekday, 0 is Monday.
+    """Parse the value of ``hours`` into spans by weekday; 0 is Monday.
 
     Raises:
         HoursError: a day or a span that is no such thing, a day named twice, or overlapping spans.
@@ -50,7 +50,7 @@ def parse_hours(value: object) -> Hours:
 
 
 def parse_span(text: str) -> OpenSpan:
-    """One span, as ``01:00-05:00``; it may run past midnight.
+    """Parse one span, as ``01:00-05:00``; it may run past midnight.
 
     Raises:
         HoursError: it is no span, or an empty one.
@@ -79,7 +79,7 @@ def _from_text(text: str) -> Hours:
 
 @lru_cache(maxsize=4096)
 def _from_pairs(pairs: tuple[tuple[str, tuple[str, ...]], ...]) -> Hours:
-    """Cached: thousands of shops keep the same few hours."""
+    """Return the spans by weekday; cached, because thousands of stores keep the same hours."""
     hours: dict[int, tuple[OpenSpan, ...]] = {}
     named: set[int] = set()
     for words, spans in pairs:
@@ -137,7 +137,7 @@ def _time(minutes: int) -> time:
 
 
 def _refuse_overlaps(hours: Hours) -> None:
-    """No minute of the week may be in two spans, those that run past midnight included."""
+    """Refuse a minute of the week that is in two spans, past midnight included."""
     intervals = sorted(
         (day * _DAY_MINUTES + _minutes(span.opens), _length(span), day)
         for day, spans in hours.items()

@@ -1,4 +1,4 @@
-"""Pins in ``pins.yaml``: which boxes and which install scripts are the ones we know.
+"""Reads and writes ``pins.yaml``: machine ids of hosts and checksums of install scripts.
 
 Written by ``fleet`` and committed by people. A write takes a lock on the inventory's folder, reads
 the file again, adds its entry and replaces the file whole, so that two runs lose nothing of each
@@ -91,7 +91,7 @@ def save_installer_pin(root: Path, sha256: str, source: str) -> None:
 
 
 def _text(path: Path) -> str:
-    """The text of the file, empty where there is none."""
+    """Return the text of the file, "" when there is none."""
     folder = Folder(path.parent)
     text = folder.text(path) if path.exists() else ""
     folder.problems.raise_any()
@@ -99,7 +99,7 @@ def _text(path: Path) -> str:
 
 
 def _checked(text: str, path: Path) -> "tuple[PinsShape, Mapping[str, Any]]":
-    """The content of the file and its ``x-`` keys.
+    """Return the content of the file and its ``x-`` keys.
 
     Raises:
         InventoryError: it is not as it must be.
@@ -119,7 +119,7 @@ def _checked(text: str, path: Path) -> "tuple[PinsShape, Mapping[str, Any]]":
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Hold the folder: a lock file would be one more thing to commit by accident."""
+    """Lock the folder; a lock file could be committed by accident."""
     try:
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:

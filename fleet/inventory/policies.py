@@ -1,4 +1,4 @@
-"""Rollout policies and freezes: what ``fleet.yaml`` may say of them, checked and made into values.
+"""Checks and builds the rollout policies and freezes of ``fleet.yaml``.
 
     policies:
       careful: {bake: 30m, waves: [5, 10%, 100%], success: 98%, between: "01:00-05:00"}
@@ -56,7 +56,7 @@ _HUNDRED = Decimal(100)
 
 
 def _read(read: Callable[[str], T]) -> Callable[[Any], T | None]:
-    """A validator of text; an empty value is one that is not given."""
+    """Return a validator of text; an empty value counts as not given."""
 
     def validate(value: Any) -> T | None:
         if value is None:
@@ -109,12 +109,12 @@ def _span(text: str) -> Any:
 
 
 def _begins(text: str) -> datetime:
-    """A day begins at midnight."""
+    """Return the moment; a day begins at midnight."""
     return _moment(text)[0]
 
 
 def _ends(text: str) -> datetime:
-    """A day counts to its end."""
+    """Return the moment; a day counts to its end."""
     moment, is_day = _moment(text)
     return moment + timedelta(days=1) if is_day else moment
 
@@ -203,7 +203,7 @@ Retention = Annotated[
 def build_policies(
     written: Mapping[str, Written[PolicyShape]], problems: Problems
 ) -> dict[str, Policy]:
-    """Every policy by name; what one does not say is as in ``standard``, written or built in."""
+    """Return every policy by name; what one does not set is as in ``standard``."""
     base = Policy(BUILT_IN)
     if BUILT_IN in written:
         base = _merged(base, written[BUILT_IN].shape)
@@ -241,7 +241,7 @@ def _check(policy: Policy, base: Policy, entry: Written[PolicyShape], problems: 
 
 
 def _impossible(policy: Policy) -> Iterator[tuple[str, str, str | None]]:
-    """Key, what is wrong, and a hint: policies under which nothing could ever be done or end."""
+    """Yield key, problem and hint of a policy under which nothing could begin or end."""
     yield from _wrong_waves(policy.waves)
     for key in ("canary", "concurrency"):
         if getattr(policy, key).of(1) == 0:
@@ -310,7 +310,7 @@ def build_freezes(
     stores: Sequence[Store] | None,
     problems: Problems,
 ) -> tuple[Freeze, ...]:
-    """Freezes in order of their beginning.
+    """Return the freezes in order of their beginning.
 
     Conditions are not asked when ``stores`` is None: not all of them could be read.
     """

@@ -8,6 +8,7 @@ from typing import Any
 from fleet.errors import InventoryError, Problem
 from fleet.inventory.channels import ChannelShape
 from fleet.inventory.checking import S, Written, check
+from fleet.inventory.csv_stores import read_table
 from fleet.inventory.document import Document, Map, read_yaml
 from fleet.inventory.document import Path as Place
 from fleet.inventory.drift_settings import DriftShape, IgnoreShape, IgnoresShape
@@ -22,7 +23,6 @@ from fleet.inventory.schema import (
     StoresShape,
     WorkloadShape,
 )
-from fleet.inventory.tables import read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class FleetFile:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFiles:
-    """Everything read. A value of None is something that is written, but wrongly."""
+    """The files of an inventory in their shapes; None stands for one with problems."""
 
     fleet: FleetFile | None
     hardware: Mapping[str, Written[HardwareShape] | None]
@@ -115,7 +115,7 @@ def _section(shape: type[S], name: str, document: Document, content: Map) -> dic
 
 
 def _entry(shape: type[S], value: Any, document: Document, path: Place) -> Written[S] | None:
-    """One entry alone; what is wrong with it has been said with the whole file."""
+    """Check one entry alone; its problems were reported with the whole file."""
     checked = check(shape, value, document, path, Problems())
     return None if checked is None else Written(checked, document, path, _extras(value))
 
@@ -141,7 +141,7 @@ def _one_per_file(kind: str, shape: type[S], folder: Folder) -> dict[str, Writte
 
 
 def _ignores(folder: Folder) -> list[Written[IgnoreShape]]:
-    """What is let be says nothing of what stores run, so it is no part of the digest."""
+    """Read ``ignores.yaml``, which is no part of the digest: it changes nothing that stores run."""
     file = folder.root / "ignores.yaml"
     document = read_file(file, folder, counts=False) if file.exists() else None
     if document is None:
@@ -179,7 +179,7 @@ def _stores(folder: Folder) -> dict[str, Written[StoreShape] | None]:
 
 
 def _stores_of(path: Path, folder: Folder) -> Iterator[tuple[Document, str, Any]]:
-    """The entries of one file, after the file around them has been checked."""
+    """Yield the entries of one file, after the file around them has been checked."""
     if path.suffix == ".csv":
         text = folder.text(path)
         document = None if text is None else read_table(text, str(path), folder.problems)

@@ -44,7 +44,7 @@ _WHERE = frozenset({"hardware", "architecture", "variant", "ring", "store", "acc
 
 @dataclass(frozen=True)
 class Matching:
-    """Text that matches a pattern all through; ``what`` completes "... is not"."""
+    """A check that text matches a pattern completely; ``what`` completes "... is not"."""
 
     pattern: str
     what: str
@@ -319,7 +319,7 @@ FILES: dict[str, tuple[type[Shape], str]] = {
 
 
 def json_schema() -> dict[str, Any]:
-    """One document (draft 2020-12); an editor maps ``#/$defs/stores`` to ``stores/*.yaml``, etc."""
+    """Return one schema (draft 2020-12); an editor maps ``#/$defs/stores`` to ``stores/*.yaml``."""
     _, document = models_json_schema(
         [(shape, "validation") for shape, _ in FILES.values()],
         ref_template="#/$defs/{model}",

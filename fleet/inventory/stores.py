@@ -1,4 +1,4 @@
-"""Resolves what layers say into stores: defaults < groups in the order listed < store < host.
+"""Resolves stores from layers: defaults < groups in the order listed < store < host.
 
 A later layer's word replaces an earlier one's. ``labels``, ``attributes``, ``ssh`` and ``hosts``
 are merged key by key; ``hours`` are replaced whole. ``link`` is merged too, unless the later layer
@@ -38,8 +38,8 @@ class _HostLayers:
     """What layers say of one host.
 
     Attributes:
-        words: hardware, address and probe, as far as they are said.
-        last: the layer that speaks of it last, and the line where it does.
+        words: hardware, address and probe, as far as they are written.
+        last: the last layer that mentions it, and the line where it does.
     """
 
     words: Mapping[str, str] = field(default_factory=dict)
@@ -50,15 +50,15 @@ class _HostLayers:
     line: int = 0
 
 
-_NOTHING_SAID = _HostLayers()
+_NO_LAYERS = _HostLayers()
 
 
 @dataclass(frozen=True, slots=True)
 class _Layers:
-    """What a chain of layers says, before it is the word on a store.
+    """What a chain of layers says: fleet defaults, groups and at last a store.
 
     Attributes:
-        words: what is replaced whole, as far as it is said.
+        words: values that are replaced whole, as far as they are written.
         region: the layer that named the region.
     """
 
@@ -72,7 +72,7 @@ class _Layers:
     hosts: Mapping[str, _HostLayers] = field(default_factory=dict)
 
     def then(self, layer: Written[LayerShape]) -> "_Layers":
-        """Return what is said when ``layer`` has the last word."""
+        """Return these layers with one more, whose values win."""
         given = _given(layer.shape)
         link, ssh = given.get("link"), given.get("ssh")
         return _Layers(
@@ -96,7 +96,7 @@ class _Layers:
             raw = raw[step]
         found = {}
         for name, shape in shapes.items():
-            entry, before = raw["hosts"][name], self.hosts.get(name, _NOTHING_SAID)
+            entry, before = raw["hosts"][name], self.hosts.get(name, _NO_LAYERS)
             given = _given(shape) if shape else {}
             ssh, attributes = given.pop("ssh", None), given.pop("attributes", None)
             if isinstance(entry, Map):
@@ -115,13 +115,13 @@ class _Layers:
 
 
 def _given(shape: Shape) -> dict[str, Any]:
-    """What is written in a shape, without what is written as nothing."""
+    """Return the keys of a shape that are written and not null."""
     values = shape.__dict__
     return {key: values[key] for key in shape.model_fields_set if values[key] is not None}
 
 
 def _merged(base: Mapping[str, Any], more: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Both, the later winning; thousands of stores share what they add nothing to."""
+    """Merge two mappings, the later winning; ``base`` itself when nothing is added."""
     if not more:
         return base
     return {**base, **more} if base else more
@@ -138,7 +138,7 @@ class Known:
 
 
 class StoreBuilder:
-    """Makes the stores of one fleet; what is wrong goes to ``problems``."""
+    """Builds the stores of one fleet; problems are added to ``problems``."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class StoreBuilder:
         return stores
 
     def _check_names(self, layer: Written[LayerShape]) -> None:
-        """Account, groups and hardware that a layer names exist.
+        """Check that the account, groups and hardware of a layer exist.
 
         Checked where a word is written, so that a wrong default is one problem and not one a store.
         """
@@ -185,8 +185,8 @@ class StoreBuilder:
                 below = ("hosts", name, "hardware")
                 add(layer.unknown(below, "hardware", [host.hardware], known.hardware))
 
-    def _inherits(self, groups: Sequence[str]) -> _Layers:
-        """What defaults and groups say; worked out once for all stores that list the same."""
+    def _inherited_by(self, groups: Sequence[str]) -> _Layers:
+        """Return what defaults and groups say, resolved once for all stores with the same list."""
         names = tuple(name for name in groups if name in self._groups)
         if names not in self._inherited:
             layers = _Layers().then(self._defaults)
@@ -198,7 +198,7 @@ class StoreBuilder:
     def _store(self, identity: str, entry: Written[StoreShape]) -> Store | None:
         self._check_names(entry)
         shape = entry.shape
-        layers = self._inherits(shape.groups).then(entry)
+        layers = self._inherited_by(shape.groups).then(entry)
         words = layers.words
         account = self._accounts.get(words.get("account", ""))
         region = self._region(layers, account, entry)
@@ -240,7 +240,7 @@ class StoreBuilder:
         account: tuple[Account, Written[AccountShape]] | None,
         entry: Written[StoreShape],
     ) -> str | None:
-        """The region said, or the only one of the account."""
+        """Return the region written, or the only one of the account."""
         if account is None:
             return None
         name, regions = account[0].name, account[1].shape.regions
@@ -261,10 +261,10 @@ class StoreBuilder:
     def _host(
         self, name: str, store: str, layers: _Layers, entry: Written[StoreShape], source: Source
     ) -> Host | None:
-        """A host of a store, or None after problems; ``source`` is the store's."""
-        said = layers.hosts[name]
-        kind = said.words.get("hardware")
-        address = said.words.get("address") or layers.words.get("address")
+        """Return a host of a store, or None after problems; ``source`` is the store's."""
+        own = layers.hosts[name]
+        kind = own.words.get("hardware")
+        address = own.words.get("address") or layers.words.get("address")
         hardware = self._hardware.get(kind or "")
         if hardware is None or address is None:
             needed = {"hardware": kind, "address": address}
@@ -277,21 +277,21 @@ class StoreBuilder:
             store=store,
             address=address.replace("{store}", store).replace("{host}", name),
             hardware=hardware,
-            ssh=replace(layers.ssh, **said.ssh) if said.ssh else layers.ssh,
-            attributes=_merged(layers.attributes, said.attributes),
+            ssh=replace(layers.ssh, **own.ssh) if own.ssh else layers.ssh,
+            attributes=_merged(layers.attributes, own.attributes),
             source=source
-            if said.last is not entry or said.line == source.line
-            else Source(source.file, said.line),
-            extras=said.extras,
-            # What a kind of box says holds where nothing is said of the store or the host.
-            probe=said.words.get("probe")
+            if own.last is not entry or own.line == source.line
+            else Source(source.file, own.line),
+            extras=own.extras,
+            # The hardware decides where neither the host nor its store does.
+            probe=own.words.get("probe")
             or layers.words.get("probe")
             or self._probes.get(hardware.name)
             or "ssm",
         )
 
     def _check_together(self, stores: Sequence[Store]) -> None:
-        """No two hosts share an address, no two stores a cluster, and attributes fit in ECS."""
+        """Check that addresses and clusters are unique, and that attributes fit in ECS."""
         clusters: dict[tuple[str, str, str], Store] = {}
         addresses: dict[tuple[str, int], Host] = {}
         for store in stores:

@@ -136,3 +136,138 @@ def test_a_hosts_source_is_where_a_person_would_change_it_for_this_store(
 
     assert resolved.source.file.endswith("all.yaml")
     assert resolved.source.line == line
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "message", "hint"),
+    [
+        ("account: pord", "account", 'there is no account "pord"', 'did you mean "prod"?'),
+        ("groups: [lte, let]", "groups", 'there is no group "let"', 'did you mean "lte"?'),
+        (
+            "hosts: {h: {hardware: nuk}}",
+            "hosts.h.hardware",
+            'there is no hardware "nuk"',
+            'did you mean "nuc"?',
+        ),
+        (
+            "region: us-east-1",
+            "region",
+            'the account "prod" does not offer "us-east-1"',
+            "one of: eu-west-1",
+        ),
+        (
+            "account: two",
+            "",
+            "no region is given, and two has ap-southeast-1, us-east-1",
+            "write region: ...",
+        ),
+    ],
+)
+def test_words_of_a_store_must_mean_something(
+    inventory: Inventory, written: str, path: str, message: str, hint: str
+) -> None:
+    inventory.write("stores/all.yaml", f"stores:\n  s:\n    lifecycle: planned\n    {written}\n")
+
+    problem = inventory.problem()
+
+    assert problem.path == f"stores.s.{path}".rstrip(".")
+    assert (problem.message, problem.hint) == (message, hint)
+
+
+def test_a_wrong_default_is_one_problem_and_not_one_per_store(inventory: Inventory) -> None:
+    inventory.write("fleet.yaml", FLEET.replace("account: prod", "account: pord"))
+    stores = "".join(f"  s{n}: {{lifecycle: planned}}\n" for n in range(5))
+    inventory.write("stores/all.yaml", f"stores:\n{stores}")
+
+    assert inventory.problem().path == "defaults.account"
+
+
+def test_a_region_of_the_defaults_that_the_account_lacks_is_said_once(
+    inventory: Inventory,
+) -> None:
+    text = FLEET.replace("  account: prod\n", "  account: prod\n  region: us-east-1\n")
+    inventory.write("fleet.yaml", text)
+    inventory.write("stores/all.yaml", "stores: {a: {lifecycle: planned}, b: {lifecycle: planned}}")
+
+    assert inventory.problem().path == "defaults.region"
+
+
+def test_the_only_region_of_an_account_need_not_be_written(inventory: Inventory) -> None:
+    assert load_fleet(inventory.root).stores[0].region == "eu-west-1"
+
+
+def test_an_open_store_needs_hosts(inventory: Inventory) -> None:
+    inventory.write("stores/all.yaml", "stores: {s: }")
+
+    assert "has no hosts" in inventory.problem().message
+
+
+def test_a_store_in_an_unknown_group_is_not_said_to_have_no_hosts(inventory: Inventory) -> None:
+    inventory.write("stores/all.yaml", "stores: {s: {groups: camera-shop}}")
+
+    assert inventory.problem().message == 'there is no group "camera-shop"'
+
+
+@pytest.mark.parametrize("key", ["time_zone", "hours"])
+def test_what_a_store_must_have_is_named_when_no_layer_says_it(
+    inventory: Inventory, key: str
+) -> None:
+    kept = [line for line in FLEET.splitlines() if not line.strip().startswith(key)]
+    inventory.write("fleet.yaml", "\n".join(kept))
+
+    assert inventory.problem().message == f"no {key} is given"
+
+
+def test_a_host_needs_an_address(inventory: Inventory) -> None:
+    kept = [line for line in FLEET.splitlines() if "address" not in line]
+    inventory.write("fleet.yaml", "\n".join(kept))
+
+    problem = inventory.problem()
+
+    assert (problem.path, problem.message) == (
+        "stores.store-1.hosts.tel-1",
+        "no address is given",
+    )
+
+
+def test_two_hosts_must_not_share_an_address(inventory: Inventory) -> None:
+    inventory.write(
+        "stores/all.yaml",
+        "stores:\n  a:\n    hosts: {h: {hardware: nuc, address: 10.0.0.1}}\n"
+        "  b:\n    hosts: {h: {hardware: nuc, address: 10.0.0.1}}\n",
+    )
+
+    problem = inventory.problem()
+
+    assert (problem.line, problem.path) == (5, "b/h")
+    assert "10.0.0.1 port 22 is also the address of a/h" in problem.message
+
+
+def test_two_hosts_may_share_an_address_on_different_ports(inventory: Inventory) -> None:
+    inventory.write(
+        "stores/all.yaml",
+        "stores:\n  a:\n    address: 10.0.0.1\n"
+        "    hosts: {h: {hardware: nuc}, i: {hardware: nuc, ssh: {port: 2222}}}\n",
+    )
+
+    assert len(load_fleet(inventory.root).stores[0].hosts) == 2
+
+
+def test_two_stores_must_not_share_a_cluster(inventory: Inventory) -> None:
+    inventory.write(
+        "stores/all.yaml",
+        "stores:\n  a: {lifecycle: planned}\n  b: {lifecycle: planned, cluster: a}\n",
+    )
+
+    assert 'the cluster "a" is also that of a' in inventory.problem().message
+
+
+def test_a_host_has_room_for_four_attributes_of_its_own(inventory: Inventory) -> None:
+    four = ", ".join(f"a{n}: x" for n in range(4))
+    stores = "stores:\n  a:\n    hosts: {h: {hardware: nuc, attributes: {%s}}}\n"
+
+    inventory.write("stores/all.yaml", stores % four)
+    load_fleet(inventory.root)
+    inventory.write("stores/all.yaml", stores % f"{four}, a4: x")
+
+    assert "has 5 attributes of its own, at most 4 fit" in inventory.problem().message

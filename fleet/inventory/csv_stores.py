@@ -1,4 +1,4 @@
-"""Stores as a table: one row per store, for chains that keep them in a spreadsheet.
+"""Reads stores from CSV: one row per store, for chains that keep them in a spreadsheet.
 
 The first line names the columns; ``id`` is needed, the others may be left out, and an empty cell
 inherits like a key that is not written. Lines that begin with ``#`` are comments.
@@ -27,7 +27,7 @@ class _CellError(ValueError):
 
 
 def read_table(text: str, file: str, problems: Problems) -> Document:
-    """The rows of a CSV file as the YAML form of ``stores``; unreadable rows become problems."""
+    """Return the rows of a CSV file in the YAML form of ``stores``; wrong rows become problems."""
     content = Map()
     content["stores"] = Map()
     document = Document(file, content)
@@ -63,7 +63,7 @@ def _rows(text: str, file: str, problems: Problems) -> Iterator[tuple[int, dict[
 
 
 def _without_comments(text: str) -> Iterable[str]:
-    """The lines, comments blanked so that line numbers stay."""
+    """Yield the lines, with comments blanked so that line numbers stay."""
     for line in text.splitlines(keepends=True):
         yield "\n" if line.startswith("#") else line
 

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.inventory.csv_stores import read_table
 from fleet.inventory.files import Problems
 from fleet.inventory.loader import load_fleet
-from fleet.inventory.tables import read_table
 from fleet.model.inventory import Link, Store
 from tests.inventory.conftest import Inventory
 
