@@ -327,8 +327,8 @@ class _Variant:
 
     @cached_property
     def _silent(self) -> list[tuple[str, int]]:
-        """The stores that say nothing of the release, counted by how they stand."""
-        found = [(v.traits.standing.value, self.count.of(v)) for v in WORST if v.traits.is_silent]
+        """The stores that say nothing of the release, by verdict."""
+        found = [(_words(v), self.count.of(v)) for v in WORST if v.traits.is_silent]
         return [(word, number) for word, number in found if number]
 
     def _missing_words(self) -> str:
@@ -357,6 +357,11 @@ def _by_variant(judged: Sequence[_Variant], decides: _Variant, failures: Sequenc
     if len(failing) == 1 and len(judged) > 1:
         return f"every failure is {decides.name}" + (f", {common}" if common else "")
     return common if len(failures) > 1 else ""
+
+
+def _words(verdict: Verdict) -> str:
+    """Print a verdict inside a sentence, as ``changed by hand``."""
+    return verdict.value.replace("-", " ")
 
 
 def _ratios(judged: Sequence[_Variant]) -> str:

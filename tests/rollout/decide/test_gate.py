@@ -342,7 +342,7 @@ def test_patience_begins_anew_when_a_person_has_answered() -> None:
     gate = ask(silent, complete_since=ago(300), wave_at=ago(10))
 
     assert gate.answer is Answer.WAIT
-    assert "4 by hand" in gate.reason
+    assert "4 changed by hand" in gate.reason
 
 
 def test_darkness_without_anything_to_compare_with_asks_a_person() -> None:
