@@ -224,6 +224,11 @@ class Night:
     is_first: bool = False
 
     @property
+    def is_complete(self) -> bool:
+        """Return whether everything was read."""
+        return self.scan.complete and not self.unread and not self.totals.not_verified
+
+    @property
     def is_clean(self) -> bool:
         """Return whether everything was read and nothing needs anybody."""
         return not self.unread and not self.findings and not self.totals.dark

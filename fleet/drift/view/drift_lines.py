@@ -64,7 +64,7 @@ def reading(night: Night, now: datetime) -> str:
 
 def is_complete(night: Night) -> bool:
     """Whether everything was read."""
-    return night.scan.complete and not night.unread and not night.totals.not_verified
+    return night.is_complete
 
 
 def scope(night: Night) -> str:

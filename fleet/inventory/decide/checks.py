@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from fleet.errors import UsageError
 from fleet.model.hours import Hours
 from fleet.model.inventory import Fleet, Lifecycle
 from fleet.model.policy import Policy, Window
@@ -73,3 +74,16 @@ def _never_closes(hours: Hours) -> bool:
         for span in spans
     )
     return minutes >= 7 * _DAY_MINUTES
+
+
+def check_channels(fleet: Fleet) -> None:
+    """Refuse to notify where the inventory names no channel.
+
+    Raises:
+        UsageError: says where channels are written.
+    """
+    if not fleet.channels:
+        raise UsageError(
+            "--notify, but the inventory names nobody to tell",
+            hint="write down channels in fleet.yaml under notify:",
+        )

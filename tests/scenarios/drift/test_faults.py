@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fleet.cli.drifting import exit_code
+from fleet.drift.decide.scan_ending import ending_of
 from fleet.drift.view.drift_markdown import night_markdown
 from fleet.model.drift import StoreState
 from fleet.model.night import Change, Night
@@ -88,7 +88,7 @@ def dark(
 
 
 def code_of(scans: Scans, night: Night) -> int:
-    return exit_code(night, scans.town.fleet.drift.fail_on, [])
+    return ending_of(night, scans.town.fleet.drift.fail_on, ()).code
 
 
 def is_partial(scans: Scans, night: Night) -> None:

@@ -2,20 +2,19 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fleet.cli import drifting
-from fleet.cli.drifting import FOUND, Asked, ending_words, exit_code, run_drift
+from fleet.cli import drift as command
+from fleet.cli.drift import DriftRequest, run_drift
 from fleet.cli.options import ReportFormat
+from fleet.drift.decide.scan_ending import FOUND
 from fleet.drift.scan import ScanRequest
 from fleet.errors import Locked, UsageError
 from fleet.inventory.decide.selection import Choice
-from fleet.model.drift_settings import Severity
-from fleet.model.night import Change, Night
+from fleet.model.night import Night
 from fleet.runtime.wiring import Wiring
 from tests import nights
 
@@ -34,68 +33,12 @@ def scans(monkeypatch: pytest.MonkeyPatch, desk: Path) -> list[ScanRequest]:
         made.append(request)
         return FULL
 
-    monkeypatch.setattr(drifting, "scan", scan)
+    monkeypatch.setattr(command, "scan", scan)
     return made
 
 
-def asked(**words: Any) -> Asked:
-    return Asked(**{"choice": Choice(), "inventory": INVENTORY, **words})
-
-
-def only(night: Night, *severities: Severity, change: Change = Change.SAME) -> Night:
-    """The same night with findings of just these severities."""
-    one = night.findings[0]
-    told = [
-        replace(one, change=change, finding=replace(one.finding, severity=severity))
-        for severity in severities
-    ]
-    return replace(night, findings=tuple(told))
-
-
-def test_a_clean_night_ends_with_0() -> None:
-    assert exit_code(CLEAN, Severity.INFO, ()) == 0
-    assert ending_words(CLEAN, 0, Severity.LOW, ()) == "exit 0: verified 20 of 20"
-
-
-def test_a_finding_at_the_limit_ends_with_3_and_one_below_it_does_not() -> None:
-    night = only(FULL, Severity.LOW)
-
-    assert exit_code(night, Severity.LOW, ()) == FOUND
-    assert (
-        ending_words(night, FOUND, Severity.LOW, ()) == "exit 3: 1 finding of severity low or more"
-    )
-    assert exit_code(night, Severity.MEDIUM, ()) == 0
-    assert ending_words(night, 0, Severity.MEDIUM, ()).endswith(", 1 finding below medium")
-
-
-def test_a_finding_that_was_not_looked_at_again_is_still_open() -> None:
-    night = only(FULL, Severity.HIGH, change=Change.NOT_VERIFIED)
-
-    assert exit_code(night, Severity.LOW, ()) == FOUND
-
-
-def test_what_could_not_be_read_wins_over_what_was_found() -> None:
-    assert exit_code(PARTIAL, Severity.LOW, ()) == 1
-    assert (
-        ending_words(PARTIAL, 1, Severity.LOW, ())
-        == "exit 1 (partial): not everything could be read"
-    )
-
-
-def test_what_could_not_be_written_or_told_wins_too() -> None:
-    assert exit_code(FULL, Severity.LOW, ["mail was not told"]) == 1
-    words = ending_words(FULL, 1, Severity.LOW, ["mail was not told"])
-    assert words == "exit 1 (partial): mail was not told"
-
-
-def test_a_night_that_could_not_be_recorded_is_partial() -> None:
-    assert exit_code(replace(CLEAN, recorded=False), Severity.LOW, ()) == 1
-
-
-def test_stores_that_are_not_verified_are_enough_to_be_partial() -> None:
-    count = replace(CLEAN.totals, not_verified=1)
-
-    assert exit_code(replace(CLEAN, totals=count), Severity.LOW, ()) == 1
+def asked(**words: Any) -> DriftRequest:
+    return DriftRequest(**{"choice": Choice(), "inventory": INVENTORY, **words})
 
 
 def test_the_whole_fleet_is_the_same_scope_however_it_was_chosen(
@@ -208,7 +151,7 @@ def test_a_second_run_is_told_who_is_at_it(monkeypatch: pytest.MonkeyPatch, desk
     def locked(_wiring: Wiring, _request: ScanRequest) -> Night:
         raise Locked("fleet drift on host, pid 1, works on drift since then")
 
-    monkeypatch.setattr(drifting, "scan", locked)
+    monkeypatch.setattr(command, "scan", locked)
 
     with pytest.raises(Locked):
         run_drift(asked())

@@ -10,8 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from fleet.cli.cron import cron
-from fleet.cli.scheduling import CronWords, job_of, surroundings
+from fleet.cli.cron import CronRequest, cron, job_of, surroundings
 from fleet.errors import FleetError, UsageError
 from fleet.inventory.loader import load_fleet
 
@@ -111,7 +110,7 @@ def test_a_state_folder_of_its_own_goes_with_it(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLEET_STATE", "elsewhere")
-    job = job_of(CronWords(Path("inventory")))
+    job = job_of(CronRequest(Path("inventory")))
 
     assert job.state == f"{here}/elsewhere"
     assert job.log == f"{here}/elsewhere/logs/drift.log"
@@ -123,13 +122,17 @@ def test_without_a_fleet_beside_it_this_python_runs_it(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/opt/python/bin/python3")
 
-    assert job_of(CronWords(Path("inventory"))).fleet == ("/opt/python/bin/python3", "-m", "fleet")
+    assert job_of(CronRequest(Path("inventory"))).fleet == (
+        "/opt/python/bin/python3",
+        "-m",
+        "fleet",
+    )
 
 
 def test_a_person_without_a_name_has_a_number(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
 
-    assert job_of(CronWords(Path("inventory"))).user == "3999999999"
+    assert job_of(CronRequest(Path("inventory"))).user == "3999999999"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fleet.cli import drifting, fixing
+from fleet.cli import drift as command
+from fleet.cli import drift_fix, output
 from fleet.cli.main import app
 from fleet.errors import Interrupted, UsageError
 from fleet.model.fixing import Already, Fix, Fixed, FixPlan, Outcome
@@ -45,17 +46,17 @@ class Desk:
 @pytest.fixture
 def fixed(monkeypatch: pytest.MonkeyPatch, desk: Path) -> Desk:
     made = Desk()
-    monkeypatch.setattr(drifting, "scan", lambda *_: made.night)
-    monkeypatch.setattr(fixing, "plan", lambda *_: made.planned)
-    monkeypatch.setattr(fixing, "carry_out", made.carry_out)
+    monkeypatch.setattr(command, "scan", lambda *_: made.night)
+    monkeypatch.setattr(drift_fix, "plan", lambda *_: made.planned)
+    monkeypatch.setattr(drift_fix, "carry_out", made.carry_out)
     return made
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody sits there."""
-    monkeypatch.setattr(fixing, "check_words", lambda _asked: None)
-    monkeypatch.setattr(drifting, "check_words", lambda _asked: None)
+    monkeypatch.setattr(drift_fix, "check_can_ask", lambda _request: None)
+    monkeypatch.setattr(command, "check_can_ask", lambda _request: None)
 
 
 def test_a_plan_is_shown_and_nothing_is_done_and_it_ends_with_3(fixed: Desk) -> None:
@@ -169,7 +170,7 @@ def test_a_reader_that_went_away_does_not_end_the_fixing(
     def nowhere(_stream: object) -> None:
         pass
 
-    monkeypatch.setattr(fixing, "plan_view", gone)
-    monkeypatch.setattr(fixing, "let_go", nowhere)
+    monkeypatch.setattr(output, "show", gone)
+    monkeypatch.setattr(output, "let_go", nowhere)
     ran = fixed.run("--fix", "--yes")
     assert (ran.exit_code, len(fixed.done)) == (0, 1)

@@ -1,34 +1,33 @@
-"""``fleet drift --fix``: from the findings of a night to its exit code."""
+"""``fleet drift --fix``: plans, shows, asks, fixes, and shows what came of it."""
 
-import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import typer
 from rich.console import Console
 
+from fleet.cli.output import (
+    CHANGES_PENDING,
+    agreed,
+    require_terminal,
+    show_report,
+    width,
+)
 from fleet.drift.fixing import carry_out, plan
-from fleet.drift.view.drift_lines import is_complete
 from fleet.drift.view.fixes import counts, fixes_document, plan_view, result_view
-from fleet.errors import FleetError, Interrupted, UsageError
+from fleet.errors import FleetError, Interrupted
 from fleet.model.fixing import Fixed, FixPlan, Outcome
 from fleet.model.night import Night
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import leaves_at_once, stops_safely
 from fleet.runtime.wiring import Wiring
-from fleet.terminal.screen import console_for
-from fleet.terminal.streams import let_go
 
-#: Exit code of a plan that would change something.
-CHANGES_PENDING = 3
 #: What the first Ctrl-C waits for.
 FIRST = "fixes that have begun are ended, and no other is begun"
 
 
 @dataclass(frozen=True, slots=True)
-class FixAsked:
-    """The words of the command that are about fixing.
+class FixRequest:
+    """What ``fleet drift --fix`` is asked for.
 
     Attributes:
         plan: only show what would be done.
@@ -56,24 +55,25 @@ class Mended:
     words: str
 
 
-def check_words(asked: FixAsked) -> None:
-    """Refuse, before anything is read, what would end in a question that nobody hears.
+def check_can_ask(request: FixRequest) -> None:
+    """Refuse, before anything is read, what would end in a question that nobody can answer.
 
     Raises:
         UsageError: there is no terminal to ask on.
     """
-    if not asked.plan and not asked.yes and not sys.stdin.isatty():
-        raise UsageError(
-            "--fix changes things at AWS, and there is no terminal to ask on",
-            hint="add --yes, or --plan to see what it would do",
+    if not request.plan and not request.yes:
+        require_terminal(
+            "--fix changes things at AWS", hint="add --yes, or --plan to see what it would do"
         )
 
 
-def fix_night(wiring: Wiring, night: Night, asked: FixAsked, again: str, talk: Console) -> Mended:
+def fix_night(
+    wiring: Wiring, night: Night, request: FixRequest, command: str, talk: Console
+) -> Mended:
     """Plan, show, ask, do, and show what came of it.
 
     Args:
-        again: the command that does what is left.
+        command: that does what is left; printed.
 
     Raises:
         Interrupted: the person did not agree, or stopped it; says what was done.
@@ -82,42 +82,37 @@ def fix_night(wiring: Wiring, night: Night, asked: FixAsked, again: str, talk: C
     """
     with leaves_at_once(lambda: "interrupted; nothing was fixed"):
         planned = plan(wiring, night)
-        _show_plan(planned, asked, talk)
-        if asked.plan:
+        _show_plan(planned, request, talk)
+        if request.plan:
             return _planned(night, planned)
         if not planned.fixes:
-            _show(lambda: _print_json(planned, (), ""), wanted=asked.json, talk=talk)
+            if request.json:
+                show_report(fixes_document(planned, (), ""), talk)
             return Mended(_without(night, planned, ()), None, "nothing to fix")
-        if not asked.yes and not _agreed(talk):
+        if not request.yes and not agreed(talk):
             raise Interrupted("nothing was fixed")
     callers = night.caller.split(", ") if night.caller else []
     with recorded(wiring, "fix", callers=callers, tell=talk.print) as run:
-        with stops_safely(wiring.stop, resume=again, leaving=lambda: run.end("left"), first=FIRST):
+        with stops_safely(
+            wiring.stop, resume=command, leaving=lambda: run.end("left"), first=FIRST
+        ):
             done = carry_out(wiring, planned, run.id)
         bad = any(not one.outcome.is_good for one in done)
         stopped = any(one.outcome is Outcome.NOT_BEGUN for one in done)
         run.end("stopped" if stopped else "failed" if bad else "done")
-    _show_result(planned, done, run.id, asked, talk)
+    _show_result(planned, done, run.id, request, talk)
     if stopped:
-        raise Interrupted(f"stopped: {counts(done)}", hint=again)
+        raise Interrupted(f"stopped: {counts(done)}", hint=command)
     code = FleetError.exit_code if bad else None
     return Mended(_without(night, planned, done), code, f"fixed: {counts(done)}")
 
 
 def _planned(night: Night, planned: FixPlan) -> Mended:
-    if not is_complete(night):
+    if not night.is_complete:
         return Mended(night, FleetError.exit_code, "exit 1 (partial): not everything could be read")
     if planned.fixes:
         return Mended(night, CHANGES_PENDING, "exit 3: there is something to fix; nothing was done")
     return Mended(night, 0, "exit 0: nothing to fix")
-
-
-def _agreed(talk: Console) -> bool:
-    try:
-        return typer.confirm("Go on?", err=True)
-    except typer.Abort:  # Ctrl-D, which leaves the cursor behind the question
-        talk.print()
-        return False
 
 
 def _without(night: Night, planned: FixPlan, done: Sequence[Fixed]) -> Night:
@@ -128,40 +123,22 @@ def _without(night: Night, planned: FixPlan, done: Sequence[Fixed]) -> Night:
     return replace(night, findings=kept)
 
 
-def _show_plan(planned: FixPlan, asked: FixAsked, talk: Console) -> None:
-    if asked.json:
-        _show(lambda: _print_json(planned, None, ""), wanted=asked.plan, talk=talk)
-        if not asked.plan and not asked.yes:
+def _show_plan(planned: FixPlan, request: FixRequest, talk: Console) -> None:
+    if request.json:
+        if request.plan:
+            show_report(fixes_document(planned, None, ""), talk)
+        elif not request.yes:
             talk.print(plan_view(planned, talk.width))
-        return
-    # A question and what it is about go to one place.
-    console = console_for(sys.stdout) if asked.plan or asked.yes else talk
-    _show(lambda: console.print(plan_view(planned, console.width)), wanted=True, talk=talk)
+    elif request.plan or request.yes:
+        show_report(plan_view(planned, width()), talk)
+    else:  # a question and what it is about go to one place
+        talk.print(plan_view(planned, talk.width))
 
 
 def _show_result(
-    planned: FixPlan, done: Sequence[Fixed], run_id: str, asked: FixAsked, talk: Console
+    planned: FixPlan, done: Sequence[Fixed], run_id: str, request: FixRequest, talk: Console
 ) -> None:
-    def tables() -> None:
-        console = console_for(sys.stdout)
-        console.print(result_view(done, run_id, console.width))
-
-    _show(lambda: _print_json(planned, done, run_id), wanted=asked.json, talk=talk)
-    _show(tables, wanted=not asked.json, talk=talk)
-
-
-def _print_json(planned: FixPlan, done: Sequence[Fixed] | None, run_id: str) -> None:
-    typer.echo(json.dumps(fixes_document(planned, done, run_id), indent=2))
-
-
-def _show(what: Callable[[], None], *, wanted: bool, talk: Console) -> None:
-    """Print it; whether anybody takes it does not change what is done."""
-    if not wanted:
-        return
-    try:
-        what()
-    except BrokenPipeError:
-        let_go(sys.stdout)
-    except OSError as error:
-        let_go(sys.stdout)
-        talk.print(f"the result could not be written: {error.strerror}")
+    if request.json:
+        show_report(fixes_document(planned, done, run_id), talk)
+    else:
+        show_report(result_view(done, run_id, width()), talk)
