@@ -12,7 +12,10 @@ def printable(text: str, *, limit: int = 2000) -> str:
     characters is cut, with an ellipsis.
     """
     spaced = " ".join(text.split())
-    clean = "".join(c for c in spaced if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co"})
+    clean = spaced
+    if not spaced.isprintable():
+        dropped = {"Cc", "Cf", "Cs", "Co"}
+        clean = "".join(c for c in spaced if unicodedata.category(c) not in dropped)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
