@@ -1,8 +1,14 @@
-"""``fleet register``: from boxes with SSH to healthy ECS hosts."""
+"""``fleet register``: from hosts with SSH to healthy ECS hosts."""
 
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
@@ -13,7 +19,60 @@ from fleet.cli.options import (
     StoresArgument,
     WhereOption,
     YesOption,
+    choice_of,
 )
+from fleet.cli.output import (
+    CHANGES_PENDING,
+    agreed,
+    require_terminal,
+    show,
+    show_report,
+    talk_console,
+    width,
+)
+from fleet.errors import FleetError, Interrupted, Locked
+from fleet.inventory.decide.selection import Choice, describe, stores_to_change
+from fleet.model.inventory import Fleet
+from fleet.model.registration import HostOutcome, RegisterCommand, RegisterResult
+from fleet.register.decide.host_selection import select_hosts
+from fleet.register.register import (
+    HostSelection,
+    Key,
+    PreparedRun,
+    changes_nothing,
+    check_callers,
+    execute,
+    prepare,
+)
+from fleet.register.view.progress import LiveProgress, PlainProgress
+from fleet.register.view.register import (
+    caller_line,
+    registrations_document,
+    registrations_view,
+    result_document,
+    result_view,
+    stores_lines,
+)
+from fleet.runtime.ledgers import ShardView
+from fleet.runtime.run_log import Observers
+from fleet.runtime.run_record import RunRecord, recorded
+from fleet.runtime.state_dir import state_dir
+from fleet.runtime.stopping import leaves_at_once, stops_safely
+from fleet.runtime.wiring import Wiring, open_wiring
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRequest:
+    """What ``fleet register`` is asked for; the fields are its options."""
+
+    choice: Choice
+    hosts: Sequence[str]
+    inventory: Path
+    plan: bool
+    accept_new_host_keys: bool
+    set_runtime: bool
+    yes: bool
+    json: bool
 
 
 def register(
@@ -58,10 +117,7 @@ def register(
     interrupted. Does nothing to a host that is registered already, and says why. `--all` means all
     open stores, and so do conditions and rings that do not mention lifecycle.
     """
-    from fleet.cli.options import choice_of
-    from fleet.cli.registering import Asked, register_stores
-
-    asked = Asked(
+    request = RegisterRequest(
         choice=choice_of(stores, where, ring, every),
         hosts=host or [],
         inventory=inventory,
@@ -71,4 +127,157 @@ def register(
         yes=yes,
         json=json,
     )
-    raise typer.Exit(register_stores(asked))
+    raise typer.Exit(register_stores(request))
+
+
+def register_stores(request: RegisterRequest) -> int:
+    """Register what was asked for; returns the exit code.
+
+    Raises:
+        FleetError: nothing was done to any host.
+    """
+    talk = talk_console()
+    observers = Observers(PlainProgress(talk))
+    pinned: list[str] = []
+    wiring = open_wiring(
+        request.inventory,
+        listen=observers,
+        accept_new_host_keys=request.accept_new_host_keys,
+        pinned=pinned.append,
+        stop=threading.Event(),
+    )
+    selection = _selection(wiring.fleet, request, talk)
+    with leaves_at_once(lambda: "interrupted; nothing was done"):
+        shards = check_callers(wiring, selection)
+    callers = [view.caller.arn for view in shards.values()]
+    with recorded(wiring, "register", callers=callers, tell=talk.print) as run:
+        observers.log_to(_log_folder(run.id))
+        with _says_what_was_pinned(pinned, talk):
+            with leaves_at_once(
+                lambda: f"interrupted while reading; {nothing_done(pinned)}",
+                leaving=lambda: run.end("interrupted"),
+            ):
+                _say_who_and_where(selection, shards, run.id, talk)
+                prepared = prepare(wiring, selection, shards, run.id)
+                agrees = request.plan or request.yes or _agrees(prepared, talk)
+            if agrees and not request.plan:
+                again = _again(selection, request)
+                result = _execute(wiring, prepared, again, (observers, talk, run))
+                run.end(_outcome(result))
+                log = f"{_log_folder(run.id)}/"
+                show_report(
+                    result_document(result)
+                    if request.json
+                    else result_view(result, width(), log, again),
+                    talk,
+                )
+                return exit_code(result)
+        if request.plan:
+            run.end("planned")
+            return _show_plan(prepared, pinned, talk, as_json=request.json)
+        run.end("declined")
+        raise Interrupted(nothing_done(pinned))
+
+
+def nothing_done(pinned: Sequence[str]) -> str:
+    """That nothing was done, or all that was: new host keys are pinned while hosts are read."""
+    if not pinned:
+        return "nothing was done"
+    keys = "1 host key was" if len(pinned) == 1 else f"{len(pinned)} host keys were"
+    return f"no host was changed; {keys} pinned"
+
+
+def exit_code(result: RegisterResult) -> int:
+    """0 all healthy, 130 stopped before that, 5 only other runs in the way, else 1."""
+    if result.is_good:
+        return 0
+    if result.stopped:
+        return Interrupted.exit_code
+    bad = {host.outcome for host in result.hosts if not host.outcome.is_good}
+    return Locked.exit_code if bad == {HostOutcome.LOCKED} else FleetError.exit_code
+
+
+def _selection(fleet: Fleet, request: RegisterRequest, talk: Console) -> HostSelection:
+    named = stores_to_change(fleet, request.choice, lambda line: talk.print(line, soft_wrap=True))
+    ids = select_hosts(named, request.hosts)
+    stores = tuple(s for s in named if not ids or any(h.id in ids for h in s.hosts))
+    return HostSelection(stores, ids, request.set_runtime)
+
+
+def _again(selection: HostSelection, request: RegisterRequest) -> RegisterCommand:
+    words = [describe(request.choice), *(f"--host {word}" for word in request.hosts)]
+    return RegisterCommand(selection.hosts, selection.set_runtime, " ".join(words))
+
+
+def _log_folder(run_id: str) -> Path:
+    return state_dir() / "logs" / run_id
+
+
+@contextmanager
+def _says_what_was_pinned(pinned: Sequence[str], talk: Console) -> Iterator[None]:
+    """Errors that end a run before it changed a host say so of themselves, but not of keys."""
+    try:
+        yield
+    except FleetError:
+        if pinned:
+            talk.print(nothing_done(pinned))
+        raise
+
+
+def _say_who_and_where(
+    selection: HostSelection, shards: Mapping[Key, ShardView], run_id: str, talk: Console
+) -> None:
+    for line in stores_lines(selection.stores, run_id):
+        talk.print(line)
+    for (account, region), view in shards.items():
+        talk.print(caller_line(f"{account}/{region}", view.caller))
+
+
+def _agrees(prepared: PreparedRun, talk: Console) -> bool:
+    """Whether a person agrees to the plan; one that does nothing is not asked about."""
+    if changes_nothing(prepared.registrations):
+        return True
+    talk.print(registrations_view(prepared.registrations, talk.width))
+    require_terminal("this changes hosts")
+    return agreed(talk)
+
+
+def _execute(
+    wiring: Wiring,
+    prepared: PreparedRun,
+    again: RegisterCommand,
+    shown: tuple[Observers, Console, RunRecord],
+) -> RegisterResult:
+    observers, talk, run = shown
+    draws = talk.is_terminal and not talk.is_dumb_terminal
+    progress = LiveProgress(talk, prepared.registrations) if draws else PlainProgress(talk)
+    observers.show_with(progress)
+
+    def leaving() -> None:
+        run.end("left")
+        progress.close()
+
+    resume = again.text([s.id for s in prepared.selection.stores])
+    try:
+        with stops_safely(wiring.stop, resume=resume, leaving=leaving):
+            return execute(wiring, prepared)
+    finally:
+        progress.close()
+
+
+def _outcome(result: RegisterResult) -> str:
+    words = {0: "done", Interrupted.exit_code: "stopped", Locked.exit_code: "locked"}
+    return words.get(exit_code(result), "failed")
+
+
+def _show_plan(
+    prepared: PreparedRun, pinned: Sequence[str], talk: Console, *, as_json: bool
+) -> int:
+    planned = prepared.registrations
+    show(registrations_document(planned) if as_json else registrations_view(planned, width()))
+    if pinned:
+        talk.print(nothing_done(pinned))
+    if not changes_nothing(planned):
+        return CHANGES_PENDING
+    refused = any(host.refusal for plan in planned for host in plan.hosts)
+    return FleetError.exit_code if refused else 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fleet.cli.registering import exit_code, nothing_done
+from fleet.cli.register import exit_code, nothing_done
 from fleet.model.registration import (
     ActivationCount,
     Classification,
