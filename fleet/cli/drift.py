@@ -37,11 +37,12 @@ from fleet.drift.report_folder import ReportFolder, folder_words
 from fleet.drift.scan import ScanRequest, scan
 from fleet.drift.senders import senders_for
 from fleet.drift.telling import tell
-from fleet.drift.view.drift import night_view
-from fleet.drift.view.drift_document import document_text
-from fleet.drift.view.drift_mail import message_of
-from fleet.drift.view.drift_markdown import night_markdown
 from fleet.drift.view.page.document import page_of
+from fleet.drift.view.report import report_of
+from fleet.drift.view.report_json import report_json
+from fleet.drift.view.report_mail import message_of
+from fleet.drift.view.report_markdown import report_markdown
+from fleet.drift.view.report_terminal import report_view
 from fleet.errors import FleetError, UsageError
 from fleet.inventory.decide.checks import check_channels
 from fleet.inventory.decide.ignore_rules import problems_of
@@ -246,24 +247,23 @@ def _wait(wiring: Wiring, longest: float, typed: str, talk: Console) -> None:
 
 
 class Rendered:
-    """A night in every form. The page is made once, when it is wanted, because it takes time."""
+    """A report in every form. The page is made once, when it is wanted, because it takes time."""
 
     def __init__(self, night: Night, now: datetime) -> None:
-        self.night = night
-        self.now = now
+        self.report = report_of(night, now)
 
     @cached_property
     def page(self) -> str:
         """The HTML page."""
-        return page_of(self.night, self.now)
+        return page_of(self.report)
 
     def pieces(self, form: ReportFormat) -> Iterable[str]:
         """Return the text of any form but the table, in pieces."""
         match form:
             case ReportFormat.JSON:
-                return document_text(self.night)
+                return report_json(self.report)
             case ReportFormat.MARKDOWN:
-                return (night_markdown(self.night, self.now),)
+                return (report_markdown(self.report),)
             case _:
                 return (self.page,)
 
@@ -296,11 +296,11 @@ class _Reports:
         _ = rendered.page  # made before a file is opened: its errors are not the folder's
         parts = {form.value: partial(rendered.pieces, form) for form in ReportFormat}
         try:
-            page = folder.write(rendered.night.scan.started_at, parts)
+            page = folder.write(rendered.report.night.scan.started_at, parts)
         except OSError as error:
             self.problems.append(folder_words(error, folder.path))
             return None
-        folder.prune(rendered.now - timedelta(days=self._wiring.fleet.drift.keep_days))
+        folder.prune(rendered.report.now - timedelta(days=self._wiring.fleet.drift.keep_days))
         return page
 
     def notify(self, rendered: Rendered) -> None:
@@ -308,8 +308,8 @@ class _Reports:
         if self._notify:
             self.problems += tell(
                 self._wiring,
-                rendered.night,
-                lambda night, least: message_of(night, rendered.now, least),
+                rendered.report.night,
+                partial(message_of, rendered.report),
                 rendered.page.encode(),
                 senders_for(self._wiring),
             )
@@ -320,7 +320,7 @@ def _show(rendered: Rendered, form: ReportFormat) -> bool:
     try:
         if form is ReportFormat.TABLE:
             console = console_for(sys.stdout)
-            console.print(night_view(rendered.night, rendered.now, console.width))
+            console.print(report_view(rendered.report, console.width))
         else:
             sys.stdout.writelines(rendered.pieces(form))
         sys.stdout.flush()

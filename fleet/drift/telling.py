@@ -47,7 +47,7 @@ class Senders:
 def tell(
     wiring: Wiring,
     night: Night,
-    message_of: Callable[[Night, Severity], Message],
+    message_of: Callable[[Severity], Message],
     page: bytes | None,
     senders: Senders,
     *,
@@ -59,7 +59,7 @@ def tell(
     whatever it waits for: what was new then is unchanged now, and it would never hear of it.
 
     Args:
-        message_of: words the night; findings below the severity are counted, not listed.
+        message_of: makes the message; findings below the severity are counted, not listed.
         page: the report as HTML, which mails carry; None when there is none.
         again: also tell who was told of this scan before.
 
@@ -125,11 +125,11 @@ class _Post:
         return []
 
     def deliver(
-        self, channel: AnyChannel, message_of: Callable[[Night, Severity], Message], last: _Last
+        self, channel: AnyChannel, message_of: Callable[[Severity], Message], last: _Last
     ) -> str:
         """Word the message and hand it over, a few times if need be; returns what went wrong."""
         try:
-            message = self._message(channel, message_of(self._night, channel.least), last)
+            message = self._message(channel, message_of(channel.least), last)
             self._retrying()(self._send, channel, message)
         except FleetError as error:
             return f"{channel.name} was not told: {error.in_full}"

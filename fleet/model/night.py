@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from fleet.model.drift import Finding, Returned, Spell, StoreState, Unread
-from fleet.model.drift_settings import Ignore
+from fleet.model.drift_settings import Ignore, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,13 @@ class Told:
     first_seen: datetime
     times: int = 1
     owes: str = ""
+
+    @property
+    def is_urgent(self) -> bool:
+        """Return whether it is for somebody to do first: new or worse, or grave by itself."""
+        news = self.change in {Change.NEW, Change.WORSE}
+        least = Severity.LOW if news else Severity.MEDIUM
+        return self.finding.severity.rank >= least.rank
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from fleet.drift.view.page.document import page_of
+from fleet.drift.view.report import report_of
 from fleet.model.night import Night
 from tests.nights import NOW, night
 
@@ -55,7 +56,7 @@ _MADE: dict[int, tuple[Night, str]] = {}
 
 def written(made: Night, folder: Path) -> Path:
     if id(made) not in _MADE:
-        _MADE[id(made)] = (made, page_of(made, NOW))
+        _MADE[id(made)] = (made, page_of(report_of(made, NOW)))
     file = folder / "drift.html"
     file.write_text(_MADE[id(made)][1], encoding="utf-8")
     return file

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ class Desk:
             stop=threading.Event(),
         )
         senders = Senders(self.send, self.send, self.send)
-        return tell(wiring, night, message_of, more.pop("page", None), senders, **more)
+        return tell(
+            wiring, night, partial(message_of, night), more.pop("page", None), senders, **more
+        )
 
     @property
     def told(self) -> list[str]:

@@ -8,8 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from fleet.drift.view.drift_document import past_document, rule_document
-from fleet.drift.view.drift_lines import (
+from fleet.drift.view.finding_words import (
     cause,
     evidence_words,
     fix,
@@ -26,6 +25,7 @@ from fleet.drift.view.hosts import (
     scan_document,
     scan_line,
 )
+from fleet.drift.view.report_json import past_document, rule_document
 from fleet.inventory.view import store_line
 from fleet.model.audit_words import change_words, told_by_run
 from fleet.model.changes import Change

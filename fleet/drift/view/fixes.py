@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fleet.drift.view.drift_lines import place
+from fleet.drift.view.finding_words import place
 from fleet.model.drift import Finding
 from fleet.model.fixing import Fix, Fixed, FixPlan, Left, Outcome
 from fleet.model.printable import many, printable

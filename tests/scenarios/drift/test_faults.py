@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from fleet.drift.decide.scan_ending import ending_of
-from fleet.drift.view.drift_markdown import night_markdown
+from fleet.drift.view.report import report_of
+from fleet.drift.view.report_markdown import report_markdown
 from fleet.model.drift import StoreState
 from fleet.model.night import Change, Night
 from fleet.sandbox.agents.session import AwsFault
@@ -98,7 +99,7 @@ def is_partial(scans: Scans, night: Night) -> None:
     assert not night.is_clean
     assert code_of(scans, night) == 1
     assert night.resolved == ()
-    text = night_markdown(night, scans.now())
+    text = report_markdown(report_of(night, scans.now()))
     first = text.index(night.unread[0].why[:20])
     assert first < text.lower().index("verified")
 

@@ -1,33 +1,30 @@
-"""Puts the page of a night together: one HTML file that needs nothing from outside."""
+"""Puts the page of a report together: one HTML file that needs nothing from outside."""
 
 import base64
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC
 from importlib import resources
 
-from fleet.drift.view import drift_lines
-from fleet.drift.view.drift_mail import subject_of
-from fleet.drift.view.drift_markdown import LETTERS
-from fleet.drift.view.page.findings import (
-    DATA_LIMIT,
-    STATIC_ROWS,
-    findings_data,
-    market_of,
-    row_of,
-    stores_data,
-)
-from fleet.drift.view.page.nights import availability_of, heatmap_of
-from fleet.drift.view.page.outages import outages_of
+from fleet.drift.view import finding_words
+from fleet.drift.view.nights import LETTERS, heatmap_of, percent, shares_of
+from fleet.drift.view.outages import outages_of
+from fleet.drift.view.page.findings import findings_data, stores_data
+from fleet.drift.view.report import FindingRow, Part, Report, by_code
 from fleet.model import spans
 from fleet.model.drift import Finding, StoreState
 from fleet.model.drift_settings import Ignore, Severity
-from fleet.model.night import Change, Night, ReleaseLine, StoreFacts
+from fleet.model.night import Change, Night, ReleaseLine
 from fleet.model.printable import printable, some
 
 #: Findings to do first that are shown in full.
 FIRST_SHOWN = 10
+#: Findings that are readable where no script runs.
+STATIC_ROWS = 25
+#: Bytes of data at which the page takes in no more findings: with pictures and texts it stays below
+#: 5 MB.
+DATA_LIMIT = 3_600_000
 
 #: What each state of a store in a night means, for the legend.
 _MEANINGS = {
@@ -42,11 +39,11 @@ _MEANINGS = {
 }
 
 
-def page_of(night: Night, now: datetime) -> str:
-    """Render the night as HTML that reads offline, from a mail attachment, and on paper.
+def page_of(report: Report) -> str:
+    """Render the report as HTML that reads offline, from a mail attachment, and on paper.
 
-    The same night and time give the same bytes. What hosts and AWS said is text and nothing else;
-    a content security policy lets only the page's own script run and lets nothing be loaded.
+    The same report gives the same bytes. What hosts and AWS said is text and nothing else; a
+    content security policy lets only the page's own script run and lets nothing be loaded.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -65,40 +62,33 @@ def page_of(night: Night, now: datetime) -> str:
         "day": spans.day,
         "letter": _letter,
         "number": "{:,}".format,
-        "percent": drift_lines.percent,
+        "percent": percent,
         "printable": printable,
     }
-    shops = {store.id: store for store in night.stores}
+    night = report.night
     stores = stores_data(night)
-    data, data_left = findings_data(night, shops, now, DATA_LIMIT - len(stores.encode()))
-    first = [told for told in night.findings if drift_lines.needs_somebody(told)]
-    severities = Counter(told.finding.severity for told in night.findings)
+    data, held = findings_data(report.findings, DATA_LIMIT - len(stores.encode()))
+    severities = Counter(row.finding.severity for row in report.findings)
     return environment.get_template("page.html.j2").render(
         night=night,
-        title=subject_of(night),
-        headline=drift_lines.headline(night),
-        reading=drift_lines.reading(night, now),
-        scope=drift_lines.scope(night),
-        made=spans.stamp(now),
+        report=report,
+        lines={part.name: report.section(part).lines for part in Part},
+        made=spans.stamp(report.now),
         exit_words=exit_words(night),
-        complete=drift_lines.is_complete(night),
-        not_read=drift_lines.not_read(night),
         severities=[(s, severities[s]) for s in reversed(Severity) if severities[s]],
-        changed=drift_lines.changed(night),
-        changes=_changes(night, now),
-        first=[row_of(told, shops, now) for told in first[:FIRST_SHOWN]],
-        first_left=max(0, len(first) - FIRST_SHOWN),
-        codes=drift_lines.by_code(night.findings),
-        rows=[row_of(told, shops, now) for told in night.findings[:STATIC_ROWS]],
-        options=_options(night, shops),
+        changes=_changes(report),
+        first=report.section(Part.DO_FIRST).findings,
+        first_shown=FIRST_SHOWN,
+        codes=by_code(report.findings),
+        rows=report.findings[:STATIC_ROWS],
+        options=_options(report.findings),
         heatmap=heatmap_of(night),
-        outages=outages_of(night, now),
-        availability=availability_of(night),
+        outages=outages_of(night, report.now),
+        availability=shares_of(night),
         releases=_releases(night.releases),
         ignored=_ignored(night.ignored),
-        expired=[drift_lines.expired_words(rule) for rule in night.expired],
         meanings=_MEANINGS,
-        data_left=data_left,
+        data_left=len(report.findings) - held,
         data_json=Markup(data),  # noqa: S704 - script_json has made it safe in a script
         stores_json=Markup(stores),  # noqa: S704 - likewise
         script=Markup(script),  # noqa: S704 - the page's own file
@@ -109,7 +99,7 @@ def page_of(night: Night, now: datetime) -> str:
 
 def exit_words(night: Night) -> str:
     """Say what the exit code of the scan is, as far as the night decides it."""
-    if not drift_lines.is_complete(night):
+    if not night.is_complete:
         return "exit 1: part of the fleet was not read, and what is below is not the whole truth"
     if night.findings:
         return "exit 3 where a finding is as grave as --fail-on, else 0"
@@ -121,17 +111,17 @@ def _letter(state: StoreState | None) -> str:
     return "" if state in {None, StoreState.OK} else LETTERS[state]
 
 
-def _changes(night: Night, now: datetime) -> list[tuple[str, str, Sequence[str]]]:
+def _changes(report: Report) -> list[tuple[str, str, Sequence[str]]]:
     """Return what differs from last night: a title, the filter that shows it, and lines."""
     by_change: dict[Change, list[str]] = defaultdict(list)
-    for told in night.findings:
-        finding = told.finding
-        words = (finding.severity.value, drift_lines.place(finding), drift_lines.kind(finding))
-        by_change[told.change].append(" ".join(words))
-    if night.is_first:
+    for row in report.findings:
+        by_change[row.told.change].append(f"{row.severity} {row.place} {row.kind}")
+    if report.night.is_first:
         by_change[Change.NEW] = []
-    resolved = [drift_lines.resolved_words(past, now) for past in night.resolved]
-    returned = [drift_lines.returned_words(store) for store in night.returned]
+    resolved, returned = (
+        [line.text for line in report.section(part).lines]
+        for part in (Part.RESOLVED, Part.RETURNED)
+    )
     unverified = "Open before, not verified tonight"
     parts = [
         ("New", "#change=new", by_change[Change.NEW]),
@@ -144,20 +134,16 @@ def _changes(night: Night, now: datetime) -> list[tuple[str, str, Sequence[str]]
     return [part for part in parts if part[2]]
 
 
-def _options(
-    night: Night, shops: Mapping[str, StoreFacts]
-) -> dict[str, list[tuple[str, str, int]]]:
+def _options(findings: Iterable[FindingRow]) -> dict[str, list[tuple[str, str, int]]]:
     """Return what can be chosen in each filter: value, words, and how many findings."""
     counts: dict[str, Counter[tuple[str, str]]] = {
         name: Counter() for name in ("change", "code", "market", "account")
     }
-    for told in night.findings:
-        finding = told.finding
-        market, account = market_of(finding, shops), printable(finding.account)
-        change = drift_lines.change_word(told).lower() or "unchanged"
-        counts["change"][told.change.value, change] += 1
-        counts["code"][finding.code, finding.code] += 1
-        counts["market"][market, market] += 1
+    for row in findings:
+        account, code = printable(row.finding.account), row.finding.code
+        counts["change"][row.told.change.value, row.change.lower() or "unchanged"] += 1
+        counts["code"][code, code] += 1
+        counts["market"][row.market, row.market] += 1
         counts["account"][account, account] += 1
     return {
         name: [(value, words, count) for (value, words), count in sorted(found.items()) if value]
@@ -188,7 +174,7 @@ def _ignored(pairs: Iterable[tuple[Finding, Ignore]]) -> list[tuple[str, ...]]:
     return [
         (
             f"{len(found):,} {some(sorted({finding.code for finding in found}), 3)}",
-            some(list(dict.fromkeys(map(drift_lines.place, found)))),
+            some(list(dict.fromkeys(map(finding_words.place, found)))),
             f"{rule.until.astimezone(UTC):%d %b %Y}",
             printable(rule.reason),
             printable(rule.source),

@@ -1,120 +1,40 @@
-"""The findings of a night for the page: the first as rows, all of them as data for its script."""
+"""The findings of a report as data for the page's script."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC
 from typing import Any
 
-from fleet.drift.view import drift_lines
-from fleet.drift.view.drift_markdown import LETTERS, NOT_IN_SCAN
-from fleet.model.drift import Finding
-from fleet.model.night import Night, StoreFacts, Told
+from fleet.drift.view.nights import LETTERS, letters_of
+from fleet.drift.view.report import FindingRow
+from fleet.model.night import Night
 from fleet.model.printable import printable
-from fleet.model.spans import day, moment
-
-#: Findings that are readable where no script runs.
-STATIC_ROWS = 25
-#: Bytes of data at which the page takes in no more findings: with pictures and texts it stays below
-#: 5 MB.
-DATA_LIMIT = 3_600_000
+from fleet.model.spans import day
 
 
-@dataclass(frozen=True, slots=True)
-class FindingRow:
-    """A finding in the words that people read.
+def findings_data(findings: Iterable[FindingRow], limit: int) -> tuple[str, int]:
+    """Return JSON for the page's script, and how many findings fit into so many bytes.
 
-    Attributes:
-        change: ``NEW`` or another change; "" for what is as it was.
-        since: in short, as ``21 Nov 22:14Z``.
-        facts: evidence with ages, and what else is known, a line each.
-        fix: what to type; "" when nothing need be done.
-        safe: whether ``--fix`` may do it.
-    """
-
-    severity: str
-    change: str
-    kind: str
-    place: str
-    shop: str
-    since: str
-    cause: str
-    facts: tuple[str, ...]
-    fix: str
-    safe: bool
-
-    @property
-    def note(self) -> str:
-        """Say who may perform the fix."""
-        if not self.fix:
-            return "nothing need be done"
-        return "fleet drift --fix may do it by itself" if self.safe else "for a person to decide"
-
-
-def row_of(told: Told, shops: Mapping[str, StoreFacts], now: datetime) -> FindingRow:
-    """Put one finding into words."""
-    finding = told.finding
-    since = drift_lines.since_words(finding, now)
-    facts = [
-        since[:1].upper() + since[1:],
-        f"first seen by a scan {moment(told.first_seen, now)}",
-    ]
-    facts += (
-        [f"began for the {drift_lines.ordinal(told.times)} time in 7 days"]
-        if told.times > 1
-        else []
-    )
-    facts += [drift_lines.evidence_words(evidence, now) for evidence in finding.evidence]
-    facts += [f"owes {printable(told.owes)}"] if told.owes else []
-    account = "/".join(filter(None, (finding.account, finding.region)))
-    place_parts = filter(None, (account, market_of(finding, shops)))
-    facts.append(printable(" · ".join(place_parts) or "the whole fleet"))
-    shop = shops.get(finding.store)
-    return FindingRow(
-        severity=finding.severity.value,
-        change=drift_lines.change_word(told),
-        kind=drift_lines.kind(finding),
-        place=drift_lines.place(finding),
-        shop=printable(shop.name) if shop else "",
-        since=("" if finding.since_known else "before ") + moment(finding.since, now),
-        cause=printable(finding.cause),
-        facts=tuple(facts),
-        fix=drift_lines.fix(finding),
-        safe=finding.safe,
-    )
-
-
-def market_of(finding: Finding, shops: Mapping[str, StoreFacts]) -> str:
-    """Return the market of a finding's store; "" where there is none."""
-    shop = shops.get(finding.store)
-    return printable(shop.labels.get("market", "")) if shop else ""
-
-
-def findings_data(
-    night: Night, shops: Mapping[str, StoreFacts], now: datetime, limit: int
-) -> tuple[str, int]:
-    """Return JSON for the page's script, and how many findings did not fit into so many bytes.
-
-    Those are the last ones, and so the least grave. The JSON is ``{"words": [...], "rows":
-    [[...], ...]}``. A row is severity rank, since (seconds since 1970), whether ``--fix`` may do
-    it, then indexes of words: change, code, kind, place, shop, account, market, since, cause, fix,
-    and the facts. Each word is held once: causes and fixes repeat by thousands.
+    Those without room are the last ones, and so the least grave. The JSON is ``{"words": [...],
+    "rows": [[...], ...]}``. A row is severity rank, since (seconds since 1970), whether ``--fix``
+    may do it, then indexes of words: change, code, kind, place, shop, account, market, since,
+    cause, fix, and the facts. Each word is held once: causes and fixes repeat by thousands.
     """
     words: dict[str, int] = {}
     rows: list[list[Any]] = []
     size = 0
-    for told in night.findings:
+    for row in findings:
         if size > limit:
             break
-        row, finding = row_of(told, shops, now), told.finding
+        finding = row.finding
         texts = (
-            told.change.value,
+            row.told.change.value,
             finding.code,
             row.kind,
             row.place,
-            row.shop,
+            row.shop_name,
             printable(finding.account),
-            market_of(finding, shops),
+            row.market,
             row.since,
             row.cause,
             row.fix,
@@ -125,17 +45,20 @@ def findings_data(
         since = int(finding.since.astimezone(UTC).timestamp())
         rows.append([finding.severity.rank, since, int(finding.safe), *indexes])
         size += len(script_json(rows[-1])) + 1
-    return script_json({"words": list(words), "rows": rows}), len(night.findings) - len(rows)
+    return script_json({"words": list(words), "rows": rows}), len(rows)
 
 
 def stores_data(night: Night) -> str:
     """Return every store as ``[id, name, market, nights]``, a letter per night, for the search."""
-    rows = []
-    for store in night.stores:
-        states = [scan.states.get(store.id) for scan in night.nights]
-        letters = "".join(NOT_IN_SCAN if state is None else LETTERS[state] for state in states)
-        market = printable(store.labels.get("market", ""))
-        rows.append([store.id, printable(store.name), market, letters])
+    rows = [
+        [
+            store.id,
+            printable(store.name),
+            printable(store.labels.get("market", "")),
+            letters_of(store, night),
+        ]
+        for store in night.stores
+    ]
     dates = [day(scan.started_at) for scan in night.nights]
     meant = {letter: state.value.replace("-", " ") for state, letter in LETTERS.items()}
     return script_json({"dates": dates, "letters": meant, "stores": rows})

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fleet.drift.view.page.document import exit_words, page_of
-from fleet.drift.view.page.findings import STATIC_ROWS
+from fleet.drift.view.page.document import STATIC_ROWS, exit_words, page_of
+from fleet.drift.view.report import report_of
 from fleet.model.drift import Unread
 from fleet.model.night import Change, Night
 from tests.drift.view.page.parsed import Page
@@ -20,17 +20,17 @@ BAD = night(60)
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    return Page(page_of(BAD, NOW))
+    return Page(page_of(report_of(BAD, NOW)))
 
 
 @pytest.fixture(scope="module")
 def hostile() -> Page:
-    return Page(page_of(night(20, 5, hostile=True), NOW))
+    return Page(page_of(report_of(night(20, 5, hostile=True), NOW)))
 
 
 @pytest.fixture(scope="module")
 def clean() -> Page:
-    return Page(page_of(clean_night(10, 5), NOW))
+    return Page(page_of(report_of(clean_night(10, 5), NOW)))
 
 
 def test_every_element_is_closed_and_every_id_is_one_elements(page: Page) -> None:
@@ -48,8 +48,8 @@ def test_whatever_refers_to_an_element_finds_it(page: Page) -> None:
 
 
 def test_the_page_goes_from_what_is_not_known_to_the_rest(page: Page) -> None:
-    heads = ["NOT READ", "Totals", "Changed since the last scan", "Do first", "All findings"]
-    heads += ["Stores by nights", "Hosts that were away", "Availability", "Releases", "Ignored"]
+    heads = ["NOT READ", "Totals", "Do first", "Changed since the last scan", "Releases"]
+    heads += ["All findings", "Ignored", "Stores by nights", "Hosts that were away", "Availability"]
     places = [page.source.index(f"{head}</h2>") for head in [*heads, "How to read this"]]
 
     assert places == sorted(places)
@@ -75,7 +75,7 @@ def test_an_incomplete_scan_without_a_word_of_what_is_missing_is_not_clean() -> 
     calm = clean_night(3, 2)
     broken = replace(calm, scan=replace(calm.scan, complete=False))
 
-    text = Page(page_of(broken, NOW)).text
+    text = Page(page_of(report_of(broken, NOW))).text
 
     assert "NOT READ" in text
     assert "exit 0" not in text
@@ -85,7 +85,7 @@ def test_an_incomplete_scan_without_a_word_of_what_is_missing_is_not_clean() -> 
 def test_many_reasons_are_folded_and_then_counted() -> None:
     gaps = tuple(Unread("a", "r", f"store-{n}", "host", f"reason {n}") for n in range(500))
 
-    text = Page(page_of(replace(clean_night(3, 2), unread=gaps), NOW)).text
+    text = Page(page_of(report_of(replace(clean_night(3, 2), unread=gaps), NOW))).text
 
     assert "reason 7" in text
     assert "200 more reasons" in text
@@ -95,7 +95,7 @@ def test_many_reasons_are_folded_and_then_counted() -> None:
 def test_a_scan_without_history_stores_or_anything_makes_a_page() -> None:
     nothing = replace(clean_night(1, 1), nights=(), stores=(), availability=(), releases=())
 
-    text = Page(page_of(nothing, NOW)).text
+    text = Page(page_of(report_of(nothing, NOW))).text
 
     assert "No night is recorded." in text
 
@@ -138,14 +138,14 @@ def test_what_others_say_is_the_same_text_in_the_data(hostile: Page) -> None:
 
 
 def test_the_same_night_makes_the_same_bytes(clean: Page) -> None:
-    assert page_of(clean_night(10, 5), NOW) == clean.source
+    assert page_of(report_of(clean_night(10, 5), NOW)) == clean.source
 
 
 def test_without_a_script_the_first_findings_can_be_read_and_the_rest_is_counted() -> None:
     many = night(60, 10, trouble=6.0)
     assert len(many.findings) > STATIC_ROWS
 
-    seen = Page(page_of(many, NOW))
+    seen = Page(page_of(report_of(many, NOW)))
     body = seen.source[seen.source.index('<tbody id="rows"') : seen.source.index('<div id="pages"')]
 
     assert body.count('class="row"') == STATIC_ROWS
@@ -170,7 +170,7 @@ def test_a_command_is_never_broken_at_its_hyphens(page: Page) -> None:
 def test_a_page_without_room_for_all_findings_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fleet.drift.view.page.document.DATA_LIMIT", 4000)
 
-    text = Page(page_of(night(20, 2), NOW)).text
+    text = Page(page_of(report_of(night(20, 2), NOW))).text
 
     assert re.search(r"this page has no room for the \d+ least grave findings", text)
 
@@ -181,17 +181,17 @@ def test_the_exit_code_is_partial_first() -> None:
 
 
 def test_an_old_night_is_said_to_be_old() -> None:
-    assert "3d ago" in Page(page_of(clean_night(2, 2), NOW + timedelta(days=3))).text
+    assert "3d ago" in Page(page_of(report_of(clean_night(2, 2), NOW + timedelta(days=3)))).text
 
 
 def test_a_first_scan_calls_nothing_new() -> None:
     first = night(20, 1)
     first = replace(first, findings=tuple(replace(t, change=Change.NEW) for t in first.findings))
 
-    text = Page(page_of(first, NOW)).text
+    text = Page(page_of(report_of(first, NOW))).text
 
     assert f"compare with: {len(first.findings)} findings" in text
-    assert "#change=new" not in page_of(first, NOW)
+    assert "#change=new" not in page_of(report_of(first, NOW))
 
 
 def test_ignored_findings_are_told_by_rule_with_reason_and_expiry(page: Page) -> None:
@@ -210,4 +210,4 @@ def _worst_night() -> Night:
 @pytest.mark.long
 @pytest.mark.parametrize("made", [lambda: night(10_000, 30), _worst_night])
 def test_ten_thousand_stores_and_thirty_nights_stay_below_five_megabytes(made: Any) -> None:
-    assert len(page_of(made(), NOW).encode()) < 5_000_000
+    assert len(page_of(report_of(made(), NOW)).encode()) < 5_000_000

@@ -1,24 +1,24 @@
 import json
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.drift.view.page.findings import findings_data, row_of, script_json, stores_data
+from fleet.drift.view.page.findings import findings_data, script_json, stores_data
+from fleet.drift.view.report import report_of
 from fleet.model.drift_settings import Severity
 from tests.nights import NOW, night
 
 BAD = night(60)
-SHOPS = {store.id: store for store in BAD.stores}
+ROWS = report_of(BAD, NOW).findings
 
 
 def test_all_findings_are_in_the_data_in_their_order() -> None:
-    text, left = findings_data(BAD, SHOPS, NOW, 1_000_000)
+    text, held = findings_data(ROWS, 1_000_000)
     data = json.loads(text)
     rows = [[data["words"][n] for n in row[3:]] for row in data["rows"]]
 
-    assert left == 0
+    assert held == len(ROWS)
     assert [row[1] for row in rows] == [told.finding.code for told in BAD.findings]
     assert [row[0] for row in rows] == [told.change.value for told in BAD.findings]
     assert [row[8] for row in rows] == [told.finding.cause for told in BAD.findings]
@@ -28,11 +28,11 @@ def test_all_findings_are_in_the_data_in_their_order() -> None:
 
 
 def test_what_has_no_room_is_left_out_from_the_end_and_counted() -> None:
-    text, left = findings_data(BAD, SHOPS, NOW, 3000)
+    text, count = findings_data(ROWS, 3000)
 
     held = len(json.loads(text)["rows"])
     assert 0 < held < len(BAD.findings)
-    assert left == len(BAD.findings) - held
+    assert count == held
     one_more = 1000
     assert len(text.encode()) < 3000 + one_more
 
@@ -61,30 +61,3 @@ def test_json_in_a_script_is_what_it_was_and_ends_no_script(text: str) -> None:
 
     assert json.loads(written) == [text]
     assert not set(written) & set("<>&\u2028\u2029")
-
-
-def test_a_finding_that_may_be_older_says_before() -> None:
-    told = BAD.findings[0]
-    old = replace(told, finding=replace(told.finding, since_known=False))
-
-    row = row_of(old, {}, NOW)
-
-    assert row.since.startswith("before ")
-    assert row.facts[0].startswith("At least since ")
-
-
-@pytest.mark.parametrize(
-    ("fix", "safe", "words"),
-    [
-        ("", False, "nothing need be done"),
-        ("fleet drift --fix store-1", True, "fleet drift --fix may do it by itself"),
-        ("fleet explain store-1", False, "for a person to decide"),
-    ],
-)
-def test_a_fix_says_who_may_do_it(fix: str, safe: bool, words: str) -> None:
-    told = BAD.findings[0]
-
-    assert (
-        row_of(replace(told, finding=replace(told.finding, fix=fix, safe=safe)), {}, NOW).note
-        == words
-    )

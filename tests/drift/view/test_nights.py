@@ -2,8 +2,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fleet.drift.view.page.nights import STORES_SHOWN, availability_of, heatmap_of
+from fleet.drift.view.nights import STORES_SHOWN, heatmap_of, percent, shares_of
 from fleet.model.drift import StoreState
 from fleet.model.night import Availability, Night
 from tests.nights import clean_night, night
@@ -118,7 +120,7 @@ def test_availability_is_told_in_numbers_with_the_worst_night() -> None:
     shares = (1.0, 0.5, None, 1.0, 0.999)
     made = replace(clean_night(3, 5), availability=(Availability("market", "uk", 1200, shares),))
 
-    [picture] = availability_of(made)
+    [picture] = shares_of(made)
 
     assert picture.kind == "market"
     assert picture.floor == 0.5
@@ -128,7 +130,7 @@ def test_availability_is_told_in_numbers_with_the_worst_night() -> None:
 def test_a_group_that_was_never_verified_is_not_available() -> None:
     made = replace(clean_night(3, 2), availability=(Availability("link", "lte", 3, (None, None)),))
 
-    [picture] = availability_of(made)
+    [picture] = shares_of(made)
 
     assert picture.rows[0][2:] == ("not verified", "not verified", "not verified", "2 nights")
 
@@ -139,7 +141,12 @@ def test_the_worst_group_comes_first() -> None:
         for name, share in (("good", 1.0), ("unseen", None), ("bad", 0.2))
     )
 
-    [picture] = availability_of(replace(clean_night(3, 1), availability=groups))
+    [picture] = shares_of(replace(clean_night(3, 1), availability=groups))
 
     assert [row[0] for row in picture.rows] == ["bad", "good", "unseen"]
     assert [group.group for group in picture.shown] == ["bad", "good", "unseen"]
+
+
+@given(st.floats(0, 1))
+def test_only_all_is_a_hundred_per_cent(share: float) -> None:
+    assert (percent(share) == "100.0 %") == (share == 1)

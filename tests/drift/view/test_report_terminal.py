@@ -1,4 +1,4 @@
-"""A night on the terminal: unknown before known, bounded, and nothing that moves the cursor."""
+"""The report on the terminal: unknown before known, bounded, and nothing that moves the cursor."""
 
 import io
 from dataclasses import replace
@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fleet.drift.view.drift import FIRST_SHOWN, REST_SHOWN, UNREAD_SHOWN, finding_lines, night_view
+from fleet.drift.view.report import Part, report_of
+from fleet.drift.view.report_terminal import SHOWN, finding_lines, report_view
 from fleet.model.drift import Unread
-from fleet.model.drift_settings import Severity
-from fleet.model.night import Change, Night, Told
+from fleet.model.night import Night
 from fleet.terminal.screen import console_for
 from tests import nights
 from tests.reading import in_order
@@ -18,7 +18,7 @@ from tests.reading import in_order
 def text(night: Night, width: int = 120) -> str:
     out = io.StringIO()
     Console(file=out, width=width, markup=False, highlight=False, emoji=False).print(
-        night_view(night, nights.NOW, width)
+        report_view(report_of(night, nights.NOW), width)
     )
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
@@ -55,15 +55,10 @@ def test_a_large_fleet_fits_in_a_bounded_number_of_lines_and_says_what_is_left_o
 
     found = text(many, 200)
 
-    listed = sum(not is_first(told) for told in many.findings)
-    assert f"and {listed - REST_SHOWN:,} more: --format json has all" in found
-    assert f"and {len(many.findings) - listed - FIRST_SHOWN:,} more" in found
+    listed = sum(not told.is_urgent for told in many.findings)
+    assert f"and {listed - SHOWN[Part.ALSO_OPEN]:,} more: --format json has all" in found
+    assert f"and {len(many.findings) - listed - SHOWN[Part.DO_FIRST]:,} more" in found
     assert len(found.splitlines()) < 200
-
-
-def is_first(told: Told) -> bool:
-    news = told.change in {Change.NEW, Change.WORSE}
-    return told.finding.severity.rank >= (Severity.LOW if news else Severity.MEDIUM).rank
 
 
 def test_one_reason_for_many_stores_is_one_line() -> None:
@@ -84,7 +79,8 @@ def test_many_reasons_are_cut_and_their_stores_counted() -> None:
 
     found = text(night)
 
-    assert f"{20 - UNREAD_SHOWN} more reasons, {7 * (20 - UNREAD_SHOWN)} stores" in found
+    left = 20 - SHOWN[Part.NOT_READ]
+    assert f"NOT READ  and {left} more, {7 * left} stores: --format json has all" in found
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 120])
@@ -104,7 +100,7 @@ def test_in_a_pipe_each_fact_is_one_line() -> None:
     out = io.StringIO()
     console = console_for(out)
 
-    console.print(night_view(nights.night(40), nights.NOW, console.width))
+    console.print(report_view(report_of(nights.night(40), nights.NOW), console.width))
 
     lines = out.getvalue().splitlines()
     assert [line for line in lines if line.startswith(" ") and line.split()[0] == "time"] == []
@@ -117,6 +113,6 @@ def test_in_a_pipe_each_fact_is_one_line() -> None:
 def test_no_findings_are_no_lines() -> None:
     out = io.StringIO()
 
-    Console(file=out, width=80).print(finding_lines([], nights.NOW, 80))
+    Console(file=out, width=80).print(finding_lines([], 80))
 
     assert out.getvalue().strip() == ""

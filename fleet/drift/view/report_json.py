@@ -1,14 +1,14 @@
-"""A night as a versioned document for programs, written piece by piece: fleets are large.
+"""The report of a scan as a JSON document, written piece by piece: fleets are large.
 
-The document holds what the page holds. States of a store by night stand with the store, in the
-order of ``nights``; None means that the store was not in that night's scan.
+The document holds what the page holds, in the same order. States of a store by night stand with
+the store, in the order of ``nights``; None means that the store was not in that night's scan.
 """
 
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fleet.drift.view.drift_lines import is_complete
+from fleet.drift.view.report import Report
 from fleet.model.drift import Evidence, Finding, Returned, Spell, Unread
 from fleet.model.drift_settings import Ignore
 from fleet.model.night import Night, PastFinding, Scan, StoreFacts, Told
@@ -17,17 +17,18 @@ from fleet.model.spans import stamp
 from fleet.terminal.documents import document
 
 
-def night_document(night: Night) -> dict[str, Any]:
-    """The whole document at once; ``document_text`` is for writing it."""
+def report_document(report: Report) -> dict[str, Any]:
+    """Return the whole document at once; ``report_json`` is for writing it."""
     return {
-        name: list(value) if isinstance(value, Iterator) else value for name, value in _parts(night)
+        name: list(value) if isinstance(value, Iterator) else value
+        for name, value in _parts(report.night)
     }
 
 
-def document_text(night: Night) -> Iterator[str]:
-    """The document's text in pieces: an item of a list is a line, and one is made at a time."""
+def report_json(report: Report) -> Iterator[str]:
+    """Yield the document's text: an item of a list is a line, and one is made at a time."""
     yield "{"
-    for number, (name, value) in enumerate(_parts(night)):
+    for number, (name, value) in enumerate(_parts(report.night)):
         yield f"{',' if number else ''}\n{json.dumps(name)}: "
         if not isinstance(value, Iterator):
             yield json.dumps(value)
@@ -40,26 +41,26 @@ def document_text(night: Night) -> Iterator[str]:
 
 
 def _parts(night: Night) -> Iterator[tuple[str, Any]]:
-    """Names and values in the document's order; long lists as iterators."""
+    """Yield names and values in the document's order; long lists as iterators."""
     yield from document("drift", {}).items()
     yield "fleet", night.fleet
     yield "scan", _scan(night.scan)
     yield "caller", night.caller
-    yield "complete", is_complete(night)
+    yield "complete", night.is_complete
     yield "clean", night.is_clean
     yield "recorded", night.recorded
     yield "unread", map(_unread, night.unread)
-    yield "notes", list(night.notes)
     yield "totals", to_plain(night.totals)
+    yield "notes", list(night.notes)
     yield "findings", map(_told, night.findings)
     yield "resolved", map(past_document, night.resolved)
     yield "returned", map(_returned, night.returned)
     yield "releases", map(to_plain, night.releases)
     yield "ignored", (_ignored(finding, rule) for finding, rule in night.ignored)
     yield "expired", map(rule_document, night.expired)
-    yield "availability", map(to_plain, night.availability)
     yield "nights", map(_night, night.nights)
     yield "connections", _connections(night)
+    yield "availability", map(to_plain, night.availability)
     yield "stores", (_store(store, night) for store in night.stores)
 
 
@@ -105,7 +106,7 @@ def _told(told: Told) -> dict[str, Any]:
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
-    """One finding with everything it rests on."""
+    """Return one finding with everything it rests on."""
     return {
         "code": finding.code,
         "severity": finding.severity.value,
@@ -126,7 +127,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 
 
 def past_document(past: PastFinding) -> dict[str, Any]:
-    """One finding over time."""
+    """Return one finding over time."""
     return {
         **finding_document(past.finding),
         "first_seen": stamp(past.first_seen),
@@ -136,7 +137,7 @@ def past_document(past: PastFinding) -> dict[str, Any]:
 
 
 def rule_document(rule: Ignore) -> dict[str, Any]:
-    """One rule that ignores findings."""
+    """Return one rule that ignores findings."""
     return {
         "codes": sorted(rule.codes),
         "stores": None if rule.stores is None else sorted(rule.stores),
@@ -149,7 +150,7 @@ def rule_document(rule: Ignore) -> dict[str, Any]:
 
 
 def spell_documents(spells: Iterable[Spell]) -> list[dict[str, Any]]:
-    """How a host was connected, oldest first."""
+    """Return how a host was connected, oldest first."""
     return [
         {
             "connection": spell.connection.value,

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from fleet.drift.view.page.outages import LINES_SHOWN, Bar, outages_of
+from fleet.drift.view.outages import LINES_SHOWN, Bar, outages_of
 from fleet.model.drift import Connection, Spell
 from tests.nights import NOW, clean_night
 
@@ -84,7 +84,8 @@ def test_more_outages_than_can_be_read_are_counted() -> None:
     picture = outages_of(replace(clean_night(3, 5), spells=spells), NOW)
 
     assert picture is not None
-    assert len(picture.rows) == LINES_SHOWN
+    assert len(picture.lines) == LINES_SHOWN
+    assert len(picture.rows) == LINES_SHOWN + 5
     assert "5 lines more" in picture.caption
 
 

@@ -5,7 +5,8 @@ import tracemalloc
 
 import pytest
 
-from fleet.drift.view.drift_document import document_text, night_document
+from fleet.drift.view.report import report_of
+from fleet.drift.view.report_json import report_document, report_json
 from fleet.model.night import Night
 from tests import nights
 
@@ -19,11 +20,9 @@ ORDER = [
         "complete",
         "clean",
         "recorded",
-        "unread",
-        "notes",
     ),
-    *("totals", "findings", "resolved", "returned", "releases", "ignored", "expired"),
-    *("availability", "nights", "connections", "stores"),
+    *("unread", "totals", "notes", "findings", "resolved", "returned", "releases", "ignored"),
+    *("expired", "nights", "connections", "availability", "stores"),
 ]
 
 
@@ -33,11 +32,13 @@ ORDER = [
     ids=["ordinary", "clean", "hostile"],
 )
 def test_the_text_is_the_document(night: Night) -> None:
-    assert json.loads("".join(document_text(night))) == night_document(night)
+    assert json.loads("".join(report_json(report_of(night, nights.NOW)))) == report_document(
+        report_of(night, nights.NOW)
+    )
 
 
 def test_its_names_come_in_one_order_unknown_before_known() -> None:
-    document = json.loads("".join(document_text(nights.night(40))))
+    document = json.loads("".join(report_json(report_of(nights.night(40), nights.NOW))))
 
     assert list(document) == ORDER
     assert (document["version"], document["kind"]) == (1, "drift")
@@ -45,7 +46,7 @@ def test_its_names_come_in_one_order_unknown_before_known() -> None:
 
 def test_it_holds_every_finding_with_its_evidence_and_every_store_with_its_nights() -> None:
     night = nights.night(60)
-    document = night_document(night)
+    document = report_document(report_of(night, nights.NOW))
 
     assert len(document["findings"]) == len(night.findings)
     assert all(finding["evidence"] for finding in document["findings"])
@@ -56,23 +57,24 @@ def test_it_holds_every_finding_with_its_evidence_and_every_store_with_its_night
 
 
 def test_moments_are_utc_with_a_z() -> None:
-    document = night_document(nights.night(40))
+    document = report_document(report_of(nights.night(40), nights.NOW))
 
     assert document["scan"]["started_at"] == "2026-11-23T03:31:02Z"
     assert all(finding["since"].endswith("Z") for finding in document["findings"])
 
 
 def test_a_night_with_something_unread_is_neither_complete_nor_clean() -> None:
-    document = night_document(nights.night(40))
+    document = report_document(report_of(nights.night(40), nights.NOW))
 
     assert (document["complete"], document["clean"]) == (False, False)
 
 
 def test_it_is_written_without_being_held_whole() -> None:
     night = nights.night(1000, nights=10)
-    size = sum(map(len, document_text(night)))
+    report = report_of(night, nights.NOW)
+    size = sum(map(len, report_json(report)))
     tracemalloc.start()
-    for _ in document_text(night):
+    for _ in report_json(report):
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

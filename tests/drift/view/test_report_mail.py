@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.drift.view.drift_mail import MARKDOWN_LIMIT, chat, message_of, subject_of
+from fleet.drift.view.report import report_of
+from fleet.drift.view.report_mail import CHAT_LIMIT, chat, message_of
 from fleet.model.drift import Unread
 from fleet.model.drift_settings import Severity
 from fleet.model.night import Change, Night, Totals
@@ -22,8 +23,12 @@ def told(night: Night, *changes: Change) -> Night:
     return replace(night, findings=tuple(replace(one, change=change) for change in changes))
 
 
+def subject_of(night: Night) -> str:
+    return report_of(night, nights.NOW).subject
+
+
 def body(night: Night, least: Severity = Severity.LOW) -> str:
-    return message_of(night, nights.NOW, least).text
+    return message_of(report_of(night, nights.NOW), least).text
 
 
 def test_a_clean_night_is_said_in_one_line() -> None:
@@ -138,8 +143,8 @@ def test_a_chat_shows_it_whole_and_calls_nobody() -> None:
     hostile = nights.night(20, hostile=True)
 
     for one in (night, hostile):
-        markdown = message_of(one, nights.NOW, Severity.LOW).markdown
-        assert len(markdown) < MARKDOWN_LIMIT + 100
+        markdown = message_of(report_of(one, nights.NOW), Severity.LOW).markdown
+        assert len(markdown) < CHAT_LIMIT + 100
         assert "<" not in markdown
-    assert "more: see the report" in message_of(night, nights.NOW, Severity.LOW).markdown
+    assert "more: see the report" in message_of(report_of(night, nights.NOW), Severity.LOW).markdown
     assert chat("<!channel> `x` & y") == "&lt;!channel&gt; 'x' &amp; y"

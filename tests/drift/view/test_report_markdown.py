@@ -4,23 +4,23 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
-from fleet.drift.view.drift_markdown import code, escaped, night_markdown
+from fleet.drift.view.report import report_of
+from fleet.drift.view.report_markdown import code, escaped, report_markdown
 from fleet.model.drift import Connection, Spell
 from fleet.model.night import Night
 from tests import nights
 
 
 def text(night: Night) -> str:
-    return night_markdown(night, nights.NOW)
+    return report_markdown(report_of(night, nights.NOW))
 
 
 def test_what_was_not_read_is_the_first_section() -> None:
     titles = re.findall(r"^## (.*)$", text(nights.night(300)), re.MULTILINE)
 
-    assert titles[0] == "Not read"
-    assert titles[1] == "Notes"
-    assert titles[2].startswith("Do first: ")
-    assert titles[-1] == "Hosts connected"
+    assert titles[:3] == ["Not read", "Verified", "Note"]
+    assert titles[3].startswith("Do first: ")
+    assert titles[-1].startswith("Hosts connected by ")
 
 
 def test_every_finding_has_a_row_with_its_fix() -> None:
@@ -54,7 +54,7 @@ def test_a_share_is_never_rounded_up_to_all() -> None:
     night = nights.clean_night(2)
     one = replace(night.availability[0], nights=(0.99999,))
 
-    assert "| 99.9 % | 99.9 % | 99.9 % |" in text(replace(night, availability=(one,)))
+    assert "| 99.9 % | 99.9 % | 99.9 %, 25 Oct |" in text(replace(night, availability=(one,)))
 
 
 def test_rows_have_as_many_cells_as_their_heads_whatever_is_said() -> None:
@@ -89,5 +89,5 @@ def test_an_outage_that_tonights_scan_did_not_see_is_not_said_to_go_on() -> None
     unsure = replace(shown, spells={("store-1", "cam-1"): (spell,)})
     sure = replace(shown, spells={("store-1", "cam-1"): (replace(spell, last_seen=began),)})
 
-    assert "last certain" in night_markdown(unsure, nights.NOW)
-    assert "so far" in night_markdown(sure, nights.NOW)
+    assert "| not certain; dark since 22 Nov 02:31Z until last seen 22 Nov 03:31Z |" in text(unsure)
+    assert "| dark since 22 Nov 02:31Z |" in text(sure)

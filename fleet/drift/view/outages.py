@@ -1,4 +1,4 @@
-"""When hosts were away, for the page: who is shown, and the same in words."""
+"""When hosts were away: who is shown in the picture, and the same in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,8 +55,10 @@ class Outages:
     Attributes:
         days: length of the scale.
         dates: midnights by how many days before the end they were.
-        lines: by host, or hosts of a store that went together: name and bars, oldest first.
-        rows: by line: name, state now, time away in all, and its outages, newest first.
+        lines: of the picture, by host or hosts of a store that went together: name and bars,
+            oldest first.
+        rows: by host or hosts that went together, also those without a line: name, state now,
+            time away in all, and outages, newest first.
     """
 
     caption: str
@@ -89,7 +91,7 @@ def outages_of(night: Night, now: datetime) -> Outages | None:
         max(now - first, timedelta(seconds=1)) / _DAY,
         tuple(((now - at) / _DAY, at) for at in midnights),
         tuple((name, tuple(_bars(stretches, first, now))) for name, stretches in shown),
-        tuple(_row(name, stretches, now) for name, stretches in shown),
+        tuple(_row(name, stretches, now) for name, stretches in lines),
     )
 
 

@@ -1,16 +1,28 @@
-"""Stores and groups over thirty nights: which the page shows one by one, and their words."""
+"""Stores and groups of hosts over thirty nights: which are shown one by one, and their words."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from fleet.drift.view.drift_lines import percent
 from fleet.model.drift import StoreState
 from fleet.model.night import Availability, Night, Scan, StoreFacts
 from fleet.model.printable import many, printable
 from fleet.model.spans import day
 
+#: A letter per state of a store in a night, so that 30 nights fit in a line.
+LETTERS = {
+    StoreState.OK: ".",
+    StoreState.INFO: "i",
+    StoreState.LOW: "l",
+    StoreState.MEDIUM: "m",
+    StoreState.HIGH: "H",
+    StoreState.DARK: "D",
+    StoreState.NOT_VERIFIED: "?",
+    StoreState.NOT_COUNTED: "-",
+}
+#: Stands for a night in which the store was not scanned.
+NOT_IN_SCAN = " "
 #: Stores, markets and groups that are shown one by one; nobody reads more.
 STORES_SHOWN = 40
 MARKETS_SHOWN = 16
@@ -67,6 +79,12 @@ class Shares:
     floor: float
     shown: tuple[Availability, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def letters_of(store: StoreFacts, night: Night) -> str:
+    """Return a letter per night, oldest first."""
+    states = [scan.states.get(store.id) for scan in night.nights]
+    return "".join(NOT_IN_SCAN if state is None else LETTERS[state] for state in states)
 
 
 def heatmap_of(night: Night) -> Heatmap | None:
@@ -160,7 +178,7 @@ def _nights_in_trouble(store: StoreFacts, scans: Sequence[Scan]) -> str:
     return ", ".join(parts) or "none"
 
 
-def availability_of(night: Night) -> tuple[Shares, ...]:
+def shares_of(night: Night) -> tuple[Shares, ...]:
     """Choose the worst groups of each kind."""
     by_kind: dict[str, list[Availability]] = defaultdict(list)
     for group in night.availability:
@@ -196,3 +214,8 @@ def _numbers(group: Availability, scans: Sequence[Scan]) -> tuple[str, ...]:
         f"{percent(worst)}{at}",
         many(unseen, "night") if unseen else "none",
     )
+
+
+def percent(share: float | None) -> str:
+    """Return ``99.5 %``, rounded down, so that 100.0 % means all; ``not verified`` for None."""
+    return "not verified" if share is None else f"{int(share * 1000) / 10:.1f} %"

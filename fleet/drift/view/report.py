@@ -1,0 +1,423 @@
+"""The report of one scan as one ordered document, which every channel renders.
+
+The order is that of reading: what could not be read, then what to do first, then the rest. The
+terminal, mail, Markdown, the page and JSON differ in how much they have room for, not in what they
+say or in which order.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from fleet.drift.view.finding_words import (
+    cause,
+    evidence_words,
+    fix,
+    kind,
+    ordinal,
+    place,
+    resolved_words,
+    since_words,
+)
+from fleet.model.drift import Finding, Returned, Unread
+from fleet.model.drift_settings import Ignore, Severity
+from fleet.model.night import Change, Night, ReleaseLine, StoreFacts, Told
+from fleet.model.printable import many, printable, some
+from fleet.model.spans import age, day, moment, span
+
+#: Pieces of evidence that a line has room for; ``fleet explain`` shows all.
+EVIDENCE_SHOWN = 2
+
+_SUBJECT_LENGTH = 100
+
+
+class Part(Enum):
+    """The parts of a report, in the order in which they are read; the value is the title."""
+
+    NOT_READ = "not read"
+    VERIFIED = "verified"
+    NOTES = "note"
+    DO_FIRST = "do first"
+    CHANGED = "changed since last scan"
+    RESOLVED = "resolved"
+    RETURNED = "returned"
+    RELEASES = "releases"
+    ALSO_OPEN = "also open"
+    IGNORED = "ignored"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a part.
+
+    Attributes:
+        fix: what to type; "" for nothing.
+        stores: how many are not verified because of it.
+    """
+
+    text: str
+    fix: str = ""
+    stores: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """An open finding in words.
+
+    Attributes:
+        shop: of its store; None where it has none.
+        now: when the report is made.
+    """
+
+    told: Told
+    shop: StoreFacts | None
+    now: datetime
+
+    @property
+    def finding(self) -> Finding:
+        """Return the finding itself."""
+        return self.told.finding
+
+    @property
+    def severity(self) -> str:
+        """Return ``high``."""
+        return self.finding.severity.value
+
+    @property
+    def change(self) -> str:
+        """Return ``NEW``, ``WORSE`` or another change; "" for what is as it was."""
+        change = self.told.change
+        return "" if change is Change.SAME else change.value.upper().replace("-", " ")
+
+    @property
+    def place(self) -> str:
+        """Return where it is."""
+        return place(self.finding)
+
+    @property
+    def kind(self) -> str:
+        """Return its code and subject."""
+        return kind(self.finding)
+
+    @property
+    def cause(self) -> str:
+        """Return its cause as a sentence."""
+        return printable(self.finding.cause)
+
+    @property
+    def what(self) -> str:
+        """Return cause, since when, how often, and what the store owes, in one line."""
+        since = since_words(self.finding, self.now)
+        if self.told.times > 1:
+            since += f", {ordinal(self.told.times)} time in 7 days"
+        owes = f"owes {printable(self.told.owes)}" if self.told.owes else ""
+        return " · ".join(filter(None, (cause(self.finding), since, owes)))
+
+    @property
+    def since(self) -> str:
+        """Return since when, in short."""
+        before = "" if self.finding.since_known else "before "
+        return before + moment(self.finding.since, self.now)
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Return everything it rests on, with ages."""
+        return tuple(evidence_words(one, self.now) for one in self.finding.evidence)
+
+    @property
+    def seen(self) -> str:
+        """Return the newest evidence in one line; "" when there is none."""
+        more = len(self.finding.evidence) - EVIDENCE_SHOWN
+        shown = self.evidence[:EVIDENCE_SHOWN]
+        return "; ".join([*shown, f"{more} more"] if more > 0 else shown)
+
+    @property
+    def fix(self) -> str:
+        """Return what to type; "" when nothing need be done."""
+        return fix(self.finding)
+
+    @property
+    def note(self) -> str:
+        """Return who may perform the fix."""
+        if not self.finding.fix:
+            return "nothing need be done"
+        if self.finding.safe:
+            return "fleet drift --fix may do it by itself"
+        return "for a person to decide"
+
+    @property
+    def shop_name(self) -> str:
+        """Return the name of its store; "" where it has none."""
+        return printable(self.shop.name) if self.shop else ""
+
+    @property
+    def market(self) -> str:
+        """Return the market of its store; "" where it has none."""
+        return printable(self.shop.labels.get("market", "")) if self.shop else ""
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Return evidence with ages, and what else is known, a line each."""
+        told, since = self.told, since_words(self.finding, self.now)
+        facts = [
+            since[:1].upper() + since[1:],
+            f"first seen by a scan {moment(told.first_seen, self.now)}",
+        ]
+        facts += [f"began for the {ordinal(told.times)} time in 7 days"] if told.times > 1 else []
+        facts += self.evidence
+        facts += [f"owes {printable(told.owes)}"] if told.owes else []
+        account = "/".join(filter(None, (self.finding.account, self.finding.region)))
+        where = " · ".join(filter(None, (account, self.market)))
+        return (*facts, printable(where or "the whole fleet"))
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of a report: lines, or findings."""
+
+    part: Part
+    lines: tuple[Line, ...] = ()
+    findings: tuple[FindingRow, ...] = ()
+
+    def first_lines(self, most: int, elsewhere: str) -> list[Line]:
+        """Return so many lines; what is left out is counted, with where it can be read."""
+        left = self.lines[most:]
+        if not left:
+            return list(self.lines)
+        stores = sum(line.stores for line in left)
+        lost = f", {many(stores, 'store')}" if stores else ""
+        return [*self.lines[:most], Line(f"and {len(left):,} more{lost}: {elsewhere}")]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The report of a scan.
+
+    Attributes:
+        now: when it is made; ages are as of then.
+        subject: the most important in at most 100 characters.
+        headline: whose report it is, and of which night.
+        reading: when it was read, what that cost, and whether it is complete.
+        scope: which stores were scanned.
+        sections: those with content, in the order of ``Part``.
+        findings: all open ones, in the order of the scan.
+    """
+
+    night: Night
+    now: datetime
+    subject: str
+    headline: str
+    reading: str
+    scope: str
+    sections: tuple[Section, ...]
+    findings: tuple[FindingRow, ...]
+
+    def section(self, part: Part) -> Section:
+        """Return a part; one without content is empty."""
+        return next((one for one in self.sections if one.part is part), Section(part))
+
+
+def report_of(night: Night, now: datetime) -> Report:
+    """Make the report of a scan."""
+    shops = {store.id: store for store in night.stores}
+    rows = tuple(FindingRow(told, shops.get(told.finding.store), now) for told in night.findings)
+    lines: Mapping[Part, Iterable[Line]] = {
+        Part.NOT_READ: _not_read(night.unread),
+        Part.VERIFIED: [Line(_verified(night))],
+        Part.NOTES: [Line(printable(note)) for note in night.notes],
+        Part.CHANGED: [Line(_changed(night))],
+        Part.RESOLVED: [Line(resolved_words(past, now)) for past in night.resolved],
+        Part.RETURNED: [Line(_returned(one)) for one in night.returned],
+        Part.RELEASES: [Line(_release(line)) for line in night.releases],
+        Part.IGNORED: [Line(_ignored(*pair)) for pair in night.ignored],
+        Part.EXPIRED: [Line(_expired(rule)) for rule in night.expired],
+    }
+    findings = {
+        Part.DO_FIRST: tuple(row for row in rows if row.told.is_urgent),
+        Part.ALSO_OPEN: tuple(row for row in rows if not row.told.is_urgent),
+    }
+    sections = [Section(part, tuple(lines.get(part, ())), findings.get(part, ())) for part in Part]
+    return Report(
+        night=night,
+        now=now,
+        subject=_subject(night),
+        headline=_headline(night),
+        reading=_reading(night, now),
+        scope=printable(night.scan.selection) or "the whole fleet",
+        sections=tuple(one for one in sections if one.lines or one.findings),
+        findings=rows,
+    )
+
+
+def by_code(findings: Iterable[FindingRow]) -> tuple[tuple[str, Severity, int, str], ...]:
+    """Count findings: code, worst severity, how many, where; the worst and most first."""
+    groups: dict[str, list[FindingRow]] = {}
+    for row in findings:
+        groups.setdefault(row.finding.code, []).append(row)
+    rows = [
+        (
+            code,
+            max((row.finding.severity for row in same), key=lambda severity: severity.rank),
+            len(same),
+            some(list(dict.fromkeys(row.place for row in same)), 3),
+        )
+        for code, same in groups.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row[1].rank, -row[2], row[0])))
+
+
+def _subject(night: Night) -> str:
+    """Return what is enough on most mornings, the most important first.
+
+    ``[fleet] ACTION 3: 2 new, 1 worse · 4 stores dark (was 2) · 792/800 verified · INCOMPLETE
+    apac``; of a clean night ``[fleet] ok: verified 800 of 800``.
+    """
+    count = night.totals
+    if night.is_clean and night.is_complete and night.recorded:
+        return f"[fleet] ok: verified {count.verified:,} of {count.open:,}"
+    dark = f"{many(count.dark, 'store')} dark" if count.dark else ""
+    was = count.dark_before
+    before = f" (was {was:,})" if dark and was is not None and was != count.dark else ""
+    share = f"{count.verified:,}/{count.open:,} verified"
+    missing = "" if night.is_complete else "INCOMPLETE"
+    kept = "" if night.recorded else "NOT RECORDED"
+    accounts = some(sorted({unread.account for unread in night.unread if unread.account}), 2)
+    news = _news(night)
+    subject = ""
+    # What is left out of a long line is in the text; that something is missing never is.
+    for parts in (
+        (news, f"{dark}{before}", share, kept, f"{missing} {accounts}".strip()),
+        (news, f"{dark}{before}", share, kept, missing),
+        (news, dark, kept, missing),
+    ):
+        subject = printable(f"[fleet] {' · '.join(filter(None, parts))}", limit=2 * _SUBJECT_LENGTH)
+        if len(subject) <= _SUBJECT_LENGTH:
+            break
+    return subject
+
+
+def _news(night: Night) -> str:
+    """Return whether somebody has to act, for the subject."""
+    if not night.totals.verified and not night.is_complete:
+        return "UNKNOWN: nothing verified"
+    changes = [told.change for told in night.findings if told.finding.severity is not Severity.INFO]
+    count = Counter(changes)
+    news = [f"{count[one]} {one.value}" for one in (Change.NEW, Change.WORSE) if count[one]]
+    if news:
+        return f"ACTION {count[Change.NEW] + count[Change.WORSE]}: {', '.join(news)}"
+    if changes:
+        return f"{len(changes)} open, none new or worse"
+    return "ok" if night.is_complete else "nothing found in what was read"
+
+
+def _headline(night: Night) -> str:
+    """Return ``fleet drift emea, night of 23 Nov 2026``."""
+    began = night.scan.started_at.astimezone(UTC)
+    return f"fleet drift {printable(night.fleet)}, night of {day(began)} {began.year}"
+
+
+def _reading(night: Night, now: datetime) -> str:
+    """Return ``read 03:31-03:40Z, 9m12s, 2,410 calls, 0 throttled, 20m ago, INCOMPLETE``."""
+    scan = night.scan
+    began = scan.started_at.astimezone(UTC)
+    ended = (scan.finished_at or now).astimezone(UTC)
+    parts = [
+        f"read {began:%H:%M}-{ended:%H:%MZ}",
+        span((ended - began).total_seconds()),
+        f"{scan.calls:,} {'call' if scan.calls == 1 else 'calls'}",
+        f"{scan.throttled:,} throttled",
+    ]
+    old = (now - ended).total_seconds()
+    parts += [age(ended, now)] if old >= 60 else []  # noqa: PLR2004 - seconds in a minute
+    return ", ".join([*parts, "complete" if night.is_complete else "INCOMPLETE"])
+
+
+def _not_read(unread: Iterable[Unread]) -> list[Line]:
+    """Return what could not be read, each reason once."""
+    groups: dict[tuple[str, ...], list[Unread]] = {}
+    for one in unread:
+        key = (one.account, one.region, one.what, one.why, one.fix)
+        groups.setdefault(key, []).append(one)
+    return [_not_read_line(same) for same in groups.values()]
+
+
+def _not_read_line(same: Sequence[Unread]) -> Line:
+    first = same[0]
+    region = "/".join(filter(None, (first.account, first.region)))
+    names = some([one.store for one in same if one.store])
+    where = printable(" ".join(filter(None, (region, names)))) or "the whole fleet"
+    stores = sum(one.stores for one in same)
+    lost = f" · {many(stores, 'store')} not verified" if stores else ""
+    text = f"{where} {printable(first.what)}: {printable(first.why, limit=300)}{lost}"
+    return Line(text, printable(first.fix), stores)
+
+
+def _verified(night: Night) -> str:
+    """Return ``792 · dark 4 (was 2) · not verified 4 · (800 open; 6 planned, paused ...)``."""
+    count = night.totals
+    dark = f"dark {count.dark:,}"
+    if count.dark_before is not None and count.dark_before != count.dark:
+        dark += f" (was {count.dark_before:,})"
+    left = f"; {count.not_counted:,} planned, paused or closed not counted"
+    return " · ".join(
+        [
+            f"{count.verified:,}",
+            dark,
+            f"not verified {count.not_verified:,}",
+            f"({count.open:,} open{left if count.not_counted else ''})",
+        ]
+    )
+
+
+def _changed(night: Night) -> str:
+    """Return ``+2 findings, 1 worse, -5 resolved, 11 unchanged (2 ignored, next expiry ...)``."""
+    count = Counter(told.change for told in night.findings)
+    ignored = ""
+    if night.ignored:
+        expiry = day(min(rule.until for _, rule in night.ignored))
+        ignored = f" ({len(night.ignored)} ignored, next expiry {expiry})"
+    if night.is_first:
+        found = many(len(night.findings), "finding")
+        return f"nothing recorded to compare with: {found}{ignored}"
+    parts = [f"+{many(count[Change.NEW], 'finding')}"]
+    parts += [f"{count[Change.WORSE]} worse"] if count[Change.WORSE] else []
+    parts += [f"{count[Change.BETTER]} better"] if count[Change.BETTER] else []
+    parts += [f"-{len(night.resolved)} resolved", f"{count[Change.SAME]} unchanged"]
+    if count[Change.NOT_VERIFIED]:
+        parts.append(f"{count[Change.NOT_VERIFIED]} not verified")
+    return ", ".join(parts) + ignored
+
+
+def _returned(returned: Returned) -> str:
+    """Return ``store-204 after 31h: telemetry restarted once, no reboot; owes nothing``."""
+    away = span((returned.back_at - returned.dark_since).total_seconds())
+    said = printable(returned.words).removesuffix(".")
+    owes = printable(returned.owes) or "nothing"
+    most = "at most " if returned.at_most else ""
+    return f"{returned.store} after {most}{away}: {said}; owes {owes}"
+
+
+def _release(line: ReleaseLine) -> str:
+    """Return ``vision 1.9.0 on 6/800, 1 owed, ro-118 HALTED 01:14Z``."""
+    parts = [f"{line.workload} {line.release} on {line.on:,}/{line.of:,}"]
+    parts += [f"{line.unread:,} not read"] if line.unread else []
+    parts += [f"{line.owed:,} owed"] if line.owed else []
+    parts += [line.rollout] if line.rollout else []
+    return printable(", ".join(parts))
+
+
+def _ignored(finding: Finding, rule: Ignore) -> str:
+    """Return what is ignored, until when, why, and where that is written."""
+    source = f" [{rule.source}]" if rule.source else ""
+    words = printable(f"{rule.reason}{source}", limit=300)
+    return f"{place(finding)} {kind(finding)} until {day(rule.until)}: {words}"
+
+
+def _expired(rule: Ignore) -> str:
+    """Return an ignore rule that holds no longer."""
+    codes = ", ".join(sorted(rule.codes)) or "all codes"
+    words = f"{rule.source or 'a rule'} ({codes}) expired {day(rule.until)}: {rule.reason}"
+    return printable(words, limit=300)
