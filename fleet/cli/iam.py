@@ -10,6 +10,7 @@ from fleet.cli.output import show
 from fleet.errors import UsageError
 from fleet.inventory.loader import load_fleet
 from fleet.model.aws_actions import Sender
+from fleet.runtime.state_dir import state_dir
 
 
 def iam(
@@ -38,7 +39,7 @@ def iam(
     if not account:
         show(policy_for(command))
         return
-    accounts = load_fleet(inventory).accounts
+    accounts = load_fleet(inventory, state_dir()).accounts
     if account not in accounts:
         raise UsageError(
             f'the inventory has no account "{account}"',

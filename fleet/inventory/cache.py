@@ -50,7 +50,7 @@ def _key(contents: str) -> str:
     made = hashlib.sha256(f"{contents} {fleet.__version__} {sys.version}".encode())
     source = Path(fleet.__file__).parent
     for package in ("inventory", "model"):
-        for path in sorted((source / package).glob("*.py")):
+        for path in sorted((source / package).rglob("*.py")):
             made.update(path.read_bytes())
     return made.hexdigest()
 
@@ -73,9 +73,13 @@ def _write(file: Path, key: str, value: object) -> None:
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".cache.", delete=False) as new:
-            new.write(_head(key, body.getvalue()) + b"\n")
-            new.write(body.getvalue())
-        Path(new.name).replace(file)
+            temporary = Path(new.name)
+            try:
+                new.write(_head(key, body.getvalue()) + b"\n" + body.getvalue())
+                new.flush()
+                temporary.replace(file)
+            finally:
+                temporary.unlink(missing_ok=True)
 
 
 def _head(key: str, body: bytes) -> bytes:

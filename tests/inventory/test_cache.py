@@ -125,3 +125,11 @@ def test_the_collector_is_left_as_it_was_found(collecting: bool) -> None:
         assert gc.isenabled() is collecting
     finally:
         gc.enable() if before else gc.disable()
+
+
+def test_a_cache_leaves_nothing_else_in_its_folder(file: Path) -> None:
+    for contents in ("a", "b"):
+        cached(file, contents, Link, Link)
+
+    assert list(file.parent.iterdir()) == [file]
+    assert file.stat().st_mode & 0o777 == 0o600
