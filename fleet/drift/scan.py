@@ -174,8 +174,8 @@ class _Scanning:
         request, fleet = self._request, self._wiring.fleet
         release = self._release()
         past = self._records.past([s.id for s in request.stores], whole=request.whole, at=now)
-        stalled = idle_rollouts(past.active, now, fleet.drift.rollout_idle_s)
-        ids = {one.rollout.id for one in stalled}
+        idle = idle_rollouts(past.active, now, fleet.drift.rollout_idle_s)
+        ids = {one.rollout.id for one in idle}
         wanted = wanted_of(request.stores, release, past.owed, past.holds, now, idle=ids)
         shards = self._shards(callers, past, wanted, release)
         revisions = read_revisions(self._wiring, release, shards, self._notes)
@@ -194,7 +194,7 @@ class _Scanning:
             digests=self._digests,
             deep=request.deep,
             told_at=self._told_at(past),
-            idle=stalled if request.whole else (),
+            idle=idle if request.whole else (),
         )
         return _Read(now, past, wanted, shards, background, revisions)
 

@@ -1,4 +1,4 @@
-"""What each store should be, and what rollouts say of it: owed, in work, or held and left."""
+"""What each store should run, and which rollouts owe it something or hold its services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,11 +29,11 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class IdleRollout:
-    """A rollout that has stood still for longer than anybody means to leave it so.
+    """A rollout that is not finished and has not advanced for ``drift.rollout_idle``.
 
     Attributes:
-        since: when it last moved, or came to wait.
-        waits: for a person; else nobody ticks it.
+        since: when it last advanced, or began to wait.
+        waits: whether it waits for a person; else nobody ticks it.
     """
 
     rollout: ActiveRollout
@@ -43,18 +43,18 @@ class IdleRollout:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What one store should be.
+    """What one store should run.
 
     Attributes:
         services: that it should run, in service order.
         owed: by service name, what rollouts say that it still owes.
-        rolling: by service name, the active rollout that holds it: a difference there is in work.
-        stalled: likewise, of rollouts that stand still: what only a release would change there is
-            told of the rollout, and the rest is told.
+        rolling: by service name, the active rollout that holds it and makes the differences there.
+        idle: likewise, of idle rollouts: what only a release would change there is reported of the
+            rollout, and everything else is reported of the store.
     """
 
     store: Store
     services: tuple[DesiredService, ...]
     owed: Mapping[str, Owed] = field(default_factory=dict)
     rolling: Mapping[str, str] = field(default_factory=dict)
-    stalled: Mapping[str, str] = field(default_factory=dict)
+    idle: Mapping[str, str] = field(default_factory=dict)

@@ -117,12 +117,9 @@ class Carriers:
         if not dark and not connected:
             return f"no other store {whose} to compare with"
         if not dark:
-            fine = (
-                "1 other store {} is fine"
-                if connected == 1
-                else f"{connected} other stores {{}} are fine"
-            )
-            return f"{fine.format(whose)} -> router or power"
+            others = "1 other store" if connected == 1 else f"{connected} other stores"
+            verb = "is" if connected == 1 else "are"
+            return f"{others} {whose} {verb} fine -> router or power"
         verb = "is" if dark == 1 else "are"
         return f"{dark} of {dark + connected} other stores {whose} {verb} dark too"
 

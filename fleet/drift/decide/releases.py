@@ -47,7 +47,7 @@ def _of_service(one: ServiceCase) -> Iterator[Finding]:
         # Of a revision that was deleted, nobody can read any more whose it was.
         if not (revoked and not one.runs):
             yield _by_hand(one, service)
-    elif one.restored() is None and one.name not in one.case.wanted.stalled:
+    elif one.restored() is None and one.name not in one.case.wanted.idle:
         yield _pending(one, service, owed)
 
 

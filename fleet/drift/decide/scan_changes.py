@@ -120,7 +120,7 @@ def _is_in_rollout(finding: Finding, wanted: Wanted) -> bool:
     kind = CATALOGUE.get(finding.code)
     if kind is None:
         return finding.subject in wanted.rolling
-    if kind.needs_release and finding.subject in wanted.stalled:
+    if kind.needs_release and finding.subject in wanted.idle:
         return True
     match kind.subject:
         case Subject.TASK:

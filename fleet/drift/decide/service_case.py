@@ -72,7 +72,7 @@ class ServiceCase:
 
         What only a release would change is then reported of the rollout, not of the service.
         """
-        return self.name in self.case.wanted.owed or self.name in self.case.wanted.stalled
+        return self.name in self.case.wanted.owed or self.name in self.case.wanted.idle
 
     @property
     def is_ours(self) -> bool:
@@ -200,7 +200,7 @@ class Images:
     Attributes:
         same: by a pinned digest, the digests of its platforms; empty where they were not read.
         pins: by service and container, the reference that the release pins; only of services that
-            are set to it, because of the others their revision is told.
+            are set to it: of the others, the wrong revision is reported.
         names: by a digest of the release, the image that it is.
     """
 
@@ -216,8 +216,8 @@ class Images:
         those of a registry that was not read, so that an unknown digest is no proof.
 
         Args:
-            image: reference that its task definition names; "" where that was not told.
-            digest: ``sha256:...`` of what runs; "" where nobody says.
+            image: reference that its task definition names; "" where that is unknown.
+            digest: ``sha256:...`` of what runs; "" where that is unknown.
         """
         own = is_by_digest(image)
         pinned = image if own else self.pins.get((service, container), "")

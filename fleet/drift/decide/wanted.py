@@ -60,7 +60,7 @@ def wanted_of(
             tuple(services.get(store.id, ())),
             owed=debts.get(store.id, {}),
             rolling={name: rollout for name, rollout in by.items() if rollout not in idle},
-            stalled={name: rollout for name, rollout in by.items() if rollout in idle},
+            idle={name: rollout for name, rollout in by.items() if rollout in idle},
         )
     return wanted
 

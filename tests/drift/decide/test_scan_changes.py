@@ -137,7 +137,7 @@ def test_what_runs_of_a_service_that_a_rollout_is_at_work_on_is_not_seen(code: s
 )
 def test_what_only_a_release_changes_is_not_seen_where_a_rollout_stands_still(code: str) -> None:
     held = {"vision-arm64": "ro-118"}
-    wanted = {"store-042": Wanted(build.store(), (), stalled=held)}
+    wanted = {"store-042": Wanted(build.store(), (), idle=held)}
     assert not looked(wanted=wanted).covers(finding(code, subject="vision-arm64"))
     assert looked(wanted=wanted).covers(finding(code, subject="telemetry-amd64"))
     assert looked(wanted=wanted).covers(finding("CHANGED_BY_HAND", subject="vision-arm64"))

@@ -83,7 +83,7 @@ def test_a_store_that_an_active_rollout_holds_is_in_work() -> None:
 def test_what_a_rollout_that_stands_still_holds_is_stalled_and_not_in_work() -> None:
     holds = [Hold("store-001", "vision", "ro-2", "me", NOW)]
     found = wanted_of([STORE], RELEASE, [], holds, NOW, idle={"ro-2"})["store-001"]
-    assert (found.rolling, found.stalled) == ({}, {SHAPE.name: "ro-2"})
+    assert (found.rolling, found.idle) == ({}, {SHAPE.name: "ro-2"})
 
 
 def rollout(phase: Phase, *, phase_ago: timedelta, moved_ago: timedelta) -> ActiveRollout:

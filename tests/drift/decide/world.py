@@ -275,7 +275,7 @@ class _Maker:
             for name, one in told.get("owed", {}).items()
         }
         mine = tuple(one for one in release.services if one.store == store.id)
-        return Wanted(store, mine, owed, told.get("rolling", {}), told.get("stalled", {}))
+        return Wanted(store, mine, owed, told.get("rolling", {}), told.get("idle", {}))
 
 
 def _idle(told: Mapping[str, Any]) -> IdleRollout:
