@@ -1,25 +1,68 @@
 """``fleet sandbox``: a local ECS Anywhere to try things on."""
 
-from collections.abc import Sized
+import json
+import logging
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sized
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from fleet.cli import sandbox_steering
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
-from fleet.cli.sandbox_steering import client as _client
-
-if TYPE_CHECKING:
-    from fleet.sandbox.client import SandboxClient
-    from fleet.sandbox.spec import SandboxSpec, StateDir
+from fleet.cli.output import show
+from fleet.cli.sandbox_steering import sandbox_client
+from fleet.errors import EmptySelection, SandboxError, UsageError
+from fleet.inventory.loader import load_fleet
+from fleet.model.inventory import Fleet, Host, Lifecycle, Store
+from fleet.runtime.state_dir import state_dir
+from fleet.sandbox.client import SandboxClient, environment
+from fleet.sandbox.control_plane.database import persisted_time
+from fleet.sandbox.spec import (
+    AccountSpec,
+    HostSpec,
+    SandboxSpec,
+    StateDir,
+    read_json,
+    spec_as_json,
+    spec_from_json,
+)
+from fleet.terminal.documents import document
 
 app = typer.Typer(help="Run a local ECS Anywhere to try things on.", no_args_is_help=True)
 
 _DEFAULT_RATE = 20.0
 _READY_S = 30.0
 _LOOK_S = 0.05
-TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"]
+_TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"]
+#: The key of hardware and hosts in the inventory that says what the sandbox pretends of them.
+_KEY = "x-sandbox"
+_KEYS = {
+    "os_release",
+    "cpus",
+    "memory_mb",
+    "disk_total_mb",
+    "disk_free_mb",
+    "docker",
+    "l4t_release",
+    "devices",
+    "packages",
+}
+#: What an inventory that says nothing gets: a bare Ubuntu host.
+_OS_RELEASE = {
+    "ID": "ubuntu",
+    "NAME": "Ubuntu",
+    "VERSION_ID": "22.04",
+    "PRETTY_NAME": "Ubuntu 22.04.4 LTS",
+}
+_LATENCY_MS = {"fibre": 10, "lte": 60}
 
 
 @app.command()
@@ -47,7 +90,7 @@ def up(
         datetime | None,
         typer.Option(
             metavar="TIME",
-            formats=TIMES,
+            formats=_TIMES,
             help="Begin at this time, as 2026-11-23T20:30:00Z (UTC). [default: now]",
             show_default=False,
         ),
@@ -59,14 +102,7 @@ def up(
     Stores that are closed are left out. Its state survives a restart. If the sandbox is up
     already, hosts that are new in the inventory are added to it.
     """
-    from dataclasses import replace
-
-    from fleet.cli.sandbox_spec import sandbox_spec
-    from fleet.inventory.loader import load_fleet
-    from fleet.runtime.state_dir import state_dir
-    from fleet.sandbox.spec import read_json, spec_from_json
-
-    client = _client()
+    client = sandbox_client()
     content = read_json(client.state.spec)
     before = spec_from_json(content) if content is not None else None
     spec = sandbox_spec(
@@ -95,11 +131,7 @@ def env() -> None:
 
     For example, eval "$(fleet sandbox env)".
     """
-    import shlex
-
-    from fleet.sandbox.client import environment
-
-    client = _client()
+    client = sandbox_client()
     for name, value in environment(client.state, client.url()).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
@@ -107,20 +139,16 @@ def env() -> None:
 @app.command()
 def status(as_json: JsonOption = False) -> None:
     """Show its clock, and each host's state and link."""
-    client = _client()
+    client = sandbox_client()
     clock, hosts = client.get("clock"), client.get("hosts")["hosts"]
     if as_json:
-        import json
-
-        document = {
-            "version": 1,
-            "kind": "sandbox-status",
+        fields = {
             "url": client.url(),
             "clock": clock,
             "hosts": hosts,
             "control_plane": client.get("status"),
         }
-        typer.echo(json.dumps(document, indent=2))
+        show(document("sandbox-status", fields))
         return
     now = datetime.fromtimestamp(clock["now"], UTC)
     pace = f"{clock['rate']:g}x real time" if clock["rate"] else "standing still"
@@ -139,9 +167,7 @@ def down(
 
     Its state is kept for the next `up`, unless --purge is given.
     """
-    import shutil
-
-    client = _client()
+    client = sandbox_client()
     stopped = client.stop()
     typer.echo("the sandbox is down" if stopped else "no sandbox was up", err=True)
     if purge and client.state.spec.exists():
@@ -152,22 +178,81 @@ def down(
 sandbox_steering.add_to(app)
 
 
-def _write_spec(state: "StateDir", spec: "SandboxSpec") -> None:
-    import json
+def sandbox_spec(fleet: Fleet, *, rate: float, throttling: bool) -> SandboxSpec:
+    """Return every host of every store that is not closed.
 
-    from fleet.sandbox.spec import spec_as_json
+    Raises:
+        EmptySelection: there is no such host.
+        UsageError: an ``x-sandbox`` of the inventory cannot be used.
+    """
+    stores = [s for s in fleet.stores if s.lifecycle is not Lifecycle.CLOSED and s.hosts]
+    if not stores:
+        raise EmptySelection(
+            f"the inventory {fleet.root} has no store with hosts that is not closed",
+            hint="fleet inventory list",
+        )
+    accounts = {s.account.name: s.account for s in stores}
+    return SandboxSpec(
+        accounts=tuple(
+            AccountSpec(a.account_id, a.profile or a.name, a.instance_role)
+            for a in accounts.values()
+        ),
+        hosts=tuple(_host_spec(store, host) for store in stores for host in store.hosts),
+        default_region=stores[0].region,
+        clock_rate=rate,
+        throttling=throttling,
+    )
 
+
+def _host_spec(store: Store, host: Host) -> HostSpec:
+    given: dict[str, Any] = {}
+    for source in (host.hardware.extras.get(_KEY), host.extras.get(_KEY)):
+        given |= _checked(source or {}, host)
+    try:
+        return HostSpec(
+            store=store.id,
+            name=host.name,
+            address=host.address,
+            user=host.ssh.user,
+            account_id=store.account.account_id,
+            region=store.region,
+            machine=host.hardware.architecture.uname,
+            os_release={k: str(v) for k, v in (given.get("os_release") or _OS_RELEASE).items()},
+            cpus=int(given.get("cpus", 4)),
+            memory_mb=int(given.get("memory_mb", 8192)),
+            disk_total_mb=int(given.get("disk_total_mb", 65536)),
+            disk_free_mb=int(given.get("disk_free_mb", 40960)),
+            docker=dict(given["docker"]) if given.get("docker") else None,
+            l4t_release=str(given.get("l4t_release") or ""),
+            devices=tuple(str(device) for device in given.get("devices", host.hardware.devices)),
+            packages=tuple(str(name) for name in given.get("packages", ("gpg", "curl"))),
+            link={"kind": store.link.kind, "latency_ms": _LATENCY_MS.get(store.link.kind, 30)},
+            hardware=host.hardware.name,
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{host.hardware.source}: {_KEY} of {host.id}: {error}") from error
+
+
+def _checked(source: Any, host: Host) -> Mapping[str, Any]:
+    if not isinstance(source, Mapping):
+        raise UsageError(f"{host.hardware.source}: {_KEY} of {host.id} must be a mapping")
+    if unknown := sorted(set(source) - _KEYS):
+        raise UsageError(
+            f"{host.hardware.source}: {_KEY} of {host.id} has unknown keys: {', '.join(unknown)}",
+            hint=f"there are: {', '.join(sorted(_KEYS))}",
+        )
+    return source
+
+
+def _write_spec(state: StateDir, spec: SandboxSpec) -> None:
     state.path.mkdir(parents=True, exist_ok=True)
     part = state.spec.with_suffix(".part")
     part.write_text(json.dumps(spec_as_json(spec)), encoding="utf-8")
     part.replace(state.spec)
 
 
-def _refuse_the_past(client: "SandboxClient", spec: "SandboxSpec") -> None:
+def _refuse_the_past(client: SandboxClient, spec: SandboxSpec) -> None:
     """Refuse a start before the time that the sandbox has reached."""
-    from fleet.errors import UsageError
-    from fleet.sandbox.control_plane.database import persisted_time
-
     reached = persisted_time(client.state.database)
     if reached is not None and spec.start is not None and spec.start < reached:
         raise UsageError(
@@ -177,13 +262,8 @@ def _refuse_the_past(client: "SandboxClient", spec: "SandboxSpec") -> None:
         )
 
 
-def _grow(client: "SandboxClient", before: "SandboxSpec", wanted: "SandboxSpec") -> None:
+def _grow(client: SandboxClient, before: SandboxSpec, wanted: SandboxSpec) -> None:
     """Add what is new to a sandbox that is up; anything else needs a restart, and says so."""
-    from dataclasses import replace
-
-    from fleet.errors import UsageError
-    from fleet.sandbox.spec import spec_as_json
-
     known = {host.id: host for host in before.hosts}
     new = [host for host in wanted.hosts if host.id not in known]
     kept = tuple(host for host in wanted.hosts if host.id in known)
@@ -200,13 +280,7 @@ def _grow(client: "SandboxClient", before: "SandboxSpec", wanted: "SandboxSpec")
         typer.echo(f"already up at {client.url()}, nothing to add", err=True)
 
 
-def _start_detached(client: "SandboxClient") -> None:
-    import subprocess
-    import sys
-    import time
-
-    from fleet.errors import SandboxError
-
+def _start_detached(client: SandboxClient) -> None:
     state = client.state
     with state.log.open("ab") as log:
         process = subprocess.Popen(
@@ -233,11 +307,8 @@ def _start_detached(client: "SandboxClient") -> None:
     process.returncode = 0
 
 
-def _run_here(client: "SandboxClient", spec: "SandboxSpec") -> None:
-    import logging
-    import signal
-
-    from fleet.sandbox.daemon import running
+def _run_here(client: SandboxClient, spec: SandboxSpec) -> None:
+    from fleet.sandbox.daemon import running  # its servers take half a second to import
 
     logging.basicConfig(
         filename=client.state.log, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
@@ -253,7 +324,7 @@ def _run_here(client: "SandboxClient", spec: "SandboxSpec") -> None:
     typer.echo(f"the sandbox is down; what it holds stays in {client.state.path}", err=True)
 
 
-def _announce(client: "SandboxClient", spec: "SandboxSpec", *, stop: str) -> None:
+def _announce(client: SandboxClient, spec: SandboxSpec, *, stop: str) -> None:
     stores = {host.store for host in spec.hosts}
     pace = (
         f"{spec.clock_rate:g} times real time" if spec.clock_rate else "a clock that stands still"

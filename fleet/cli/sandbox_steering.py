@@ -1,15 +1,18 @@
 """``fleet sandbox cut|restore|slow|flap|image|clock``: make things happen in a sandbox."""
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import typer
 
 from fleet.cli.options import JsonOption
+from fleet.cli.output import show
+from fleet.errors import UsageError
 from fleet.runtime.state_dir import state_dir
-
-if TYPE_CHECKING:
-    from fleet.sandbox.client import SandboxClient
+from fleet.sandbox.client import SandboxClient
+from fleet.sandbox.spec import StateDir
+from fleet.terminal.documents import document
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PIECE = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
@@ -32,11 +35,8 @@ TargetArgument = Annotated[
 ]
 
 
-def client() -> "SandboxClient":
+def sandbox_client() -> SandboxClient:
     """Return the sandbox of this state folder."""
-    from fleet.sandbox.client import SandboxClient
-    from fleet.sandbox.spec import StateDir
-
     return SandboxClient(StateDir(state_dir() / "sandbox"))
 
 
@@ -48,14 +48,14 @@ def add_to(app: typer.Typer) -> None:
 
 def cut(target: TargetArgument) -> None:
     """Cut a link: SSH dies, agents no longer reach AWS."""
-    hosts = client().post("cut", {"target": target})["hosts"]
+    hosts = sandbox_client().post("cut", {"target": target})["hosts"]
     typer.echo(f"cut: {', '.join(hosts)}", err=True)
     typer.echo(f"undo with: fleet sandbox restore {target}", err=True)
 
 
 def restore(target: TargetArgument) -> None:
     """Restore a link, as it was cut; ends flapping, too."""
-    sandbox = client()
+    sandbox = sandbox_client()
     hosts = sandbox.post("restore", {"target": target})["hosts"]
     still = [
         f"{host['store']}/{host['name']}"
@@ -75,7 +75,9 @@ def slow(
     off: Annotated[bool, typer.Option("--off", help="Its own speed again.")] = False,
 ) -> None:
     """Slow a link: images take longer to arrive."""
-    hosts = client().post("slow", {"target": target, "mbps": None if off else mbps})["hosts"]
+    hosts = sandbox_client().post("slow", {"target": target, "mbps": None if off else mbps})[
+        "hosts"
+    ]
     pace = "at their own speed" if off else f"{mbps:g} Mbit/s"
     typer.echo(f"{pace}: {', '.join(hosts)}", err=True)
     if not off:
@@ -93,7 +95,7 @@ def flap(
 ) -> None:
     """Let a link come and go, in the sandbox's time."""
     body = {"target": target, "every_s": every, "down_s": down}
-    hosts = client().post("flap", body)["hosts"]
+    hosts = sandbox_client().post("flap", body)["hosts"]
     typer.echo(f"down {down:g} s in every {every:g} s: {', '.join(hosts)}", err=True)
     typer.echo(f"undo with: fleet sandbox restore {target}", err=True)
 
@@ -121,9 +123,6 @@ def image(
     pull_fails: Annotated[
         int | None, typer.Option(help="So many pulls fail on each host first.")
     ] = None,
-    pull_loss: Annotated[
-        float | None, typer.Option(help="Fraction of pulls that fail, 0 to 1.")
-    ] = None,
     size_mb: Annotated[float | None, typer.Option(help="What a host downloads, in MB.")] = None,
     architecture: Annotated[
         list[str] | None, typer.Option(help="It is built for: amd64, arm64; may be repeated.")
@@ -149,26 +148,21 @@ def image(
         "log": log,
         "pull": pull,
         "pull_fails": pull_fails,
-        "pull_loss": pull_loss,
         "size_mb": size_mb,
         "architectures": architecture or None,
         "on": on or None,
     }
     behaviour = {name: value for name, value in given.items() if value is not None}
-    sandbox = client()
+    sandbox = sandbox_client()
     if reference is not None and (behaviour or good):
         sandbox.tell_images({reference: None if good else behaviour})
     elif behaviour or good:
-        from fleet.errors import UsageError
-
         raise UsageError(
             "which image is meant?", hint="fleet sandbox image REFERENCE --run crash, for example"
         )
     images = sandbox.images()
     if as_json:
-        import json
-
-        typer.echo(json.dumps({"version": 1, "kind": "sandbox-images", "images": images}, indent=2))
+        show(document("sandbox-images", {"images": images}))
         return
     for name, told in images.items():
         if reference in {None, name}:
@@ -191,9 +185,7 @@ def clock(
 
     What is due on the way of a jump happens.
     """
-    from datetime import UTC, datetime
-
-    sandbox = client()
+    sandbox = sandbox_client()
     if rate is not None:
         sandbox.put("clock", {"rate": rate})
     left = advance or 0.0

@@ -126,18 +126,16 @@ class Daemon:
             wanted = int(self.state.port.read_text(encoding="ascii"))
         except (OSError, ValueError):
             wanted = 0
-        for port in (wanted, 0):
-            server = SandboxServer(self.plane, port=port, extra=extra)
-            try:
-                server.start()
-            except SandboxError:
-                if port == 0:
-                    raise
-                _LOG.warning("port %d is taken, using another one", port)
-            else:
-                return server
-        message = "port 0 either listens or raises"
-        raise AssertionError(message)
+        server = SandboxServer(self.plane, port=wanted, extra=extra)
+        try:
+            server.start()
+        except SandboxError:
+            if wanted == 0:
+                raise
+            _LOG.warning("port %d is taken, using another one", wanted)
+            server = SandboxServer(self.plane, port=0, extra=extra)
+            server.start()
+        return server
 
     @staticmethod
     def _on_link(act: Callable[[str], list[str]]) -> Callable[[dict[str, Any]], dict[str, Any]]:

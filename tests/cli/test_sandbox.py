@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.cli.sandbox_spec import sandbox_spec
+from fleet.cli.sandbox import sandbox_spec
 from fleet.errors import EmptySelection, UsageError
 from fleet.model.inventory import (
     Account,

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from fleet.sandbox.agents.machine import text_of
@@ -12,12 +13,19 @@ _REQUIRED = ("messageId", "clusterArn", "containerInstanceArn")
 
 
 class Conversation:
-    """The answers within one connection.
+    """Takes and answers what AWS sends within one connection.
+
+    Messages may arrive before ``connect`` has returned the channel. Heartbeats are answered at
+    once; everything else a moment later from the schedule, because the control plane may be holding
+    its lock while it delivers. An answer that does not get through is lost: the silence that
+    follows closes the session.
 
     Args:
-        tasks: what they are about.
+        tasks: what the messages are about.
         answer: cluster and container instance, for acknowledgements.
         advance: takes a sequence number, and whether to write it down; False when it is old.
+        heard: told of every message.
+        later: runs a step from the schedule, unless the agent ends first.
         log: the agent's log.
     """
 
@@ -27,83 +35,17 @@ class Conversation:
         answer: Mapping[str, str],
         *,
         advance: Callable[[int, bool], bool],
+        heard: Callable[[], None],
+        later: Callable[[Callable[[], None]], None],
         log: Callable[[str], None],
     ) -> None:
         self._tasks = tasks
         self._answer = dict(answer)
         self._advance = advance
-        self._log = log
-        self._asked: dict[str, set[str]] = {}
-
-    def hear(self, channel: AcsChannel, message_type: str, message: Mapping[str, Any]) -> None:
-        """Act on a message and answer it; an answer that does not get through is lost."""
-        try:
-            if message_type == "PayloadMessage":
-                self._payload(channel, message)
-            elif message_type == "TaskManifestMessage":
-                self._manifest(channel, message)
-            elif message_type == "TaskStopVerificationAck":
-                self._verified(message)
-            else:
-                self._log(f"{message_type} is not known and was ignored")
-        except LinkDown:
-            # Nothing to do: the silence that follows closes the session.
-            return
-
-    def _payload(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
-        if missing := [name for name in _REQUIRED if not message.get(name)]:
-            self._log(f"a payload without {missing[0]} was dropped")
-            return
-        self._advance(_number(message.get("seqNum")), False)
-        tasks = [task for task in message.get("tasks") or () if isinstance(task, Mapping)]
-        good = self._tasks.payload(tasks)
-        if good:
-            self._acknowledge(channel, message)
-
-    def _manifest(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
-        """Answer a manifest; one that is not newer than the last one is ignored (§3.3)."""
-        if not self._advance(_number(message.get("timeline")), True):
-            return
-        self._acknowledge(channel, message)
-        candidates = self._tasks.stop_candidates(list(message.get("tasks") or ()))
-        if candidates:
-            message_id = text_of(message.get("messageId"))
-            self._asked[message_id] = {each["taskArn"] for each in candidates}
-            body = {"messageId": message_id, "stopCandidates": candidates}
-            channel.send("TaskStopVerificationMessage", body)
-
-    def _verified(self, message: Mapping[str, Any]) -> None:
-        """Stop what was asked about and accepted; an answer counts once."""
-        asked = self._asked.pop(text_of(message.get("messageId")), set())
-        accepted = {text_of(task.get("taskArn")) for task in message.get("stopTasks") or ()}
-        self._tasks.stop_tasks(sorted(asked & accepted))
-
-    def _acknowledge(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
-        channel.send("AckRequest", {**self._answer, "messageId": message.get("messageId", "")})
-
-
-class Mailbox:
-    """Takes what AWS sends, also what arrives before ``connect`` has returned the channel.
-
-    Heartbeats are answered at once; everything else a moment later from the schedule, because the
-    control plane may be holding its lock while it delivers.
-
-    Args:
-        conversation: answers.
-        heard: told of every message.
-        later: runs a step from the schedule, unless the agent ends first.
-    """
-
-    def __init__(
-        self,
-        conversation: Conversation,
-        *,
-        heard: Callable[[], None],
-        later: Callable[[Callable[[], None]], None],
-    ) -> None:
-        self._conversation = conversation
         self._heard = heard
         self._later = later
+        self._log = log
+        self._asked: dict[str, set[str]] = {}
         self._lock = threading.Lock()
         self._channel: AcsChannel | None = None
         self._early: list[tuple[str, Mapping[str, Any]]] = []
@@ -127,14 +69,52 @@ class Mailbox:
 
     def _respond(self, channel: AcsChannel, message_type: str, message: Mapping[str, Any]) -> None:
         self._heard()
-        if message_type != "HeartbeatMessage":
-            self._later(lambda: self._conversation.hear(channel, message_type, message))
+        if message_type == "HeartbeatMessage":
+            with suppress(LinkDown):
+                channel.send("HeartbeatAckRequest", {"messageId": message.get("messageId", "")})
+        else:
+            self._later(lambda: self._act(channel, message_type, message))
+
+    def _act(self, channel: AcsChannel, message_type: str, message: Mapping[str, Any]) -> None:
+        with suppress(LinkDown):
+            if message_type == "PayloadMessage":
+                self._payload(channel, message)
+            elif message_type == "TaskManifestMessage":
+                self._manifest(channel, message)
+            elif message_type == "TaskStopVerificationAck":
+                self._verified(message)
+            else:
+                self._log(f"{message_type} is not known and was ignored")
+
+    def _payload(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
+        if missing := [name for name in _REQUIRED if not message.get(name)]:
+            self._log(f"a payload without {missing[0]} was dropped")
             return
-        try:
-            channel.send("HeartbeatAckRequest", {"messageId": message.get("messageId", "")})
-        except LinkDown:
-            # As in Conversation.hear.
+        self._advance(_number(message.get("seqNum")), False)
+        tasks = [task for task in message.get("tasks") or () if isinstance(task, Mapping)]
+        if self._tasks.payload(tasks):
+            self._acknowledge(channel, message)
+
+    def _manifest(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
+        """Answer a manifest; one that is not newer than the last one is ignored (§3.3)."""
+        if not self._advance(_number(message.get("timeline")), True):
             return
+        self._acknowledge(channel, message)
+        candidates = self._tasks.stop_candidates(list(message.get("tasks") or ()))
+        if candidates:
+            message_id = text_of(message.get("messageId"))
+            self._asked[message_id] = {each["taskArn"] for each in candidates}
+            body = {"messageId": message_id, "stopCandidates": candidates}
+            channel.send("TaskStopVerificationMessage", body)
+
+    def _verified(self, message: Mapping[str, Any]) -> None:
+        """Stop what was asked about and accepted; an answer counts once."""
+        asked = self._asked.pop(text_of(message.get("messageId")), set())
+        accepted = {text_of(task.get("taskArn")) for task in message.get("stopTasks") or ()}
+        self._tasks.stop_tasks(sorted(asked & accepted))
+
+    def _acknowledge(self, channel: AcsChannel, message: Mapping[str, Any]) -> None:
+        channel.send("AckRequest", {**self._answer, "messageId": message.get("messageId", "")})
 
 
 def _number(value: Any) -> int:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.sandbox.agents import identity
-from fleet.sandbox.agents.acs import Conversation, Mailbox
+from fleet.sandbox.agents.acs import Conversation
 from fleet.sandbox.agents.containers import Containers
 from fleet.sandbox.agents.machine import Facts, Machine, Steps, append_log
 from fleet.sandbox.agents.outbox import NoCredentials, Outbox
@@ -248,25 +248,20 @@ class EcsAgent:
         self._steps.later(wait, self._register)
 
     def _connect(self) -> None:
-        machine, life, state = self._machine, self._steps.life, self._state
-        token = identity.read_credentials(machine, read_config(machine))
+        life, state = self._steps.life, self._state
         if state is None:
-            return
-        if token is None:
-            self._reconnect_later("no credentials found")
             return
         conversation = Conversation(
             self.tasks,
             {"cluster": state.cluster, "containerInstance": state.container_instance_arn},
             advance=self._advance,
+            heard=self.heard,
+            later=lambda step: self._steps.later(0.0, step),
             log=self.log,
         )
-        mailbox = Mailbox(
-            conversation, heard=self.heard, later=lambda step: self._steps.later(0.0, step)
-        )
         try:
-            channel = self._open(token, state, mailbox)
-        except LinkDown as error:
+            channel = self._open(state, conversation)
+        except (LinkDown, NoCredentials) as error:
             self._reconnect_later(str(error))
             return
         except AwsFault as error:
@@ -282,20 +277,21 @@ class EcsAgent:
         self._session += 1
         self._channel = channel
         self.heard()
-        mailbox.open(channel)
+        conversation.open(channel)
         self._failures = 0
         self._watch(self._session)
         self._plan_reconnect(self._session)
         self._tell_health()
 
-    def _open(self, token: RoleToken, state: SavedState, mailbox: Mailbox) -> AcsChannel:
+    def _open(self, state: SavedState, conversation: Conversation) -> AcsChannel:
         request = ConnectRequest(
             state.cluster,
             state.container_instance_arn,
             VERSION,
             f"DockerVersion: {self._machine.facts().docker_version}",
         )
-        return self._machine.session(self._region).connect(token, request, mailbox.deliver)
+        session = self._machine.session(self._region)
+        return session.connect(self._credentials(), request, conversation.deliver)
 
     def _reconnect_later(self, reason: str) -> None:
         wait = min(0.25 * 1.5 ** min(self._failures, 20), LONGEST_RECONNECT_S)

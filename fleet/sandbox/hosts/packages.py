@@ -117,13 +117,9 @@ def installed(machine: Machine) -> dict[str, str]:
     return content if isinstance(content, dict) else {}
 
 
-def record(machine: Machine, name: str, version: str | None) -> None:
-    """Note that a package is installed, or with None that it is gone."""
-    packages = installed(machine)
-    if version is None:
-        packages.pop(name, None)
-    else:
-        packages[name] = version
+def record(machine: Machine, name: str, version: str) -> None:
+    """Note that a package is installed."""
+    packages = {**installed(machine), name: version}
     write_whole(machine.path(DATABASE), json.dumps(packages), 0o644)
 
 

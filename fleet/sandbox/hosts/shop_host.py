@@ -194,15 +194,6 @@ class ShopHost(SimulatedHost):
             self.units.enable(unit)
             self.units.start(unit)
 
-    def uninstall(self, name: str) -> None:
-        """Remove a package; what it wrote while it ran stays, as with a real one."""
-        package = packages.CATALOGUE[name]
-        for unit, _ in (*package.units, *package.dormant):
-            self.units.uninstall(unit)
-        for program in package.programs:
-            self.path(program).unlink(missing_ok=True)
-        packages.record(self, name, None)
-
     def status(self) -> dict[str, Any]:
         """Return the plain truth about it, for ``fleet sandbox status``."""
         registration = identity.read_registration(self)

@@ -75,10 +75,6 @@ case ${1-} in
 esac
 """
 
-_WHOAMI = """#!/bin/bash
-exec id -un
-"""
-
 _UNAME = r"""#!/bin/bash
 . "${FLEET_ROOT:?}/run/sandbox/machine"
 declare -A parts=([s]=Linux [n]=$hostname [r]=$kernel [v]='#1 SMP' [m]=$machine [p]=$machine
@@ -125,7 +121,6 @@ exec REAL_DATE -d "@$now" "$@"
 _SHELL_PROGRAMS = {
     "sudo": _SUDO,
     "id": _ID,
-    "whoami": _WHOAMI,
     "uname": _UNAME,
     "hostname": _HOSTNAME,
     "nproc": _NPROC,

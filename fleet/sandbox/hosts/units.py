@@ -83,13 +83,6 @@ class Units:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
-    def uninstall(self, name: str) -> None:
-        """Stop, disable and remove it."""
-        if self.installed(name):
-            self.stop(name)
-            self.disable(name)
-            self._machine.path(f"{UNIT_FOLDER}/{name}.service").unlink()
-
     def enable(self, name: str) -> None:
         """Start it at boot from now on."""
         self._require(name)

@@ -80,13 +80,3 @@ def test_a_unit_stopped_while_it_waits_to_start_again_stays_stopped(shop: Shop) 
     made.stop("ecs")
     shop.clock.advance(60)
     assert log.count("start ecs") == 1
-
-
-def test_a_removed_unit_is_gone_from_the_boot(shop: Shop) -> None:
-    made = units(shop, [])
-    made.enable("ecs")
-    made.start("ecs")
-    made.uninstall("ecs")
-    assert not made.installed("ecs")
-    assert not made.enabled("ecs")
-    assert not made.active("ecs")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fleet.cli.sandbox_spec import sandbox_spec
+from fleet.cli.sandbox import sandbox_spec
 from fleet.inventory.loader import load_fleet
 from fleet.model.desired import Release
 from fleet.model.identity import cluster_tags, declared_attributes, host_tags

@@ -17,7 +17,7 @@ def amazon_ssm_agent(host: ShopHost, call: Call) -> Reply:
     rest = iter(call.args)
     for word in rest:
         name = word.lstrip("-")
-        if name in {"code", "id", "region", "similarityThreshold"}:
+        if name in {"code", "id", "region"}:
             options[name] = next(rest, "")
         elif name in {"register", "y", "version", "fingerprint", "clear"}:
             options[name] = ""

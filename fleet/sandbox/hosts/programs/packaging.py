@@ -12,18 +12,13 @@ _LOCKED = "are you root?"
 
 
 def apt_get(host: ShopHost, call: Call) -> Reply:
-    """Run ``apt-get update | install | remove | purge``."""
+    """Run ``apt-get update | install``."""
     words = [word for word in call.args if not word.startswith("-") and "=" not in word]
     verb, names = (words[0], words[1:]) if words else ("", [])
     if not call.root:
         return failed(_APT_ERROR, f"E: Could not open lock file: Permission denied, {_LOCKED}")
     if verb == "update":
         return _fetch(host, "archive.ubuntu.com")
-    if verb in {"remove", "purge"}:
-        for name in names:
-            if name in packages.installed(host):
-                host.uninstall(name)
-        return Reply()
     if verb != "install":
         return unsupported(call, verb)
     for name in names:
@@ -56,7 +51,7 @@ def _fetch(host: ShopHost, name: str) -> Reply:
 
 
 def dpkg(host: ShopHost, call: Call) -> Reply:
-    """Run ``dpkg -i FILE``, ``-s NAME``, ``-r | -P NAME`` or ``--print-architecture``."""
+    """Run ``dpkg -i FILE``, ``-s NAME`` or ``--print-architecture``."""
     verb, names = (call.args[0], call.args[1:]) if call.args else ("", ())
     if verb == "--print-architecture":
         return said("arm64" if host.spec.machine == "aarch64" else "amd64")
@@ -73,11 +68,6 @@ def dpkg(host: ShopHost, call: Call) -> Reply:
         )
     if verb in {"-i", "--install"}:
         return _files(host, call, names)
-    if verb in {"-r", "-P", "--remove", "--purge"}:
-        for name in names:
-            if name in packages.installed(host):
-                host.uninstall(name)
-        return Reply()
     return unsupported(call, verb)
 
 

@@ -1,10 +1,10 @@
 """``systemctl``."""
 
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed, said, unsupported
+from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
 from fleet.sandbox.hosts.shop_host import ShopHost
 from fleet.sandbox.hosts.units import UnitNotFound, Units
 
-_CHANGES = {"start", "stop", "restart", "try-restart", "enable", "disable", "reset-failed"}
+_CHANGES = {"start", "stop", "restart", "enable", "disable"}
 _IGNORED = {"--no-block", "--no-pager", "--no-legend", "--now", "--quiet", "-q", "--value"}
 _INACTIVE = 3
 _NO_SUCH_UNIT = 5
@@ -19,9 +19,7 @@ def systemctl(host: ShopHost, call: Call) -> Reply:
     quiet = bool({"--quiet", "-q"} & set(call.args))
     if verb == "daemon-reload":
         return Reply()
-    if verb == "is-system-running":
-        return said("running")
-    if verb in {"is-active", "is-enabled", "is-failed"}:
+    if verb in {"is-active", "is-enabled"}:
         return _ask(host, verb, units, quiet=quiet)
     if verb == "show":
         return _show(host, units, properties, value="--value" in call.args)
@@ -62,7 +60,7 @@ def _ask(host: ShopHost, verb: str, units: list[str], *, quiet: bool) -> Reply:
         else:
             active = host.units.state(unit).active
             lines.append(active)
-            good = good or active == ("failed" if verb == "is-failed" else "active")
+            good = good or active == "active"
     out = "" if quiet else "".join(f"{line}\n" for line in lines)
     status = 0 if good else 1 if verb == "is-enabled" else _INACTIVE
     return Reply(status, out.encode(), "".join(f"{line}\n" for line in errors).encode())
@@ -122,6 +120,6 @@ def _change_one(units: Units, verb: str, unit: str, *, now: bool) -> int:
         units.stop(unit)
     if verb == "start" or (verb == "enable" and now):
         return units.start(unit)
-    if verb == "restart" or (verb == "try-restart" and units.active(unit)):
+    if verb == "restart":
         return units.restart(unit)
     return 0
