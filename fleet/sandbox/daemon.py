@@ -117,7 +117,7 @@ class Daemon:
             ("GET", "images"): lambda _: {"images": self.shops.images.as_json()},
             ("PUT", "images"): self._images,
             ("PUT", "clock"): self._pace,
-            ("POST", "conditions"): self._knobs,
+            ("POST", "conditions"): self._conditions,
             ("POST", "reboot"): self._on_host(self.shops.reboot),
             ("POST", "drop"): self._on_host(self.shops.drop),
             ("POST", "hosts"): self._grow,
@@ -161,7 +161,7 @@ class Daemon:
         write_whole(self.state.spec, json.dumps(spec_as_json(self.spec)))
         return {"now": self.plane.store_time(), "rate": rate}
 
-    def _knobs(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _conditions(self, body: dict[str, Any]) -> dict[str, Any]:
         settings = body.get("settings")
         if not isinstance(settings, dict):
             raise UsageError("conditions are set by {'host': 'STORE/HOST', 'settings': {...}}")

@@ -79,7 +79,7 @@ class SandboxServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
         self._workers = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="sandbox")
-        self._front = AwsHttp(plane, self._workers)
+        self._aws = AwsHttp(plane, self._workers)
 
     @property
     def url(self) -> str:
@@ -155,7 +155,7 @@ class SandboxServer:
         try:
             if request.path.startswith(_CONTROL):
                 return await self._control(request)
-            return await self._front.answer(request)
+            return await self._aws.answer(request)
         except ConnectionDropped:
             if request.transport is not None:
                 request.transport.abort()
@@ -220,7 +220,7 @@ class SandboxServer:
 
     def _status(self, _: dict[str, Any]) -> dict[str, Any]:
         clock = {"now": self.plane.store_time(), "rate": self.plane.clock.rate}
-        return {"clock": clock, "moto": self._front.moto_loaded, **self.plane.status()}
+        return {"clock": clock, "moto": self._aws.moto_loaded, **self.plane.status()}
 
     def _faults(self, body: dict[str, Any]) -> dict[str, Any]:
         if body.get("clear") is True:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fleet.errors import UsageError
@@ -47,7 +46,7 @@ class Shops:
         self._lock = threading.Lock()
         self._hosts: dict[str, ShopHost] = {}
         self.images = Catalogue(state.images)
-        self._bridge = ProgramServer()
+        self._programs = ProgramServer()
         key = make_key(state.identity)
         public = state.identity.with_suffix(".pub")
         write_whole(public, f"{key.get_name()} {key.get_base64()} fleet-sandbox\n", 0o644)
@@ -59,7 +58,7 @@ class Shops:
     def start(self, specs: Sequence[HostSpec]) -> None:
         """Bring the hosts up as they were when the sandbox was last there."""
         toolbox.build(self._state.toolbox)
-        self._bridge.start()
+        self._programs.start()
         self._ssh.start()
         self.add(specs)
 
@@ -68,7 +67,7 @@ class Shops:
         self._ssh.stop()
         for host in self._hosts.values():
             host.halt()
-        self._bridge.stop()
+        self._programs.stop()
 
     def add(self, specs: Sequence[HostSpec]) -> int:
         """Bring more hosts up; those that are there stay as they are. Returns how many came."""
@@ -86,7 +85,7 @@ class Shops:
                 )
                 host.provision()
                 host.on_own_cut = partial(self._ssh.follow_link, host)
-                self._bridge.join(host)
+                self._programs.join(host)
                 self._ssh.open(host)
                 self._hosts[spec.id] = host
                 host.resume()
@@ -139,7 +138,7 @@ class Shops:
             "  HostName 127.0.0.1\n"
             f"  Port {self._ssh.port(host)}\n"
             f"  User {host.spec.user}\n"
-            f'  IdentityFile "{_absolute(self._state.identity)}"\n'
+            f'  IdentityFile "{self._state.identity.resolve()}"\n'
             "  IdentitiesOnly yes\n"
             # Ports are shared out anew for each sandbox, so keys belong to the name, not to them.
             f"  HostKeyAlias {host.spec.address}\n"
@@ -147,7 +146,3 @@ class Shops:
         ]
         head = "# The hosts of fleet's sandbox. Host keys are checked as you are used to.\n"
         write_whole(self._state.ssh_config, "\n".join([head, *blocks]), 0o644)
-
-
-def _absolute(path: Path) -> Path:
-    return path.resolve()

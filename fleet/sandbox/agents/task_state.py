@@ -6,7 +6,7 @@ strings, the health check is Docker's ``Healthcheck`` with nanoseconds.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fleet.sandbox.agents.containers import INTERVAL_S, RETRIES, Container, HealthCheck
@@ -84,28 +84,6 @@ def read_task(content: Mapping[str, Any]) -> TaskPlan:
         str(content.get("taskClusterArn", "")),
         plans,
     )
-
-
-def plan_from_json(content: Mapping[str, Any]) -> TaskPlan:
-    """Return what ``dataclasses.asdict`` made of a plan and JSON kept."""
-    containers = []
-    for each in content["containers"]:
-        restart, check = each["restart"], each["check"]
-        containers.append(
-            ContainerPlan(
-                **{
-                    **each,
-                    "ports": tuple(each["ports"]),
-                    "restart": RestartPolicy(
-                        tuple(restart["ignored_exit_codes"]), restart["attempt_period_s"]
-                    )
-                    if restart
-                    else None,
-                    "check": HealthCheck(**check) if check else None,
-                }
-            )
-        )
-    return TaskPlan(**{**content, "containers": tuple(containers)})
 
 
 def bindings(plan: ContainerPlan, taken: int) -> list[dict[str, Any]]:
@@ -216,12 +194,14 @@ class Task:
     """A task.
 
     Attributes:
+        content: as the control plane sent it; ``plan`` is read from it.
         desired: RUNNING or STOPPED.
         status: NONE (on its way), RUNNING or STOPPED.
         reported: the last status that AWS has.
         stopped_at: epoch seconds, or None.
     """
 
+    content: Mapping[str, Any]
     plan: TaskPlan
     parts: list[Part]
     desired: str = "RUNNING"
@@ -241,17 +221,23 @@ class Task:
 
     def as_json(self) -> dict[str, Any]:
         """Return what the state file holds of it."""
-        return asdict(self)
+        kept = {name: getattr(self, name) for name in _TASK_FIELDS}
+        parts = [{name: getattr(part, name) for name in _PART_FIELDS} for part in self.parts]
+        return {**kept, "parts": parts}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Task":
-        """Return what ``as_json`` gave and JSON kept."""
-        plan = plan_from_json(content["plan"])
-        parts = [
-            Part(**{**part, "plan": container})
-            for part, container in zip(content["parts"], plan.containers, strict=True)
-        ]
-        return cls(**{**content, "plan": plan, "parts": parts})
+    def from_content(cls, content: Mapping[str, Any]) -> "Task":
+        """Return a new task of a payload; raise Unrecognised when the agent would not take it."""
+        plan = read_task(content)
+        return cls(dict(content), plan, [Part(each) for each in plan.containers])
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Task":
+        """Return the task that ``as_json`` gave and JSON kept."""
+        plan = read_task(kept["content"])
+        pairs = zip(plan.containers, kept["parts"], strict=True)
+        parts = [Part(container, **part) for container, part in pairs]
+        return cls(**{**kept, "plan": plan, "parts": parts})
 
     def state_change(self, cluster: str) -> dict[str, Any]:
         """Return the body of SubmitTaskStateChange (agent-protocol.md §2.3)."""
@@ -269,6 +255,10 @@ class Task:
         if self.stopped_at is not None:
             body["executionStoppedAt"] = self.stopped_at
         return body
+
+
+_TASK_FIELDS = tuple(part.name for part in fields(Task) if part.name not in {"plan", "parts"})
+_PART_FIELDS = tuple(part.name for part in fields(Part) if part.name != "plan")
 
 
 def _container_change(part: Part, task_status: str) -> dict[str, Any]:

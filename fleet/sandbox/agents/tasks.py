@@ -22,7 +22,6 @@ from fleet.sandbox.agents.task_state import (
     Unrecognised,
     bindings,
     labels,
-    read_task,
 )
 
 #: A sidecar's end alone is told by a ticker of 10 to 30 s (agent-protocol.md §2.3).
@@ -190,11 +189,10 @@ class TaskEngine:
 
     def _accept(self, arn: str, content: Mapping[str, Any]) -> bool:
         try:
-            plan = read_task(content)
+            task = Task.from_content(content)
         except Unrecognised as error:
             self._report_unknown(arn, f"UnrecogniedTaskError: {error}")
             return False
-        task = Task(plan, [Part(each) for each in plan.containers])
         self._tasks[arn] = task
         self._begin(task)
         return True

@@ -1,19 +1,22 @@
-"""The simulator's own choices, where AWS publishes nothing: not facts, and not to be relied on.
+"""Assumptions of the sandbox, where AWS publishes nothing: not facts, and not to be relied on.
 
 Beside these numbers: SSM's error codes for a refused registration, the order of pages, request
 rates of SSM (``throttle``), the values of the instance health check, attributes compared with
-``!=`` where they are missing (``query``), and that signatures of requests are not verified.
+``!=`` where they are missing (``cluster_query``), and that signatures of requests are not verified.
 
-Of services: which old task stops first (those that are not healthy, then by id), that a stop is
-not held back until its replacement can be placed, not even that of an unhealthy task, that a task
+Of services: which old task stops first (those that are not healthy, then by id), that a stop is not
+held back until its replacement can be placed, not even that of an unhealthy task, that a task
 waiting for a stop on a disconnected instance counts as running and so can hold up a deployment,
 that a stopped deployment without rollback is recorded as STOPPED, that a rollback is a new
 deployment of the earlier service revision, that a revision else has the number of its deployment,
 that a deployment without tasks leaves ``service.deployments`` at once, the reasons in records of
 service deployments, that a forced deregistration marks the orphaned tasks STOPPED at once, that
-DAEMON tasks leave a DRAINING instance with the others, that a task's required capabilities are not
-compared with the agent's attributes, and that nobody is told of a steady state again every six
-hours.
+DAEMON tasks leave a DRAINING instance with the others, that a matching ACTIVE instance counts for a
+DAEMON service while its agent is away, that the circuit breaker does not count a task that could
+not be placed (AWS's words "if the service scheduler can't launch the task" allow both readings),
+and that such a placement is tried again when an instance of the cluster connects or changes, that a
+task's required capabilities are not compared with the agent's attributes, and that nobody is told
+of a steady state again every six hours.
 """
 
 #: How often the control plane sends a heartbeat; agents are content with 15 to 45 seconds.
@@ -50,20 +53,6 @@ RESTART_DELAYS_S = (0.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 
 #: So many failed tasks in a row bring the event "unable to consistently start tasks".
 INCONSISTENT_AFTER = 3
-
-#: Whether the circuit breaker counts a task that could not be placed.
-#:
-#: AWS's words "if the service scheduler can't launch the task" allow both readings; for a
-#: disconnected shop it decides whether the breaker trips while nobody is there.
-BREAKER_COUNTS_PLACEMENT = False
-
-#: How often a failed placement is tried again where ``BREAKER_COUNTS_PLACEMENT`` asks for it.
-#:
-#: Otherwise it is tried again when an instance of the cluster connects or changes.
-PLACEMENT_RETRY_S = 60.0
-
-#: Whether a matching ACTIVE instance counts for a DAEMON service while its agent is away.
-DAEMON_COUNTS_DISCONNECTED = True
 
 #: How long a stopped task can be described. (API reference: at least one hour.)
 STOPPED_TASKS_SEEN_S = 3600.0

@@ -29,11 +29,11 @@ class ProgramServer:
 
     def __init__(self) -> None:
         self._hosts: dict[str, ShopHost] = {}
-        bridge = self
+        server = self
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                bridge.answer(self.request)
+                server.answer(self.request)
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread: threading.Thread | None = None
@@ -58,7 +58,7 @@ class ProgramServer:
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.1},
-            name="bridge",
+            name="host programs",
             daemon=True,
         )
         self._thread.start()

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleet.sandbox.agents.machine import Machine, write_whole
@@ -201,10 +201,7 @@ class Units:
         return code
 
     def _save(self) -> None:
-        content = {
-            name: {"active": s.active, "exit_code": s.exit_code, "restarts": s.restarts}
-            for name, s in self._states.items()
-        }
+        content = {name: asdict(state) for name, state in self._states.items()}
         write_whole(self._machine.path(STATE), json.dumps(content))
 
     def _load(self) -> dict[str, UnitState]:
