@@ -33,10 +33,9 @@ from fleet.cli.options import (
 from fleet.cli.output import notes_to, talk_console
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.scan_ending import ending_of
+from fleet.drift.notifications import notify_channels, senders_for
 from fleet.drift.report_folder import ReportFolder, folder_words
 from fleet.drift.scan import ScanRequest, scan
-from fleet.drift.senders import senders_for
-from fleet.drift.telling import tell
 from fleet.drift.view.page.document import page_of
 from fleet.drift.view.report import report_of
 from fleet.drift.view.report_json import report_json
@@ -306,7 +305,7 @@ class _Reports:
     def notify(self, rendered: Rendered) -> None:
         """Notify the channels, where that is wanted."""
         if self._notify:
-            self.problems += tell(
+            self.problems += notify_channels(
                 self._wiring,
                 rendered.report.night,
                 partial(message_of, rendered.report),

@@ -12,7 +12,7 @@ from fleet.cli.output import (
     show_report,
     width,
 )
-from fleet.drift.fixing import carry_out, plan
+from fleet.drift.fixes import carry_out, plan
 from fleet.drift.view.fixes import counts, fixes_document, plan_view, result_view
 from fleet.errors import FleetError, Interrupted
 from fleet.model.fixing import Fixed, FixPlan, Outcome

@@ -7,7 +7,7 @@ import typer
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
 from fleet.cli.output import show, width
 from fleet.drift.decide.catalogue import CATALOGUE
-from fleet.drift.explaining import explain_code, explain_store, what_is_meant
+from fleet.drift.explain import explain_code, explain_store, what_is_meant
 from fleet.drift.view.explain import code_document, code_view, store_document, store_view
 from fleet.errors import FleetError, UsageError
 from fleet.model.inventory import Store

@@ -7,7 +7,7 @@ import typer
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
 from fleet.cli.output import show, width
 from fleet.drift.history import history_of
-from fleet.drift.view.store_history import history_document, history_view
+from fleet.drift.view.history import history_document, history_view
 from fleet.errors import FleetError
 from fleet.inventory.decide.selection import Choice, choose
 from fleet.runtime.wiring import open_history

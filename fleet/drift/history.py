@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fleet.drift.decide.store_history import moments_of, outages_of
-from fleet.drift.explaining import spells_by_host
+from fleet.drift.explain import spells_by_host
 from fleet.drift.hosts import finished
 from fleet.model.inventory import Store
 from fleet.model.rollout import RolloutEvent
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def history_of(records: "Records", store: Store, now: datetime, *, days: int) -> StoreHistory:
-    """Nights, outages, findings, rollouts and changes of a store in the last days."""
+    """Return nights, outages, findings, rollouts and changes of a store in the last days."""
     since = now - timedelta(days=days)
     recorded = records.scans.since(since)
     scans = [scan for scan in finished(recorded) if store.id in scan.states]

@@ -1,4 +1,4 @@
-"""Hosts as scans last saw them: from the records, without a call to AWS."""
+"""Reads hosts as scans last saw them: from the records, without a call to AWS."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def hosts_now(
     records: "Records", stores: Sequence[Store], now: datetime, *, keep_days: int
 ) -> HostsNow:
-    """Every host of these stores, in the order of the stores.
+    """Return every host of these stores, in the order of the stores.
 
     Args:
         keep_days: how far back scans are recorded.
@@ -40,12 +40,12 @@ def hosts_now(
 
 
 def finished(scans: Iterable[Scan]) -> tuple[Scan, ...]:
-    """Those that came to their end, oldest first."""
+    """Return the scans that came to their end, oldest first."""
     return tuple(scan for scan in scans if scan.finished_at is not None)
 
 
 def last_scans(scans: Sequence[Scan], store_ids: Iterable[str]) -> Mapping[str, Scan]:
-    """The last scan that looked at each store.
+    """Return the last scan of each store.
 
     Args:
         scans: oldest first.
@@ -66,7 +66,7 @@ def hosts_of(
     last: Scan | None,
     open_: Iterable[PastFinding],
 ) -> tuple[HostNow, ...]:
-    """The hosts of one store.
+    """Return the hosts of one store.
 
     Args:
         last: the last scan that looked at it.

@@ -1,6 +1,6 @@
-"""The folder of nightly reports: each file whole or not at all, the latest under a name that stays.
+"""Writes the folder of nightly reports: each file whole or not at all, the newest as ``latest.*``.
 
-Nothing but what has a name of fleet's own making is ever replaced or removed there.
+Only files with names that fleet makes are ever replaced or removed there.
 """
 
 import os
@@ -23,20 +23,20 @@ _MODE = 0o644
 
 
 class ReportFolder:
-    """A folder that keeps a report per scan, and copies of the newest as ``latest.*``."""
+    """Keeps a report per scan, and copies of the newest as ``latest.*``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def problem(self) -> str:
-        """Why nothing can be written there; "" when it can. Makes the folder."""
+        """Make the folder; return why nothing can be written there, "" when it can."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with _whole(self.path / "latest.probe") as probe:
                 probe.write("fleet can write here\n")
             (self.path / "latest.probe").unlink()
         except OSError as error:
-            return _words(error, self.path)
+            return folder_words(error, self.path)
         return ""
 
     def write(self, at: datetime, parts: Mapping[str, Callable[[], Iterable[str]]]) -> Path:
@@ -66,7 +66,7 @@ class ReportFolder:
         return self.path / f"{name}.html"
 
     def prune(self, before: datetime) -> int:
-        """Remove fleet's own reports of scans before a time; returns how many files.
+        """Remove fleet's own reports of scans before a time; return how many files.
 
         A file that cannot be removed stays and is tried again the next night.
         """
@@ -82,11 +82,7 @@ class ReportFolder:
 
 
 def folder_words(error: OSError, folder: Path) -> str:
-    """What went wrong with the folder, for a person."""
-    return _words(error, folder)
-
-
-def _words(error: OSError, folder: Path) -> str:
+    """Say what went wrong with the folder."""
     path = error.filename if isinstance(error.filename, str) else str(folder)
     return f"no report can be written: {path}: {error.strerror or error}"
 
@@ -103,9 +99,9 @@ def _made_at(name: str) -> datetime | None:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[TextIO]:
-    """A file that appears under its name when it is whole and on the disk.
+    """Open a file that appears under its name when it is whole and on the disk.
 
-    What a killed run left of it is taken over: its name is the same.
+    What a killed run left of it is replaced: its name is the same.
     """
     partial = path.with_name(f".{path.name}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW

@@ -1,4 +1,4 @@
-"""One scan of the fleet: read the ledgers, compare with what is wanted, and with the last scan.
+"""Scans the fleet: reads ECS and SSM, compares with the inventory and with the last scan.
 
 Nothing is changed at AWS. What cannot be read is in the result and comes first there; nothing is
 raised for it, so that one region's failure hides no other.
@@ -25,8 +25,14 @@ from fleet.drift.decide.scan_calls import (
 from fleet.drift.decide.scan_changes import Coverage, answered, known_to_both, unsettled
 from fleet.drift.decide.service_case import deadlines
 from fleet.drift.decide.wanted import idle_rollouts, wanted_of
-from fleet.drift.probing import probe_hosts
-from fleet.drift.remembering import Past, Remembering, compared, first_seen, one_at_a_time
+from fleet.drift.host_probes import probe_hosts
+from fleet.drift.scan_records import (
+    Recorded,
+    ScanRecords,
+    compare_with_recorded,
+    first_seen,
+    scan_lease,
+)
 from fleet.drift.scan_revisions import Revisions, read_revisions, with_unread
 from fleet.drift.scan_shard import ShardQuestion, read_shard, unread_shard
 from fleet.errors import AwsError, FleetError, Interrupted, InventoryError
@@ -52,10 +58,10 @@ DATE_GRAIN = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class ScanRequest:
-    """What somebody asked to scan.
+    """What to scan.
 
     Attributes:
-        stores: to look at.
+        stores: to scan.
         selection: as typed; "" for the whole fleet.
         whole: whether these are all stores of the inventory, so that what belongs to no store, and
             to stores that left, can be compared too.
@@ -75,7 +81,7 @@ class ScanRequest:
 
 
 def scan(wiring: Wiring, request: ScanRequest) -> Night:
-    """Look at these stores and say what differs; what was found is recorded.
+    """Scan these stores, say what differs, and record it.
 
     What it costs is written in ``decide/scan_calls.py``.
 
@@ -84,7 +90,7 @@ def scan(wiring: Wiring, request: ScanRequest) -> Night:
         Interrupted: somebody wanted it to end; nothing of it is recorded but that it began.
     """
     notes: list[str] = []
-    with one_at_a_time(wiring, notes) as own:
+    with scan_lease(wiring, notes) as own:
         return _Scanning(wiring, request, notes, own).run()
 
 
@@ -97,7 +103,7 @@ class _Read:
     """
 
     now: datetime
-    past: Past
+    recorded: Recorded
     wanted: Mapping[str, Wanted]
     shards: tuple[ShardSeen, ...]
     background: Background
@@ -114,7 +120,7 @@ class _Scanning:
         self._wiring = replace(wiring, shard=self._counted.shard)
         self._request = request
         self._notes = notes
-        self._records = Remembering(wiring, notes, own)
+        self._records = ScanRecords(wiring, notes, own)
         self._offset = timedelta(0)
         keys = dict.fromkeys((store.account.name, store.region) for store in request.stores)
         self._keys = tuple(sorted(keys))
@@ -122,32 +128,32 @@ class _Scanning:
         self._digests = request.digests or request.deep
 
     def run(self) -> Night:
-        """The whole of it, with a record of how it ended whatever happens."""
+        """Scan, and record how the scan ended, whatever happens."""
         callers = self._callers()
         names = {reading.value.arn for reading in callers.values() if isinstance(reading, Reading)}
         caller = ", ".join(sorted(names))
         began = self._now()
-        scan_id = self._records.begin(caller, self._request.command, began)
+        scan_id = self._records.begin_run(caller, self._request.command, began)
         under_way = Scan(scan_id, self._request.selection, began, None)
         try:
-            self._records.began(under_way)
+            self._records.begin_scan(under_way)
             read = self._read(callers, began)
-            night = self._told(under_way, caller, read)
+            night = self._result(under_way, caller, read)
         except Interrupted:
-            self._records.end("interrupted", self._now())
+            self._records.end_run("interrupted", self._now())
             raise
         except FleetError:
-            self._records.end("failed", self._now())
+            self._records.end_run("failed", self._now())
             raise
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
-            self._records.end("interrupted" if stopped else "crashed", self._now())
+            self._records.end_run("interrupted" if stopped else "crashed", self._now())
             raise
-        self._records.end("done" if night.scan.complete else "partial", self._now())
+        self._records.end_run("done" if night.scan.complete else "partial", self._now())
         return night
 
     def _callers(self) -> dict[Key, Reading[Caller] | NotRead]:
-        """Who we are in each account and region; also what tells how far our clock is off."""
+        """Ask who the caller is in each account and region, and by how much our clock is off."""
         with ThreadPoolExecutor(max(1, min(self._wiring.workers, len(self._keys)))) as pool:
             found = dict(zip(self._keys, pool.map(self._caller, self._keys), strict=True))
         offsets = [offset for _reading, offset in found.values() if offset is not None]
@@ -173,14 +179,15 @@ class _Scanning:
     def _read(self, callers: Mapping[Key, Reading[Caller] | NotRead], now: datetime) -> _Read:
         request, fleet = self._request, self._wiring.fleet
         release = self._release()
-        past = self._records.past([s.id for s in request.stores], whole=request.whole, at=now)
-        idle = idle_rollouts(past.active, now, fleet.drift.rollout_idle_s)
+        stores = [store.id for store in request.stores]
+        recorded = self._records.recorded(stores, whole=request.whole, at=now)
+        idle = idle_rollouts(recorded.active, now, fleet.drift.rollout_idle_s)
         ids = {one.rollout.id for one in idle}
-        wanted = wanted_of(request.stores, release, past.owed, past.holds, now, idle=ids)
-        shards = self._shards(callers, past, wanted, release)
+        wanted = wanted_of(request.stores, release, recorded.owed, recorded.holds, now, idle=ids)
+        shards = self._shards(callers, recorded, wanted, release)
         revisions = read_revisions(self._wiring, release, shards, self._notes)
         if request.deep:
-            shards = self._asked(shards)
+            shards = self._with_probes(shards)
         background = Background(
             fleet=fleet.name,
             now=now,
@@ -188,18 +195,18 @@ class _Scanning:
             release=release,
             contents=revisions.contents,
             revoked=revisions.revoked,
-            memory=past.memory,
-            first_seen=first_seen(past),
+            memory=recorded.memory,
+            first_seen=first_seen(recorded),
             deadlines=deadlines(fleet),
             digests=self._digests,
             deep=request.deep,
-            told_at=self._told_at(past),
+            told_at=self._told_at(recorded),
             idle=idle if request.whole else (),
         )
-        return _Read(now, past, wanted, shards, background, revisions)
+        return _Read(now, recorded, wanted, shards, background, revisions)
 
     def _release(self) -> Release | NotRead:
-        """What should run; without it everything else is still looked at."""
+        """Read what should run; without it everything else is still scanned."""
         self._check()
         try:
             return read_release(self._wiring, [one.name for one in self._wiring.fleet.workloads])
@@ -209,7 +216,7 @@ class _Scanning:
     def _shards(
         self,
         callers: Mapping[Key, Reading[Caller] | NotRead],
-        past: Past,
+        recorded: Recorded,
         wanted: Mapping[str, Wanted],
         release: Release | NotRead,
     ) -> tuple[ShardSeen, ...]:
@@ -223,7 +230,7 @@ class _Scanning:
                 store: tuple(one.service for one in each.services) for store, each in wanted.items()
             }
         interner = Interner()
-        questions = [self._question(key, past, names) for key in self._keys]
+        questions = [self._question(key, recorded, names) for key in self._keys]
 
         def read(question: ShardQuestion) -> ShardSeen:
             caller = callers[question.account, question.region]
@@ -242,8 +249,8 @@ class _Scanning:
         finally:
             pool.shutdown()
 
-    def _asked(self, shards: tuple[ShardSeen, ...]) -> tuple[ShardSeen, ...]:
-        """The same, and what the hosts of open stores say of themselves."""
+    def _with_probes(self, shards: tuple[ShardSeen, ...]) -> tuple[ShardSeen, ...]:
+        """Ask the hosts of open stores, and add what they say of themselves."""
         self._check()
         stores = [one for one in self._request.stores if one.lifecycle is Lifecycle.OPEN]
         hosts = sum(len(store.hosts) for store in stores)
@@ -252,7 +259,7 @@ class _Scanning:
         return with_probes(shards, answers)
 
     def _least_seconds(self, key: Key, wanted: Mapping[str, Wanted]) -> float:
-        """Seconds that AWS's rates ask for to read the stores of an account and region."""
+        """Return the seconds that AWS's rates ask for to read an account and region."""
         mine, narrow = _of(key, self._request.stores), self._is_narrow(key)
         listed = mine if narrow else _of(key, self._wiring.fleet.stores)
         hosts = sum(len(store.hosts) for store in listed)
@@ -263,7 +270,7 @@ class _Scanning:
         return least_seconds(least_calls(size), self._request.share)
 
     def _question(
-        self, key: Key, past: Past, names: Mapping[str, tuple[str, ...]] | None
+        self, key: Key, recorded: Recorded, names: Mapping[str, tuple[str, ...]] | None
     ) -> ShardQuestion:
         account, region = key
         stores = _of(key, self._request.stores)
@@ -272,31 +279,31 @@ class _Scanning:
             region,
             stores,
             names,
-            past.memory,
+            recorded.memory,
             self._wiring.fleet.drift,
             self._digests,
             narrow=self._is_narrow(key),
-            known_nodes=known_nodes(stores, past.memory, past.open or ()),
-            told_at=self._told_at(past),
+            known_nodes=known_nodes(stores, recorded.memory, recorded.open or ()),
+            told_at=self._told_at(recorded),
         )
 
-    def _told_at(self, past: Past) -> datetime | None:
-        return told_at(past.scans) if self._request.whole else None
+    def _told_at(self, recorded: Recorded) -> datetime | None:
+        return told_at(recorded.scans) if self._request.whole else None
 
     def _is_narrow(self, key: Key) -> bool:
         return is_narrow(_of(key, self._request.stores), _of(key, self._wiring.fleet.stores))
 
-    def _told(self, under_way: Scan, caller: str, read: _Read) -> Night:
-        """What was found, beside what was known; recorded where that can be."""
+    def _result(self, under_way: Scan, caller: str, read: _Read) -> Night:
+        """Compare what was read with what was recorded, and record it where that can be."""
         request, fleet = self._request, self._wiring.fleet
         found = reconcile(fleet, read.shards, read.wanted, read.background)
         reconciled = with_unread(found, read.revisions)
         ids = ids_of(request.stores, read.shards)
         known = known_to_both(ids, read.shards)
         self._notes += unsettled(known, reconciled)
-        changes = compared(
+        changes = compare_with_recorded(
             reconciled.findings,
-            read.past,
+            read.recorded,
             reconciled.unread,
             Coverage(
                 digests=self._digests,
@@ -319,7 +326,7 @@ class _Scanning:
             throttled=throttled,
             complete=not reconciled.unread,
         )
-        runs = versions_of(ids, read.shards, read.past.memory)
+        runs = versions_of(ids, read.shards, read.recorded.memory)
         # Before it is recorded: what cannot be told must be news again in the next night.
         night = night_of(
             fleet=fleet,
@@ -331,19 +338,19 @@ class _Scanning:
             background=read.background,
             shards=read.shards,
             wanted=read.wanted,
-            scans=read.past.scans,
-            began=read.past.began,
-            rollouts=read.past.rollouts,
+            scans=read.recorded.scans,
+            began=read.recorded.began,
+            rollouts=read.recorded.rollouts,
         )
         self._check()
-        self._records.keep(done, changes, reconciled, ids, runs)
+        self._records.write(done, changes, reconciled, ids, runs)
         return replace(night, notes=tuple(self._notes), recorded=not self._records.failed)
 
     def _shard(self, key: Key) -> Shard:
         return self._wiring.shard(self._wiring.fleet.accounts[key[0]], key[1])
 
     def _now(self) -> datetime:
-        """The time by AWS's clock."""
+        """Return the time by AWS's clock."""
         return self._wiring.clock.now() + self._offset
 
     def _check(self) -> None:
@@ -355,7 +362,7 @@ class _Scanning:
 
 
 def _of(key: Key, stores: Iterable[Store]) -> tuple[Store, ...]:
-    """Those of an account and region."""
+    """Return the stores of an account and region."""
     return tuple(store for store in stores if (store.account.name, store.region) == key)
 
 
@@ -368,14 +375,14 @@ class _Counted:
         self._lock = threading.Lock()
 
     def shard(self, account: Account, region: str) -> Shard:
-        """The account in the region; what it was asked before does not count."""
+        """Return the account in the region; calls from before the scan do not count."""
         found = self._open(account, region)
         with self._lock:
             self._before.setdefault(found, _made(found))
         return found
 
     def totals(self) -> tuple[int, int]:
-        """Calls, and how many of them AWS throttled."""
+        """Return calls, and how many of them AWS throttled."""
         with self._lock:
             pairs = [(_made(shard), before) for shard, before in self._before.items()]
         return (

@@ -1,4 +1,4 @@
-"""SSM's part of a scan: every node of an account and region, or those of a few stores alone."""
+"""Reads SSM for a scan: every node of an account and region, or those of a few stores alone."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ class Ask(Protocol):
     def __call__(
         self, part: str, service: str, read: Callable[[], Reading[T]], /
     ) -> Reading[T] | NotRead:
-        """The answer, or why there is none."""
+        """Return the answer, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class NodeReader:
     pool: ThreadPoolExecutor
 
     def start(self) -> Callable[[], NodesSeen]:
-        """Begin to list every node, whosever it is; what is returned waits for the end of it."""
+        """Begin to list every node, whosever it is; return a function that waits for the end."""
         shard, ask, interner = self.shard, self.ask, self.interner
         nodes = self.pool.submit(ask, NODES, _SSM, lambda: list_managed_instances(shard, interner))
         tagged = self.pool.submit(
@@ -85,7 +85,7 @@ class NodeReader:
     def of_stores(
         self, stores: Sequence[Store], seen: Mapping[str, StoreSeen], known: Iterable[str]
     ) -> NodesSeen:
-        """Those that carry the tags of these stores, that ECS names, and that were known before.
+        """Read nodes with the tags of these stores, those that ECS names, and those known before.
 
         Where that finds no node of a host, every node is listed after all.
 
@@ -117,7 +117,7 @@ class NodeReader:
 def _tier(
     tier: Reading[str] | NotRead, nodes: Reading[tuple[ManagedInstance, ...]] | NotRead
 ) -> Reading[NodeTier] | NotRead:
-    """The room for nodes, from the tier's name and the nodes that were read anyway."""
+    """Return the room for nodes, from the tier's name and the nodes that were read anyway."""
     if isinstance(tier, NotRead):
         return tier
     if isinstance(nodes, NotRead):

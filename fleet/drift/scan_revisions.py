@@ -1,4 +1,4 @@
-"""What the services of a scan run: contents of their revisions, and which were deregistered."""
+"""Reads the task definitions that services run: contents, and which are deregistered."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -49,7 +49,7 @@ def read_revisions(
         return Revisions()
     keys = {arn: key for (key, arn) in running}
     with ThreadPoolExecutor(wiring.workers) as pool:
-        looked = _looked(wiring, release, keys, pool, notes)
+        contents = _contents(wiring, release, keys, pool, notes)
         families = sorted({(keys[arn], _family(arn)) for arn in keys})
         of_family = {
             one: [arn for arn in keys if (keys[arn], _family(arn)) == one] for one in families
@@ -58,7 +58,7 @@ def read_revisions(
         answers = dict(zip(families, asked, strict=True))
     gaps: list[tuple[Key, str, str, frozenset[str]]] = [
         (keys[arn], f"ECS task definition {arn.rpartition('/')[2]}", why, running[keys[arn], arn])
-        for arn, why in sorted(looked.failed.items())
+        for arn, why in sorted(contents.failed.items())
     ]
     revoked: set[str] = set()
     for (key, family), answer in answers.items():
@@ -69,7 +69,7 @@ def read_revisions(
         else:
             revoked |= answer
     return Revisions(
-        looked.contents,
+        contents.contents,
         frozenset(revoked),
         tuple(Unread(*key, "", what, why, len(stores)) for key, what, why, stores in gaps),
         frozenset(store for *_rest, stores in gaps for store in stores),
@@ -77,7 +77,7 @@ def read_revisions(
 
 
 def with_unread(found: Reconciled, revisions: Revisions) -> Reconciled:
-    """What was found, and that of some stores it is not known what they run."""
+    """Add that it is not known what some stores run."""
     if not revisions.unread:
         return found
     states = {
@@ -92,7 +92,7 @@ def with_unread(found: Reconciled, revisions: Revisions) -> Reconciled:
 def _running(
     release: Release, shards: Sequence[ShardSeen]
 ) -> dict[tuple[Key, str], frozenset[str]]:
-    """Stores by account and region and ARN of what services of the release run there."""
+    """Return the stores by account and region and ARN of what services of the release run."""
     found: dict[tuple[Key, str], set[str]] = {}
     for shard in shards:
         key = shard.account, shard.region
@@ -109,7 +109,7 @@ def _family(arn: str) -> str:
     return arn.rpartition("/")[2].rpartition(":")[0]
 
 
-def _looked(
+def _contents(
     wiring: Wiring,
     release: Release,
     keys: Mapping[str, Key],

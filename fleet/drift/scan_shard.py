@@ -69,7 +69,7 @@ class ShardQuestion:
 
 
 def read_shard(wiring: Wiring, question: ShardQuestion, interner: Interner) -> ShardSeen:
-    """Everything that a scan wants to know of an account and region; what fails is NotRead.
+    """Read everything that a scan needs of an account and region; what fails is NotRead.
 
     Raises:
         Interrupted: somebody wanted it to end.
@@ -85,13 +85,13 @@ def read_shard(wiring: Wiring, question: ShardQuestion, interner: Interner) -> S
 
 
 def unread_shard(question: ShardQuestion, why: NotRead) -> ShardSeen:
-    """An account and region of which nothing could be read."""
+    """Return an account and region of which nothing could be read."""
     stores = {store.id: StoreSeen(store.id, why, why) for store in question.stores}
     return ShardSeen(question.account, question.region, why, why, why, why, why, stores)
 
 
 class _Reader:
-    """One account and region while it is being read."""
+    """Reads one account and region."""
 
     def __init__(self, wiring: Wiring, question: ShardQuestion, interner: Interner) -> None:
         self.ended = threading.Event()
@@ -107,7 +107,7 @@ class _Reader:
         self._per_line = max(STORES_PER_LINE, len(question.stores) // 10)
 
     def read(self, pool: ThreadPoolExecutor) -> ShardSeen:
-        """The whole of it."""
+        """Read all of it."""
         shard, fleet = self._shard, self._wiring.fleet.name
         reader = NodeReader(shard, fleet, self._ask, self._interner, pool)
         listed = None if self._question.narrow else reader.start()
@@ -125,7 +125,7 @@ class _Reader:
             seen = listed()
         nodes = seen.nodes
         if not isinstance(nodes, NotRead):
-            nodes = self._look_again(pool, nodes)
+            nodes = self._read_doubtful_again(pool, nodes)
         return ShardSeen(
             account=self._question.account,
             region=self._question.region,
@@ -139,7 +139,7 @@ class _Reader:
         )
 
     def _cluster_count(self, clusters: Clusters) -> Read[int] | NotRead | None:
-        """How many there are, others' too, where that comes near the quota."""
+        """Count all clusters, others' too, where the number comes near the quota."""
         settings = self._question.settings
         if isinstance(clusters, NotRead) or not counts_clusters(len(clusters.value), settings):
             return None
@@ -169,7 +169,7 @@ class _Reader:
             instances = self._ask(
                 "container instances",
                 "ecs",
-                lambda: _believed(
+                lambda: _checked_by_count(
                     shard,
                     cluster,
                     lambda one: one.container_instances,
@@ -182,7 +182,7 @@ class _Reader:
             services = self._ask(
                 "services",
                 "ecs",
-                lambda: _believed(
+                lambda: _checked_by_count(
                     shard,
                     cluster,
                     lambda one: one.services,
@@ -195,7 +195,7 @@ class _Reader:
     def _tasks(
         self, store: Store, cluster: Cluster, seen: StoreSeen
     ) -> Read[tuple[TaskState, ...]] | NotRead | None:
-        """The tasks, where digests are asked for; the stopped ones too of a store that is back.
+        """Read tasks where digests are asked for; the stopped ones too of a store that is back.
 
         A task that is told to stop and still runs is listed with the stopped ones, and shows in
         the cluster's count alone.
@@ -219,7 +219,7 @@ class _Reader:
         )
 
     def _is_back(self, store: Store, seen: StoreSeen) -> bool:
-        """Whether all of it was dark when it was last told of, and some of it is connected now."""
+        """Tell whether all of it was dark at the last full scan, and some is connected now."""
         if isinstance(seen.instances, NotRead):
             return False
         known = (self._question.memory.get((store.id, host.name)) for host in store.hosts)
@@ -231,10 +231,10 @@ class _Reader:
         known = (self._question.memory.get((store.id, host.name)) for host in store.hosts)
         return [one.container_instance_arn for one in known if one and one.container_instance_arn]
 
-    def _look_again(
+    def _read_doubtful_again(
         self, pool: ThreadPoolExecutor, nodes: Read[tuple[ManagedInstance, ...]]
     ) -> Read[tuple[ManagedInstance, ...]]:
-        """Look twice at hosts that one look leaves in doubt; returns the nodes as of then."""
+        """Read hosts a second time where one reading leaves doubt; return the nodes as of then."""
         before = {node.id: node for node in nodes.value}
         doubtful = [
             (store, found)
@@ -307,13 +307,13 @@ def _clusters(shard: Shard, names: Iterable[str]) -> Read[Mapping[str, Cluster]]
     return Read(found.value, found.at)
 
 
-def _believed(
+def _checked_by_count(
     shard: Shard, cluster: Cluster, count: Callable[[Cluster], int], read: Read[tuple[T, ...]]
 ) -> Read[tuple[T, ...]]:
-    """What was listed; nothing only where AWS's own count, read once more, is nought as well.
+    """Return what was listed; nothing only where AWS's own count, read once more, is 0 too.
 
     Raises:
-        AwsError: it is not: one of two answers is wrong, and a store is not empty for it.
+        AwsError: it is not: one of the two answers is wrong, so the store may not be empty.
     """
     if read.value or not count(cluster):
         return read
@@ -324,7 +324,7 @@ def _believed(
 
 
 def _taken(rest: Iterator[T], lock: threading.Lock) -> Iterator[T]:
-    """What is left of an iterator that several threads share."""
+    """Yield what is left of an iterator that several threads share."""
     while True:
         with lock:
             try:

@@ -1,4 +1,4 @@
-"""Reads what is known of stores now; what cannot be read is said, and nothing is made up for it."""
+"""Reads the status of stores from SSM and ECS now; names what cannot be read."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ Key = tuple[str, str]
 
 
 def read_status(wiring: Wiring, stores: Sequence[Store]) -> tuple[StoreStatus, ...]:
-    """The status of stores, in the order given.
+    """Return the status of stores, in the order given.
 
     One sweep of SSM and one of the clusters per account and region, then two ECS calls per store
     that has hosts in its cluster, and one more of SSM where ECS names a node that the sweep lacks.
@@ -126,7 +126,7 @@ def _instances(
 def _untagged(
     wiring: Wiring, key: Key, nodes: Nodes, named: Sequence[tuple[Store, Instances]]
 ) -> Nodes:
-    """The sweep's nodes and those that ECS names but that carry none of our tags any more."""
+    """Return the sweep's nodes, and those that ECS names but that lost our tags."""
     if isinstance(nodes, NotRead):
         return nodes
     wanted = {
@@ -152,14 +152,14 @@ def _recorded(seen: Observation) -> RecordedState:
 
 
 def _observed(view: LedgerView, ledger: str) -> dict[str, str]:
-    """What to record of a view. The last ping of a lost node stays, so it belongs to the value."""
+    """Return what to record of a view. The last ping of a lost node stays, so it is part of it."""
     lost = ledger == "ssm" and view.state != str(Ping.ONLINE) and view.as_of is not None
     more = {"as_of": view.as_of.isoformat()} if lost and view.as_of else {}
     return {"state": view.state, **more}
 
 
 def _remember(wiring: Wiring, statuses: Sequence[StoreStatus]) -> None:
-    """Keep what was read live, so that a later run that cannot read can say how old it is.
+    """Record what was read live, so that a later run that cannot read can say how old it is.
 
     A database that is locked or full must not hide what was just read.
     """

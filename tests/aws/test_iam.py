@@ -8,14 +8,14 @@ import pytest
 import fleet.aws.images
 from fleet.aws.iam import TAGGED, actions_of, policy_for
 from fleet.drift import (
-    fixing,
-    fixing_look,
-    probing,
+    fixes,
+    host_probes,
+    notifications,
+    reread,
     scan,
     scan_nodes,
     scan_revisions,
     scan_shard,
-    senders,
     status,
 )
 from fleet.model.aws_actions import ACTIONS, GET_CALLER_IDENTITY, GET_OBJECT, Action, Repeat, Sender
@@ -34,10 +34,10 @@ MODULES: dict[Sender, tuple[ModuleType, ...]] = {
     Sender.ROLLOUT: (plan, images, revisions, shard_jobs),
     Sender.CONTROLLER: (shard_jobs,),
     Sender.DRIFT: (scan, scan_shard, scan_nodes, scan_revisions, revisions),
-    Sender.FIX: (fixing, fixing_look),
-    Sender.DEEP: (probing,),
+    Sender.FIX: (fixes, reread),
+    Sender.DEEP: (host_probes,),
     Sender.RENDER: (images,),
-    Sender.NOTIFY: (senders,),
+    Sender.NOTIFY: (notifications,),
 }
 #: Those that ask nobody who they are, because their command has asked already or need not.
 WITHOUT_CALLER = {Sender.DEEP, Sender.RENDER, Sender.NOTIFY}

@@ -14,8 +14,8 @@ import pytest
 from fleet.drift import scan as scanning
 from fleet.drift.decide.night_report import night_of
 from fleet.drift.decide.scan_calls import ShardSize, least_calls
-from fleet.drift.remembering import LEASE
 from fleet.drift.scan import ScanRequest, scan
+from fleet.drift.scan_records import LEASE
 from fleet.errors import AwsUnreachable, Interrupted, Locked, RecordsError
 from fleet.model.desired import DesiredService, Release
 from fleet.model.drift import Probe, Reconciled, StoreState

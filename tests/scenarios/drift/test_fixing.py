@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fleet.drift import fixing, fixing_look
+from fleet.drift import fixes, reread
 from fleet.drift.decide.catalogue import CATALOGUE
-from fleet.drift.remembering import LEASE
+from fleet.drift.scan_records import LEASE
 from fleet.errors import Locked, RecordsError
 from fleet.model.fixing import Fixed, FixPlan, Outcome
 from fleet.model.history import AuditEntry
@@ -46,12 +46,12 @@ class Desk:
         play(self.town, [(INJECTIONS[c], self.spot(n)) for n, c in enumerate(codes)])
 
     def plan(self) -> FixPlan:
-        return fixing.plan(self.scans.wiring(), self.scans.scan())
+        return fixes.plan(self.scans.wiring(), self.scans.scan())
 
     def do(self, plan: FixPlan) -> tuple[Fixed, ...]:
         records = self.scans.records
         self.run = records.start_run("fix", caller_arn=WHO, command="", at=self.scans.now())
-        return fixing.carry_out(self.scans.wiring(), plan, self.run)
+        return fixes.carry_out(self.scans.wiring(), plan, self.run)
 
     def audit(self) -> tuple[AuditEntry, ...]:
         return self.scans.records.audit_of(self.run)
@@ -219,10 +219,10 @@ def test_whether_it_was_done_is_not_known_when_nothing_can_be_read_any_more(desk
         looks.append(args)
         if len(looks) > 1:
             raise RecordsError("away")
-        return fixing_look.look(*args)
+        return reread.reread(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fixing, "look", once)
+        patch.setattr(fixes, "reread", once)
         (done,) = desk.do(plan)
     assert done.outcome is Outcome.FAILED
     assert done.words.startswith("whether it was done is not known: ")
@@ -232,7 +232,7 @@ def test_what_cannot_be_read_before_the_plan_is_left(desk: Desk) -> None:
     desk.wrong("NODE_UNTAGGED")
     night = desk.scans.scan()
     desk.fault("ssm:ListTagsForResource", "AccessDeniedException", count=9)
-    plan = fixing.plan(desk.scans.wiring(), night)
+    plan = fixes.plan(desk.scans.wiring(), night)
     assert plan.fixes == ()
     assert "could not be read" in plan.left[0].why
 
@@ -278,9 +278,9 @@ def test_nothing_is_planned_when_it_is_not_known_what_rolls(
     def away(*_: Any) -> None:
         raise RecordsError("the database is away")
 
-    monkeypatch.setattr(fixing, "_rollouts", away)
+    monkeypatch.setattr(fixes, "_rollouts", away)
     with pytest.raises(RecordsError):
-        fixing.plan(desk.scans.wiring(), night)
+        fixes.plan(desk.scans.wiring(), night)
 
 
 def test_a_service_is_left_while_a_rollout_holds_its_store(
@@ -290,7 +290,7 @@ def test_a_service_is_left_while_a_rollout_holds_its_store(
     night = desk.scans.scan()
     hold = Hold(desk.spot().store, "vision", "ro-7", WHO, desk.scans.now())
     monkeypatch.setattr(RolloutRecords, "holds", lambda _self: (hold,))
-    plan = fixing.plan(desk.scans.wiring(), night)
+    plan = fixes.plan(desk.scans.wiring(), night)
     assert [one.why for one in plan.left] == ["ro-7 is under way in the store"]
 
 
@@ -308,7 +308,7 @@ def test_one_that_is_stopped_begins_nothing_more(desk: Desk) -> None:
     wiring = desk.scans.wiring()
     wiring.stop.set()
     run = desk.scans.records.start_run("fix", caller_arn=WHO, command="", at=desk.scans.now())
-    (done,) = fixing.carry_out(wiring, plan, run)
+    (done,) = fixes.carry_out(wiring, plan, run)
     assert done.outcome is Outcome.NOT_BEGUN
     assert desk.codes() == ["NODE_UNTAGGED"]
 
@@ -322,7 +322,7 @@ def test_a_bug_met_in_one_shop_is_told_and_does_not_end_the_run(
     def broken(*_: Any) -> NotRead:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(fixing, "look", broken)
+    monkeypatch.setattr(fixes, "reread", broken)
     (done,) = desk.do(plan)
     assert done.outcome is Outcome.FAILED
     assert "a bug in fleet: ZeroDivisionError" in done.words

@@ -1,7 +1,7 @@
-"""Fixes what a scan found and may be fixed by itself: plan, look again, do, write down.
+"""Fixes what a scan found and is safe to fix: plans, reads again, acts, records.
 
-A fix that is broken off in the middle, or whose reply is lost, needs no repair: every deed may be
-done twice, and the next scan finds what is left of it.
+A fix that is interrupted, or whose reply is lost, needs no repair: every call may be repeated, and
+the next scan finds what is left.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,8 +21,8 @@ from fleet.aws.session import Shard
 from fleet.aws.tags import tag_resource
 from fleet.drift.decide.finding_kinds import Answer
 from fleet.drift.decide.fixes import Key, answer_of, candidates, plan_fixes
-from fleet.drift.fixing_look import look
-from fleet.drift.remembering import LEASE, LONGEST_S
+from fleet.drift.reread import reread
+from fleet.drift.scan_records import LEASE, LONGEST_S
 from fleet.errors import AwsError, FleetError, RecordsError
 from fleet.model.drift import Finding
 from fleet.model.fixing import (
@@ -55,9 +55,9 @@ Place = tuple[str, str]
 
 
 def plan(wiring: Wiring, night: Night) -> FixPlan:
-    """What would be done about the findings of a scan that was just made; changes nothing.
+    """Plan what to do about the findings of a scan that was just made; change nothing.
 
-    Each finding that may be fixed is looked at once more. What cannot be read again is left.
+    Each finding that may be fixed is read once more. What cannot be read again is left.
 
     Raises:
         RecordsError: which rollouts are under way is not known, so nothing may be planned.
@@ -69,7 +69,7 @@ def plan(wiring: Wiring, night: Night) -> FixPlan:
 
     def read(finding: Finding) -> Seen | NotRead:
         def ask() -> Reading[Seen]:
-            seen = look(
+            seen = reread(
                 _shard(wiring, finding), wiring.fleet, finding, holds.get(finding.store, set())
             )
             return Reading(seen, seen.at)
@@ -86,10 +86,10 @@ def plan(wiring: Wiring, night: Night) -> FixPlan:
 
 
 def carry_out(wiring: Wiring, planned: FixPlan, run_id: str) -> tuple[Fixed, ...]:
-    """Do what was planned, in the order of the plan within a store; a result for each.
+    """Do what was planned, in the order of the plan within a store; return a result for each.
 
-    Every deed is written down before it is done, and not done where that fails. When ``stop`` is
-    set, what has begun is ended and the rest is not begun.
+    Every call is audited before it is made, and not made where that fails. When ``stop`` is set,
+    what has begun is ended and the rest is not begun.
 
     Raises:
         Locked: a scan, or somebody else who fixes, is under way; nothing was done.
@@ -98,7 +98,7 @@ def carry_out(wiring: Wiring, planned: FixPlan, run_id: str) -> tuple[Fixed, ...
     owner = owner_name("fleet drift --fix")
     with held(wiring.records, [LEASE], owner, stall_s=LONGEST_S) as own:
         fixing = _Fixing(wiring, planned, run_id, own)
-        fixing.arrive()
+        fixing.check_callers()
         groups = [tuple(group) for _, group in groupby(planned.fixes, _store)]
         with ThreadPoolExecutor(max(1, min(wiring.workers, len(groups)))) as pool:
             done = list(pool.map(fixing.group, groups))
@@ -106,7 +106,7 @@ def carry_out(wiring: Wiring, planned: FixPlan, run_id: str) -> tuple[Fixed, ...
 
 
 class _Fixing:
-    """One run of fixes while it is under way."""
+    """Carries out the fixes of one run."""
 
     def __init__(self, wiring: Wiring, planned: FixPlan, run_id: str, own: Held) -> None:
         self._wiring = wiring
@@ -115,8 +115,8 @@ class _Fixing:
         self._own = own
         self._callers: dict[Place, str | FleetError] = {}
 
-    def arrive(self) -> None:
-        """Make sure, once for each account and region, that it is the one of the inventory."""
+    def check_callers(self) -> None:
+        """Check once for each account and region that it is the one of the inventory."""
         for fix in self._planned.fixes:
             place = _place(fix.finding)
             if place in self._callers:
@@ -127,7 +127,7 @@ class _Fixing:
                 self._callers[place] = error
 
     def group(self, fixes: Iterable[Fix]) -> tuple[Fixed, ...]:
-        """Those of one store, one after the other."""
+        """Fix those of one store, one after the other."""
         return tuple(map(self._told, fixes))
 
     def _told(self, fix: Fix) -> Fixed:
@@ -150,7 +150,7 @@ class _Fixing:
         caller = self._callers[_place(fix.finding)]
         if isinstance(caller, FleetError):
             raise caller
-        answer = self._look_again(fix)
+        answer = self._reread(fix)
         if isinstance(answer, Already):
             return Fixed(fix, Outcome.ALREADY, answer.why)
         if isinstance(answer, Left):
@@ -171,16 +171,16 @@ class _Fixing:
                 return self._failed(fix, deed, caller, error, done)
         return Fixed(fix, Outcome.DONE, answer.why)
 
-    def _look_again(self, fix: Fix) -> Answer:
+    def _reread(self, fix: Fix) -> Answer:
         finding, wiring = fix.finding, self._wiring
         holds = _rollouts(wiring).get(finding.store, set())
-        seen = look(_shard(wiring, finding), wiring.fleet, finding, holds)
+        seen = reread(_shard(wiring, finding), wiring.fleet, finding, holds)
         return answer_of(finding, seen, wiring.fleet)
 
     def _failed(self, fix: Fix, deed: Deed, caller: str, error: AwsError, done: int) -> Fixed:
-        """What an error means: AWS may have done it all the same, and lost the reply."""
+        """Return what an error means: AWS may have done it all the same, and lost the reply."""
         try:
-            now: Answer | None = self._look_again(fix)
+            now: Answer | None = self._reread(fix)
         except FleetError:
             now = None
         if isinstance(now, Already):
@@ -205,7 +205,7 @@ class _Fixing:
 
 
 def _do(shard: Shard, deed: Deed) -> None:
-    """Send it."""
+    """Make the call."""
     match deed:
         case DeregisterInstance():
             deregister_container_instance(shard, deed.cluster, deed.instance, force=deed.force)
@@ -224,12 +224,12 @@ def _do(shard: Shard, deed: Deed) -> None:
 
 
 def _steps(done: int, fix: Fix) -> str:
-    """How far a fix came that went no further."""
+    """Say how far a fix came that went no further."""
     return f"only {done} of {len(fix.deeds)} steps were done: " if done else "nothing was done: "
 
 
 def _rollouts(wiring: Wiring) -> Mapping[str, set[str]]:
-    """By store id, the rollouts that hold it."""
+    """Return by store id the rollouts that hold it."""
     found: dict[str, set[str]] = {}
     for hold in wiring.records.rollouts.holds():
         found.setdefault(hold.store, set()).add(hold.rollout)

@@ -23,9 +23,9 @@ Answers = Iterable[tuple[HostKey, Answer]]
 def probe_hosts(
     wiring: Wiring, stores: Sequence[Store], nodes: Mapping[HostKey, str]
 ) -> Mapping[HostKey, Answer]:
-    """What every host of these stores says of itself; a host that does not answer says why.
+    """Return what every host of these stores says of itself, or why it does not answer.
 
-    Through SSM, one SendCommand per 50 nodes and as many looks as it takes them to end; over SSH a
+    Through SSM, one SendCommand per 50 nodes and as many polls as it takes them to end; over SSH a
     connection per host. Nothing on a host is changed.
 
     Args:

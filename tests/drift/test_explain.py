@@ -8,7 +8,7 @@ import pytest
 
 from fleet.drift.decide.finding_kinds import FindingKind, Reread, SafeFix
 from fleet.drift.decide.fix_rules import twin
-from fleet.drift.explaining import explain_code, explain_store, what_is_meant
+from fleet.drift.explain import explain_code, explain_store, what_is_meant
 from fleet.errors import UsageError
 from fleet.model.drift import StoreState
 from fleet.model.drift_settings import Ignore, Severity

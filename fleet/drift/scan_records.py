@@ -1,7 +1,7 @@
-"""What a scan takes from the records and leaves in them, and how it goes on where they are away.
+"""Reads what a scan needs from the records, and records the scan.
 
 A database that is locked, full or damaged hides nothing of what was just read: the scan goes on
-without history, and says so.
+without it, and says so.
 """
 
 import secrets
@@ -37,7 +37,7 @@ HostKey = tuple[str, str]
 
 
 @contextmanager
-def one_at_a_time(wiring: Wiring, notes: list[str]) -> Iterator[Held | None]:
+def scan_lease(wiring: Wiring, notes: list[str]) -> Iterator[Held | None]:
     """Hold the lease of scans; where the records are away, go on without (None) and say so.
 
     Raises:
@@ -54,7 +54,7 @@ def one_at_a_time(wiring: Wiring, notes: list[str]) -> Iterator[Held | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class Recorded:
     """What was recorded before this scan.
 
     Attributes:
@@ -79,8 +79,8 @@ class Past:
     active: tuple[ActiveRollout, ...] = ()
 
 
-class Remembering:
-    """The records of one scan.
+class ScanRecords:
+    """Reads and writes the records of one scan.
 
     Attributes:
         notes: what could not be read or written, in words for the report.
@@ -94,8 +94,8 @@ class Remembering:
         self._own = own
         self._run = ""
 
-    def begin(self, caller: str, command: str, at: datetime) -> str:
-        """Note that a run begins; returns the id of it and of the scan."""
+    def begin_run(self, caller: str, command: str, at: datetime) -> str:
+        """Record that a run begins; return the id of it and of the scan."""
         records = self._wiring.records
         made = self._try(
             "this run is not recorded",
@@ -104,12 +104,12 @@ class Remembering:
         self._run = made or ""
         return self._run or f"drift-{secrets.token_hex(2)}"
 
-    def began(self, scan: Scan) -> None:
-        """Note that the scan is under way, so that one that is killed can be told from none."""
+    def begin_scan(self, scan: Scan) -> None:
+        """Record that the scan is under way, so that a killed one can be told from none."""
         self._try("the scan is not recorded", lambda: self._wiring.records.scans.begin(scan))
 
-    def end(self, outcome: str, at: datetime) -> None:
-        """Note how the run ended."""
+    def end_run(self, outcome: str, at: datetime) -> None:
+        """Record how the run ended."""
         if self._run:
             run, records = self._run, self._wiring.records
             self._try(
@@ -117,8 +117,8 @@ class Remembering:
                 lambda: records.finish_run(run, outcome=outcome, at=at),
             )
 
-    def past(self, store_ids: Sequence[str], *, whole: bool, at: datetime) -> Past:
-        """What is known of before."""
+    def recorded(self, store_ids: Sequence[str], *, whole: bool, at: datetime) -> Recorded:
+        """Return what was recorded before this scan."""
         records = self._wiring.records
         scans = records.scans
         of = self._wiring.fleet.drift
@@ -137,7 +137,7 @@ class Remembering:
         active = self._try("which rollouts stand still is not known", records.rollouts.under_way)
         # What was found rested on these; without them it would be called gone, or something else.
         comparable = None not in (memory, owed, holds, active)
-        return Past(
+        return Recorded(
             memory=memory or {},
             open=open_ if comparable else None,
             scans=self._try("earlier nights are not shown", lambda: scans.since(at - days)) or (),
@@ -148,7 +148,7 @@ class Remembering:
             active=active or (),
         )
 
-    def keep(
+    def write(
         self,
         scan: Scan,
         changes: FindingChanges,
@@ -163,21 +163,21 @@ class Remembering:
         scans = self._wiring.records.scans
         spells, at = reconciled.connections, changes.at
 
-        def write() -> bool:
+        def commit() -> bool:
             lease = self._own.lease(LEASE) if self._own else None
             scans.write(scan, changes, spells, ids, at, versions=versions, lease=lease)
             return True
 
         kept = self._try(
             "this scan is not recorded, so that the next one compares with the one before",
-            write,
+            commit,
         )
         if kept:
             before = at - timedelta(days=self._wiring.fleet.drift.keep_days)
             self._try("what is older than is kept was not dropped", lambda: scans.prune(before))
 
     def _try(self, lost: str, work: Callable[[], T]) -> T | None:
-        """Do it; where the records are away, note what is lost by that ("" for nothing more)."""
+        """Do it; where the records are away, note what is lost by that ("" for no note)."""
         try:
             return work()
         except (RecordsError, LeaseLost) as error:
@@ -187,23 +187,23 @@ class Remembering:
             return None
 
 
-def first_seen(past: Past) -> dict[tuple[str, ...], datetime]:
-    """By ``Finding.key``, since when each open finding is known to have been so."""
-    return {row.finding.key: min(row.finding.since, row.first_seen) for row in past.open or ()}
+def first_seen(recorded: Recorded) -> dict[tuple[str, ...], datetime]:
+    """Return by ``Finding.key`` since when each open finding is known to have been so."""
+    return {row.finding.key: min(row.finding.since, row.first_seen) for row in recorded.open or ()}
 
 
-def compared(
+def compare_with_recorded(
     found: Sequence[Finding],
-    past: Past,
+    recorded: Recorded,
     unread: Sequence[Unread],
     coverage: Coverage,
     at: datetime,
 ) -> FindingChanges:
-    """The findings beside those recorded.
+    """Return what the findings of a scan change in those that are recorded.
 
     Without the records nothing is called new or gone: that would be a guess.
     """
-    if past.open is None:
+    if recorded.open is None:
         kept = tuple((PastFinding(one, one.since, at), one) for one in found)
         return FindingChanges(at, kept=kept)
-    return changes_of(found, past.open, unread, coverage, at)
+    return changes_of(found, recorded.open, unread, coverage, at)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fleet.drift.view.store_history import SHOWN, history_document, history_view
+from fleet.drift.view.history import SHOWN, history_document, history_view
 from fleet.model.store_story import Moment, MomentKind, StoreHistory
 from tests import nights, scanned
 from tests.drift.view.test_hosts import SCAN

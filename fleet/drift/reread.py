@@ -21,8 +21,8 @@ from fleet.model.observed import ContainerInstance, ManagedInstance
 from fleet.model.services import TaskState
 
 
-def look(shard: Shard, fleet: Fleet, finding: Finding, rollouts: Collection[str]) -> Seen:
-    """What AWS says now of what a finding is about; what its rule does not need is not asked.
+def reread(shard: Shard, fleet: Fleet, finding: Finding, rollouts: Collection[str]) -> Seen:
+    """Read from AWS what a finding is about; what its rule does not need is not asked.
 
     Args:
         finding: of a kind that has a fix.
@@ -33,22 +33,22 @@ def look(shard: Shard, fleet: Fleet, finding: Finding, rollouts: Collection[str]
     """
     store = next((one for one in fleet.stores if one.id == finding.store), None)
     host = next((h for h in (store.hosts if store else ()) if h.name == finding.host), None)
-    looking = _Look(shard, fleet, store, host)
+    reading = _Reading(shard, fleet, store, host)
     fix = CATALOGUE[finding.code].fix
-    seen = _READERS[fix.reread](looking, finding) if fix else Seen(_EVER)
-    oldest = min(looking.times, default=shard.clock.now())
+    seen = _READERS[fix.reread](reading, finding) if fix else Seen(_EVER)
+    oldest = min(reading.times, default=shard.clock.now())
     return replace(seen, at=oldest, rollouts=frozenset(rollouts))
 
 
-class _Look:
-    """One look: what has been read, and AWS's times of it."""
+class _Reading:
+    """Reads for one finding, and keeps AWS's times of it."""
 
     def __init__(self, shard: Shard, fleet: Fleet, store: Store | None, host: Host | None) -> None:
         self.shard, self.fleet, self.store, self.host = shard, fleet, store, host
         self.times: list[datetime] = []
 
     def instances(self) -> tuple[ContainerInstance, ...]:
-        """Of the store's cluster."""
+        """Return those of the store's cluster."""
         if self.store is None:
             return ()
         reading = read_container_instances(self.shard, self.store.cluster)
@@ -56,7 +56,7 @@ class _Look:
         return reading.value
 
     def nodes(self, ids: Iterable[str]) -> tuple[ManagedInstance, ...]:
-        """Of those that SSM knows, each with its tags, which cost a call a node."""
+        """Return those that SSM knows, each with its tags, which cost a call a node."""
         asked = sorted(set(ids) - {""})
         if not asked:
             return ()
@@ -70,7 +70,7 @@ class _Look:
         return replace(node, tags=reading.value)
 
     def unproved(self, instances: Iterable[ContainerInstance]) -> set[str]:
-        """Nodes of container instances whose own tags do not say whose they are."""
+        """Return nodes of container instances whose own tags do not say whose they are."""
         name, host = self.fleet.name, self.host
         return {
             one.managed_instance_id
@@ -79,7 +79,7 @@ class _Look:
         }
 
     def tasks(self) -> tuple[TaskState, ...]:
-        """Of the store's cluster, those that are wanted."""
+        """Return those of the store's cluster that are wanted."""
         if self.store is None:
             return ()
         reading = read_tasks(self.shard, self.store.cluster, None, stopped=False)
@@ -87,8 +87,8 @@ class _Look:
         return reading.value
 
 
-def _dead_instances(look: _Look, finding: Finding) -> Seen:
-    """With tasks only where ECS counts some on those that are dead."""
+def _dead_instances(look: _Reading, finding: Finding) -> Seen:
+    """Read tasks only where ECS counts some on instances that are dead."""
     instances = look.instances()
     arns = set(finding.data.get("arns") or [finding.data["arn"]])
     dead = [one for one in instances if one.arn in arns]
@@ -107,18 +107,18 @@ def _dead_instances(look: _Look, finding: Finding) -> Seen:
     return replace(seen, tasks=found, services=alive)
 
 
-def _node(look: _Look, finding: Finding) -> Seen:
+def _node(look: _Reading, finding: Finding) -> Seen:
     instances = look.instances()
     return Seen(_EVER, instances=instances, nodes=look.nodes([str(finding.data["node"])]))
 
 
-def _attributes(look: _Look, finding: Finding) -> Seen:
+def _attributes(look: _Reading, finding: Finding) -> Seen:
     instances = look.instances()
     mine = [one for one in instances if one.arn == finding.data["arn"]]
     return Seen(_EVER, instances=instances, nodes=look.nodes(look.unproved(mine)))
 
 
-def _cluster(look: _Look, _finding: Finding) -> Seen:
+def _cluster(look: _Reading, _finding: Finding) -> Seen:
     if look.store is None:
         return Seen(_EVER)
     reading = describe_clusters(look.shard, [look.store.cluster])
@@ -127,7 +127,7 @@ def _cluster(look: _Look, _finding: Finding) -> Seen:
     return Seen(_EVER, cluster=cluster, instances=look.instances() if cluster else ())
 
 
-def _service(look: _Look, finding: Finding) -> Seen:
+def _service(look: _Reading, finding: Finding) -> Seen:
     if look.store is None:
         return Seen(_EVER)
     reading = describe_services(look.shard, look.store.cluster, [str(finding.data["arn"])])
@@ -135,7 +135,7 @@ def _service(look: _Look, finding: Finding) -> Seen:
     return Seen(_EVER, services=reading.value)
 
 
-def _activation(look: _Look, finding: Finding) -> Seen:
+def _activation(look: _Reading, finding: Finding) -> Seen:
     reading = find_activation(look.shard, str(finding.data["activation"]))
     look.times.append(reading.at)
     return Seen(_EVER, activation=reading.value)
@@ -143,7 +143,7 @@ def _activation(look: _Look, finding: Finding) -> Seen:
 
 #: Stands in for the time until all of it has been read.
 _EVER = datetime.min.replace(tzinfo=UTC)
-_READERS: Mapping[Reread, Callable[[_Look, Finding], Seen]] = {
+_READERS: Mapping[Reread, Callable[[_Reading, Finding], Seen]] = {
     Reread.DEAD_INSTANCES: _dead_instances,
     Reread.NODE: _node,
     Reread.INSTANCE: _attributes,

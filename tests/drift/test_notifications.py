@@ -10,9 +10,17 @@ from typing import Any
 
 import pytest
 
-from fleet.drift.telling import ATTEMPTS, LONGEST_WAIT_S, Senders, tell
+from fleet.drift import notifications
+from fleet.drift.notifications import (
+    ATTEMPTS,
+    LONGEST_WAIT_S,
+    Senders,
+    notify_channels,
+    senders_for,
+)
 from fleet.errors import AwsUnreachable, FleetError, NotDelivered, RecordsError, UsageError
 from fleet.model.drift_settings import Severity
+from fleet.model.inventory import Account
 from fleet.model.night import Night
 from fleet.model.notify import (
     Channel,
@@ -23,6 +31,7 @@ from fleet.model.notify import (
     WebhookChannel,
     When,
 )
+from fleet.notify import mail, webhook
 from fleet.records.opening import open_records
 from fleet.records.records import Records
 from fleet.runtime.wiring import Wiring
@@ -74,7 +83,7 @@ class Desk:
             stop=threading.Event(),
         )
         senders = Senders(self.send, self.send, self.send)
-        return tell(
+        return notify_channels(
             wiring, night, partial(message_of, night), more.pop("page", None), senders, **more
         )
 
@@ -183,11 +192,11 @@ def test_a_bug_in_one_channel_silences_no_other_and_tells_no_secret(desk: Desk) 
     assert desk.told == ["chat"]
 
 
-def test_a_night_is_not_told_twice_unless_asked(desk: Desk) -> None:
-    for again in (False, False, True):
-        assert desk.tell(NEWS, MAIL, again=again) == ()
+def test_a_night_is_not_told_twice(desk: Desk) -> None:
+    for _ in range(2):
+        assert desk.tell(NEWS, MAIL) == ()
 
-    assert desk.told == ["mail", "mail"]
+    assert desk.told == ["mail"]
 
 
 def test_only_who_was_not_told_is_told_again(desk: Desk) -> None:
@@ -245,3 +254,77 @@ def test_a_night_that_cannot_be_worded_for_a_channel_is_said(
     monkeypatch.setitem(globals(), "message_of", broken)
 
     assert desk.tell(NEWS, MAIL) == ("mail was not told: a bug in fleet: ValueError",)
+
+
+MESSAGE = Message("subject", "text", "markdown")
+NIGHT: Any = Occasion("shops", "drift-1", None)  # type: ignore[arg-type]  # nobody reads the time
+ENVIRONMENT = {"FLEET_SMTP_PASSWORD": "s3cr3t", "FLEET_CHAT_URL": "https://x/s3cr3t", "EMPTY": ""}
+
+
+class Wired:
+    """What a run is handed, as far as channels need it."""
+
+    def __init__(self) -> None:
+        self.fleet = build.fleet()
+        self.asked: list[tuple[Account, str]] = []
+
+    def shard(self, account: Account, region: str) -> str:
+        self.asked.append((account, region))
+        return "shard"
+
+
+@pytest.fixture
+def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    kept: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(mail, "send", lambda *words: kept.append(words))
+    monkeypatch.setattr(webhook, "send", lambda *words: kept.append(words))
+    monkeypatch.setattr(notifications, "publish", lambda *words: kept.append(words))
+    return kept
+
+
+def made(environment: dict[str, str] | None = None) -> Any:
+    wired: Any = Wired()
+    return senders_for(wired, ENVIRONMENT if environment is None else environment), wired
+
+
+def test_a_password_is_read_from_the_environment(handed_over: list[tuple[Any, ...]]) -> None:
+    channel = MailChannel("team", user="fleet", password_env="FLEET_SMTP_PASSWORD")
+    made()[0].mail(channel, MESSAGE, NIGHT)
+
+    ((*_, password, occasion),) = handed_over
+    assert password.reveal() == "s3cr3t"
+    assert "s3cr3t" not in repr(handed_over)
+    assert occasion is NIGHT
+
+
+def test_a_mail_without_a_login_has_no_password(handed_over: list[tuple[Any, ...]]) -> None:
+    made()[0].mail(MailChannel("team"), MESSAGE, NIGHT)
+
+    assert handed_over[0][2] is None
+
+
+def test_a_url_is_read_from_the_environment(handed_over: list[tuple[Any, ...]]) -> None:
+    made()[0].webhook(WebhookChannel("chat", url_env="FLEET_CHAT_URL"), MESSAGE, NIGHT)
+
+    assert handed_over[0][1].reveal() == "https://x/s3cr3t"
+
+
+def test_a_topic_is_published_to_in_its_own_region_as_its_account(
+    handed_over: list[tuple[Any, ...]],
+) -> None:
+    reached, wired = made()
+    (account,) = wired.fleet.accounts.values()
+    arn = "arn:aws:sns:us-east-1:999988887777:fleet"
+    reached.topic(SnsChannel("pager", topic_arn=arn, account=account.name), MESSAGE, NIGHT)
+
+    assert wired.asked == [(account, "us-east-1")]
+    assert handed_over == [("shard", arn, "subject", "text")]
+
+
+@pytest.mark.parametrize("name", ["MISSING", "EMPTY"])
+def test_a_secret_that_is_not_there_is_named(handed_over: list[tuple[Any, ...]], name: str) -> None:
+    with pytest.raises(UsageError, match=f"the environment has no {name}") as caught:
+        made()[0].webhook(WebhookChannel("chat", url_env=name), MESSAGE, NIGHT)
+
+    assert "`fleet cron`" in (caught.value.hint or "")
+    assert handed_over == []

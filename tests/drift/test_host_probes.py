@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from fleet.drift.probing import probe_hosts
+from fleet.drift.host_probes import probe_hosts
 from fleet.errors import HostUnreachable
 from fleet.model.drift import Probe
 from fleet.model.observed import NotRead, Reading

@@ -1,5 +1,6 @@
-"""Tells people of a night: every channel that is due, each for itself, and none of them twice."""
+"""Notifies the channels of the inventory of a scan: each that is due, once."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -7,7 +8,8 @@ from datetime import UTC, datetime
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from fleet.errors import FleetError, NotDelivered, RecordsError
+from fleet.aws.sns import publish
+from fleet.errors import FleetError, NotDelivered, RecordsError, UsageError
 from fleet.model.drift_settings import Severity
 from fleet.model.history import Ledger
 from fleet.model.night import Night
@@ -19,10 +21,14 @@ from fleet.model.notify import (
     SnsChannel,
     WebhookChannel,
 )
+from fleet.model.secret import Secret
 from fleet.model.spans import moment
+from fleet.notify import mail, webhook
 from fleet.notify.due import is_due
 from fleet.runtime.wiring import Wiring
 
+#: Field of a topic's ARN that is its region, counted from 0.
+_REGION = 3
 #: Most attempts per channel, and the upper end of the first and of any random wait between them.
 ATTEMPTS = 4
 FIRST_WAIT_S = 2.0
@@ -33,7 +39,7 @@ AnyChannel = MailChannel | WebhookChannel | SnsChannel
 
 @dataclass(frozen=True, slots=True)
 class Senders:
-    """How each kind of channel is reached; secrets are already in them.
+    """Functions that send to each kind of channel; secrets are already in them.
 
     All raise ``FleetError`` when a message was not handed over. What may work in a moment is a
     ``NotDelivered`` that is ``passing``; everything else is final.
@@ -44,34 +50,31 @@ class Senders:
     topic: Callable[[SnsChannel, Message, Occasion], None]
 
 
-def tell(
+def notify_channels(
     wiring: Wiring,
     night: Night,
     message_of: Callable[[Severity], Message],
     page: bytes | None,
     senders: Senders,
-    *,
-    again: bool = False,
 ) -> tuple[str, ...]:
-    """Tell every channel of the inventory that is due; a failing one keeps no other waiting.
+    """Send a message to every channel that is due; a failing one keeps no other waiting.
 
-    A channel that was told of this scan is left alone. One whose last message failed is told
-    whatever it waits for: what was new then is unchanged now, and it would never hear of it.
+    A channel that got the message of this scan gets no second one. One whose last message failed
+    gets one whatever it waits for: what was new then is unchanged now, and would never reach it.
 
     Args:
         message_of: makes the message; findings below the severity are counted, not listed.
         page: the report as HTML, which mails carry; None when there is none.
-        again: also tell who was told of this scan before.
 
     Returns:
-        What went wrong, a sentence per channel; empty when everybody who is due was told.
+        What went wrong, a sentence per channel; empty when each that is due got its message.
     """
-    post = _Post(wiring, night, senders, page)
+    post = _Notifier(wiring, night, senders, page)
     problems: list[str] = []
-    last = post.last_told(problems)
+    last = post.last_messages(problems)
     for channel in wiring.fleet.channels:
-        told = last.get(channel.name, _Last())
-        if told.scan == night.scan.id and not told.failed and not again:
+        told = last.get(channel.name, _LastMessage())
+        if told.scan == night.scan.id and not told.failed:
             continue
         if is_due(channel, night) or told.failed:
             problem = post.deliver(channel, message_of, told)
@@ -81,16 +84,22 @@ def tell(
 
 
 @dataclass(frozen=True, slots=True)
-class _Last:
-    """What a channel was told last, or failed to be; at is None when that is not known."""
+class _LastMessage:
+    """The last message of a channel.
+
+    Attributes:
+        scan: id.
+        failed: whether it was not delivered.
+        at: when that was recorded; None when it is not known.
+    """
 
     scan: str = ""
     failed: bool = False
     at: datetime | None = None
 
 
-class _Post:
-    """Delivers the messages of one night."""
+class _Notifier:
+    """Delivers the messages of one scan."""
 
     def __init__(self, wiring: Wiring, night: Night, senders: Senders, page: bytes | None) -> None:
         self._wiring = wiring
@@ -98,15 +107,15 @@ class _Post:
         self._senders = senders
         self._page = page
 
-    def last_told(self, problems: list[str]) -> Mapping[str, _Last]:
-        """By channel. Where the records are away everybody is told: twice is better than never."""
+    def last_messages(self, problems: list[str]) -> Mapping[str, _LastMessage]:
+        """Return them by channel; none where the records are away: twice is better than never."""
         try:
             rows = self._wiring.records.latest([""])
         except RecordsError as error:
             problems.append(f"who was told before is not known: {error}")
             return {}
         return {
-            row.host: _Last(
+            row.host: _LastMessage(
                 str(row.value.get("scan", "")), bool(row.value.get("failed")), row.last_seen
             )
             for row in rows
@@ -114,7 +123,7 @@ class _Post:
         }
 
     def record(self, channel: AnyChannel, *, failed: bool) -> list[str]:
-        """Note that a channel was told, or not; returns what went wrong."""
+        """Record that a channel got its message, or not; return what went wrong."""
         value = {"scan": self._night.scan.id, "failed": failed}
         try:
             self._wiring.records.observe(
@@ -125,9 +134,9 @@ class _Post:
         return []
 
     def deliver(
-        self, channel: AnyChannel, message_of: Callable[[Severity], Message], last: _Last
+        self, channel: AnyChannel, message_of: Callable[[Severity], Message], last: _LastMessage
     ) -> str:
-        """Word the message and hand it over, a few times if need be; returns what went wrong."""
+        """Make the message and send it, a few times if need be; return what went wrong."""
         try:
             message = self._message(channel, message_of(channel.least), last)
             self._retrying()(self._send, channel, message)
@@ -138,7 +147,7 @@ class _Post:
             return f"{channel.name} was not told: a bug in fleet: {type(error).__name__}"
         return ""
 
-    def _message(self, channel: AnyChannel, message: Message, last: _Last) -> Message:
+    def _message(self, channel: AnyChannel, message: Message, last: _LastMessage) -> Message:
         if last.failed and last.at is not None:
             note = (
                 f"The message of {moment(last.at)} did not get through:\n"
@@ -182,3 +191,30 @@ class _Post:
             ),
             reraise=True,
         )
+
+
+def senders_for(wiring: Wiring, environment: Mapping[str, str] = os.environ) -> Senders:
+    """Return the senders of a fleet's channels; secrets are looked up when one sends."""
+
+    def secret(name: str) -> Secret:
+        value = environment.get(name, "")
+        if not value:
+            raise UsageError(
+                f"the environment has no {name}",
+                hint="cron has an environment of its own: `fleet cron` says where to put it",
+            )
+        return Secret(value)
+
+    def by_mail(channel: MailChannel, message: Message, occasion: Occasion) -> None:
+        password = secret(channel.password_env) if channel.password_env else None
+        mail.send(channel, message, password, occasion)
+
+    def by_webhook(channel: WebhookChannel, message: Message, _occasion: Occasion) -> None:
+        webhook.send(channel, secret(channel.url_env), message)
+
+    def by_topic(channel: SnsChannel, message: Message, _occasion: Occasion) -> None:
+        account = wiring.fleet.accounts[channel.account]
+        shard = wiring.shard(account, channel.topic_arn.split(":")[_REGION])
+        publish(shard, channel.topic_arn, message.subject, message.text)
+
+    return Senders(mail=by_mail, webhook=by_webhook, topic=by_topic)

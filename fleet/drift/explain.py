@@ -1,4 +1,4 @@
-"""Collects the whole story of a store, or of a kind of finding, from the records alone."""
+"""Collects everything known of a store, or of a kind of finding, from the records alone."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ AUDITED = 50
 def explain_store(
     records: "Records", fleet: Fleet, store: Store, now: datetime, *, host: str = "", days: int = 30
 ) -> StoreStory:
-    """What is recorded of a store.
+    """Return what is recorded of a store.
 
     Args:
         host: only of this host and of the store as a whole; "" for all.
@@ -74,7 +74,7 @@ def explain_store(
 
 
 def explain_code(records: "Records", fleet: Fleet, entry: FindingKind, now: datetime) -> CodeStory:
-    """What a kind of finding means, and where it is open."""
+    """Return what a kind of finding means, and where it is open."""
     open_ = [past for past in records.scans.open() if past.finding.code == entry.code]
     return CodeStory(
         code=entry.code,
@@ -92,7 +92,7 @@ def explain_code(records: "Records", fleet: Fleet, entry: FindingKind, now: date
 def what_is_meant(
     word: str, fleet: Fleet, catalogue: Mapping[str, FindingKind]
 ) -> FindingKind | Store:
-    """The kind of finding or the store that somebody typed; codes in any case.
+    """Return the kind of finding or the store that somebody typed; codes in any case.
 
     Raises:
         UsageError: it is neither; names the nearest.
@@ -115,7 +115,7 @@ def what_is_meant(
 def spells_by_host(
     store: Store, memory: Mapping[tuple[str, str], HostMemory]
 ) -> Mapping[str, tuple[Spell, ...]]:
-    """How each host of a store was connected, as far as is remembered."""
+    """Return how each host of a store was connected, as far as is recorded."""
     return {
         host.name: memory.get((store.id, host.name), HostMemory()).spells for host in store.hosts
     }
