@@ -31,13 +31,13 @@ from fleet.model.inventory import Fleet
 from fleet.model.notify import MailChannel, WebhookChannel
 from fleet.runtime.state_dir import state_dir
 
-#: What a scan is told by its surroundings, which are others under cron; those that the command
-#: itself says already are left out.
-_SURROUNDINGS = re.compile(
+#: Environment variables that a scan reads, which cron does not pass on.
+_VARIABLES = re.compile(
     r"(FLEET|AWS|BOTO)_\w+|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|PG\w+"
 )
-_SAID = frozenset({"FLEET_INVENTORY", "FLEET_STATE"})
-#: Nobody wants a scan to begin in the next shift.
+#: Those that the command line gives already.
+_GIVEN = frozenset({"FLEET_INVENTORY", "FLEET_STATE"})
+#: Longer, and the scan would start in the next shift.
 _LONGEST_JITTER_S = 6 * 3600
 
 
@@ -71,41 +71,46 @@ class CronRequest:
 
 
 def cron(
-    at: Annotated[str, typer.Option("--at", metavar="HH:MM", help="When it begins.")] = "03:30",
+    at: Annotated[
+        str, typer.Option("--at", metavar="HH:MM", help="Time of day at which the scan starts.")
+    ] = "03:30",
     tz: Annotated[
         str,
         typer.Option(
             "--tz",
             metavar="ZONE",
-            help="Time zone of --at, as Europe/London; without it the machine's own.",
+            help="Time zone of --at, as Europe/London; default the machine's own.",
             show_default=False,
         ),
     ] = "",
     jitter: Annotated[
         str,
         typer.Option(
-            "--jitter", metavar="TIME", help="Begin at random within so long; 0 for none."
+            "--jitter",
+            metavar="TIME",
+            help="Start after a random delay of at most this long; 0 for none.",
         ),
     ] = "10m",
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="DIR", help="Folder of the reports.", show_default=False),
+        typer.Option("--report", metavar="DIR", help="Folder for the reports.", show_default=False),
     ] = None,
     notify: Annotated[
-        bool, typer.Option("--notify", help="Tell the channels of fleet.yaml's notify:.")
+        bool, typer.Option("--notify", help="Notify the channels under notify: in fleet.yaml.")
     ] = False,
     digests: DigestsOption = False,
     deep: DeepOption = False,
     fail_on: FailOnOption = None,
     user: Annotated[
-        bool, typer.Option("--user", help="For your own systemd, instead of the machine's.")
+        bool,
+        typer.Option("--user", help="Make units for your own systemd, instead of the machine's."),
     ] = False,
     log: Annotated[
         Path | None,
         typer.Option(
             "--log",
             metavar="PATH",
-            help="Where cron's output goes; without it logs/drift.log in the state folder.",
+            help="File for cron's output; default logs/drift.log in the state folder.",
             show_default=False,
         ),
     ] = None,
@@ -114,7 +119,7 @@ def cron(
         typer.Option(
             "--env-file",
             metavar="PATH",
-            help="File of secrets, NAME='value'; without it cron.env in the state folder.",
+            help="File of secrets, NAME='value'; default cron.env in the state folder.",
             show_default=False,
         ),
     ] = None,
@@ -124,7 +129,7 @@ def cron(
         typer.Option(
             "--write",
             metavar="DIR",
-            help="Write the files there instead of printing them.",
+            help="Write the files to this folder instead of printing them.",
             show_default=False,
         ),
     ] = None,
@@ -157,10 +162,10 @@ def cron(
 
 
 def schedule(request: CronRequest) -> None:
-    """Print or write what was asked for; on stderr what the person has to see to.
+    """Print or write what was asked for, and on stderr what the person has to do.
 
     Raises:
-        UsageError: a word means nothing, or a path cannot be written down.
+        UsageError: an option is wrong, or a path cannot be quoted.
         FleetError: a file cannot be written.
     """
     fleet = load_fleet(request.inventory, state_dir())
@@ -168,28 +173,28 @@ def schedule(request: CronRequest) -> None:
         check_channels(fleet)
     job = job_of(request)
     made = files(job, request.form.value)
-    names = surroundings(fleet if request.notify else None, os.environ)
+    names = variables_needed(fleet if request.notify else None, os.environ)
     if request.write is None:
         typer.echo("\n".join(made.values()), nl=False)
     else:
         _write(request.write, made, names)
     if names:
         typer.echo(
-            f"it runs in surroundings of its own: put what it needs of {', '.join(names)} into "
-            f"{job.secrets} (NAME='value', chmod 600)",
+            f"cron does not pass on your environment: put what the scan needs of "
+            f"{', '.join(names)} into {job.secrets} (NAME='value', chmod 600)",
             err=True,
         )
 
 
 def job_of(request: CronRequest) -> Job:
-    """The job with absolute paths, run as who runs this.
+    """Return the job with absolute paths, for the user who runs this.
 
     Raises:
         UsageError: a word means nothing.
     """
     folder = Path.cwd()
     state = folder / state_dir()
-    user, group = _person()
+    user, group = _user_and_group()
     return Job(
         fleet=_program(),
         folder=str(folder),
@@ -205,24 +210,24 @@ def job_of(request: CronRequest) -> Job:
         user=user,
         group=group,
         own=request.own,
-        looks=_looks(request),
+        looks=_scan_options(request),
     )
 
 
-def _looks(request: CronRequest) -> tuple[str, ...]:
+def _scan_options(request: CronRequest) -> tuple[str, ...]:
     digests = ("--digests",) if request.digests else ()
     deep = ("--deep",) if request.deep else ()
     ends = ("--fail-on", request.fail_on.value) if request.fail_on else ()
     return (*digests, *deep, *ends)
 
 
-def surroundings(fleet: Fleet | None, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of variables that a scan may need and cron does not have; never their values.
+def variables_needed(fleet: Fleet | None, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of variables that a scan may need and cron does not have.
 
     Args:
         fleet: whose channels have secrets; None when nobody is told.
     """
-    found = {name for name in environment if _SURROUNDINGS.fullmatch(name.upper())} - _SAID
+    found = {name for name in environment if _VARIABLES.fullmatch(name.upper())} - _GIVEN
     for channel in fleet.channels if fleet is not None else ():
         if isinstance(channel, MailChannel) and channel.password_env:
             found.add(channel.password_env)
@@ -231,8 +236,8 @@ def surroundings(fleet: Fleet | None, environment: Mapping[str, str]) -> tuple[s
     return tuple(sorted(found))
 
 
-def _person() -> tuple[str, str]:
-    """User and group of this process; their numbers where a container has no names for them."""
+def _user_and_group() -> tuple[str, str]:
+    """Return user and group of this process, as numbers where they have no names."""
     try:
         person = pwd.getpwuid(os.getuid())
         return person.pw_name, grp.getgrgid(person.pw_gid).gr_name
@@ -241,7 +246,7 @@ def _person() -> tuple[str, str]:
 
 
 def _program() -> tuple[str, ...]:
-    """The ``fleet`` beside this Python, else this Python itself."""
+    """Return the ``fleet`` beside this Python, else this Python itself."""
     beside = Path(sys.executable).parent / "fleet"
     if os.access(beside, os.X_OK):
         return (str(beside),)
@@ -251,7 +256,7 @@ def _program() -> tuple[str, ...]:
 def _time(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text)
     if match is None:
-        raise UsageError(f'--at "{text}" is no time of day', hint="as 03:30")
+        raise UsageError(f'--at "{text}" is not a time of day', hint="as 03:30")
     return int(match[1]), int(match[2])
 
 
@@ -259,7 +264,9 @@ def _zone(text: str) -> str:
     try:
         return ZoneInfo(text).key if text else ""
     except (OSError, ValueError, LookupError):
-        raise UsageError(f'--tz "{text}" is no IANA time zone', hint="as Europe/London") from None
+        raise UsageError(
+            f'--tz "{text}" is not an IANA time zone', hint="as Europe/London"
+        ) from None
 
 
 def _jitter(text: str) -> int:

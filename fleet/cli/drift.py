@@ -84,7 +84,7 @@ def drift(
         typer.Option(
             "--report",
             metavar="DIR",
-            help="Write drift-DATE.html, .md and .json there, and latest.html, .md and .json.",
+            help="Write drift-DATE and latest there, as .html, .md and .json.",
             show_default=False,
         ),
     ] = None,
@@ -94,23 +94,23 @@ def drift(
     json: JsonOption = False,
     fail_on: FailOnOption = None,
     notify: Annotated[
-        bool, typer.Option("--notify", help="Tell the channels of fleet.yaml's notify: of it.")
+        bool, typer.Option("--notify", help="Notify the channels under notify: in fleet.yaml.")
     ] = False,
     jitter: Annotated[
         str,
         typer.Option(
             "--jitter",
             metavar="TIME",
-            help="Begin after a random time of at most so long, as 10m.",
+            help="Start after a random delay of at most this long, as 10m.",
             show_default=False,
         ),
     ] = "",
     fix: Annotated[
         bool,
-        typer.Option("--fix", help="Also fix what is safe: show the plan, ask, do, write it down."),
+        typer.Option("--fix", help="Also fix what is safe: show the plan, ask, fix, audit."),
     ] = False,
     plan: Annotated[
-        bool, typer.Option("--plan", help="With --fix: only show what it would do.")
+        bool, typer.Option("--plan", help="With --fix: only show what would be fixed.")
     ] = False,
     yes: YesOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
@@ -121,16 +121,16 @@ def drift(
     What could not be read comes first, and nothing is called healthy or resolved for lack of data.
     Reports of the same folder are kept as long as fleet.yaml's drift.keep_days says.
 
-    --fix deregisters leftovers of hosts that are connected beside them, puts fleet's own attributes
-    and tags right, and deletes its old activations: only what is provably this fleet's, each after
-    one more look right before, at most 50 deregistrations in a run. It starts and stops no task and
-    changes no service; what it leaves alone is listed with the reason. With --json it prints the
-    plan and its results instead of the night. --fix --plan ends with 3 when there is something to
-    fix and with 0 when there is nothing.
+    --fix deregisters leftovers of connected hosts, corrects fleet's own attributes and tags, and
+    deletes its old activations. It touches only what is provably this fleet's, reads each thing
+    again right before, and deregisters at most 50 in a run. It starts and stops no task and changes
+    no service; what it leaves alone is listed with the reason. With --json it prints the plan and
+    the results of the fixes instead of the scan. --fix --plan ends with 3 when there is something
+    to fix, else with 0.
 
-    Exit codes: 0 all was read and nothing is at or above --fail-on; 3 something is; 1 something
-    could not be read, written or told (a partial result; wins over 3); 2 wrong words or files; 5
-    another scan is under way; 130 interrupted.
+    Exit codes: 0 everything was read and no finding is at or above --fail-on; 3 a finding is; 1
+    something could not be read, written or sent (a partial result; wins over 3); 2 wrong usage or
+    configuration; 5 another scan is running; 130 interrupted.
     """
     if (plan or yes) and not fix:
         raise UsageError("--plan and --yes are about fixing", hint="add --fix")
@@ -154,8 +154,8 @@ def run_drift(request: DriftRequest) -> int:
     """Scan, show, report, notify and fix; returns the exit code.
 
     Raises:
-        UsageError: a word means nothing; nothing was read.
-        Locked: another scan is under way.
+        UsageError: an option is wrong; nothing was read.
+        Locked: another scan is running.
         Interrupted: somebody ended it before anything was recorded.
     """
     talk = talk_console()
@@ -210,13 +210,13 @@ def _end(
     fail_on = request.fail_on or wiring.fleet.drift.fail_on
     if request.fix is not None:
         command = " ".join(filter(None, ("fleet drift --fix", describe(request.choice))))
-        mended = fix_night(wiring, night, request.fix, command, talk)
-        talk.print(mended.words)
-        if mended.code is not None:
+        after = fix_night(wiring, night, request.fix, command, talk)
+        talk.print(after.words)
+        if after.code is not None:
             for problem in problems:
                 talk.print(problem)
-            return FleetError.exit_code if problems else mended.code
-        night = mended.night
+            return FleetError.exit_code if problems else after.code
+        night = after.night
     ending = ending_of(night, fail_on, problems)
     talk.print(ending.words)
     return ending.code

@@ -22,7 +22,7 @@ from fleet.runtime.stopping import leaves_at_once, stops_safely
 from fleet.runtime.wiring import Wiring
 
 #: What the first Ctrl-C waits for.
-FIRST = "fixes that have begun are ended, and no other is begun"
+FINISH_FIRST = "fixes that have begun are ended, and no other is begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class FixRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class NightAfterFixes:
     """A night after its fixes.
 
     Attributes:
@@ -69,7 +69,7 @@ def check_can_ask(request: FixRequest) -> None:
 
 def fix_night(
     wiring: Wiring, night: Night, request: FixRequest, command: str, talk: Console
-) -> Mended:
+) -> NightAfterFixes:
     """Plan, show, ask, do, and show what came of it.
 
     Args:
@@ -88,13 +88,13 @@ def fix_night(
         if not planned.fixes:
             if request.json:
                 show_report(fixes_document(planned, (), ""), talk)
-            return Mended(_without(night, planned, ()), None, "nothing to fix")
+            return NightAfterFixes(_without(night, planned, ()), None, "nothing to fix")
         if not request.yes and not agreed(talk):
             raise Interrupted("nothing was fixed")
     callers = night.caller.split(", ") if night.caller else []
     with recorded(wiring, "fix", callers=callers, tell=talk.print) as run:
         with stops_safely(
-            wiring.stop, resume=command, leaving=lambda: run.end("left"), first=FIRST
+            wiring.stop, resume=command, leaving=lambda: run.end("left"), first=FINISH_FIRST
         ):
             done = carry_out(wiring, planned, run.id)
         bad = any(not one.outcome.is_good for one in done)
@@ -104,19 +104,23 @@ def fix_night(
     if stopped:
         raise Interrupted(f"stopped: {counts(done)}", hint=command)
     code = FleetError.exit_code if bad else None
-    return Mended(_without(night, planned, done), code, f"fixed: {counts(done)}")
+    return NightAfterFixes(_without(night, planned, done), code, f"fixed: {counts(done)}")
 
 
-def _planned(night: Night, planned: FixPlan) -> Mended:
+def _planned(night: Night, planned: FixPlan) -> NightAfterFixes:
     if not night.is_complete:
-        return Mended(night, FleetError.exit_code, "exit 1 (partial): not everything could be read")
+        return NightAfterFixes(
+            night, FleetError.exit_code, "exit 1 (partial): not everything could be read"
+        )
     if planned.fixes:
-        return Mended(night, CHANGES_PENDING, "exit 3: there is something to fix; nothing was done")
-    return Mended(night, 0, "exit 0: nothing to fix")
+        return NightAfterFixes(
+            night, CHANGES_PENDING, "exit 3: there is something to fix; nothing was done"
+        )
+    return NightAfterFixes(night, 0, "exit 0: nothing to fix")
 
 
 def _without(night: Night, planned: FixPlan, done: Sequence[Fixed]) -> Night:
-    """The night without what is gone now."""
+    """Return the night without the findings that are gone now."""
     gone = {one.finding.key for one in planned.already}
     gone |= {one.fix.finding.key for one in done if one.outcome.is_good}
     kept = tuple(told for told in night.findings if told.finding.key not in gone)

@@ -17,12 +17,10 @@ from fleet.runtime.wiring import open_history
 def explain(
     what: Annotated[
         str,
-        typer.Argument(
-            metavar="CODE|STORE", help="A code of `fleet drift`, as TWIN, or the id of a store."
-        ),
+        typer.Argument(metavar="CODE|STORE", help="Code of a finding, as TWIN, or id of a store."),
     ],
     host: Annotated[
-        str, typer.Argument(metavar="[HOST]", help="Only of this host of the store.")
+        str, typer.Argument(metavar="[HOST]", help="Only this host of the store.")
     ] = "",
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,

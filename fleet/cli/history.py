@@ -15,7 +15,7 @@ from fleet.runtime.wiring import open_history
 
 def history(
     store: Annotated[str, typer.Argument(metavar="STORE", help="Id of the store.")],
-    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How far back.")] = 30,
+    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How many days back.")] = 30,
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:

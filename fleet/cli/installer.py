@@ -16,9 +16,7 @@ from fleet.runtime.wiring import open_wiring
 def installer(
     pin: Annotated[
         str,
-        typer.Option(
-            "--pin", metavar="SHA256", help="Allow the script with exactly this checksum to run."
-        ),
+        typer.Option("--pin", metavar="SHA256", help="Allow the script with this checksum to run."),
     ] = "",
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:

@@ -55,7 +55,7 @@ COMMANDS = (
     Command("sandbox", "Run a local ECS Anywhere to try things on."),
 )
 
-#: What a shell says of a command that SIGPIPE ended.
+#: Exit code of a command that SIGPIPE ended, as a shell reports it.
 READER_GONE = 141
 
 
@@ -137,7 +137,7 @@ def _options(
 
 
 def _report_crash() -> str:
-    """Write the traceback of a bug where it can be sent from; returns the path, or ""."""
+    """Write the traceback of a bug to a file; returns its path, or ""."""
     folder = state_dir() / "logs"
     path = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
     try:
@@ -149,7 +149,7 @@ def _report_crash() -> str:
 
 
 def _tell(line: str) -> None:
-    """Say a last line, if anybody still listens."""
+    """Print a last line to stderr, if anybody still reads it."""
     with suppress(OSError, ValueError):
         typer.echo(line, err=True)
 
@@ -167,7 +167,7 @@ def main() -> None:
         if error.hint:
             _tell(f"hint: {error.hint}")
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # raised while words that were not understood were being explained
+    except BrokenPipeError:  # raised while a usage error was printed
         sys.exit(READER_GONE)
     except Exception as error:  # noqa: BLE001 - the last stop: a bug must not print a traceback
         where = _report_crash()

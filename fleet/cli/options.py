@@ -22,9 +22,7 @@ InventoryOption = Annotated[
         show_default=True,
     ),
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one versioned JSON document to stdout.")
-]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
 StoresArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[STORE...]", help="Ids of stores.")
 ]
@@ -33,16 +31,17 @@ WhereOption = Annotated[
     typer.Option(
         "--where",
         metavar="CONDITION",
-        help="Only stores for which this holds, as 'market=uk and link.kind=lte'.",
+        help="Only stores that match, for example 'market=uk and link.kind=lte'.",
         show_default=False,
     ),
 ]
 RingOption = Annotated[
     str,
-    typer.Option("--ring", metavar="NAME", help="Only stores of this ring.", show_default=False),
+    typer.Option("--ring", metavar="NAME", help="Only stores in this ring.", show_default=False),
 ]
 AllOption = Annotated[
-    bool, typer.Option("--all", help="All stores; open ones, where something is changed.")
+    bool,
+    typer.Option("--all", help="All stores; only open ones for a command that changes something."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -55,7 +54,7 @@ def choice_of(stores: Sequence[str] | None, where: str, ring: str, every: bool) 
 
 
 class PlanFormat(StrEnum):
-    """How a plan is written."""
+    """The forms of a plan."""
 
     TEXT = "text"
     MARKDOWN = "md"
@@ -64,7 +63,7 @@ class PlanFormat(StrEnum):
 
 WorkloadsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[WORKLOAD...]", help="Names of workloads; all if none."),
+    typer.Argument(metavar="[WORKLOAD...]", help="Names of workloads; default all."),
 ]
 StoreOption = Annotated[
     list[str] | None,
@@ -72,38 +71,40 @@ StoreOption = Annotated[
 ]
 CanaryOption = Annotated[
     bool,
-    typer.Option("--canary", help="Begin with a few stores, one of every kind, and their bake."),
+    typer.Option("--canary", help="Begin with a few stores, one of every kind, and let them bake."),
 ]
 PolicyOption = Annotated[
-    str, typer.Option("--policy", metavar="NAME", help="Rules of the rollout, of fleet.yaml.")
+    str,
+    typer.Option("--policy", metavar="NAME", help="Policy in fleet.yaml that the rollout follows."),
 ]
 SeedOption = Annotated[
     int | None,
     typer.Option(
         "--seed",
         metavar="N",
-        help="Of every tie-break: another one, other stores.",
+        help="Seed of tie-breaks; another seed gives other canary stores.",
         show_default=False,
     ),
 ]
 IdArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[ID]", help="Of the rollout, as ro-118; the active one, else the latest, if none."
+        metavar="[ID]",
+        help="Id of the rollout, as ro-118; default the active one, else the latest.",
     ),
 ]
 WhyOption = Annotated[
-    str, typer.Option("--why", metavar="TEXT", help="Reason, for the rollout's story and audit.")
+    str, typer.Option("--why", metavar="TEXT", help="Reason, for the events and the audit.")
 ]
 NoWaitOption = Annotated[
-    bool, typer.Option("--no-wait", help="Leave the word, and do not wait for what comes of it.")
+    bool, typer.Option("--no-wait", help="Return at once; do not wait for the answer.")
 ]
 OverrideFreezeOption = Annotated[
     str,
     typer.Option(
         "--override-freeze",
         metavar="REASON",
-        help="Send in spite of freezes; the reason is audited.",
+        help="Send although a freeze is in force; the reason is audited.",
         show_default=False,
     ),
 ]
@@ -116,13 +117,13 @@ PlanFileOption = Annotated[
     typer.Option(
         "--plan-file",
         metavar="FILE",
-        help="Run what `fleet plan --json` saved, if the world is still the same.",
+        help="Run what `fleet plan --json` saved, unless something has changed since.",
     ),
 ]
 
 
 class ReportFormat(StrEnum):
-    """How a scan is written to stdout."""
+    """The forms of a scan on stdout."""
 
     TABLE = "table"
     JSON = "json"
@@ -133,18 +134,18 @@ class ReportFormat(StrEnum):
 DigestsOption = Annotated[
     bool,
     typer.Option(
-        "--digests", help="Also compare the images that tasks run; 1 to 2 calls more per store."
+        "--digests", help="Also compare the images that tasks run; costs 1 or 2 calls per store."
     ),
 ]
 DeepOption = Annotated[
     bool,
-    typer.Option("--deep", help="Also ask the hosts: containers, disk, temperature, clock."),
+    typer.Option("--deep", help="Also ask the hosts for containers, disk, temperature and clock."),
 ]
 FailOnOption = Annotated[
     Severity | None,
     typer.Option(
         "--fail-on",
-        help="Least severity that ends with 3; without it what fleet.yaml says.",
+        help="Lowest severity that ends with 3; default as in fleet.yaml.",
         show_default=False,
     ),
 ]

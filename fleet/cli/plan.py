@@ -48,17 +48,20 @@ def plan(
     overwrite: OverwriteOption = False,
     form: Annotated[
         PlanFormat,
-        typer.Option("--format", help="text for people, md for a pull request, json for a file."),
+        typer.Option(
+            "--format", help="Form: text for people, md for a pull request, json for a file."
+        ),
     ] = PlanFormat.TEXT,
     json: JsonOption = False,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write to a file, not to stdout.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write to this file instead of stdout."),
     ] = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
     """Show what a rollout would change, in which waves, at what cost.
 
-    Plans all workloads in all open stores unless options choose. Ends with 3 when something would
+    Plans all workloads in all open stores unless you choose some. Ends with 3 when something would
     be changed, 0 when nothing would, 1 when the plan must not be run. What `--json` prints can be
     saved and run: `fleet rollout --plan-file FILE`.
     """

@@ -85,25 +85,25 @@ def register(
         typer.Option(
             "--host",
             metavar="HOST",
-            help="Only hosts of this name, or exactly STORE/HOST; repeatable.",
+            help="Only hosts with this name, or STORE/HOST for one host; repeatable.",
         ),
     ] = None,
     plan: Annotated[
         bool,
-        typer.Option("--plan", help="Say what would be done; changes no host and nothing at AWS."),
+        typer.Option("--plan", help="Show what would be done; change no host and nothing at AWS."),
     ] = False,
     accept_new_host_keys: Annotated[
         bool,
         typer.Option(
             "--accept-new-host-keys",
-            help="Pin the SSH host keys of hosts never contacted before.",
+            help="Pin the SSH host keys of hosts that were never contacted before.",
         ),
     ] = False,
     set_runtime: Annotated[
         bool,
         typer.Option(
             "--set-runtime",
-            help="Set docker's default runtime where the hardware needs it; restarts docker.",
+            help="Set docker's default runtime where the hardware needs it; this restarts docker.",
         ),
     ] = False,
     yes: YesOption = False,
@@ -152,12 +152,12 @@ def register_stores(request: RegisterRequest) -> int:
     callers = [view.caller.arn for view in shards.values()]
     with recorded(wiring, "register", callers=callers, tell=talk.print) as run:
         observers.log_to(_log_folder(run.id))
-        with _says_what_was_pinned(pinned, talk):
+        with _says_which_keys_were_pinned(pinned, talk):
             with leaves_at_once(
                 lambda: f"interrupted while reading; {nothing_done(pinned)}",
                 leaving=lambda: run.end("interrupted"),
             ):
-                _say_who_and_where(selection, shards, run.id, talk)
+                _print_stores_and_callers(selection, shards, run.id, talk)
                 prepared = prepare(wiring, selection, shards, run.id)
                 agrees = request.plan or request.yes or _agrees(prepared, talk)
             if agrees and not request.plan:
@@ -180,7 +180,7 @@ def register_stores(request: RegisterRequest) -> int:
 
 
 def nothing_done(pinned: Sequence[str]) -> str:
-    """That nothing was done, or all that was: new host keys are pinned while hosts are read."""
+    """Say that nothing was done, or that only host keys were pinned while hosts were read."""
     if not pinned:
         return "nothing was done"
     keys = "1 host key was" if len(pinned) == 1 else f"{len(pinned)} host keys were"
@@ -188,7 +188,7 @@ def nothing_done(pinned: Sequence[str]) -> str:
 
 
 def exit_code(result: RegisterResult) -> int:
-    """0 all healthy, 130 stopped before that, 5 only other runs in the way, else 1."""
+    """Return 0 if all are healthy, 130 if stopped, 5 if only other runs hold hosts, else 1."""
     if result.is_good:
         return 0
     if result.stopped:
@@ -214,8 +214,8 @@ def _log_folder(run_id: str) -> Path:
 
 
 @contextmanager
-def _says_what_was_pinned(pinned: Sequence[str], talk: Console) -> Iterator[None]:
-    """Errors that end a run before it changed a host say so of themselves, but not of keys."""
+def _says_which_keys_were_pinned(pinned: Sequence[str], talk: Console) -> Iterator[None]:
+    """Add to an error, which says that no host was changed, that keys were pinned."""
     try:
         yield
     except FleetError:
@@ -224,7 +224,7 @@ def _says_what_was_pinned(pinned: Sequence[str], talk: Console) -> Iterator[None
         raise
 
 
-def _say_who_and_where(
+def _print_stores_and_callers(
     selection: HostSelection, shards: Mapping[Key, ShardView], run_id: str, talk: Console
 ) -> None:
     for line in stores_lines(selection.stores, run_id):
@@ -234,7 +234,7 @@ def _say_who_and_where(
 
 
 def _agrees(prepared: PreparedRun, talk: Console) -> bool:
-    """Whether a person agrees to the plan; one that does nothing is not asked about."""
+    """Ask whether to carry out the plan, unless it changes nothing."""
     if changes_nothing(prepared.registrations):
         return True
     talk.print(registrations_view(prepared.registrations, talk.width))

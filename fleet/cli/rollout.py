@@ -56,17 +56,17 @@ class RolloutGroup(TyperGroup):
     """Reads ``fleet rollout vision`` as ``fleet rollout start vision``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the verb in that was left out."""
+        """Insert the verb if it was left out."""
         spoken = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
         return super().parse_args(ctx, args if spoken else [START, *args])
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
-        """Both forms."""
+        """Write both forms."""
         formatter.write_usage(ctx.command_path, "[WORKLOAD...] [OPTIONS]")
         formatter.write_usage(ctx.command_path, "VERB [ID] [OPTIONS]")
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The options of the form without a verb, then the verbs."""
+        """Write the options of the form without a verb, then the verbs."""
         start = self.get_command(ctx, START)
         if start is not None:
             inner = start.context_class(start, info_name=START, parent=ctx)
@@ -98,17 +98,17 @@ def start(
     override_freeze: OverrideFreezeOption = "",
     overwrite: OverwriteOption = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Leave it to a running `fleet controller`.")
+        bool, typer.Option("--detach", help="Leave the rollout to a running `fleet controller`.")
     ] = False,
     yes: YesOption = False,
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Roll out; this word may be left out.
+    """Start a rollout; this verb may be left out.
 
-    Shows the plan, asks, and goes along until every wave has passed, a gate stops it, or a person
-    is wanted. Ends with 0 when it is done, 3 when it waits for `promote`, 4 when it is halted or
-    paused, 5 when another rollout holds one of the stores.
+    Shows the plan, asks, and runs in the foreground until every wave has passed, a gate stops it,
+    or it needs a person. Ends with 0 when it is done, 3 when it waits for `promote`, 4 when it is
+    halted or paused, 5 when another rollout holds one of the stores.
     """
     request = PlanRequest(
         workloads=tuple(workloads or ()),
@@ -142,7 +142,7 @@ def roll_out(
     """Roll out what was asked for; returns the exit code.
 
     Raises:
-        UsageError: the words or the plan file are wrong; nothing was sent.
+        UsageError: an option or the plan file is wrong; nothing was sent.
         Locked: another rollout holds one of the stores.
         FleetError: nothing was sent, or the rollout can be resumed; the hint says how.
     """

@@ -28,14 +28,14 @@ from fleet.runtime.run_record import RunRecord
 from fleet.runtime.stopping import stops_safely
 from fleet.runtime.wiring import Wiring
 
-#: Words for the end of a run's row, by exit code.
+#: Outcome in the record of the run, by exit code.
 _OUTCOMES = {0: "done", 1: "failed", 3: "awaiting promote", 4: "halted", 130: "stopped"}
 
-#: Wall seconds between two looks at the records.
-LOOK_S = 1.0
-#: Rest after a look, in times of what it took: whoever ticks in this process comes first.
-REST = 4
-#: Redraws a second, so that a resized terminal is soon whole again.
+#: Wall seconds between two reads of the records.
+READ_EVERY_S = 1.0
+#: Pause after a read, as a multiple of what it took: ticks in this process come first.
+PAUSE_FACTOR = 4
+#: Redraws a second; a resized terminal is soon right again.
 REDRAWS = 4
 
 
@@ -49,13 +49,13 @@ def advance(
     as_json: bool = False,
     said: VerbName | None = None,
 ) -> int:
-    """Tick a rollout until it rests or a person stops it; prints its last words.
+    """Tick a rollout until it ends, needs a person or is stopped; then print the summary.
 
     Returns:
         The exit code.
 
     Raises:
-        Locked: somebody else ticks it.
+        Locked: another process ticks it.
         FleetError: an account cannot be worked with; the rollout can be resumed.
     """
     records, clock = wiring.records, wiring.clock
@@ -92,7 +92,7 @@ def advance(
 def _shown(
     wiring: Wiring, overview: Overview, talk: Console
 ) -> Iterator[tuple[Callable[[RolloutEvent], None], Callable[[], None]]]:
-    """Who is told of every line of the story, and what gives the screen back."""
+    """Yield what is called with every event, and what restores the screen."""
     if not talk.is_terminal or talk.is_dumb_terminal:
         lines = EventLines(overview.rollout.spec)
         yield lambda event: talk.print(lines.view(event, talk.width)), lambda: None
@@ -115,24 +115,26 @@ def _leave(run: RunRecord, give_back: Callable[[], None]) -> None:
 
 
 class Picture:
-    """Shows a rollout on the whole screen while inside; the screen is given back as it was.
+    """Shows a rollout on the whole screen while inside, and restores the screen afterwards.
 
     Args:
-        look: reads the rollout as it is now; called in a thread of the picture's own.
-        note: words for the last line.
+        read: reads the rollout as it is now; called in a thread of its own.
+        note: gives the text of the last line.
     """
 
     def __init__(
-        self, console: Console, look: Callable[[], Overview], note: Callable[[], str]
+        self, console: Console, read: Callable[[], Overview], note: Callable[[], str]
     ) -> None:
-        self._look = look
+        self._read = read
         self._note = note
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._latest: Overview | None = None
         self._error = ""
         self._drawn: tuple[Overview, str, RolloutPicture] | None = None
-        self._thread = threading.Thread(target=self._keep_looking, name="picture", daemon=True)
+        self._thread = threading.Thread(
+            target=self._keep_reading, name="rollout screen", daemon=True
+        )
         self._live = Live(
             console=console,
             screen=True,
@@ -144,7 +146,7 @@ class Picture:
         )
 
     def __enter__(self) -> Self:
-        self._glance()
+        self._read_once()
         self._live.start()
         self._thread.start()
         return self
@@ -158,28 +160,28 @@ class Picture:
         self.close()
 
     def close(self) -> None:
-        """Give the screen back; more than once does no harm."""
+        """Restore the screen; may be called more than once."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join()
         self._live.stop()
 
     def latest(self) -> Overview | None:
-        """What was seen last; None before anything could be read."""
+        """Return what was read last; None before anything could be read."""
         with self._lock:
             return self._latest
 
-    def _keep_looking(self) -> None:
+    def _keep_reading(self) -> None:
         took = 0.0
-        while not self._closed.wait(max(LOOK_S, REST * took)):
+        while not self._closed.wait(max(READ_EVERY_S, PAUSE_FACTOR * took)):
             began = time.monotonic()
-            self._glance()
+            self._read_once()
             took = time.monotonic() - began
 
-    def _glance(self) -> None:
-        """Look once. What cannot be read now leaves the last picture, which says how old it is."""
+    def _read_once(self) -> None:
+        """Read once. If that fails, the last picture stays and says how old it is."""
         try:
-            seen = self._look()
+            seen = self._read()
         except FleetError as error:
             with self._lock:
                 since = f" since {clock_time(self._latest.at)}" if self._latest else ""

@@ -38,14 +38,14 @@ EVENTS_BEFORE = 20
 def status(
     rollout: IdArgument = None,
     store: Annotated[
-        str, typer.Option("--store", metavar="ID", help="Explain this one store.")
+        str, typer.Option("--store", metavar="ID", help="Show only this store, in detail.")
     ] = "",
-    events: Annotated[bool, typer.Option("--events", help="Tell the whole story.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Print all events first.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show what it does and why, its waves and its gate.
+    """Show what a rollout does and why, its waves and its gate.
 
-    Names every store that needs a person; with --store, everything known of one.
+    Names every store that needs a person; with --store, shows all that is known of one store.
     """
     with (
         open_records_and_clock() as (records, clock),
@@ -69,7 +69,7 @@ def status(
 
 def history(
     json: JsonOption = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most rollouts listed.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most rollouts to list.")] = 20,
 ) -> None:
     """List rollouts, the latest first."""
     with open_records_and_clock() as (records, clock):
@@ -79,9 +79,9 @@ def history(
 
 
 def watch(rollout: IdArgument = None) -> None:
-    """Watch it until it has ended.
+    """Watch a rollout until it has ended.
 
-    A picture that is redrawn on a terminal, lines elsewhere. Ctrl-C only leaves the picture.
+    Redraws the screen on a terminal, prints lines elsewhere. Ctrl-C leaves; the rollout goes on.
     """
     console = console_for(sys.stdout)
     stop = threading.Event()
@@ -99,12 +99,15 @@ def watch(rollout: IdArgument = None) -> None:
 def wait(
     rollout: IdArgument = None,
     timeout: Annotated[
-        str, typer.Option("--timeout", metavar="TIME", help="Give up after, as 90s, 30m or 2h.")
+        str,
+        typer.Option(
+            "--timeout", metavar="TIME", help="Give up after this time, as 90s, 30m or 2h."
+        ),
     ] = "",
 ) -> None:
-    """Wait until it rests; end with its exit code.
+    """Wait until a rollout ends or needs a person.
 
-    The code is the one that `fleet rollout` itself would have ended with.
+    Ends with the exit code with which `fleet rollout` itself would have ended.
     """
     limit = seconds_of(timeout) if timeout else None
     with (
@@ -148,7 +151,7 @@ def _draw(
 def _follow(
     records: "Records", clock: Clock, id_: str, console: Console, stop: threading.Event
 ) -> Overview:
-    """Print the story line by line until it has ended or the reader leaves."""
+    """Print events line by line until the rollout has ended or the reader leaves."""
     seen = overview(records, id_, clock.now())
     told = records.rollouts.latest_events(id_, limit=EVENTS_BEFORE)
     last = 0
@@ -159,5 +162,5 @@ def _follow(
             return seen
         stop.wait(POLL_S)
         seen = overview(records, id_, clock.now())
-        # The story is read after the state, so that its last lines come before the summary.
+        # Events are read after the state, so that the last ones come before the summary.
         told = records.rollouts.events(id_, after=last)

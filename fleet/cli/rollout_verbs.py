@@ -50,9 +50,9 @@ def pause(
     no_wait: NoWaitOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Send nothing more for now.
+    """Stop sending for now.
 
-    What was sent is still watched.
+    Stores that were sent the release are still watched.
     """
     request = VerbRequest(VerbName.PAUSE, rollout, why=why, no_wait=no_wait)
     raise typer.Exit(tell(request, inventory))
@@ -64,10 +64,10 @@ def resume(
     no_wait: NoWaitOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Go on; after a halt this accepts the failures.
+    """Continue; after a halt this accepts the failures.
 
-    Goes along in the foreground if nobody else ticks the rollout. Of one that is done it waits for
-    the stores that still owe the release.
+    Runs in the foreground if no other process advances the rollout. After a rollout is done, waits
+    for the stores that still owe the release.
     """
     request = VerbRequest(VerbName.RESUME, rollout, why=why, no_wait=no_wait)
     raise typer.Exit(tell(request, inventory))
@@ -79,7 +79,7 @@ def promote(
     no_wait: NoWaitOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Let it go beyond the canary."""
+    """Let a rollout go beyond the canary."""
     request = VerbRequest(VerbName.PROMOTE, rollout, why=why, no_wait=no_wait)
     raise typer.Exit(tell(request, inventory))
 
@@ -91,10 +91,10 @@ def retry(
     no_wait: NoWaitOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Send it again where it failed.
+    """Send the release again where it failed.
 
-    To all stores that failed or could not pull the image, or to those named; a store that was
-    changed by hand has to be named.
+    Sends to all stores that failed or could not pull the image, or to those named. A store that was
+    changed by hand must be named.
     """
     tell(
         VerbRequest(VerbName.RETRY, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait),
@@ -109,7 +109,7 @@ def skip(
     no_wait: NoWaitOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Leave stores out of it.
+    """Leave stores out of a rollout.
 
     What was sent to them stays.
     """
@@ -125,7 +125,7 @@ def abort(
     no_wait: NoWaitOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """End it; what was sent stays.
+    """End a rollout; what was sent stays.
 
     Nothing more is sent. Stores that are dark are set back, so that ECS does not apply the release
     when they return.
@@ -144,7 +144,7 @@ def rollback(
 ) -> None:
     """Set stores back to what each ran before.
 
-    Every store that was sent it, or those named.
+    Sets back every store that was sent the release, or those named.
     """
     tell(
         VerbRequest(

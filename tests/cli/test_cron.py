@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from fleet.cli.cron import CronRequest, cron, job_of, surroundings
+from fleet.cli.cron import CronRequest, cron, job_of, variables_needed
 from fleet.errors import FleetError, UsageError
 from fleet.inventory.loader import load_fleet
 
@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("inventory", "templates"):
         shutil.copytree(EXAMPLE / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    for name in surroundings(None, os.environ):
+    for name in variables_needed(None, os.environ):
         monkeypatch.delenv(name)
     return tmp_path
 
@@ -67,7 +67,7 @@ def test_a_severity_that_is_none_is_refused(here: Path) -> None:
     assert run("--fail-on", "bad").exit_code == 2
 
 
-def test_what_it_needs_of_the_surroundings_is_named_and_never_shown(
+def test_variables_that_it_needs_are_named_and_never_shown(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tell_somebody(here)
@@ -77,8 +77,9 @@ def test_what_it_needs_of_the_surroundings_is_named_and_never_shown(
     ran = run("--notify", "--write", "made")
 
     assert ran.stderr == (
-        "it runs in surroundings of its own: put what it needs of AWS_PROFILE, FLEET_CHAT_URL, "
-        f"FLEET_DATABASE_URL into {here}/.fleet/cron.env (NAME='value', chmod 600)\n"
+        "cron does not pass on your environment: put what the scan needs of AWS_PROFILE, "
+        "FLEET_CHAT_URL, FLEET_DATABASE_URL "
+        f"into {here}/.fleet/cron.env (NAME='value', chmod 600)\n"
     )
     files = sorted(Path("made").iterdir())
     assert [file.name for file in files] == [
@@ -138,10 +139,10 @@ def test_a_person_without_a_name_has_a_number(here: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--at", "24:00"), '--at "24:00" is no time of day'),
-        (("--at", "half past"), "is no time of day"),
-        (("--tz", "Europe/Leeds"), '--tz "Europe/Leeds" is no IANA time zone'),
-        (("--tz", "../etc"), "is no IANA time zone"),
+        (("--at", "24:00"), '--at "24:00" is not a time of day'),
+        (("--at", "half past"), "is not a time of day"),
+        (("--tz", "Europe/Leeds"), '--tz "Europe/Leeds" is not an IANA time zone'),
+        (("--tz", "../etc"), "is not an IANA time zone"),
         (("--jitter", "soon"), "is no time"),
         (("--jitter", "7h"), "too long"),
         (("--inventory", "gone"), "there is no such folder"),
@@ -166,4 +167,7 @@ def test_a_folder_that_cannot_be_written_is_said(here: Path) -> None:
 
 
 def test_the_example_needs_nothing_while_it_tells_nobody(here: Path) -> None:
-    assert surroundings(load_fleet(here / "inventory"), {"HOME": "/", "FLEET_INVENTORY": "x"}) == ()
+    assert (
+        variables_needed(load_fleet(here / "inventory"), {"HOME": "/", "FLEET_INVENTORY": "x"})
+        == ()
+    )

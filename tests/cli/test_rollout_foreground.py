@@ -160,7 +160,7 @@ def test_trouble_goes_up_and_the_report_is_left_out(
 
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout_foreground, "LOOK_S", 0.01)
+    monkeypatch.setattr(rollout_foreground, "READ_EVERY_S", 0.01)
 
 
 class Looks:
