@@ -268,7 +268,6 @@ class Verification:
 
     verified: Verified
     reason: str
-    managed_instance_id: str = ""
     container_instance_arn: str = ""
 
 

@@ -46,20 +46,6 @@ _TYPES = {
     "NoneType": "nothing",
 }
 _SCALARS = frozenset({"int", "float", "bool"})
-#: Values that botocore quotes may contain line breaks, so messages are split at their known starts.
-_SENTENCES = re.compile(
-    r"\n(?=(?:Missing required|Unknown) parameter in |Invalid [a-z ]+ for parameter |Must set one)"
-)
-_MISSING = re.compile(r'Missing required parameter in (?P<at>.+): "(?P<key>[^"]+)"')
-_UNKNOWN = re.compile(
-    r'Unknown parameter in (?P<at>.+): "(?P<key>.*)", must be one of: (?P<all>.*)'
-)
-_TYPE = re.compile(
-    r"Invalid type for parameter (?P<at>.+?), value: .*, type: <class '(?P<type>\w+)'>, "
-    r"valid types: (?P<valid>.*)",
-    re.DOTALL,
-)
-_OTHER = re.compile(r"[A-Z][a-z ]+? for parameter (?P<at>[^,]+), (?P<what>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,34 +69,30 @@ def shape_problems(
     """Return what ECS's request model refuses in the input of an operation."""
     shape = _ecs().operation_model(operation).input_shape
     errors = ParamValidator().validate(body, shape)
-    found = list(_enum_problems(body, shape, ()))
-    if errors.has_errors():
-        report = errors.generate_report()
-        found += [_complaint(line, operation) for line in _SENTENCES.split(report)]
-    return found
+    # botocore offers its errors only as text; the values that it makes the text of are exact.
+    return [
+        *_enum_problems(body, shape, ()),
+        *(_problem(operation, *error) for error in errors._errors),  # noqa: SLF001
+    ]
 
 
-def _complaint(line: str, operation: str) -> Complaint:
-    """Return a message of botocore as path and message; an unknown message is kept as it is."""
-    if match := _MISSING.fullmatch(line):
-        return Complaint(_path(match["at"]), f'the key "{match["key"]}" is missing')
-    if match := _UNKNOWN.fullmatch(line):
-        hint = nearest(match["key"], match["all"].split(", "))
-        message = f'{operation} has no key "{match["key"]}" here'
-        return Complaint((*_path(match["at"]), match["key"]), message, hint)
-    if match := _TYPE.fullmatch(line):
-        valid = re.findall(r"\w+(?='>)", match["valid"])
-        wanted = _TYPES.get(valid[0], valid[0]) if valid else "another type"
-        message = f"{wanted} expected, found {_TYPES.get(match['type'], match['type'])}"
-        hint = (
-            "quote it, or write {{ x | string }}"
-            if valid == ["str"] and match["type"] in _SCALARS
-            else None
-        )
-        return Complaint(_path(match["at"]), message, hint)
-    if match := _OTHER.fullmatch(line):
-        return Complaint(_path(match["at"]), printable(match["what"], limit=200))
-    return Complaint((), printable(line, limit=300))
+def _problem(operation: str, reason: str, name: str, details: Mapping[str, Any]) -> Complaint:
+    """Return an error of botocore as path and message."""
+    path = _path(name)
+    if reason == "missing required field":
+        return Complaint(path, f'the key "{details["required_name"]}" is missing')
+    if reason == "unknown field":
+        key = str(details["unknown_param"])
+        message = f'{operation} has no key "{key}" here'
+        return Complaint((*path, key), message, nearest(key, details["valid_names"]))
+    if reason == "invalid type":
+        found = type(details["param"]).__name__
+        valid = re.sub(r"<class '(.*)'>", r"\1", details["valid_types"][0])
+        message = f"{_TYPES.get(valid, valid)} expected, found {_TYPES.get(found, found)}"
+        quoted = valid == "str" and found in _SCALARS
+        return Complaint(path, message, "quote it, or write {{ x | string }}" if quoted else None)
+    least = f": at least {details['min_allowed']}" if "min_allowed" in details else ""
+    return Complaint(path, f"{reason}{least}")
 
 
 def _path(name: str) -> Path:
@@ -118,7 +100,7 @@ def _path(name: str) -> Path:
     steps: list[str | int] = []
     for word, index in re.findall(r"([^.\[\]]+)|\[([0-9]+)\]", name.partition(" (key")[0]):
         steps.append(int(index) if index else word)
-    return () if steps == ["input"] else tuple(steps)
+    return tuple(steps)
 
 
 def _enum_problems(value: Any, shape: Any, path: Path) -> Iterator[Complaint]:

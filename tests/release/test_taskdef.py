@@ -6,7 +6,7 @@ import pytest
 
 from fleet.inventory.document import dotted
 from fleet.model.inventory import Architecture, Hardware
-from fleet.release.taskdef import Complaint, external_problems, shape_problems
+from fleet.release.taskdef import external_problems, shape_problems
 
 NUC = Hardware("nuc", Architecture.AMD64, "amd64")
 JETSON = Hardware("xavier-nx", Architecture.ARM64, "arm64", default_runtime="nvidia")
@@ -95,10 +95,10 @@ def test_every_problem_is_found_and_one_with_line_breaks_stays_one() -> None:
     assert [one.path[-1] for one in found] == ["memory", "cpu"]
 
 
-def test_a_sentence_of_botocores_that_is_not_known_is_kept() -> None:
-    from fleet.release.taskdef import _complaint
+def test_a_value_that_is_too_short_names_the_least() -> None:
+    (problem,) = shape_problems(body(tags=[{"key": "", "value": "a"}]))
 
-    assert _complaint("Must be so", "RegisterTaskDefinition") == Complaint((), "Must be so")
+    assert (dotted(problem.path), problem.message) == ("tags[0].key", "invalid length: at least 1")
 
 
 @pytest.mark.parametrize(

@@ -66,127 +66,111 @@ class HostEvidence:
         )
 
 
-Rule = Callable[[HostEvidence], Classification | None]
-
-
 def classify(evidence: HostEvidence) -> Classification:
     """Return the class of a host with the values that decided it."""
-    for rule in RULES:
-        verdict = rule(evidence)
-        if verdict is not None:
-            return verdict
+    for host_class, rule in RULES:
+        reason = rule(evidence)
+        if reason:
+            return Classification(host_class, reason)
     return Classification(HostClass.FRESH, "nothing of ECS Anywhere is installed")
 
 
-def _wrong_architecture(e: HostEvidence) -> Classification | None:
+def _wrong_architecture(e: HostEvidence) -> str:
     wanted = e.host.hardware.architecture
     if e.facts.architecture is wanted:
-        return None
-    return Classification(
-        HostClass.STRANGER,
-        f'uname says {e.facts.machine}, the inventory says {wanted} ("{e.host.hardware.name}")',
-    )
+        return ""
+    return f'uname says {e.facts.machine}, the inventory says {wanted} ("{e.host.hardware.name}")'
 
 
-def _wrong_machine(e: HostEvidence) -> Classification | None:
+def _wrong_machine(e: HostEvidence) -> str:
     pinned = e.pins.machine_ids.get(e.host.id)
     if pinned is None or pinned == e.facts.machine_id:
-        return None
-    return Classification(
-        HostClass.STRANGER, f"machine id is {e.facts.machine_id}, pinned is {pinned}"
-    )
+        return ""
+    return f"machine id is {e.facts.machine_id}, pinned is {pinned}"
 
 
-def _other_region(e: HostEvidence) -> Classification | None:
+def _other_region(e: HostEvidence) -> str:
     region = e.facts.ssm.region
     if e.vault_id is None or e.node is not None or not region or region == e.store.region:
-        return None
-    return Classification(
-        HostClass.ELSEWHERE, f"its vault holds {e.vault_id} of {region}, not {e.store.region}"
-    )
+        return ""
+    return f"its vault holds {e.vault_id} of {region}, not {e.store.region}"
 
 
-def _other_cluster(e: HostEvidence) -> Classification | None:
+def _other_cluster(e: HostEvidence) -> str:
     cluster = e.facts.ecs.cluster
     if cluster is None and e.facts.ecs.has_state:
         cluster = e.facts.ecs.config.get("ECS_CLUSTER", "default")
     if cluster is None or cluster == e.store.cluster:
-        return None
-    return Classification(
-        HostClass.ELSEWHERE, f"its ECS agent belongs to cluster {cluster}, not {e.store.cluster}"
-    )
+        return ""
+    return f"its ECS agent belongs to cluster {cluster}, not {e.store.cluster}"
 
 
-def _unknown_node(e: HostEvidence) -> Classification | None:
+def _deregistered_node(e: HostEvidence) -> str:
+    if e.vault_id is None or e.node is not None or not e.instances:
+        return ""
+    return f"{e.vault_id} is in our cluster, but SSM has deregistered it"
+
+
+def _unknown_node(e: HostEvidence) -> str:
     if e.vault_id is None or e.node is not None:
-        return None
-    if e.instances:
-        return Classification(
-            HostClass.NODE_GHOST, f"{e.vault_id} is in our cluster, but SSM has deregistered it"
-        )
-    return Classification(
-        HostClass.ELSEWHERE,
-        f"its vault holds {e.vault_id}, which SSM of {e.store.account.name}/{e.store.region} does "
-        "not know: deregistered, or another account's",
+        return ""
+    place = f"{e.store.account.name}/{e.store.region}"
+    return (
+        f"its vault holds {e.vault_id}, which SSM of {place} does not know: deregistered, or "
+        "another account's"
     )
 
 
-def _foreign_node(e: HostEvidence) -> Classification | None:
+def _foreign_node(e: HostEvidence) -> str:
     if e.node is None or e.node.name == activation_name(e.host):
-        return None
+        return ""
     name = f'named "{e.node.name}"' if e.node.name else "without a name"
-    return Classification(
-        HostClass.ELSEWHERE,
-        f"its vault holds {e.node.id} {name}: registered by hand, or the disk of another host",
-    )
+    return f"its vault holds {e.node.id} {name}: registered by hand, or the disk of another host"
 
 
-def _state_without_node(e: HostEvidence) -> Classification | None:
+def _state_without_node(e: HostEvidence) -> str:
     if e.vault_id is not None or not (e.facts.ecs.has_state or e.facts.ecs.container_instance_arn):
-        return None
-    return Classification(
-        HostClass.ELSEWHERE,
-        "its ECS agent has state, but the SSM vault is empty: whose it was cannot be proved",
-    )
+        return ""
+    return "its ECS agent has state, but the SSM vault is empty: whose it was cannot be proved"
 
 
-def _registered(e: HostEvidence) -> Classification | None:
-    if not e.instances or e.node is None:
-        return None
+def _connected(e: HostEvidence) -> str:
+    if not e.instances or e.node is None or e.node.ping is not Ping.ONLINE:
+        return ""
+    return _seen_in_aws(e) if best_instance(e.instances).agent_connected else ""
+
+
+def _incomplete(e: HostEvidence) -> str:
+    return f"{_seen_in_aws(e)}; {_missing(e)}" if e.instances and not e.complete else ""
+
+
+def _disconnected(e: HostEvidence) -> str:
+    return _seen_in_aws(e) if e.instances else ""
+
+
+def _seen_in_aws(e: HostEvidence) -> str:
     best = best_instance(e.instances)
-    connected = "connected" if best.agent_connected else "not connected"
-    seen = f"{e.node.id} {e.node.ping}, {best.status}, agent {connected}"
-    if len(e.instances) > 1:
-        seen += f", {len(e.instances)} container instances"
-    if best.agent_connected and e.node.ping is Ping.ONLINE:
-        return Classification(HostClass.HERE, seen)
-    if not e.complete:
-        return Classification(HostClass.HALF, f"{seen}; {_missing(e)}")
-    return Classification(HostClass.ASLEEP, seen)
+    node = f"{e.node.id} {e.node.ping}, " if e.node else ""
+    seen = f"{node}{best.status}, agent {'' if best.agent_connected else 'not '}connected"
+    return f"{seen}, {len(e.instances)} container instances" if len(e.instances) > 1 else seen
 
 
-def _instance_gone(e: HostEvidence) -> Classification | None:
+def _instance_gone(e: HostEvidence) -> str:
     # State without an ARN is no ghost: the agent writes agent.db before it registers.
     if e.node is None or not e.facts.ecs.container_instance_arn:
-        return None
-    return Classification(
-        HostClass.ECS_GHOST,
-        f"{e.node.id} is alive in SSM, its container instance is not in cluster {e.store.cluster}",
-    )
+        return ""
+    cluster = e.store.cluster
+    return f"{e.node.id} is alive in SSM, its container instance is not in cluster {cluster}"
 
 
-def _broken_off(e: HostEvidence) -> Classification | None:
+def _broken_off(e: HostEvidence) -> str:
     if e.node is not None:
-        return Classification(HostClass.HALF, f"{e.node.id} is registered in SSM; {_missing(e)}")
+        return f"{e.node.id} is registered in SSM; {_missing(e)}"
     if e.orphans:
-        return Classification(
-            HostClass.HALF, f"SSM holds {e.orphans[0].id} for it, its own vault is empty"
-        )
+        return f"SSM holds {e.orphans[0].id} for it, its own vault is empty"
     if e.facts.ecs.installed:
-        return Classification(HostClass.HALF, "the ECS agent is installed, nothing is registered")
-    if e.facts.ecs.config:
-        return Classification(HostClass.HALF, "an ECS configuration is there, but no agent")
-    return None
+        return "the ECS agent is installed, nothing is registered"
+    return "an ECS configuration is there, but no agent" if e.facts.ecs.config else ""
 
 
 def _missing(e: HostEvidence) -> str:
@@ -200,15 +184,19 @@ def _missing(e: HostEvidence) -> str:
     return ", ".join(text for text, holds in parts.items() if holds) or "not yet in its cluster"
 
 
-RULES: tuple[Rule, ...] = (
-    _wrong_architecture,
-    _wrong_machine,
-    _other_region,
-    _other_cluster,
-    _unknown_node,
-    _foreign_node,
-    _state_without_node,
-    _registered,
-    _instance_gone,
-    _broken_off,
+#: Each rule returns its reason, or "" if it does not match; the first that matches wins.
+RULES: tuple[tuple[HostClass, Callable[[HostEvidence], str]], ...] = (
+    (HostClass.STRANGER, _wrong_architecture),
+    (HostClass.STRANGER, _wrong_machine),
+    (HostClass.ELSEWHERE, _other_region),
+    (HostClass.ELSEWHERE, _other_cluster),
+    (HostClass.NODE_GHOST, _deregistered_node),
+    (HostClass.ELSEWHERE, _unknown_node),
+    (HostClass.ELSEWHERE, _foreign_node),
+    (HostClass.ELSEWHERE, _state_without_node),
+    (HostClass.HERE, _connected),
+    (HostClass.HALF, _incomplete),
+    (HostClass.ASLEEP, _disconnected),
+    (HostClass.ECS_GHOST, _instance_gone),
+    (HostClass.HALF, _broken_off),
 )
