@@ -1,1 +1,1 @@
-"""A bare box to a healthy ECS container instance."""
+"""Registers hosts: from a bare box to a healthy ECS container instance."""

@@ -18,7 +18,7 @@ from tests import build
 
 IMAGE = "images.example/vision@sha256:" + "9b" * 32
 BODY = {"family": "vision-arm64", "containerDefinitions": [{"name": "main", "image": IMAGE}]}
-SHEET = ServicePreview(
+PREVIEW = ServicePreview(
     shape=ServiceShape("vision-arm64", "vision", "arm64", "arm64", Scheduling.REPLICA, ()),
     definition=Definition.of(BODY),
     create={"cluster": "store-042", "serviceName": "vision-arm64"},
@@ -29,10 +29,10 @@ SHEET = ServicePreview(
 )
 
 
-def shown(sheet: ServicePreview = SHEET, width: int = 200, store: Store | None = None) -> str:
+def shown(preview: ServicePreview = PREVIEW, width: int = 200, store: Store | None = None) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, no_color=True, highlight=False)
-    console.print(render_view(store or build.store(), [sheet], ["something to know"]))
+    console.print(render_view(store or build.store(), [preview], ["something to know"]))
     return stream.getvalue()
 
 
@@ -43,7 +43,7 @@ def test_it_says_what_is_sent_and_where_it_lands() -> None:
     assert "note  something to know" in text
     assert "vision-arm64 · REPLICA, 2 tasks" in text
     assert "lands on    cam-1 (xavier-nx), cam-2 (xavier-nx)" in text
-    assert f"content     {SHEET.definition.content}" in text
+    assert f"content     {PREVIEW.definition.content}" in text
     assert f"{IMAGE}, holds linux/arm64 (declared)" in text
     assert "log group   /vision, kept 30 days if fleet makes it" in text
     assert '{"cluster": "store-042", "serviceName": "vision-arm64"}' in text
@@ -51,7 +51,7 @@ def test_it_says_what_is_sent_and_where_it_lands() -> None:
 
 def test_an_image_that_only_a_plan_pins_is_said_to_be_so() -> None:
     tag = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/vision:1"
-    unread = replace(SHEET, images=(ImageFact(tag, tag, (), source="unread"),))
+    unread = replace(PREVIEW, images=(ImageFact(tag, tag, (), source="unread"),))
 
     assert f"image       {tag}, not pinned" in shown(unread)
     (service,) = render_document(build.store(), "abc", [unread], [])["services"]
@@ -72,16 +72,19 @@ def test_a_store_that_is_not_open_is_said_to_be_so() -> None:
 def test_nothing_in_a_body_can_write_to_the_terminal() -> None:
     nasty = Definition.of({**BODY, "executionRoleArn": "\x1b[2J\u202e"})
 
-    assert "\x1b" not in shown(replace(SHEET, definition=nasty))
+    assert "\x1b" not in shown(replace(PREVIEW, definition=nasty))
 
 
 def test_the_document_has_every_body_in_full() -> None:
-    document = render_document(build.store(), "abc", [SHEET], ["n"])
+    document = render_document(build.store(), "abc", [PREVIEW], ["n"])
 
     assert (document["version"], document["kind"], document["release"]) == (1, "render", "abc")
     (service,) = json.loads(json.dumps(document))["services"]
     assert service["register_task_definition"] == BODY
-    assert (service["create_service"], service["update_service"]) == (SHEET.create, SHEET.update)
+    assert (service["create_service"], service["update_service"]) == (
+        PREVIEW.create,
+        PREVIEW.update,
+    )
 
 
 WORDS = st.text(max_size=40)

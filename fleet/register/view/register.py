@@ -110,13 +110,13 @@ def _refusal_lines(host: str, reason: str, fix: str) -> list[RenderableType]:
 
 
 def result_view(
-    result: RegisterResult, width: int, log: str, again: RegisterCommand = _ALL_HOSTS
+    result: RegisterResult, width: int, log: str, command: RegisterCommand = _ALL_HOSTS
 ) -> RenderableType:
     """Return the summary of a run: hosts, causes, activations, and the next command.
 
     Args:
         log: the folder of the run's logs.
-        again: the options that the next command has to repeat.
+        command: the options that the next command has to repeat.
     """
     many_stores = len(result.stores) > MANY
     return Group(
@@ -124,7 +124,7 @@ def result_view(
         Text(""),
         Text(_activations_text(result)),
         Text(_registered_text(result)),
-        Text(f"next  {_next_text(result, again)}\nlog   {log}"),
+        Text(f"next  {_next_text(result, command)}\nlog   {log}"),
     )
 
 
@@ -198,32 +198,36 @@ class Cause:
         seen: on the first of the hosts.
         hosts: ids, in the run's order.
         fix: for the first of the hosts.
+        is_warning: whether it is a check that only warns.
     """
 
     name: str
     seen: str
     hosts: tuple[str, ...]
     fix: str
+    is_warning: bool = False
 
 
 def causes(result: RegisterResult) -> tuple[Cause, ...]:
     """Return each cause once: failures before warnings, then those with the most hosts first."""
     found: dict[tuple[str, str], Cause] = {}
 
-    def add(key: tuple[str, str], seen: str, host: Host, fix: str) -> None:
-        cause = found.setdefault(key, Cause(key[0], seen, (), fix))
-        found[key] = replace(cause, hosts=(*cause.hosts, host.id))
+    def add(cause: Cause, alike: str = "") -> None:
+        first = found.setdefault((cause.name, alike), cause)
+        if first is not cause:
+            found[cause.name, alike] = replace(first, hosts=(*first.hosts, *cause.hosts))
 
     for one in result.hosts:
+        hosts = (one.host.id,)
         for check in one.registration.checks:
             if check.result is not CheckResult.OK:
-                add((f"{check.result.name} {check.name}", ""), check.seen, one.host, check.fix)
+                name = f"{check.result.name} {check.name}"
+                warns = check.result is CheckResult.WARN
+                add(Cause(name, check.seen, hosts, check.fix, is_warning=warns))
         if _has_its_own_cause(one):
-            key = str(one.outcome), _without_names(one.reason, one.host)
-            add(key, one.reason, one.host, one.fix)
-    return tuple(
-        sorted(found.values(), key=lambda cause: (cause.name.startswith("WARN"), -len(cause.hosts)))
-    )
+            cause = Cause(str(one.outcome), one.reason, hosts, one.fix)
+            add(cause, _without_names(one.reason, one.host))
+    return tuple(sorted(found.values(), key=lambda cause: (cause.is_warning, -len(cause.hosts))))
 
 
 def _without_names(reason: str, host: Host) -> str:
@@ -265,7 +269,7 @@ def _registered_text(result: RegisterResult) -> str:
     return f"{text} PARTIAL: {some(partial, _FEW)}." if partial else text
 
 
-def _next_text(result: RegisterResult, again: RegisterCommand) -> str:
+def _next_text(result: RegisterResult, command: RegisterCommand) -> str:
     if result.is_good:
         ids = " ".join(store.id for store in result.stores[:3])
         return "fleet status" if len(result.stores) > MANY else f"fleet status {ids}"
@@ -277,7 +281,7 @@ def _next_text(result: RegisterResult, again: RegisterCommand) -> str:
         first = ""
     elif all(r.outcome is HostOutcome.LOCKED for r in bad):
         first = "once the other run has ended, "
-    return f"{first}{again.text(sorted({r.host.store for r in bad}))}{left}"
+    return f"{first}{command.text(sorted({r.host.store for r in bad}))}{left}"
 
 
 def registrations_document(registrations: Sequence[StoreRegistration]) -> dict[str, Any]:
