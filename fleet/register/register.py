@@ -42,7 +42,7 @@ from fleet.model.registration import (
 )
 from fleet.register.decide.preflight import endpoints
 from fleet.register.decide.registration import (
-    StoreFacts,
+    RegistrationFacts,
     UnreadHost,
     adds_node,
     decide_registration,
@@ -136,7 +136,7 @@ def prepare(
     for store, ledger in zip(selection.stores, ledgers, strict=True):
         hosts = selection.hosts_of(store)
         registration = decide_registration(
-            StoreFacts(
+            RegistrationFacts(
                 wiring.fleet,
                 store,
                 hosts,
@@ -325,7 +325,7 @@ def _decide_again(
     """Read one host and AWS again and decide again."""
     reader = _Reader(wiring, prepared.shards, prepared.run_id)
     facts = reader.facts(host, store)
-    again = StoreFacts(
+    again = RegistrationFacts(
         wiring.fleet,
         store,
         (host,),

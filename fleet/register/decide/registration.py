@@ -54,7 +54,7 @@ class UnreadHost:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreFacts:
+class RegistrationFacts:
     """Everything that is known of a store when its registration is decided.
 
     Attributes:
@@ -126,7 +126,7 @@ REFUSALS: Mapping[HostClass, tuple[str, str]] = {
 }
 
 
-def decide_registration(given: StoreFacts) -> StoreRegistration:
+def decide_registration(given: RegistrationFacts) -> StoreRegistration:
     """Return what is done with a store; its hosts are in inventory order."""
     hosts: list[HostRegistration] = []
     nodes_ahead = given.nodes_ahead
@@ -150,7 +150,7 @@ def adds_node(host: HostRegistration) -> bool:
     return host.has(Activate)
 
 
-def _decide_host(given: StoreFacts, host: Host, nodes_ahead: int) -> HostRegistration:
+def _decide_host(given: RegistrationFacts, host: Host, nodes_ahead: int) -> HostRegistration:
     facts = given.facts[host.name]
     if isinstance(facts, UnreadHost):
         return _refused(host, Classification(facts.host_class, facts.reason), facts.fix)
@@ -198,7 +198,7 @@ def _refused(host: Host, found: Classification, fix: str = "") -> HostRegistrati
 
 
 def _decide_registered(
-    given: StoreFacts, evidence: HostEvidence, found: Classification
+    given: RegistrationFacts, evidence: HostEvidence, found: Classification
 ) -> HostRegistration:
     """Return the repairs of a host that is registered and connected, or why it is refused."""
     host, cluster = evidence.host, given.store.cluster
@@ -242,7 +242,7 @@ def _different(entries: Mapping[str, str]) -> str:
 
 
 def _decide_install(
-    given: StoreFacts, evidence: HostEvidence, found: Classification, checked: PreflightFacts
+    given: RegistrationFacts, evidence: HostEvidence, found: Classification, checked: PreflightFacts
 ) -> HostRegistration:
     """Return the steps that install a host, or why it is refused."""
     host, facts = evidence.host, evidence.facts
@@ -275,7 +275,7 @@ def _decide_install(
 
 
 def _orphan_refusal(
-    given: StoreFacts, host: Host, orphans: Sequence[ManagedInstance]
+    given: RegistrationFacts, host: Host, orphans: Sequence[ManagedInstance]
 ) -> tuple[str, str] | None:
     """Return reason and fix if a node with the host's name must not be replaced by a new one."""
     arns = {i.managed_instance_id: i.arn for i in given.ledgers.container_instances}
@@ -311,7 +311,7 @@ def _runtime_to_set(checked: PreflightFacts) -> str | None:
     return wanted if checked.set_runtime and differs else None
 
 
-def _old_activations(given: StoreFacts, host: Host) -> tuple[DeleteActivation, ...]:
+def _old_activations(given: RegistrationFacts, host: Host) -> tuple[DeleteActivation, ...]:
     """Return the activations of earlier runs; their codes are lost, so nobody may use them."""
     return tuple(
         DeleteActivation(

@@ -10,7 +10,7 @@ import yaml
 from fleet.model.inventory import Architecture, Lifecycle, Pins
 from fleet.model.observed import EcsAgentFacts, HostFacts, NodeTier, Ping, Privilege, SsmAgentFacts
 from fleet.model.registration import Install, StoreLedgers
-from fleet.register.decide.registration import StoreFacts, decide_registration
+from fleet.register.decide.registration import RegistrationFacts, decide_registration
 from tests import build
 
 CASES = sorted((Path(__file__).parents[2] / "cases" / "onboarding").glob("*.yaml"))
@@ -60,7 +60,7 @@ def test_case(path: Path) -> None:
     pins = Pins(machine_ids={host.id: case["pinned"]} if "pinned" in case else {})
 
     plan = decide_registration(
-        StoreFacts(
+        RegistrationFacts(
             build.fleet(shop),
             shop,
             shop.hosts,

@@ -18,7 +18,7 @@ from fleet.model.registration import (
     Install,
     StoreLedgers,
 )
-from fleet.register.decide.registration import StoreFacts, decide_registration
+from fleet.register.decide.registration import RegistrationFacts, decide_registration
 from tests import build
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ pins = st.sampled_from(
 
 def plan(seen: HostFacts, aws: StoreLedgers, known: Pins) -> HostRegistration:
     shop = build.store()
-    case = StoreFacts(build.fleet(shop), shop, shop.hosts, {"tel-1": seen}, aws, known, {})
+    case = RegistrationFacts(build.fleet(shop), shop, shop.hosts, {"tel-1": seen}, aws, known, {})
     return decide_registration(case).hosts[0]
 
 
@@ -193,7 +193,7 @@ def test_hosts_before_it_take_their_room_in_the_tier() -> None:
     }
 
     got = decide_registration(
-        StoreFacts(build.fleet(shop), shop, shop.hosts, boxes, aws, Pins(), {})
+        RegistrationFacts(build.fleet(shop), shop, shop.hosts, boxes, aws, Pins(), {})
     )
 
     assert [h.refusal for h in got.hosts] == ["", "preflight: tier"]

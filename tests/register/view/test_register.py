@@ -18,7 +18,7 @@ from fleet.model.registration import (
     StoreRegistration,
 )
 from fleet.register.decide.preflight import CHECKS
-from fleet.register.decide.registration import StoreFacts, UnreadHost, decide_registration
+from fleet.register.decide.registration import RegistrationFacts, UnreadHost, decide_registration
 from fleet.register.view.register import (
     registrations_document,
     registrations_view,
@@ -41,7 +41,7 @@ def plan_of(**boxes: HostFacts | UnreadHost) -> StoreRegistration:
     shop = build.store(*hosts)
     facts = {name.replace("_", "-"): box for name, box in boxes.items()}
     return decide_registration(
-        StoreFacts(build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {})
+        RegistrationFacts(build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {})
     )
 
 
@@ -183,7 +183,9 @@ def many_stores(hosts_each: int = 1, stores: int = 6) -> RegisterResult:
             for n, host in enumerate(hosts)
         }
         plan = decide_registration(
-            StoreFacts(build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {})
+            RegistrationFacts(
+                build.fleet(shop), shop, hosts, facts, build.empty_ledgers(), Pins(), {}
+            )
         )
         for one in plan.hosts:
             if number in {1, 2}:
