@@ -21,8 +21,6 @@ from fleet.cli.main import main
 from tests.scenarios.conftest import Ran
 
 CASES = Path(__file__).with_name("cases") / "version_0_1"
-#: Of the commands that were typed.
-GROUPS = ("records", "shop", "rollout")
 #: When the commands that only read the records were typed, by the fleet's clock.
 NOW = datetime.fromisoformat(json.loads((CASES / "commands.json").read_text())["now"])
 

@@ -6,7 +6,7 @@ import typer
 
 from fleet.aws.iam import policy_for
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption
-from fleet.cli.output import show
+from fleet.cli.output import show_foreign
 from fleet.errors import UsageError
 from fleet.inventory.loader import load_fleet
 from fleet.model.aws_actions import Sender
@@ -37,7 +37,7 @@ def iam(
     The policy allows the AWS actions that the command sends, and nothing else. No AWS call is made.
     """
     if not account:
-        show(policy_for(command))
+        show_foreign(policy_for(command))
         return
     accounts = load_fleet(inventory, state_dir()).accounts
     if account not in accounts:
@@ -47,4 +47,4 @@ def iam(
         )
     own = accounts[account]
     policy = policy_for(command, account_id=own.account_id, instance_role=own.instance_role)
-    show(policy)
+    show_foreign(policy)

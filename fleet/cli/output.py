@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from fleet.errors import UsageError
 from fleet.model.progress import Event, Note
 from fleet.model.spans import clock
-from fleet.terminal.documents import document_text
+from fleet.terminal.documents import Document, document_text
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import Talk, let_go
 
@@ -31,19 +31,24 @@ def width() -> int:
     return console_for(sys.stdout).width
 
 
-def show(result: Mapping[str, Any] | RenderableType) -> None:
+def show(result: Document | RenderableType) -> None:
     """Print a document or a view to stdout.
 
     Raises:
         BrokenPipeError: the reader went away.
     """
-    if isinstance(result, Mapping):
+    if isinstance(result, Document):
         typer.echo(document_text(result))
     else:
         console_for(sys.stdout).print(result)
 
 
-def show_report(result: Mapping[str, Any] | RenderableType, talk: Console) -> None:
+def show_foreign(document: Mapping[str, Any]) -> None:
+    """Print JSON of a form that others define, for example an IAM policy."""
+    typer.echo(document_text(document))
+
+
+def show_report(result: Document | RenderableType, talk: Console) -> None:
     """Print what a run has done. The exit code of the run stands even if nobody can read it."""
     try:
         show(result)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
-from fleet.cli.output import show
+from fleet.cli.output import show, show_foreign
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.errors import InventoryError, Problem, UsageError
 from fleet.inventory.decide.ignore_rules import problems_of
@@ -33,7 +33,7 @@ def validate(
     worth reading before a rollout.
     """
     if schema:
-        show(published_schema())
+        show_foreign(published_schema())
         return
     problems: list[Problem] = []
     notes: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from fleet.errors import Problem
 from fleet.model.hours import Hours, OpenSpan
 from fleet.model.inventory import Fleet, Host, Link, Source, Store
 from fleet.model.printable import many, printable
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import NARROW, table
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -177,7 +177,7 @@ def _facts(facts: dict[str, str]) -> Text:
     return Text("\n".join(lines))
 
 
-def fleet_document(fleet: Fleet) -> dict[str, Any]:
+def fleet_document(fleet: Fleet) -> Document:
     """What ``inventory list --json`` prints."""
     return document(
         "inventory-list",
@@ -189,17 +189,17 @@ def fleet_document(fleet: Fleet) -> dict[str, Any]:
     )
 
 
-def store_document(fleet: Fleet, store: Store) -> dict[str, Any]:
+def store_document(fleet: Fleet, store: Store) -> Document:
     """What ``inventory show STORE --json`` prints."""
     return document("inventory-store", {"fleet": fleet.name, "store": _store(store)})
 
 
-def host_document(fleet: Fleet, host: Host) -> dict[str, Any]:
+def host_document(fleet: Fleet, host: Host) -> Document:
     """What ``inventory show STORE/HOST --json`` prints."""
     return document("inventory-host", {"fleet": fleet.name, "host": _host(host)})
 
 
-def validation_document(problems: Sequence[Problem], notes: Sequence[str] = ()) -> dict[str, Any]:
+def validation_document(problems: Sequence[Problem], notes: Sequence[str] = ()) -> Document:
     """What ``validate --json`` prints."""
     return document(
         "validate",

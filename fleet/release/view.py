@@ -11,7 +11,7 @@ from fleet.inventory.view import store_line
 from fleet.model.desired import ImageFact, LogGroup, Scheduling, ServicePreview
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.printable import printable
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled
 
 #: Width up to which a part of a body stays on one line.
@@ -93,7 +93,7 @@ def json_lines(value: Any, indent: int = 0) -> list[str]:
 
 def render_document(
     store: Store, release: str, previews: Sequence[ServicePreview], notes: Sequence[str]
-) -> dict[str, Any]:
+) -> Document:
     """Return what ``render --json`` prints.
 
     Args:

@@ -8,13 +8,14 @@ from fleet.errors import UsageError
 from fleet.model.desired import content_of
 from fleet.model.plain import from_plain, to_plain
 from fleet.model.plan import Kind, Plan
+from fleet.terminal.documents import Document
 from fleet.terminal.documents import document as versioned
 
 KIND = "rollout-plan"
 VERSION = 1
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
+def plan_document(plan: Plan) -> Document:
     """Return all of a plan; ``totals`` are for readers and are not read back."""
     kinds = [change.kind for change in plan.changes]
     return versioned(

@@ -15,9 +15,13 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def document(kind: str, fields: Mapping[str, Any], *, version: int = 1) -> dict[str, Any]:
+class Document(dict[str, Any]):
+    """A JSON document that follows the convention; only ``document`` makes one."""
+
+
+def document(kind: str, fields: Mapping[str, Any], *, version: int = 1) -> Document:
     """Return the document of this kind with these fields."""
-    return {"kind": kind, "version": version, **fields}
+    return Document(kind=kind, version=version, **fields)
 
 
 def document_text(made: Mapping[str, Any]) -> str:

@@ -6,17 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from fleet.cli.main import COMMANDS, app
 from fleet.rollout.plan_file import read_plan
 from tests.scenarios.conftest import Ran
 from tests.version_0_1 import (
     CASES,
-    GROUPS,
     NOW,
     Command,
     check_convention,
@@ -163,28 +159,3 @@ def test_a_plan_file_is_read_back() -> None:
     assert {content: one.body for content, one in plan.release.task_definitions.items()} == {
         content: one["body"] for content, one in was["release"]["task_definitions"].items()
     }
-
-
-def test_every_command_that_prints_json_is_among_them() -> None:
-    typed = {command.words for group in GROUPS for command in commands(group)}
-
-    untested = [
-        words
-        for words in commands_with_json()
-        if not any(one[: len(words)] == words for one in typed) and words[0] != "sandbox"
-    ]
-
-    assert untested == [("rollout", "start")]  # typed without its verb
-
-
-def commands_with_json() -> Iterator[tuple[str, ...]]:
-    """The words of every command of fleet that has ``--json``."""
-    fleet: Any = get_command(app)
-    for row in COMMANDS:
-        command = fleet.get_command(None, row.name)
-        for words, one in [
-            ((row.name,), command),
-            *(((row.name, name), sub) for name, sub in getattr(command, "commands", {}).items()),
-        ]:
-            if any("--json" in param.opts for param in one.params):
-                yield words

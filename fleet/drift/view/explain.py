@@ -37,7 +37,7 @@ from fleet.model.printable import many, printable, who
 from fleet.model.services import revision
 from fleet.model.spans import age, day, moment, span, stamp
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import GAP, labelled, table
 
 #: Most lines of a kind on a terminal; ``--json`` has all.
@@ -205,7 +205,7 @@ def _fix_words(story: CodeStory) -> str:
     return "a person does it: `fleet drift --fix` leaves it alone"
 
 
-def code_document(story: CodeStory) -> dict[str, Any]:
+def code_document(story: CodeStory) -> Document:
     """The same as a versioned document."""
     return document(
         "explain-code",
@@ -223,7 +223,7 @@ def code_document(story: CodeStory) -> dict[str, Any]:
     )
 
 
-def store_document(story: StoreStory) -> dict[str, Any]:
+def store_document(story: StoreStory) -> Document:
     """The same as a versioned document."""
     return document(
         "explain-store",

@@ -12,7 +12,7 @@ from fleet.drift.view.finding_words import place
 from fleet.model.drift import Finding
 from fleet.model.fixing import Fix, Fixed, FixPlan, Left, Outcome
 from fleet.model.printable import many, printable
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled, table
 
 #: Most lines of a kind on a terminal; the document has all.
@@ -46,9 +46,7 @@ def counts(done: Iterable[Fixed]) -> str:
     return ", ".join(f"{found[one]:,} {one.value}" for one in Outcome if found[one])
 
 
-def fixes_document(
-    plan: FixPlan, done: Sequence[Fixed] | None = None, run: str = ""
-) -> dict[str, Any]:
+def fixes_document(plan: FixPlan, done: Sequence[Fixed] | None = None, run: str = "") -> Document:
     """The same for machines.
 
     Args:

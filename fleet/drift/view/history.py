@@ -1,7 +1,5 @@
 """A store's history in the order in which it happened, for terminals, pipes and programs."""
 
-from typing import Any
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -10,7 +8,7 @@ from fleet.inventory.view import store_line
 from fleet.model.printable import many, printable
 from fleet.model.spans import moment, stamp
 from fleet.model.store_story import MomentKind, StoreHistory
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled, table
 
 #: Most moments on a terminal, the latest ones; ``--json`` has all.
@@ -58,7 +56,7 @@ def history_view(history: StoreHistory, width: int) -> RenderableType:
     return Group(*parts)
 
 
-def history_document(history: StoreHistory) -> dict[str, Any]:
+def history_document(history: StoreHistory) -> Document:
     """The same as a versioned document."""
     return document(
         "history",

@@ -15,7 +15,7 @@ from fleet.model.night import Scan
 from fleet.model.printable import many, printable, some
 from fleet.model.spans import age, moment, span, stamp
 from fleet.model.store_story import HostNow, HostsNow
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled, table
 
 #: Most hosts on a terminal; ``--json`` has all.
@@ -105,7 +105,7 @@ def _totals(hosts: Sequence[HostNow]) -> str:
     return f"{many(len(hosts), 'host')}: {words or 'none'}"
 
 
-def hosts_document(seen: HostsNow) -> dict[str, Any]:
+def hosts_document(seen: HostsNow) -> Document:
     """The same as a versioned document."""
     return document(
         "hosts",

@@ -11,7 +11,7 @@ from fleet.inventory.view import store_line
 from fleet.model.spans import age, stamp
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
 from fleet.register.view.checks import fix_lines
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled, table
 
 _STYLES = {Health.HEALTHY: "green", Health.ABSENT: "", Health.UNKNOWN: "yellow"}
@@ -64,7 +64,7 @@ def _totals(stores: Sequence[StoreStatus]) -> str:
     return f"{len(stores)} store{'' if len(stores) == 1 else 's'}: {words or 'no hosts'}"
 
 
-def status_document(stores: Sequence[StoreStatus], now: datetime) -> dict[str, Any]:
+def status_document(stores: Sequence[StoreStatus], now: datetime) -> Document:
     """The same as a versioned document; every ledger carries its own time."""
     return document(
         "status",

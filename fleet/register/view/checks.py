@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.model.registration import CheckResult, PreflightCheck
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled, table
 
 _STYLES = {CheckResult.OK: "", CheckResult.WARN: "yellow", CheckResult.FAIL: "red"}
@@ -65,6 +65,6 @@ def check_fields(check: PreflightCheck) -> dict[str, Any]:
     return {"name": check.name, "result": str(check.result), "seen": check.seen, "fix": check.fix}
 
 
-def checks_document(checks: Sequence[PreflightCheck]) -> dict[str, Any]:
+def checks_document(checks: Sequence[PreflightCheck]) -> Document:
     """Return what ``doctor --json`` prints."""
     return document("doctor", {"checks": [check_fields(check) for check in checks]})

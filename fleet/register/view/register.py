@@ -25,7 +25,7 @@ from fleet.model.registration import (
 )
 from fleet.model.spans import span
 from fleet.register.view.checks import check_counts, check_fields, check_lines, fix_lines
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled, table
 
 _ALL_HOSTS = RegisterCommand()
@@ -284,7 +284,7 @@ def _next_text(result: RegisterResult, command: RegisterCommand) -> str:
     return f"{first}{command.text(sorted({r.host.store for r in bad}))}{left}"
 
 
-def registrations_document(registrations: Sequence[StoreRegistration]) -> dict[str, Any]:
+def registrations_document(registrations: Sequence[StoreRegistration]) -> Document:
     """Return what ``register --plan --json`` prints."""
     stores = [
         {
@@ -314,7 +314,7 @@ def _host_fields(registration: HostRegistration) -> dict[str, Any]:
     }
 
 
-def result_document(result: RegisterResult) -> dict[str, Any]:
+def result_document(result: RegisterResult) -> Document:
     """Return what ``register --json`` prints."""
     return document(
         "register",

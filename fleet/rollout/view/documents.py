@@ -14,10 +14,10 @@ from fleet.model.rollout import Rollout, RolloutEvent, Verb
 from fleet.model.spans import stamp
 from fleet.rollout.view.counts import store_standings, wave_counts
 from fleet.rollout.view.next import next_steps
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 
 
-def history_document(rollouts: Sequence[RolloutSummary]) -> dict[str, Any]:
+def history_document(rollouts: Sequence[RolloutSummary]) -> Document:
     """Return what ``rollout history --json`` prints."""
     return document(
         "rollout-history",
@@ -71,7 +71,7 @@ def rollout_document(rollout: Rollout) -> dict[str, Any]:
 
 def status_document(
     overview: Overview, store: str = "", events: Sequence[RolloutEvent] = ()
-) -> dict[str, Any]:
+) -> Document:
     """Return what ``rollout status --json`` prints; with a store, its changes and events."""
     changes = [c for c in overview.changes if not store or c.store == store]
     window = overview.next_window

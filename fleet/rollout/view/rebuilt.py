@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -15,7 +14,7 @@ from fleet.model.services import revision
 from fleet.model.spans import exact_moment, stamp
 from fleet.rollout.view.documents import change_document
 from fleet.rollout.view.rollout import MOST_ROWS
-from fleet.terminal.documents import document
+from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled, table
 
 
@@ -82,7 +81,7 @@ def _owing(changes: Sequence[Change]) -> str:
     return f"{many(len(stores), 'store')}: {', '.join(list(stores)[:5])}" if stores else "nobody"
 
 
-def rebuilt_document(rollouts: Sequence[Found], unread: Mapping[str, str]) -> dict[str, Any]:
+def rebuilt_document(rollouts: Sequence[Found], unread: Mapping[str, str]) -> Document:
     """Return the same as a versioned document."""
     return document(
         "state-rebuild",
