@@ -21,15 +21,15 @@ from fleet.model.drift import (
     Unread,
 )
 from fleet.model.drift_settings import Ignore, Severity
-from fleet.model.night import (
+from fleet.model.scan_result import (
     Availability,
     Change,
-    Night,
+    OpenFinding,
     PastFinding,
     ReleaseLine,
     Scan,
+    ScanResult,
     StoreFacts,
-    Told,
     Totals,
 )
 from tests.night_kinds import HOST_DARK, KINDS, SITE_DARK, Kind, Number
@@ -84,7 +84,7 @@ def night(
     trouble: float = 1.0,
     unread: bool = True,
     hostile: bool = False,
-) -> Night:
+) -> ScanResult:
     """A whole fleet's report; the same arguments give the same night.
 
     Args:
@@ -105,7 +105,7 @@ def night(
         for number, at in enumerate(moments)
     )
     told = sorted(_told(shops, moments, blind), key=_order)
-    made = Night(
+    made = ScanResult(
         fleet="shops",
         scan=scans[-1],
         caller=CALLER,
@@ -127,7 +127,7 @@ def night(
     return _made_hostile(made) if hostile else made
 
 
-def clean_night(stores: int = 20, nights: int = 30) -> Night:
+def clean_night(stores: int = 20, nights: int = 30) -> ScanResult:
     """Everything read, nothing found: what most mornings should look like."""
     return night(stores, nights, trouble=0.0, unread=False)
 
@@ -276,7 +276,7 @@ def _told(
     shops: Sequence[_Shop],
     moments: Sequence[datetime],
     blind: Mapping[datetime, tuple[str, ...]],
-) -> Iterator[Told]:
+) -> Iterator[OpenFinding]:
     before = moments[-2] if len(moments) > 1 else moments[-1] - timedelta(days=1)
     seen: set[tuple[str, ...]] = set()
     for shop in shops:
@@ -293,7 +293,7 @@ def _told(
                 change = Change.WORSE if finding.data["number"] % 17 == 0 else Change.SAME
             first = next((at for at in moments if at >= since), moments[-1])
             owes = "vision 1.9.0" if finding.code == "SITE_DARK" else ""
-            yield Told(finding, change, first, 1 + finding.data["number"] % 3, owes)
+            yield OpenFinding(finding, change, first, 1 + finding.data["number"] % 3, owes)
 
 
 def _resolved(shops: Sequence[_Shop], moments: Sequence[datetime]) -> Iterator[PastFinding]:
@@ -317,7 +317,7 @@ def _returned(shops: Sequence[_Shop], moments: Sequence[datetime]) -> Iterator[R
                 break
 
 
-def _order(told: Told) -> tuple[int, int, str, str, str]:
+def _order(told: OpenFinding) -> tuple[int, int, str, str, str]:
     early = told.change not in {Change.NEW, Change.WORSE}
     finding = told.finding
     return early, -finding.severity.rank, finding.store, finding.host, finding.code
@@ -439,7 +439,7 @@ def _availability(
         yield Availability(kind, name, len(members), tuple(shares))
 
 
-def _made_hostile(made: Night) -> Night:
+def _made_hostile(made: ScanResult) -> ScanResult:
     """The same with hostile words wherever somebody else chooses them."""
     first = made.stores[0]
     finding = Finding(
@@ -465,7 +465,7 @@ def _made_hostile(made: Night) -> Night:
         scan=scan,
         caller=HOSTILE,
         unread=(*made.unread, Unread(HOSTILE, "eu-west-1", first.id, HOSTILE, HOSTILE, 1, HOSTILE)),
-        findings=(Told(finding, Change.NEW, STARTED, 1, HOSTILE), *made.findings),
+        findings=(OpenFinding(finding, Change.NEW, STARTED, 1, HOSTILE), *made.findings),
         resolved=(*made.resolved, PastFinding(finding, STARTED, STARTED, NOW)),
         ignored=(*made.ignored, (finding, rule)),
         expired=(*made.expired, rule),

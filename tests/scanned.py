@@ -8,7 +8,7 @@ from typing import Any
 from fleet.model.drift import Connection, Evidence, Finding, Spell, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet
-from fleet.model.night import FindingChanges, PastFinding, Scan
+from fleet.model.scan_result import FindingChanges, PastFinding, Scan
 from fleet.records.records import Records
 from tests import build
 

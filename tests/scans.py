@@ -6,7 +6,7 @@ from typing import Any
 
 from fleet.model.drift import Connection, Evidence, Finding, Spell, StoreState
 from fleet.model.drift_settings import Severity
-from fleet.model.night import FindingChanges, Scan
+from fleet.model.scan_result import FindingChanges, Scan
 from fleet.records.records import Records
 
 NIGHT = datetime(2026, 11, 22, 3, 31, 0, 123456, tzinfo=UTC)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from fleet.cli.drift_fix import FixRequest, check_can_ask, fix_night
+from fleet.cli.drift_fix import FixRequest, check_can_ask, fix_findings
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
     AllOption,
@@ -47,8 +47,8 @@ from fleet.inventory.decide.checks import check_channels
 from fleet.inventory.decide.ignore_rules import problems_of
 from fleet.inventory.decide.selection import Choice, describe, stores_to_show
 from fleet.model.drift_settings import Severity
-from fleet.model.night import Night
 from fleet.model.rates import call_share
+from fleet.model.scan_result import ScanResult
 from fleet.model.spans import span
 from fleet.runtime.stopping import leaves_at_once, stops_safely
 from fleet.runtime.wiring import Wiring, command_line, open_wiring
@@ -164,7 +164,7 @@ def run_drift(request: DriftRequest) -> int:
     longest = seconds_of(request.jitter) if request.jitter else 0.0
     _check(wiring, request)
     for problem in problems_of(wiring.fleet.ignores, CATALOGUE, wiring.clock.now()):
-        # A rule that ignores nothing hides nothing: no reason to go a night without a report.
+        # A rule that ignores nothing hides nothing: no reason to go without a report.
         talk.print(f"note: {problem}")
     reports = _Reports(wiring, request, talk)
     with leaves_at_once(lambda: "interrupted; nothing was read"):
@@ -172,15 +172,15 @@ def run_drift(request: DriftRequest) -> int:
         _wait(wiring, longest, request.jitter, talk)
     resume = " ".join(filter(None, ("fleet drift", describe(request.choice))))
     with stops_safely(wiring.stop, resume=resume, first="what is being read is let go"):
-        night = scan(wiring, scan_request)
+        result = scan(wiring, scan_request)
     with leaves_at_once(lambda: "interrupted; the scan is recorded, and `fleet hosts` shows it"):
-        rendered = Rendered(night, wiring.clock.now())
+        rendered = Rendered(result, wiring.clock.now())
         # With --fix --json, the fixes are the document that goes to stdout.
         shown = request.fix is None or request.form is not ReportFormat.JSON
         gone = shown and not _show(rendered, request.form)
         page = reports.write(rendered)
         reports.notify(rendered)
-    code = _end(wiring, night, request, reports.problems, talk)
+    code = _end(wiring, result, request, reports.problems, talk)
     if page is not None:
         # Where stdout holds a document, the path is no part of it.
         table = request.form is ReportFormat.TABLE and not gone
@@ -198,26 +198,30 @@ def _check(wiring: Wiring, request: DriftRequest) -> None:
         if request.form not in {ReportFormat.TABLE, ReportFormat.JSON}:
             raise UsageError(
                 f"--fix prints a table or JSON, and not {request.form.value}",
-                hint="--report DIR writes the night in every form",
+                hint="--report DIR writes the report in every form",
             )
         check_can_ask(request.fix)
 
 
 def _end(
-    wiring: Wiring, night: Night, request: DriftRequest, problems: Sequence[str], talk: Console
+    wiring: Wiring,
+    result: ScanResult,
+    request: DriftRequest,
+    problems: Sequence[str],
+    talk: Console,
 ) -> int:
-    """Fix, where that was asked for; then say how the command ends. Returns the exit code."""
+    """Fix, where that was asked for; say how the command ends; return the exit code."""
     fail_on = request.fail_on or wiring.fleet.drift.fail_on
     if request.fix is not None:
         command = " ".join(filter(None, ("fleet drift --fix", describe(request.choice))))
-        after = fix_night(wiring, night, request.fix, command, talk)
+        after = fix_findings(wiring, result, request.fix, command, talk)
         talk.print(after.words)
         if after.code is not None:
             for problem in problems:
                 talk.print(problem)
             return FleetError.exit_code if problems else after.code
-        night = after.night
-    ending = ending_of(night, fail_on, problems)
+        result = after.result
+    ending = ending_of(result, fail_on, problems)
     talk.print(ending.words)
     return ending.code
 
@@ -248,8 +252,8 @@ def _wait(wiring: Wiring, longest: float, typed: str, talk: Console) -> None:
 class Rendered:
     """A report in every form. The page is made once, when it is wanted, because it takes time."""
 
-    def __init__(self, night: Night, now: datetime) -> None:
-        self.report = report_of(night, now)
+    def __init__(self, result: ScanResult, now: datetime) -> None:
+        self.report = report_of(result, now)
 
     @cached_property
     def page(self) -> str:
@@ -271,7 +275,7 @@ class _Reports:
     """Writes the report folder and notifies the channels.
 
     Attributes:
-        problems: what could not be written or told.
+        problems: what could not be written or sent.
     """
 
     def __init__(self, wiring: Wiring, request: DriftRequest, talk: Console) -> None:
@@ -295,7 +299,7 @@ class _Reports:
         _ = rendered.page  # made before a file is opened: its errors are not the folder's
         parts = {form.value: partial(rendered.pieces, form) for form in ReportFormat}
         try:
-            page = folder.write(rendered.report.night.scan.started_at, parts)
+            page = folder.write(rendered.report.result.scan.started_at, parts)
         except OSError as error:
             self.problems.append(folder_words(error, folder.path))
             return None
@@ -307,7 +311,7 @@ class _Reports:
         if self._notify:
             self.problems += notify_channels(
                 self._wiring,
-                rendered.report.night,
+                rendered.report.result,
                 partial(message_of, rendered.report),
                 rendered.page.encode(),
                 senders_for(self._wiring),
@@ -315,7 +319,7 @@ class _Reports:
 
 
 def _show(rendered: Rendered, form: ReportFormat) -> bool:
-    """Print the night; returns whether it was read. A closed pipe must not stop the reports."""
+    """Print the report; return whether it was read. A closed pipe must not stop the files."""
     try:
         if form is ReportFormat.TABLE:
             console = console_for(sys.stdout)

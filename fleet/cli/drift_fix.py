@@ -16,7 +16,7 @@ from fleet.drift.fixes import carry_out, plan
 from fleet.drift.view.fixes import counts, fixes_document, plan_view, result_view
 from fleet.errors import FleetError, Interrupted
 from fleet.model.fixing import Fixed, FixPlan, Outcome
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import leaves_at_once, stops_safely
 from fleet.runtime.wiring import Wiring
@@ -41,16 +41,16 @@ class FixRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class NightAfterFixes:
-    """A night after its fixes.
+class ResultAfterFixes:
+    """The result of a scan after its fixes.
 
     Attributes:
-        night: without the findings that are gone now.
-        code: exit code where it is decided; None where that of the night holds.
+        result: without the findings that are gone now.
+        code: exit code where it is decided; None where that of the scan holds.
         words: how it ended.
     """
 
-    night: Night
+    result: ScanResult
     code: int | None
     words: str
 
@@ -67,9 +67,9 @@ def check_can_ask(request: FixRequest) -> None:
         )
 
 
-def fix_night(
-    wiring: Wiring, night: Night, request: FixRequest, command: str, talk: Console
-) -> NightAfterFixes:
+def fix_findings(
+    wiring: Wiring, result: ScanResult, request: FixRequest, command: str, talk: Console
+) -> ResultAfterFixes:
     """Plan, show, ask, do, and show what came of it.
 
     Args:
@@ -81,17 +81,17 @@ def fix_night(
         RecordsError: what is done could not be written down, so nothing was.
     """
     with leaves_at_once(lambda: "interrupted; nothing was fixed"):
-        planned = plan(wiring, night)
+        planned = plan(wiring, result)
         _show_plan(planned, request, talk)
         if request.plan:
-            return _planned(night, planned)
+            return _planned(result, planned)
         if not planned.fixes:
             if request.json:
                 show_report(fixes_document(planned, (), ""), talk)
-            return NightAfterFixes(_without(night, planned, ()), None, "nothing to fix")
+            return ResultAfterFixes(_without(result, planned, ()), None, "nothing to fix")
         if not request.yes and not agreed(talk):
             raise Interrupted("nothing was fixed")
-    callers = night.caller.split(", ") if night.caller else []
+    callers = result.caller.split(", ") if result.caller else []
     with recorded(wiring, "fix", callers=callers, tell=talk.print) as run:
         with stops_safely(
             wiring.stop, resume=command, leaving=lambda: run.end("left"), first=FINISH_FIRST
@@ -104,27 +104,27 @@ def fix_night(
     if stopped:
         raise Interrupted(f"stopped: {counts(done)}", hint=command)
     code = FleetError.exit_code if bad else None
-    return NightAfterFixes(_without(night, planned, done), code, f"fixed: {counts(done)}")
+    return ResultAfterFixes(_without(result, planned, done), code, f"fixed: {counts(done)}")
 
 
-def _planned(night: Night, planned: FixPlan) -> NightAfterFixes:
-    if not night.is_complete:
-        return NightAfterFixes(
-            night, FleetError.exit_code, "exit 1 (partial): not everything could be read"
+def _planned(result: ScanResult, planned: FixPlan) -> ResultAfterFixes:
+    if not result.is_complete:
+        return ResultAfterFixes(
+            result, FleetError.exit_code, "exit 1 (partial): not everything could be read"
         )
     if planned.fixes:
-        return NightAfterFixes(
-            night, CHANGES_PENDING, "exit 3: there is something to fix; nothing was done"
+        return ResultAfterFixes(
+            result, CHANGES_PENDING, "exit 3: there is something to fix; nothing was done"
         )
-    return NightAfterFixes(night, 0, "exit 0: nothing to fix")
+    return ResultAfterFixes(result, 0, "exit 0: nothing to fix")
 
 
-def _without(night: Night, planned: FixPlan, done: Sequence[Fixed]) -> Night:
-    """Return the night without the findings that are gone now."""
+def _without(result: ScanResult, planned: FixPlan, done: Sequence[Fixed]) -> ScanResult:
+    """Return the result without the findings that are gone now."""
     gone = {one.finding.key for one in planned.already}
     gone |= {one.fix.finding.key for one in done if one.outcome.is_good}
-    kept = tuple(told for told in night.findings if told.finding.key not in gone)
-    return replace(night, findings=kept)
+    kept = tuple(entry for entry in result.findings if entry.finding.key not in gone)
+    return replace(result, findings=kept)
 
 
 def _show_plan(planned: FixPlan, request: FixRequest, talk: Console) -> None:

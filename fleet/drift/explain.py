@@ -13,7 +13,7 @@ from fleet.inventory.decide.ignore_rules import rule_for
 from fleet.model.drift import HostMemory, Spell
 from fleet.model.drift_settings import Ignore
 from fleet.model.inventory import Fleet, Store
-from fleet.model.night import PastFinding
+from fleet.model.scan_result import PastFinding
 from fleet.model.store_story import CodeStory, StoreStory
 
 if TYPE_CHECKING:

@@ -42,9 +42,9 @@ from fleet.model.fixing import (
     TagNode,
     TagResource,
 )
-from fleet.model.night import Night
 from fleet.model.observed import NotRead, Reading
 from fleet.model.progress import Note
+from fleet.model.scan_result import ScanResult
 from fleet.runtime.circuit_breaker import CircuitBreaker
 from fleet.runtime.lease import Held, held, owner_name
 from fleet.runtime.ledgers import check_caller
@@ -54,7 +54,7 @@ from fleet.runtime.wiring import Wiring
 Place = tuple[str, str]
 
 
-def plan(wiring: Wiring, night: Night) -> FixPlan:
+def plan(wiring: Wiring, result: ScanResult) -> FixPlan:
     """Plan what to do about the findings of a scan that was just made; change nothing.
 
     Each finding that may be fixed is read once more. What cannot be read again is left.
@@ -64,7 +64,7 @@ def plan(wiring: Wiring, night: Night) -> FixPlan:
     """
     holds = _rollouts(wiring)
     breakers = {
-        place: CircuitBreaker() for place in {_place(told.finding) for told in night.findings}
+        place: CircuitBreaker() for place in {_place(entry.finding) for entry in result.findings}
     }
 
     def read(finding: Finding) -> Seen | NotRead:
@@ -77,12 +77,12 @@ def plan(wiring: Wiring, night: Night) -> FixPlan:
         reading = breakers[_place(finding)].read(finding.code, finding.code, ask)
         return reading if isinstance(reading, NotRead) else reading.value
 
-    found = candidates(night)
+    found = candidates(result)
     with ThreadPoolExecutor(max(1, min(wiring.workers, len(found)))) as pool:
         answers: Mapping[Key, Seen | NotRead] = dict(
             zip((one.key for one in found), pool.map(read, found), strict=True)
         )
-    return plan_fixes(night, answers, wiring.fleet)
+    return plan_fixes(result, answers, wiring.fleet)
 
 
 def carry_out(wiring: Wiring, planned: FixPlan, run_id: str) -> tuple[Fixed, ...]:
@@ -128,13 +128,13 @@ class _Fixing:
 
     def group(self, fixes: Iterable[Fix]) -> tuple[Fixed, ...]:
         """Fix those of one store, one after the other."""
-        return tuple(map(self._told, fixes))
+        return tuple(map(self._try_fix, fixes))
 
-    def _told(self, fix: Fix) -> Fixed:
+    def _try_fix(self, fix: Fix) -> Fixed:
         if self._wiring.stop.is_set():
             return Fixed(fix, Outcome.NOT_BEGUN, "the run was stopped before it")
         try:
-            fixed = self._fixed(fix)
+            fixed = self._fix(fix)
         except FleetError as error:
             fixed = Fixed(fix, Outcome.FAILED, f"{_steps(0, fix)}{error.in_full}")
         except Exception as error:  # noqa: BLE001 - a bug met in one shop must not lose the others
@@ -146,7 +146,7 @@ class _Fixing:
         self._wiring.listen(Note(self._wiring.clock.now(), text))
         return fixed
 
-    def _fixed(self, fix: Fix) -> Fixed:
+    def _fix(self, fix: Fix) -> Fixed:
         caller = self._callers[_place(fix.finding)]
         if isinstance(caller, FleetError):
             raise caller

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fleet.model.drift import HostMemory
 from fleet.model.inventory import Store
-from fleet.model.night import PastFinding, Scan
+from fleet.model.scan_result import PastFinding, Scan
 from fleet.model.store_story import HostNow, HostsNow
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from fleet.aws.sns import publish
 from fleet.errors import FleetError, NotDelivered, RecordsError, UsageError
 from fleet.model.drift_settings import Severity
 from fleet.model.history import Ledger
-from fleet.model.night import Night
 from fleet.model.notify import (
     Attachment,
     MailChannel,
@@ -21,6 +20,7 @@ from fleet.model.notify import (
     SnsChannel,
     WebhookChannel,
 )
+from fleet.model.scan_result import ScanResult
 from fleet.model.secret import Secret
 from fleet.model.spans import moment
 from fleet.notify import mail, webhook
@@ -52,7 +52,7 @@ class Senders:
 
 def notify_channels(
     wiring: Wiring,
-    night: Night,
+    result: ScanResult,
     message_of: Callable[[Severity], Message],
     page: bytes | None,
     senders: Senders,
@@ -69,17 +69,17 @@ def notify_channels(
     Returns:
         What went wrong, a sentence per channel; empty when each that is due got its message.
     """
-    post = _Notifier(wiring, night, senders, page)
+    notifier = _Notifier(wiring, result, senders, page)
     problems: list[str] = []
-    last = post.last_messages(problems)
+    last = notifier.last_messages(problems)
     for channel in wiring.fleet.channels:
-        told = last.get(channel.name, _LastMessage())
-        if told.scan == night.scan.id and not told.failed:
+        before = last.get(channel.name, _LastMessage())
+        if before.scan == result.scan.id and not before.failed:
             continue
-        if is_due(channel, night) or told.failed:
-            problem = post.deliver(channel, message_of, told)
+        if is_due(channel, result) or before.failed:
+            problem = notifier.deliver(channel, message_of, before)
             problems += [problem] if problem else []
-            problems += post.record(channel, failed=bool(problem))
+            problems += notifier.record(channel, failed=bool(problem))
     return tuple(problems)
 
 
@@ -101,9 +101,11 @@ class _LastMessage:
 class _Notifier:
     """Delivers the messages of one scan."""
 
-    def __init__(self, wiring: Wiring, night: Night, senders: Senders, page: bytes | None) -> None:
+    def __init__(
+        self, wiring: Wiring, result: ScanResult, senders: Senders, page: bytes | None
+    ) -> None:
         self._wiring = wiring
-        self._night = night
+        self._result = result
         self._senders = senders
         self._page = page
 
@@ -124,7 +126,7 @@ class _Notifier:
 
     def record(self, channel: AnyChannel, *, failed: bool) -> list[str]:
         """Record that a channel got its message, or not; return what went wrong."""
-        value = {"scan": self._night.scan.id, "failed": failed}
+        value = {"scan": self._result.scan.id, "failed": failed}
         try:
             self._wiring.records.observe(
                 "", channel.name, Ledger.NOTIFY, value, at=self._wiring.clock.now()
@@ -159,13 +161,13 @@ class _Notifier:
                 markdown=f"{note}\n\n{message.markdown}",
             )
         if isinstance(channel, MailChannel) and self._page is not None:
-            name = f"drift-{self._night.scan.started_at.astimezone(UTC):%Y-%m-%dT%H%MZ}.html"
+            name = f"drift-{self._result.scan.started_at.astimezone(UTC):%Y-%m-%dT%H%MZ}.html"
             file = Attachment(name, "text/html", self._page)
             message = replace(message, attachments=(*message.attachments, file))
         return message
 
     def _send(self, channel: AnyChannel, message: Message) -> None:
-        occasion = Occasion(self._wiring.fleet.name, self._night.scan.id, self._wiring.clock.now())
+        occasion = Occasion(self._wiring.fleet.name, self._result.scan.id, self._wiring.clock.now())
         match channel:
             case MailChannel():
                 self._senders.mail(channel, message, occasion)

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from fleet.aws.interning import Interner
 from fleet.aws.session import Shard
 from fleet.drift.decide.host_ids import ids_of, online_nodes, versions_of, with_probes
-from fleet.drift.decide.night_report import night_of, told_at
 from fleet.drift.decide.reconcile import reconcile
 from fleet.drift.decide.scan_calls import (
     ShardSize,
@@ -23,6 +22,7 @@ from fleet.drift.decide.scan_calls import (
     least_seconds,
 )
 from fleet.drift.decide.scan_changes import Coverage, answered, known_to_both, unsettled
+from fleet.drift.decide.scan_result import last_full_scan_at, scan_result_of
 from fleet.drift.decide.service_case import deadlines
 from fleet.drift.decide.wanted import idle_rollouts, wanted_of
 from fleet.drift.host_probes import probe_hosts
@@ -39,10 +39,10 @@ from fleet.errors import AwsError, FleetError, Interrupted, InventoryError
 from fleet.model.desired import Release
 from fleet.model.drift import Background, ShardSeen
 from fleet.model.inventory import Account, Lifecycle, Store
-from fleet.model.night import Night, Scan
 from fleet.model.observed import Caller, NotRead, Reading
 from fleet.model.progress import Note
 from fleet.model.rates import DEFAULT_SHARE
+from fleet.model.scan_result import Scan, ScanResult
 from fleet.model.spans import span
 from fleet.model.wanted import Wanted
 from fleet.rollout.plan import read_release
@@ -80,7 +80,7 @@ class ScanRequest:
     command: str = ""
 
 
-def scan(wiring: Wiring, request: ScanRequest) -> Night:
+def scan(wiring: Wiring, request: ScanRequest) -> ScanResult:
     """Scan these stores, say what differs, and record it.
 
     What it costs is written in ``decide/scan_calls.py``.
@@ -127,7 +127,7 @@ class _Scanning:
         # What hosts say of their containers is held against the tasks that ECS knows.
         self._digests = request.digests or request.deep
 
-    def run(self) -> Night:
+    def run(self) -> ScanResult:
         """Scan, and record how the scan ended, whatever happens."""
         callers = self._callers()
         names = {reading.value.arn for reading in callers.values() if isinstance(reading, Reading)}
@@ -138,7 +138,7 @@ class _Scanning:
         try:
             self._records.begin_scan(under_way)
             read = self._read(callers, began)
-            night = self._result(under_way, caller, read)
+            result = self._result(under_way, caller, read)
         except Interrupted:
             self._records.end_run("interrupted", self._now())
             raise
@@ -149,8 +149,8 @@ class _Scanning:
             stopped = isinstance(error, KeyboardInterrupt)
             self._records.end_run("interrupted" if stopped else "crashed", self._now())
             raise
-        self._records.end_run("done" if night.scan.complete else "partial", self._now())
-        return night
+        self._records.end_run("done" if result.scan.complete else "partial", self._now())
+        return result
 
     def _callers(self) -> dict[Key, Reading[Caller] | NotRead]:
         """Ask who the caller is in each account and region, and by how much our clock is off."""
@@ -200,7 +200,7 @@ class _Scanning:
             deadlines=deadlines(fleet),
             digests=self._digests,
             deep=request.deep,
-            told_at=self._told_at(recorded),
+            last_full_scan_at=self._last_full_scan_at(recorded),
             idle=idle if request.whole else (),
         )
         return _Read(now, recorded, wanted, shards, background, revisions)
@@ -284,16 +284,16 @@ class _Scanning:
             self._digests,
             narrow=self._is_narrow(key),
             known_nodes=known_nodes(stores, recorded.memory, recorded.open or ()),
-            told_at=self._told_at(recorded),
+            last_full_scan_at=self._last_full_scan_at(recorded),
         )
 
-    def _told_at(self, recorded: Recorded) -> datetime | None:
-        return told_at(recorded.scans) if self._request.whole else None
+    def _last_full_scan_at(self, recorded: Recorded) -> datetime | None:
+        return last_full_scan_at(recorded.scans) if self._request.whole else None
 
     def _is_narrow(self, key: Key) -> bool:
         return is_narrow(_of(key, self._request.stores), _of(key, self._wiring.fleet.stores))
 
-    def _result(self, under_way: Scan, caller: str, read: _Read) -> Night:
+    def _result(self, under_way: Scan, caller: str, read: _Read) -> ScanResult:
         """Compare what was read with what was recorded, and record it where that can be."""
         request, fleet = self._request, self._wiring.fleet
         found = reconcile(fleet, read.shards, read.wanted, read.background)
@@ -327,8 +327,8 @@ class _Scanning:
             complete=not reconciled.unread,
         )
         runs = versions_of(ids, read.shards, read.recorded.memory)
-        # Before it is recorded: what cannot be told must be news again in the next night.
-        night = night_of(
+        # Before it is recorded: what cannot be shown must be new again in the next scan.
+        result = scan_result_of(
             fleet=fleet,
             scope=request.stores,
             scan=done,
@@ -344,7 +344,7 @@ class _Scanning:
         )
         self._check()
         self._records.write(done, changes, reconciled, ids, runs)
-        return replace(night, notes=tuple(self._notes), recorded=not self._records.failed)
+        return replace(result, notes=tuple(self._notes), recorded=not self._records.failed)
 
     def _shard(self, key: Key) -> Shard:
         return self._wiring.shard(self._wiring.fleet.accounts[key[0]], key[1])

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from fleet.drift.decide.night_report import NIGHTS
 from fleet.drift.decide.scan_changes import Coverage, changes_of
+from fleet.drift.decide.scan_result import NIGHTS
 from fleet.errors import LeaseLost, RecordsError
 from fleet.model.changes import Change
 from fleet.model.drift import Finding, HostMemory, Reconciled, Unread, Versions
 from fleet.model.history import ActiveRollout, RolloutSummary
-from fleet.model.night import FindingChanges, PastFinding, Scan
 from fleet.model.rollout import Hold
+from fleet.model.scan_result import FindingChanges, PastFinding, Scan
 from fleet.runtime.lease import Held, held, owner_name
 from fleet.runtime.wiring import Wiring
 

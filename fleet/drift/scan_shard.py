@@ -53,7 +53,7 @@ class ShardQuestion:
         digests: whether the tasks that run are read everywhere.
         narrow: whether only the nodes of these stores are asked for.
         known_nodes: ids of those that the records know of them.
-        told_at: as in ``Background``.
+        last_full_scan_at: as in ``Background``.
     """
 
     account: str
@@ -65,7 +65,7 @@ class ShardQuestion:
     digests: bool = False
     narrow: bool = False
     known_nodes: frozenset[str] = frozenset()
-    told_at: datetime | None = None
+    last_full_scan_at: datetime | None = None
 
 
 def read_shard(wiring: Wiring, question: ShardQuestion, interner: Interner) -> ShardSeen:
@@ -223,7 +223,7 @@ class _Reader:
         if isinstance(seen.instances, NotRead):
             return False
         known = (self._question.memory.get((store.id, host.name)) for host in store.hosts)
-        outages = [outage(memory, self._question.told_at) for memory in known if memory]
+        outages = [outage(memory, self._question.last_full_scan_at) for memory in known if memory]
         was_dark = bool(outages) and None not in outages
         return was_dark and any(one.agent_connected for one in seen.instances.value)
 
@@ -264,9 +264,9 @@ class _Reader:
 
         self._side_by_side(pool, doubtful, look)
         ids = [one.managed_instance_id for one in asked]
-        told = self._ask("nodes", "ssm", lambda: describe_managed_instances(self._shard, ids))
-        after = {} if isinstance(told, NotRead) else {n.id: n for n in told.value.known}
-        sure = told if isinstance(told, NotRead) else with_pings(before, after, asked)
+        pings = self._ask("nodes", "ssm", lambda: describe_managed_instances(self._shard, ids))
+        after = {} if isinstance(pings, NotRead) else {n.id: n for n in pings.value.known}
+        sure = pings if isinstance(pings, NotRead) else with_pings(before, after, asked)
         for store_id, seen in again.items():
             self._stores[store_id] = replace(self._stores[store_id], again=proven(seen, sure))
         return Read(with_lost(before, after), nodes.at)

@@ -285,8 +285,8 @@ class Background:
         deadlines: by workload, seconds that its policy gives a store that is connected.
         digests: whether tasks were read to compare image digests.
         deep: whether hosts were asked.
-        told_at: when the last scan of the whole fleet began that came to its end; None for a scan
-            of a part of it, and without one.
+        last_full_scan_at: when the last scan of the whole fleet began that came to its end; None
+            for a scan of a part of it, and without one.
         idle: rollouts that stand still, told in a scan of the whole fleet.
     """
 
@@ -301,7 +301,7 @@ class Background:
     deadlines: Mapping[str, float] = field(default_factory=dict)
     digests: bool = False
     deep: bool = False
-    told_at: datetime | None = None
+    last_full_scan_at: datetime | None = None
     idle: tuple[IdleRollout, ...] = ()
 
 

@@ -9,8 +9,8 @@ from fleet.model.drift import Connection, StoreState, Versions
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
 from fleet.model.inventory import Host, Store
-from fleet.model.night import PastFinding, Scan
 from fleet.model.rollout import Phase
+from fleet.model.scan_result import PastFinding, Scan
 
 
 @dataclass(frozen=True, slots=True)

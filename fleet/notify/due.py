@@ -1,13 +1,13 @@
 """Decides which channels are notified of a scan."""
 
-from fleet.model.night import Change, Night
 from fleet.model.notify import Channel, When
+from fleet.model.scan_result import Change, ScanResult
 
 _NEWS = frozenset({Change.NEW, Change.WORSE})
 
 
-def is_due(channel: Channel, night: Night) -> bool:
-    """Tell whether a night is worth a message to this channel.
+def is_due(channel: Channel, result: ScanResult) -> bool:
+    """Tell whether a scan is worth a message to this channel.
 
     CHANGE means: something of the channel's severity is new, worse or resolved, or something could
     not be read, or the history is missing, so that nobody knows whether something changed. Notes,
@@ -15,9 +15,9 @@ def is_due(channel: Channel, night: Night) -> bool:
     """
     if channel.when is When.ALWAYS:
         return True
-    if night.unread or not night.recorded:
+    if result.unread or not result.recorded:
         return True
     least = channel.least.rank
     return any(
-        told.change in _NEWS and told.finding.severity.rank >= least for told in night.findings
-    ) or any(row.finding.severity.rank >= least for row in night.resolved)
+        entry.change in _NEWS and entry.finding.severity.rank >= least for entry in result.findings
+    ) or any(row.finding.severity.rank >= least for row in result.resolved)

@@ -9,8 +9,8 @@ from typing import Any
 
 from fleet.errors import RecordsError
 from fleet.model.drift import Finding, StoreState
-from fleet.model.night import PastFinding, Scan
 from fleet.model.plain import from_plain, to_plain
+from fleet.model.scan_result import PastFinding, Scan
 from fleet.records.tables import KEY
 
 

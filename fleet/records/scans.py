@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from fleet.model.drift import HostMemory, Spell, Versions
 from fleet.model.history import Lease
-from fleet.model.night import FindingChanges, PastFinding, Scan
+from fleet.model.scan_result import FindingChanges, PastFinding, Scan
 from fleet.records import host_memory
 from fleet.records.database import Database
 from fleet.records.host_memory import HostKey

@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from fleet.model.changes import Change
 from fleet.model.history import AuditEntry
-from fleet.model.night import Scan
 from fleet.model.rollout import Phase
+from fleet.model.scan_result import Scan
 from fleet.model.store_story import StoreRollout
 from fleet.records.database import Database
 from fleet.records.rollout_rows import CHANGE_COLUMNS, change_of, id_of

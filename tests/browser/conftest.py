@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from fleet.drift.view.page.document import page_of
 from fleet.drift.view.report import report_of
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from tests.nights import NOW, night
 
 #: Read at once: the tests themselves run without variables of fleet's.
@@ -51,10 +51,10 @@ def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 #: Pages that were made already, with their nights, so that no other gets the same id.
-_MADE: dict[int, tuple[Night, str]] = {}
+_MADE: dict[int, tuple[ScanResult, str]] = {}
 
 
-def written(made: Night, folder: Path) -> Path:
+def written(made: ScanResult, folder: Path) -> Path:
     if id(made) not in _MADE:
         _MADE[id(made)] = (made, page_of(report_of(made, NOW)))
     file = folder / "drift.html"
@@ -68,7 +68,7 @@ def opened(chromium: Browser, tmp_path: Path) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
-    def open_(what: Night | Path, *, fragment: str = "", **options: object) -> Page:
+    def open_(what: ScanResult | Path, *, fragment: str = "", **options: object) -> Page:
         file = what if isinstance(what, Path) else written(what, tmp_path)
         context = chromium.new_context(**options)  # type: ignore[arg-type] # as Playwright has them
         contexts.append(context)

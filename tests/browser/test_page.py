@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from fleet.model.drift import Connection, Spell, StoreState
-from fleet.model.night import Availability, Night
+from fleet.model.scan_result import Availability, ScanResult
 from tests.browser.conftest import Open
 from tests.nights import NOW, clean_night, night
 
@@ -419,7 +419,7 @@ def test_a_short_outage_can_be_seen(opened: Open) -> None:
         assert box["width"] >= 2
 
 
-def with_outage(lasts: timedelta) -> Night:
+def with_outage(lasts: timedelta) -> ScanResult:
     """A night in which one host was dark yesterday."""
     went = NOW - timedelta(days=1)
     spells = (

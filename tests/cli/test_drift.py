@@ -14,7 +14,7 @@ from fleet.drift.decide.scan_ending import FOUND
 from fleet.drift.scan import ScanRequest
 from fleet.errors import Locked, UsageError
 from fleet.inventory.decide.selection import Choice
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from fleet.runtime.wiring import Wiring
 from tests import nights
 
@@ -29,7 +29,7 @@ def scans(monkeypatch: pytest.MonkeyPatch, desk: Path) -> list[ScanRequest]:
     """What was asked for; the scan finds a full night."""
     made: list[ScanRequest] = []
 
-    def scan(_wiring: Wiring, request: ScanRequest) -> Night:
+    def scan(_wiring: Wiring, request: ScanRequest) -> ScanResult:
         made.append(request)
         return FULL
 
@@ -148,7 +148,7 @@ def test_jitter_waits_no_longer_than_it_says(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_second_run_is_told_who_is_at_it(monkeypatch: pytest.MonkeyPatch, desk: Path) -> None:
-    def locked(_wiring: Wiring, _request: ScanRequest) -> Night:
+    def locked(_wiring: Wiring, _request: ScanRequest) -> ScanResult:
         raise Locked("fleet drift on host, pid 1, works on drift since then")
 
     monkeypatch.setattr(command, "scan", locked)

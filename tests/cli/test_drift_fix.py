@@ -13,7 +13,7 @@ from fleet.cli import drift_fix, output
 from fleet.cli.main import app
 from fleet.errors import Interrupted, UsageError
 from fleet.model.fixing import Already, Fix, Fixed, FixPlan, Outcome
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from fleet.runtime.wiring import Wiring
 from tests.drift.decide import fix_parts as parts
 
@@ -28,7 +28,7 @@ class Desk:
     """A scan that finds what it is told, and an engine that does what it is told."""
 
     def __init__(self) -> None:
-        self.night: Night = NIGHT
+        self.night: ScanResult = NIGHT
         self.planned = PLAN
         self.outcome = Outcome.DONE
         self.done: list[str] = []

@@ -12,7 +12,7 @@ from fleet.drift.explain import explain_code, explain_store, what_is_meant
 from fleet.errors import UsageError
 from fleet.model.drift import StoreState
 from fleet.model.drift_settings import Ignore, Severity
-from fleet.model.night import PastFinding
+from fleet.model.scan_result import PastFinding
 from fleet.model.store_story import StoreStory
 from fleet.records.opening import open_records
 from fleet.records.records import Records

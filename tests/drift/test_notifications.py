@@ -21,7 +21,6 @@ from fleet.drift.notifications import (
 from fleet.errors import AwsUnreachable, FleetError, NotDelivered, RecordsError, UsageError
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Account
-from fleet.model.night import Night
 from fleet.model.notify import (
     Channel,
     MailChannel,
@@ -31,6 +30,7 @@ from fleet.model.notify import (
     WebhookChannel,
     When,
 )
+from fleet.model.scan_result import ScanResult
 from fleet.notify import mail, webhook
 from fleet.records.opening import open_records
 from fleet.records.records import Records
@@ -45,7 +45,7 @@ NEWS = nights.night(stores=8)
 PASSING = NotDelivered("busy", passing=True)
 
 
-def message_of(night: Night, least: Severity) -> Message:
+def message_of(night: ScanResult, least: Severity) -> Message:
     return Message("subject", f"{night.scan.id} {least}", "markdown")
 
 
@@ -68,7 +68,7 @@ class Desk:
             raise self.failing[channel.name].pop(0)
         self.sent.append((channel, message, occasion))
 
-    def tell(self, night: Night, *channels: Any, **more: Any) -> tuple[str, ...]:
+    def tell(self, night: ScanResult, *channels: Any, **more: Any) -> tuple[str, ...]:
         clock = type("Clock", (), {"now": lambda _: self.now, "sleep": lambda _, s: self.sleep(s)})
         nobody: Any = None
         wiring = Wiring(
@@ -98,7 +98,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield Desk(records)
 
 
-def after(night: Night, scan: str) -> Night:
+def after(night: ScanResult, scan: str) -> ScanResult:
     return replace(night, scan=replace(night.scan, id=scan))
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from fleet.drift import scan as scanning
-from fleet.drift.decide.night_report import night_of
 from fleet.drift.decide.scan_calls import ShardSize, least_calls
+from fleet.drift.decide.scan_result import scan_result_of
 from fleet.drift.scan import ScanRequest, scan
 from fleet.drift.scan_records import LEASE
 from fleet.errors import AwsUnreachable, Interrupted, Locked, RecordsError
@@ -21,8 +21,8 @@ from fleet.model.desired import DesiredService, Release
 from fleet.model.drift import Probe, Reconciled, StoreState
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.inventory import Store
-from fleet.model.night import Change, Night
 from fleet.model.observed import NotRead, Reading
+from fleet.model.scan_result import Change, ScanResult
 from fleet.runtime.lease import held
 from tests.shops import NEW, OLD, REGION, SERVICE, SHAPE, STORES, Shops, open_shops
 
@@ -56,13 +56,13 @@ def committed(monkeypatch: pytest.MonkeyPatch, release: Release | Exception) -> 
     monkeypatch.setattr(scanning, "read_release", read)
 
 
-def look(shops: Shops, *stores: str, **more: Any) -> Night:
+def look(shops: Shops, *stores: str, **more: Any) -> ScanResult:
     chosen = [s for s in shops.wiring.fleet.stores if not stores or s.id in stores]
     shops.asked.clear()
     return scan(shops.wiring, ScanRequest(tuple(chosen), whole=not stores, **more))
 
 
-def codes(night: Night, change: Change | None = None) -> set[tuple[str, str]]:
+def codes(night: ScanResult, change: Change | None = None) -> set[tuple[str, str]]:
     return {
         (one.finding.code, one.finding.store)
         for one in night.findings
@@ -180,7 +180,7 @@ def test_a_store_that_goes_right_before_the_scan_is_not_passed_off_as_well(shops
 def test_what_could_not_be_told_is_not_recorded(
     shops: Shops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(**_night: Any) -> Night:
+    def broken(**_night: Any) -> ScanResult:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
@@ -335,12 +335,12 @@ def test_a_scan_that_another_one_has_taken_over_from_records_nothing(
     before = shops.records.scans.open()
     shops.call("DeregisterTaskDefinition", taskDefinition=shops.old)
 
-    def slept(**parts: Any) -> Night:
+    def slept(**parts: Any) -> ScanResult:
         lease = shops.records.leases.holder(LEASE)
         assert lease is not None
         assert shops.records.leases.release(lease)
         assert shops.records.leases.take(LEASE, "fleet drift on another machine", 60) is not None
-        return night_of(**parts)
+        return scan_result_of(**parts)
 
     monkeypatch.setattr(scanning, "night_of", slept)
     night = look(shops)

@@ -7,8 +7,8 @@ import pytest
 
 from fleet.model.drift import Finding, Unread
 from fleet.model.drift_settings import Severity
-from fleet.model.night import Change, Night, PastFinding, Told
 from fleet.model.notify import Channel, When
+from fleet.model.scan_result import Change, OpenFinding, PastFinding, ScanResult
 from fleet.notify.due import is_due
 from tests import nights
 
@@ -32,8 +32,8 @@ def finding(severity: Severity) -> Finding:
     )
 
 
-def night(change: Change, severity: Severity) -> Night:
-    return replace(CLEAN, findings=(Told(finding(severity), change, AT),))
+def night(change: Change, severity: Severity) -> ScanResult:
+    return replace(CLEAN, findings=(OpenFinding(finding(severity), change, AT),))
 
 
 def test_silence_is_never_good_news() -> None:

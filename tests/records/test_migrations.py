@@ -9,7 +9,7 @@ from sqlalchemy import Connection, create_engine, make_url
 
 from fleet.errors import RecordsError
 from fleet.model.history import Ledger
-from fleet.model.night import Scan
+from fleet.model.scan_result import Scan
 from fleet.records import migrations
 from fleet.records.opening import open_records
 from fleet.records.records import Records

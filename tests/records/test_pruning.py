@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleet.model.drift import Connection, Spell
-from fleet.model.night import FindingChanges, PastFinding
+from fleet.model.scan_result import FindingChanges, PastFinding
 from fleet.records import scans as pruning
 from fleet.records.records import Records
 from tests.scans import DAY, HOST, NIGHT, finding, scan, write

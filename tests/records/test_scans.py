@@ -10,7 +10,7 @@ from fleet.errors import RecordsError
 from fleet.model.drift import Connection, HostMemory, Spell, Versions
 from fleet.model.drift_settings import Severity
 from fleet.model.history import Ledger
-from fleet.model.night import FindingChanges, PastFinding
+from fleet.model.scan_result import FindingChanges, PastFinding
 from fleet.model.secret import Secret
 from fleet.records import database
 from fleet.records.opening import open_records

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from fleet.model.drift import StoreState
-from fleet.model.night import Scan
+from fleet.model.scan_result import Scan
 from fleet.model.verdicts import Verdict
 from fleet.records.records import Records
 from tests import rollouts

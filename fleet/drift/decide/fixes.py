@@ -11,9 +11,9 @@ from fleet.drift.decide.finding_kinds import Answer, Question
 from fleet.model.drift import Finding, Unread
 from fleet.model.fixing import Already, Fix, FixPlan, Left, Seen
 from fleet.model.inventory import Fleet
-from fleet.model.night import Change, Night
 from fleet.model.observed import NotRead
 from fleet.model.printable import many
+from fleet.model.scan_result import Change, ScanResult
 
 #: Most deregistrations of one run. More than that are no leftovers: the inventory is wrong.
 MOST_DEREGISTRATIONS = 50
@@ -24,12 +24,12 @@ BY_HAND = "a person decides"
 Key = tuple[str, str, str, str, str, str]
 
 
-def candidates(night: Night) -> tuple[Finding, ...]:
+def candidates(result: ScanResult) -> tuple[Finding, ...]:
     """Return the findings that may be fixed, if what AWS says now proves it."""
-    return tuple(finding for finding in _verified(night) if not _kept_from(finding, night.unread))
+    return tuple(finding for finding in _verified(result) if not _kept_from(finding, result.unread))
 
 
-def plan_fixes(night: Night, answers: Mapping[Key, Seen | NotRead], fleet: Fleet) -> FixPlan:
+def plan_fixes(result: ScanResult, answers: Mapping[Key, Seen | NotRead], fleet: Fleet) -> FixPlan:
     """Plan what is to be done after a scan; every open finding is in one part of the plan.
 
     Args:
@@ -38,12 +38,12 @@ def plan_fixes(night: Night, answers: Mapping[Key, Seen | NotRead], fleet: Fleet
     fixes: list[Fix] = []
     left: list[Left] = []
     already: list[Already] = []
-    for told in night.findings:
-        finding = told.finding
-        if told.change is Change.NOT_VERIFIED:
+    for entry in result.findings:
+        finding = entry.finding
+        if entry.change is Change.NOT_VERIFIED:
             left.append(Left(finding, "the scan could not read whether it is still so"))
             continue
-        match _answer(finding, night.unread, answers, fleet):
+        match _answer(finding, result.unread, answers, fleet):
             case Fix() as fix:
                 fixes.append(fix)
             case Left() as one:
@@ -52,7 +52,7 @@ def plan_fixes(night: Night, answers: Mapping[Key, Seen | NotRead], fleet: Fleet
                 already.append(gone)
     kept, refused = _within_limit(fixes)
     return FixPlan(
-        scan=night.scan.id,
+        scan=result.scan.id,
         fixes=tuple(sorted(kept, key=lambda fix: fix.finding.listed_by)),
         left=tuple(sorted((*left, *refused), key=lambda one: one.finding.listed_by)),
         already=tuple(sorted(already, key=lambda one: one.finding.listed_by)),
@@ -89,8 +89,8 @@ def _has_fix(finding: Finding) -> bool:
     return finding.code in CATALOGUE and CATALOGUE[finding.code].fix is not None
 
 
-def _verified(night: Night) -> Iterable[Finding]:
-    return (told.finding for told in night.findings if told.change is not Change.NOT_VERIFIED)
+def _verified(result: ScanResult) -> Iterable[Finding]:
+    return (entry.finding for entry in result.findings if entry.change is not Change.NOT_VERIFIED)
 
 
 def _kept_from(finding: Finding, unread: Iterable[Unread]) -> str:

@@ -24,8 +24,10 @@ def returned(case: StoreCase) -> Returned | None:
     hosts = list(case.hosts.values())
     if not case.is_open or not all(host.takes_tasks for host in hosts):
         return None
-    told_at = case.background.told_at
-    outages = [found for host in hosts if (found := outage(host.memory, told_at)) is not None]
+    last_full_scan_at = case.background.last_full_scan_at
+    outages = [
+        found for host in hosts if (found := outage(host.memory, last_full_scan_at)) is not None
+    ]
     if not hosts or len(outages) < len(hosts):
         return None
     dark_since = min(spell.since for spell in outages)
@@ -44,22 +46,26 @@ def returned(case: StoreCase) -> Returned | None:
     )
 
 
-def outage(memory: HostMemory, told_at: datetime | None) -> Spell | None:
+def outage(memory: HostMemory, last_full_scan_at: datetime | None) -> Spell | None:
     """Return the dark spell that a connected host has just come out of, or None.
 
     Args:
-        told_at: when the last scan of the whole fleet began. Somebody may have scanned the store
-            alone since then; the team still reads of it in the night's report.
+        last_full_scan_at: when the last scan of the whole fleet began. Somebody may have scanned
+            the store alone since then; the team still reads of it in the nightly report.
     """
     if not memory.spells:
         return None
     last = memory.spells[-1]
     if last.connection is Connection.DARK:
         return last
-    if told_at is None or len(memory.spells) == 1 or last.connection is not Connection.CONNECTED:
+    if (
+        last_full_scan_at is None
+        or len(memory.spells) == 1
+        or last.connection is not Connection.CONNECTED
+    ):
         return None
     before = memory.spells[-2]
-    untold = before.last_seen >= told_at or last.since > told_at
+    untold = before.last_seen >= last_full_scan_at or last.since > last_full_scan_at
     return before if untold and before.connection is Connection.DARK else None
 
 

@@ -16,9 +16,9 @@ from fleet.model.aws_actions import ACTIONS
 from fleet.model.drift import HostMemory, StoreSeen
 from fleet.model.identity import activation_name
 from fleet.model.inventory import Lifecycle, Store
-from fleet.model.night import PastFinding
 from fleet.model.observed import ManagedInstance, NotRead
 from fleet.model.rates import DEFAULT_SHARE, Rate
+from fleet.model.scan_result import PastFinding
 
 #: Largest batches and pages: DescribeClusters; DescribeTasks and ListTasks; SSM's listings;
 #: DescribeServices; values of a filter of DescribeInstanceInformation.

@@ -21,9 +21,9 @@ from fleet.model.drift import (
     Unread,
 )
 from fleet.model.inventory import Lifecycle
-from fleet.model.night import FindingChanges, PastFinding
 from fleet.model.observed import NotRead
 from fleet.model.printable import some
+from fleet.model.scan_result import FindingChanges, PastFinding
 from fleet.model.wanted import Wanted
 
 #: ``Finding.key``.

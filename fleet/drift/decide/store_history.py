@@ -10,8 +10,8 @@ from fleet.model.audit_words import change_words, told_by_run
 from fleet.model.drift import Connection, HostMemory, Spell, StoreState
 from fleet.model.history import AuditEntry
 from fleet.model.inventory import Host, Lifecycle, Store
-from fleet.model.night import Availability, PastFinding, Scan
 from fleet.model.rollout import RolloutEvent
+from fleet.model.scan_result import Availability, PastFinding, Scan
 from fleet.model.store_story import Moment, MomentKind, Outage
 
 
@@ -229,7 +229,7 @@ def availability_of(
     for store in scope:
         if store.lifecycle is not Lifecycle.OPEN:
             continue
-        counted = [night.states.get(store.id) not in _NOT_KNOWN for night in nights]
+        counted = [result.states.get(store.id) not in _NOT_KNOWN for result in nights]
         for host in store.hosts:
             groups = _groups(store, host)
             for group in groups:
@@ -268,14 +268,14 @@ def _count(
     """Add one host to its group's (connected, known) in every night that it counts in."""
     ends = list(_with_ends(spells))
     place = -1
-    for number, night in enumerate(nights):
-        until = night.finished_at or night.started_at
+    for number, result in enumerate(nights):
+        until = result.finished_at or result.started_at
         while place + 1 < len(ends) and ends[place + 1][0].since <= until:
             place += 1
         if place < 0 or not counted[number]:
             continue
         spell, end = ends[place]
-        if end >= night.started_at:
+        if end >= result.started_at:
             tally[number][0] += spell.connection is Connection.CONNECTED
             tally[number][1] += 1
 

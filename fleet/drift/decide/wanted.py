@@ -14,9 +14,9 @@ from fleet.model.desired import DesiredService, Release
 from fleet.model.drift import Background, ShardSeen
 from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.inventory import Lifecycle, Store, Workload
-from fleet.model.night import ReleaseLine
 from fleet.model.observed import NotRead
 from fleet.model.rollout import Hold
+from fleet.model.scan_result import ReleaseLine
 from fleet.model.services import ServiceState
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage

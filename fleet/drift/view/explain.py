@@ -31,9 +31,9 @@ from fleet.model.audit_words import change_words, told_by_run
 from fleet.model.changes import Change
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
-from fleet.model.night import PastFinding
 from fleet.model.plain import to_plain
 from fleet.model.printable import many, printable, who
+from fleet.model.scan_result import PastFinding
 from fleet.model.services import revision
 from fleet.model.spans import age, day, moment, span, stamp
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory

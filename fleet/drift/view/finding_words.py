@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from fleet.model.drift import Evidence, Finding
-from fleet.model.night import PastFinding
 from fleet.model.printable import printable
+from fleet.model.scan_result import PastFinding
 from fleet.model.spans import age, moment, span
 
 _TEENS = range(11, 14)

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from fleet.model.drift import Connection
 from fleet.model.drift_settings import Severity
-from fleet.model.night import Scan
 from fleet.model.printable import many, printable, some
+from fleet.model.scan_result import Scan
 from fleet.model.spans import age, moment, span, stamp
 from fleet.model.store_story import HostNow, HostsNow
 from fleet.terminal.documents import Document, document

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from fleet.model.drift import StoreState
-from fleet.model.night import Availability, Night, Scan, StoreFacts
 from fleet.model.printable import many, printable
+from fleet.model.scan_result import Availability, Scan, ScanResult, StoreFacts
 from fleet.model.spans import day
 
 #: A letter per state of a store in a night, so that 30 nights fit in a line.
@@ -81,19 +81,19 @@ class Shares:
     rows: tuple[tuple[str, ...], ...]
 
 
-def letters_of(store: StoreFacts, night: Night) -> str:
+def letters_of(store: StoreFacts, result: ScanResult) -> str:
     """Return a letter per night, oldest first."""
-    states = [scan.states.get(store.id) for scan in night.nights]
+    states = [scan.states.get(store.id) for scan in result.nights]
     return "".join(NOT_IN_SCAN if state is None else LETTERS[state] for state in states)
 
 
-def heatmap_of(night: Night) -> Heatmap | None:
+def heatmap_of(result: ScanResult) -> Heatmap | None:
     """Choose the stores with most trouble by market; None without a store or a night."""
-    scans = night.nights
-    if not scans or not night.stores:
+    scans = result.nights
+    if not scans or not result.stores:
         return None
-    trouble = {store.id: _trouble(store, scans) for store in night.stores}
-    ranked = sorted(night.stores, key=lambda store: (-trouble[store.id], store.id))
+    trouble = {store.id: _trouble(store, scans) for store in result.stores}
+    ranked = sorted(result.stores, key=lambda store: (-trouble[store.id], store.id))
     shown = ranked
     if len(ranked) > STORES_SHOWN:
         shown = [store for store in ranked if trouble[store.id]][:STORES_SHOWN]
@@ -178,12 +178,12 @@ def _nights_in_trouble(store: StoreFacts, scans: Sequence[Scan]) -> str:
     return ", ".join(parts) or "none"
 
 
-def shares_of(night: Night) -> tuple[Shares, ...]:
+def shares_of(result: ScanResult) -> tuple[Shares, ...]:
     """Choose the worst groups of each kind."""
     by_kind: dict[str, list[Availability]] = defaultdict(list)
-    for group in night.availability:
+    for group in result.availability:
         by_kind[printable(group.kind)].append(group)
-    return tuple(_shares(kind, groups, night.nights) for kind, groups in by_kind.items())
+    return tuple(_shares(kind, groups, result.nights) for kind, groups in by_kind.items())
 
 
 def _shares(kind: str, groups: Sequence[Availability], scans: Sequence[Scan]) -> Shares:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from fleet.model.drift import Connection, Spell
-from fleet.model.night import Night
 from fleet.model.printable import many, printable
+from fleet.model.scan_result import ScanResult
 from fleet.model.spans import CLOCKS_DIFFER_S, day, moment, span
 
 #: Lines that are shown one by one.
@@ -68,12 +68,12 @@ class Outages:
     rows: tuple[tuple[str, ...], ...]
 
 
-def outages_of(night: Night, now: datetime) -> Outages | None:
+def outages_of(result: ScanResult, now: datetime) -> Outages | None:
     """Put hosts that went away together in one line, those still away first; None without any."""
-    began = night.scan.started_at - timedelta(seconds=CLOCKS_DIFFER_S)
+    began = result.scan.started_at - timedelta(seconds=CLOCKS_DIFFER_S)
     away = {
         key: _stretches(spells, began, now)
-        for key, spells in night.spells.items()
+        for key, spells in result.spells.items()
         if any(spell.is_away for spell in spells)
     }
     if not away:
@@ -83,7 +83,7 @@ def outages_of(night: Night, now: datetime) -> Outages | None:
         key=lambda line: (not line[1][-1].spell.is_away, -_lost_s(line[1])),
     )
     shown = lines[:LINES_SHOWN]
-    first = min((scan.started_at for scan in night.nights), default=now - _DAY)
+    first = min((scan.started_at for scan in result.nights), default=now - _DAY)
     midnight = first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     midnights = [midnight + n * _DAY for n in range(1, (now - midnight).days + 1)]
     return Outages(

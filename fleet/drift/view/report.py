@@ -23,8 +23,8 @@ from fleet.drift.view.finding_words import (
 )
 from fleet.model.drift import Finding, Returned, Unread
 from fleet.model.drift_settings import Ignore, Severity
-from fleet.model.night import Change, Night, ReleaseLine, StoreFacts, Told
 from fleet.model.printable import many, printable, some
+from fleet.model.scan_result import Change, OpenFinding, ReleaseLine, ScanResult, StoreFacts
 from fleet.model.spans import age, day, moment, span
 
 #: Pieces of evidence that a line has room for; ``fleet explain`` shows all.
@@ -72,14 +72,14 @@ class FindingRow:
         now: when the report is made.
     """
 
-    told: Told
+    entry: OpenFinding
     shop: StoreFacts | None
     now: datetime
 
     @property
     def finding(self) -> Finding:
         """Return the finding itself."""
-        return self.told.finding
+        return self.entry.finding
 
     @property
     def severity(self) -> str:
@@ -89,7 +89,7 @@ class FindingRow:
     @property
     def change(self) -> str:
         """Return ``NEW``, ``WORSE`` or another change; "" for what is as it was."""
-        change = self.told.change
+        change = self.entry.change
         return "" if change is Change.SAME else change.value.upper().replace("-", " ")
 
     @property
@@ -111,9 +111,9 @@ class FindingRow:
     def what(self) -> str:
         """Return cause, since when, how often, and what the store owes, in one line."""
         since = since_words(self.finding, self.now)
-        if self.told.times > 1:
-            since += f", {ordinal(self.told.times)} time in 7 days"
-        owes = f"owes {printable(self.told.owes)}" if self.told.owes else ""
+        if self.entry.times > 1:
+            since += f", {ordinal(self.entry.times)} time in 7 days"
+        owes = f"owes {printable(self.entry.owes)}" if self.entry.owes else ""
         return " · ".join(filter(None, (cause(self.finding), since, owes)))
 
     @property
@@ -161,14 +161,14 @@ class FindingRow:
     @property
     def facts(self) -> tuple[str, ...]:
         """Return evidence with ages, and what else is known, a line each."""
-        told, since = self.told, since_words(self.finding, self.now)
+        entry, since = self.entry, since_words(self.finding, self.now)
         facts = [
             since[:1].upper() + since[1:],
-            f"first seen by a scan {moment(told.first_seen, self.now)}",
+            f"first seen by a scan {moment(entry.first_seen, self.now)}",
         ]
-        facts += [f"began for the {ordinal(told.times)} time in 7 days"] if told.times > 1 else []
+        facts += [f"began for the {ordinal(entry.times)} time in 7 days"] if entry.times > 1 else []
         facts += self.evidence
-        facts += [f"owes {printable(told.owes)}"] if told.owes else []
+        facts += [f"owes {printable(entry.owes)}"] if entry.owes else []
         account = "/".join(filter(None, (self.finding.account, self.finding.region)))
         where = " · ".join(filter(None, (account, self.market)))
         return (*facts, printable(where or "the whole fleet"))
@@ -206,7 +206,7 @@ class Report:
         findings: all open ones, in the order of the scan.
     """
 
-    night: Night
+    result: ScanResult
     now: datetime
     subject: str
     headline: str
@@ -220,33 +220,35 @@ class Report:
         return next((one for one in self.sections if one.part is part), Section(part))
 
 
-def report_of(night: Night, now: datetime) -> Report:
+def report_of(result: ScanResult, now: datetime) -> Report:
     """Make the report of a scan."""
-    shops = {store.id: store for store in night.stores}
-    rows = tuple(FindingRow(told, shops.get(told.finding.store), now) for told in night.findings)
+    shops = {store.id: store for store in result.stores}
+    rows = tuple(
+        FindingRow(entry, shops.get(entry.finding.store), now) for entry in result.findings
+    )
     lines: Mapping[Part, Iterable[Line]] = {
-        Part.NOT_READ: _not_read(night.unread),
-        Part.VERIFIED: [Line(_verified(night))],
-        Part.NOTES: [Line(printable(note)) for note in night.notes],
-        Part.CHANGED: [Line(_changed(night))],
-        Part.RESOLVED: [Line(resolved_words(past, now)) for past in night.resolved],
-        Part.RETURNED: [Line(_returned(one)) for one in night.returned],
-        Part.RELEASES: [Line(_release(line)) for line in night.releases],
-        Part.IGNORED: [Line(_ignored(*pair)) for pair in night.ignored],
-        Part.EXPIRED: [Line(_expired(rule)) for rule in night.expired],
+        Part.NOT_READ: _not_read(result.unread),
+        Part.VERIFIED: [Line(_verified(result))],
+        Part.NOTES: [Line(printable(note)) for note in result.notes],
+        Part.CHANGED: [Line(_changed(result))],
+        Part.RESOLVED: [Line(resolved_words(past, now)) for past in result.resolved],
+        Part.RETURNED: [Line(_returned(one)) for one in result.returned],
+        Part.RELEASES: [Line(_release(line)) for line in result.releases],
+        Part.IGNORED: [Line(_ignored(*pair)) for pair in result.ignored],
+        Part.EXPIRED: [Line(_expired(rule)) for rule in result.expired],
     }
     findings = {
-        Part.DO_FIRST: tuple(row for row in rows if row.told.is_urgent),
-        Part.ALSO_OPEN: tuple(row for row in rows if not row.told.is_urgent),
+        Part.DO_FIRST: tuple(row for row in rows if row.entry.is_urgent),
+        Part.ALSO_OPEN: tuple(row for row in rows if not row.entry.is_urgent),
     }
     sections = [Section(part, tuple(lines.get(part, ())), findings.get(part, ())) for part in Part]
     return Report(
-        night=night,
+        result=result,
         now=now,
-        subject=_subject(night),
-        headline=_headline(night),
-        reading=_reading(night, now),
-        scope=printable(night.scan.selection) or "the whole fleet",
+        subject=_subject(result),
+        headline=_headline(result),
+        reading=_reading(result, now),
+        scope=printable(result.scan.selection) or "the whole fleet",
         sections=tuple(one for one in sections if one.lines or one.findings),
         findings=rows,
     )
@@ -269,23 +271,23 @@ def by_code(findings: Iterable[FindingRow]) -> tuple[tuple[str, Severity, int, s
     return tuple(sorted(rows, key=lambda row: (-row[1].rank, -row[2], row[0])))
 
 
-def _subject(night: Night) -> str:
+def _subject(result: ScanResult) -> str:
     """Return what is enough on most mornings, the most important first.
 
     ``[fleet] ACTION 3: 2 new, 1 worse · 4 stores dark (was 2) · 792/800 verified · INCOMPLETE
     apac``; of a clean night ``[fleet] ok: verified 800 of 800``.
     """
-    count = night.totals
-    if night.is_clean and night.is_complete and night.recorded:
+    count = result.totals
+    if result.is_clean and result.is_complete and result.recorded:
         return f"[fleet] ok: verified {count.verified:,} of {count.open:,}"
     dark = f"{many(count.dark, 'store')} dark" if count.dark else ""
     was = count.dark_before
     before = f" (was {was:,})" if dark and was is not None and was != count.dark else ""
     share = f"{count.verified:,}/{count.open:,} verified"
-    missing = "" if night.is_complete else "INCOMPLETE"
-    kept = "" if night.recorded else "NOT RECORDED"
-    accounts = some(sorted({unread.account for unread in night.unread if unread.account}), 2)
-    news = _news(night)
+    missing = "" if result.is_complete else "INCOMPLETE"
+    kept = "" if result.recorded else "NOT RECORDED"
+    accounts = some(sorted({unread.account for unread in result.unread if unread.account}), 2)
+    news = _news(result)
     subject = ""
     # What is left out of a long line is in the text; that something is missing never is.
     for parts in (
@@ -299,29 +301,31 @@ def _subject(night: Night) -> str:
     return subject
 
 
-def _news(night: Night) -> str:
+def _news(result: ScanResult) -> str:
     """Return whether somebody has to act, for the subject."""
-    if not night.totals.verified and not night.is_complete:
+    if not result.totals.verified and not result.is_complete:
         return "UNKNOWN: nothing verified"
-    changes = [told.change for told in night.findings if told.finding.severity is not Severity.INFO]
+    changes = [
+        entry.change for entry in result.findings if entry.finding.severity is not Severity.INFO
+    ]
     count = Counter(changes)
     news = [f"{count[one]} {one.value}" for one in (Change.NEW, Change.WORSE) if count[one]]
     if news:
         return f"ACTION {count[Change.NEW] + count[Change.WORSE]}: {', '.join(news)}"
     if changes:
         return f"{len(changes)} open, none new or worse"
-    return "ok" if night.is_complete else "nothing found in what was read"
+    return "ok" if result.is_complete else "nothing found in what was read"
 
 
-def _headline(night: Night) -> str:
+def _headline(result: ScanResult) -> str:
     """Return ``fleet drift emea, night of 23 Nov 2026``."""
-    began = night.scan.started_at.astimezone(UTC)
-    return f"fleet drift {printable(night.fleet)}, night of {day(began)} {began.year}"
+    began = result.scan.started_at.astimezone(UTC)
+    return f"fleet drift {printable(result.fleet)}, night of {day(began)} {began.year}"
 
 
-def _reading(night: Night, now: datetime) -> str:
+def _reading(result: ScanResult, now: datetime) -> str:
     """Return ``read 03:31-03:40Z, 9m12s, 2,410 calls, 0 throttled, 20m ago, INCOMPLETE``."""
-    scan = night.scan
+    scan = result.scan
     began = scan.started_at.astimezone(UTC)
     ended = (scan.finished_at or now).astimezone(UTC)
     parts = [
@@ -332,7 +336,7 @@ def _reading(night: Night, now: datetime) -> str:
     ]
     old = (now - ended).total_seconds()
     parts += [age(ended, now)] if old >= 60 else []  # noqa: PLR2004 - seconds in a minute
-    return ", ".join([*parts, "complete" if night.is_complete else "INCOMPLETE"])
+    return ", ".join([*parts, "complete" if result.is_complete else "INCOMPLETE"])
 
 
 def _not_read(unread: Iterable[Unread]) -> list[Line]:
@@ -355,9 +359,9 @@ def _not_read_line(same: Sequence[Unread]) -> Line:
     return Line(text, printable(first.fix), stores)
 
 
-def _verified(night: Night) -> str:
+def _verified(result: ScanResult) -> str:
     """Return ``792 · dark 4 (was 2) · not verified 4 · (800 open; 6 planned, paused ...)``."""
-    count = night.totals
+    count = result.totals
     dark = f"dark {count.dark:,}"
     if count.dark_before is not None and count.dark_before != count.dark:
         dark += f" (was {count.dark_before:,})"
@@ -372,20 +376,20 @@ def _verified(night: Night) -> str:
     )
 
 
-def _changed(night: Night) -> str:
+def _changed(result: ScanResult) -> str:
     """Return ``+2 findings, 1 worse, -5 resolved, 11 unchanged (2 ignored, next expiry ...)``."""
-    count = Counter(told.change for told in night.findings)
+    count = Counter(entry.change for entry in result.findings)
     ignored = ""
-    if night.ignored:
-        expiry = day(min(rule.until for _, rule in night.ignored))
-        ignored = f" ({len(night.ignored)} ignored, next expiry {expiry})"
-    if night.is_first:
-        found = many(len(night.findings), "finding")
+    if result.ignored:
+        expiry = day(min(rule.until for _, rule in result.ignored))
+        ignored = f" ({len(result.ignored)} ignored, next expiry {expiry})"
+    if result.is_first:
+        found = many(len(result.findings), "finding")
         return f"nothing recorded to compare with: {found}{ignored}"
     parts = [f"+{many(count[Change.NEW], 'finding')}"]
     parts += [f"{count[Change.WORSE]} worse"] if count[Change.WORSE] else []
     parts += [f"{count[Change.BETTER]} better"] if count[Change.BETTER] else []
-    parts += [f"-{len(night.resolved)} resolved", f"{count[Change.SAME]} unchanged"]
+    parts += [f"-{len(result.resolved)} resolved", f"{count[Change.SAME]} unchanged"]
     if count[Change.NOT_VERIFIED]:
         parts.append(f"{count[Change.NOT_VERIFIED]} not verified")
     return ", ".join(parts) + ignored

@@ -11,8 +11,8 @@ from typing import Any
 from fleet.drift.view.report import Report
 from fleet.model.drift import Evidence, Finding, Returned, Spell, Unread
 from fleet.model.drift_settings import Ignore
-from fleet.model.night import Night, PastFinding, Scan, StoreFacts, Told
 from fleet.model.plain import to_plain
+from fleet.model.scan_result import OpenFinding, PastFinding, Scan, ScanResult, StoreFacts
 from fleet.model.spans import stamp
 from fleet.terminal.documents import document
 
@@ -21,14 +21,14 @@ def report_document(report: Report) -> dict[str, Any]:
     """Return the whole document at once; ``report_json`` is for writing it."""
     return {
         name: list(value) if isinstance(value, Iterator) else value
-        for name, value in _parts(report.night)
+        for name, value in _parts(report.result)
     }
 
 
 def report_json(report: Report) -> Iterator[str]:
     """Yield the document's text: an item of a list is a line, and one is made at a time."""
     yield "{"
-    for number, (name, value) in enumerate(_parts(report.night)):
+    for number, (name, value) in enumerate(_parts(report.result)):
         yield f"{',' if number else ''}\n{json.dumps(name)}: "
         if not isinstance(value, Iterator):
             yield json.dumps(value)
@@ -40,28 +40,28 @@ def report_json(report: Report) -> Iterator[str]:
     yield "\n}\n"
 
 
-def _parts(night: Night) -> Iterator[tuple[str, Any]]:
+def _parts(result: ScanResult) -> Iterator[tuple[str, Any]]:
     """Yield names and values in the document's order; long lists as iterators."""
     yield from document("drift", {}).items()
-    yield "fleet", night.fleet
-    yield "scan", _scan(night.scan)
-    yield "caller", night.caller
-    yield "complete", night.is_complete
-    yield "clean", night.is_clean
-    yield "recorded", night.recorded
-    yield "unread", map(_unread, night.unread)
-    yield "totals", to_plain(night.totals)
-    yield "notes", list(night.notes)
-    yield "findings", map(_told, night.findings)
-    yield "resolved", map(past_document, night.resolved)
-    yield "returned", map(_returned, night.returned)
-    yield "releases", map(to_plain, night.releases)
-    yield "ignored", (_ignored(finding, rule) for finding, rule in night.ignored)
-    yield "expired", map(rule_document, night.expired)
-    yield "nights", map(_night, night.nights)
-    yield "connections", _connections(night)
-    yield "availability", map(to_plain, night.availability)
-    yield "stores", (_store(store, night) for store in night.stores)
+    yield "fleet", result.fleet
+    yield "scan", _scan(result.scan)
+    yield "caller", result.caller
+    yield "complete", result.is_complete
+    yield "clean", result.is_clean
+    yield "recorded", result.recorded
+    yield "unread", map(_unread, result.unread)
+    yield "totals", to_plain(result.totals)
+    yield "notes", list(result.notes)
+    yield "findings", map(_finding, result.findings)
+    yield "resolved", map(past_document, result.resolved)
+    yield "returned", map(_returned, result.returned)
+    yield "releases", map(to_plain, result.releases)
+    yield "ignored", (_ignored(finding, rule) for finding, rule in result.ignored)
+    yield "expired", map(rule_document, result.expired)
+    yield "nights", map(_night, result.nights)
+    yield "connections", _connections(result)
+    yield "availability", map(to_plain, result.availability)
+    yield "stores", (_store(store, result) for store in result.stores)
 
 
 def _scan(scan: Scan) -> dict[str, Any]:
@@ -95,13 +95,13 @@ def _unread(unread: Unread) -> dict[str, Any]:
     }
 
 
-def _told(told: Told) -> dict[str, Any]:
+def _finding(entry: OpenFinding) -> dict[str, Any]:
     return {
-        "change": told.change.value,
-        **finding_document(told.finding),
-        "first_seen": stamp(told.first_seen),
-        "times_in_7_days": told.times,
-        "owes": told.owes,
+        "change": entry.change.value,
+        **finding_document(entry.finding),
+        "first_seen": stamp(entry.first_seen),
+        "times_in_7_days": entry.times,
+        "owes": entry.owes,
     }
 
 
@@ -182,14 +182,14 @@ def _returned(returned: Returned) -> dict[str, Any]:
     }
 
 
-def _connections(night: Night) -> Iterator[dict[str, Any]]:
-    for (store, host), spells in sorted(night.spells.items()):
+def _connections(result: ScanResult) -> Iterator[dict[str, Any]]:
+    for (store, host), spells in sorted(result.spells.items()):
         yield {"store": store, "host": host, "spells": spell_documents(spells)}
 
 
-def _store(store: StoreFacts, night: Night) -> dict[str, Any]:
-    states = [scan.states.get(store.id) for scan in night.nights]
-    now = night.scan.states.get(store.id)
+def _store(store: StoreFacts, result: ScanResult) -> dict[str, Any]:
+    states = [scan.states.get(store.id) for scan in result.nights]
+    now = result.scan.states.get(store.id)
     return {
         "store": store.id,
         "name": store.name,

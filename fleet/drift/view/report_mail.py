@@ -47,7 +47,7 @@ def _mail(report: Report, least: Severity) -> str:
             lines += _below(below, least)
         else:
             lines += _lines(report.section(part))
-    lines += wrapped(f"as {printable(report.night.caller, limit=200)}")
+    lines += wrapped(f"as {printable(report.result.caller, limit=200)}")
     return "\n".join(lines) + "\n"
 
 
@@ -57,8 +57,8 @@ def _chosen(
     """Return what is to do first, what else is open, and what is below what is asked for."""
     heavy = [row for row in report.findings if row.finding.severity.rank >= least.rank]
     below = [row for row in report.findings if row.finding.severity.rank < least.rank]
-    urgent = [row for row in heavy if row.told.is_urgent]
-    return urgent, [row for row in heavy if not row.told.is_urgent], below
+    urgent = [row for row in heavy if row.entry.is_urgent]
+    return urgent, [row for row in heavy if not row.entry.is_urgent], below
 
 
 def _lines(section: Section) -> Iterator[str]:

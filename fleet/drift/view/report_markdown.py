@@ -6,8 +6,8 @@ from fleet.drift.view.nights import LETTERS, letters_of, shares_of
 from fleet.drift.view.outages import outages_of
 from fleet.drift.view.report import FindingRow, Report, Section
 from fleet.model.drift import StoreState
-from fleet.model.night import Night
 from fleet.model.printable import many, printable
+from fleet.model.scan_result import ScanResult
 
 _MEANT = ", ".join(f"`{letter}` {state.value}" for state, letter in LETTERS.items())
 _OUTAGES = ("Hosts", "Now", "Away in all", "Outages, newest first")
@@ -23,14 +23,14 @@ def report_markdown(report: Report) -> str:
 
 def _blocks(report: Report) -> Iterable[str]:
     yield f"# {escaped(report.headline)}"
-    yield escaped(f"{report.reading} · {report.scope} · as {report.night.caller}")
+    yield escaped(f"{report.reading} · {report.scope} · as {report.result.caller}")
     for section in report.sections:
         yield _lines(section) if section.lines else _findings(section)
-    yield _nights(report.night)
-    outages = outages_of(report.night, report.now)
+    yield _nights(report.result)
+    outages = outages_of(report.result, report.now)
     if outages is not None:
         yield _table("Hosts that were away", _OUTAGES, _cells(outages.rows))
-    for shares in shares_of(report.night):
+    for shares in shares_of(report.result):
         yield _table(f"Hosts connected by {escaped(shares.kind)}", _SHARES, _cells(shares.rows))
 
 
@@ -61,22 +61,22 @@ def _cells(rows: Iterable[Sequence[str]]) -> list[list[str]]:
     return [[escaped(cell) for cell in row] for row in rows]
 
 
-def _nights(night: Night) -> str:
+def _nights(result: ScanResult) -> str:
     """Return a row per store that was not well all through; the rest is counted."""
     troubled = [
         store
-        for store in night.stores
-        if not _QUIET.issuperset(scan.states.get(store.id) for scan in night.nights)
+        for store in result.stores
+        if not _QUIET.issuperset(scan.states.get(store.id) for scan in result.nights)
     ]
     if not troubled:
         return ""
     rows = [
         # No blanks at the ends: Markdown would take them away and move the nights.
-        (escaped(store.id), escaped(store.name), f"`{letters_of(store, night).replace(' ', '_')}`")
+        (escaped(store.id), escaped(store.name), f"`{letters_of(store, result).replace(' ', '_')}`")
         for store in troubled
     ]
-    title = f"Stores by nights, oldest left: {many(len(night.nights), 'night')}"
-    well = len(night.stores) - len(troubled)
+    title = f"Stores by nights, oldest left: {many(len(result.nights), 'night')}"
+    well = len(result.stores) - len(troubled)
     hidden = f" {many(well, 'store')} without trouble not shown." if well else ""
     table = _table(title, ("Store", "Name", "Nights"), rows)
     return f"{table}\n\n{_MEANT}, `_` not scanned.{hidden}"

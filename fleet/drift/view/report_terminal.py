@@ -36,7 +36,7 @@ def report_view(report: Report, width: int) -> RenderableType:
 
 def _lines(section: Section, report: Report) -> Iterable[RenderableType]:
     style = _PART_STYLES.get(section.part, "")
-    if section.part is Part.VERIFIED and not report.night.is_complete:
+    if section.part is Part.VERIFIED and not report.result.is_complete:
         style = "yellow"
     title = section.part.value.upper()
     for line in section.first_lines(SHOWN.get(section.part, LINES_SHOWN), _ELSEWHERE):
@@ -100,4 +100,4 @@ def _next(report: Report) -> str:
     store = next((finding.store for finding in findings if finding.store), "")
     if findings:
         return f"fleet explain {store or findings[0].code}"
-    return "fleet hosts" if report.night.is_complete else "fleet doctor"
+    return "fleet hosts" if report.result.is_complete else "fleet doctor"

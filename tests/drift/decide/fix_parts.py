@@ -11,8 +11,8 @@ from fleet.model.drift import Finding, Unread
 from fleet.model.fixing import Already, Deed, Fix, Left, Seen
 from fleet.model.identity import TAG_FLEET, host_tags
 from fleet.model.inventory import Fleet
-from fleet.model.night import Change, Night, Told
 from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, Ping
+from fleet.model.scan_result import Change, OpenFinding, ScanResult
 from fleet.model.services import ServiceState, TaskState
 from tests import build, nights
 from tests.drift.decide import night_parts
@@ -141,7 +141,7 @@ def gone(one: Finding, said: Seen) -> str:
 
 def night_with(
     *findings: Finding, unread: Sequence[Unread] = (), change: Change = Change.NEW
-) -> Night:
+) -> ScanResult:
     """A night on which these were found."""
-    told = tuple(Told(one, change, NOW) for one in findings)
+    told = tuple(OpenFinding(one, change, NOW) for one in findings)
     return replace(nights.clean_night(1, 1), findings=told, unread=tuple(unread))

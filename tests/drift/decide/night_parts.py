@@ -16,8 +16,8 @@ from fleet.model.drift import (
 )
 from fleet.model.drift_settings import DriftSettings, Ignore, Severity
 from fleet.model.inventory import Fleet, Store
-from fleet.model.night import FindingChanges, PastFinding, Scan
 from fleet.model.observed import NotRead
+from fleet.model.scan_result import FindingChanges, PastFinding, Scan
 from tests import build
 
 DAY = timedelta(days=1)

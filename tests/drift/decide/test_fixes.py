@@ -19,8 +19,8 @@ from fleet.model.fixing import (
     TagNode,
     TagResource,
 )
-from fleet.model.night import Change, Night
 from fleet.model.observed import NotRead
+from fleet.model.scan_result import Change, ScanResult
 from tests import build
 from tests.drift.decide import fix_parts as parts
 from tests.drift.decide import night_parts
@@ -31,7 +31,7 @@ TWIN = parts.twin()
 TWINS = parts.seen(parts.KEEP, parts.DEAD)
 
 
-def plan(night: Night, *, twin: object = TWINS, tags: object = BARE_NODE) -> FixPlan:
+def plan(night: ScanResult, *, twin: object = TWINS, tags: object = BARE_NODE) -> FixPlan:
     said = {"TWIN": twin, "NODE_UNTAGGED": tags}
     answers = {one.key: said[one.code] for one in candidates(night)}
     return plan_fixes(night, answers, parts.FLEET)  # type: ignore[arg-type] # Seen or NotRead

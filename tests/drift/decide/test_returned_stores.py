@@ -225,8 +225,8 @@ def came_back(connected_since: float, dark_seen: float) -> HostMemory:
 def test_a_return_that_only_a_scan_of_the_store_has_seen_is_news_to_the_night(
     connected_since: float, dark_seen: float, told: float | None, is_news: bool
 ) -> None:
-    told_at = None if told is None else ago(hours=told)
-    found = outage(came_back(connected_since, dark_seen), told_at)
+    last_full_scan_at = None if told is None else ago(hours=told)
+    found = outage(came_back(connected_since, dark_seen), last_full_scan_at)
     assert (found is not None) is is_news
 
 
@@ -246,7 +246,7 @@ def test_a_return_that_was_seen_in_between_is_told_with_its_times() -> None:
         case(
             hosts=[here],
             seen={"tasks": Reading((task(),), shop.NOW)},
-            told_at=ago(hours=24),
+            last_full_scan_at=ago(hours=24),
         )
     )
     assert told is not None

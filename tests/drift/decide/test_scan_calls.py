@@ -20,8 +20,8 @@ from fleet.drift.decide.scan_calls import (
 from fleet.model.aws_actions import ACTIONS
 from fleet.model.drift import HostMemory, StoreSeen
 from fleet.model.inventory import Lifecycle, Store
-from fleet.model.night import PastFinding
 from fleet.model.observed import NotRead, Reading
+from fleet.model.scan_result import PastFinding
 from tests import build
 from tests.drift.decide.night_parts import finding
 

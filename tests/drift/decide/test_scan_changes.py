@@ -21,8 +21,8 @@ from fleet.model.drift import (
 )
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
-from fleet.model.night import FindingChanges, PastFinding
 from fleet.model.observed import ManagedInstance, NotRead, Reading
+from fleet.model.scan_result import FindingChanges, PastFinding
 from fleet.model.wanted import Wanted
 from tests import build
 from tests.drift.decide.night_parts import (

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fleet.drift.decide.scan_ending import FOUND, ending_of
 from fleet.model.drift_settings import Severity
-from fleet.model.night import Change, Night
+from fleet.model.scan_result import Change, ScanResult
 from tests import nights
 
 CLEAN = nights.clean_night()
@@ -12,7 +12,7 @@ FULL = nights.night(40, unread=False)
 PARTIAL = nights.night(40)
 
 
-def only(night: Night, *severities: Severity, change: Change = Change.SAME) -> Night:
+def only(night: ScanResult, *severities: Severity, change: Change = Change.SAME) -> ScanResult:
     """The same night with findings of just these severities."""
     one = night.findings[0]
     told = [

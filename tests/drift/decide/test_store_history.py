@@ -21,8 +21,8 @@ from fleet.model.drift import Connection, Finding, Spell, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.history import AuditEntry
 from fleet.model.inventory import Lifecycle, Store
-from fleet.model.night import PastFinding, Scan
 from fleet.model.rollout import EventKind, RolloutEvent
+from fleet.model.scan_result import PastFinding, Scan
 from fleet.model.store_story import Moment, MomentKind, Outage
 from tests import build
 from tests.drift.decide.night_parts import (

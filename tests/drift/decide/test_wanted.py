@@ -17,9 +17,9 @@ from fleet.model.desired import DesiredService, Release, Scheduling, ServiceShap
 from fleet.model.drift import ShardSeen, StoreSeen
 from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.inventory import Image, Lifecycle, Workload
-from fleet.model.night import ReleaseLine
 from fleet.model.observed import NotRead, Reading
 from fleet.model.rollout import Hold, Phase
+from fleet.model.scan_result import ReleaseLine
 from fleet.model.services import Deployment, ServiceState
 from fleet.model.verdicts import Stage, Verdict
 from fleet.model.wanted import Owed, Wanted

@@ -18,8 +18,8 @@ from fleet.drift.view.explain import (
 from fleet.model.drift import Connection, Evidence, StoreState
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
-from fleet.model.night import PastFinding
 from fleet.model.rollout import Phase
+from fleet.model.scan_result import PastFinding
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
 from fleet.model.verdicts import Verdict
 from tests import nights, rollouts, scanned

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from fleet.drift.view.hosts import SHOWN, hosts_document, hosts_view
 from fleet.model.drift import Connection, Versions
-from fleet.model.night import PastFinding
+from fleet.model.scan_result import PastFinding
 from fleet.model.store_story import HostNow, HostsNow
 from tests import nights, scanned
 from tests.scanned import ENDED, LAST, NIGHT, NOW

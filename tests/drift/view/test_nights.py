@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from fleet.drift.view.nights import STORES_SHOWN, heatmap_of, percent, shares_of
 from fleet.model.drift import StoreState
-from fleet.model.night import Availability, Night
+from fleet.model.scan_result import Availability, ScanResult
 from tests.nights import clean_night, night
 
 
-def with_states(*nights: Mapping[str, StoreState]) -> Night:
+def with_states(*nights: Mapping[str, StoreState]) -> ScanResult:
     """Three stores with these states in the last nights, everything well where nothing is said."""
     made = clean_night(3, len(nights))
     scans = tuple(

@@ -20,7 +20,7 @@ from fleet.drift.view.report_markdown import escaped, report_markdown
 from fleet.drift.view.report_terminal import report_view
 from fleet.model.drift import Returned
 from fleet.model.drift_settings import Severity
-from fleet.model.night import Change, Night
+from fleet.model.scan_result import Change, ScanResult
 from tests import nights
 from tests.nights import NOW
 
@@ -38,7 +38,7 @@ def report(request: pytest.FixtureRequest) -> Report:
     return REPORTS[request.param]
 
 
-def line_of(night: Night, part: Part) -> str:
+def line_of(night: ScanResult, part: Part) -> str:
     [line] = report_of(night, NOW).section(part).lines
     return line.text
 
@@ -58,11 +58,11 @@ def test_the_sections_come_in_the_order_of_reading(report: Report) -> None:
 
 
 def test_every_finding_is_in_one_section_of_the_report(report: Report) -> None:
-    listed = [row.told for section in report.sections for row in section.findings]
+    listed = [row.entry for section in report.sections for row in section.findings]
 
     assert len(listed) == len(report.findings)
-    assert {told.finding.key for told in listed} == {
-        told.finding.key for told in report.night.findings
+    assert {entry.finding.key for entry in listed} == {
+        entry.finding.key for entry in report.result.findings
     }
 
 
@@ -70,9 +70,9 @@ def test_json_has_every_finding_and_every_part_that_was_not_read(report: Report)
     document = report_document(report)
 
     assert [one["cause"] for one in document["findings"]] == [
-        told.finding.cause for told in report.night.findings
+        entry.finding.cause for entry in report.result.findings
     ]
-    assert [one["why"] for one in document["unread"]] == [one.why for one in report.night.unread]
+    assert [one["why"] for one in document["unread"]] == [one.why for one in report.result.unread]
 
 
 def test_markdown_has_every_line_and_every_finding(report: Report) -> None:
@@ -134,9 +134,9 @@ def test_a_chat_lists_what_is_to_do_first_or_counts_it(report: Report) -> None:
 
 
 def test_a_finding_tells_how_often_and_what_its_store_owes() -> None:
-    told = replace(nights.night(40).findings[0], times=3, owes="vision 1.9.0")
+    entry = replace(nights.night(40).findings[0], times=3, owes="vision 1.9.0")
 
-    words = FindingRow(told, None, NOW).what
+    words = FindingRow(entry, None, NOW).what
 
     assert words.endswith("3rd time in 7 days · owes vision 1.9.0")
 
@@ -152,7 +152,7 @@ def test_the_dark_are_compared_with_the_night_before() -> None:
 
 def test_the_changes_add_up_to_the_findings() -> None:
     night = nights.night(300)
-    count = [told.change for told in night.findings]
+    count = [entry.change for entry in night.findings]
 
     words = line_of(night, Part.CHANGED)
 
@@ -209,8 +209,8 @@ def test_counting_by_code_loses_nothing_and_begins_with_the_worst() -> None:
 
 
 def test_a_finding_that_may_be_older_says_before() -> None:
-    told = nights.night(40).findings[0]
-    old = replace(told, finding=replace(told.finding, since_known=False))
+    entry = nights.night(40).findings[0]
+    old = replace(entry, finding=replace(entry.finding, since_known=False))
 
     row = FindingRow(old, None, NOW)
 
@@ -227,7 +227,7 @@ def test_a_finding_that_may_be_older_says_before() -> None:
     ],
 )
 def test_a_fix_says_who_may_do_it(fix: str, safe: bool, words: str) -> None:
-    told = nights.night(40).findings[0]
-    told = replace(told, finding=replace(told.finding, fix=fix, safe=safe))
+    entry = nights.night(40).findings[0]
+    entry = replace(entry, finding=replace(entry.finding, fix=fix, safe=safe))
 
-    assert FindingRow(told, None, NOW).note == words
+    assert FindingRow(entry, None, NOW).note == words

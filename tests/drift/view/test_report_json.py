@@ -7,7 +7,7 @@ import pytest
 
 from fleet.drift.view.report import report_of
 from fleet.drift.view.report_json import report_document, report_json
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from tests import nights
 
 ORDER = [
@@ -31,7 +31,7 @@ ORDER = [
     [nights.night(60), nights.clean_night(), nights.night(20, hostile=True)],
     ids=["ordinary", "clean", "hostile"],
 )
-def test_the_text_is_the_document(night: Night) -> None:
+def test_the_text_is_the_document(night: ScanResult) -> None:
     assert json.loads("".join(report_json(report_of(night, nights.NOW)))) == report_document(
         report_of(night, nights.NOW)
     )

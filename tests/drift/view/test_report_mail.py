@@ -10,24 +10,24 @@ from fleet.drift.view.report import report_of
 from fleet.drift.view.report_mail import CHAT_LIMIT, chat, message_of
 from fleet.model.drift import Unread
 from fleet.model.drift_settings import Severity
-from fleet.model.night import Change, Night, Totals
+from fleet.model.scan_result import Change, ScanResult, Totals
 from tests import nights
 from tests.reading import in_order
 
 SMALL = nights.night(12)
 
 
-def told(night: Night, *changes: Change) -> Night:
+def told(night: ScanResult, *changes: Change) -> ScanResult:
     """The same with findings of just these changes."""
     one = night.findings[0]
     return replace(night, findings=tuple(replace(one, change=change) for change in changes))
 
 
-def subject_of(night: Night) -> str:
+def subject_of(night: ScanResult) -> str:
     return report_of(night, nights.NOW).subject
 
 
-def body(night: Night, least: Severity = Severity.LOW) -> str:
+def body(night: ScanResult, least: Severity = Severity.LOW) -> str:
     return message_of(report_of(night, nights.NOW), least).text
 
 
@@ -113,7 +113,7 @@ def test_a_subject_is_one_line_of_at_most_100_characters(
     [nights.night(1000), nights.clean_night(), nights.night(20, hostile=True)],
     ids=["large", "clean", "hostile"],
 )
-def test_no_line_is_wider_than_a_mail_and_the_whole_is_a_page_or_two(night: Night) -> None:
+def test_no_line_is_wider_than_a_mail_and_the_whole_is_a_page_or_two(night: ScanResult) -> None:
     text = body(night)
 
     assert max(map(len, text.splitlines())) <= 80

@@ -7,11 +7,11 @@ from datetime import timedelta
 from fleet.drift.view.report import report_of
 from fleet.drift.view.report_markdown import code, escaped, report_markdown
 from fleet.model.drift import Connection, Spell
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from tests import nights
 
 
-def text(night: Night) -> str:
+def text(night: ScanResult) -> str:
     return report_markdown(report_of(night, nights.NOW))
 
 

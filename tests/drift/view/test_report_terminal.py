@@ -9,13 +9,13 @@ from rich.console import Console
 from fleet.drift.view.report import Part, report_of
 from fleet.drift.view.report_terminal import SHOWN, finding_lines, report_view
 from fleet.model.drift import Unread
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from fleet.terminal.screen import console_for
 from tests import nights
 from tests.reading import in_order
 
 
-def text(night: Night, width: int = 120) -> str:
+def text(night: ScanResult, width: int = 120) -> str:
     out = io.StringIO()
     Console(file=out, width=width, markup=False, highlight=False, emoji=False).print(
         report_view(report_of(night, nights.NOW), width)
@@ -55,7 +55,7 @@ def test_a_large_fleet_fits_in_a_bounded_number_of_lines_and_says_what_is_left_o
 
     found = text(many, 200)
 
-    listed = sum(not told.is_urgent for told in many.findings)
+    listed = sum(not entry.is_urgent for entry in many.findings)
     assert f"and {listed - SHOWN[Part.ALSO_OPEN]:,} more: --format json has all" in found
     assert f"and {len(many.findings) - listed - SHOWN[Part.DO_FIRST]:,} more" in found
     assert len(found.splitlines()) < 200

@@ -13,7 +13,7 @@ from fleet.aws.calls import Patience
 from fleet.aws.session import AwsAccess
 from fleet.drift import scan
 from fleet.model.drift import Finding
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from fleet.records.opening import open_records
 from fleet.records.records import Records
 from fleet.rollout.plan import Request, make_plan
@@ -57,19 +57,19 @@ class Scans:
             listen=lambda _event: None,
         )
 
-    def scan(self, *, digests: bool = False, deep: bool = False) -> Night:
+    def scan(self, *, digests: bool = False, deep: bool = False) -> ScanResult:
         request = scan.ScanRequest(
             stores=self.town.fleet.stores, selection="", digests=digests, deep=deep, whole=True
         )
         return scan.scan(self.wiring(), request)
 
 
-def codes(night: Night) -> list[tuple[str, str, str]]:
+def codes(night: ScanResult) -> list[tuple[str, str, str]]:
     """What was found: code, store, host."""
     return sorted((one.code, one.store, one.host) for one in found(night))
 
 
-def found(night: Night) -> list[Finding]:
+def found(night: ScanResult) -> list[Finding]:
     return [told.finding for told in night.findings]
 
 

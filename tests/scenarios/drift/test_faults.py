@@ -18,7 +18,7 @@ from fleet.drift.decide.scan_ending import ending_of
 from fleet.drift.view.report import report_of
 from fleet.drift.view.report_markdown import report_markdown
 from fleet.model.drift import StoreState
-from fleet.model.night import Change, Night
+from fleet.model.scan_result import Change, ScanResult
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.engine import access_key_for
 from tests.scenarios.conftest import FLEET, HANGS_S
@@ -88,11 +88,11 @@ def dark(
     town.chain.plane.faults.clear()
 
 
-def code_of(scans: Scans, night: Night) -> int:
+def code_of(scans: Scans, night: ScanResult) -> int:
     return ending_of(night, scans.town.fleet.drift.fail_on, ()).code
 
 
-def is_partial(scans: Scans, night: Night) -> None:
+def is_partial(scans: Scans, night: ScanResult) -> None:
     """It says that it is not the whole truth, everywhere that somebody or something looks."""
     assert night.unread
     assert not night.scan.complete
@@ -104,7 +104,7 @@ def is_partial(scans: Scans, night: Night) -> None:
     assert first < text.lower().index("verified")
 
 
-def not_verified(night: Night) -> set[str]:
+def not_verified(night: ScanResult) -> set[str]:
     states = night.scan.states.items()
     return {store for store, state in states if state is StoreState.NOT_VERIFIED}
 

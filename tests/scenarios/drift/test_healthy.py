@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleet.model.drift import StoreState
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from fleet.sandbox.hosts.simulated_host import SimulatedHost
 from tests.sandbox.flaky_links import FlakyLinks
 from tests.scenarios.drift.measuring import least
@@ -17,7 +17,7 @@ from tests.scenarios.drift.town import HOUR, NIGHT, Plan, Town
 AWAKE_S = 0.5 * HOUR
 
 
-def nights(town: Town, scans: Scans, count: int) -> list[Night]:
+def nights(town: Town, scans: Scans, count: int) -> list[ScanResult]:
     """Scan once in 24 hours; by day nobody looks, and agents may as well sleep."""
     boxes: list[SimulatedHost] = list(town.chain)
     seen = []
@@ -32,7 +32,7 @@ def nights(town: Town, scans: Scans, count: int) -> list[Night]:
     return seen
 
 
-def well(town: Town, night: Night) -> None:
+def well(town: Town, night: ScanResult) -> None:
     """It was all read, and nothing is wrong."""
     assert [f"{one.code} {one.store}/{one.host}: {one.cause}" for one in found(night)] == []
     assert night.unread == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.drift.decide.catalogue import CATALOGUE
-from fleet.model.night import Night
+from fleet.model.scan_result import ScanResult
 from tests.scenarios.drift.injecting import Injection
 from tests.scenarios.drift.injections import INJECTIONS
 from tests.scenarios.drift.scanning import Scans, found, open_town
@@ -26,7 +26,7 @@ RANDOM_STORES = 12
 NOBODY_ASKS = {"HOST_NOT_IN_SSM", "HOST_UNREGISTERED"}
 
 
-def told(night: Night) -> Counter[Expected]:
+def told(night: ScanResult) -> Counter[Expected]:
     """What was found, as a person would name it."""
     excused = {one.store for one in found(night) if one.code in NOBODY_ASKS}
     assert [gap for gap in night.unread if gap.store not in excused] == []

@@ -15,8 +15,8 @@ from fleet.drift.view.report import FindingRow, Part, Report, by_code
 from fleet.model import spans
 from fleet.model.drift import Finding, StoreState
 from fleet.model.drift_settings import Ignore, Severity
-from fleet.model.night import Change, Night, ReleaseLine
 from fleet.model.printable import printable, some
+from fleet.model.scan_result import Change, ReleaseLine, ScanResult
 
 #: Findings to do first that are shown in full.
 FIRST_SHOWN = 10
@@ -65,16 +65,16 @@ def page_of(report: Report) -> str:
         "percent": percent,
         "printable": printable,
     }
-    night = report.night
-    stores = stores_data(night)
+    result = report.result
+    stores = stores_data(result)
     data, held = findings_data(report.findings, DATA_LIMIT - len(stores.encode()))
     severities = Counter(row.finding.severity for row in report.findings)
     return environment.get_template("page.html.j2").render(
-        night=night,
+        result=result,
         report=report,
         lines={part.name: report.section(part).lines for part in Part},
         made=spans.stamp(report.now),
-        exit_words=exit_words(night),
+        exit_words=exit_words(result),
         severities=[(s, severities[s]) for s in reversed(Severity) if severities[s]],
         changes=_changes(report),
         first=report.section(Part.DO_FIRST).findings,
@@ -82,11 +82,11 @@ def page_of(report: Report) -> str:
         codes=by_code(report.findings),
         rows=report.findings[:STATIC_ROWS],
         options=_options(report.findings),
-        heatmap=heatmap_of(night),
-        outages=outages_of(night, report.now),
-        availability=shares_of(night),
-        releases=_releases(night.releases),
-        ignored=_ignored(night.ignored),
+        heatmap=heatmap_of(result),
+        outages=outages_of(result, report.now),
+        availability=shares_of(result),
+        releases=_releases(result.releases),
+        ignored=_ignored(result.ignored),
         meanings=_MEANINGS,
         data_left=len(report.findings) - held,
         data_json=Markup(data),  # noqa: S704 - script_json has made it safe in a script
@@ -97,11 +97,11 @@ def page_of(report: Report) -> str:
     )
 
 
-def exit_words(night: Night) -> str:
+def exit_words(result: ScanResult) -> str:
     """Say what the exit code of the scan is, as far as the night decides it."""
-    if not night.is_complete:
+    if not result.is_complete:
         return "exit 1: part of the fleet was not read, and what is below is not the whole truth"
-    if night.findings:
+    if result.findings:
         return "exit 3 where a finding is as grave as --fail-on, else 0"
     return "exit 0: everything was read, and nothing was found"
 
@@ -115,8 +115,8 @@ def _changes(report: Report) -> list[tuple[str, str, Sequence[str]]]:
     """Return what differs from last night: a title, the filter that shows it, and lines."""
     by_change: dict[Change, list[str]] = defaultdict(list)
     for row in report.findings:
-        by_change[row.told.change].append(f"{row.severity} {row.place} {row.kind}")
-    if report.night.is_first:
+        by_change[row.entry.change].append(f"{row.severity} {row.place} {row.kind}")
+    if report.result.is_first:
         by_change[Change.NEW] = []
     resolved, returned = (
         [line.text for line in report.section(part).lines]
@@ -141,7 +141,7 @@ def _options(findings: Iterable[FindingRow]) -> dict[str, list[tuple[str, str, i
     }
     for row in findings:
         account, code = printable(row.finding.account), row.finding.code
-        counts["change"][row.told.change.value, row.change.lower() or "unchanged"] += 1
+        counts["change"][row.entry.change.value, row.change.lower() or "unchanged"] += 1
         counts["code"][code, code] += 1
         counts["market"][row.market, row.market] += 1
         counts["account"][account, account] += 1

@@ -7,8 +7,8 @@ from typing import Any
 
 from fleet.drift.view.nights import LETTERS, letters_of
 from fleet.drift.view.report import FindingRow
-from fleet.model.night import Night
 from fleet.model.printable import printable
+from fleet.model.scan_result import ScanResult
 from fleet.model.spans import day
 
 
@@ -28,7 +28,7 @@ def findings_data(findings: Iterable[FindingRow], limit: int) -> tuple[str, int]
             break
         finding = row.finding
         texts = (
-            row.told.change.value,
+            row.entry.change.value,
             finding.code,
             row.kind,
             row.place,
@@ -48,18 +48,18 @@ def findings_data(findings: Iterable[FindingRow], limit: int) -> tuple[str, int]
     return script_json({"words": list(words), "rows": rows}), len(rows)
 
 
-def stores_data(night: Night) -> str:
+def stores_data(result: ScanResult) -> str:
     """Return every store as ``[id, name, market, nights]``, a letter per night, for the search."""
     rows = [
         [
             store.id,
             printable(store.name),
             printable(store.labels.get("market", "")),
-            letters_of(store, night),
+            letters_of(store, result),
         ]
-        for store in night.stores
+        for store in result.stores
     ]
-    dates = [day(scan.started_at) for scan in night.nights]
+    dates = [day(scan.started_at) for scan in result.nights]
     meant = {letter: state.value.replace("-", " ") for state, letter in LETTERS.items()}
     return script_json({"dates": dates, "letters": meant, "stores": rows})
 

@@ -11,7 +11,7 @@ import pytest
 from fleet.drift.view.page.document import STATIC_ROWS, exit_words, page_of
 from fleet.drift.view.report import report_of
 from fleet.model.drift import Unread
-from fleet.model.night import Change, Night
+from fleet.model.scan_result import Change, ScanResult
 from tests.drift.view.page.parsed import Page
 from tests.nights import HOSTILE, NOW, clean_night, night
 
@@ -203,7 +203,7 @@ def test_ignored_findings_are_told_by_rule_with_reason_and_expiry(page: Page) ->
     assert BAD.expired[0].reason in page.text
 
 
-def _worst_night() -> Night:
+def _worst_night() -> ScanResult:
     return night(10_000, 30, trouble=40.0)
 
 

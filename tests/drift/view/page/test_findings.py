@@ -19,11 +19,11 @@ def test_all_findings_are_in_the_data_in_their_order() -> None:
     rows = [[data["words"][n] for n in row[3:]] for row in data["rows"]]
 
     assert held == len(ROWS)
-    assert [row[1] for row in rows] == [told.finding.code for told in BAD.findings]
-    assert [row[0] for row in rows] == [told.change.value for told in BAD.findings]
-    assert [row[8] for row in rows] == [told.finding.cause for told in BAD.findings]
+    assert [row[1] for row in rows] == [entry.finding.code for entry in BAD.findings]
+    assert [row[0] for row in rows] == [entry.change.value for entry in BAD.findings]
+    assert [row[8] for row in rows] == [entry.finding.cause for entry in BAD.findings]
     assert [list(Severity)[row[0]] for row in data["rows"]] == [
-        told.finding.severity for told in BAD.findings
+        entry.finding.severity for entry in BAD.findings
     ]
 
 

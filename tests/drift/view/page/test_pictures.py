@@ -5,7 +5,7 @@ import pytest
 
 from fleet.drift.view.page.document import page_of
 from fleet.drift.view.report import report_of
-from fleet.model.night import Availability
+from fleet.model.scan_result import Availability
 from tests.drift.view.page.parsed import Page
 from tests.nights import NOW, clean_night, night
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.drift.decide.night_report import NIGHTS, night_of, told_at
+from fleet.drift.decide.scan_result import NIGHTS, last_full_scan_at, scan_result_of
 from fleet.model.drift import Connection, Finding, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Link
-from fleet.model.night import Change, FindingChanges, Scan, Told
+from fleet.model.scan_result import Change, FindingChanges, OpenFinding, Scan
 from fleet.model.wanted import Owed, Wanted
 from tests import build
 from tests.drift.decide.night_parts import (
@@ -32,8 +32,8 @@ from tests.drift.decide.night_parts import (
 )
 
 
-def told(changes: FindingChanges, **more: Any) -> tuple[Told, ...]:
-    return night_of(**night(changes=changes, **more)).findings
+def told(changes: FindingChanges, **more: Any) -> tuple[OpenFinding, ...]:
+    return scan_result_of(**night(changes=changes, **more)).findings
 
 
 def test_what_is_opened_is_new_and_first_seen_now() -> None:
@@ -110,7 +110,7 @@ def test_what_is_ignored_is_told_apart_with_its_rule() -> None:
         not_verified=(past(old),),
         resolved=(past(finding("TWIN", host="cam-1"), resolved_at=TONIGHT),),
     )
-    tonight = night_of(**night(changes=changes, inventory=fleet(ignores=(rule,))))
+    tonight = scan_result_of(**night(changes=changes, inventory=fleet(ignores=(rule,))))
     assert [one.finding for one in tonight.findings] == [shown]
     assert tonight.ignored == ((hidden, rule), (old, rule))
     assert tonight.resolved == ()
@@ -118,18 +118,20 @@ def test_what_is_ignored_is_told_apart_with_its_rule() -> None:
 
 def test_a_rule_that_is_over_ignores_nothing_and_is_listed() -> None:
     rule = ignore(until=TONIGHT)
-    tonight = night_of(**night(finding(), inventory=fleet(ignores=(rule,))))
+    tonight = scan_result_of(**night(finding(), inventory=fleet(ignores=(rule,))))
     assert (len(tonight.findings), tonight.ignored, tonight.expired) == (1, (), (rule,))
 
 
 def test_what_was_resolved_is_told() -> None:
     row = past(resolved_at=TONIGHT)
-    assert night_of(**night(changes=FindingChanges(TONIGHT, resolved=(row,)))).resolved == (row,)
+    assert scan_result_of(**night(changes=FindingChanges(TONIGHT, resolved=(row,)))).resolved == (
+        row,
+    )
 
 
 def nights_of(*scans: Scan, tonight: Scan | None = None) -> list[str]:
     arguments = night(scans=scans, scan=tonight or scan())
-    return [one.id for one in night_of(**arguments).nights]
+    return [one.id for one in scan_result_of(**arguments).nights]
 
 
 def test_a_night_is_the_last_scan_of_its_day_in_utc() -> None:
@@ -159,27 +161,27 @@ def test_no_more_nights_are_shown_than_fit() -> None:
 
 
 def test_a_store_without_a_state_is_not_verified() -> None:
-    totals = night_of(**night(scan=scan(states={}))).totals
+    totals = scan_result_of(**night(scan=scan(states={}))).totals
     assert (totals.verified, totals.not_verified, totals.open) == (0, 1, 1)
 
 
 def test_dark_stores_stand_beside_those_of_the_night_before() -> None:
     before = scan(LAST_NIGHT, StoreState.DARK)
-    assert night_of(**night(scans=(before,))).totals.dark_before == 1
-    assert night_of(**night()).totals.dark_before is None
+    assert scan_result_of(**night(scans=(before,))).totals.dark_before == 1
+    assert scan_result_of(**night()).totals.dark_before is None
 
 
 def test_a_store_that_was_dark_before_a_blind_night_still_was() -> None:
     dark = scan(LAST_NIGHT - DAY, StoreState.DARK, id="n2")
     blind = scan(LAST_NIGHT, StoreState.NOT_VERIFIED, id="n1")
-    assert night_of(**night(scans=(dark, blind))).totals.dark_before == 1
+    assert scan_result_of(**night(scans=(dark, blind))).totals.dark_before == 1
 
 
 @given(st.dictionaries(st.integers(0, 12), st.sampled_from(StoreState)))
 def test_totals_add_up(states: dict[int, StoreState]) -> None:
     stores = [build.store(id=f"store-{n}") for n in range(10)]
     seen = {f"store-{n}": state for n, state in states.items()}
-    totals = night_of(**night(inventory=fleet(*stores), scan=scan(states=seen))).totals
+    totals = scan_result_of(**night(inventory=fleet(*stores), scan=scan(states=seen))).totals
     assert totals.open + totals.not_counted == len(stores)
     assert totals.verified + totals.dark + totals.not_verified == totals.open
     count = Counter(state for n, state in states.items() if n < len(stores))
@@ -193,7 +195,7 @@ def test_hosts_that_were_away_have_their_spells() -> None:
     memory = {HOST: remembered(spell(Connection.CONNECTED, LAST_NIGHT, LAST_NIGHT))}
     now = {HOST: spell(Connection.DARK, TONIGHT - HOUR)}
     arguments = night(connections=now, background=background(memory=memory))
-    tonight = night_of(**{**arguments, "scans": (scan(LAST_NIGHT),)})
+    tonight = scan_result_of(**{**arguments, "scans": (scan(LAST_NIGHT),)})
     assert tonight.spells == {HOST: (*memory[HOST].spells, now[HOST])}
     assert {one.nights for one in tonight.availability} == {(1.0, 0.0)}
 
@@ -204,7 +206,7 @@ def test_stores_can_be_filtered_by_what_the_inventory_and_fleet_know() -> None:
     labels = {"market": "uk", "ring": "a label, not the ring"}
     shop = build.store(build.host(), cam, labels=labels, link=link)
     later = replace(build.store(), id="store-043")
-    one, other = night_of(**night(inventory=fleet(later, shop))).stores
+    one, other = scan_result_of(**night(inventory=fleet(later, shop))).stores
     assert (one.id, one.name, other.id) == ("store-042", "Leeds Briggate", "store-043")
     assert one.labels == {
         "market": "uk",
@@ -218,14 +220,14 @@ def test_stores_can_be_filtered_by_what_the_inventory_and_fleet_know() -> None:
 
 
 def test_a_night_is_clean_only_when_nothing_is_open() -> None:
-    assert night_of(**night()).is_clean
-    assert not night_of(**night(finding())).is_clean
+    assert scan_result_of(**night()).is_clean
+    assert not scan_result_of(**night(finding())).is_clean
     dark = scan(state=StoreState.DARK)
-    assert not night_of(**night(scan=dark)).is_clean
+    assert not scan_result_of(**night(scan=dark)).is_clean
 
 
 def test_notes_and_the_caller_are_told() -> None:
-    tonight = night_of(**night(notes=["history was not written"]))
+    tonight = scan_result_of(**night(notes=["history was not written"]))
     assert (tonight.notes, tonight.caller) == (("history was not written",), "arn:me")
     assert tonight.scan.finished_at == TONIGHT + timedelta(minutes=9)
 
@@ -234,13 +236,15 @@ def test_the_team_was_last_told_by_the_last_scan_of_everything_that_ended() -> N
     whole = scan(LAST_NIGHT)
     part = scan(LAST_NIGHT + HOUR, selection="store-042")
     killed = scan(LAST_NIGHT + 2 * HOUR, finished_at=None)
-    assert told_at([part, whole, killed]) == LAST_NIGHT
-    assert told_at([part, killed]) is None
+    assert last_full_scan_at([part, whole, killed]) == LAST_NIGHT
+    assert last_full_scan_at([part, killed]) is None
 
 
 def test_a_store_that_any_scan_has_looked_at_is_not_looked_at_for_the_first_time() -> None:
     part = scan(LAST_NIGHT, selection="market=uk")
-    assert not night_of(**night(scans=[part])).is_first
-    assert night_of(**night(scans=[])).is_first
-    assert night_of(**night(scans=[replace(part, finished_at=None)])).is_first
-    assert night_of(**night(scans=[replace(part, states={"store-999": StoreState.OK})])).is_first
+    assert not scan_result_of(**night(scans=[part])).is_first
+    assert scan_result_of(**night(scans=[])).is_first
+    assert scan_result_of(**night(scans=[replace(part, finished_at=None)])).is_first
+    assert scan_result_of(
+        **night(scans=[replace(part, states={"store-999": StoreState.OK})])
+    ).is_first

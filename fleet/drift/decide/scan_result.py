@@ -12,13 +12,13 @@ from fleet.model.drift import Background, Finding, Reconciled, ShardSeen, StoreS
 from fleet.model.drift_settings import Ignore
 from fleet.model.history import RolloutSummary
 from fleet.model.inventory import Fleet, Store
-from fleet.model.night import (
+from fleet.model.scan_result import (
     Change,
     FindingChanges,
-    Night,
+    OpenFinding,
     Scan,
+    ScanResult,
     StoreFacts,
-    Told,
     Totals,
 )
 from fleet.model.wanted import Wanted
@@ -27,7 +27,7 @@ from fleet.model.wanted import Wanted
 NIGHTS = 30
 
 
-def night_of(
+def scan_result_of(
     *,
     fleet: Fleet,
     scope: Sequence[Store],
@@ -42,7 +42,7 @@ def night_of(
     began: Mapping[Key, int] | None = None,
     rollouts: Sequence[RolloutSummary] = (),
     notes: Sequence[str] = (),
-) -> Night:
+) -> ScanResult:
     """Return the whole report of a scan.
 
     Args:
@@ -66,16 +66,16 @@ def night_of(
         for store, one in wanted.items()
         if one.owed
     }
-    told, ignored = _told(changes, began or {}, owes, fleet)
+    found, ignored = _open_findings(changes, began or {}, owes, fleet)
     hosts = {(host.store, host.name): host for store in scope for host in store.hosts}
     spells = spells_of(background.memory, reconciled.connections, hosts)
-    return Night(
+    return ScanResult(
         fleet=fleet.name,
         scan=scan,
         caller=caller,
         totals=_totals(scope, scan, nights),
         unread=reconciled.unread,
-        findings=told,
+        findings=found,
         resolved=tuple(
             row
             for row in changes.resolved
@@ -103,9 +103,9 @@ def _has_earlier_scan(scans: Sequence[Scan], this: Scan, scope: Sequence[Store])
     )
 
 
-def _told(
+def _open_findings(
     changes: FindingChanges, began: Mapping[Key, int], owes: Mapping[str, str], fleet: Fleet
-) -> tuple[tuple[Told, ...], tuple[tuple[Finding, Ignore], ...]]:
+) -> tuple[tuple[OpenFinding, ...], tuple[tuple[Finding, Ignore], ...]]:
     """Return tonight's findings in the order of reading, and those that a rule ignores."""
     found = [
         (finding, Change.NEW, changes.at, began.get(finding.key, 0) + 1)
@@ -119,17 +119,17 @@ def _told(
         (row.finding, Change.NOT_VERIFIED, row.first_seen, began.get(row.finding.key, 0))
         for row in changes.not_verified
     ]
-    told, ignored = [], []
+    shown, ignored = [], []
     for finding, change, first_seen, times in found:
         rule = rule_for(finding, fleet.ignores, changes.at)
         if rule is not None:
             ignored.append((finding, rule))
             continue
         words = owes.get(finding.store, "")
-        told.append(Told(finding, change, first_seen, max(times, 1), words))
-    told.sort(key=lambda one: _order(one.finding, one.change))
+        shown.append(OpenFinding(finding, change, first_seen, max(times, 1), words))
+    shown.sort(key=lambda one: _order(one.finding, one.change))
     ignored.sort(key=lambda pair: _order(pair[0], Change.SAME))
-    return tuple(told), tuple(ignored)
+    return tuple(shown), tuple(ignored)
 
 
 def _change(before: Finding, now: Finding) -> Change:
@@ -143,7 +143,7 @@ def _order(finding: Finding, change: Change) -> tuple[object, ...]:
     return not first, -finding.severity.rank, *finding.listed_by
 
 
-def told_at(scans: Sequence[Scan]) -> datetime | None:
+def last_full_scan_at(scans: Sequence[Scan]) -> datetime | None:
     """Return when the latest finished scan of the whole fleet began; None without one."""
     begun = [scan.started_at for scan in scans if not scan.selection and scan.finished_at]
     return max(begun, default=None)

@@ -1,4 +1,4 @@
-"""One night's scan as people read it, compared with the nights before."""
+"""The result of a scan, compared with the scans before it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -82,11 +82,11 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A finding of this night.
+class OpenFinding:
+    """An open finding of a scan that no rule ignores.
 
     Attributes:
-        change: NOT_VERIFIED where it was open and what it rests on could not be read tonight.
+        change: NOT_VERIFIED where it was open and what it rests on could not be read.
         first_seen: in a scan; ``finding.since`` may be earlier.
         times: how often it began in the last seven days, this time included.
         owes: what its store still owes, in words; "".
@@ -155,7 +155,7 @@ class Availability:
         kind: ``market``, ``hardware`` or ``link``.
         group: as ``uk``.
         stores: how many.
-        nights: by the index of ``Night.nights``; None where the group was not verified.
+        nights: by the index of ``ScanResult.nights``; None where the group was not verified.
     """
 
     kind: str
@@ -184,8 +184,8 @@ class StoreFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
-    """The whole report.
+class ScanResult:
+    """What one scan found, compared with the scans before it.
 
     Attributes:
         fleet: name.
@@ -216,7 +216,7 @@ class Night:
     caller: str
     totals: Totals
     unread: tuple[Unread, ...]
-    findings: tuple[Told, ...]
+    findings: tuple[OpenFinding, ...]
     resolved: tuple[PastFinding, ...]
     ignored: tuple[tuple[Finding, Ignore], ...]
     expired: tuple[Ignore, ...]
