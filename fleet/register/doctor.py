@@ -5,15 +5,14 @@ from pathlib import Path
 from fleet.aws.account import instance_role_exists
 from fleet.aws.managed_instances import node_tier
 from fleet.aws.session import Shard
-from fleet.errors import FleetError
 from fleet.model.inventory import Account, Fleet
 from fleet.model.registration import CheckResult, PreflightCheck
 from fleet.register.installer import read_install_script
-from fleet.runtime.doctor import attempt, failed
+from fleet.runtime.doctor import attempt
 from fleet.runtime.wiring import Wiring
 from fleet.ssh.known_hosts import KnownHosts, entry_name
 
-#: Share of the SSM tier's nodes above which there is little room left.
+#: Share of the managed-node quota from which there is a warning.
 TIER_TIGHT = 0.9
 
 
@@ -40,11 +39,10 @@ def ssm_check(shard: Shard, place: str) -> PreflightCheck:
 
     def read() -> PreflightCheck:
         tier = node_tier(shard).value
-        seen = f"managed nodes {tier.nodes}/{tier.limit or 'no limit'} ({tier.tier} tier)"
         if tier.limit is not None and tier.nodes >= tier.limit * TIER_TIGHT:
             fix = "deregister dead nodes, or plan the advanced tier: it prices every node"
-            return PreflightCheck(name, CheckResult.WARN, seen, fix)
-        return PreflightCheck(name, CheckResult.OK, seen)
+            return PreflightCheck(name, CheckResult.WARN, tier.text, fix)
+        return PreflightCheck(name, CheckResult.OK, tier.text)
 
     return attempt(name, read)
 
@@ -69,17 +67,17 @@ def role_check(shard: Shard, account: Account, place: str) -> PreflightCheck:
 
 def installer_check(wiring: Wiring) -> PreflightCheck:
     """Check that the install script that AWS offers now is pinned."""
-    try:
+
+    def read() -> PreflightCheck:
         script = read_install_script(wiring)
-    except FleetError as error:
-        return failed("installer", error)
-    if script.pinned is None:
-        return PreflightCheck(
-            "installer",
-            CheckResult.FAIL,
-            f"{script.place} has SHA-256 {script.sha256[:12]}…, which is not pinned",
-            "read it with `fleet installer`, then `fleet installer --pin SHA256`",
-        )
-    return PreflightCheck(
-        "installer", CheckResult.OK, f"{script.place} is pinned ({script.pinned})"
-    )
+        if script.pinned is None:
+            return PreflightCheck(
+                "installer",
+                CheckResult.FAIL,
+                f"{script.place} has SHA-256 {script.sha256[:12]}…, which is not pinned",
+                "read it with `fleet installer`, then `fleet installer --pin SHA256`",
+            )
+        seen = f"{script.place} is pinned ({script.pinned})"
+        return PreflightCheck("installer", CheckResult.OK, seen)
+
+    return attempt("installer", read)

@@ -114,7 +114,7 @@ def prepare(
     Raises:
         AwsError: AWS could not be read; nothing is decided without it.
     """
-    reader = _Reader(wiring, shards, run_id)
+    reader = _FactsReader(wiring, shards, run_id)
     pairs = [(host, store) for store in selection.stores for host in selection.hosts_of(store)]
     read = dict(
         zip(
@@ -198,7 +198,7 @@ def _with_tiers(
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _FactsReader:
     """Reads hosts and ledgers on behalf of the callers of a run."""
 
     wiring: Wiring
@@ -323,7 +323,7 @@ def _decide_again(
     wiring: Wiring, prepared: PreparedRun, store: Store, host: Host
 ) -> HostRegistration:
     """Read one host and AWS again and decide again."""
-    reader = _Reader(wiring, prepared.shards, prepared.run_id)
+    reader = _FactsReader(wiring, prepared.shards, prepared.run_id)
     facts = reader.facts(host, store)
     again = RegistrationFacts(
         wiring.fleet,

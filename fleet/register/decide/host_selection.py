@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from fleet.errors import EmptySelection, UsageError
 from fleet.model.inventory import Store
+from fleet.model.printable import some
 
 
 def select_hosts(stores: Sequence[Store], wanted: Sequence[str]) -> frozenset[str]:
-    """Ids of the hosts asked for; empty when none was, which means all hosts of the stores.
+    """Return the ids of the selected hosts; none selects all hosts of the stores.
 
     Args:
         wanted: ``cam-1`` means the host of that name in every one of the stores that has one;
@@ -20,9 +21,8 @@ def select_hosts(stores: Sequence[Store], wanted: Sequence[str]) -> frozenset[st
     """
     ids = [h.id for s in stores for h in s.hosts]
     if not ids:
-        raise EmptySelection(
-            f"{_named(stores)}: no hosts in the inventory", hint="fleet inventory list"
-        )
+        message = f"{_named(stores)}: no hosts in the inventory"
+        raise EmptySelection(message, hint="fleet inventory list")
     chosen: set[str] = set()
     for word in wanted:
         found = {id_ for id_ in ids if word in {id_, id_.partition("/")[2]}}
@@ -30,6 +30,10 @@ def select_hosts(stores: Sequence[Store], wanted: Sequence[str]) -> frozenset[st
             _refuse(stores, ids, word)
         chosen |= found
     return frozenset(chosen)
+
+
+def _named(stores: Sequence[Store]) -> str:
+    return some([store.id for store in stores])
 
 
 def _refuse(stores: Sequence[Store], ids: Sequence[str], word: str) -> None:
@@ -41,12 +45,5 @@ def _refuse(stores: Sequence[Store], ids: Sequence[str], word: str) -> None:
         )
     known = ids if slash else list(dict.fromkeys(id_.partition("/")[2] for id_ in ids))
     near = difflib.get_close_matches(word, known, n=3) or known
-    raise UsageError(
-        f"no host {word!r} in {_named(stores)}", hint=f"hosts there: {', '.join(near)}"
-    )
-
-
-def _named(stores: Sequence[Store]) -> str:
-    """``store-042, store-043 and 7 more``."""
-    first = ", ".join(s.id for s in stores[:5])
-    return f"{first} and {len(stores) - 5} more" if len(stores) > 5 else first  # noqa: PLR2004 - as sliced above
+    hint = f"hosts there: {', '.join(near)}"
+    raise UsageError(f"no host {word!r} in {_named(stores)}", hint=hint)
