@@ -90,7 +90,7 @@ class _Reading:
 def _dead_instances(look: _Reading, finding: Finding) -> Seen:
     """Read tasks only where ECS counts some on instances that are dead."""
     instances = look.instances()
-    arns = set(finding.data.get("arns") or [finding.data["arn"]])
+    arns = set(finding.resources.arns)
     dead = [one for one in instances if one.arn in arns]
     wanted = look.unproved(instances) | {one.managed_instance_id for one in dead}
     nodes = look.nodes(wanted) if dead else ()
@@ -109,12 +109,12 @@ def _dead_instances(look: _Reading, finding: Finding) -> Seen:
 
 def _node(look: _Reading, finding: Finding) -> Seen:
     instances = look.instances()
-    return Seen(_EVER, instances=instances, nodes=look.nodes([str(finding.data["node"])]))
+    return Seen(_EVER, instances=instances, nodes=look.nodes([finding.resources.node]))
 
 
 def _attributes(look: _Reading, finding: Finding) -> Seen:
     instances = look.instances()
-    mine = [one for one in instances if one.arn == finding.data["arn"]]
+    mine = [one for one in instances if one.arn == finding.resources.arn]
     return Seen(_EVER, instances=instances, nodes=look.nodes(look.unproved(mine)))
 
 
@@ -130,13 +130,13 @@ def _cluster(look: _Reading, _finding: Finding) -> Seen:
 def _service(look: _Reading, finding: Finding) -> Seen:
     if look.store is None:
         return Seen(_EVER)
-    reading = describe_services(look.shard, look.store.cluster, [str(finding.data["arn"])])
+    reading = describe_services(look.shard, look.store.cluster, [finding.resources.arn])
     look.times.append(reading.at)
     return Seen(_EVER, services=reading.value)
 
 
 def _activation(look: _Reading, finding: Finding) -> Seen:
-    reading = find_activation(look.shard, str(finding.data["activation"]))
+    reading = find_activation(look.shard, finding.resources.activation)
     look.times.append(reading.at)
     return Seen(_EVER, activation=reading.value)
 

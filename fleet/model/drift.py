@@ -43,6 +43,37 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedResources:
+    """The AWS resources and hosts that a finding names, for rules and fixes.
+
+    Attributes:
+        arn: of the one resource that it is about; "" if there is none.
+        arns: of all resources that it is about.
+        keep: ARN of the container instance that stays, for leftovers beside it.
+        cluster: name of the cluster that they are in.
+        node: id of the one managed instance that it is about, or "".
+        nodes: ids of all managed instances that it names.
+        machine_id: the id that several hosts share, or "".
+        hosts: names, or ids such as ``store-042/cam-1`` where they are of several stores.
+        activation: id of the activation, or "".
+        runs: ARN of the revision that the service ran.
+        tags: the tags that are missing.
+    """
+
+    arn: str = ""
+    arns: tuple[str, ...] = ()
+    keep: str = ""
+    cluster: str = ""
+    node: str = ""
+    nodes: tuple[str, ...] = ()
+    machine_id: str = ""
+    hosts: tuple[str, ...] = ()
+    activation: str = ""
+    runs: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One difference, with everything a person needs to act on it.
 
@@ -59,7 +90,8 @@ class Finding:
         fix: what to do, with the commands; "" when nothing need be done.
         commands: those of ``fix``, in its order.
         safe: whether ``fleet drift --fix`` may do it by itself.
-        data: exact values for the fix and for JSON, as ARNs and attribute names; no secrets.
+        data: exact values for JSON, as ARNs and attribute names; no secrets. Rules read
+            ``resources``.
     """
 
     code: str
@@ -82,6 +114,32 @@ class Finding:
     def key(self) -> tuple[str, str, str, str, str, str]:
         """Return what makes it the same finding in another night."""
         return self.code, self.account, self.region, self.store, self.host, self.subject
+
+    @property
+    def resources(self) -> NamedResources:
+        """Return what ``data`` names; the only place that knows its keys."""
+        one, node = self._text("arn"), self._text("node")
+        return NamedResources(
+            arn=one,
+            arns=self._texts("arns") or ((one,) if one else ()),
+            keep=self._text("keep"),
+            cluster=self._text("cluster"),
+            node=node,
+            nodes=((node,) if node else ()) + self._texts("nodes"),
+            machine_id=self._text("machine_id"),
+            hosts=self._texts("hosts"),
+            activation=self._text("activation"),
+            runs=self._text("runs"),
+            tags=self.data.get("tags", {}),
+        )
+
+    def _text(self, key: str) -> str:
+        value = self.data.get(key)
+        return value if isinstance(value, str) else ""
+
+    def _texts(self, key: str) -> tuple[str, ...]:
+        value = self.data.get(key)
+        return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
 
     @property
     def listed_by(self) -> tuple[str, ...]:

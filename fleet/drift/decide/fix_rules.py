@@ -44,7 +44,7 @@ def attributes(ask: Question) -> Answer:
     """Set the attributes that the inventory declares, and remove others of fleet's names."""
     if ask.store is None or ask.host is None:
         return ask.left(NOBODY)
-    instance = ask.instance(str(ask.finding.data["arn"]))
+    instance = ask.instance(ask.finding.resources.arn)
     if instance is None:
         return ask.left("the container instance is gone")
     declared, seen = declared_attributes(ask.store, ask.host), instance.attributes
@@ -76,7 +76,7 @@ def node_untagged(ask: Question) -> Answer:
     """Tag a host's node, where its container instance says whose it is."""
     if ask.host is None:
         return ask.left(NOBODY)
-    node_id = str(ask.finding.data["node"])
+    node_id = ask.finding.resources.node
     node = ask.node(node_id)
     if node is None or node.tags is None:
         return ask.left("SSM does not know the node any more")
@@ -115,16 +115,16 @@ def cluster_untagged(ask: Question) -> Answer:
 
 def service_untagged(ask: Question) -> Answer:
     """Put tags back on a service that runs what this fleet made."""
-    data = ask.finding.data
-    service = next((one for one in ask.seen.services if one.arn == data["arn"]), None)
+    named = ask.finding.resources
+    service = next((one for one in ask.seen.services if one.arn == named.arn), None)
     if service is None or service.status != "ACTIVE":
         return ask.left("the service is not ACTIVE any more")
-    lacking = differing(data["tags"], service.tags)
+    lacking = differing(named.tags, service.tags)
     if not lacking:
         return ask.already("the service carries the tags")
     if ask.seen.rollouts:
         return ask.left(_rollouts(ask))
-    if service.task_definition != data["runs"]:
+    if service.task_definition != named.runs:
         return ask.left(f"it runs {_short(service.task_definition)} now, another revision")
     whose = service.tags.get(TAG_FLEET)
     if whose is not None and whose != ask.fleet.name:
@@ -161,13 +161,13 @@ def _short(arn: str) -> str:
 
 def twin(ask: Question) -> Answer:
     """Deregister the other container instances of a node whose agent is connected as one."""
-    data = ask.finding.data
-    dead = [one for arn in data["arns"] if (one := ask.instance(arn)) is not None]
+    named = ask.finding.resources
+    dead = [one for arn in named.arns if (one := ask.instance(arn)) is not None]
     if not dead:
         return ask.already("ECS has none of the others any more")
-    keep = ask.instance(str(data["keep"]))
+    keep = ask.instance(named.keep)
     if keep is None or not keep.agent_connected:
-        return ask.left(f"{_short(str(data['keep']))} is not connected now: which one lives?")
+        return ask.left(f"{_short(named.keep)} is not connected now: which one lives?")
     if any(one.managed_instance_id != keep.managed_instance_id for one in dead):
         return ask.left("they are no longer of one node")
     connected = f"the agent of {keep.managed_instance_id} is connected as {_short(keep.arn)}"
@@ -178,7 +178,7 @@ def ghost_instance(ask: Question) -> Answer:
     """Deregister a container instance of an earlier node of a host."""
     if ask.host is None:
         return ask.left(NOBODY)
-    dead = ask.instance(str(ask.finding.data["arn"]))
+    dead = ask.instance(ask.finding.resources.arn)
     if dead is None:
         return ask.already("ECS does not have it any more")
     keep = _connected(ask, but=dead.managed_instance_id)
@@ -196,7 +196,7 @@ def ghost_node(ask: Question) -> Answer:
     """Deregister an earlier node of a host in SSM."""
     if ask.host is None:
         return ask.left(NOBODY)
-    node_id = str(ask.finding.data["node"])
+    node_id = ask.finding.resources.node
     node = ask.node(node_id)
     if node is None:
         return ask.already("SSM does not know it any more")

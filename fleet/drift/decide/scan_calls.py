@@ -180,17 +180,9 @@ def known_nodes(
         if (store.id, host.name) in memory
     )
     told = (
-        node
-        for row in open_
-        if row.finding.store in scope
-        for node in (row.finding.data.get("node"), *_several(row.finding.data.get("nodes")))
-        if isinstance(node, str)
+        node for row in open_ if row.finding.store in scope for node in row.finding.resources.nodes
     )
     return frozenset(filter(None, (*remembered, *told)))
-
-
-def _several(value: object) -> Iterable[object]:
-    return value if isinstance(value, list | tuple) else ()
 
 
 def nodes_in_ecs(seen: Iterable[StoreSeen]) -> frozenset[str]:

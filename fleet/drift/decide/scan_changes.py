@@ -78,12 +78,12 @@ class Coverage:
         return not any(unmet.get(need) for need in needs)
 
     def _has_named_cluster(self, finding: Finding) -> bool:
-        cluster = finding.data.get("cluster")
+        cluster = finding.resources.cluster
         return self.whole or any(one.store.cluster == cluster for one in self.wanted.values())
 
     def _has_named_hosts(self, finding: Finding) -> bool:
         """Tell whether the hosts that it names were scanned, and their machine ids compared."""
-        of_machine = "machine_id" in finding.data
+        of_machine = bool(finding.resources.machine_id)
         return not any(
             (store not in self.hosts and not self.whole)
             or (of_machine and self._is_dark(store, host))
@@ -133,8 +133,7 @@ def _is_in_rollout(finding: Finding, wanted: Wanted) -> bool:
 
 def named_hosts(finding: Finding) -> frozenset[tuple[str, str]]:
     """Return (store, host) of the hosts that it names in full, as those of other stores."""
-    ids = finding.data.get("hosts", ())
-    pairs = (str(id_).partition("/") for id_ in ids)
+    pairs = (id_.partition("/") for id_ in finding.resources.hosts)
     return frozenset((store, name) for store, slash, name in pairs if slash)
 
 
