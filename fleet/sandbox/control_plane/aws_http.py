@@ -43,7 +43,7 @@ class AwsHttp:
 
     Args:
         plane: what is modelled.
-        workers: where moto runs, which is slow; the plane is asked in the event loop.
+        workers: where moto runs, which is slow; the control plane answers in the event loop.
     """
 
     def __init__(self, plane: ControlPlane, workers: Executor) -> None:

@@ -28,7 +28,7 @@ _PUT_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
 class Database:
-    """An open database of a control plane; used under the plane's lock.
+    """An open database of a control plane; used under its lock.
 
     Raises:
         SandboxError: the file is not ours, of another version, or cannot be written.
