@@ -98,7 +98,7 @@ class StoreStory:
         scan: the last one that looked at the store; None when none did.
         state: what that made of it.
         host: name of the one it is told of; "" for all.
-        open: findings with the rule that ignores them, if one does; the heaviest first.
+        open: findings with the rule that ignores them, if one does; the gravest first.
         past: resolved ones, the latest first.
         outages: of the days looked at, the latest first.
         days: how many those are.

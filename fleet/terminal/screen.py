@@ -93,6 +93,22 @@ def table(
     return grid
 
 
+def first_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int,
+    most: int,
+    styles: Sequence[str] | None = None,
+) -> list[RenderableType]:
+    """Return a table of the first rows, and a line that counts the others; nothing without rows."""
+    if not rows:
+        return []
+    parts = [table(columns, rows[:most], width=width, styles=styles)]
+    left = len(rows) - most
+    return [*parts, Text(f"and {left:,} more: --json has all")] if left > 0 else parts
+
+
 def labelled(label: str, text: str, style: str = "") -> RenderableType:
     """Return a label and its text, which wraps beside the label and not below it."""
     line = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)

@@ -1,4 +1,4 @@
-"""The nightly scan as cron, systemd and logrotate read it. Every word is quoted for its reader.
+"""Writes the nightly scan for cron, systemd and logrotate, every word quoted for its reader.
 
 Sources: crontab(5) of cronie and of Debian (``%``, CRON_TZ, at most 1,000 characters per command),
 systemd.service(5), systemd.syntax(7) and systemd.timer(5), logrotate(8).
@@ -15,7 +15,7 @@ from fleet.errors import UsageError
 NAME = "fleet-drift"
 #: Characters of a command in a crontab; vixie-cron and its heirs take no more.
 LONGEST = 998
-#: What a scan ends with when another run is still at it; ``flock`` is told to say the same.
+#: Exit code of a scan while another one runs; ``flock`` ends with the same.
 LOCKED = 5
 #: systemd starts no program whose path holds one of the first two, and puts no variable into it.
 _NO_PROGRAM = frozenset("\"'$")
@@ -63,7 +63,7 @@ class Job:
     looks: tuple[str, ...] = ()
 
     def words(self, *, jitter: bool) -> tuple[str, ...]:
-        """The command.
+        """Return the command.
 
         Args:
             jitter: whether fleet itself waits; systemd does that without it.
@@ -76,12 +76,12 @@ class Job:
 
     @property
     def when(self) -> str:
-        """``03:30 Europe/London``."""
+        """Return ``03:30 Europe/London``."""
         hour, minute = self.at
         return f"{hour:02}:{minute:02} {self.time_zone}".rstrip()
 
     def check(self) -> None:
-        """Refuse what none of the readers can be told.
+        """Refuse paths that cannot be written for the readers.
 
         Raises:
             UsageError: a path holds a backslash or a control character, or a blank at an end.
@@ -99,7 +99,7 @@ class Job:
 
 
 def crontab(job: Job) -> str:
-    """Lines for ``crontab -e``.
+    """Return lines for ``crontab -e``.
 
     Raises:
         UsageError: the command is longer than cron takes.
@@ -132,7 +132,7 @@ def crontab(job: Job) -> str:
 
 
 def _cron_command(job: Job) -> str:
-    """One line of /bin/sh; paths that are needed twice have a letter, as lines may not be long."""
+    """Return one line of /bin/sh; paths that it needs twice are variables, to keep it short."""
     names = {"d": job.folder, "e": job.secrets, "l": job.log}
     state = f"FLEET_STATE={shlex.quote(job.state)} " if job.state else ""
     steps = (
@@ -151,7 +151,7 @@ def _cron_command(job: Job) -> str:
 
 
 def service(job: Job) -> str:
-    """The unit that runs one scan."""
+    """Return the unit that runs one scan."""
     # Only a machine's units know whether it is on line; a person's have no such target.
     network = [] if job.own else ["Wants=network-online.target", "After=network-online.target"]
     user = [] if job.own else [f"User={job.user}"]
@@ -184,7 +184,7 @@ def service(job: Job) -> str:
 
 
 def timer(job: Job) -> str:
-    """The unit that begins a scan every night."""
+    """Return the unit that begins a scan every night."""
     hour, minute = job.at
     zone = f" {job.time_zone}" if job.time_zone else ""
     jitter = [f"RandomizedDelaySec={job.jitter_s}s"] if job.jitter_s else []
@@ -209,10 +209,10 @@ def timer(job: Job) -> str:
 
 
 def logrotate(job: Job) -> str:
-    """What keeps cron's log short.
+    """Return the rule that keeps cron's log short.
 
     Raises:
-        UsageError: logrotate cannot be told that path.
+        UsageError: logrotate takes no such path.
     """
     if set("{}") & set(job.log):
         raise UsageError(f"logrotate takes no path with braces: {job.log}", hint="use --log PATH")
@@ -241,7 +241,7 @@ def logrotate(job: Job) -> str:
 
 
 def secrets_template(names: Sequence[str]) -> str:
-    """The file of secrets before anybody wrote one into it."""
+    """Return the file of secrets with empty values."""
     return _lines(
         "# Environment of the nightly fleet drift. Keep it readable by its owner alone: chmod 600.",
         "# cron's shell and systemd both read it: NAME='value', one per line.",
@@ -250,7 +250,7 @@ def secrets_template(names: Sequence[str]) -> str:
 
 
 def files(job: Job, form: str) -> Mapping[str, str]:
-    """File name -> text, for one of ``crontab``, ``systemd``, ``logrotate`` and ``all``."""
+    """Return texts by file name, for one of ``crontab``, ``systemd``, ``logrotate`` and ``all``."""
     job.check()
     forms = {
         "crontab": {f"{NAME}.crontab": crontab},
@@ -266,19 +266,19 @@ def _lines(*lines: str) -> str:
 
 
 def _percent(text: str) -> str:
-    """A % begins a specifier in most of what units say."""
+    """Escape %, which begins a specifier in most of what units say."""
     return text.replace("%", "%%")
 
 
 def _unit_quote(word: str, doubled: str = "") -> str:
-    """A word in double quotes, with ``doubled`` written twice."""
+    """Return a word in double quotes, with ``doubled`` written twice."""
     for mark in doubled:
         word = word.replace(mark, mark * 2)
     return '"' + _percent(word).replace('"', '\\"') + '"'
 
 
 def _literal(path: str) -> str:
-    """A path where patterns are taken, that stands for itself alone."""
+    """Escape a path where patterns are taken, so that it stands for itself alone."""
     return re.sub(r"[*?\[]", lambda mark: f"[{mark[0]}]", path)
 
 

@@ -1,4 +1,4 @@
-"""The whole story of a store, or of a kind of finding, as the records have it."""
+"""Shows everything that is recorded of a store, or of a kind of finding."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from fleet.drift.view.finding_words import (
+    STYLES,
     cause,
     evidence_words,
     fix,
@@ -29,7 +30,7 @@ from fleet.drift.view.report_json import past_document, rule_document
 from fleet.inventory.view import store_line
 from fleet.model.audit_words import change_words, told_by_run
 from fleet.model.changes import Change
-from fleet.model.drift_settings import Ignore, Severity
+from fleet.model.drift_settings import Ignore
 from fleet.model.history import AuditEntry
 from fleet.model.plain import to_plain
 from fleet.model.printable import many, printable, who
@@ -38,18 +39,17 @@ from fleet.model.services import revision
 from fleet.model.spans import age, day, moment, span, stamp
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
 from fleet.terminal.documents import Document, document
-from fleet.terminal.screen import GAP, labelled, table
+from fleet.terminal.screen import GAP, first_rows, labelled, table
 
 #: Most lines of a kind on a terminal; ``--json`` has all.
 OUTAGES_SHOWN = 12
 OPEN_SHOWN = 20
 
-_STYLES = {Severity.HIGH: "red", Severity.MEDIUM: "yellow"}
 _INDENT = (0, 0, 0, GAP)
 
 
 def store_view(story: StoreStory, width: int) -> RenderableType:
-    """What is true of a store, since when and why, then what was."""
+    """Show what is true of a store, since when and why, then what was."""
     now = story.at
     parts: list[RenderableType] = [Text(store_line(story.store), style="bold"), *_fresh(story)]
     if story.hosts:
@@ -67,7 +67,7 @@ def store_view(story: StoreStory, width: int) -> RenderableType:
         ]
         parts.append(table(columns, rows, width=width))
     parts += _open(story)
-    parts += _section(f"OUTAGES in {story.days} days", _outages(story), OUTAGES_SHOWN)
+    parts += _section(f"OUTAGES in {story.days} days", _outages(story))
     parts += _section("OWES", [_owed_words(*owed, now) for owed in story.owed])
     parts += _section("BEFORE", [resolved_words(past, now) for past in story.past])
     parts += _section("ROLLOUTS", [_rollout_words(one, now) for one in story.rollouts])
@@ -98,7 +98,7 @@ def _open(story: StoreStory) -> Iterable[RenderableType]:
         finding = past.finding
         where = f" {finding.host}" if finding.host else ""
         head = f"OPEN {finding.severity.value}{where} {kind(finding)}"
-        yield Text(printable(head), style=f"bold {_STYLES.get(finding.severity, '')}".strip())
+        yield Text(printable(head), style=f"bold {STYLES.get(finding.severity, '')}".strip())
         for label, text in _facts(past, rule, story.at):
             yield Padding(labelled(label, text), _INDENT)
     if len(story.open) > OPEN_SHOWN:
@@ -118,23 +118,20 @@ def _facts(past: PastFinding, rule: Ignore | None, now: datetime) -> Iterable[tu
         yield "ignored", printable(f"until {day(rule.until)}: {rule.reason} [{rule.source}]")
 
 
-def _section(title: str, lines: Sequence[str], most: int | None = None) -> Iterable[RenderableType]:
-    if not lines:
-        return
-    yield Text(title, style="bold")
-    shown = lines if most is None else lines[:most]
-    for line in shown:
-        yield Padding(Text(line), _INDENT)
-    if len(shown) < len(lines):
-        yield Padding(Text(f"and {len(lines) - len(shown):,} more: --json has all"), _INDENT)
+def _section(title: str, lines: Sequence[str]) -> Iterable[RenderableType]:
+    if lines:
+        yield Text(title, style="bold")
+    yield from (Padding(Text(line), _INDENT) for line in lines)
 
 
 def _outages(story: StoreStory) -> list[str]:
-    return [outage_words(outage, story.at) for outage in story.outages]
+    lines = [outage_words(outage, story.at) for outage in story.outages]
+    left = len(lines) - OUTAGES_SHOWN
+    return [*lines[:OUTAGES_SHOWN], *([f"and {left:,} more: --json has all"] if left > 0 else [])]
 
 
 def outage_words(outage: Outage, now: datetime) -> str:
-    """``21 Nov 22:14Z all hosts dark for 31h00m, until 23 Nov 05:14Z``."""
+    """Return ``21 Nov 22:14Z all hosts dark for 31h00m, until 23 Nov 05:14Z``."""
     host = outage.host or "all hosts"
     head = f"{moment(outage.since, now)} {host} {outage.connection.value}"
     if outage.until is None:
@@ -168,7 +165,7 @@ def _audit_words(entries: tuple[AuditEntry, ...], now: datetime) -> str:
 
 
 def code_view(story: CodeStory, width: int) -> RenderableType:
-    """What a kind of finding means, what to do about it, and where it is open."""
+    """Show what a kind of finding means, what to do about it, and where it is open."""
     parts: list[RenderableType] = [
         Text(f"{story.code} {story.severity.value}: {story.title}", style="bold"),
         labelled("means ", story.meaning),
@@ -189,14 +186,10 @@ def code_view(story: CodeStory, width: int) -> RenderableType:
             since_words(past.finding, story.at),
             cause(past.finding),
         )
-        for past, _ in story.open[:OPEN_SHOWN]
+        for past, _ in story.open
     ]
-    if rows:
-        columns = ("WHERE", "OF", "SEVERITY", "SINCE", "WHY")
-        parts.append(table(columns, rows, width=width))
-    if len(story.open) > OPEN_SHOWN:
-        parts.append(Text(f"and {len(story.open) - OPEN_SHOWN:,} more: --json has all"))
-    return Group(*parts)
+    columns = ("WHERE", "OF", "SEVERITY", "SINCE", "WHY")
+    return Group(*parts, *first_rows(columns, rows, width=width, most=OPEN_SHOWN))
 
 
 def _fix_words(story: CodeStory) -> str:
@@ -217,7 +210,7 @@ def code_document(story: CodeStory) -> Document:
             "meaning": story.meaning,
             "remedy": story.remedy,
             "safe": story.safe,
-            "scan": scan_document(story.scan),
+            "scan": scan_document(story.scan) if story.scan else None,
             "open": _open_documents(story.open),
         },
     )
@@ -232,7 +225,7 @@ def store_document(story: StoreStory) -> Document:
             "store": story.store.id,
             "lifecycle": story.store.lifecycle.value,
             "host": story.host,
-            "scan": scan_document(story.scan),
+            "scan": scan_document(story.scan) if story.scan else None,
             "state": story.state.value if story.state else None,
             "hosts": [host_document(host) for host in story.hosts],
             "open": _open_documents(story.open),

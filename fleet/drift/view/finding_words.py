@@ -3,9 +3,13 @@
 from datetime import datetime
 
 from fleet.model.drift import Evidence, Finding
+from fleet.model.drift_settings import Severity
 from fleet.model.printable import printable
 from fleet.model.scan_result import PastFinding
 from fleet.model.spans import age, moment, span
+
+#: By severity, how a finding looks on a terminal; its severity is written beside it.
+STYLES = {Severity.HIGH: "red", Severity.MEDIUM: "yellow"}
 
 _TEENS = range(11, 14)
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}

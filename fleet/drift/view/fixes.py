@@ -1,4 +1,4 @@
-"""What would be fixed after a scan, what is left and why, and what came of it."""
+"""Shows what would be fixed after a scan, what is left and why, and the result of each fix."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from fleet.model.drift import Finding
 from fleet.model.fixing import Fix, Fixed, FixPlan, Left, Outcome
 from fleet.model.printable import many, printable
 from fleet.terminal.documents import Document, document
-from fleet.terminal.screen import labelled, table
+from fleet.terminal.screen import first_rows, labelled
 
 #: Most lines of a kind on a terminal; the document has all.
 SHOWN = 50
@@ -22,9 +22,10 @@ _STYLES = {Outcome.DONE: "green", Outcome.FAILED: "red", Outcome.REFUSED: "yello
 
 
 def plan_view(plan: FixPlan, width: int) -> RenderableType:
-    """What would be done and why it is safe; then what is left, those with a reason first."""
+    """Show what would be done and why it is safe; then what is left, with the reason."""
     parts: list[RenderableType] = [Text(f"FIX  {_summary(plan)}", style="bold")]
-    parts += _table(("WHERE", "FINDING", "WHAT AND WHY IT IS SAFE"), map(_fix, plan.fixes), width)
+    columns = ("WHERE", "FINDING", "WHAT AND WHY IT IS SAFE")
+    parts += first_rows(columns, list(map(_fix, plan.fixes)), width=width, most=SHOWN)
     parts += _left(plan.left, width)
     gone = [f"{place(one.finding)} {one.finding.code}: {one.why}" for one in plan.already]
     parts += [labelled("GONE", printable(text)) for text in gone[:SHOWN]]
@@ -32,22 +33,22 @@ def plan_view(plan: FixPlan, width: int) -> RenderableType:
 
 
 def result_view(done: Sequence[Fixed], run: str, width: int) -> RenderableType:
-    """What came of each fix, what failed first."""
+    """Show the result of each fix, what failed first."""
     rows = sorted(done, key=lambda one: (one.outcome.is_good, one.outcome is Outcome.NOT_BEGUN))
     styles = [_STYLES.get(one.outcome, "") for one in rows[:SHOWN]]
     columns = ("WHERE", "FINDING", "RESULT", "DETAIL")
-    parts = _table(columns, map(_result, rows), width, styles)
+    parts = first_rows(columns, list(map(_result, rows)), width=width, most=SHOWN, styles=styles)
     return Group(*parts, Text(f"{counts(done)} · run {run}"))
 
 
 def counts(done: Iterable[Fixed]) -> str:
-    """How many came to what, as ``3 done, 1 failed``."""
+    """Count the results, as ``3 done, 1 failed``."""
     found = Counter(one.outcome for one in done)
     return ", ".join(f"{found[one]:,} {one.value}" for one in Outcome if found[one])
 
 
 def fixes_document(plan: FixPlan, done: Sequence[Fixed] | None = None, run: str = "") -> Document:
-    """The same for machines.
+    """Return the plan and its results as a document.
 
     Args:
         done: None while nothing was begun.
@@ -113,31 +114,16 @@ def _result(one: Fixed) -> tuple[str, ...]:
 
 
 def _left(left: Sequence[Left], width: int) -> list[RenderableType]:
-    """Those that might have been fixed one by one; those that never are, counted by code."""
+    """Show one by one what could have been fixed, and count by code what fleet never fixes."""
     rows = [
         (place(one.finding), one.finding.code, printable(one.why))
         for one in left
         if not one.by_hand
     ]
     parts: list[RenderableType] = [Text("LEFT", style="bold")] if rows else []
-    parts += _table(("WHERE", "FINDING", "WHY"), rows, width)
+    parts += first_rows(("WHERE", "FINDING", "WHY"), rows, width=width, most=SHOWN)
     codes = Counter(one.finding.code for one in left if one.by_hand)
     if codes:
         words = ", ".join(f"{code} {count:,}" for code, count in sorted(codes.items()))
         parts.append(labelled("FOR PEOPLE", words))
-    return parts
-
-
-def _table(
-    columns: Sequence[str],
-    rows: Iterable[tuple[str, ...]],
-    width: int,
-    styles: Sequence[str] | None = None,
-) -> list[RenderableType]:
-    listed = list(rows)
-    if not listed:
-        return []
-    parts: list[RenderableType] = [table(columns, listed[:SHOWN], width=width, styles=styles)]
-    if len(listed) > SHOWN:
-        parts.append(Text(f"and {len(listed) - SHOWN:,} more: --json has all"))
     return parts

@@ -1,4 +1,4 @@
-"""A store's history in the order in which it happened, for terminals, pipes and programs."""
+"""Shows a store's history in the order in which it happened."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -23,7 +23,7 @@ _STYLES = {
 
 
 def history_view(history: StoreHistory, width: int) -> RenderableType:
-    """Oldest first, so that the end of it is what was last."""
+    """Show the history oldest first, so that the latest is at the end."""
     now = history.at
     parts: list[RenderableType] = [Text(store_line(history.store), style="bold")]
     broken = f", {history.unfinished} more never ended" if history.unfinished else ""
@@ -57,7 +57,7 @@ def history_view(history: StoreHistory, width: int) -> RenderableType:
 
 
 def history_document(history: StoreHistory) -> Document:
-    """The same as a versioned document."""
+    """Return the history as a document."""
     return document(
         "history",
         {
@@ -66,7 +66,7 @@ def history_document(history: StoreHistory) -> Document:
             "since": stamp(history.since),
             "scans": history.scans,
             "scans_unfinished": history.unfinished,
-            "last_scan": scan_document(history.scan),
+            "last_scan": scan_document(history.scan) if history.scan else None,
             "moments": [
                 {
                     "at": stamp(one.at),

@@ -1,4 +1,4 @@
-"""Hosts as scans last saw them: a line each, with the age of what it says."""
+"""Shows hosts as scans last saw them: a line each, with the age of what it says."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _STYLES = {Connection.CONNECTED: "green", Connection.DARK: "red"}
 
 
 def hosts_view(seen: HostsNow, width: int) -> RenderableType:
-    """What no scan knows first, then a line per host."""
+    """Show what no scan knows first, then a line per host."""
     if seen.scan is None:
         return labelled("NO SCAN", f"none is recorded yet, so nothing is known: {SCAN}", "yellow")
     parts: list[RenderableType] = [Text(scan_line(seen.scan, seen.at))]
@@ -48,7 +48,7 @@ def hosts_view(seen: HostsNow, width: int) -> RenderableType:
 
 
 def scan_line(scan: Scan, now: datetime) -> str:
-    """From which scan, of what, and how old that is."""
+    """Return from which scan, of what, and how old that is."""
     of = scan.selection or "the whole fleet"
     ended = scan.finished_at or scan.started_at
     partly = "" if scan.complete else ", INCOMPLETE"
@@ -56,22 +56,22 @@ def scan_line(scan: Scan, now: datetime) -> str:
 
 
 def connection_words(host: HostNow) -> str:
-    """``connected``; ``dark (not verified)`` where the last scan of the store could not tell."""
+    """Return ``dark``, or ``dark (not verified)`` where the store's last scan could not tell."""
     if host.connection is None:
         return "not known"
     return host.connection.value if host.verified else f"{host.connection.value} (not verified)"
 
 
 def agents_words(host: HostNow) -> str:
-    """Versions of its ECS and SSM agents; ``?`` where nobody ever said."""
+    """Return the versions of its ECS and SSM agents; ``?`` for one that is not known."""
     versions = host.versions
     return f"{printable(versions.ecs_agent) or '?'} / {printable(versions.ssm_agent) or '?'}"
 
 
 def findings_words(host: HostNow) -> str:
-    """Codes of the open findings, the heaviest first."""
-    heaviest = sorted(host.findings, key=lambda past: -past.finding.severity.rank)
-    return ", ".join(dict.fromkeys(past.finding.code for past in heaviest)) or "-"
+    """Return the codes of the open findings, the gravest first."""
+    gravest = sorted(host.findings, key=lambda past: -past.finding.severity.rank)
+    return ", ".join(dict.fromkeys(past.finding.code for past in gravest)) or "-"
 
 
 def _row(host: HostNow, now: datetime) -> tuple[str, ...]:
@@ -106,22 +106,20 @@ def _totals(hosts: Sequence[HostNow]) -> str:
 
 
 def hosts_document(seen: HostsNow) -> Document:
-    """The same as a versioned document."""
+    """Return the hosts as a document."""
     return document(
         "hosts",
         {
             "at": stamp(seen.at),
-            "scan": scan_document(seen.scan),
+            "scan": scan_document(seen.scan) if seen.scan else None,
             "stores_not_scanned": list(seen.unscanned),
             "hosts": [host_document(host) for host in seen.hosts],
         },
     )
 
 
-def scan_document(scan: Scan | None) -> dict[str, Any] | None:
-    """From which scan it is; None when there was none."""
-    if scan is None:
-        return None
+def scan_document(scan: Scan) -> dict[str, Any]:
+    """Return a scan without what it found."""
     return {
         "id": scan.id,
         "selection": scan.selection,
@@ -132,7 +130,7 @@ def scan_document(scan: Scan | None) -> dict[str, Any] | None:
 
 
 def host_document(host: HostNow) -> dict[str, Any]:
-    """One host."""
+    """Return one host."""
     return {
         "store": host.host.store,
         "host": host.host.name,

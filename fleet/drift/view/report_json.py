@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from fleet.drift.view.hosts import scan_document
 from fleet.drift.view.report import Report
 from fleet.model.drift import Evidence, Finding, Returned, Spell, Unread
 from fleet.model.drift_settings import Ignore
@@ -65,15 +66,7 @@ def _parts(result: ScanResult) -> Iterator[tuple[str, Any]]:
 
 
 def _scan(scan: Scan) -> dict[str, Any]:
-    return {
-        "id": scan.id,
-        "selection": scan.selection,
-        "started_at": stamp(scan.started_at),
-        "finished_at": stamp(scan.finished_at),
-        "calls": scan.calls,
-        "throttled": scan.throttled,
-        "complete": scan.complete,
-    }
+    return {**scan_document(scan), "calls": scan.calls, "throttled": scan.throttled}
 
 
 def _night(scan: Scan) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from fleet.drift.view.finding_words import STYLES
 from fleet.drift.view.report import FindingRow, Part, Report, Section, by_code
-from fleet.model.drift_settings import Severity
 from fleet.terminal.screen import GAP, LAST_COLUMN, NARROW, labelled, table
 
 #: Most lines of a part, and of those that may have more; ``--format json`` has all.
@@ -17,7 +17,6 @@ LINES_SHOWN = 8
 SHOWN = {Part.NOT_READ: 12, Part.DO_FIRST: 15, Part.ALSO_OPEN: 10}
 
 _ELSEWHERE = "--format json has all"
-_STYLES = {Severity.HIGH: "red", Severity.MEDIUM: "yellow"}
 _PART_STYLES = {Part.NOT_READ: "red", Part.NOTES: "yellow", Part.EXPIRED: "yellow"}
 _INDENT = (0, 0, 0, GAP)
 
@@ -75,7 +74,7 @@ def finding_lines(
     beside = sum(cells) + GAP * len(cells) + LAST_COLUMN + GAP <= width and width >= NARROW
     parts: list[RenderableType] = []
     for head, row in zip(heads, findings, strict=True):
-        style = _STYLES.get(row.finding.severity, "")
+        style = STYLES.get(row.finding.severity, "")
         facts = [("seen", row.seen)] if row.seen and not brief else []
         facts += [("fix ", row.fix)] if row.fix else []
         if beside:

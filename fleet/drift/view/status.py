@@ -1,4 +1,4 @@
-"""Status on the screen: what could not be read first, then every store with its ages."""
+"""Shows the status of stores: what could not be read first, then every store with its ages."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ _STYLES = {Health.HEALTHY: "green", Health.ABSENT: "", Health.UNKNOWN: "yellow"}
 
 
 def status_view(stores: Sequence[StoreStatus], now: datetime, width: int) -> RenderableType:
-    """Unknown before known, then a table per store."""
+    """Show what could not be read, then a table per store."""
     parts: list[RenderableType] = [
         labelled("NOT READ", f"{s.store.id}: {why}", "yellow") for s in stores for why in s.unread
     ]
@@ -65,7 +65,7 @@ def _totals(stores: Sequence[StoreStatus]) -> str:
 
 
 def status_document(stores: Sequence[StoreStatus], now: datetime) -> Document:
-    """The same as a versioned document; every ledger carries its own time."""
+    """Return the status as a document; every ledger carries its own time."""
     return document(
         "status",
         {
