@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet.model.changes import Change
 from fleet.model.desired import Scheduling, ServiceShape
-from fleet.model.gate import Answer, Check, Count, Gate, Mark
+from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark
 from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview
 from fleet.model.policy import Policy
@@ -133,7 +133,7 @@ def changes(**stores: Verdict) -> tuple[Change, ...]:
     return (*canary, *(planned(f"store-{n:03}") for n in range(9, 41)))
 
 
-def gate(answer: Answer = Answer.HALT) -> Gate:
+def gate(answer: GateAnswer = GateAnswer.HALT) -> Gate:
     """The one of a canary of which two failed."""
     return Gate(
         answer,

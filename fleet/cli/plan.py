@@ -26,8 +26,7 @@ from fleet.cli.options import (
 from fleet.cli.output import CHANGES_PENDING, notes_to, show, talk_console, width
 from fleet.errors import FleetError
 from fleet.model.plan import Plan
-from fleet.rollout.plan_file import plan_document
-from fleet.rollout.plan_request import PlanRequest, plan_for
+from fleet.rollout.plan_request import PlanRequest, plan_document, plan_for
 from fleet.rollout.view.plan import plan_markdown, plan_view
 from fleet.runtime.stopping import leaves_at_once
 from fleet.runtime.wiring import open_wiring

@@ -32,11 +32,11 @@ from fleet.cli.rollout_foreground import advance
 from fleet.errors import FleetError, Interrupted
 from fleet.model.plan import Plan
 from fleet.rollout.overview import overview
-from fleet.rollout.plan_file import plan_document
 from fleet.rollout.plan_request import (
     PlanRequest,
     check_controller,
     check_free,
+    plan_document,
     plan_for,
     shards_of,
 )

@@ -17,11 +17,10 @@ from fleet.model.rollout import RolloutEvent
 from fleet.rollout.overview import exit_code, find_rollout, overview, rests
 from fleet.rollout.verbs import check_stores
 from fleet.rollout.view.documents import history_document, status_document
-from fleet.rollout.view.history import history_view
 from fleet.rollout.view.lines import EventLines
 from fleet.rollout.view.rollout import status_view
 from fleet.rollout.view.store import store_view
-from fleet.rollout.view.summary import summary_view
+from fleet.rollout.view.summary import history_view, summary_view
 from fleet.runtime.stopping import leaves_at_once, stops_quietly
 from fleet.runtime.wiring import open_records_and_clock
 from fleet.terminal.screen import console_for

@@ -6,7 +6,7 @@ from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
 from fleet.cli.output import notes_to, show, talk_console, width
 from fleet.errors import FleetError
 from fleet.rollout.rebuild import rebuild_records
-from fleet.rollout.view.rebuilt import Found, rebuilt_document, rebuilt_view
+from fleet.rollout.view.rebuild import Found, rebuilt_document, rebuilt_view
 from fleet.runtime.callers import fleet_callers
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import leaves_at_once

@@ -31,7 +31,7 @@ class Count:
         return int(getattr(self, verdict.traits.gate_column))
 
 
-class Answer(StrEnum):
+class GateAnswer(StrEnum):
     """What a gate says: go on, wait, stop, or ask a person because nothing can be concluded."""
 
     ADVANCE = "advance"
@@ -72,7 +72,7 @@ class Gate:
         again_at: when the answer may change by time alone (bake), or None.
     """
 
-    answer: Answer
+    answer: GateAnswer
     reason: str
     checks: tuple[Check, ...]
     counts: Mapping[str, Count]

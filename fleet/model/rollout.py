@@ -305,7 +305,7 @@ class ActionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class RolloutAction:
     """One thing to do in one store, with its reason.
 
     Attributes:

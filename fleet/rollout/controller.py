@@ -11,7 +11,7 @@ from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
 from fleet.model.changes import Change
 from fleet.model.history import Lease
 from fleet.model.rollout import Rollout, VerbName
-from fleet.rollout.decide.away import stores_back
+from fleet.rollout.decide.change_facts import stores_back
 from fleet.rollout.decide.next_tick import waits_for_person
 from fleet.rollout.decide.store_choice import StoreRead
 from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job

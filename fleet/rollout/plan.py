@@ -30,9 +30,9 @@ from fleet.release.decide.desired import image_questions, release_of, unread
 from fleet.release.images import read_image
 from fleet.release.renderings import render_all
 from fleet.release.revisions import Key, read_contents
-from fleet.rollout.decide.away import ATTRIBUTE
+from fleet.rollout.decide.change_facts import ATTRIBUTE
 from fleet.rollout.decide.plan import plan_rollout
-from fleet.rollout.decide.standing import away_of
+from fleet.rollout.decide.service_plan import away_of
 from fleet.runtime.ledgers import check_caller
 from fleet.runtime.wiring import Wiring
 

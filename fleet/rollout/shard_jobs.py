@@ -27,12 +27,12 @@ from fleet.model.observed import Cluster
 from fleet.model.rollout import ActionKind
 from fleet.model.services import StoreView, TaskState
 from fleet.rollout.decide.service_calls import (
+    CallOutcome,
+    CallResult,
     Create,
     Delete,
-    Outcome,
     ServiceWrite,
     Update,
-    Written,
     choose_call,
 )
 from fleet.rollout.decide.store_choice import StoreRead, is_quiet
@@ -83,7 +83,7 @@ class ShardResult:
     account: str
     region: str
     views: Mapping[str, StoreView]
-    written: tuple[Written, ...]
+    written: tuple[CallResult, ...]
     registered: Mapping[str, str]
     budget: Mapping[str, Any]
     trouble: str = ""
@@ -96,7 +96,7 @@ def run_shard_job(open_access: OpenShardAccess, job: ShardJob) -> ShardResult:
     access.restore(job.account, job.region, job.budget)
     shard = access.shard(job.account, job.region)
     views: dict[str, StoreView] = {}
-    written: list[Written] = []
+    written: list[CallResult] = []
     registered = dict(job.known)
     trouble = hint = ""
     try:
@@ -208,13 +208,13 @@ def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> dict[st
     return refused
 
 
-def _refused(write: ServiceWrite, why: str, now: datetime) -> Written:
-    return Written(write.kind, write.store, write.service, Outcome.REFUSED, now, words=why)
+def _refused(write: ServiceWrite, why: str, now: datetime) -> CallResult:
+    return CallResult(write.kind, write.store, write.service, CallOutcome.REFUSED, now, words=why)
 
 
 def _write(
     shard: Shard, write: ServiceWrite, registered: Mapping[str, str], now: datetime
-) -> Written:
+) -> CallResult:
     target = registered.get(write.content) or write.target
     runs = ""
     try:
@@ -227,8 +227,8 @@ def _write(
         raise
     except AwsError as error:
         lost = isinstance(error, AwsUnreachable | Throttled)
-        outcome, at, words = (Outcome.LOST if lost else Outcome.REFUSED), now, str(error)
-    return Written(write.kind, write.store, write.service, outcome, at, target, words, runs)
+        outcome, at, words = (CallOutcome.LOST if lost else CallOutcome.REFUSED), now, str(error)
+    return CallResult(write.kind, write.store, write.service, outcome, at, target, words, runs)
 
 
 def _call(

@@ -16,15 +16,19 @@ from fleet.model.changes import Change
 from fleet.model.gate import Sample
 from fleet.model.identity import TAG_FLEET, TAG_ROLLOUT
 from fleet.model.inventory import Account
-from fleet.model.rollout import Action, ActionKind, EventKind, Rollout, RolloutEvent
+from fleet.model.rollout import ActionKind, EventKind, Rollout, RolloutAction, RolloutEvent
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Verdict
-from fleet.rollout.decide.board import Board, is_sent
-from fleet.rollout.decide.call_results import apply_results
 from fleet.rollout.decide.observe import observe
-from fleet.rollout.decide.service_calls import ServiceWrite, Written, service_write
+from fleet.rollout.decide.service_calls import (
+    CallResult,
+    ServiceWrite,
+    apply_results,
+    service_write,
+)
 from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_read
 from fleet.rollout.decide.tick import Settled, begin, settle
+from fleet.rollout.decide.tick_state import TickState, is_sent
 from fleet.rollout.decide.verbs import obey
 from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
 from fleet.runtime.aws_access import OpenShardAccess, open_shard_access
@@ -150,26 +154,26 @@ class _Tick:
         self._id = rollout_id
         rollout = self._records.load(rollout_id)
         changes = self._records.changes(rollout_id)
-        self._board = Board(rollout, changes, context.wiring.clock.now())
+        self._board = TickState(rollout, changes, context.wiring.clock.now())
         self._troubles: dict[Shard, tuple[str, str]] = {}
 
     def run(self) -> Ticked:
-        board = self._board
+        state = self._board
         verbs = self._records.verbs(self._id, unobeyed_only=True)
-        answers = obey(board, verbs)
-        begin(board)
-        choice = choose_stores(board)
+        answers = obey(state, verbs)
+        begin(state)
+        choice = choose_stores(state)
         views = self._look(choice.reads)
-        deeper = observe(board, views)
+        deeper = observe(state, views)
         if deeper:
-            deep = self._look(store_read(board, store, tasks=True) for store in deeper)
-            observe(board, deep)
+            deep = self._look(store_read(state, store, tasks=True) for store in deeper)
+            observe(state, deep)
             views |= deep
         seen = frozenset(store for store, view in views.items() if not view.problem)
-        settled = settle(board, choice, seen, self._history(), unwatched=self._unwatched)
+        settled = settle(state, choice, seen, self._history(), unwatched=self._unwatched)
         if settled.untouched is not None and settled.untouched.of:
             sample = settled.untouched
-            self._records.note_connectivity(self._id, board.now, sample.dark, sample.of)
+            self._records.note_connectivity(self._id, state.now, sample.dark, sample.of)
         try:
             self._record(answers)
         except LeaseLost:
@@ -178,16 +182,16 @@ class _Tick:
             return self._not_obeyed(answers, settled, error)
         if settled.actions:
             self._act(settled.actions)
-        board = self._board
+        state = self._board
         troubles = tuple(
             ("/".join(shard), why, hint) for shard, (why, hint) in sorted(self._troubles.items())
         )
-        return Ticked(settled, board.rollout, board.changes, troubles)
+        return Ticked(settled, state.rollout, state.changes, troubles)
 
     def _not_obeyed(self, answers: Mapping[int, str], settled: Settled, error: Locked) -> Ticked:
         """Answer verbs that cannot be obeyed, because another rollout holds the stores."""
         rollout, changes = self._records.load(self._id), self._records.changes(self._id)
-        self._board = Board(rollout, changes, self._context.wiring.clock.now())
+        self._board = TickState(rollout, changes, self._context.wiring.clock.now())
         self._board.say(EventKind.PROBLEM, str(error))
         self._record(dict.fromkeys(answers, f"not done: {error}"))
         # One that was not finished goes on as it was, without what could not be done.
@@ -202,18 +206,18 @@ class _Tick:
         return self._records.history_sample(self._board.now - HISTORY)
 
     def _record(self, answers: Mapping[int, str] | None = None) -> None:
-        """Write what changed, and go on with a board on which nothing has changed."""
-        board = self._board
+        """Write what changed, and go on with a state on which nothing has changed."""
+        state = self._board
         rollout = replace(
-            board.rollout, tick=board.rollout.tick + 1, updated_at=self._context.wiring.clock.now()
+            state.rollout, tick=state.rollout.tick + 1, updated_at=self._context.wiring.clock.now()
         )
         lease = self._own.lease(rollout_lease(self._id))
-        self._records.write_tick(lease, rollout, board.moved, board.events, answers)
-        for event in board.events:
+        self._records.write_tick(lease, rollout, state.moved, state.events, answers)
+        for event in state.events:
             self._context.tell(event)
         self._own.proceed()
         self._shards.proceed()
-        self._board = Board(rollout, board.changes, self._context.wiring.clock.now())
+        self._board = TickState(rollout, state.changes, self._context.wiring.clock.now())
 
     def _look(self, reads: Iterable[StoreRead]) -> dict[str, StoreView]:
         by_shard: dict[Shard, list[StoreRead]] = {}
@@ -225,7 +229,7 @@ class _Tick:
             views |= result.views
         return views
 
-    def _act(self, actions: Iterable[Action]) -> None:
+    def _act(self, actions: Iterable[RolloutAction]) -> None:
         writes: dict[Shard, list[ServiceWrite]] = {}
         for action in actions:
             change = self._board.change(action.store, action.service)
@@ -240,12 +244,12 @@ class _Tick:
         # Whatever follows cannot be fenced by the database.
         self._own.check()
         self._shards.check()
-        written: list[Written] = []
+        written: list[CallResult] = []
         for result in self._run(self._jobs({}, writes)):
             written += result.written
             self._remember(result)
         # The calls took time; what follows happens after them.
-        self._board = Board(
+        self._board = TickState(
             self._board.rollout, self._board.changes, self._context.wiring.clock.now()
         )
         apply_results(self._board, written)
@@ -337,7 +341,7 @@ class _Tick:
             if cache.find(account_id, result.region, content) != arn:
                 cache.put(account_id, result.region, arn, spec.task_definitions[content])
 
-    def _audit(self, written: Iterable[Written]) -> None:
+    def _audit(self, written: Iterable[CallResult]) -> None:
         for one in written:
             self._context.wiring.records.audit(
                 self._context.run_id,

@@ -24,7 +24,7 @@ from fleet.model.verdicts import Verdict
 from fleet.records.opening import open_records
 from fleet.rollout.decide.darkness import darkness
 from fleet.rollout.decide.gate import count, evaluate
-from fleet.rollout.decide.service_calls import Outcome, Written
+from fleet.rollout.decide.service_calls import CallOutcome, CallResult
 from fleet.rollout.shard_jobs import ShardJob, ShardResult
 from fleet.rollout.start import start
 from fleet.rollout.tick import TickContext, Ticked, rollout_lease, shard_lease, tick
@@ -124,8 +124,13 @@ class _Played(Executor):
                     for read in job.reads
                 },
                 written=tuple(
-                    Written(
-                        one.kind, one.store, one.service, Outcome.DONE, self.clock.at, plans.arn(42)
+                    CallResult(
+                        one.kind,
+                        one.store,
+                        one.service,
+                        CallOutcome.DONE,
+                        self.clock.at,
+                        plans.arn(42),
                     )
                     for one in job.writes
                 ),

@@ -13,7 +13,7 @@ from fleet.cli.plan import plan
 from fleet.errors import FleetError
 from fleet.model.plan import Plan
 from fleet.rollout.plan import Request
-from fleet.rollout.plan_file import read_plan
+from fleet.rollout.plan_request import read_plan
 from fleet.runtime.wiring import open_wiring
 from tests.rollout.decide import plans
 

@@ -17,8 +17,7 @@ from fleet.errors import Interrupted, Locked, UsageError
 from fleet.model.plan import Kind, Plan
 from fleet.model.rollout import Rollout
 from fleet.rollout.plan import Request
-from fleet.rollout.plan_file import plan_document
-from fleet.rollout.plan_request import VERBS, PlanRequest
+from fleet.rollout.plan_request import VERBS, PlanRequest, plan_document
 from fleet.runtime.wiring import open_wiring, records_from_environment
 from tests import rollouts
 from tests.rollout.decide import plans

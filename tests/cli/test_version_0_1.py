@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.rollout.plan_file import read_plan
+from fleet.rollout.plan_request import read_plan
 from tests.scenarios.conftest import Ran
 from tests.version_0_1 import (
     CASES,

@@ -23,7 +23,7 @@ from fleet.rollout.overview import EVENTS, overview
 from fleet.rollout.tick import rollout_lease, shard_lease
 from fleet.runtime.lease import held
 from tests import rollouts
-from tests.rollout.decide.boards import POLICY, after, opening, planned, rollout, sent
+from tests.rollout.decide.tick_states import POLICY, after, opening, planned, rollout, sent
 
 NOW = after(60)
 CALLER = rollouts.CALLER

@@ -16,10 +16,10 @@ from fleet.model.rollout import Phase, Verb, VerbName
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
 from fleet.records.records import Records
-from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.verbs import obey
 from fleet.rollout.view.documents import status_document
-from fleet.rollout.view.next import next_steps
+from fleet.rollout.view.next_steps import next_steps
 from fleet.rollout.view.rollout import status_view
 from fleet.rollout.view.summary import summary_view
 from tests import rollouts
@@ -91,12 +91,12 @@ def test_every_screen_names_the_stores_that_owe(phase: Phase, rows: tuple[Change
 @settings(max_examples=150, deadline=None)
 def test_resume_is_offered_exactly_where_it_has_something_to_send(rows: tuple[Change, ...]) -> None:
     seen = overview(Phase.DONE, rows)
-    board = Board(replace(seen.rollout, finished_at=NOW), rows, NOW + timedelta(minutes=1))
+    state = TickState(replace(seen.rollout, finished_at=NOW), rows, NOW + timedelta(minutes=1))
     verb = Verb(1, "ro-118", VerbName.RESUME, (), rollouts.CALLER, NOW)
 
-    answer = obey(board, [verb])[1]
+    answer = obey(state, [verb])[1]
 
     offered = any(" resume " in step.command for step in next_steps(seen))
     assert offered is any(change.owes for change in rows)
     assert offered is (answer != "it is done and nothing is owed")
-    assert (board.rollout.phase is Phase.RUNNING) is offered
+    assert (state.rollout.phase is Phase.RUNNING) is offered

@@ -12,7 +12,7 @@ from fleet.inventory.decide.selection import Choice
 from fleet.inventory.loader import load_fleet
 from fleet.model.inventory import Fleet, Lifecycle, Store
 from fleet.rollout import plan_request
-from fleet.rollout.plan_request import PlanRequest, check_workloads, plan_for
+from fleet.rollout.plan_request import PlanRequest, check_workloads, plan_for, read_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,3 +95,19 @@ def test_an_inventory_without_workloads_says_where_one_is_written(fleet: Fleet) 
 def test_what_says_what_is_rolled_out_is_known(words: dict[str, Any]) -> None:
     assert PlanRequest(**words).chooses
     assert not PlanRequest(override_freeze="because", overwrite=True).chooses
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("{", "is no JSON"), ("[]", "is no plan"), ('{"kind": "x"}', "is no plan")],
+)
+def test_a_file_that_holds_no_plan_says_how_to_make_one(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+
+    with pytest.raises(UsageError, match=said) as caught:
+        read_plan(path)
+
+    assert caught.value.hint == f"fleet plan --json > {path}"

@@ -8,7 +8,7 @@ from typing import Any
 from fleet.model.desired import LogGroup
 from fleet.model.rollout import ActionKind
 from fleet.release.decide.service_input import service_input, service_settings
-from fleet.rollout.decide.service_calls import Outcome, ServiceWrite
+from fleet.rollout.decide.service_calls import CallOutcome, ServiceWrite
 from fleet.rollout.decide.store_choice import StoreRead
 from fleet.rollout.shard_jobs import ShardResult, run_shard_job
 from tests.shops import NEW, SERVICE, SHAPE, STORES, Shops
@@ -21,7 +21,7 @@ def run(shops: Shops, *writes: ServiceWrite, **fields: Any) -> ShardResult:
     return run_shard_job(shops.open_access, shops.job(*writes, **fields))
 
 
-def outcome(result: ShardResult) -> Outcome:
+def outcome(result: ShardResult) -> CallOutcome:
     (written,) = result.written
     return written.outcome
 
@@ -29,7 +29,7 @@ def outcome(result: ShardResult) -> Outcome:
 def sent(shops: Shops) -> str:
     """The shop is sent the new release; returns its ARN."""
     result = run(shops, shops.write())
-    assert outcome(result) is Outcome.DONE
+    assert outcome(result) is CallOutcome.DONE
     shops.asked.clear()
     return result.registered[NEW.content]
 
@@ -45,7 +45,7 @@ def test_a_service_is_read_then_tagged_then_updated(shops: Shops) -> None:
         "TagResource",
         "UpdateService",
     ]
-    assert outcome(result) is Outcome.DONE
+    assert outcome(result) is CallOutcome.DONE
     assert shops.runs() == result.registered[NEW.content] == result.written[0].target
 
 
@@ -68,7 +68,7 @@ def test_a_job_that_runs_twice_updates_once(shops: Shops) -> None:
     run_shard_job(shops.open_access, job)
     shops.pass_by(60)
     again = run_shard_job(shops.open_access, job)
-    assert outcome(again) is Outcome.DONE
+    assert outcome(again) is CallOutcome.DONE
     assert again.written[0].at < shops.now() - timedelta(seconds=50)
     assert shops.actions("UpdateService", "RegisterTaskDefinition") == [
         "RegisterTaskDefinition",
@@ -80,7 +80,7 @@ def test_a_job_that_runs_twice_updates_once(shops: Shops) -> None:
 def test_what_another_rollout_sent_already_is_not_ours(shops: Shops) -> None:
     run(shops, shops.write())
     other = {**shops.write().tags, "fleet:rollout": "ro-2"}
-    assert outcome(run(shops, shops.write(tags=other))) is Outcome.ALREADY
+    assert outcome(run(shops, shops.write(tags=other))) is CallOutcome.ALREADY
 
 
 def test_one_content_is_registered_once_for_all_stores(shops: Shops) -> None:
@@ -107,7 +107,7 @@ def test_a_content_that_is_registered_already_is_found(shops: Shops) -> None:
 def test_setting_back_registers_nothing(shops: Shops) -> None:
     target = sent(shops)
     result = run(shops, back(shops, target), definitions={})
-    assert outcome(result) is Outcome.DONE
+    assert outcome(result) is CallOutcome.DONE
     assert shops.actions("RegisterTaskDefinition") == []
 
 
@@ -115,7 +115,7 @@ def test_settings_that_differ_are_adjusted_without_another_revision(shops: Shops
     target = sent(shops)
     patient = service_settings(replace(SHAPE, breaker_count=2))
     result = run(shops, shops.write(settings=patient))
-    assert outcome(result) is Outcome.DONE
+    assert outcome(result) is CallOutcome.DONE
     breaker = shops.service()["deploymentConfiguration"]["deploymentCircuitBreaker"]
     assert breaker["thresholdConfiguration"]["value"] == 2
     assert shops.runs() == target
@@ -124,7 +124,7 @@ def test_settings_that_differ_are_adjusted_without_another_revision(shops: Shops
 
 def test_a_count_that_differs_is_adjusted(shops: Shops) -> None:
     sent(shops)
-    assert outcome(run(shops, shops.write(count=0))) is Outcome.DONE
+    assert outcome(run(shops, shops.write(count=0))) is CallOutcome.DONE
     assert shops.service()["desiredCount"] == 0
 
 
@@ -132,21 +132,21 @@ def test_what_a_hand_set_is_left_as_it_is(shops: Shops) -> None:
     by_hand = shops.set_by_hand()
     shops.asked.clear()
     result = run(shops, shops.write())
-    assert outcome(result) is Outcome.BY_HAND
+    assert outcome(result) is CallOutcome.BY_HAND
     assert result.written[0].runs == by_hand
     assert shops.actions(*WRITES) == []
 
 
 def test_what_a_hand_set_is_overwritten_when_a_person_asked_for_it(shops: Shops) -> None:
     by_hand = shops.set_by_hand()
-    assert outcome(run(shops, shops.write(overwrite=True))) is Outcome.DONE
+    assert outcome(run(shops, shops.write(overwrite=True))) is CallOutcome.DONE
     assert shops.tags()["fleet:previous"] == by_hand
 
 
 def test_a_service_that_is_gone_is_not_made_again_unasked(shops: Shops) -> None:
     shops.call("DeleteService", cluster=STORE, service=SERVICE, force=True)
     shops.pass_by(60)
-    assert outcome(run(shops, shops.write())) is Outcome.GONE
+    assert outcome(run(shops, shops.write())) is CallOutcome.GONE
     assert "CreateService" not in shops.actions()
 
 
@@ -161,7 +161,7 @@ def fresh(shops: Shops, store: str = STORE) -> ServiceWrite:
 
 def test_a_service_that_was_never_there_is_made_with_its_tags(shops: Shops) -> None:
     result = run(shops, fresh(shops))
-    assert outcome(result) is Outcome.DONE
+    assert outcome(result) is CallOutcome.DONE
     (body,) = [body for action, body in shops.asked if action == "CreateService"]
     assert body["taskDefinition"] == result.registered[NEW.content]
     assert {"key": "fleet:rollout", "value": "ro-1"} in body["tags"]
@@ -170,13 +170,13 @@ def test_a_service_that_was_never_there_is_made_with_its_tags(shops: Shops) -> N
 
 def test_a_service_that_was_made_is_not_made_twice(shops: Shops) -> None:
     run(shops, fresh(shops))
-    assert outcome(run(shops, fresh(shops))) is Outcome.DONE
+    assert outcome(run(shops, fresh(shops))) is CallOutcome.DONE
     assert shops.actions("CreateService") == ["CreateService"]
 
 
 def test_a_reply_that_was_lost_after_the_call_is_asked_for_again(shops: Shops) -> None:
     shops.fail("UpdateService", "ConnectionReset", when="after")
-    assert outcome(run(shops, shops.write())) is Outcome.DONE
+    assert outcome(run(shops, shops.write())) is CallOutcome.DONE
     assert len(shops.service()["deployments"]) <= 2
     assert shops.runs() != shops.old
 
@@ -184,15 +184,15 @@ def test_a_reply_that_was_lost_after_the_call_is_asked_for_again(shops: Shops) -
 def test_no_answer_at_all_is_lost(shops: Shops) -> None:
     shops.fail("UpdateService", "ConnectionReset", count=9)
     result = run(shops, shops.write())
-    assert outcome(result) is Outcome.LOST
+    assert outcome(result) is CallOutcome.LOST
     assert result.trouble == ""
 
 
 def test_a_refusal_says_what_aws_said_and_holds_nobody_else_up(shops: Shops) -> None:
     shops.fail("TagResource", "InvalidParameterException")
     result = run(shops, shops.write(), shops.write(store=STORES[1]))
-    assert sorted(one.outcome for one in result.written) == [Outcome.DONE, Outcome.REFUSED]
-    refused = next(one for one in result.written if one.outcome is Outcome.REFUSED)
+    assert sorted(one.outcome for one in result.written) == [CallOutcome.DONE, CallOutcome.REFUSED]
+    refused = next(one for one in result.written if one.outcome is CallOutcome.REFUSED)
     assert "this fault was asked for" in refused.words
 
 
@@ -201,7 +201,7 @@ def test_a_call_that_was_cut_off_after_its_tags_is_made_by_the_next_job(shops: S
     run(shops, shops.write())
     assert shops.tags()["fleet:content"] == NEW.content
     shops.chain.plane.faults.clear()
-    assert outcome(run(shops, shops.write())) is Outcome.DONE
+    assert outcome(run(shops, shops.write())) is CallOutcome.DONE
     assert shops.tags()["fleet:previous"] == shops.old
 
 
@@ -218,7 +218,7 @@ def test_what_was_done_before_the_credentials_expired_is_told(shops: Shops) -> N
     done = run_shard_job(shops.open_access, job)
     shops.fail("UpdateService", "ExpiredTokenException", count=99)
     result = run(shops, shops.write(), shops.write(store=STORES[1]), known=done.registered)
-    assert [(one.store, one.outcome) for one in result.written] == [(STORE, Outcome.DONE)]
+    assert [(one.store, one.outcome) for one in result.written] == [(STORE, CallOutcome.DONE)]
     assert result.trouble
 
 
@@ -233,7 +233,7 @@ def test_nothing_is_sent_when_the_release_cannot_be_registered(shops: Shops) -> 
     shops.fail("RegisterTaskDefinition", "ClientException", count=9)
     result = run(shops, shops.write())
     [written] = result.written
-    assert written.outcome is Outcome.REFUSED
+    assert written.outcome is CallOutcome.REFUSED
     assert "RegisterTaskDefinition" in written.words
     assert result.trouble == ""
     assert shops.actions(*WRITES) == []
@@ -248,7 +248,7 @@ def test_a_log_group_is_made_before_the_release_is_registered(shops: Shops) -> N
 
 def test_a_store_goes_back_to_what_it_ran(shops: Shops) -> None:
     target = sent(shops)
-    assert outcome(run(shops, back(shops, target))) is Outcome.DONE
+    assert outcome(run(shops, back(shops, target))) is CallOutcome.DONE
     assert shops.runs() == shops.old
 
 
@@ -256,34 +256,34 @@ def test_going_back_twice_is_once(shops: Shops) -> None:
     target = sent(shops)
     run(shops, back(shops, target))
     shops.asked.clear()
-    assert outcome(run(shops, back(shops, target))) is Outcome.ALREADY
+    assert outcome(run(shops, back(shops, target))) is CallOutcome.ALREADY
     assert shops.actions(*WRITES) == []
 
 
 def test_what_a_hand_set_meanwhile_is_not_set_back(shops: Shops) -> None:
     target = sent(shops)
     shops.set_by_hand()
-    assert outcome(run(shops, back(shops, target))) is Outcome.BY_HAND
+    assert outcome(run(shops, back(shops, target))) is CallOutcome.BY_HAND
 
 
 def test_a_service_that_is_gone_cannot_be_set_back(shops: Shops) -> None:
     target = sent(shops)
     shops.call("DeleteService", cluster=STORE, service=SERVICE, force=True)
     shops.pass_by(60)
-    assert outcome(run(shops, back(shops, target))) is Outcome.GONE
+    assert outcome(run(shops, back(shops, target))) is CallOutcome.GONE
 
 
 def test_a_service_that_the_rollout_made_is_deleted_again(shops: Shops) -> None:
     target = run(shops, fresh(shops)).registered[NEW.content]
     undo = replace(fresh(shops), kind=ActionKind.UNDO, target=target)
-    assert outcome(run(shops, undo)) is Outcome.DONE
+    assert outcome(run(shops, undo)) is CallOutcome.DONE
     assert "DeleteService" in shops.actions()
 
 
 def test_a_service_that_somebody_changed_is_not_deleted(shops: Shops) -> None:
     target = sent(shops)
     shops.set_by_hand()
-    assert outcome(run(shops, back(shops, target, previous=""))) is Outcome.BY_HAND
+    assert outcome(run(shops, back(shops, target, previous=""))) is CallOutcome.BY_HAND
     assert "DeleteService" not in shops.actions()
 
 

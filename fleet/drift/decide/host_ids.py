@@ -7,7 +7,7 @@ from fleet.model.drift import HostMemory, Probe, ShardSeen, Versions
 from fleet.model.identity import activation_name
 from fleet.model.inventory import Store
 from fleet.model.observed import ContainerInstance, NotRead, Ping, Reading, best_instance
-from fleet.rollout.decide.away import ATTRIBUTE
+from fleet.rollout.decide.change_facts import ATTRIBUTE
 
 #: Store id and host name.
 HostKey = tuple[str, str]

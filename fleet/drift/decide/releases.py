@@ -16,7 +16,7 @@ from fleet.model.printable import many, printable
 from fleet.model.services import ServiceState, revision
 from fleet.model.spans import moment, span
 from fleet.model.wanted import IdleRollout, Owed
-from fleet.rollout.decide.standing import is_moved_by_hand
+from fleet.rollout.decide.service_plan import is_moved_by_hand
 
 
 def of_releases(case: StoreCase) -> list[Finding]:

@@ -13,7 +13,7 @@ from fleet.model.drift import Connection, HostMemory, Returned, Spell
 from fleet.model.observed import Reading
 from fleet.model.printable import listed, many
 from fleet.model.services import TaskState
-from fleet.rollout.decide.failures import counted, failures
+from fleet.rollout.decide.task_failures import counted, failures
 
 #: How long ECS shows a task that has stopped (DescribeTasks, "at least one hour").
 REMEMBERED = timedelta(hours=1)

@@ -16,7 +16,7 @@ from fleet.model.observed import NotRead
 from fleet.model.policy import Policy
 from fleet.model.services import Deployment, ServiceState
 from fleet.rollout.decide.attribution import Attribution, Mover, Sent, attribute
-from fleet.rollout.decide.standing import is_tagged_ours
+from fleet.rollout.decide.service_plan import is_tagged_ours
 
 #: Where the inventory says nothing of a workload's policy.
 DEADLINE_S = Policy("standard").deadline_s

@@ -29,7 +29,7 @@ from fleet.model.printable import listed, many, printable
 from fleet.model.services import Deployment, ServiceState, revision
 from fleet.model.spans import moment, span
 from fleet.release.decide.service_input import service_settings
-from fleet.rollout.decide.standing import differing
+from fleet.rollout.decide.service_plan import differing
 
 #: Settings that UpdateService cannot change: such a service is deleted and made anew.
 FIXED = ("launchType", "schedulingStrategy")

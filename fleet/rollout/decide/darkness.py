@@ -23,7 +23,7 @@ class Excess(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DarknessResult:
     """The result of the comparison.
 
     Attributes:
@@ -38,7 +38,9 @@ class Finding:
     words: str
 
 
-def darkness(updated: Sample, control: Sample, history: Sample | None, policy: Policy) -> Finding:
+def darkness(
+    updated: Sample, control: Sample, history: Sample | None, policy: Policy
+) -> DarknessResult:
     """Compare the updated stores with untouched ones over the same period.
 
     A control group below ``policy.min_control`` gives way to what was recorded before, and where
@@ -55,15 +57,17 @@ def darkness(updated: Sample, control: Sample, history: Sample | None, policy: P
         others, word = history, "in history"
     seen = f"{updated.dark}/{updated.of} updated, {others.dark}/{others.of} {word}"
     if updated.dark == 0:
-        return Finding(Excess.NO, 1.0, seen, "no excess")
+        return DarknessResult(Excess.NO, 1.0, seen, "no excess")
     if others.of < policy.min_control:
         few = f"{others.of} stores to compare with, {policy.min_control} needed"
-        return Finding(Excess.UNCLEAR, None, seen, f"cannot be told from an outage: {few}")
+        return DarknessResult(Excess.UNCLEAR, None, seen, f"cannot be told from an outage: {few}")
     p = fisher(updated, others)
     level = f"p {_digits(p)}, alpha {policy.alpha:g}"
     if p <= policy.alpha:
-        return Finding(Excess.YES, p, seen, f"updated stores go dark more often ({level})")
-    return Finding(Excess.NO, p, seen, f"no excess: not the release, by what is seen ({level})")
+        return DarknessResult(Excess.YES, p, seen, f"updated stores go dark more often ({level})")
+    return DarknessResult(
+        Excess.NO, p, seen, f"no excess: not the release, by what is seen ({level})"
+    )
 
 
 def _digits(p: float) -> str:

@@ -9,27 +9,27 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.model.changes import Change
-from fleet.model.gate import Answer, Gate
+from fleet.model.gate import Gate, GateAnswer
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.tick_state import TickState
 
 #: Times ``fresh_s`` between two ticks after which nobody has watched; ticks of thousands take long.
 GAP = 2
 
 
-def restart_bake_after_gap(board: Board) -> None:
+def restart_bake_after_gap(state: TickState) -> None:
     """Extend a bake during which nothing was read up to now, so that the stores are read again."""
-    rollout, policy = board.rollout, board.rollout.spec.policy
+    rollout, policy = state.rollout, state.rollout.spec.policy
     since, last = rollout.baking_since, rollout.updated_at
-    if since is None or last is None or (board.now - last).total_seconds() <= GAP * policy.fresh_s:
+    if since is None or last is None or (state.now - last).total_seconds() <= GAP * policy.fresh_s:
         return
-    begins = max(since, board.now - timedelta(seconds=policy.bake_s))
-    board.rollout = replace(rollout, baking_since=begins)
+    begins = max(since, state.now - timedelta(seconds=policy.bake_s))
+    state.rollout = replace(rollout, baking_since=begins)
 
 
 def hold_until_looked_at(
-    board: Board, rows: Sequence[Change], gate: Gate, variant_of: Callable[[Change], str]
+    state: TickState, rows: Sequence[Change], gate: Gate, variant_of: Callable[[Change], str]
 ) -> Gate:
     """Hold a gate that would pass while too few of its good stores were read lately.
 
@@ -37,23 +37,23 @@ def hold_until_looked_at(
     or since: a moment that stands still, so that a wave of thousands, which takes longer to look
     through, passes as well. After the policy's patience a person is asked.
     """
-    policy, since = board.rollout.spec.policy, board.rollout.baking_since
-    if gate.answer is not Answer.ADVANCE or since is None:
+    policy, since = state.rollout.spec.policy, state.rollout.baking_since
+    if gate.answer is not GateAnswer.ADVANCE or since is None:
         return gate
     ends = _bake_began(rows, since) + timedelta(seconds=policy.bake_s)
     least = ends - timedelta(seconds=policy.fresh_s)
     for variant, count in gate.counts.items():
         good = [c for c in rows if variant_of(c) == variant and _is_good(c)]
-        old = board.stores(c for c in good if c.looked_at and c.looked_at < least)
+        old = state.stores(c for c in good if c.looked_at and c.looked_at < least)
         known = count.ok + count.failed - len(old)
         if not old or known >= policy.coverage * count.sent:
             continue
-        asks_at = max(ends, board.rollout.wave_at or ends) + timedelta(seconds=policy.patience_s)
+        asks_at = max(ends, state.rollout.wave_at or ends) + timedelta(seconds=policy.patience_s)
         reason = f"{len(old)} of {count.ok} good stores were not looked at since {moment(least)}"
-        if board.now >= asks_at:
-            return replace(gate, answer=Answer.ASK, reason=f"{variant}: {reason}")
+        if state.now >= asks_at:
+            return replace(gate, answer=GateAnswer.ASK, reason=f"{variant}: {reason}")
         reason = f"{variant}: {reason}; looking before it goes on"
-        return replace(gate, answer=Answer.WAIT, reason=reason, again_at=asks_at)
+        return replace(gate, answer=GateAnswer.WAIT, reason=reason, again_at=asks_at)
     return gate
 
 

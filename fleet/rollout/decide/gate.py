@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from fleet.model.changes import Change
-from fleet.model.gate import Answer, Check, Count, Gate, Mark
+from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark
 from fleet.model.policy import Policy
 from fleet.model.printable import many
 from fleet.model.spans import moment, span
 from fleet.model.verdicts import WORST, Stage, Verdict
-from fleet.rollout.decide.darkness import Excess, Finding
+from fleet.rollout.decide.darkness import DarknessResult, Excess
 
 
 def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dict[str, Count]:
@@ -55,7 +55,7 @@ def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dic
 
 def evaluate(
     counts: Mapping[str, Count],
-    darkness: Finding,
+    darkness: DarknessResult,
     policy: Policy,
     *,
     wave_at: datetime,
@@ -95,15 +95,15 @@ def evaluate(
         if counts[name].sent
     ]
     if not judged:
-        return Gate(Answer.ADVANCE, "nothing to judge: no change was sent", (), counts)
+        return Gate(GateAnswer.ADVANCE, "nothing to judge: no change was sent", (), counts)
     decides = max(judged, key=lambda v: (_WEIGHT[v.answer], v.badness))
     answer, reason, again_at = decides.outcome
     said = _by_variant(judged, decides, failures)
-    if answer is Answer.HALT and said:
+    if answer is GateAnswer.HALT and said:
         reason = f"{reason}; {said}"
     checks = decides.checks
     if len(judged) > 1:
-        if answer is Answer.ADVANCE:
+        if answer is GateAnswer.ADVANCE:
             reason = f"{_ratios(judged)}, baked {span(policy.bake_s)}"
         said = said or f"the numbers above are of {decides.name}"
         checks = (
@@ -114,7 +114,7 @@ def evaluate(
 
 
 #: Of several variants the one that holds the wave back decides.
-_WEIGHT = {Answer.ADVANCE: 0, Answer.WAIT: 1, Answer.ASK: 2, Answer.HALT: 3}
+_WEIGHT = {GateAnswer.ADVANCE: 0, GateAnswer.WAIT: 1, GateAnswer.ASK: 2, GateAnswer.HALT: 3}
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class _Variant:
 
     name: str
     count: Count
-    darkness: Finding
+    darkness: DarknessResult
     policy: Policy
     wave_at: datetime
     complete_since: datetime | None
@@ -201,30 +201,30 @@ class _Variant:
         return max(self.wave_at, self.complete_since) + timedelta(seconds=self.policy.patience_s)
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> GateAnswer:
         return self.outcome[0]
 
     @cached_property
-    def outcome(self) -> tuple[Answer, str, datetime | None]:
+    def outcome(self) -> tuple[GateAnswer, str, datetime | None]:
         """Answer, reason, and when time alone may change it."""
         if self.darkness.excess is Excess.YES:
             # Stores are compared with others whatever their hardware is, so no variant is named.
-            return Answer.HALT, f"{self.darkness.seen} dark: {self.darkness.words}", None
+            return GateAnswer.HALT, f"{self.darkness.seen} dark: {self.darkness.words}", None
         stop = self._stop()
         if stop:
-            return Answer.HALT, self._named(stop), None
+            return GateAnswer.HALT, self._named(stop), None
         if not self.is_complete:
             return self._unfinished()
         lacking = self._lacking()
         if lacking:
             return self._patience(lacking)
         if self.bakes_until is not None and self.now < self.bakes_until:
-            return Answer.WAIT, f"baking until {moment(self.bakes_until)}", self.bakes_until
+            return GateAnswer.WAIT, f"baking until {moment(self.bakes_until)}", self.bakes_until
         if self.darkness.excess is Excess.UNCLEAR:
-            return Answer.ASK, f"{self.darkness.seen} dark: {self.darkness.words}", None
+            return GateAnswer.ASK, f"{self.darkness.seen} dark: {self.darkness.words}", None
         baked = span(self.policy.bake_s)
         reason = f"{self.count.ok}/{self.verdicts} ok of {self.count.sent} sent, baked {baked}"
-        return Answer.ADVANCE, reason, None
+        return GateAnswer.ADVANCE, reason, None
 
     def _stop(self) -> str:
         """Why the wave must stop, or ""."""
@@ -239,24 +239,24 @@ class _Variant:
             )
         return ""
 
-    def _unfinished(self) -> tuple[Answer, str, datetime | None]:
+    def _unfinished(self) -> tuple[GateAnswer, str, datetime | None]:
         c = self.count
         if c.waiting:
             waiting = f"waiting for {c.waiting} of {many(c.sent, 'verdict')}"
-            return Answer.WAIT, self._named(waiting), None
+            return GateAnswer.WAIT, self._named(waiting), None
         more = f"{c.sent} sent, more of the wave to come"
         if self.darkness.excess is not Excess.UNCLEAR:
-            return Answer.WAIT, self._named(more), None
+            return GateAnswer.WAIT, self._named(more), None
         # Dark stores may hold every place, and nobody can tell whether the release is to blame:
         # to send it to the next store each time one is set back would be to find out the hard way.
         asks_at = self.wave_at + timedelta(seconds=self.policy.patience_s)
         if self.now >= asks_at:
             return (
-                Answer.ASK,
+                GateAnswer.ASK,
                 self._named(f"{more}; {self.darkness.seen} dark: {self.darkness.words}"),
                 None,
             )
-        return Answer.WAIT, self._named(f"{more}; {c.dark} dark"), asks_at
+        return GateAnswer.WAIT, self._named(f"{more}; {c.dark} dark"), asks_at
 
     def _lacking(self) -> str:
         """What keeps a complete wave from a conclusion, or ""."""
@@ -269,12 +269,12 @@ class _Variant:
             return f"{many(self.verdicts, 'verdict')}, needed {self.sample}{why}"
         return ""
 
-    def _patience(self, lacking: str) -> tuple[Answer, str, datetime | None]:
+    def _patience(self, lacking: str) -> tuple[GateAnswer, str, datetime | None]:
         asks_at = self.asks_at
         if asks_at is not None and self.now >= asks_at:
             patience = span(self.policy.patience_s)
-            return Answer.ASK, self._named(f"{lacking}; nothing has come for {patience}"), None
-        return Answer.WAIT, self._named(f"{lacking}; nothing is in progress"), asks_at
+            return GateAnswer.ASK, self._named(f"{lacking}; nothing has come for {patience}"), None
+        return GateAnswer.WAIT, self._named(f"{lacking}; nothing is in progress"), asks_at
 
     def _named(self, text: str) -> str:
         return f"{self.name}: {text}" if self.is_one_of_many else text
@@ -370,9 +370,9 @@ def _ratios(judged: Sequence[_Variant]) -> str:
 
 def _mark(judged: Sequence[_Variant]) -> Mark:
     answers = {v.answer for v in judged}
-    if Answer.HALT in answers:
+    if GateAnswer.HALT in answers:
         return Mark.UNDER
-    return Mark.OK if answers == {Answer.ADVANCE} else Mark.WAIT
+    return Mark.OK if answers == {GateAnswer.ADVANCE} else Mark.WAIT
 
 
 def _percent(share: float) -> str:

@@ -6,18 +6,18 @@ from datetime import datetime
 from fleet.inventory.decide.calendar import next_window, window_at
 from fleet.model.changes import Change
 from fleet.model.gate import Gate
-from fleet.model.rollout import Action, Phase, Rollout
+from fleet.model.rollout import Phase, Rollout, RolloutAction
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.judgement import retry_at
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, is_watched
+from fleet.rollout.decide.tick_state import TickState
 
 #: Seconds between ticks of a rollout that runs and of which nothing else says when.
 AT_LEAST_EVERY_S = 15.0
 
 
 def waits_for_person(
-    rollout: Rollout, changes: Iterable[Change], actions: Collection[Action]
+    rollout: Rollout, changes: Iterable[Change], actions: Collection[RolloutAction]
 ) -> bool:
     """Return whether only a person can move a rollout on: nothing of it is under way any more.
 
@@ -29,7 +29,7 @@ def waits_for_person(
 
 
 def next_tick(
-    board: Board, choice: StoreChoice, gate: Gate | None, *, acts: bool
+    state: TickState, choice: StoreChoice, gate: Gate | None, *, acts: bool
 ) -> tuple[datetime | None, str]:
     """Return when the next tick has something to do, and what it waits for until then.
 
@@ -38,17 +38,17 @@ def next_tick(
     Args:
         acts: whether this tick acts; what that comes to is seen at once.
     """
-    rollout = board.rollout
+    rollout = state.rollout
     if rollout.finished_at is not None:
         return None, ""
     if acts:
-        return board.now, ""
-    due = [(at, "what was sent settles") for at in map(_due_at(board), board.changes) if at]
+        return state.now, ""
+    due = [(at, "what was sent settles") for at in map(_due_at(state), state.changes) if at]
     if rollout.phase is Phase.RUNNING:
-        after = choose_stores(board)
+        after = choose_stores(state)
         if set(after.to_send) - set(choice.to_send):
             # Their turn came with what this tick saw or decided: a wave began, a store is back.
-            return board.now, ""
+            return state.now, ""
         if gate is not None and gate.again_at is not None:
             due.append((gate.again_at, gate.reason))
         if after.waits_until is not None:
@@ -56,57 +56,57 @@ def next_tick(
         if rollout.owed_until is not None:
             due.append((rollout.owed_until, "stores that owe the release may come back"))
         if not due:
-            due.append((board.in_seconds(AT_LEAST_EVERY_S), rollout.why))
+            due.append((state.in_seconds(AT_LEAST_EVERY_S), rollout.why))
     if not due:
         return None, rollout.why
     at, why = min(due, key=lambda item: item[0])
-    return max(at, board.now), gate.reason if gate and rollout.phase is Phase.RUNNING else why
+    return max(at, state.now), gate.reason if gate and rollout.phase is Phase.RUNNING else why
 
 
-def _due_at(board: Board) -> Callable[[Change], datetime | None]:
-    runs = board.rollout.phase is Phase.RUNNING
+def _due_at(state: TickState) -> Callable[[Change], datetime | None]:
+    runs = state.rollout.phase is Phase.RUNNING
 
     def due_at(change: Change) -> datetime | None:
         if change.stage is Stage.UNDOING:
-            return undo_at(board, change)
-        if is_watched(board, change):
+            return undo_at(state, change)
+        if is_watched(state, change):
             # Nothing is sent again while the rollout stands, however long that has been due.
-            again = pulls_again_at(board, change) if runs else None
-            moments = (change.look_at or board.now, again)
+            again = pulls_again_at(state, change) if runs else None
+            moments = (change.look_at or state.now, again)
             return min(at for at in moments if at is not None)
         # Its turn was put off: its hosts are away for a moment, or AWS refused it. Once that is
         # over it waits for a place or its window, of which others tell.
-        put_off = change.look_at is not None and change.look_at > board.now
+        put_off = change.look_at is not None and change.look_at > state.now
         return change.look_at if change.stage is Stage.PLANNED and put_off else None
 
     return due_at
 
 
-def pulls_again_at(board: Board, change: Change) -> datetime | None:
+def pulls_again_at(state: TickState, change: Change) -> datetime | None:
     """Return when a change that could not be pulled is sent again; None for never."""
-    policy = board.rollout.spec.policy
+    policy = state.rollout.spec.policy
     return retry_at(change, policy) if change.stage is Stage.SENT else None
 
 
-def undo_at(board: Board, change: Change) -> datetime | None:
+def undo_at(state: TickState, change: Change) -> datetime | None:
     """Return when a store may be set back: now, when AWS is asked again, or in its next window."""
-    if not may_undo(board, change):
-        return _opens(board, change)
-    return max(board.now, change.look_at or board.now)
+    if not may_undo(state, change):
+        return _opens(state, change)
+    return max(state.now, change.look_at or state.now)
 
 
-def may_undo(board: Board, change: Change) -> bool:
+def may_undo(state: TickState, change: Change) -> bool:
     """Return whether a store may be set back now: always, unless the policy wants windows for it.
 
     A dark one always may: nothing happens in the shop, and ECS would apply the release later.
     """
-    policy = board.rollout.spec.policy
+    policy = state.rollout.spec.policy
     if not policy.rollback_in_window or change.verdict is Verdict.DARK:
         return True
-    return window_at(board.rollout.spec.places[change.store], policy, board.now) is not None
+    return window_at(state.rollout.spec.places[change.store], policy, state.now) is not None
 
 
-def _opens(board: Board, change: Change) -> datetime | None:
-    spec = board.rollout.spec
-    window = next_window(spec.places[change.store], spec.policy, board.now)
+def _opens(state: TickState, change: Change) -> datetime | None:
+    spec = state.rollout.spec
+    window = next_window(spec.places[change.store], spec.policy, state.now)
     return window.begins if window is not None else None

@@ -9,9 +9,8 @@ from fleet.model.rollout import EventKind, Phase
 from fleet.model.services import ServiceDeployment, ServiceState, StoreView
 from fleet.model.spans import span
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.away import away_since, service_of
-from fleet.rollout.decide.board import Board, is_parked, is_sent
-from fleet.rollout.decide.sends import mark_sent
+from fleet.rollout.decide.change_facts import away_since, service_of
+from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent, mark_sent
 from fleet.rollout.decide.verdict import has_health_check, judge
 
 #: Seconds between looks at a store that was set back, until it runs what it ran before.
@@ -24,67 +23,67 @@ RETURN_LOOK_S = 120.0
 AWAY_LOOK_S = 60.0
 
 
-def observe(board: Board, views: Mapping[str, StoreView]) -> tuple[str, ...]:
+def observe(state: TickState, views: Mapping[str, StoreView]) -> tuple[str, ...]:
     """Judge the changes of stores that were read; returns stores whose tasks must be read too."""
     deeper: dict[str, None] = {}
     for store, view in views.items():
-        for change in board.of_store(store):
+        for change in state.of_store(store):
             if change.stage is Stage.SENDING:
-                change = _resolve(board, change, view)  # noqa: PLW2901 - the row as it is now
+                change = _resolve(state, change, view)  # noqa: PLW2901 - the row as it is now
             if change.stage in {Stage.SENT, Stage.PLANNED}:
-                if _judge(board, change, view):
+                if _judge(state, change, view):
                     deeper[store] = None
             elif change.stage is Stage.UNDONE:
-                _see_undone(board, change, view)
+                _see_undone(state, change, view)
     return tuple(deeper)
 
 
-def _judge(board: Board, change: Change, view: StoreView) -> bool:
+def _judge(state: TickState, change: Change, view: StoreView) -> bool:
     """Judge one change; returns whether more has to be read first."""
-    spec = board.rollout.spec
+    spec = state.rollout.spec
     said = judge(
         change,
         view,
         spec.places[change.store],
         spec.policy,
-        board.now,
+        state.now,
         health_check=has_health_check(spec.task_definitions[change.content]),
         pull_s=spec.pull_s.get(f"{change.store}/{change.service}", 0.0),
-        rollout=board.rollout.id,
+        rollout=state.rollout.id,
     )
     if said.deeper and view.tasks is None:
         return True
-    moved = said.onto(change, board.now)
+    moved = said.onto(change, state.now)
     if change.stage is Stage.PLANNED:
-        if view.problem and not is_parked(change) and _turn_has_come(board, change):
-            _put_off(board, change, said.reason)
+        if view.problem and not is_parked(change) and _turn_has_come(state, change):
+            _put_off(state, change, said.reason)
         else:
-            _see_planned(board, change, moved, _newest(change, view))
+            _see_planned(state, change, moved, _newest(change, view))
         return False
-    if _returns_late(board, change, moved):
+    if _returns_late(state, change, moved):
         moved = replace(moved, wave=CONVOY)
-    board.put(moved)
+    state.put(moved)
     if moved.verdict is not change.verdict:
-        _tell(board, change, moved)
+        _tell(state, change, moved)
     return False
 
 
-def _returns_late(board: Board, before: Change, now: Change) -> bool:
+def _returns_late(state: TickState, before: Change, now: Change) -> bool:
     """Return whether a dark store is back after its wave has passed; the convoy judges it then."""
-    passed = before.wave != CONVOY and before.wave < board.rollout.wave
+    passed = before.wave != CONVOY and before.wave < state.rollout.wave
     is_back = before.verdict is Verdict.DARK and now.verdict is not Verdict.DARK
     return passed and is_back and not before.was_applied
 
 
-def _put_off(board: Board, change: Change, why: str) -> None:
+def _put_off(state: TickState, change: Change, why: str) -> None:
     """Postpone a store that cannot be read at its turn, so that others are sent to meanwhile."""
     reason = f"its turn is put off: {why}"
     if not change.next_send.postponed:
-        board.say(EventKind.PROBLEM, reason, change.store)
-    board.move(
+        state.say(EventKind.PROBLEM, reason, change.store)
+    state.move(
         change,
         reason=reason,
-        look_at=board.in_seconds(AWAY_LOOK_S),
+        look_at=state.in_seconds(AWAY_LOOK_S),
         next_send=replace(change.next_send, postponed=True),
     )
 
@@ -95,39 +94,39 @@ def _newest(change: Change, view: StoreView) -> str:
     return service.deployments[0].id if service is not None and service.deployments else ""
 
 
-def _see_planned(board: Board, before: Change, now: Change, deployment: str) -> None:
+def _see_planned(state: TickState, before: Change, now: Change, deployment: str) -> None:
     """Update a change that is not sent yet: its store is parked, is back, or stays as it was."""
-    come = _turn_has_come(board, before)
+    come = _turn_has_come(state, before)
     if now.verdict is Verdict.PARKED and come:
-        board.put(replace(now, next_send=replace(now.next_send, postponed=False)))
+        state.put(replace(now, next_send=replace(now.next_send, postponed=False)))
         if before.verdict is not Verdict.PARKED:
             data = {"verdict": Verdict.PARKED.value, "service": now.service}
-            board.say(EventKind.VERDICT, now.reason, now.store, data)
+            state.say(EventKind.VERDICT, now.reason, now.store, data)
         return
     back = is_parked(before) and come and now.away_since is None
     # Waiting for its turn, a row keeps its own words; only what was seen of its hosts moves on.
     reason = "can be read again" if before.next_send.postponed else before.reason
-    moved = board.move(
+    moved = state.move(
         before,
         verdict=Verdict.WAITING if back else before.verdict,
         reason="is back" if back else reason,
         away_since=now.away_since,
         looked_at=now.looked_at,
-        look_at=None if now.away_since is None else board.in_seconds(AWAY_LOOK_S),
+        look_at=None if now.away_since is None else state.in_seconds(AWAY_LOOK_S),
         observed=now.observed,
         next_send=replace(before.next_send, postponed=False, deployment_before=deployment),
     )
     if back:
-        board.move(moved, wave=CONVOY)
+        state.move(moved, wave=CONVOY)
         data = {"verdict": Verdict.WAITING.value, "service": before.service}
-        board.say(EventKind.VERDICT, "is back and joins the convoy", before.store, data)
+        state.say(EventKind.VERDICT, "is back and joins the convoy", before.store, data)
 
 
-def _turn_has_come(board: Board, change: Change) -> bool:
-    return change.wave == CONVOY or change.wave <= board.rollout.wave
+def _turn_has_come(state: TickState, change: Change) -> bool:
+    return change.wave == CONVOY or change.wave <= state.rollout.wave
 
 
-def _resolve(board: Board, change: Change, view: StoreView) -> Change:
+def _resolve(state: TickState, change: Change, view: StoreView) -> Change:
     """Find out from the service whether a call that was interrupted has gone out.
 
     Tags are set before the update, so they alone prove nothing. A service that runs what it ran
@@ -135,12 +134,12 @@ def _resolve(board: Board, change: Change, view: StoreView) -> Change:
     call: then the breaker has restored it while nobody looked, and it is not sent again.
     """
     if view.problem or view.services is None:
-        return board.move(change, look_at=board.in_seconds(UNREAD_LOOK_S))
+        return state.move(change, look_at=state.in_seconds(UNREAD_LOOK_S))
     service = service_of(change, view)
     if service is None or service.status != "ACTIVE":
-        return board.move(change, stage=Stage.PLANNED)
+        return state.move(change, stage=Stage.PLANNED)
     if service.tags.get(TAG_CONTENT) != change.content:
-        return board.move(change, stage=Stage.PLANNED)
+        return state.move(change, stage=Stage.PLANNED)
     newest = service.deployments[0] if service.deployments else None
     target = service.task_definition
     sent_at = newest.created_at if newest is not None else None
@@ -152,15 +151,15 @@ def _resolve(board: Board, change: Change, view: StoreView) -> Change:
         )
         restored = newest is not None and before is not None and newest.id != before
         if not restored or record is None:
-            return board.move(change, stage=Stage.PLANNED)
+            return state.move(change, stage=Stage.PLANNED)
         target, sent_at = record.task_definition, record.created_at
     return mark_sent(
-        board,
+        state,
         change,
         "sent before the run was cut off",
         target=target,
         sent_at=sent_at or view.at,
-        look_at=board.now,
+        look_at=state.now,
     )
 
 
@@ -168,29 +167,29 @@ def _is_other(record: ServiceDeployment, change: Change) -> bool:
     return record.task_definition not in {"", change.previous}
 
 
-def _see_undone(board: Board, change: Change, view: StoreView) -> None:
+def _see_undone(state: TickState, change: Change, view: StoreView) -> None:
     """Update a change that was set back: does it run its previous revision, is its store back?"""
     if view.problem or view.services is None:
-        board.move(change, look_at=board.in_seconds(UNDONE_LOOK_S))
+        state.move(change, look_at=state.in_seconds(UNDONE_LOOK_S))
         return
-    place = board.rollout.spec.places[change.store]
+    place = state.rollout.spec.places[change.store]
     away = away_since(change, view, place)
     service = service_of(change, view)
-    ill = _is_ill(board, change, service, view)
+    ill = _is_ill(state, change, service, view)
     settled = _runs_before(change, service) or away is not None or bool(ill)
     if ill and not change.undo.settled:
-        board.say(EventKind.PROBLEM, ill, change.store)
-    moved = board.move(
+        state.say(EventKind.PROBLEM, ill, change.store)
+    moved = state.move(
         change,
         reason=ill or change.reason,
         away_since=away,
         looked_at=view.at,
-        look_at=board.in_seconds(UNDONE_LOOK_S if not settled else RETURN_LOOK_S),
+        look_at=state.in_seconds(UNDONE_LOOK_S if not settled else RETURN_LOOK_S),
         undo=replace(change.undo, settled=settled),
     )
     is_back = moved.verdict is Verdict.DARK and away is None and view.instances is not None
-    if is_back and board.rollout.phase is Phase.RUNNING:
-        board.move(
+    if is_back and state.rollout.phase is Phase.RUNNING:
+        state.move(
             moved,
             stage=Stage.PLANNED,
             verdict=Verdict.WAITING,
@@ -199,10 +198,10 @@ def _see_undone(board: Board, change: Change, view: StoreView) -> None:
             wave=CONVOY,
             look_at=None,
         )
-        board.say(EventKind.VERDICT, "is back and joins the convoy", change.store)
+        state.say(EventKind.VERDICT, "is back and joins the convoy", change.store)
 
 
-def _is_ill(board: Board, change: Change, service: ServiceState | None, view: StoreView) -> str:
+def _is_ill(state: TickState, change: Change, service: ServiceState | None, view: StoreView) -> str:
     """Return why a store that was set back will not run its previous revision; "" while it may.
 
     A rollback does not wait for such a store, because the release is not the cause.
@@ -212,7 +211,7 @@ def _is_ill(board: Board, change: Change, service: ServiceState | None, view: St
         return ""
     if newest.rollout_state == "FAILED":
         return "set back, but what ran before fails too: ECS gave its deployment up"
-    made, limit = newest.created_at, board.rollout.spec.policy.deadline_s
+    made, limit = newest.created_at, state.rollout.spec.policy.deadline_s
     late = made is not None and (view.at - made).total_seconds() >= limit
     if newest.rollout_state == "COMPLETED" or not late:
         return ""
@@ -230,12 +229,12 @@ def _runs_before(change: Change, service: ServiceState | None) -> bool:
     )
 
 
-def _tell(board: Board, before: Change, now: Change) -> None:
+def _tell(state: TickState, before: Change, now: Change) -> None:
     late = before.verdict is Verdict.OK and now.verdict is Verdict.FAILED
-    rows = [c for c in board.changes if c.wave == now.wave]
-    sent = board.stores(c for c in rows if is_sent(c))
-    done = board.stores(c for c in rows if is_sent(c) and c.verdict is not Verdict.WAITING)
-    board.say(
+    rows = [c for c in state.changes if c.wave == now.wave]
+    sent = state.stores(c for c in rows if is_sent(c))
+    done = state.stores(c for c in rows if is_sent(c) and c.verdict is not Verdict.WAITING)
+    state.say(
         EventKind.VERDICT,
         now.reason,
         now.store,

@@ -16,7 +16,7 @@ from fleet.model.rollout import Hold, Place
 from fleet.model.services import StoreView, revision
 from fleet.model.spans import moment, span
 from fleet.release.decide.task_diff import task_diff
-from fleet.rollout.decide import standing
+from fleet.rollout.decide import service_plan
 from fleet.rollout.decide.estimate import Matter, bodies_to_register, estimate, pull_s, register_s
 from fleet.rollout.decide.fingerprint import differences, fingerprint
 from fleet.rollout.decide.waves import Candidate, choose_canary, plan_waves
@@ -76,7 +76,7 @@ def plan_rollout(
         policy=policy,
         seed=seed,
         now=now,
-        background=standing.Background(
+        background=service_plan.PlanContext(
             fleet=fleet.name,
             now=now,
             contents=contents,
@@ -127,7 +127,7 @@ class _Inputs:
     policy: Policy
     seed: int
     now: datetime
-    background: standing.Background
+    background: service_plan.PlanContext
     override: str
     share: float
     selection: str
@@ -241,17 +241,17 @@ def _changes(inputs: _Inputs) -> tuple[list[PlannedChange], dict[str, str]]:
         everything = inputs.wanted.get(store.id, ())
         wanted = [s for s in everything if shapes[s.service].workload in inputs.workloads]
         if store.lifecycle is not Lifecycle.OPEN:
-            changes.append(standing.closed_store(store))
+            changes.append(service_plan.closed_store(store))
             continue
         if not wanted and not everything:
             continue
         view = inputs.views.get(store.id)
-        why = standing.why_unread(view)
+        why = service_plan.why_unread(view)
         if view is None or why:
             unread[store.id] = why
             continue
-        changes += standing.stand(store, wanted, view, shapes, inputs.background)
-        changes += standing.unwanted(store, everything, view, inputs.fleet.name)
+        changes += service_plan.stand(store, wanted, view, shapes, inputs.background)
+        changes += service_plan.unwanted(store, everything, view, inputs.fleet.name)
     changes.sort(key=lambda c: (c.store, c.service))
     return changes, unread
 

@@ -1,11 +1,11 @@
-"""Chooses the AWS call that sends a release to one service, or sets it back.
+"""Chooses the AWS call that sends a release to one service or sets it back, and applies its result.
 
-A job may run twice, when a worker is lost: every choice is made from the service as it was read
-just before, and asks for nothing where the work is done already.
+A job may run twice, when a worker is lost. Every call is chosen from the service as it was read
+just before, and none is made where the work is done already.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -19,10 +19,19 @@ from fleet.model.identity import (
     TAG_STORE,
     TAG_WORKLOAD,
 )
-from fleet.model.rollout import Action, ActionKind, RolloutSpec
-from fleet.model.services import ServiceState
+from fleet.model.rollout import ActionKind, EventKind, RolloutAction, RolloutSpec
+from fleet.model.services import ServiceState, revision
+from fleet.model.verdicts import Stage, Verdict
 from fleet.release.decide.service_input import service_input, service_settings
-from fleet.rollout.decide.standing import differing
+from fleet.rollout.decide.service_plan import differing
+from fleet.rollout.decide.tick_state import TickState, mark_sent
+
+#: Seconds until a store is looked at after its change was sent.
+FIRST_LOOK_S = 15.0
+#: How often AWS may refuse a call for one service before a person has to see to it.
+REFUSALS = 3
+#: Seconds until a refused call is tried again.
+REFUSED_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ class ServiceWrite:
 
 
 def service_write(
-    action: Action, change: Change, spec: RolloutSpec, *, fleet: str, rollout: str
+    action: RolloutAction, change: Change, spec: RolloutSpec, *, fleet: str, rollout: str
 ) -> ServiceWrite:
     """Return what an action asks of the change's service.
 
@@ -95,7 +104,7 @@ def service_write(
     )
 
 
-class Outcome(StrEnum):
+class CallOutcome(StrEnum):
     """What became of a write.
 
     DONE: AWS accepted it. ALREADY: the service was as it shall be. BY_HAND: it runs something that
@@ -114,7 +123,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class CallResult:
     """What became of one write.
 
     Attributes:
@@ -127,7 +136,7 @@ class Written:
     kind: ActionKind
     store: str
     service: str
-    outcome: Outcome
+    outcome: CallOutcome
     at: datetime
     target: str = ""
     words: str = ""
@@ -159,7 +168,7 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class CallChoice:
     """The call that a write comes to, and why.
 
     Attributes:
@@ -171,13 +180,13 @@ class Choice:
     """
 
     call: Create | Update | Delete | None
-    outcome: Outcome
+    outcome: CallOutcome
     reason: str = ""
     at: datetime | None = None
     runs: str = ""
 
 
-def choose_call(write: ServiceWrite, service: ServiceState | None, target: str) -> Choice:
+def choose_call(write: ServiceWrite, service: ServiceState | None, target: str) -> CallChoice:
     """Return the call that brings a service to where the write wants it.
 
     Args:
@@ -189,14 +198,18 @@ def choose_call(write: ServiceWrite, service: ServiceState | None, target: str) 
     return _undo(write, service)
 
 
-def _send(write: ServiceWrite, service: ServiceState | None, target: str) -> Choice:
+def _send(write: ServiceWrite, service: ServiceState | None, target: str) -> CallChoice:
     if service is None:
-        return _GONE if write.previous and not write.overwrite else Choice(Create(), Outcome.DONE)
+        return (
+            _GONE
+            if write.previous and not write.overwrite
+            else CallChoice(Create(), CallOutcome.DONE)
+        )
     runs = service.task_definition
     if runs == target and not write.previous and _gave_up(service):
         # The same again would move nothing, and nothing that ran before is lost.
         why = "its first deployment failed, so it is made anew"
-        return Choice(Delete(), Outcome.REMOVED, why)
+        return CallChoice(Delete(), CallOutcome.REMOVED, why)
     if (
         runs == target
         and _is_counted(write, service)
@@ -204,17 +217,17 @@ def _send(write: ServiceWrite, service: ServiceState | None, target: str) -> Cho
     ):
         return _sent_before(write, service)
     if runs not in {write.previous, target} and not write.overwrite:
-        return Choice(None, Outcome.BY_HAND, runs=runs)
+        return CallChoice(None, CallOutcome.BY_HAND, runs=runs)
     previous = runs if runs != target else write.previous
-    return Choice(Update(service, target, previous, write.settings), Outcome.DONE)
+    return CallChoice(Update(service, target, previous, write.settings), CallOutcome.DONE)
 
 
-def _sent_before(write: ServiceWrite, service: ServiceState) -> Choice:
+def _sent_before(write: ServiceWrite, service: ServiceState) -> CallChoice:
     """Return the choice for a service that runs the target: this job may have sent it before."""
     if write.target or service.tags.get(TAG_ROLLOUT) != write.tags[TAG_ROLLOUT]:
-        return Choice(None, Outcome.ALREADY)
+        return CallChoice(None, CallOutcome.ALREADY)
     newest = service.deployments[0] if service.deployments else None
-    return Choice(None, Outcome.DONE, at=newest.created_at if newest else None)
+    return CallChoice(None, CallOutcome.DONE, at=newest.created_at if newest else None)
 
 
 def _gave_up(service: ServiceState) -> bool:
@@ -223,18 +236,18 @@ def _gave_up(service: ServiceState) -> bool:
     return newest is not None and newest.rollout_state == "FAILED"
 
 
-def _undo(write: ServiceWrite, service: ServiceState | None) -> Choice:
+def _undo(write: ServiceWrite, service: ServiceState | None) -> CallChoice:
     if service is None:
-        return _GONE if write.previous else Choice(None, Outcome.ALREADY)
+        return _GONE if write.previous else CallChoice(None, CallOutcome.ALREADY)
     runs = service.task_definition
     if write.previous and runs == write.previous and _is_counted(write, service):
-        return Choice(None, Outcome.ALREADY)
+        return CallChoice(None, CallOutcome.ALREADY)
     if runs != write.target:
-        return Choice(None, Outcome.BY_HAND, runs=runs)
+        return CallChoice(None, CallOutcome.BY_HAND, runs=runs)
     if not write.previous:
         why = "removed: there was no such service before"
-        return Choice(Delete(), Outcome.DONE, why)
-    return Choice(Update(service, write.previous, write.previous), Outcome.DONE)
+        return CallChoice(Delete(), CallOutcome.DONE, why)
+    return CallChoice(Update(service, write.previous, write.previous), CallOutcome.DONE)
 
 
 def _is_counted(write: ServiceWrite, service: ServiceState) -> bool:
@@ -242,4 +255,105 @@ def _is_counted(write: ServiceWrite, service: ServiceState) -> bool:
     return write.count is None or service.desired == write.count
 
 
-_GONE = Choice(None, Outcome.GONE, "there is no such service any more")
+_GONE = CallChoice(None, CallOutcome.GONE, "there is no such service any more")
+
+
+def apply_results(state: TickState, written: Iterable[CallResult]) -> None:
+    """Update changes by their calls' outcomes; one without an outcome is read at the next tick."""
+    for one in written:
+        change = state.change(one.store, one.service)
+        if one.kind is ActionKind.SEND:
+            _sent(state, change, one)
+        else:
+            _undone(state, change, one)
+
+
+def _sent(state: TickState, change: Change, one: CallResult) -> None:
+    if one.outcome is CallOutcome.DONE or (one.outcome is CallOutcome.ALREADY and change.sends):
+        look_at = state.in_seconds(FIRST_LOOK_S)
+        mark_sent(state, change, "sent", target=one.target, sent_at=one.at, look_at=look_at)
+        again = " again" if change.sends else ""
+        state.say(
+            EventKind.SENT,
+            f"{change.service} sent{again}",
+            change.store,
+            {"service": change.service},
+        )
+    elif one.outcome is CallOutcome.ALREADY:
+        state.move(
+            change,
+            stage=Stage.SKIPPED,
+            verdict=Verdict.UNCHANGED,
+            reason="runs it already",
+            target=one.target,
+        )
+        state.say(EventKind.VERDICT, "runs it already", change.store, {"verdict": "unchanged"})
+    elif one.outcome in {CallOutcome.BY_HAND, CallOutcome.GONE}:
+        _by_hand(state, change, one)
+    elif one.outcome is CallOutcome.LOST:
+        # The row stays as it is: the next tick reads what the service runs.
+        state.say(EventKind.PROBLEM, f"no answer for {change.service}: {one.words}", change.store)
+    elif one.outcome is CallOutcome.REMOVED:
+        state.say(EventKind.PROBLEM, f"{change.service} was deleted: {one.words}", change.store)
+    else:
+        _refused(state, change, one)
+
+
+def _refused(state: TickState, change: Change, one: CallResult) -> None:
+    refusals = change.next_send.refusals + 1
+    next_send = replace(change.next_send, refusals=refusals)
+    state.say(EventKind.PROBLEM, f"AWS refused {change.service}: {one.words}", change.store)
+    if refusals >= REFUSALS:
+        reason = f"AWS refused it {refusals} times: {one.words}"
+        state.move(
+            change,
+            stage=Stage.HELD,
+            verdict=Verdict.UNDELIVERED,
+            reason=reason,
+            next_send=next_send,
+        )
+        return
+    state.move(
+        change,
+        stage=Stage.PLANNED,
+        reason=f"AWS refused: {one.words}",
+        look_at=state.in_seconds(REFUSED_WAIT_S),
+        next_send=next_send,
+    )
+
+
+def _by_hand(state: TickState, change: Change, one: CallResult) -> None:
+    what = one.words
+    if one.outcome is CallOutcome.BY_HAND:
+        what = f"it runs {revision(one.runs)}, which is neither the plan's nor ours"
+    reason = f"changed by hand: {what}; left alone"
+    state.move(change, stage=Stage.HELD, verdict=Verdict.CHANGED_BY_HAND, reason=reason)
+    state.say(EventKind.VERDICT, reason, change.store, {"verdict": Verdict.CHANGED_BY_HAND.value})
+
+
+def _undone(state: TickState, change: Change, one: CallResult) -> None:
+    if one.outcome in {CallOutcome.DONE, CallOutcome.ALREADY}:
+        back = f"back to {revision(change.previous)}" if change.previous else "removed again"
+        # Dark or not delivered it would owe the release, and be sent it again.
+        owing = Stage.UNDONE in change.verdict.traits.owes
+        stays = owing and change.undo.stays_back
+        state.move(
+            change,
+            stage=Stage.UNDONE,
+            verdict=Verdict.WAITING if stays else change.verdict,
+            reason=f"{back}: {change.reason}",
+            look_at=state.in_seconds(FIRST_LOOK_S),
+            undo=replace(change.undo, settled=False),
+        )
+        state.say(
+            EventKind.SENT, f"{change.service} {back}", change.store, {"service": change.service}
+        )
+    elif one.outcome in {CallOutcome.BY_HAND, CallOutcome.GONE}:
+        _by_hand(state, change, one)
+    else:
+        # It stays to be undone, and AWS is asked again after a while.
+        lost = one.outcome is CallOutcome.LOST
+        state.move(change, look_at=state.in_seconds(FIRST_LOOK_S if lost else REFUSED_WAIT_S))
+        state.say(
+            EventKind.PROBLEM, f"{change.service} is not set back yet: {one.words}", change.store
+        )

@@ -12,7 +12,7 @@ from fleet.model.changes import CONVOY, Change
 from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import Board, is_parked, is_sent
+from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent
 
 #: Most stores looked at, and sent to, in one tick of one account and region; keeps ticks short.
 LOOKS_PER_TICK = 80
@@ -65,69 +65,69 @@ class StoreChoice:
     waits_for: str = ""
 
 
-def choose_stores(board: Board) -> StoreChoice:
+def choose_stores(state: TickState) -> StoreChoice:
     """Return what to read now, and which stores are next. Moves nothing."""
-    to_send, waits_until, waits_for = _next_up(board)
-    control = _control(board)
-    stores = dict.fromkeys([*to_send, *_due(board), *control])
-    reads = tuple(_capped(board, (store_read(board, store) for store in stores), set(to_send)))
+    to_send, waits_until, waits_for = _next_up(state)
+    control = _control(state)
+    stores = dict.fromkeys([*to_send, *_due(state), *control])
+    reads = tuple(_capped(state, (store_read(state, store) for store in stores), set(to_send)))
     return StoreChoice(reads, to_send, control, waits_until, waits_for)
 
 
-def stores_in_flight(board: Board) -> list[str]:
+def stores_in_flight(state: TickState) -> list[str]:
     """Return the stores that count against the policy's concurrency."""
-    return board.stores(c for c in board.changes if c.in_flight)
+    return state.stores(c for c in state.changes if c.in_flight)
 
 
-def max_in_flight(board: Board) -> int:
+def max_in_flight(state: TickState) -> int:
     """Return how many stores the policy lets be in flight at once."""
-    spec = board.rollout.spec
+    spec = state.rollout.spec
     return spec.policy.concurrency.of(len(spec.places))
 
 
-def may_send(board: Board, store: str) -> Permission:
+def may_send(state: TickState, store: str) -> Permission:
     """Return whether a store may be sent the release now."""
-    spec = board.rollout.spec
+    spec = state.rollout.spec
     return may_begin(
         spec.places[store],
         spec.policy,
         spec.freezes,
         spec.override_freeze,
-        needs_s(board, store),
-        board.now,
+        needs_s(state, store),
+        state.now,
     )
 
 
-def needs_s(board: Board, store: str) -> float:
+def needs_s(state: TickState, store: str) -> float:
     """Return the seconds that a change of this store is expected to take at most."""
-    spec = board.rollout.spec
-    pulls = (spec.pull_s.get(f"{store}/{c.service}", 0.0) for c in board.of_store(store))
+    spec = state.rollout.spec
+    pulls = (spec.pull_s.get(f"{store}/{c.service}", 0.0) for c in state.of_store(store))
     return calendar.needs_s(spec.policy, max(pulls, default=0.0))
 
 
-def _next_up(board: Board) -> tuple[tuple[str, ...], datetime | None, str]:
+def _next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
     """Return the stores that may be sent to now, in order, and until when and why others wait."""
-    if board.rollout.phase is not Phase.RUNNING:
+    if state.rollout.phase is not Phase.RUNNING:
         return (), None, ""
-    busy = set(stores_in_flight(board))
-    room = max_in_flight(board) - len(busy)
+    busy = set(stores_in_flight(state))
+    room = max_in_flight(state) - len(busy)
     per_shard: Counter[tuple[str, str]] = Counter()
     chosen: list[str] = []
     held: list[Permission] = []
-    convoy_room = board.rollout.spec.policy.convoy - sum(
-        1 for store in busy if any(c.wave == CONVOY for c in board.of_store(store))
+    convoy_room = state.rollout.spec.policy.convoy - sum(
+        1 for store in busy if any(c.wave == CONVOY for c in state.of_store(store))
     )
-    for store, in_convoy in _waiting(board):
+    for store, in_convoy in _waiting(state):
         if len(chosen) >= room:
             # Nobody else's window matters while there is no place; asking thousands takes time.
             break
         if store in busy or (in_convoy and convoy_room <= 0):
             continue
-        place = board.rollout.spec.places[store]
+        place = state.rollout.spec.places[store]
         shard = (place.account, place.region)
         if per_shard[shard] >= SENDS_PER_TICK:
             continue
-        asked = may_send(board, store)
+        asked = may_send(state, store)
         if not asked.allowed:
             held.append(asked)
             continue
@@ -140,11 +140,11 @@ def _next_up(board: Board) -> tuple[tuple[str, ...], datetime | None, str]:
     return tuple(chosen), first.next_at, first.reason
 
 
-def waiting_for_windows(board: Board) -> list[tuple[str, Permission]]:
+def waiting_for_windows(state: TickState) -> list[tuple[str, Permission]]:
     """Return the stores that only wait for their window or the end of a freeze."""
-    if board.rollout.phase is not Phase.RUNNING:
+    if state.rollout.phase is not Phase.RUNNING:
         return []
-    asked = ((store, may_send(board, store)) for store, _ in _waiting(board))
+    asked = ((store, may_send(state, store)) for store, _ in _waiting(state))
     return [(store, said) for store, said in asked if not said.allowed]
 
 
@@ -152,37 +152,37 @@ def _opening(refused: Permission) -> datetime:
     return refused.next_at or datetime.max.replace(tzinfo=UTC)
 
 
-def _waiting(board: Board) -> Iterable[tuple[str, bool]]:
+def _waiting(state: TickState) -> Iterable[tuple[str, bool]]:
     """Yield the stores to which something is to be sent: those of the wave, then of the convoy."""
-    rollout = board.rollout
+    rollout = state.rollout
     if 0 <= rollout.wave < len(rollout.spec.waves):
         for store in rollout.spec.waves[rollout.wave].stores:
-            rows = [c for c in board.of_store(store) if c.wave == rollout.wave]
-            if any(is_next(board, c) for c in rows):
+            rows = [c for c in state.of_store(store) if c.wave == rollout.wave]
+            if any(is_next(state, c) for c in rows):
                 yield store, False
-    back = [c for c in board.convoy if is_next(board, c)]
-    for store in board.stores(back):
+    back = [c for c in state.convoy if is_next(state, c)]
+    for store in state.stores(back):
         yield store, True
 
 
-def is_next(board: Board, change: Change) -> bool:
+def is_next(state: TickState, change: Change) -> bool:
     """Return whether a change can be sent as soon as concurrency allows."""
-    refused_lately = change.look_at is not None and change.look_at > board.now
+    refused_lately = change.look_at is not None and change.look_at > state.now
     return change.stage is Stage.PLANNED and not is_parked(change) and not refused_lately
 
 
-def _due(board: Board) -> list[str]:
+def _due(state: TickState) -> list[str]:
     """Return the stores to be read now: those with a call in doubt first, then the most overdue."""
     due = [
-        c for c in board.changes if is_watched(board, c) and (c.look_at or board.now) <= board.now
+        c for c in state.changes if is_watched(state, c) and (c.look_at or state.now) <= state.now
     ]
-    due.sort(key=lambda c: (c.stage is not Stage.SENDING, c.look_at or board.now, c.store))
-    return board.stores(due)
+    due.sort(key=lambda c: (c.stage is not Stage.SENDING, c.look_at or state.now, c.store))
+    return state.stores(due)
 
 
-def is_watched(board: Board, change: Change) -> bool:
+def is_watched(state: TickState, change: Change) -> bool:
     """Return whether reading a change's store may show something that matters now."""
-    rollout = board.rollout
+    rollout = state.rollout
     if change.stage is Stage.SENDING:
         # The run was cut off, or its reply was lost: only the service itself can say.
         return True
@@ -223,11 +223,11 @@ def is_quiet(view: StoreView, targets: Mapping[str, str]) -> bool:
     return True
 
 
-def store_read(board: Board, store: str, *, tasks: bool = False) -> StoreRead:
+def store_read(state: TickState, store: str, *, tasks: bool = False) -> StoreRead:
     """Return what to read of a store: tasks and records in any case while a call is in doubt."""
-    rows = board.of_store(store)
+    rows = state.of_store(store)
     in_doubt = any(c.stage is Stage.SENDING for c in rows)
-    place = board.rollout.spec.places[store]
+    place = state.rollout.spec.places[store]
     return StoreRead(
         store=store,
         cluster=place.cluster,
@@ -240,12 +240,12 @@ def store_read(board: Board, store: str, *, tasks: bool = False) -> StoreRead:
 
 
 def _capped(
-    board: Board, reads: Iterable[StoreRead], sends: Collection[str]
+    state: TickState, reads: Iterable[StoreRead], sends: Collection[str]
 ) -> Iterable[StoreRead]:
     """Yield as many reads as a tick has time for beside its sends, whose reads come first."""
     taken: dict[tuple[str, str], float] = {}
     for read in reads:
-        place = board.rollout.spec.places[read.store]
+        place = state.rollout.spec.places[read.store]
         shard = place.account, place.region
         cost = 1 + LOOKS_OF_A_SEND if read.store in sends else 1
         taken[shard] = taken.get(shard, 0) + cost
@@ -253,29 +253,29 @@ def _capped(
             yield read
 
 
-def _control(board: Board) -> tuple[str, ...]:
+def _control(state: TickState) -> tuple[str, ...]:
     """Return untouched stores to compare with, when a sent store is away, and not too often."""
-    away = [c for c in (*board.current, *board.convoy) if is_sent(c) and c.away_since is not None]
+    away = [c for c in (*state.current, *state.convoy) if is_sent(c) and c.away_since is not None]
     if not away:
         return ()
-    policy = board.rollout.spec.policy
-    pool = [c for c in untouched(board) if c.stage is Stage.PLANNED]
-    pool.sort(key=_seeded(board.rollout.spec.seed))
-    sample = board.stores(pool)[:CONTROL_SAMPLE]
+    policy = state.rollout.spec.policy
+    pool = [c for c in untouched(state) if c.stage is Stage.PLANNED]
+    pool.sort(key=_seeded(state.rollout.spec.seed))
+    sample = state.stores(pool)[:CONTROL_SAMPLE]
     again = timedelta(seconds=policy.dark_after_s)
     return tuple(
         store
         for store in sample
         if all(
-            c.looked_at is None or board.now - c.looked_at >= again for c in board.of_store(store)
+            c.looked_at is None or state.now - c.looked_at >= again for c in state.of_store(store)
         )
     )
 
 
-def untouched(board: Board) -> list[Change]:
+def untouched(state: TickState) -> list[Change]:
     """Return the changes that were not sent and whose turn has not come."""
-    wave = board.rollout.wave
-    return [c for c in board.changes if c.wave > wave and not c.sends]
+    wave = state.rollout.wave
+    return [c for c in state.changes if c.wave > wave and not c.sends]
 
 
 def _seeded(seed: int) -> Callable[[Change], str]:

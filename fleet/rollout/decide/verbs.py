@@ -8,16 +8,21 @@ from fleet.model.printable import many, who
 from fleet.model.rollout import EventKind, Phase, Verb, VerbName
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import Board, accepted, is_failed
-from fleet.rollout.decide.sends import called_off, to_be_sent_again
+from fleet.rollout.decide.tick_state import (
+    TickState,
+    accepted,
+    called_off,
+    is_failed,
+    to_be_sent_again,
+)
 
 
-def obey(board: Board, verbs: Iterable[Verb]) -> dict[int, str]:
+def obey(state: TickState, verbs: Iterable[Verb]) -> dict[int, str]:
     """Obey verbs in their order; returns the answer to each by its id."""
     answers = {}
     for verb in verbs:
-        answers[verb.id] = answer = _DO[verb.name](board, verb)
-        board.say(
+        answers[verb.id] = answer = _DO[verb.name](state, verb)
+        state.say(
             EventKind.VERB, f"{verb.name.value} by {who(verb.by)}: {answer}", data={"id": verb.id}
         )
     return answers
@@ -28,58 +33,58 @@ def _because(verb: Verb, done: str) -> str:
     return f"{done} by {who(verb.by)}{said}"
 
 
-def _pause(board: Board, verb: Verb) -> str:
-    phase = board.rollout.phase
+def _pause(state: TickState, verb: Verb) -> str:
+    phase = state.rollout.phase
     if phase.has_ended or phase is Phase.ROLLING_BACK:
         return f"nothing to pause: it is {phase.value}"
     if phase in {Phase.PAUSED, Phase.HALTED}:
         return f"it is {phase.value} already"
-    board.enter_phase(Phase.PAUSED, _because(verb, "paused"))
+    state.enter_phase(Phase.PAUSED, _because(verb, "paused"))
     return "paused; what was sent is still watched, nothing more is sent"
 
 
-def _resume(board: Board, verb: Verb) -> str:
-    phase = board.rollout.phase
+def _resume(state: TickState, verb: Verb) -> str:
+    phase = state.rollout.phase
     if phase in {Phase.RUNNING, Phase.AWAITING, Phase.ROLLING_BACK}:
         word = "; say promote to go beyond the canary" if phase is Phase.AWAITING else ""
         return f"it is {phase.value} already{word}"
     if phase in {Phase.ABORTED, Phase.ROLLED_BACK}:
         return f"it is {phase.value}: start a new rollout"
     if phase is Phase.DONE:
-        owed = [c for c in board.changes if c.owes]
+        owed = [c for c in state.changes if c.owes]
         if not owed:
             return "it is done and nothing is owed"
         for change in owed:
-            _owe_again(board, change, verb)
-        patience = board.in_seconds(board.rollout.spec.policy.patience_s)
+            _owe_again(state, change, verb)
+        patience = state.in_seconds(state.rollout.spec.policy.patience_s)
         why = _because(verb, "resumed for owed stores")
-        board.enter_phase(Phase.RUNNING, why, finished_at=None, owed_until=patience)
-        count = len(board.stores(owed))
-        until = moment(patience, board.now)
+        state.enter_phase(Phase.RUNNING, why, finished_at=None, owed_until=patience)
+        count = len(state.stores(owed))
+        until = moment(patience, state.now)
         if count == 1:
             return f"1 owed store is sent the release when it is back, until {until}"
         return f"{count} owed stores are sent the release when they are back, until {until}"
     if phase is Phase.HALTED:
-        for change in filter(is_failed, [*board.current, *board.convoy]):
-            board.move(change, failure_accepted=True)
-        for change in board.changes:
-            _readmit(board, change)
-    taken = accepted([*board.current, *board.convoy], board.rollout.spec.variant_of)
+        for change in filter(is_failed, [*state.current, *state.convoy]):
+            state.move(change, failure_accepted=True)
+        for change in state.changes:
+            _readmit(state, change)
+    taken = accepted([*state.current, *state.convoy], state.rollout.spec.variant_of)
     # The patience that asked a person begins anew with the answer.
-    board.enter_phase(Phase.RUNNING, _because(verb, "resumed"), accepted=taken, wave_at=board.now)
+    state.enter_phase(Phase.RUNNING, _because(verb, "resumed"), accepted=taken, wave_at=state.now)
     count = sum(taken.values())
     return f"resumed, {many(count, 'failure')} accepted" if count else "resumed"
 
 
-def _owe_again(board: Board, change: Change, verb: Verb) -> None:
+def _owe_again(state: TickState, change: Change, verb: Verb) -> None:
     """Have an owed store read, or sent again with new tries if it could not pull the image.
 
     Not where the word is about other stores that are back: every try may be paid for.
     """
     if change.verdict is not Verdict.UNDELIVERED or verb.stores:
-        board.move(change, look_at=None)
+        state.move(change, look_at=None)
         return
-    board.move(
+    state.move(
         change,
         stage=Stage.PLANNED,
         verdict=Verdict.WAITING,
@@ -91,42 +96,42 @@ def _owe_again(board: Board, change: Change, verb: Verb) -> None:
     )
 
 
-def _readmit(board: Board, change: Change) -> None:
+def _readmit(state: TickState, change: Change) -> None:
     """Let a dark store that was set back for the halt get the release when it is back."""
     if change.stage is Stage.UNDONE and change.verdict is Verdict.DARK:
-        board.move(change, wave=CONVOY)
+        state.move(change, wave=CONVOY)
 
 
-def _promote(board: Board, verb: Verb) -> str:
-    rollout = board.rollout
+def _promote(state: TickState, verb: Verb) -> str:
+    rollout = state.rollout
     if rollout.phase is Phase.AWAITING:
-        board.rollout = replace(rollout, promoted=True)
-        board.enter_phase(Phase.RUNNING, _because(verb, "promoted"))
+        state.rollout = replace(rollout, promoted=True)
+        state.enter_phase(Phase.RUNNING, _because(verb, "promoted"))
         return "promoted: the next wave begins"
     if rollout.phase.has_ended:
         return f"it is {rollout.phase.value}"
     if rollout.promoted or not rollout.spec.canary:
         return "nothing waits for it"
-    board.rollout = replace(rollout, promoted=True)
+    state.rollout = replace(rollout, promoted=True)
     return f"it will go on when the canary has passed; now it is {rollout.phase.value}"
 
 
-def _chosen(board: Board, verb: Verb) -> list[Change]:
+def _chosen(state: TickState, verb: Verb) -> list[Change]:
     if not verb.stores:
-        return list(board.changes)
-    return [c for store in verb.stores for c in board.of_store(store)]
+        return list(state.changes)
+    return [c for store in verb.stores for c in state.of_store(store)]
 
 
-def _retry(board: Board, verb: Verb) -> str:
-    if board.rollout.phase in {Phase.ABORTED, Phase.ROLLED_BACK, Phase.ROLLING_BACK}:
-        return f"it is {board.rollout.phase.value}: start a new rollout"
-    again = [c for c in _chosen(board, verb) if c.may_retry(named=bool(verb.stores))]
+def _retry(state: TickState, verb: Verb) -> str:
+    if state.rollout.phase in {Phase.ABORTED, Phase.ROLLED_BACK, Phase.ROLLING_BACK}:
+        return f"it is {state.rollout.phase.value}: start a new rollout"
+    again = [c for c in _chosen(state, verb) if c.may_retry(named=bool(verb.stores))]
     if not again:
         return "no store has failed" if not verb.stores else "none of these stores has failed"
     for change in again:
         # A later wave may be under way: what is tried again goes with the convoy then.
-        wave = change.wave if change.wave == board.rollout.wave else CONVOY
-        board.move(
+        wave = change.wave if change.wave == state.rollout.wave else CONVOY
+        state.move(
             change,
             stage=Stage.PLANNED,
             verdict=Verdict.WAITING,
@@ -139,49 +144,49 @@ def _retry(board: Board, verb: Verb) -> str:
             ),
             failure_accepted=False,
         )
-    board.enter_phase(
+    state.enter_phase(
         Phase.RUNNING,
         _because(verb, "retried"),
         baking_since=None,
-        wave_at=board.now,
+        wave_at=state.now,
         finished_at=None,
     )
-    count = len(board.stores(again))
+    count = len(state.stores(again))
     return f"{many(count, 'store')} {'is' if count == 1 else 'are'} sent the release again"
 
 
-def _skip(board: Board, verb: Verb) -> str:
+def _skip(state: TickState, verb: Verb) -> str:
     if not verb.stores:
         return "name the stores to skip"
-    if board.rollout.phase.has_ended:
-        return f"it is {board.rollout.phase.value}"
-    chosen = [c for c in _chosen(board, verb) if c.stage is not Stage.SKIPPED]
+    if state.rollout.phase.has_ended:
+        return f"it is {state.rollout.phase.value}"
+    chosen = [c for c in _chosen(state, verb) if c.stage is not Stage.SKIPPED]
     for change in chosen:
         kept = "what was sent stays" if change.sends else "nothing was sent"
-        board.move(change, stage=Stage.SKIPPED, reason=_because(verb, f"skipped, {kept},"))
-    left = board.stores(chosen)
+        state.move(change, stage=Stage.SKIPPED, reason=_because(verb, f"skipped, {kept},"))
+    left = state.stores(chosen)
     be = "is" if len(left) == 1 else "are"
     return f"{many(len(left), 'store')} {be} left out" if left else "none of these stores is in it"
 
 
-def _abort(board: Board, verb: Verb) -> str:
-    if board.rollout.phase.has_ended:
-        return f"it is {board.rollout.phase.value} already"
-    board.enter_phase(Phase.ABORTED, _because(verb, "aborted"))
+def _abort(state: TickState, verb: Verb) -> str:
+    if state.rollout.phase.has_ended:
+        return f"it is {state.rollout.phase.value} already"
+    state.enter_phase(Phase.ABORTED, _because(verb, "aborted"))
     return "aborted; what was sent stays, dark stores are set back"
 
 
-def _rollback(board: Board, verb: Verb) -> str:
-    if board.rollout.phase is Phase.ROLLED_BACK:
+def _rollback(state: TickState, verb: Verb) -> str:
+    if state.rollout.phase is Phase.ROLLED_BACK:
         return "it is rolled back already"
-    for change in _chosen(board, verb):
-        board.put(called_off(change))
+    for change in _chosen(state, verb):
+        state.put(called_off(change))
     moved = {Stage.SENT, Stage.SENDING, Stage.SKIPPED}
-    chosen = [c for c in _chosen(board, verb) if c.sends and c.stage in moved]
+    chosen = [c for c in _chosen(state, verb) if c.sends and c.stage in moved]
     for change in chosen:
         # A store that is named stays back, also when it was dark and would owe the release.
         stays_back = change.undo.stays_back or bool(verb.stores)
-        board.move(
+        state.move(
             change,
             stage=Stage.UNDOING,
             reason=_because(verb, "rollback"),
@@ -189,11 +194,11 @@ def _rollback(board: Board, verb: Verb) -> str:
             undo=replace(change.undo, stays_back=stays_back),
         )
     if not verb.stores:
-        board.enter_phase(Phase.ROLLING_BACK, _because(verb, "rolled back"), finished_at=None)
-    elif board.rollout.finished_at is not None:
+        state.enter_phase(Phase.ROLLING_BACK, _because(verb, "rolled back"), finished_at=None)
+    elif state.rollout.finished_at is not None:
         # Only these stores go back; the rollout is as finished as it was when they have.
-        board.rollout = replace(board.rollout, finished_at=None)
-    stores = board.stores(chosen)
+        state.rollout = replace(state.rollout, finished_at=None)
+    stores = state.stores(chosen)
     go = "goes" if len(stores) == 1 else "go"
     return (
         f"{many(len(stores), 'store')} {go} back to what each ran before"
@@ -202,7 +207,7 @@ def _rollback(board: Board, verb: Verb) -> str:
     )
 
 
-_DO: Mapping[VerbName, Callable[[Board, Verb], str]] = {
+_DO: Mapping[VerbName, Callable[[TickState, Verb], str]] = {
     VerbName.PAUSE: _pause,
     VerbName.RESUME: _resume,
     VerbName.PROMOTE: _promote,

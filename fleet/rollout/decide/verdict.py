@@ -18,30 +18,27 @@ from fleet.model.services import ServiceState, StoreView
 from fleet.model.spans import moment, span
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.attribution import Mover, Sent, attribute
-from fleet.rollout.decide.away import host_contacts, wanted_tasks
-from fleet.rollout.decide.failures import Failure, FailureKind, counted
+from fleet.rollout.decide.change_facts import Seen, host_contacts, wanted_tasks
 from fleet.rollout.decide.judgement import (
-    Judgement,
-    by_hand,
-    deeper_look,
-    failed,
-    judgement,
-    said,
-    unchanged,
-    undelivered,
-)
-from fleet.rollout.decide.progress import (
     SELDOM_S,
     SOON_S,
+    Judgement,
     absent,
+    by_hand,
     dark_look_s,
+    deeper_look,
+    failed,
     flapping,
+    judgement,
     ok_look_s,
     pending,
     progress,
+    said,
+    unchanged,
+    undelivered,
     until_dark_s,
 )
-from fleet.rollout.decide.seen import Seen
+from fleet.rollout.decide.task_failures import FailureKind, TaskFailure, counted
 
 #: Seconds for which a service that was just made may not be shown.
 SETTLING_S = 60.0
@@ -319,7 +316,7 @@ def _crashing(seen: Seen) -> Judgement | None:
     return None
 
 
-def _loops(found: Sequence[Failure]) -> bool:
+def _loops(found: Sequence[TaskFailure]) -> bool:
     per_host = Counter(f.instance for f in found if f.kind is FailureKind.RAN)
     return max(per_host.values(), default=0) >= LOOP
 

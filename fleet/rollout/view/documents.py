@@ -12,8 +12,8 @@ from fleet.model.overview import Overview, Ticker
 from fleet.model.plain import to_plain
 from fleet.model.rollout import Rollout, RolloutEvent, Verb
 from fleet.model.spans import stamp
-from fleet.rollout.view.counts import store_standings, wave_counts
-from fleet.rollout.view.next import next_steps
+from fleet.rollout.view.next_steps import next_steps
+from fleet.rollout.view.rollout import store_standings, wave_counts
 from fleet.terminal.documents import Document, document
 
 

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fleet.model.gate import Answer, Check, Count, Gate, Mark
+from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark
 from fleet.model.rollout import EventKind, RolloutEvent, RolloutSpec
 from fleet.model.spans import clock, local_time
 from fleet.model.verdicts import WORST, Verdict
@@ -27,7 +27,7 @@ DETAIL_CELLS = 16
 #: The check, or the line in its place, that tells variants apart.
 BY_VARIANT = "by variant"
 
-_ANSWER_STYLES = {Answer.ADVANCE: "green", Answer.HALT: "red", Answer.ASK: "yellow"}
+_ANSWER_STYLES = {GateAnswer.ADVANCE: "green", GateAnswer.HALT: "red", GateAnswer.ASK: "yellow"}
 
 _MARK_STYLES = {Mark.UNDER: "red", Mark.OVER: "red", Mark.UNCLEAR: "yellow", Mark.WAIT: "yellow"}
 

@@ -16,10 +16,16 @@ from fleet.model.printable import many
 from fleet.model.rollout import Phase
 from fleet.model.spans import age, clock, local_time, span
 from fleet.model.verdicts import Standing
-from fleet.rollout.view.counts import WaveCount, slowest, wave_counts
 from fleet.rollout.view.lines import EventLines, gate_view
-from fleet.rollout.view.next import next_steps
-from fleet.rollout.view.rollout import phase_since, tally_words, wave_state
+from fleet.rollout.view.next_steps import next_steps
+from fleet.rollout.view.rollout import (
+    WaveCount,
+    phase_since,
+    slowest,
+    tally_words,
+    wave_counts,
+    wave_state,
+)
 
 #: From this many columns on there are two columns.
 WIDE = 140

@@ -1,22 +1,22 @@
-"""A rollout on the screen: what it does and why, its waves, and every store that needs a person."""
+"""Draws a rollout: what it does and why, its waves, and every store that needs a person."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fleet.model.changes import Change, by_store
+from fleet.model.changes import CONVOY, Change, by_store
 from fleet.model.overview import Overview
 from fleet.model.printable import many, who
-from fleet.model.rollout import EventKind, Phase, Verb
+from fleet.model.rollout import EventKind, Phase, Rollout, Verb
 from fleet.model.spans import age, clock, exact_moment, local_time, span
-from fleet.model.verdicts import Standing
-from fleet.rollout.view.counts import WaveCount, slowest, store_standings, wave_counts
+from fleet.model.verdicts import Standing, worst
 from fleet.rollout.view.lines import gate_view
-from fleet.rollout.view.next import next_steps
+from fleet.rollout.view.next_steps import next_steps
 from fleet.terminal.screen import GAP, NARROW, labelled, needed_width, table
 
 #: Most rows of a list of stores; the rest is counted, and all of them are in ``--json``.
@@ -41,6 +41,51 @@ _PHASE_STYLES = {
     Phase.ROLLING_BACK: "yellow",
     Phase.DONE: "green",
 }
+
+
+def store_standings(changes: Iterable[Change]) -> Mapping[str, Standing]:
+    """Return how each store stands."""
+    return {
+        store: worst(change.standing for change in mine)
+        for store, mine in by_store(changes).items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class WaveCount:
+    """Counts how the stores of a wave stand.
+
+    Attributes:
+        index: into the spec's waves, or ``CONVOY``.
+    """
+
+    index: int
+    name: str
+    stores: int
+    count: Mapping[Standing, int]
+
+
+def wave_counts(rollout: Rollout, changes: Sequence[Change]) -> tuple[WaveCount, ...]:
+    """Return the waves in order, the convoy last; an empty convoy is left out."""
+    rows: dict[int, list[Standing]] = {index: [] for index in range(len(rollout.spec.waves))}
+    for mine in by_store(changes).values():
+        wave = max(change.wave for change in mine)
+        rows.setdefault(wave, []).append(worst(change.standing for change in mine))
+    ordered = sorted(rows, key=lambda index: (index == CONVOY, index))
+    return tuple(
+        WaveCount(index, rollout.spec.wave_name(index), len(rows[index]), Counter(rows[index]))
+        for index in ordered
+    )
+
+
+def slowest(changes: Iterable[Change], now: datetime) -> tuple[tuple[Change, float], ...]:
+    """Return what has been on its way for longest, with its seconds since it was sent."""
+    waiting = [
+        (change, (now - change.sent_at).total_seconds())
+        for change in changes
+        if change.sent_at is not None and change.standing in {Standing.WAITING, Standing.UNDOING}
+    ]
+    return tuple(sorted(waiting, key=lambda row: (-row[1], row[0].key)))
 
 
 def status_view(overview: Overview, width: int) -> RenderableType:

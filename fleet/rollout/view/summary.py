@@ -1,21 +1,23 @@
-"""The last words of a command that went along with a rollout: what runs where, and what is left."""
+"""Draws rollouts in short: the list of all, and the last words of a command that ran one."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fleet.model.changes import Change, by_store
+from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview
-from fleet.model.printable import many, some
+from fleet.model.printable import many, some, who
 from fleet.model.rollout import Phase
 from fleet.model.services import revision
-from fleet.model.spans import clock, span
-from fleet.model.verdicts import Stage, Verdict
+from fleet.model.spans import clock, exact_moment, span
+from fleet.model.verdicts import WORST, Stage, Verdict
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.rollout import next_view, tally
-from fleet.terminal.screen import GAP, labelled
+from fleet.terminal.screen import GAP, labelled, table
 
 #: Failed stores that are shown with their reason.
 FAILED_SHOWN = 5
@@ -109,3 +111,31 @@ def _failed(changes: Iterable[Change]) -> list[RenderableType]:
     if len(bad) > FAILED_SHOWN:
         parts.append(Text(f"{' ' * 8}and {len(bad) - FAILED_SHOWN} more: fleet rollout status"))
     return parts
+
+
+def history_view(rollouts: Sequence[RolloutSummary], now: datetime, width: int) -> RenderableType:
+    """Draw a row per rollout, in the order given."""
+    if not rollouts:
+        return Text("no rollout was started yet")
+    return table(
+        ("ID", "BEGAN", "TOOK", "PHASE", "STORES", "BY", "WHAT"),
+        [
+            (
+                r.id,
+                exact_moment(r.started_at, now),
+                span(((r.finished_at or now) - r.started_at).total_seconds()),
+                r.phase.value,
+                str(r.stores),
+                who(r.caller),
+                _what(r),
+            )
+            for r in rollouts
+        ],
+        width=width,
+    )
+
+
+def _what(rollout: RolloutSummary) -> str:
+    counts = [f"{rollout.verdicts[v]} {v.value}" for v in WORST if rollout.verdicts.get(v)]
+    services = f"services {', '.join(counts)}" if counts else ""
+    return "; ".join(filter(None, (rollout.title, rollout.why or services)))

@@ -15,11 +15,11 @@ from fleet.model.changes import Change
 from fleet.model.desired import Scheduling, ServiceShape
 from fleet.model.policy import Policy
 from fleet.model.rollout import (
-    Action,
     ActionKind,
     Phase,
     Place,
     Rollout,
+    RolloutAction,
     RolloutSpec,
     Verb,
     VerbName,
@@ -29,12 +29,11 @@ from fleet.model.services import (
     StoreView,
 )
 from fleet.model.verdicts import Stage
-from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.call_results import apply_results
 from fleet.rollout.decide.observe import observe
-from fleet.rollout.decide.service_calls import Outcome, Written
+from fleet.rollout.decide.service_calls import CallOutcome, CallResult, apply_results
 from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_read, stores_in_flight
 from fleet.rollout.decide.tick import Settled, begin, settle
+from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.rollout_shop import BODY, NEW, OPEN, START, Fate, Shop
 
@@ -147,25 +146,25 @@ class World:
 
     def tick(self, *verbs: Verb) -> dict[int, str]:
         """One tick as the engine makes it; it may be cut off after its rows were recorded."""
-        board = Board(self.rollout, self.changes, self.now)
-        answers = obey(board, verbs)
-        begin(board)
-        choice = choose_stores(board)
+        state = TickState(self.rollout, self.changes, self.now)
+        answers = obey(state, verbs)
+        begin(state)
+        choice = choose_stores(state)
         views = {look.store: self._view(look) for look in choice.reads}
-        deeper = observe(board, views)
-        deep = {s: self._view(store_read(board, s, tasks=True)) for s in deeper}
-        observe(board, deep)
+        deeper = observe(state, views)
+        deep = {s: self._view(store_read(state, s, tasks=True)) for s in deeper}
+        observe(state, deep)
         views |= deep
         seen = frozenset(store for store, view in views.items() if not view.problem)
-        self.settled = settle(board, choice, seen, None)
-        self.rollout, self.changes = board.rollout, board.changes
+        self.settled = settle(state, choice, seen, None)
+        self.rollout, self.changes = state.rollout, state.changes
         if self._strikes():
             return answers
-        in_flight = len(stores_in_flight(board))
+        in_flight = len(stores_in_flight(state))
         written = [self._perform(action, in_flight) for action in self.settled.actions]
         if self._strikes():
             return answers
-        after = Board(self.rollout, self.changes, self.now)
+        after = TickState(self.rollout, self.changes, self.now)
         apply_results(after, written)
         self.rollout, self.changes = after.rollout, after.changes
         return answers
@@ -179,23 +178,23 @@ class World:
             return view
         return StoreView(look.store, self.now, problem="no answer")
 
-    def _perform(self, action: Action, in_flight: int) -> Written:
+    def _perform(self, action: RolloutAction, in_flight: int) -> CallResult:
         shop = self.shops[action.store]
         shop.run_to(self.now)
         send = action.kind is ActionKind.SEND
         row = next(c for c in self.changes if c.store == action.store)
         wanted = NEW if send else row.previous
         other = row.previous if send else NEW
-        outcome = Outcome.DONE
+        outcome = CallOutcome.DONE
         if shop.arn == wanted:
-            outcome = Outcome.ALREADY
+            outcome = CallOutcome.ALREADY
         elif shop.arn != other:
-            outcome = Outcome.BY_HAND if shop.arn else Outcome.GONE
+            outcome = CallOutcome.BY_HAND if shop.arn else CallOutcome.GONE
         else:
             if send:
                 shop.tags = {"fleet:rollout": "ro-1", "fleet:content": BODY.content}
             shop.set_to(wanted, self.now)
-        moved = outcome is Outcome.DONE
+        moved = outcome is CallOutcome.DONE
         self.calls.append(
             Call(
                 self.now,
@@ -208,9 +207,9 @@ class World:
             )
         )
         if self._strikes():
-            outcome = Outcome.LOST
+            outcome = CallOutcome.LOST
         target = NEW if send else ""
-        return Written(
+        return CallResult(
             action.kind, action.store, "vision", outcome, self.now, target, runs=shop.arn
         )
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from fleet.model.changes import Change
-from fleet.model.gate import Answer, Count, Gate
+from fleet.model.gate import Count, Gate, GateAnswer
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.freshness import hold_until_looked_at, restart_bake_after_gap
-from tests.rollout.decide.boards import POLICY, after, board, seconds, sent
+from fleet.rollout.decide.tick_state import TickState
+from tests.rollout.decide.tick_states import POLICY, after, seconds, sent, state
 
 HOUR = 3600.0
 PASSES = "4/4 ok"
@@ -21,7 +21,7 @@ def good(looked_at: float, count: int = 4) -> list[Change]:
     ]
 
 
-def asked(rows: list[Change], at: float, answer: Answer = Answer.ADVANCE) -> Gate:
+def asked(rows: list[Change], at: float, answer: GateAnswer = GateAnswer.ADVANCE) -> Gate:
     """What becomes of a gate that passes after a bake that began at second 0."""
     some = baking(rows, at)
     ok = sum(row.verdict is Verdict.OK for row in rows)
@@ -29,18 +29,18 @@ def asked(rows: list[Change], at: float, answer: Answer = Answer.ADVANCE) -> Gat
     return hold_until_looked_at(some, rows, gate, lambda _: "xavier")
 
 
-def baking(rows: list[Change], at: float, last: float | None = None) -> Board:
+def baking(rows: list[Change], at: float, last: float | None = None) -> TickState:
     updated = None if last is None else after(last)
-    return board(*rows, at=at, baking_since=after(0), updated_at=updated)
+    return state(*rows, at=at, baking_since=after(0), updated_at=updated)
 
 
 def test_a_wave_that_was_watched_to_the_end_of_its_bake_passes() -> None:
-    assert asked(good(looked_at=550), at=POLICY.bake_s).answer is Answer.ADVANCE
+    assert asked(good(looked_at=550), at=POLICY.bake_s).answer is GateAnswer.ADVANCE
 
 
 def test_a_wave_of_which_nothing_was_seen_in_the_end_is_looked_at_before_it_passes() -> None:
     gate = asked(good(looked_at=200), at=POLICY.bake_s)
-    assert gate.answer is Answer.WAIT
+    assert gate.answer is GateAnswer.WAIT
     assert gate.reason == (
         "xavier: 4 of 4 good stores were not looked at since 23 Nov 02:05Z; "
         "looking before it goes on"
@@ -49,27 +49,27 @@ def test_a_wave_of_which_nothing_was_seen_in_the_end_is_looked_at_before_it_pass
 
 def test_one_store_that_cannot_be_read_holds_no_wave() -> None:
     rows = [*good(looked_at=550, count=9), sent("store-010", Verdict.OK, looked_at=after(100))]
-    assert asked(rows, at=POLICY.bake_s).answer is Answer.ADVANCE
+    assert asked(rows, at=POLICY.bake_s).answer is GateAnswer.ADVANCE
 
 
 def test_a_wave_that_cannot_be_looked_at_is_asked_about_when_its_patience_is_over() -> None:
     late = POLICY.bake_s + POLICY.patience_s
     assert seconds(asked(good(looked_at=200), at=POLICY.bake_s).again_at) == late
-    assert asked(good(looked_at=200), at=late).answer is Answer.ASK
+    assert asked(good(looked_at=200), at=late).answer is GateAnswer.ASK
 
 
 def test_after_a_late_failure_the_good_ones_are_looked_at_anew() -> None:
     rows = [*good(looked_at=550), sent("store-009", Verdict.FAILED, since=after(590))]
-    assert asked(rows, at=590 + POLICY.bake_s).answer is Answer.WAIT
+    assert asked(rows, at=590 + POLICY.bake_s).answer is GateAnswer.WAIT
 
 
 def test_what_is_set_back_or_failed_needs_no_look() -> None:
     rows = [sent("store-001", Verdict.OK, stage=Stage.UNDONE, looked_at=after(0))]
-    assert asked(rows, at=POLICY.bake_s).answer is Answer.ADVANCE
+    assert asked(rows, at=POLICY.bake_s).answer is GateAnswer.ADVANCE
 
 
-@pytest.mark.parametrize("answer", [Answer.WAIT, Answer.HALT, Answer.ASK])
-def test_a_gate_that_does_not_pass_says_what_it_said(answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [GateAnswer.WAIT, GateAnswer.HALT, GateAnswer.ASK])
+def test_a_gate_that_does_not_pass_says_what_it_said(answer: GateAnswer) -> None:
     assert asked(good(looked_at=0), at=HOUR, answer=answer).reason == PASSES
 
 
@@ -80,8 +80,8 @@ def test_a_bake_that_nobody_watched_lasts_until_somebody_does() -> None:
     restart_bake_after_gap(some)
 
     assert seconds(some.rollout.baking_since) == HOUR - POLICY.bake_s
-    gate = Gate(Answer.ADVANCE, PASSES, (), {"xavier": Count(sent=4, ok=4)})
-    assert hold_until_looked_at(some, rows, gate, lambda _: "xavier").answer is Answer.WAIT
+    gate = Gate(GateAnswer.ADVANCE, PASSES, (), {"xavier": Count(sent=4, ok=4)})
+    assert hold_until_looked_at(some, rows, gate, lambda _: "xavier").answer is GateAnswer.WAIT
 
 
 @pytest.mark.parametrize("gap", [15.0, 400.0])
@@ -93,6 +93,6 @@ def test_ticks_that_take_their_time_are_no_gap(gap: float) -> None:
 
 def test_a_gap_ends_no_bake_early() -> None:
     some = baking(good(looked_at=0), at=HOUR, last=0)
-    some.rollout = board(baking_since=after(HOUR) - timedelta(seconds=60)).rollout
+    some.rollout = state(baking_since=after(HOUR) - timedelta(seconds=60)).rollout
     restart_bake_after_gap(some)
     assert seconds(some.rollout.baking_since) == HOUR - 60

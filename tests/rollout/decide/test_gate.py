@@ -12,18 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.changes import Change, ObservedChange
-from fleet.model.gate import Answer, Count, Gate, Mark
+from fleet.model.gate import Count, Gate, GateAnswer, Mark
 from fleet.model.policy import Amount, Policy
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.darkness import Excess, Finding
+from fleet.rollout.decide.darkness import DarknessResult, Excess
 from fleet.rollout.decide.gate import count, evaluate
 from tests import rollouts
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 POLICY = Policy("standard")
-QUIET = Finding(Excess.NO, 1.0, "0/8 updated, 9/792 others", "no excess")
-DARKENED = Finding(Excess.YES, 0.001, "4/8 updated, 0/792 others", "updated stores go dark more")
-UNCLEAR = Finding(Excess.UNCLEAR, None, "1/8 updated, 0/3 others", "3 stores to compare with")
+QUIET = DarknessResult(Excess.NO, 1.0, "0/8 updated, 9/792 others", "no excess")
+DARKENED = DarknessResult(
+    Excess.YES, 0.001, "4/8 updated, 0/792 others", "updated stores go dark more"
+)
+UNCLEAR = DarknessResult(
+    Excess.UNCLEAR, None, "1/8 updated, 0/3 others", "3 stores to compare with"
+)
 
 
 def ago(minutes: float) -> datetime:
@@ -168,41 +172,41 @@ def test_a_dark_store_that_was_set_back_stays_in_the_number_sent() -> None:
 
 @given(policies, findings, moments, unsent)
 def test_zero_sent_always_advances(
-    policy: Policy, darkness: Finding, since: datetime | None, counts: dict[str, Count]
+    policy: Policy, darkness: DarknessResult, since: datetime | None, counts: dict[str, Count]
 ) -> None:
     gate = ask(counts, policy=policy, darkness=darkness, complete_since=since)
 
-    assert gate.answer is Answer.ADVANCE
+    assert gate.answer is GateAnswer.ADVANCE
     assert "nothing to judge" in gate.reason
 
 
 @given(tallies, tallies, findings, moments)
 def test_amd64_never_clears_arm64(
-    amd64: Count, arm: Count, darkness: Finding, since: datetime | None
+    amd64: Count, arm: Count, darkness: DarknessResult, since: datetime | None
 ) -> None:
     both = ask({"amd64": amd64, "arm64": arm}, darkness=darkness, complete_since=since)
     alone = ask({"arm64": arm}, darkness=darkness, complete_since=since)
 
-    if both.answer is Answer.ADVANCE:
-        assert alone.answer is Answer.ADVANCE
+    if both.answer is GateAnswer.ADVANCE:
+        assert alone.answer is GateAnswer.ADVANCE
 
 
 def test_a_good_wave_advances_with_its_numbers() -> None:
     gate = ask(Count(sent=8, ok=8))
 
-    assert gate.answer is Answer.ADVANCE
+    assert gate.answer is GateAnswer.ADVANCE
     assert gate.reason == "8/8 ok of 8 sent, baked 10m"
     assert {check.mark for check in gate.checks} == {Mark.OK}
 
 
 def test_two_dark_stores_of_ten_do_not_hold_the_others_back() -> None:
-    assert ask(Count(sent=10, ok=8, dark=2)).answer is Answer.ADVANCE
+    assert ask(Count(sent=10, ok=8, dark=2)).answer is GateAnswer.ADVANCE
 
 
 def test_a_wave_bakes_after_its_last_verdict() -> None:
     gate = ask(Count(sent=8, ok=8), complete_since=ago(4))
 
-    assert gate.answer is Answer.WAIT
+    assert gate.answer is GateAnswer.WAIT
     assert gate.again_at == ago(4) + timedelta(seconds=600)
     bake = next(check for check in gate.checks if check.name == "bake")
     assert (bake.seen, bake.needed, bake.mark) == ("4m", "needed 10m", Mark.WAIT)
@@ -212,21 +216,21 @@ def test_a_late_failure_begins_the_bake_anew() -> None:
     late = rollouts.change("a", Verdict.FAILED, since=ago(2))
     gate = ask(Count(sent=100, ok=99, failed=1), complete_since=ago(30), failures=[late])
 
-    assert gate.answer is Answer.WAIT
+    assert gate.answer is GateAnswer.WAIT
     assert gate.again_at == ago(2) + timedelta(seconds=600)
 
 
 def test_it_waits_for_verdicts() -> None:
     gate = ask(Count(sent=8, ok=5, waiting=3), complete_since=None)
 
-    assert gate.answer is Answer.WAIT
+    assert gate.answer is GateAnswer.WAIT
     assert gate.reason == "waiting for 3 of 8 verdicts"
 
 
 def test_it_waits_for_the_rest_of_the_wave() -> None:
     gate = ask(Count(sent=8, ok=8), complete_since=None)
 
-    assert gate.answer is Answer.WAIT
+    assert gate.answer is GateAnswer.WAIT
     assert "more of the wave to come" in gate.reason
 
 
@@ -236,7 +240,7 @@ def test_it_waits_for_the_rest_of_the_wave() -> None:
 def test_failures_over_the_budget_halt_before_every_verdict_is_in() -> None:
     gate = ask(Count(sent=8, ok=4, failed=2, waiting=2), complete_since=None)
 
-    assert gate.answer is Answer.HALT
+    assert gate.answer is GateAnswer.HALT
     assert gate.reason == "2 failures, budget 1"
     assert gate.checks[0].mark is Mark.OVER
     assert gate.checks[0].detail == "min_sample 5 reached: 6"
@@ -245,26 +249,26 @@ def test_failures_over_the_budget_halt_before_every_verdict_is_in() -> None:
 def test_failures_over_the_budget_wait_for_the_sample() -> None:
     gate = ask(Count(sent=8, ok=1, failed=2, waiting=5), complete_since=None)
 
-    assert gate.answer is Answer.WAIT
+    assert gate.answer is GateAnswer.WAIT
     assert gate.checks[0].mark is Mark.WAIT
     assert "not reached" in gate.checks[0].detail
 
 
 def test_a_wave_smaller_than_the_sample_needs_all_its_verdicts() -> None:
-    assert ask(Count(sent=2, ok=0, failed=2)).answer is Answer.HALT
+    assert ask(Count(sent=2, ok=0, failed=2)).answer is GateAnswer.HALT
 
 
 def test_success_that_can_no_longer_be_reached_halts() -> None:
     gate = ask(Count(sent=8, ok=7, failed=1))
 
-    assert gate.answer is Answer.HALT
+    assert gate.answer is GateAnswer.HALT
     assert gate.reason == "success 7/8=87.5 % with every verdict in, needed 95 %"
 
 
 def test_excess_darkness_halts_at_once() -> None:
     gate = ask(Count(sent=8, ok=4, dark=4), darkness=DARKENED, complete_since=None)
 
-    assert gate.answer is Answer.HALT
+    assert gate.answer is GateAnswer.HALT
     assert "4/8 updated, 0/792 others" in gate.reason
 
 
@@ -279,18 +283,18 @@ def test_a_halt_for_darkness_blames_no_variant() -> None:
 def test_an_alarm_halts() -> None:
     gate = ask(Count(sent=8, ok=8), alarms=["till-errors"])
 
-    assert gate.answer is Answer.HALT
+    assert gate.answer is GateAnswer.HALT
     assert "till-errors" in gate.reason
 
 
 def test_accepted_failures_no_longer_count() -> None:
-    assert ask(Count(sent=8, ok=6, failed=2), accepted={"arm64": 2}).answer is Answer.ADVANCE
+    assert ask(Count(sent=8, ok=6, failed=2), accepted={"arm64": 2}).answer is GateAnswer.ADVANCE
 
 
 def test_failures_accepted_of_one_variant_are_not_those_of_another() -> None:
     gate = ask({"orin": Count(sent=8, ok=6, failed=2)}, accepted={"xavier": 2})
 
-    assert gate.answer is Answer.HALT
+    assert gate.answer is GateAnswer.HALT
 
 
 def test_one_bad_variant_halts_and_is_named_with_its_common_reason() -> None:
@@ -301,7 +305,7 @@ def test_one_bad_variant_halts_and_is_named_with_its_common_reason() -> None:
     ]
     gate = ask({"orin": Count(sent=6, ok=6), "xavier": Count(sent=2, failed=2)}, failures=failed)
 
-    assert gate.answer is Answer.HALT
+    assert gate.answer is GateAnswer.HALT
     assert gate.reason == (
         f"xavier: 2 failures, budget 1; every failure is xavier, one common reason: {cause}"
     )
@@ -326,11 +330,11 @@ def test_missing_coverage_is_waited_for_with_patience_and_then_asked_about() -> 
     silent = Count(sent=8, ok=4, dark=3, undelivered=1)
 
     waits = ask(silent)
-    assert waits.answer is Answer.WAIT
+    assert waits.answer is GateAnswer.WAIT
     assert waits.again_at == ago(30) + timedelta(seconds=3600)
 
     asks = ask(silent, complete_since=ago(61))
-    assert asks.answer is Answer.ASK
+    assert asks.answer is GateAnswer.ASK
     assert asks.reason == (
         "coverage 4/8=50 %, needed 80 %: 3 dark, 1 undelivered; nothing has come for 1h"
     )
@@ -341,14 +345,14 @@ def test_patience_begins_anew_when_a_person_has_answered() -> None:
 
     gate = ask(silent, complete_since=ago(300), wave_at=ago(10))
 
-    assert gate.answer is Answer.WAIT
+    assert gate.answer is GateAnswer.WAIT
     assert "4 changed by hand" in gate.reason
 
 
 def test_darkness_without_anything_to_compare_with_asks_a_person() -> None:
     gate = ask(Count(sent=10, ok=9, dark=1), darkness=UNCLEAR)
 
-    assert gate.answer is Answer.ASK
+    assert gate.answer is GateAnswer.ASK
     assert "3 stores to compare with" in gate.reason
 
 
@@ -358,18 +362,18 @@ def test_dark_stores_that_nobody_can_explain_are_asked_about_before_the_next_one
     dark = Count(sent=1, dark=1)
 
     waits = ask(dark, darkness=UNCLEAR, complete_since=None, wave_at=ago(59))
-    assert waits.answer is Answer.WAIT
+    assert waits.answer is GateAnswer.WAIT
     assert waits.again_at == ago(-1)
 
     asks = ask(dark, darkness=UNCLEAR, complete_since=None, wave_at=ago(60))
-    assert asks.answer is Answer.ASK
+    assert asks.answer is GateAnswer.ASK
     assert "1/8 updated, 0/3 others dark" in asks.reason
 
 
 def test_it_does_not_ask_while_something_is_in_progress() -> None:
     silent = Count(sent=8, ok=4, dark=3, waiting=1)
 
-    assert ask(silent, complete_since=None, wave_at=ago(600)).answer is Answer.WAIT
+    assert ask(silent, complete_since=None, wave_at=ago(600)).answer is GateAnswer.WAIT
 
 
 # whatever is counted
@@ -377,31 +381,31 @@ def test_it_does_not_ask_while_something_is_in_progress() -> None:
 
 @given(tallies, policies, findings, moments, st.integers(1, 20))
 def test_more_failures_never_turn_a_halt_into_an_advance(
-    counted: Count, policy: Policy, darkness: Finding, since: datetime | None, more: int
+    counted: Count, policy: Policy, darkness: DarknessResult, since: datetime | None, more: int
 ) -> None:
     before = ask(counted, policy=policy, darkness=darkness, complete_since=since)
     worse = replace(counted, failed=counted.failed + more, sent=counted.sent + more)
     after = ask(worse, policy=policy, darkness=darkness, complete_since=since)
 
-    if before.answer is Answer.HALT:
-        assert after.answer is not Answer.ADVANCE
+    if before.answer is GateAnswer.HALT:
+        assert after.answer is not GateAnswer.ADVANCE
 
 
 @given(tallies, policies, findings, moments, st.integers(1, 60))
 def test_more_ok_never_turn_an_advance_into_a_halt(
-    counted: Count, policy: Policy, darkness: Finding, since: datetime | None, more: int
+    counted: Count, policy: Policy, darkness: DarknessResult, since: datetime | None, more: int
 ) -> None:
     before = ask(counted, policy=policy, darkness=darkness, complete_since=since)
     better = replace(counted, ok=counted.ok + more, sent=counted.sent + more)
     after = ask(better, policy=policy, darkness=darkness, complete_since=since)
 
-    if before.answer is Answer.ADVANCE and counted.sent:
-        assert after.answer is Answer.ADVANCE
+    if before.answer is GateAnswer.ADVANCE and counted.sent:
+        assert after.answer is GateAnswer.ADVANCE
 
 
 @given(tallies, policies, findings, moments)
 def test_every_answer_prints_its_numbers(
-    counted: Count, policy: Policy, darkness: Finding, since: datetime | None
+    counted: Count, policy: Policy, darkness: DarknessResult, since: datetime | None
 ) -> None:
     gate = ask(counted, policy=policy, darkness=darkness, complete_since=since)
 
@@ -410,7 +414,7 @@ def test_every_answer_prints_its_numbers(
         names = [check.name for check in gate.checks]
         assert names[:5] == ["failures", "success", "coverage", "darkness", "bake"]
         assert all(check.seen and check.needed for check in gate.checks)
-    if gate.answer is Answer.ADVANCE:
+    if gate.answer is GateAnswer.ADVANCE:
         assert not [c for c in gate.checks if c.mark in {Mark.OVER, Mark.UNDER, Mark.UNCLEAR}]
 
 

@@ -9,19 +9,19 @@ from fleet.model.changes import CONVOY, Change, NextSend, Undo
 from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.observe import AWAY_LOOK_S, RETURN_LOOK_S, UNDONE_LOOK_S, observe
-from tests.rollout.decide.boards import (
+from fleet.rollout.decide.tick_state import TickState
+from tests.rollout.decide.tick_states import (
     CONTENT,
     NEW,
     OLD,
     after,
     away,
-    board,
     parked,
     planned,
     seconds,
     sent,
+    state,
     undone,
     view,
 )
@@ -31,8 +31,8 @@ STORE = "store-042"
 TAGGED = {"fleet:rollout": "ro-118", "fleet:content": CONTENT}
 
 
-def seen(row: Change, what: StoreView, **fields: Any) -> tuple[Change, Board]:
-    rows = board(row, **fields)
+def seen(row: Change, what: StoreView, **fields: Any) -> tuple[Change, TickState]:
+    rows = state(row, **fields)
     observe(rows, {STORE: what})
     return rows.changes[0], rows
 
@@ -182,7 +182,7 @@ def test_a_store_that_could_not_be_read_stays_parked() -> None:
 
 
 def test_a_new_verdict_is_told_with_how_many_are_in() -> None:
-    rows = board(dark(sent()), sent("store-001", Verdict.OK), sent("store-002"))
+    rows = state(dark(sent()), sent("store-001", Verdict.OK), sent("store-002"))
     observe(rows, {STORE: away(service={"rev": 13})})
     (event,) = rows.events
     assert event.data["verdict"] == "dark"
@@ -208,21 +208,21 @@ def test_the_same_verdict_is_not_told_again() -> None:
 
 
 def test_what_needs_tasks_to_be_concluded_is_asked_for_and_left_as_it_is() -> None:
-    rows = board(sent())
+    rows = state(sent())
     what = view(at=300, service={"rev": 13, "deployed": 0, "state": "COMPLETED"})
     assert observe(rows, {STORE: what}) == (STORE,)
     assert rows.moved == ()
 
 
 def test_a_store_that_was_read_with_tasks_is_not_asked_for_again() -> None:
-    rows = board(sent(), at=300)
+    rows = state(sent(), at=300)
     what = view(at=300, view="deep", service={"rev": 13, "state": "COMPLETED"})
     assert observe(rows, {STORE: what}) == ()
     assert rows.changes[0].verdict is Verdict.OK
 
 
 def test_what_was_skipped_or_held_is_not_judged() -> None:
-    rows = board(
+    rows = state(
         sent(stage=Stage.SKIPPED),
         sent(service="telemetry-arm64", stage=Stage.HELD),
     )
@@ -288,7 +288,7 @@ def test_a_store_whose_hosts_were_not_read_is_not_taken_for_back() -> None:
 
 
 def test_a_view_of_a_store_without_changes_moves_nothing() -> None:
-    rows = board(sent())
+    rows = state(sent())
     assert observe(rows, {"store-999": view("store-999")}) == ()
     assert rows.moved == ()
 

@@ -8,26 +8,46 @@ import pytest
 from fleet.model.changes import Change, NextSend
 from fleet.model.desired import Scheduling
 from fleet.model.identity import TAG_ROLLOUT
-from fleet.model.rollout import Action, ActionKind
+from fleet.model.rollout import ActionKind, RolloutAction
 from fleet.model.services import Deployment, ServiceState
+from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.service_calls import (
-    Choice,
+    FIRST_LOOK_S,
+    REFUSALS,
+    REFUSED_WAIT_S,
+    CallChoice,
+    CallOutcome,
+    CallResult,
     Create,
     Delete,
-    Outcome,
     ServiceWrite,
     Update,
+    apply_results,
     choose_call,
     service_write,
 )
+from fleet.rollout.decide.tick_state import TickState
 from tests import rollouts
-from tests.rollout.decide.boards import NEW, OLD, OTHER, SERVICE, after, planned, rollout, sent
+from tests.rollout.decide.tick_states import (
+    NEW,
+    OLD,
+    OTHER,
+    SERVICE,
+    after,
+    planned,
+    rollout,
+    seconds,
+    sent,
+    state,
+)
 
 SETTINGS = {"enableExecuteCommand": False}
+SENDING = planned(stage=Stage.SENDING)
+UNDOING = sent(verdict=Verdict.FAILED, stage=Stage.UNDOING, reason="rollback by me")
 
 
 def write(kind: ActionKind, row: Change, **fields: Any) -> ServiceWrite:
-    action = Action(kind, row.store, row.service, "because")
+    action = RolloutAction(kind, row.store, row.service, "because")
     made = service_write(action, row, rollout(row).spec, fleet="emea", rollout="ro-118")
     return replace(made, **{"settings": SETTINGS, **fields})
 
@@ -50,44 +70,44 @@ def service(runs: str, **fields: Any) -> ServiceState:
     return replace(value, **fields)
 
 
-def send(seen: ServiceState | None, row: Change | None = None, **fields: Any) -> Choice:
+def send(seen: ServiceState | None, row: Change | None = None, **fields: Any) -> CallChoice:
     row = row or planned(previous=OLD)
     return choose_call(write(ActionKind.SEND, row, **fields), seen, NEW)
 
 
-def undo(seen: ServiceState | None, **fields: Any) -> Choice:
+def undo(seen: ServiceState | None, **fields: Any) -> CallChoice:
     row = sent(previous=OLD, target=NEW)
     return choose_call(write(ActionKind.UNDO, row, **fields), seen, NEW)
 
 
 def test_a_service_that_runs_what_it_ran_before_is_updated() -> None:
     seen = service(OLD)
-    assert send(seen) == Choice(Update(seen, NEW, OLD, SETTINGS), Outcome.DONE)
+    assert send(seen) == CallChoice(Update(seen, NEW, OLD, SETTINGS), CallOutcome.DONE)
 
 
 def test_a_service_that_is_not_there_is_made_where_there_was_none() -> None:
-    assert send(None, previous="") == Choice(Create(), Outcome.DONE)
+    assert send(None, previous="") == CallChoice(Create(), CallOutcome.DONE)
 
 
 def test_a_service_that_is_gone_is_made_only_where_a_person_said_so() -> None:
-    assert send(None) == Choice(None, Outcome.GONE, "there is no such service any more")
+    assert send(None) == CallChoice(None, CallOutcome.GONE, "there is no such service any more")
     assert send(None, overwrite=True).call == Create()
 
 
 def test_what_a_hand_set_is_left_alone_where_no_person_said_so() -> None:
     seen = service(OTHER)
-    assert send(seen) == Choice(None, Outcome.BY_HAND, runs=OTHER)
+    assert send(seen) == CallChoice(None, CallOutcome.BY_HAND, runs=OTHER)
     assert send(seen, overwrite=True).call == Update(seen, NEW, OTHER, SETTINGS)
 
 
 def test_what_runs_already_is_not_sent() -> None:
-    assert send(service(NEW)) == Choice(None, Outcome.ALREADY)
+    assert send(service(NEW)) == CallChoice(None, CallOutcome.ALREADY)
 
 
 def test_what_this_job_sent_before_its_worker_was_lost_is_done_since_then() -> None:
     seen = service(NEW, tags={TAG_ROLLOUT: "ro-118"})
-    assert send(seen) == Choice(None, Outcome.DONE, at=after(5))
-    assert send(seen, target=NEW).outcome is Outcome.ALREADY
+    assert send(seen) == CallChoice(None, CallOutcome.DONE, at=after(5))
+    assert send(seen, target=NEW).outcome is CallOutcome.ALREADY
 
 
 @pytest.mark.parametrize(
@@ -104,40 +124,40 @@ def test_the_count_of_a_daemon_is_no_matter() -> None:
     row = planned(previous=OLD)
     daemon = replace(rollouts.shape(), scheduling=Scheduling.DAEMON)
     spec = replace(rollout(row).spec, shapes={SERVICE: daemon})
-    action = Action(ActionKind.SEND, row.store, SERVICE, "because")
+    action = RolloutAction(ActionKind.SEND, row.store, SERVICE, "because")
     made = service_write(action, row, spec, fleet="emea", rollout="ro-118")
     assert made.count is None
     seen = service(NEW, desired=9)
-    assert choose_call(replace(made, settings=SETTINGS), seen, NEW).outcome is Outcome.ALREADY
+    assert choose_call(replace(made, settings=SETTINGS), seen, NEW).outcome is CallOutcome.ALREADY
 
 
 def test_a_new_service_whose_first_deployment_failed_is_deleted() -> None:
     failed = replace(service(NEW).deployments[0], rollout_state="FAILED")
     seen = service(NEW, deployments=(failed,))
     why = "its first deployment failed, so it is made anew"
-    assert send(seen, previous="") == Choice(Delete(), Outcome.REMOVED, why)
-    assert send(seen).outcome is Outcome.ALREADY
+    assert send(seen, previous="") == CallChoice(Delete(), CallOutcome.REMOVED, why)
+    assert send(seen).outcome is CallOutcome.ALREADY
 
 
 def test_a_service_that_was_sent_it_goes_back() -> None:
     seen = service(NEW)
-    assert undo(seen) == Choice(Update(seen, OLD, OLD), Outcome.DONE)
+    assert undo(seen) == CallChoice(Update(seen, OLD, OLD), CallOutcome.DONE)
 
 
 def test_a_service_that_is_back_already_is_left_alone() -> None:
-    assert undo(service(OLD)) == Choice(None, Outcome.ALREADY)
+    assert undo(service(OLD)) == CallChoice(None, CallOutcome.ALREADY)
 
 
 def test_a_service_that_is_gone_or_was_changed_by_hand_is_not_set_back() -> None:
-    assert undo(None).outcome is Outcome.GONE
-    assert undo(service(OTHER)) == Choice(None, Outcome.BY_HAND, runs=OTHER)
-    assert undo(service(OTHER), previous="").outcome is Outcome.BY_HAND
+    assert undo(None).outcome is CallOutcome.GONE
+    assert undo(service(OTHER)) == CallChoice(None, CallOutcome.BY_HAND, runs=OTHER)
+    assert undo(service(OTHER), previous="").outcome is CallOutcome.BY_HAND
 
 
 def test_a_service_that_the_rollout_made_is_deleted_again() -> None:
     why = "removed: there was no such service before"
-    assert undo(service(NEW), previous="") == Choice(Delete(), Outcome.DONE, why)
-    assert undo(None, previous="") == Choice(None, Outcome.ALREADY)
+    assert undo(service(NEW), previous="") == CallChoice(Delete(), CallOutcome.DONE, why)
+    assert undo(None, previous="") == CallChoice(None, CallOutcome.ALREADY)
 
 
 def test_a_write_names_its_intent_and_carries_what_a_person_said() -> None:
@@ -150,3 +170,119 @@ def test_a_write_names_its_intent_and_carries_what_a_person_said() -> None:
         "fleet:rollout": "ro-118",
         "fleet:content": "c" * 64,
     }
+
+
+def noted(
+    row: Change, outcome: CallOutcome, words: str = "", runs: str = ""
+) -> tuple[Change, TickState]:
+    kind = ActionKind.UNDO if row.stage is Stage.UNDOING else ActionKind.SEND
+    rows = state(row)
+    apply_results(
+        rows, [CallResult(kind, "store-042", SERVICE, outcome, after(59), NEW, words, runs)]
+    )
+    return rows.changes[0], rows
+
+
+def test_what_was_accepted_is_sent_at_the_time_of_aws() -> None:
+    row, rows = noted(SENDING, CallOutcome.DONE)
+    assert (row.stage, row.verdict, row.target, row.sends) == (
+        Stage.SENT,
+        Verdict.WAITING,
+        NEW,
+        1,
+    )
+    assert row.sent_at == after(59)
+    assert seconds(row.look_at) == 60 + FIRST_LOOK_S
+    assert [e.text for e in rows.events] == [f"{SERVICE} sent"]
+
+
+def test_what_is_sent_again_counts_and_says_so() -> None:
+    row, rows = noted(planned(stage=Stage.SENDING, sends=1), CallOutcome.DONE)
+    assert row.sends == 2
+    assert [e.text for e in rows.events] == [f"{SERVICE} sent again"]
+
+
+def test_a_store_that_runs_it_already_has_nothing_to_do() -> None:
+    row, _ = noted(SENDING, CallOutcome.ALREADY)
+    assert (row.stage, row.verdict, row.sends) == (Stage.SKIPPED, Verdict.UNCHANGED, 0)
+
+
+def test_what_this_rollout_sent_before_and_still_runs_is_judged_anew() -> None:
+    row, _ = noted(planned(stage=Stage.SENDING, sends=1), CallOutcome.ALREADY)
+    assert (row.stage, row.verdict) == (Stage.SENT, Verdict.WAITING)
+
+
+def test_a_lost_reply_leaves_the_row_for_the_next_look() -> None:
+    row, rows = noted(SENDING, CallOutcome.LOST, "timed out")
+    assert row == SENDING
+    assert [e.kind for e in rows.events] == ["problem"]
+
+
+def test_a_call_without_an_outcome_leaves_the_row_for_the_next_look() -> None:
+    rows = state(SENDING)
+    apply_results(rows, [])
+    assert rows.moved == ()
+
+
+def test_a_service_that_was_deleted_to_be_made_anew_stays_in_doubt() -> None:
+    row, rows = noted(SENDING, CallOutcome.REMOVED, "its first deployment failed")
+    assert row == SENDING
+    assert [e.text for e in rows.events] == [f"{SERVICE} was deleted: its first deployment failed"]
+
+
+def test_a_refused_call_is_put_off() -> None:
+    row, _ = noted(SENDING, CallOutcome.REFUSED, "ServerException")
+    assert (row.stage, row.verdict) == (Stage.PLANNED, Verdict.WAITING)
+    assert seconds(row.look_at) == 60 + REFUSED_WAIT_S
+    assert row.reason == "AWS refused: ServerException"
+
+
+def test_what_aws_refuses_again_and_again_is_held_for_a_person() -> None:
+    row = SENDING
+    for _ in range(REFUSALS - 1):
+        row, _ = noted(row, CallOutcome.REFUSED, "no")
+        assert row.stage is Stage.PLANNED
+        row = planned(stage=Stage.SENDING, next_send=row.next_send)
+    row, _ = noted(row, CallOutcome.REFUSED, "no")
+    assert (row.stage, row.verdict) == (Stage.HELD, Verdict.UNDELIVERED)
+    assert row.reason == f"AWS refused it {REFUSALS} times: no"
+
+
+@pytest.mark.parametrize("row", [SENDING, UNDOING])
+def test_what_a_hand_changed_is_left_alone(row: Change) -> None:
+    moved, rows = noted(row, CallOutcome.BY_HAND, runs=OTHER)
+    assert (moved.stage, moved.verdict) == (Stage.HELD, Verdict.CHANGED_BY_HAND)
+    assert "it runs vision-arm64:14, which is neither the plan's nor ours" in moved.reason
+    assert rows.events[0].data == {"verdict": "changed-by-hand"}
+
+
+@pytest.mark.parametrize("row", [SENDING, UNDOING])
+def test_a_service_that_is_gone_was_changed_by_hand(row: Change) -> None:
+    moved, _ = noted(row, CallOutcome.GONE, "there is no such service any more")
+    assert moved.verdict is Verdict.CHANGED_BY_HAND
+    assert moved.reason == "changed by hand: there is no such service any more; left alone"
+
+
+@pytest.mark.parametrize("outcome", [CallOutcome.DONE, CallOutcome.ALREADY])
+def test_what_was_set_back_keeps_its_verdict_and_why(outcome: CallOutcome) -> None:
+    row, _ = noted(UNDOING, outcome)
+    assert (row.stage, row.verdict) == (Stage.UNDONE, Verdict.FAILED)
+    assert row.reason == "back to vision-arm64:12: rollback by me"
+    assert row.undo.settled is False
+
+
+def test_a_service_that_the_rollout_made_is_removed_again() -> None:
+    row, _ = noted(sent(stage=Stage.UNDOING, previous=""), CallOutcome.DONE)
+    assert row.reason.startswith("removed again")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "wait_s"), [(CallOutcome.REFUSED, REFUSED_WAIT_S), (CallOutcome.LOST, FIRST_LOOK_S)]
+)
+def test_what_could_not_be_set_back_is_tried_again_after_a_while(
+    outcome: CallOutcome, wait_s: float
+) -> None:
+    row, rows = noted(UNDOING, outcome, "no")
+    assert row.stage is Stage.UNDOING
+    assert seconds(row.look_at) == 60 + wait_s
+    assert [e.text for e in rows.events] == [f"{SERVICE} is not set back yet: no"]

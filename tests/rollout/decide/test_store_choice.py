@@ -10,7 +10,6 @@ from fleet.model.policy import Amount, Window
 from fleet.model.rollout import Phase
 from fleet.model.services import Deployment, ServiceState, StoreView, TaskState
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.store_choice import (
     CONTROL_SAMPLE,
     LOOKS_OF_A_SEND,
@@ -24,19 +23,20 @@ from fleet.rollout.decide.store_choice import (
     needs_s,
     waiting_for_windows,
 )
+from fleet.rollout.decide.tick_state import TickState
 from tests.rollout.decide import verdicts
-from tests.rollout.decide.boards import (
+from tests.rollout.decide.tick_states import (
     NEW,
     POLICY,
     SERVICE,
     after,
-    board,
     opening,
     parked,
     place,
     planned,
     seconds,
     sent,
+    state,
     undone,
 )
 
@@ -53,7 +53,7 @@ def looked_at(choice: StoreChoice) -> list[str]:
 
 
 def choice_of(*rows: Change, **fields: Any) -> StoreChoice:
-    return choose_stores(board(*rows, **{"policy": ALL_AT_ONCE, **fields}))
+    return choose_stores(state(*rows, **{"policy": ALL_AT_ONCE, **fields}))
 
 
 def test_stores_come_in_the_order_of_their_wave() -> None:
@@ -135,7 +135,7 @@ def test_stores_in_flight_take_up_places() -> None:
 
 def test_a_percentage_of_places_is_of_all_stores_that_the_rollout_changes() -> None:
     rows = [*shops(10), *(planned(f"store-1{n:03}", wave=1) for n in range(30))]
-    assert max_in_flight(board(*rows, policy=POLICY)) == 4
+    assert max_in_flight(state(*rows, policy=POLICY)) == 4
 
 
 def test_two_services_of_a_store_take_one_place() -> None:
@@ -198,19 +198,19 @@ def test_an_open_shop_holds_nobody_else_up() -> None:
 
 def test_those_that_wait_for_windows_are_named() -> None:
     places = {"store-042": place(hours=opening(-3600, 3600))}
-    ((store, refused),) = waiting_for_windows(board(planned(), policy=AT_NIGHT, places=places))
+    ((store, refused),) = waiting_for_windows(state(planned(), policy=AT_NIGHT, places=places))
     assert store == "store-042"
     assert not refused.allowed
 
 
 def test_nobody_waits_for_windows_while_a_rollout_is_paused() -> None:
     places = {"store-042": place(hours=opening(-3600, 3600))}
-    rows = board(planned(), policy=AT_NIGHT, places=places, phase=Phase.PAUSED)
+    rows = state(planned(), policy=AT_NIGHT, places=places, phase=Phase.PAUSED)
     assert waiting_for_windows(rows) == []
 
 
 def test_a_store_needs_the_time_of_its_slowest_pull() -> None:
-    rows = board(
+    rows = state(
         planned(),
         planned(service="telemetry-arm64"),
         pull_s={f"store-042/{SERVICE}": 40.0, "store-042/telemetry-arm64": 90.0},
@@ -239,27 +239,27 @@ WATCHED: list[tuple[Change, bool]] = [
 
 @pytest.mark.parametrize(("row", "watched"), WATCHED)
 def test_what_may_still_tell_something_is_watched(row: Change, watched: bool) -> None:
-    assert is_watched(board(row), row) is watched
+    assert is_watched(state(row), row) is watched
 
 
 def test_a_good_store_of_an_earlier_wave_is_watched_no_more() -> None:
     row = sent(verdict=Verdict.OK)
-    assert not is_watched(board(row, wave=1), row)
+    assert not is_watched(state(row, wave=1), row)
 
 
 def test_a_parked_store_is_asked_only_while_the_rollout_runs() -> None:
-    assert not is_watched(board(parked(), phase=Phase.PAUSED), parked())
+    assert not is_watched(state(parked(), phase=Phase.PAUSED), parked())
 
 
 def test_a_store_that_was_set_back_and_owes_is_asked_whether_it_is_back() -> None:
     row = undone(undo=Undo(settled=True))
-    assert is_watched(board(row), row)
-    assert not is_watched(board(row, phase=Phase.HALTED), row)
+    assert is_watched(state(row), row)
+    assert not is_watched(state(row, phase=Phase.HALTED), row)
 
 
-def compared(away: float | None = 10, **fields: Any) -> Board:
+def compared(away: float | None = 10, **fields: Any) -> TickState:
     rows = [sent("store-001", away_since=None if away is None else after(away))]
-    return board(*rows, *(planned(f"store-1{n:03}", wave=1) for n in range(300)), **fields)
+    return state(*rows, *(planned(f"store-1{n:03}", wave=1) for n in range(300)), **fields)
 
 
 def test_nobody_is_compared_with_while_everybody_is_there() -> None:
@@ -282,7 +282,7 @@ def test_stores_to_compare_with_are_not_asked_again_before_they_could_be_dark() 
     def turn(looked: float) -> StoreChoice:
         gone = sent("store-001", away_since=after(0))
         rows = gone, planned("store-002", wave=1, looked_at=after(looked))
-        return choose_stores(board(*rows, at=600))
+        return choose_stores(state(*rows, at=600))
 
     assert turn(looked=301).control == ()
     assert turn(looked=300).control == ("store-002",)

@@ -11,69 +11,69 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.store_choice import choose_stores
 from fleet.rollout.decide.tick import begin, settle
 from fleet.rollout.decide.verbs import obey
-from tests.rollout.decide.boards import (
+from tests.rollout.decide.tick_states import (
     POLICY,
     SERVICE,
     after,
-    board,
     parked,
     planned,
     said,
     sent,
+    state,
     undone,
 )
 from tests.rollout.decide.ticks import QUICK, canary, kinds, later, of, settled
 
 
 def test_the_first_tick_begins_the_first_wave() -> None:
-    rows = board(planned(), wave_at=None)
+    rows = state(planned(), wave_at=None)
     begin(rows)
     assert rows.rollout.wave_at == rows.now
     assert [e.text for e in rows.events] == ["canary begins: 1 store"]
 
 
 def test_a_wave_that_has_begun_is_not_begun_again() -> None:
-    rows = board(planned(), wave_at=after(5))
+    rows = state(planned(), wave_at=after(5))
     begin(rows)
     assert rows.rollout.wave_at == after(5)
     assert rows.events == []
 
 
 def test_a_rollout_that_was_aborted_before_its_first_tick_begins_no_wave() -> None:
-    rows = board(planned(), wave_at=None, phase=Phase.ABORTED)
+    rows = state(planned(), wave_at=None, phase=Phase.ABORTED)
     begin(rows)
     assert rows.events == []
 
 
 def test_a_store_that_was_looked_at_is_sent_the_release() -> None:
-    rows = board(planned())
+    rows = state(planned())
     assert kinds(settled(rows)) == [(ActionKind.SEND, "store-042")]
     assert of(rows).stage is Stage.SENDING
 
 
 def test_both_services_of_a_store_are_sent_together() -> None:
-    rows = board(planned(), planned(service="telemetry-arm64"))
+    rows = state(planned(), planned(service="telemetry-arm64"))
     assert len(settled(rows).actions) == 2
 
 
 def test_a_store_that_was_not_looked_at_is_sent_nothing() -> None:
-    rows = board(planned())
+    rows = state(planned())
     assert settled(rows, seen=()).actions == ()
     assert of(rows).stage is Stage.PLANNED
 
 
 def test_a_store_with_a_host_away_is_sent_nothing() -> None:
-    rows = board(planned(away_since=after(59)))
+    rows = state(planned(away_since=after(59)))
     assert settled(rows).actions == ()
 
 
 def test_a_store_of_which_one_service_is_away_is_sent_nothing_at_all() -> None:
-    rows = board(planned(), planned(service="telemetry-arm64", away_since=after(59)))
+    rows = state(planned(), planned(service="telemetry-arm64", away_since=after(59)))
     assert settled(rows).actions == ()
 
 
 def test_what_was_found_in_flight_in_this_tick_takes_its_place() -> None:
-    rows = board(
+    rows = state(
         planned("store-001", stage=Stage.PLANNED),
         planned("store-002"),
         policy=replace(QUICK, concurrency=Amount(count=1)),
@@ -85,24 +85,24 @@ def test_what_was_found_in_flight_in_this_tick_takes_its_place() -> None:
 
 
 def test_each_send_says_for_which_wave_it_is() -> None:
-    rows = board(planned("store-001"), planned("store-002", wave=CONVOY), policy=QUICK)
+    rows = state(planned("store-001"), planned("store-002", wave=CONVOY), policy=QUICK)
     assert [a.why for a in settled(rows).actions] == ["canary of ro-118", "convoy of ro-118"]
 
 
 @pytest.mark.parametrize("phase", [p for p in Phase if p is not Phase.RUNNING])
 def test_nothing_is_sent_but_by_a_running_rollout(phase: Phase) -> None:
-    rows = board(planned(), parked("store-002", wave=CONVOY), phase=phase)
+    rows = state(planned(), parked("store-002", wave=CONVOY), phase=phase)
     assert ActionKind.SEND not in [kind for kind, _ in kinds(settled(rows, seen=("store-042",)))]
 
 
 def test_a_wave_whose_verdicts_are_in_begins_to_bake() -> None:
-    rows = board(*canary(later()))
+    rows = state(*canary(later()))
     assert settled(rows).actions == ()
     assert rows.rollout.baking_since == rows.now
 
 
 def test_a_wave_bakes_from_its_last_verdict_on() -> None:
-    rows = board(*canary(later()), baking_since=after(20))
+    rows = state(*canary(later()), baking_since=after(20))
     settled(rows)
     assert rows.rollout.baking_since == after(20)
 
@@ -118,7 +118,7 @@ UNSETTLED = [
 
 @pytest.mark.parametrize("row", UNSETTLED, ids=lambda c: f"{c.stage.value} {c.verdict.value}")
 def test_a_wave_bakes_not_while_a_store_is_unsettled(row: Change) -> None:
-    rows = board(*canary(row, later()), baking_since=after(20))
+    rows = state(*canary(row, later()), baking_since=after(20))
     settled(rows)
     assert rows.rollout.baking_since is None
 
@@ -137,13 +137,13 @@ SETTLED = [
 
 @pytest.mark.parametrize("row", SETTLED, ids=lambda c: f"{c.stage.value} {c.verdict.value}")
 def test_a_wave_bakes_with_whatever_has_settled(row: Change) -> None:
-    rows = board(*canary(row, later()))
+    rows = state(*canary(row, later()))
     settled(rows)
     assert rows.rollout.baking_since is not None
 
 
 def test_a_wave_that_has_baked_lets_the_next_one_begin() -> None:
-    rows = board(*canary(later()), baking_since=after(0), at=600)
+    rows = state(*canary(later()), baking_since=after(0), at=600)
     settled(rows)
     assert (rows.rollout.wave, rows.rollout.wave_at) == (1, rows.now)
     assert rows.rollout.baking_since is None
@@ -151,21 +151,21 @@ def test_a_wave_that_has_baked_lets_the_next_one_begin() -> None:
 
 
 def test_a_wave_that_is_a_second_short_of_its_bake_goes_on_baking() -> None:
-    rows = board(*canary(later()), baking_since=after(0), at=599)
+    rows = state(*canary(later()), baking_since=after(0), at=599)
     done = settled(rows)
     assert rows.rollout.wave == 0
     assert done.wake_at == after(600)
 
 
 def test_accepted_failures_are_of_their_wave_only() -> None:
-    rows = board(*canary(later()), baking_since=after(0), at=600, accepted={"arm64": 2})
+    rows = state(*canary(later()), baking_since=after(0), at=600, accepted={"arm64": 2})
     settled(rows)
     assert rows.rollout.accepted == {}
 
 
 def test_a_canary_whose_policy_asks_for_it_waits_to_be_promoted() -> None:
     policy = replace(POLICY, after_canary=AfterCanary.PROMOTE)
-    rows = board(*canary(later()), baking_since=after(0), at=600, policy=policy)
+    rows = state(*canary(later()), baking_since=after(0), at=600, policy=policy)
     done = settled(rows)
     assert (rows.rollout.phase, rows.rollout.wave) == (Phase.AWAITING, 0)
     assert done.wake_at is None or done.wake_at > rows.now
@@ -173,14 +173,14 @@ def test_a_canary_whose_policy_asks_for_it_waits_to_be_promoted() -> None:
 
 def test_a_canary_that_was_promoted_beforehand_goes_on() -> None:
     policy = replace(POLICY, after_canary=AfterCanary.PROMOTE)
-    rows = board(*canary(later()), baking_since=after(0), at=600, policy=policy, promoted=True)
+    rows = state(*canary(later()), baking_since=after(0), at=600, policy=policy, promoted=True)
     settled(rows)
     assert (rows.rollout.phase, rows.rollout.wave) == (Phase.RUNNING, 1)
 
 
 def test_a_promoted_canary_begins_the_next_wave_in_the_same_tick() -> None:
     policy = replace(POLICY, after_canary=AfterCanary.PROMOTE)
-    rows = board(
+    rows = state(
         *canary(later()), baking_since=after(0), at=700, policy=policy, phase=Phase.AWAITING
     )
     obey(rows, [said(VerbName.PROMOTE)])
@@ -190,7 +190,7 @@ def test_a_promoted_canary_begins_the_next_wave_in_the_same_tick() -> None:
 
 def test_a_canary_that_is_all_there_is_needs_no_promotion() -> None:
     policy = replace(POLICY, after_canary=AfterCanary.PROMOTE)
-    rows = board(*canary(), baking_since=after(0), at=600, policy=policy)
+    rows = state(*canary(), baking_since=after(0), at=600, policy=policy)
     rows.rollout = replace(
         rows.rollout, spec=replace(rows.rollout.spec, waves=rows.rollout.spec.waves[:1])
     )

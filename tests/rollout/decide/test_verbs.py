@@ -9,11 +9,20 @@ from fleet.model.changes import CONVOY, Change
 from fleet.model.printable import who
 from fleet.model.rollout import Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.store_choice import choose_stores
 from fleet.rollout.decide.tick import settle
+from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.verbs import obey
-from tests.rollout.decide.boards import after, board, parked, planned, said, seconds, sent, undone
+from tests.rollout.decide.tick_states import (
+    after,
+    parked,
+    planned,
+    said,
+    seconds,
+    sent,
+    state,
+    undone,
+)
 
 ENDED = (Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK)
 #: What becomes of the phase; those that are not named stay as they are.
@@ -30,10 +39,10 @@ LEADS_TO: dict[VerbName, dict[Phase, Phase]] = {
 }
 
 
-def mixed(phase: Phase, **fields: Any) -> Board:
+def mixed(phase: Phase, **fields: Any) -> TickState:
     """A store of every kind: good, failed, parked, and one whose turn has not come."""
     ended = {"finished_at": after(30)} if phase in ENDED else {}
-    return board(
+    return state(
         sent("store-001", Verdict.OK),
         sent("store-002", Verdict.FAILED),
         parked("store-003"),
@@ -43,7 +52,7 @@ def mixed(phase: Phase, **fields: Any) -> Board:
     )
 
 
-def tell(rows: Board, name: VerbName, *stores: str, why: str = "") -> str:
+def tell(rows: TickState, name: VerbName, *stores: str, why: str = "") -> str:
     return obey(rows, [said(name, *stores, why=why)])[1]
 
 
@@ -122,7 +131,7 @@ def test_resuming_a_paused_rollout_accepts_no_failures() -> None:
 
 
 def test_a_failure_of_another_wave_is_not_accepted() -> None:
-    rows = board(
+    rows = state(
         sent("store-001", Verdict.FAILED), planned("store-002", wave=1), phase=Phase.HALTED, wave=1
     )
     tell(rows, VerbName.RESUME)
@@ -136,7 +145,7 @@ def test_patience_begins_anew_when_a_person_answers() -> None:
 
 
 def test_a_dark_store_that_was_set_back_for_a_halt_joins_the_convoy_when_it_is_resumed() -> None:
-    rows = board(undone("store-001"), phase=Phase.HALTED)
+    rows = state(undone("store-001"), phase=Phase.HALTED)
     tell(rows, VerbName.RESUME)
     assert rows.changes[0].wave == CONVOY
 
@@ -147,7 +156,7 @@ def test_resume_does_not_go_beyond_the_canary() -> None:
 
 
 def test_a_done_rollout_without_debts_stays_done() -> None:
-    rows = board(sent(verdict=Verdict.OK), phase=Phase.DONE, finished_at=after(30))
+    rows = state(sent(verdict=Verdict.OK), phase=Phase.DONE, finished_at=after(30))
     assert tell(rows, VerbName.RESUME) == "it is done and nothing is owed"
     assert rows.rollout.finished_at == after(30)
 
@@ -161,14 +170,14 @@ def test_a_done_rollout_waits_for_its_owed_stores_for_as_long_as_its_patience() 
 
 
 def test_owed_stores_are_asked_at_once_when_a_done_rollout_is_resumed() -> None:
-    rows = board(parked(look_at=after(900)), phase=Phase.DONE, wave=2, finished_at=after(30))
+    rows = state(parked(look_at=after(900)), phase=Phase.DONE, wave=2, finished_at=after(30))
     tell(rows, VerbName.RESUME)
     assert rows.changes[0].look_at is None
 
 
-def undelivered() -> Board:
+def undelivered() -> TickState:
     row = sent(verdict=Verdict.UNDELIVERED, since=after(-900), pulls_failed=4)
-    return board(row, phase=Phase.DONE, wave=2, finished_at=after(30))
+    return state(row, phase=Phase.DONE, wave=2, finished_at=after(30))
 
 
 def test_resume_gives_a_store_that_could_not_pull_its_tries_anew() -> None:
@@ -200,7 +209,7 @@ def test_promote_means_nothing_to_a_rollout_without_a_canary() -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.UNDELIVERED])
 def test_retry_sends_again_what_did_not_arrive_or_failed(verdict: Verdict) -> None:
-    rows = board(sent(verdict=verdict, pulls_failed=4, look_at=after(999)))
+    rows = state(sent(verdict=verdict, pulls_failed=4, look_at=after(999)))
     assert tell(rows, VerbName.RETRY) == "1 store is sent the release again"
     (row,) = rows.changes
     assert (row.stage, row.verdict) == (Stage.PLANNED, Verdict.WAITING)
@@ -221,7 +230,7 @@ def test_retry_of_stores_that_are_well_says_so_and_moves_nothing() -> None:
 
 def test_what_a_hand_changed_is_overwritten_only_when_the_store_is_named() -> None:
     held = sent(verdict=Verdict.CHANGED_BY_HAND, stage=Stage.HELD)
-    rows = board(held)
+    rows = state(held)
     assert tell(rows, VerbName.RETRY) == "no store has failed"
     tell(rows, VerbName.RETRY, "store-042")
     assert rows.changes[0].stage is Stage.PLANNED
@@ -229,7 +238,7 @@ def test_what_a_hand_changed_is_overwritten_only_when_the_store_is_named() -> No
 
 
 def test_retry_of_a_failure_is_no_leave_to_overwrite_what_a_hand_does_meanwhile() -> None:
-    rows = board(sent(verdict=Verdict.FAILED))
+    rows = state(sent(verdict=Verdict.FAILED))
     tell(rows, VerbName.RETRY, "store-042")
     assert rows.changes[0].next_send.overwrite is False
 
@@ -253,7 +262,7 @@ def test_retry_takes_a_finished_rollout_up_again() -> None:
 
 
 def test_a_skipped_store_is_not_tried_again() -> None:
-    rows = board(sent(verdict=Verdict.FAILED, stage=Stage.SKIPPED))
+    rows = state(sent(verdict=Verdict.FAILED, stage=Stage.SKIPPED))
     assert tell(rows, VerbName.RETRY, "store-042") == "none of these stores has failed"
 
 
@@ -267,7 +276,7 @@ def test_skip_needs_stores() -> None:
     ("row", "words"), [(sent(), "what was sent stays"), (planned(), "nothing was sent")]
 )
 def test_skip_says_what_becomes_of_the_store(row: Any, words: str) -> None:
-    rows = board(row)
+    rows = state(row)
     assert tell(rows, VerbName.SKIP, "store-042") == "1 store is left out"
     assert rows.changes[0].stage is Stage.SKIPPED
     assert words in rows.changes[0].reason
@@ -307,19 +316,19 @@ def test_rollback_of_one_store_of_a_finished_rollout_takes_it_up_until_that_is_d
 
 
 def test_a_skipped_store_that_was_sent_goes_back_too() -> None:
-    rows = board(sent(verdict=Verdict.OK, stage=Stage.SKIPPED))
+    rows = state(sent(verdict=Verdict.OK, stage=Stage.SKIPPED))
     tell(rows, VerbName.ROLLBACK)
     assert rows.changes[0].stage is Stage.UNDOING
 
 
 def test_what_a_hand_changed_is_not_rolled_back() -> None:
-    rows = board(sent(verdict=Verdict.CHANGED_BY_HAND, stage=Stage.HELD))
+    rows = state(sent(verdict=Verdict.CHANGED_BY_HAND, stage=Stage.HELD))
     assert tell(rows, VerbName.ROLLBACK) == "nothing was sent"
     assert rows.changes[0].stage is Stage.HELD
 
 
 def test_what_was_set_back_already_is_not_set_back_again() -> None:
-    rows = board(undone())
+    rows = state(undone())
     assert tell(rows, VerbName.ROLLBACK) == "nothing was sent"
     assert rows.changes[0].stage is Stage.UNDONE
 
@@ -327,9 +336,9 @@ def test_what_was_set_back_already_is_not_set_back_again() -> None:
 # what a person has accepted is of some stores, and is no room for others
 
 
-def after_resume(*rows: Change, again: str = "") -> Board:
+def after_resume(*rows: Change, again: str = "") -> TickState:
     """A halted rollout that goes on with its failures, of which one may be tried again."""
-    halted = board(*rows, *good_to_come(), phase=Phase.HALTED)
+    halted = state(*rows, *good_to_come(), phase=Phase.HALTED)
     tell(halted, VerbName.RESUME)
     if again:
         tell(halted, VerbName.RETRY, *again.split())
@@ -358,7 +367,7 @@ def test_accepted_failures_that_are_tried_again_are_no_room_for_others() -> None
 
 
 def test_accepted_failures_stay_accepted_for_as_long_as_they_stand() -> None:
-    rows = board(*bad(1, 2, 3, 4, 5, wave=CONVOY), *good_to_come(), phase=Phase.HALTED)
+    rows = state(*bad(1, 2, 3, 4, 5, wave=CONVOY), *good_to_come(), phase=Phase.HALTED)
     tell(rows, VerbName.RESUME)
     rows.rollout = replace(rows.rollout, accepted={})
     settle(rows, choose_stores(rows), frozenset(), None)

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from fleet.model.changes import Change, HostContact, NextSend, ObservedChange
 from fleet.model.desired import TaskDefinition
 from fleet.model.verdicts import Verdict
-from fleet.rollout.decide.board import Board
-from fleet.rollout.decide.failures import counted, failures
 from fleet.rollout.decide.judgement import retry_at
-from fleet.rollout.decide.sends import mark_sent
+from fleet.rollout.decide.task_failures import counted, failures
+from fleet.rollout.decide.tick_state import TickState, mark_sent
 from fleet.rollout.decide.verdict import has_health_check, judge
 from tests import rollouts
 from tests.rollout.decide.verdicts import (
@@ -179,7 +178,7 @@ def test_what_a_shallow_look_concludes_a_deep_one_does_not_contradict(
 
 def test_a_new_try_begins_with_none_of_the_old_ones_evidence() -> None:
     first = look(change(), view({"at": 130})).onto(change(), after(130))
-    rows = Board(rollouts.rollout(), [first], after(200))
+    rows = TickState(rollouts.rollout(), [first], after(200))
     again = mark_sent(
         rows, first, "sent", target=first.target, sent_at=after(200), look_at=after(215)
     )

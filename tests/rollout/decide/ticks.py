@@ -7,10 +7,10 @@ from fleet.model.changes import Change
 from fleet.model.policy import Amount
 from fleet.model.rollout import ActionKind, Phase
 from fleet.model.verdicts import Verdict
-from fleet.rollout.decide.board import Board
 from fleet.rollout.decide.store_choice import choose_stores
 from fleet.rollout.decide.tick import Settled, settle
-from tests.rollout.decide.boards import (
+from fleet.rollout.decide.tick_state import TickState
+from tests.rollout.decide.tick_states import (
     POLICY,
     SERVICE,
     after,
@@ -36,7 +36,7 @@ def later(number: int = 900) -> Change:
 
 
 def settled(
-    rows: Board, seen: tuple[str, ...] | None = None, *, unwatched: bool = False
+    rows: TickState, seen: tuple[str, ...] | None = None, *, unwatched: bool = False
 ) -> Settled:
     """A tick that has looked at everybody whose turn it is, unless somebody else is named."""
     choice = choose_stores(rows)
@@ -44,7 +44,7 @@ def settled(
     return settle(rows, choice, looked, None, unwatched=unwatched)
 
 
-def of(rows: Board, store: str = "store-042") -> Change:
+def of(rows: TickState, store: str = "store-042") -> Change:
     return rows.change(store, SERVICE)
 
 

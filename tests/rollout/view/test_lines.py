@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from fleet.model.gate import Answer
+from fleet.model.gate import GateAnswer
 from fleet.model.plain import to_plain
 from fleet.model.spans import exact_moment
 from fleet.model.verdicts import Verdict
@@ -109,7 +109,7 @@ def test_a_gate_event_is_shown_with_its_arithmetic() -> None:
 
 
 def test_a_gate_survives_the_way_through_an_event() -> None:
-    gate = rollouts.gate(Answer.ASK)
+    gate = rollouts.gate(GateAnswer.ASK)
 
     assert rollouts.event("gate", "", **to_plain(gate)).gate == gate
 

@@ -17,7 +17,7 @@ from fleet.model.inventory import Lifecycle, Link
 from fleet.model.plan import Plan
 from fleet.model.policy import AfterCanary, Amount, Policy, Window
 from fleet.model.services import StoreView
-from fleet.rollout.plan_file import plan_document, plan_from_document
+from fleet.rollout.plan_request import plan_document, plan_from_document
 from fleet.rollout.view.plan import plan_markdown, plan_view
 from tests.reading import in_order
 from tests.rollout.decide import plans

@@ -13,8 +13,7 @@ from fleet.model.overview import NextWindow, Overview, Ticker
 from fleet.model.printable import who
 from fleet.model.rollout import Hold, Phase
 from fleet.model.verdicts import Verdict
-from fleet.rollout.view.counts import slowest, wave_counts
-from fleet.rollout.view.rollout import status_view
+from fleet.rollout.view.rollout import slowest, status_view, wave_counts
 from tests import rollouts
 from tests.rollouts import NOW
 

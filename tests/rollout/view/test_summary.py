@@ -7,10 +7,11 @@ import pytest
 from rich.console import Console
 
 from fleet.model.changes import ObservedChange
+from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.view.summary import running, summary_view
+from fleet.rollout.view.summary import history_view, running, summary_view
 from tests import rollouts
 
 
@@ -87,3 +88,26 @@ def test_a_release_that_was_taken_back_is_owed_by_nobody(phase: Phase) -> None:
     changes = rollouts.changes(store_004=Verdict.DARK)
 
     assert "owed" not in drawn(rollouts.overview(phase=phase, changes=changes))
+
+
+def listed(*rows: RolloutSummary, width: int = 120) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, markup=False, highlight=False).print(
+        history_view(rows, rollouts.NOW, width)
+    )
+    return out.getvalue()
+
+
+def test_each_rollout_says_when_how_long_how_it_ended_and_why() -> None:
+    text = listed(rollouts.summary(phase=Phase.HALTED, why="over budget"))
+
+    for word in ("ro-118", "01:02:10Z", "12m10s", "halted", "on-call", "over budget"):
+        assert word in text
+
+
+def test_no_rollout_yet_is_said() -> None:
+    assert listed() == "no rollout was started yet\n"
+
+
+def test_one_that_gives_no_reason_counts_its_services() -> None:
+    assert "services 6 ok, 32 waiting, 2 failed" in listed(rollouts.summary(), width=200)

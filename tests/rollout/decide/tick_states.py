@@ -1,4 +1,4 @@
-"""A board over a few shops, for tests that say only what differs: always in a window."""
+"""A state over a few shops, for tests that say only what differs: always in a window."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +12,7 @@ from fleet.model.policy import Policy, Window
 from fleet.model.rollout import Place, Rollout, RolloutSpec, Verb, VerbName, WavePlan
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import Board
+from fleet.rollout.decide.tick_state import TickState
 from tests import rollouts
 from tests.rollout.decide import verdicts
 
@@ -80,9 +80,9 @@ def rollout(*rows: Change, **fields: Any) -> Rollout:
 _SPEC = frozenset(RolloutSpec.__dataclass_fields__)
 
 
-def board(*rows: Change, at: float = 60.0, **fields: Any) -> Board:
+def state(*rows: Change, at: float = 60.0, **fields: Any) -> TickState:
     """These rows at a second of the rollout."""
-    return Board(rollout(*rows, **fields), rows, after(at))
+    return TickState(rollout(*rows, **fields), rows, after(at))
 
 
 def place(store: str = "store-042", **fields: Any) -> Place:

@@ -3,18 +3,18 @@
 from fleet.model.changes import CONVOY
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.board import is_parked, is_sent
-from tests.rollout.decide.boards import after, board, parked, planned, sent, undone
+from fleet.rollout.decide.tick_state import is_parked, is_sent
+from tests.rollout.decide.tick_states import after, parked, planned, sent, state, undone
 
 
 def test_only_rows_that_became_another_are_moved() -> None:
-    rows = board(sent("store-001"), sent("store-002"))
+    rows = state(sent("store-001"), sent("store-002"))
     rows.move(rows.change("store-002", "vision-arm64"), reason="looked at")
     assert [c.store for c in rows.moved] == ["store-002"]
 
 
 def test_a_row_that_is_put_back_as_it_was_is_not_moved() -> None:
-    rows = board(sent())
+    rows = state(sent())
     (before,) = rows.changes
     rows.move(before, reason="another")
     rows.put(before)
@@ -22,39 +22,39 @@ def test_a_row_that_is_put_back_as_it_was_is_not_moved() -> None:
 
 
 def test_a_new_verdict_is_dated_now() -> None:
-    rows = board(sent(since=after(0)), at=60)
+    rows = state(sent(since=after(0)), at=60)
     moved = rows.move(rows.changes[0], verdict=Verdict.OK)
     assert moved.since == after(60)
 
 
 def test_the_same_verdict_again_keeps_its_date() -> None:
-    rows = board(sent(since=after(0)), at=60)
+    rows = state(sent(since=after(0)), at=60)
     assert rows.move(rows.changes[0], verdict=Verdict.WAITING).since == after(0)
 
 
 def test_a_verdict_with_a_date_of_its_own_keeps_that() -> None:
-    rows = board(sent(), at=60)
+    rows = state(sent(), at=60)
     assert rows.move(rows.changes[0], verdict=Verdict.OK, since=after(55)).since == after(55)
 
 
 def test_rows_keep_their_order_when_they_move() -> None:
-    rows = board(sent("store-002"), sent("store-001"))
+    rows = state(sent("store-002"), sent("store-001"))
     rows.move(rows.changes[0], reason="another")
     assert [c.store for c in rows.changes] == ["store-002", "store-001"]
 
 
 def test_a_store_is_named_once_for_all_its_services() -> None:
-    rows = board(sent(), sent(service="telemetry-arm64"))
+    rows = state(sent(), sent(service="telemetry-arm64"))
     assert rows.stores(rows.changes) == ["store-042"]
     assert len(rows.of_store("store-042")) == 2
 
 
 def test_a_store_without_changes_has_no_rows() -> None:
-    assert board(sent()).of_store("store-999") == ()
+    assert state(sent()).of_store("store-999") == ()
 
 
 def test_a_phase_is_told_when_it_begins_and_not_again() -> None:
-    rows = board(sent())
+    rows = state(sent())
     rows.enter_phase(Phase.PAUSED, "a pause")
     rows.enter_phase(Phase.PAUSED, "another reason")
     assert [e.text for e in rows.events] == ["paused: a pause"]
@@ -62,7 +62,7 @@ def test_a_phase_is_told_when_it_begins_and_not_again() -> None:
 
 
 def test_the_wave_of_now_and_the_convoy_are_apart() -> None:
-    rows = board(sent("store-001"), planned("store-002", wave=1), parked("store-003", wave=CONVOY))
+    rows = state(sent("store-001"), planned("store-002", wave=1), parked("store-003", wave=CONVOY))
     assert [c.store for c in rows.current] == ["store-001"]
     assert [c.store for c in rows.convoy] == ["store-003"]
 

@@ -5,7 +5,7 @@ import pytest
 from fleet.model.overview import Ticker
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Verdict
-from fleet.rollout.view.next import next_steps
+from fleet.rollout.view.next_steps import next_steps
 from tests import rollouts
 
 BAD = rollouts.changes(store_002=Verdict.FAILED, store_003=Verdict.DARK)

@@ -25,7 +25,7 @@ HOST_ATTRIBUTE = "fleet.host"
 
 
 @dataclass(frozen=True, slots=True)
-class Background:
+class PlanContext:
     """What the rules need beside the store and its view.
 
     Attributes:
@@ -55,7 +55,7 @@ class _Case:
     shape: ServiceShape
     service: ServiceState | None
     hosts: Mapping[str, ContainerInstance]
-    background: Background
+    background: PlanContext
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def stand(
     wanted: Sequence[DesiredService],
     view: StoreView,
     shapes: Mapping[str, ServiceShape],
-    background: Background,
+    background: PlanContext,
 ) -> list[PlannedChange]:
     """What happens to the services that a store should run; the view must have been read."""
     services = {s.name: s for s in view.services or () if s.status != "INACTIVE"}

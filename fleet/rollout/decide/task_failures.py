@@ -23,7 +23,7 @@ class FailureKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class TaskFailure:
     """One task that ended by itself.
 
     Attributes:
@@ -46,7 +46,7 @@ class Failure:
         return f"{self.head}: {self.detail}" if self.detail else self.head
 
 
-def failures(tasks: Iterable[TaskState], target: str, since: datetime) -> tuple[Failure, ...]:
+def failures(tasks: Iterable[TaskState], target: str, since: datetime) -> tuple[TaskFailure, ...]:
     """The failed tasks of one revision that were made since a moment, the newest first.
 
     Tasks that a person stopped or that the scheduler replaced have not failed. STOPPED tasks are
@@ -68,7 +68,7 @@ def _moment(task: TaskState) -> datetime:
     return moment or datetime.max.replace(tzinfo=UTC)
 
 
-def _failure(task: TaskState) -> Failure | None:
+def _failure(task: TaskState) -> TaskFailure | None:
     if task.last_status != "STOPPED" and task.desired_status != "STOPPED":
         return None
     ill = "health check" in task.stopped_reason
@@ -82,7 +82,7 @@ def _failure(task: TaskState) -> Failure | None:
         head = "failed its health check"
     else:
         head, detail = _ended(task)
-    return Failure(
+    return TaskFailure(
         kind,
         head,
         printable(detail, limit=_WORDS),
@@ -124,7 +124,7 @@ def _culprit(containers: Sequence[ContainerState]) -> ContainerState | None:
     return max(ended, key=lambda c: (bool(c.reason), bool(c.exit_code)), default=None)
 
 
-def counted(found: Sequence[Failure]) -> str:
+def counted(found: Sequence[TaskFailure]) -> str:
     """``exit 1 x2: cannot open libx.so; exit 137``: the most frequent first."""
     groups = Counter((f.head, f.detail) for f in found)
     words = []
@@ -134,7 +134,7 @@ def counted(found: Sequence[Failure]) -> str:
     return "; ".join(words)
 
 
-def common_cause(found: Sequence[Failure]) -> str:
+def common_cause(found: Sequence[TaskFailure]) -> str:
     """The most frequent cause, by which failures of different stores are compared; "" for none."""
     causes = Counter(f.cause for f in found)
     return causes.most_common(1)[0][0] if causes else ""

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from fleet.rollout.decide.away import stores_back
-from tests.rollout.decide.boards import away, parked, place, view
+from fleet.rollout.decide.change_facts import stores_back
+from tests.rollout.decide.tick_states import away, parked, place, view
 
 STORE = "store-042"
 

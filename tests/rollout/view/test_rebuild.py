@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from fleet.model.verdicts import Verdict
-from fleet.rollout.view.rebuilt import Found, rebuilt_document, rebuilt_view
+from fleet.rollout.view.rebuild import Found, rebuilt_document, rebuilt_view
 from tests import rollouts
 
 

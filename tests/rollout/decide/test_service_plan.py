@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from fleet.model.history import Ledger, Observation
-from fleet.rollout.decide.standing import away_of
+from fleet.rollout.decide.service_plan import away_of
 from tests.rollout.decide.plans import HOUR, NOW
 
 
