@@ -15,14 +15,14 @@ from tests.scenarios.test_register import NEW, TakeStore
 #: Runs fleet as it is, but tells this test (and nobody else) the codes that AWS gave out.
 EAVESDROP = """
 import os, sys
-from fleet.register import activating
-create = activating.create_activation
+from fleet.register import host_run
+create = host_run.create_activation
 told = open(os.environ["CODES_TO"], "a", buffering=1)
 def create_and_tell(*args, **words):
     activation, code = create(*args, **words)
     told.write(code.reveal() + "\\n")
     return activation, code
-activating.create_activation = create_and_tell
+host_run.create_activation = create_and_tell
 sys.argv = ["fleet", *sys.argv[1:]]
 from fleet.cli.main import main
 main()
