@@ -148,7 +148,7 @@ def _untagged(
 def _recorded(seen: Observation) -> RecordedState:
     since = seen.value.get("as_of")
     as_of = datetime.fromisoformat(since) if isinstance(since, str) else seen.last_seen
-    return RecordedState(str(seen.value.get("state", "seen")), as_of)
+    return RecordedState(seen.state or "seen", as_of)
 
 
 def _observed(view: LedgerView, ledger: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from fleet.model.observed import CONNECTION_WORDS
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Verdict
 
@@ -88,6 +89,19 @@ class Observation:
     value: Mapping[str, Any]
     first_seen: datetime
     last_seen: datetime
+
+    @property
+    def state(self) -> str:
+        """Return the recorded state in words, or ""."""
+        return str(self.value.get("state", ""))
+
+    @property
+    def agent_connected(self) -> bool | None:
+        """Return whether ECS had the agent as connected; None for another ledger or no state."""
+        if self.ledger is not Ledger.ECS:
+            return None
+        found = [is_ for is_, words in CONNECTION_WORDS.items() if self.state.endswith(words)]
+        return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,10 @@ T = TypeVar("T")
 ALL_ACTIVE = "all active"
 
 
+#: How the recorded state of a container instance ends, by whether its agent is connected.
+CONNECTION_WORDS = {True: ", connected", False: ", not connected"}
+
+
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
     """A value and the moment its source said so (for AWS the ``Date`` header), aware UTC."""
@@ -177,7 +181,7 @@ class ContainerInstance:
     @property
     def state(self) -> str:
         """Return ``ACTIVE, connected`` or the like, which changes only when the host does."""
-        return f"{self.status}, {'' if self.agent_connected else 'not '}connected"
+        return self.status + CONNECTION_WORDS[self.agent_connected]
 
     @property
     def liveliness(self) -> tuple[bool, float, str]:

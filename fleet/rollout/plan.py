@@ -320,7 +320,7 @@ def _remember(wiring: Wiring, views: Iterable[StoreView]) -> None:
 def _is_news(instance: ContainerInstance, before: Observation | None, words: str) -> bool:
     if not instance.agent_connected:
         return True
-    return before is not None and before.value.get("state") != words
+    return before is not None and before.state != words
 
 
 def _recorded(wiring: Wiring, views: Iterable[StoreView]) -> list[Observation]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from fleet.model.desired import DesiredService, Scheduling, ServiceShape
-from fleet.model.history import Ledger, Observation
+from fleet.model.history import Observation
 from fleet.model.identity import TAG_CONTENT, TAG_FLEET, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.observed import ContainerInstance, best_instance
@@ -155,13 +155,10 @@ def away_of(
     """
     away = {}
     for seen in recorded:
-        state = str(seen.value.get("state", ""))
-        if seen.ledger is not Ledger.ECS:
-            continue
         lately = (now - seen.last_seen).total_seconds() < dark_after_s
-        if state.endswith(", not connected"):
+        if seen.agent_connected is False:
             away[f"{seen.store}/{seen.host}"] = seen.first_seen
-        elif state.endswith(", connected") and lately:
+        elif seen.agent_connected and lately:
             away[f"{seen.store}/{seen.host}"] = seen.last_seen
     return away
 
