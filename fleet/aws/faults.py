@@ -140,7 +140,7 @@ class Caller:
 
     @property
     def place(self) -> str:
-        """``emea-prod (111122223333) eu-west-1``."""
+        """Return ``emea-prod (111122223333) eu-west-1``."""
         return f"{self.account.name} ({self.account.account_id}) {self.region}"
 
 

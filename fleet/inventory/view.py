@@ -23,7 +23,7 @@ _FIRST_TO_GO = ("TIME ZONE", "RING", "ACCOUNT/REGION", "NAME", "LINK")
 
 
 def store_line(store: Store, run_id: str = "") -> str:
-    """``store-042 Leeds Briggate · emea-prod/eu-west-1 · cluster store-042 · lte, metered``."""
+    """Return ``store-042 Leeds · emea-prod/eu-west-1 · cluster store-042 · lte, metered``."""
     link = f"{store.link.kind}, metered" if store.link.metered else store.link.kind
     parts = [
         f"{store.id} {store.name}".strip(),
@@ -35,7 +35,7 @@ def store_line(store: Store, run_id: str = "") -> str:
 
 
 def fleet_view(fleet: Fleet, width: int) -> RenderableType:
-    """A row per store and a line of totals, which names the columns that found no room."""
+    """Return a row per store and a line of totals, which names the columns that found no room."""
     rows = [_row(store) for store in fleet.stores]
     columns = list(_COLUMNS)
     left_out = []
@@ -72,7 +72,7 @@ def _natural_width(columns: Sequence[str], rows: Sequence[dict[str, str]]) -> in
 
 
 def totals(fleet: Fleet) -> str:
-    """``14 stores (12 open, 1 paused, 1 planned), 27 hosts, 2 workloads``."""
+    """Return ``14 stores (12 open, 1 paused, 1 planned), 27 hosts, 2 workloads``."""
     counts: dict[str, int] = {}
     for store in fleet.stores:
         counts[str(store.lifecycle)] = counts.get(str(store.lifecycle), 0) + 1
@@ -127,12 +127,12 @@ def host_view(store: Store, host: Host) -> RenderableType:
 
 
 def hosts_words(hosts: Sequence[Host]) -> str:
-    """``cam-1 xavier-nx, tel-1 nuc``."""
+    """Return ``cam-1 xavier-nx, tel-1 nuc``."""
     return ", ".join(f"{host.name} {host.hardware.name}" for host in hosts) or "none"
 
 
 def link_words(link: Link) -> str:
-    """``lte, metered, 4.50 per GB, carrier EE``."""
+    """Return ``lte, metered, 4.50 per GB, carrier EE``."""
     words = [link.kind]
     if link.metered:
         words.append("metered")
@@ -144,7 +144,7 @@ def link_words(link: Link) -> str:
 
 
 def hours_words(hours: Hours) -> str:
-    """``mon-fri 08:00-22:00, sat 09:00-20:00, sun closed``; days that are alike are joined."""
+    """Return ``mon-fri 08:00-22:00, sat 09:00-20:00, sun closed``; equal days are joined."""
     runs: list[tuple[int, int, str]] = []
     for day in range(7):
         words = " ".join(map(_span_words, hours.get(day, ()))) or "closed"
@@ -178,7 +178,7 @@ def _facts(facts: dict[str, str]) -> Text:
 
 
 def fleet_document(fleet: Fleet) -> Document:
-    """What ``inventory list --json`` prints."""
+    """Return what ``inventory list --json`` prints."""
     return document(
         "inventory-list",
         {
@@ -190,17 +190,17 @@ def fleet_document(fleet: Fleet) -> Document:
 
 
 def store_document(fleet: Fleet, store: Store) -> Document:
-    """What ``inventory show STORE --json`` prints."""
+    """Return what ``inventory show STORE --json`` prints."""
     return document("inventory-store", {"fleet": fleet.name, "store": _store(store)})
 
 
 def host_document(fleet: Fleet, host: Host) -> Document:
-    """What ``inventory show STORE/HOST --json`` prints."""
+    """Return what ``inventory show STORE/HOST --json`` prints."""
     return document("inventory-host", {"fleet": fleet.name, "host": _host(host)})
 
 
 def validation_document(problems: Sequence[Problem], notes: Sequence[str] = ()) -> Document:
-    """What ``validate --json`` prints."""
+    """Return what ``validate --json`` prints."""
     return document(
         "validate",
         {

@@ -261,13 +261,13 @@ class RolloutEvent:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict that a change has now; None for events of other kinds."""
+        """Return the verdict that a change has now; None for events of other kinds."""
         word = self.data.get("verdict")
         return Verdict(word) if self.kind is EventKind.VERDICT and word in set(Verdict) else None
 
     @property
     def gate(self) -> Gate | None:
-        """The gate that was evaluated; None for events of other kinds."""
+        """Return the gate that was evaluated; None for events of other kinds."""
         if self.kind is not EventKind.GATE:
             return None
         try:

@@ -60,7 +60,7 @@ class Group:
 
     @property
     def known(self) -> int:
-        """How many stores are certainly dark or not."""
+        """Return how many stores are certainly dark or not."""
         return len(self.dark) + len(self.connected)
 
     def together(self) -> tuple[str, ...]:

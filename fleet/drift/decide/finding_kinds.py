@@ -151,5 +151,5 @@ class FindingKind:
 
     @property
     def safe(self) -> bool:
-        """Whether ``--fix`` may fix it."""
+        """Return whether ``--fix`` may fix it."""
         return self.fix is not None

@@ -50,7 +50,7 @@ class SeenHost:
 
     @property
     def last(self) -> Spell | None:
-        """The latest spell that is recorded of it."""
+        """Return the latest spell that is recorded of it."""
         return self.memory.spells[-1] if self.memory.spells else None
 
 

@@ -52,7 +52,7 @@ class ServiceCase:
 
     @property
     def shape(self) -> ServiceShape | None:
-        """What fleet would send; None when the release does not say."""
+        """Return what fleet would send; None when the release does not say."""
         release = self.case.background.release
         return None if isinstance(release, NotRead) else release.shapes.get(self.name)
 
@@ -63,12 +63,12 @@ class ServiceCase:
 
     @property
     def in_work(self) -> bool:
-        """Whether a rollout that is at work holds it, so that differences are no drift."""
+        """Return whether a rollout that is at work holds it, so that differences are no drift."""
         return self.name in self.case.wanted.rolling
 
     @property
     def is_awaited(self) -> bool:
-        """Whether it is owed by a rollout, or held by an idle one.
+        """Return whether it is owed by a rollout, or held by an idle one.
 
         What only a release would change is then reported of the rollout, not of the service.
         """
@@ -76,7 +76,7 @@ class ServiceCase:
 
     @property
     def is_ours(self) -> bool:
-        """Whether fleet made it."""
+        """Return whether fleet made it."""
         return self.service is not None and is_ours(self.service, self.case.background)
 
     @property
@@ -88,7 +88,7 @@ class ServiceCase:
 
     @property
     def primary(self) -> Deployment | None:
-        """The newest deployment."""
+        """Return the newest deployment."""
         return self.service.deployments[0] if self.service and self.service.deployments else None
 
     @property
@@ -99,7 +99,7 @@ class ServiceCase:
 
     @property
     def here(self) -> tuple[HostCase, ...]:
-        """Those of them on which a task can be placed, and reported by the agent."""
+        """Return those of them on which a task can be placed, and reported by the agent."""
         return tuple(one for one in self.hosts if one.takes_tasks)
 
     @property
@@ -109,7 +109,7 @@ class ServiceCase:
 
     @property
     def roll_out(self) -> Command:
-        """The command that sends it what is wanted."""
+        """Return the command that sends it what is wanted."""
         return Command(f"fleet rollout {self.workload} --store {self.case.store.id}")
 
     def says(self, words: str) -> Evidence:

@@ -121,22 +121,22 @@ class HostCase:
 
     @property
     def node(self) -> ManagedInstance | None:
-        """The current node."""
+        """Return the current node."""
         return self.nodes[0] if self.nodes else None
 
     @property
     def instance(self) -> ContainerInstance | None:
-        """The best container instance."""
+        """Return the best container instance."""
         return self.instances[0] if self.instances else None
 
     @property
     def is_dark(self) -> bool:
-        """Whether it is certainly dark."""
+        """Return whether it is certainly dark."""
         return self.is_certainly(Connection.DARK)
 
     @property
     def takes_tasks(self) -> bool:
-        """Whether it is certainly connected and its container instance ACTIVE."""
+        """Return whether it is certainly connected and its container instance ACTIVE."""
         instance = self.instance
         active = instance is not None and instance.status == "ACTIVE"
         return active and self.is_certainly(Connection.CONNECTED)
@@ -162,27 +162,27 @@ class StoreCase:
 
     @property
     def store(self) -> Store:
-        """The store of the inventory."""
+        """Return the store of the inventory."""
         return self.wanted.store
 
     @property
     def is_open(self) -> bool:
-        """Whether the store is open."""
+        """Return whether the store is open."""
         return self.store.lifecycle is Lifecycle.OPEN
 
     @property
     def instances_at(self) -> datetime | None:
-        """When its container instances were read; None where they were not."""
+        """Return when its container instances were read; None where they were not."""
         return None if isinstance(self.seen.instances, NotRead) else self.seen.instances.at
 
     @property
     def nodes_at(self) -> datetime | None:
-        """When SSM's nodes were read; None where they were not."""
+        """Return when SSM's nodes were read; None where they were not."""
         return None if isinstance(self.shard.nodes, NotRead) else self.shard.nodes.at
 
     @property
     def has_hosts_read(self) -> bool:
-        """Whether both SSM's nodes and ECS's container instances were read."""
+        """Return whether both SSM's nodes and ECS's container instances were read."""
         return self.instances_at is not None and self.nodes_at is not None
 
     def aws(self, words: str, *, sends: bool = True) -> Command:
@@ -286,17 +286,17 @@ class ShardCase:
 
     @property
     def shard(self) -> ShardSeen:
-        """What was read of it."""
+        """Return what was read of it."""
         return self.ledgers.shard
 
     @property
     def place(self) -> str:
-        """``emea-prod/eu-west-1``."""
+        """Return ``emea-prod/eu-west-1``."""
         return f"{self.shard.account}/{self.shard.region}"
 
     @property
     def is_whole(self) -> bool:
-        """Whether the container instances of every store of it were read."""
+        """Return whether the container instances of every store of it were read."""
         here, seen = (self.shard.account, self.shard.region), self.shard.stores
         return all(
             store.id in seen and not isinstance(seen[store.id].instances, NotRead)

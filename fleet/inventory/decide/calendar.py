@@ -84,12 +84,12 @@ def needs_s(policy: Policy, pull_s: float) -> float:
 
 
 def window_at(shop: KeepsHours, policy: Policy, at: datetime) -> Span | None:
-    """The window that ``at`` is in, or None."""
+    """Return the window that ``at`` is in, or None."""
     return next((span for span in _windows(shop, policy, at) if at in span), None)
 
 
 def next_window(shop: KeepsHours, policy: Policy, at: datetime) -> Span | None:
-    """The first window that begins after ``at``, within ``SEARCH``; None without any."""
+    """Return the first window that begins after ``at``, within ``SEARCH``; None without any."""
     for span in _windows(shop, policy, at):
         if span.begins is not None and at < span.begins <= at + SEARCH:
             return span
@@ -105,7 +105,7 @@ def slot(
     *,
     override: str = "",
 ) -> datetime | None:
-    """The first moment from ``at`` on at which a change that takes ``needs_s`` may begin.
+    """Return the first moment from ``at`` on at which a change that takes ``needs_s`` may begin.
 
     None when nothing within ``SEARCH`` is long enough.
     """
@@ -126,7 +126,7 @@ def may_begin(  # noqa: PLR0917 - six inputs of one decision, given in this orde
     needs_s: float,
     now: datetime,
 ) -> Permission:
-    """Whether a change may begin in a store now.
+    """Return whether a change may begin in a store now.
 
     It must fit: all of ``needs_s`` before the window's end and before the next freeze.
 
@@ -158,7 +158,7 @@ def may_begin(  # noqa: PLR0917 - six inputs of one decision, given in this orde
 
 
 def freeze_span(freeze: Freeze, time_zone: str) -> Span:
-    """When a freeze holds for stores of a time zone; naive times are the store's own."""
+    """Return when a freeze holds for stores of a time zone; naive times are the store's own."""
     zone = ZoneInfo(time_zone)
     begins, ends = freeze.begins, freeze.ends
     return Span(
@@ -190,7 +190,7 @@ def _free(
 
 
 def _without(window: Span, frozen: Iterable[Span]) -> Iterator[Span]:
-    """What is left of a window; ``frozen`` in order of beginning, with both ends known."""
+    """Yield what is left of a window; ``frozen`` is sorted by its beginning, both ends known."""
     begins = window.begins
     for freeze in frozen:
         if freeze.begins is None or freeze.ends is None:
@@ -275,13 +275,13 @@ def _limits(stretch: int) -> tuple[datetime, datetime]:
 
 
 def _on(day: date, span: OpenSpan) -> tuple[datetime, datetime]:
-    """A span on a day, naive and local; it ends on the next day when it runs past midnight."""
+    """Return a span on a day, naive and local; past midnight it ends on the next day."""
     ends = day if span.closes > span.opens else day + timedelta(days=1)
     return datetime.combine(day, span.opens), datetime.combine(ends, span.closes)
 
 
 def _readings(local: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The moments that a local time may mean; they differ only where clocks change (PEP 495)."""
+    """Return the moments that a local time may mean; two where clocks change (PEP 495)."""
     first = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
     return first, local.replace(tzinfo=zone, fold=1).astimezone(UTC)
 
@@ -332,7 +332,7 @@ def _allowed_words(place: Place, policy: Policy, until: datetime | None) -> str:
 
 
 def _local(place: KeepsHours, moment: datetime | None) -> str:
-    """``Tue 24 Nov 06:00 Europe/London``."""
+    """Return ``Tue 24 Nov 06:00 Europe/London``."""
     if moment is None:
         return "no end in sight"
     return f"{moment.astimezone(ZoneInfo(place.time_zone)):%a %d %b %H:%M} {place.time_zone}"

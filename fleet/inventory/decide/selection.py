@@ -32,12 +32,12 @@ class Choice:
 
     @property
     def is_given(self) -> bool:
-        """Whether anything was chosen."""
+        """Return whether anything was chosen."""
         return bool(self.stores or self.where or self.ring or self.all)
 
 
 def describe(choice: Choice) -> str:
-    """The words as typed, so that they can be typed again; "" when nothing was chosen."""
+    """Return the words as typed, so that they can be typed again; "" when nothing was chosen."""
     words = [*choice.stores]
     if choice.where:
         words += ["--where", shlex.quote(choice.where)]
@@ -47,7 +47,7 @@ def describe(choice: Choice) -> str:
 
 
 def choose(fleet: Fleet, choice: Choice, *, acting: bool = False) -> tuple[Store, ...]:
-    """The stores chosen: ids alone in the order typed, else in id order, each once.
+    """Return the stores chosen: ids alone in the order typed, else in id order, each once.
 
     Args:
         acting: for commands that change something: stores that are not open are left out unless
@@ -74,19 +74,19 @@ def choose(fleet: Fleet, choice: Choice, *, acting: bool = False) -> tuple[Store
 
 
 def left_out(fleet: Fleet, choice: Choice) -> tuple[Store, ...]:
-    """The stores that ``choose`` leaves out for an acting command, because they are not open."""
+    """Return the stores that ``choose`` leaves out of a change because they are not open."""
     return _not_open(choice, _chosen(fleet, choice))
 
 
 def lives(stores: Sequence[Store]) -> str:
-    """``store-090 planned, store-109 paused``; the first few of many."""
+    """Return ``store-090 planned, store-109 paused``; the first few of many."""
     words = [f"{store.id} {store.lifecycle.value}" for store in stores[:_SHOWN]]
     more = len(stores) - _SHOWN
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")
 
 
 def _not_open(choice: Choice, stores: Sequence[Store]) -> tuple[Store, ...]:
-    """Those that are not open, and were chosen neither by id nor for that."""
+    """Return those that are not open, and were chosen neither by id nor for that."""
     if choice.where and "lifecycle" in parse(choice.where).fields:
         return ()
     named = frozenset(choice.stores)
