@@ -1,13 +1,16 @@
 """Puts a finding into words: where a finding is, since when, what was seen, and what to type."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.printable import printable
-from fleet.model.scan_result import PastFinding
+from fleet.model.scan_result import Change, OpenFinding, PastFinding, StoreFacts
 from fleet.model.spans import age, moment, span
 
+#: Pieces of evidence that a line has room for; ``fleet explain`` shows all.
+EVIDENCE_SHOWN = 2
 #: By severity, how a finding looks on a terminal; its severity is written beside it.
 STYLES = {Severity.HIGH: "red", Severity.MEDIUM: "yellow"}
 
@@ -66,3 +69,114 @@ def ordinal(number: int) -> str:
     """Return ``3rd``."""
     teen = number % 100 in _TEENS
     return f"{number}{'th' if teen else _ENDINGS.get(number % 10, 'th')}"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """An open finding in words.
+
+    Attributes:
+        shop: of its store; None where it has none.
+        now: when the report is made.
+    """
+
+    entry: OpenFinding
+    shop: StoreFacts | None
+    now: datetime
+
+    @property
+    def finding(self) -> Finding:
+        """Return the finding itself."""
+        return self.entry.finding
+
+    @property
+    def severity(self) -> str:
+        """Return ``high``."""
+        return self.finding.severity.value
+
+    @property
+    def change(self) -> str:
+        """Return ``NEW``, ``WORSE`` or another change; "" for what is as it was."""
+        change = self.entry.change
+        return "" if change is Change.SAME else change.value.upper().replace("-", " ")
+
+    @property
+    def place(self) -> str:
+        """Return where it is."""
+        return place(self.finding)
+
+    @property
+    def kind(self) -> str:
+        """Return its code and subject."""
+        return kind(self.finding)
+
+    @property
+    def cause(self) -> str:
+        """Return its cause as a sentence."""
+        return printable(self.finding.cause)
+
+    @property
+    def what(self) -> str:
+        """Return cause, since when, how often, and what the store owes, in one line."""
+        since = since_words(self.finding, self.now)
+        if self.entry.times > 1:
+            since += f", {ordinal(self.entry.times)} time in 7 days"
+        owes = f"owes {printable(self.entry.owes)}" if self.entry.owes else ""
+        return " · ".join(filter(None, (cause(self.finding), since, owes)))
+
+    @property
+    def since(self) -> str:
+        """Return since when, in short."""
+        before = "" if self.finding.since_known else "before "
+        return before + moment(self.finding.since, self.now)
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Return everything it rests on, with ages."""
+        return tuple(evidence_words(one, self.now) for one in self.finding.evidence)
+
+    @property
+    def seen(self) -> str:
+        """Return the newest evidence in one line; "" when there is none."""
+        more = len(self.finding.evidence) - EVIDENCE_SHOWN
+        shown = self.evidence[:EVIDENCE_SHOWN]
+        return "; ".join([*shown, f"{more} more"] if more > 0 else shown)
+
+    @property
+    def fix(self) -> str:
+        """Return what to type; "" when nothing need be done."""
+        return fix(self.finding)
+
+    @property
+    def note(self) -> str:
+        """Return who may perform the fix."""
+        if not self.finding.fix:
+            return "nothing need be done"
+        if self.finding.safe:
+            return "fleet drift --fix may do it by itself"
+        return "for a person to decide"
+
+    @property
+    def shop_name(self) -> str:
+        """Return the name of its store; "" where it has none."""
+        return printable(self.shop.name) if self.shop else ""
+
+    @property
+    def market(self) -> str:
+        """Return the market of its store; "" where it has none."""
+        return printable(self.shop.labels.get("market", "")) if self.shop else ""
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Return evidence with ages, and what else is known, a line each."""
+        entry, since = self.entry, since_words(self.finding, self.now)
+        facts = [
+            since[:1].upper() + since[1:],
+            f"first seen by a scan {moment(entry.first_seen, self.now)}",
+        ]
+        facts += [f"began for the {ordinal(entry.times)} time in 7 days"] if entry.times > 1 else []
+        facts += self.evidence
+        facts += [f"owes {printable(entry.owes)}"] if entry.owes else []
+        account = "/".join(filter(None, (self.finding.account, self.finding.region)))
+        where = " · ".join(filter(None, (account, self.market)))
+        return (*facts, printable(where or "the whole fleet"))

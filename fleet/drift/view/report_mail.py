@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from fleet.drift.view.report import FindingRow, Line, Part, Report, Section, by_code
+from fleet.drift.view.finding_words import FindingRow
+from fleet.drift.view.report import Line, Part, Report, Section, by_code
 from fleet.model.drift_settings import Severity
 from fleet.model.notify import Message
 from fleet.model.printable import many, printable

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from fleet.drift.view.finding_words import FindingRow
 from fleet.drift.view.nights import LETTERS, letters_of, shares_of
 from fleet.drift.view.outages import outages_of
-from fleet.drift.view.report import FindingRow, Report, Section
+from fleet.drift.view.report import Report, Section
 from fleet.model.drift import StoreState
 from fleet.model.printable import many, printable
 from fleet.model.scan_result import ScanResult

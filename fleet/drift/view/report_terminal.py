@@ -8,8 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fleet.drift.view.finding_words import STYLES
-from fleet.drift.view.report import FindingRow, Part, Report, Section, by_code
+from fleet.drift.view.finding_words import STYLES, FindingRow
+from fleet.drift.view.report import Part, Report, Section, by_code
 from fleet.terminal.screen import GAP, LAST_COLUMN, NARROW, labelled, table
 
 #: Most lines of a part, and of those that may have more; ``--format json`` has all.

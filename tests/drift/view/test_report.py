@@ -12,8 +12,9 @@ from markupsafe import escape
 from rich.console import Console
 
 from fleet.drift.view import report_mail, report_terminal
+from fleet.drift.view.finding_words import FindingRow
 from fleet.drift.view.page.document import page_of
-from fleet.drift.view.report import FindingRow, Part, Report, by_code, report_of
+from fleet.drift.view.report import Part, Report, by_code, report_of
 from fleet.drift.view.report_json import report_document
 from fleet.drift.view.report_mail import message_of
 from fleet.drift.view.report_markdown import escaped, report_markdown

@@ -8,10 +8,11 @@ from datetime import UTC
 from importlib import resources
 
 from fleet.drift.view import finding_words
+from fleet.drift.view.finding_words import FindingRow
 from fleet.drift.view.nights import LETTERS, heatmap_of, percent, shares_of
 from fleet.drift.view.outages import outages_of
 from fleet.drift.view.page.findings import findings_data, stores_data
-from fleet.drift.view.report import FindingRow, Part, Report, by_code
+from fleet.drift.view.report import Part, Report, by_code
 from fleet.model import spans
 from fleet.model.drift import Finding, StoreState
 from fleet.model.drift_settings import Ignore, Severity

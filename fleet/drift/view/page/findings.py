@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
+from fleet.drift.view.finding_words import FindingRow
 from fleet.drift.view.nights import LETTERS, letters_of
-from fleet.drift.view.report import FindingRow
 from fleet.model.printable import printable
 from fleet.model.scan_result import ScanResult
 from fleet.model.spans import day
