@@ -15,6 +15,8 @@ TAG_CONTENT = "fleet:content"
 TAG_PREVIOUS = "fleet:previous"
 #: Prefix of the custom attributes that fleet sets on container instances.
 OWN_ATTRIBUTES = "fleet."
+#: The one that says which host of the inventory a container instance is.
+HOST_ATTRIBUTE = "fleet.host"
 #: Those that the placement constraints of services use.
 PLACEMENT_ATTRIBUTES = frozenset({"fleet.variant", "fleet.accelerator"})
 
@@ -55,7 +57,7 @@ def declared_attributes(store: Store, host: Host) -> dict[str, str]:
     """
     attributes = {
         "fleet.store": store.id,
-        "fleet.host": host.name,
+        HOST_ATTRIBUTE: host.name,
         "fleet.hardware": host.hardware.name,
         "fleet.variant": host.hardware.variant,
         "fleet.ring": store.ring,

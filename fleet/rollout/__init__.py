@@ -1,4 +1,4 @@
-"""A release to stores, in waves under gates.
+"""Brings a release to stores, in waves under gates.
 
 Why ticks and leases, and not a workflow engine: a rollout takes hours to days, and the process
 that drives it is killed, upgraded or moved in that time. Its state is rows in the database. A

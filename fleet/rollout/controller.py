@@ -38,7 +38,7 @@ OWED_EVERY_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Rested:
-    """A rollout at the end of its foreground run.
+    """Holds a rollout at the end of its foreground run.
 
     Attributes:
         stopped: whether a person stopped the run before the rollout rested.
@@ -137,7 +137,7 @@ def run_controller(context: TickContext, stop: threading.Event, *, once: bool = 
 
 
 class _Rounds:
-    """What a controller remembers between rounds; a restart loses it and only reads more."""
+    """Remembers what helps the next round; a restart loses it and only reads more."""
 
     def __init__(self, context: TickContext) -> None:
         self._context = context

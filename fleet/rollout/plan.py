@@ -18,7 +18,7 @@ from fleet.aws.store_view import read_store
 from fleet.errors import AwsError, Interrupted, RecordsError, UsageError
 from fleet.model.desired import ImageFact, Release
 from fleet.model.history import Ledger, Observation
-from fleet.model.identity import TAG_CONTENT, TAG_PREVIOUS
+from fleet.model.identity import HOST_ATTRIBUTE, TAG_CONTENT, TAG_PREVIOUS
 from fleet.model.inventory import Fleet, Lifecycle, Store, Workload
 from fleet.model.observed import Cluster, ContainerInstance
 from fleet.model.plan import Plan
@@ -30,7 +30,6 @@ from fleet.release.decide.desired import image_questions, release_of, unread
 from fleet.release.images import read_image
 from fleet.release.renderings import render_all
 from fleet.release.revisions import Key, read_contents
-from fleet.rollout.decide.change_facts import ATTRIBUTE
 from fleet.rollout.decide.plan import plan_rollout
 from fleet.rollout.decide.service_plan import away_of
 from fleet.runtime.ledgers import check_caller
@@ -42,7 +41,7 @@ STORES_PER_LINE = 250
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked to plan.
+    """Holds what somebody asked to plan.
 
     Attributes:
         stores: the chosen ones.
@@ -184,7 +183,7 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
 
 @dataclass
 class Readings:
-    """What AWS says of the stores, while it is being read."""
+    """Reads what AWS says of the stores, and keeps it."""
 
     wiring: Wiring
     release: Release
@@ -275,7 +274,7 @@ class Readings:
                     self.views[store.id] = replace(self.views[store.id], problem=why)
 
     def _services(self, store: Store) -> list[ServiceState]:
-        """Those that the release speaks of."""
+        """Return the services that the release names."""
         known = self.views[store.id].services or ()
         return [s for s in known if s.name in self.release.shapes and s.task_definition]
 
@@ -306,7 +305,7 @@ def _remember(wiring: Wiring, views: Iterable[StoreView]) -> None:
         known = {(o.store, o.host): o for o in _recorded(wiring, seen)}
         for view in seen:
             for instance in view.instances or ():
-                host = instance.attributes.get(ATTRIBUTE, "")
+                host = instance.attributes.get(HOST_ATTRIBUTE, "")
                 words = instance.state
                 before = known.get((view.store, host))
                 if host and _is_news(instance, before, words):

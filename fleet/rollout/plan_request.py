@@ -92,7 +92,7 @@ def read_plan(path: Path) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What ``fleet plan`` and ``fleet rollout`` are asked for.
+    """Holds the options of ``fleet plan`` and ``fleet rollout``.
 
     Attributes:
         workloads: names; empty for all.
@@ -114,7 +114,7 @@ class PlanRequest:
 
     @property
     def chooses(self) -> bool:
-        """Whether it says what is rolled out, where or how."""
+        """Return whether it says what is rolled out, where or how."""
         seeded = self.seed is not None
         given = self.choice.is_given or self.workloads or self.policy or self.canary
         return bool(given or seeded)

@@ -1,4 +1,4 @@
-"""Makes the records of rollouts anew from AWS alone."""
+"""Rebuilds the records of rollouts from AWS alone."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from fleet.runtime.wiring import Wiring
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What ``rebuild_records`` found.
+    """Holds what ``rebuild_records`` found.
 
     Attributes:
         rollouts: those that services name, oldest first.

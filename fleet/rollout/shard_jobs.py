@@ -48,7 +48,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class ShardJob:
-    """Reads and writes for one account and region.
+    """Holds the reads and writes for one account and region.
 
     Attributes:
         definitions: task definitions that the writes need, by content.
@@ -71,7 +71,7 @@ class ShardJob:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """The result of a job.
+    """Holds the result of a job.
 
     Attributes:
         registered: ARNs of task definitions that were found or made, by content.

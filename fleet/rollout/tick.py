@@ -45,7 +45,7 @@ Shard = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class TickContext:
-    """What ticks need: access to AWS and the records, and the names that the audit gets.
+    """Holds what ticks need: access to AWS and the records, and the names for the audit.
 
     Attributes:
         executor: where shard jobs run.
@@ -101,7 +101,7 @@ def open_tick_context(
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """The result of a tick.
+    """Holds the result of a tick.
 
     Attributes:
         settled: the decision.

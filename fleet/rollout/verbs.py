@@ -1,4 +1,4 @@
-"""Tells a rollout what a person wants, and says who will obey."""
+"""Records what a person tells a rollout, and finds the process that will obey."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ ADVANCES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class VerbRequest:
-    """What a person tells a rollout.
+    """Holds what a person tells a rollout.
 
     Attributes:
         rollout: id as typed; None for the active one, else the latest.

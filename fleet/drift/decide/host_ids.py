@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from fleet.model.drift import HostMemory, Probe, ShardSeen, Versions
-from fleet.model.identity import activation_name
+from fleet.model.identity import HOST_ATTRIBUTE, activation_name
 from fleet.model.inventory import Store
 from fleet.model.observed import ContainerInstance, NotRead, Ping, Reading, best_instance
-from fleet.rollout.decide.change_facts import ATTRIBUTE
 
 #: Store id and host name.
 HostKey = tuple[str, str]
@@ -33,7 +32,7 @@ def ids_of(stores: Iterable[Store], shards: Iterable[ShardSeen]) -> dict[HostKey
             for one in seen.instances.value:
                 if one.attributes.get(STORE, store_id) != store_id:
                     continue  # A host of another store that joined the wrong cluster.
-                name = one.attributes.get(ATTRIBUTE) or hosts.get(
+                name = one.attributes.get(HOST_ATTRIBUTE) or hosts.get(
                     named.get(one.managed_instance_id, ""), ""
                 )
                 of_host.setdefault(name, []).append(one)

@@ -1,1 +1,1 @@
-"""Pure decisions about a rollout: plan, verdicts, gate, tick, verbs."""
+"""Decides about a rollout, without I/O: plan, verdicts, gate, tick, verbs."""

@@ -1,4 +1,4 @@
-"""Who moved a service away from the revision that a rollout sent: ECS, another rollout, or a hand?
+"""Finds who moved a service away from the revision that was sent: ECS, a rollout or a person.
 
 ECS's own record of the deployment decides (DescribeServiceDeployments; its status and its circuit
 breaker outlive the deployment). Where there is no record, the service's deployments and events
@@ -22,7 +22,10 @@ LAG = timedelta(seconds=60)
 
 
 class Mover(StrEnum):
-    """NOBODY: it is where it was sent. LATE: the send does not show yet. UNKNOWN: not read."""
+    """Says who moved a service.
+
+    NOBODY: it is where it was sent. LATE: the send does not show yet. UNKNOWN: not read.
+    """
 
     NOBODY = "nobody"
     BREAKER = "breaker"
@@ -34,7 +37,7 @@ class Mover(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Who did it, and what says so.
+    """Names who moved the service, and what shows it.
 
     Attributes:
         words: for a reason, as ``breaker restored vision-arm64:41``.
@@ -48,7 +51,7 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the rollout did to the service.
+    """Holds what the rollout did to the service.
 
     Attributes:
         target: ARN of the revision that was sent.
@@ -68,7 +71,7 @@ class Sent:
 def attribute(
     service: ServiceState, records: Sequence[ServiceDeployment] | None, sent: Sent, at: datetime
 ) -> Attribution:
-    """Who moved the service, seen at a moment of AWS's time.
+    """Return who moved the service, as seen at ``at`` by AWS's time.
 
     Args:
         records: the service's deployment records, newest first; None when they were not read.
@@ -93,7 +96,7 @@ def attribute(
 
 
 def _other_rollout(service: ServiceState, sent: Sent) -> str:
-    """Fleet tags a service before it moves it, so the tags name the last rollout that did."""
+    """Return another rollout that moved the service; fleet tags a service before it moves it."""
     rollout = printable(service.tags.get(TAG_ROLLOUT, ""))
     if not rollout:
         return ""
@@ -104,7 +107,7 @@ def _other_rollout(service: ServiceState, sent: Sent) -> str:
 
 
 def _record_of(records: Sequence[ServiceDeployment], sent: Sent) -> ServiceDeployment | None:
-    """The newest record of what was sent; one from before the call is of an earlier try."""
+    """Return the newest record of what was sent; one from before the call is of an earlier try."""
     since = sent.at - ROUNDING
     for record in records:
         fresh = record.created_at is None or record.created_at >= since
@@ -139,7 +142,7 @@ def _by_record(
 def _later(
     ours: ServiceDeployment, records: Sequence[ServiceDeployment]
 ) -> ServiceDeployment | None:
-    """The newest record of another revision that was made after ours."""
+    """Return the newest record of another revision that was made after ours."""
     made = ours.created_at
     for record in records:
         if record.task_definition == ours.task_definition or record.created_at is None:
@@ -150,7 +153,7 @@ def _later(
 
 
 def _ecs_says(service: ServiceState, sent: Sent) -> str:
-    """ECS's words that it rolled back by itself, or ""."""
+    """Return ECS's words that it rolled back by itself, or ""."""
     since = sent.at - ROUNDING
     for deployment in service.deployments:
         # What an earlier breaker said stays on the deployment that it restored.
@@ -164,6 +167,6 @@ def _ecs_says(service: ServiceState, sent: Sent) -> str:
 
 
 def _newer_deployment(service: ServiceState, sent: Sent) -> bool:
-    """Whether the PRIMARY deployment was made after the call, so that it is not merely old news."""
+    """Return whether the PRIMARY deployment was made after the call."""
     primary = service.deployments[0] if service.deployments else None
     return primary is not None and primary.created_at is not None and primary.created_at > sent.at

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from fleet.model.changes import Change, HostContact
+from fleet.model.identity import HOST_ATTRIBUTE
 from fleet.model.observed import ContainerInstance, best_instance
 from fleet.model.policy import Policy
 from fleet.model.rollout import Place
@@ -18,13 +19,10 @@ from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.attribution import ROUNDING
 from fleet.rollout.decide.task_failures import FailureKind, TaskFailure, failures
 
-#: Attribute by which a container instance says which host of the inventory it is.
-ATTRIBUTE = "fleet.host"
-
 
 @dataclass(frozen=True, slots=True)
 class HostSeen:
-    """A host on which a task of the change shall run.
+    """Describes a host on which a task of the change shall run.
 
     Attributes:
         instance: None when it is not registered.
@@ -39,13 +37,13 @@ class HostSeen:
 
     @property
     def is_here(self) -> bool:
-        """Whether a task can be placed on it and heard of."""
+        """Return whether ECS can place a task on it and hear of the task."""
         seen = self.instance
         return seen is not None and seen.status == "ACTIVE" and seen.agent_connected
 
     @property
     def words(self) -> str:
-        """What is wrong with it, as ``cam-1 is not connected``."""
+        """Say what is wrong with it, as ``cam-1 is not connected``."""
         if self.instance is None:
             return f"{self.name} is not registered"
         if not self.instance.agent_connected:
@@ -92,7 +90,7 @@ def hosts_seen(change: Change, view: StoreView, place: Place) -> tuple[HostSeen,
     """
     by_host: dict[str, list[ContainerInstance]] = {}
     for instance in view.instances or ():
-        by_host.setdefault(instance.attributes.get(ATTRIBUTE, ""), []).append(instance)
+        by_host.setdefault(instance.attributes.get(HOST_ATTRIBUTE, ""), []).append(instance)
     names = place.hosts.get(change.service, ())
     seen = [
         _host(change, view, name, best_instance(tuple(by_host[name])) if name in by_host else None)
@@ -135,7 +133,7 @@ def _host(
 
 
 def _was_away(change: Change, known: HostContact | None) -> datetime | None:
-    """Since when the host was away at the last look; the row wins where it was moved alone."""
+    """Return since when the host was away at the last look; the change wins over its hosts."""
     if change.away_since is None:
         return None
     if not any(host.away_since for host in change.observed.hosts.values()):
@@ -164,8 +162,8 @@ def wanted_tasks(change: Change, view: StoreView) -> tuple[TaskState, ...]:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the rules of a verdict look at; ages are by AWS's times.
+class ChangeFacts:
+    """Computes what the rules of a verdict use; ages are by AWS's times.
 
     Attributes:
         now: the run's time; only decides whether the view is fresh.
@@ -185,46 +183,46 @@ class Seen:
 
     @property
     def at(self) -> datetime:
-        """AWS's time of the view."""
+        """Return AWS's time of the view."""
         return self.view.at
 
     @cached_property
     def service(self) -> ServiceState | None:
-        """As the view shows it; None when it does not."""
+        """Return the change's service; None when the view does not show it."""
         return service_of(self.change, self.view)
 
     @cached_property
     def primary(self) -> Deployment | None:
-        """The newest deployment, when it is of what was sent."""
+        """Return the newest deployment when it is of what was sent."""
         newest = self.service.deployments[0] if self.service and self.service.deployments else None
         return newest if newest and newest.task_definition == self.change.target else None
 
     @cached_property
     def hosts(self) -> tuple[HostSeen, ...]:
-        """The hosts that matter; none as long as the instances were not read."""
+        """Return the hosts that matter; none as long as the instances were not read."""
         if not self.knows_hosts:
             return ()
         return hosts_seen(self.change, self.view, self.place)
 
     @cached_property
     def away(self) -> tuple[HostSeen, ...]:
-        """Those that are away, for however short."""
+        """Return the hosts that are away, for however short."""
         return tuple(h for h in self.hosts if h.away_since is not None)
 
     @cached_property
     def dark(self) -> tuple[HostSeen, ...]:
-        """Those that have been away for so long that it is no flap."""
+        """Return the hosts that have been away for ``dark_after_s``."""
         limit = timedelta(seconds=self.policy.dark_after_s)
         return tuple(h for h in self.away if h.away_since and self.at - h.away_since >= limit)
 
     @cached_property
     def sent_at(self) -> datetime:
-        """AWS's time of the call that sent it."""
+        """Return AWS's time of the call that sent it."""
         return self.change.sent_at or self.at
 
     @cached_property
     def began(self) -> datetime:
-        """Tasks from before this are not this try's.
+        """Return the time before which tasks are of an earlier try.
 
         A call that was repeated after a crash moved nothing, so the deployment that the first one
         made may be older than the reply that was recorded.
@@ -234,22 +232,22 @@ class Seen:
 
     @cached_property
     def failed(self) -> tuple[TaskFailure, ...]:
-        """The failed tasks of this try, newest first."""
+        """Return the failed tasks of this try, newest first."""
         return failures(tasks_of(self.change, self.view), self.change.target, self.began)
 
     @cached_property
     def ran(self) -> tuple[TaskFailure, ...]:
-        """Those of them whose image had arrived."""
+        """Return the failed tasks whose image had arrived."""
         return tuple(f for f in self.failed if f.kind is FailureKind.RAN)
 
     @cached_property
     def by_host(self) -> Mapping[str, str]:
-        """Host name by container instance ARN; a host may have several records."""
-        return {i.arn: i.attributes.get(ATTRIBUTE, "") for i in self.view.instances or ()}
+        """Return the host name by container instance ARN; a host may have several records."""
+        return {i.arn: i.attributes.get(HOST_ATTRIBUTE, "") for i in self.view.instances or ()}
 
     @cached_property
     def best(self) -> Mapping[str, TaskState]:
-        """By host name, the task of this try that has been running longest."""
+        """Return by host name the task of this try that has been running longest."""
         best: dict[str, TaskState] = {}
         for task in tasks_of(self.change, self.view):
             name = self.by_host.get(task.container_instance_arn, "")
@@ -270,11 +268,11 @@ class Seen:
         )
 
     def age(self, task: TaskState) -> float:
-        """Seconds that it has been running."""
+        """Return the seconds that a task has been running."""
         return (self.at - task.started_at).total_seconds() if task.started_at else 0.0
 
     def is_good(self, host: HostSeen) -> bool:
-        """The host runs what was sent, for long enough and in good health, and is here."""
+        """Return whether a host is connected and runs what was sent, long enough and healthy."""
         task = self.best.get(host.name)
         return (
             task is not None
@@ -285,10 +283,10 @@ class Seen:
 
     @property
     def knows_hosts(self) -> bool:
-        """Whether the container instances were read."""
+        """Return whether the container instances were read."""
         return self.view.instances is not None
 
     @property
     def knows_tasks(self) -> bool:
-        """Whether tasks and instances were read."""
+        """Return whether tasks and instances were read."""
         return self.view.tasks is not None and self.knows_hosts

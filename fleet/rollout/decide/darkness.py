@@ -1,4 +1,4 @@
-"""Did the release make stores go dark, or would they have gone anyway?
+"""Tests whether a release makes stores go dark more often than others do.
 
 A one-sided exact test of Fisher: given how many of both groups together went dark, how likely is it
 that so many or more of them are updated ones by chance alone? An outage of a carrier takes updated
@@ -15,7 +15,7 @@ from fleet.model.policy import Policy
 
 
 class Excess(StrEnum):
-    """Whether updated stores go dark more than others do."""
+    """Says whether updated stores go dark more than others do."""
 
     YES = "yes"
     NO = "no"
@@ -24,7 +24,7 @@ class Excess(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DarknessResult:
-    """The result of the comparison.
+    """Holds the result of the comparison.
 
     Attributes:
         p: how likely so many are by chance; None when there was nothing to compare with.

@@ -1,4 +1,4 @@
-"""What a plan costs: calls, time and bytes, by assumptions that are written here.
+"""Estimates what a plan costs: calls, time and bytes, by assumptions that are written here.
 
 Times are lower bounds: every store is taken to be ok at the first try. Calls are what a rollout
 makes when nothing goes wrong; a store that is slow or dark is looked at more often.
@@ -52,7 +52,7 @@ Shard = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What there is to estimate.
+    """Holds what there is to estimate.
 
     Attributes:
         stores: by id, all that changes name.
@@ -78,7 +78,7 @@ class Matter:
 
 
 def estimate(matter: Matter) -> Estimate:
-    """Calls, time and bytes of a plan."""
+    """Return the calls, time and bytes of a plan."""
     total, metered, cost, unknown = _bytes(matter)
     calls = _calls(matter, matter.changes)
     return Estimate(
@@ -98,7 +98,7 @@ def pull_s(
     changes: Iterable[PlannedChange],
     held: Mapping[str, frozenset[str]],
 ) -> float:
-    """Seconds that pulling for these changes of one store takes: its hosts share the link.
+    """Return the seconds that pulling for one store's changes takes; its hosts share the link.
 
     Args:
         held: images that hosts have, by ARN of the revision that names them.
@@ -111,7 +111,7 @@ def pull_s(
 
 
 def bodies_to_register(matter: Matter) -> Mapping[Shard, frozenset[str]]:
-    """Content addresses that no service of an account and region runs yet."""
+    """Return the content addresses that no service of an account and region runs yet."""
     there: dict[tuple[str, str], set[str]] = {}
     for arn, content in matter.contents.items():
         _, _, _, region, account_id, *_ = [*arn.split(":"), "", "", "", "", ""]
@@ -126,7 +126,7 @@ def bodies_to_register(matter: Matter) -> Mapping[Shard, frozenset[str]]:
 
 
 def register_s(matter: Matter) -> float:
-    """Seconds that registering task definitions takes; shards do it side by side."""
+    """Return the seconds that registering task definitions takes; shards do it in parallel."""
     most = max(map(len, bodies_to_register(matter).values()), default=0)
     return rates.ECS_TASK_DEFINITION_MODIFY.seconds(most, matter.share)
 
@@ -177,7 +177,7 @@ def _log_groups(matter: Matter, changes: Iterable[PlannedChange]) -> dict[Shard,
 
 
 def _sendable(matter: Matter) -> dict[str, list[PlannedChange]]:
-    """By store, changes that can be sent when their turn comes; those of dark stores are parked."""
+    """Return by store the changes that can be sent in their turn, without those of dark stores."""
     owed = {c.store for c in matter.changes if c.kind is Kind.OWED}
     by_store: dict[str, list[PlannedChange]] = {}
     for change in matter.changes:
@@ -187,7 +187,7 @@ def _sendable(matter: Matter) -> dict[str, list[PlannedChange]]:
 
 
 def _least(matter: Matter) -> float:
-    """Registering, then wave by wave: the writes or the settling, whichever is longer, and bake."""
+    """Return the seconds of registering and of each wave: writes or settling, then the bake."""
     policy, sendable = matter.policy, _sendable(matter)
     places = policy.concurrency.of(len({c.store for c in matter.changes}))
     seconds = 0.0
@@ -204,7 +204,7 @@ def _least(matter: Matter) -> float:
 def _sent_s(
     matter: Matter, stores: Iterable[str], sendable: Mapping[str, Sequence[PlannedChange]]
 ) -> float:
-    """Seconds that the writes to these stores take; shards are written to side by side."""
+    """Return the seconds that writing to these stores takes; shards are written to in parallel."""
     writes: Counter[Shard] = Counter()
     for store in stores:
         writes[_shard(matter.stores[store])] += len(sendable[store])
@@ -212,7 +212,7 @@ def _sent_s(
 
 
 def _finish(matter: Matter) -> str:
-    """When the rollout could be done: stores take their places in turn, each in its windows."""
+    """Return when the rollout could be done, with each store sent in its own windows."""
     sendable = _sendable(matter)
     if not sendable:
         return ""
@@ -246,7 +246,7 @@ def _wave_done(
     places: int,
     at: datetime,
 ) -> tuple[datetime | None, int]:
-    """When the last store of a wave could be ok, and how many have no time at all."""
+    """Return when the last store of a wave could be ok, and how many have no time at all."""
     firsts: list[tuple[datetime, str, float]] = []
     for store in stores:
         pull = pull_s(matter.release, matter.stores[store], sendable[store], matter.images)
@@ -279,7 +279,7 @@ def _moment(at: datetime) -> str:
 def _new_images(
     release: Release, change: PlannedChange, held: Mapping[str, frozenset[str]]
 ) -> list[str]:
-    """Images that its hosts do not hold; all of them where nobody knows what runs now."""
+    """Return the images that its hosts do not hold; all of them where what runs is not known."""
     definition = release.task_definitions.get(change.content)
     if definition is None:
         return []
@@ -288,7 +288,7 @@ def _new_images(
 
 
 def _size(release: Release, change: PlannedChange, image: str) -> int | None:
-    """Compressed bytes of an image for the hosts of a change; None when nobody told."""
+    """Return the compressed bytes of an image for the hosts of a change; None when not known."""
     platform = f"linux/{release.shapes[change.service].architecture}"
     for fact in release.images.values():
         if image in {fact.pinned, fact.reference}:
@@ -297,7 +297,7 @@ def _size(release: Release, change: PlannedChange, image: str) -> int | None:
 
 
 def _bytes(matter: Matter) -> tuple[int, int, str, tuple[str, ...]]:
-    """All bytes, the metered ones, what they cost, and images of unknown size."""
+    """Return all bytes, the metered ones, what they cost, and images of unknown size."""
     total = metered = 0
     unknown: set[str] = set()
     cost, unpriced = Decimal(0), set()

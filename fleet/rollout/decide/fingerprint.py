@@ -1,4 +1,4 @@
-"""Whether the world is still as a plan found it, and what has moved when it is not."""
+"""Compares what a plan found with what is there now."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from fleet.model.services import revision
 
 
 def fingerprint(plan: Plan) -> str:
-    """SHA-256 (hex) over what was observed and what is wanted.
+    """Return the SHA-256 (hex) of what was observed and what is wanted.
 
     Who is connected is not in it: agents come and go, and a store that is away when its turn comes
     is parked then, whatever a plan said.
@@ -21,7 +21,7 @@ def fingerprint(plan: Plan) -> str:
 
 
 def differences(plan: Plan, other: Plan) -> tuple[str, ...]:
-    """What is otherwise in ``other``, in words; empty exactly when both have one fingerprint."""
+    """Return how ``other`` differs, in words; empty exactly when both fingerprints are equal."""
     before, after = _facts(plan), _facts(other)
     lines = []
     for key in sorted(before.keys() | after.keys()):
@@ -32,7 +32,7 @@ def differences(plan: Plan, other: Plan) -> tuple[str, ...]:
 
 
 def _facts(plan: Plan) -> dict[str, Any]:
-    """What a plan rests on, by what a person would call it."""
+    """Return what a plan rests on, by what a person would call it."""
     facts: dict[str, Any] = {
         "fleet": plan.fleet,
         "workloads": list(plan.workloads),
@@ -67,7 +67,7 @@ def _change_fact(change: PlannedChange) -> dict[str, Any]:
 
 
 def _moved(one: Any, two: Any) -> str:
-    """``runs vision-arm64:41 -> vision-arm64:42``: only the parts that differ."""
+    """Return ``runs vision-arm64:41 -> vision-arm64:42``: only the parts that differ."""
     if not isinstance(one, Mapping) or not isinstance(two, Mapping):
         return f"{_words(one)} -> {_words(two)}"
     parts = [

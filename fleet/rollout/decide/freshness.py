@@ -28,7 +28,7 @@ def restart_bake_after_gap(state: TickState) -> None:
     state.rollout = replace(rollout, baking_since=begins)
 
 
-def hold_until_looked_at(
+def hold_until_read(
     state: TickState, rows: Sequence[Change], gate: Gate, variant_of: Callable[[Change], str]
 ) -> Gate:
     """Hold a gate that would pass while too few of its good stores were read lately.

@@ -65,7 +65,7 @@ def evaluate(
     failures: Sequence[Change] = (),
     alarms: Sequence[str] = (),
 ) -> Gate:
-    """Decide about one wave.
+    """Return the gate of one wave.
 
     Args:
         counts: by variant, as ``count`` makes them.
@@ -119,7 +119,7 @@ _WEIGHT = {GateAnswer.ADVANCE: 0, GateAnswer.WAIT: 1, GateAnswer.ASK: 2, GateAns
 
 @dataclass(frozen=True)
 class _Variant:
-    """The arithmetic of one variant of a wave."""
+    """Does the arithmetic of one variant of a wave."""
 
     name: str
     count: Count
@@ -135,12 +135,12 @@ class _Variant:
 
     @property
     def verdicts(self) -> int:
-        """Stores that say something about the release, accepted failures included."""
+        """Return the number of stores with a verdict on the release, accepted failures included."""
         return self.count.ok + self.count.failed
 
     @property
     def failed(self) -> int:
-        """Failures that nobody has accepted."""
+        """Return the number of failures that nobody has accepted."""
         return max(0, self.count.failed - self.accepted)
 
     @property
@@ -182,12 +182,12 @@ class _Variant:
 
     @property
     def badness(self) -> tuple[float, float, str]:
-        """To choose among variants with the same answer: the least successful, then least known."""
+        """Return a key that sorts variants: the least successful, then the least known."""
         return (1 - self.success, 1 - self.coverage, self.name)
 
     @cached_property
     def bakes_until(self) -> datetime | None:
-        """A late failure begins the bake anew."""
+        """Return the end of the bake; a late failure begins it anew."""
         if not self.is_complete or self.complete_since is None:
             return None
         latest = max((c.since for c in self.failures if c.since), default=self.complete_since)
@@ -206,7 +206,7 @@ class _Variant:
 
     @cached_property
     def outcome(self) -> tuple[GateAnswer, str, datetime | None]:
-        """Answer, reason, and when time alone may change it."""
+        """Return answer, reason, and when time alone may change it."""
         if self.darkness.excess is Excess.YES:
             # Stores are compared with others whatever their hardware is, so no variant is named.
             return GateAnswer.HALT, f"{self.darkness.seen} dark: {self.darkness.words}", None
@@ -227,7 +227,7 @@ class _Variant:
         return GateAnswer.ADVANCE, reason, None
 
     def _stop(self) -> str:
-        """Why the wave must stop, or ""."""
+        """Return why the wave must stop, or ""."""
         if self.alarms:
             return f"alarm {', '.join(self.alarms)}"
         if self.over_budget:
@@ -259,7 +259,7 @@ class _Variant:
         return GateAnswer.WAIT, self._named(f"{more}; {c.dark} dark"), asks_at
 
     def _lacking(self) -> str:
-        """What keeps a complete wave from a conclusion, or ""."""
+        """Return what keeps a complete wave from a conclusion, or ""."""
         why = ", ".join(f"{number} {word}" for word, number in self._silent)
         why = f": {why}" if why else ""
         if not self.has_coverage:
@@ -288,7 +288,7 @@ class _Variant:
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """Every number beside its limit; the mark of a number that may still move is ``wait``."""
+        """Return every number with its limit; one that may still change is marked ``wait``."""
         still = Mark.WAIT if not self.is_complete or not self.has_sample else Mark.UNDER
         sample = "reached" if self.has_sample else "not reached"
         detail = f"min_sample {self.sample} {sample}: {self.verdicts}"
@@ -327,7 +327,7 @@ class _Variant:
 
     @cached_property
     def _silent(self) -> list[tuple[str, int]]:
-        """The stores that say nothing of the release, by verdict."""
+        """Return the stores that say nothing of the release, by verdict."""
         found = [(_words(v), self.count.of(v)) for v in WORST if v.traits.is_silent]
         return [(word, number) for word, number in found if number]
 
@@ -348,7 +348,7 @@ _DARK_MARK = {Excess.NO: Mark.OK, Excess.YES: Mark.OVER, Excess.UNCLEAR: Mark.UN
 
 
 def _by_variant(judged: Sequence[_Variant], decides: _Variant, failures: Sequence[Change]) -> str:
-    """``every failure is xavier, one common reason: exit 1``, as far as it is so."""
+    """Return ``every failure is xavier, one common reason: exit 1``, as far as it is so."""
     failing = [v for v in judged if v.count.failed]
     if not decides.count.failed:
         return ""
@@ -376,7 +376,7 @@ def _mark(judged: Sequence[_Variant]) -> Mark:
 
 
 def _percent(share: float) -> str:
-    """``62 %``, rounded down, so that a number below its limit never reads as the limit."""
+    """Return ``62 %``, rounded down, so that a number below its limit never reads as the limit."""
     percent = share * 100
     whole = int(percent + 1e-9)
     tenth = int(percent * 10 + 1e-6) / 10

@@ -12,8 +12,8 @@ from fleet.model.services import TaskState
 from fleet.model.spans import moment, span
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.change_facts import (
+    ChangeFacts,
     HostSeen,
-    Seen,
     first_away,
     host_contacts,
     tasks_of,
@@ -30,7 +30,7 @@ DARK_LOOK_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict with what it rests on.
+    """Holds a verdict with what it rests on.
 
     Attributes:
         since: of the verdict, by AWS's time; an old one keeps its time.
@@ -84,7 +84,7 @@ def retry_at(change: Change, policy: Policy) -> datetime | None:
 
 
 def judgement(
-    seen: Seen,
+    facts: ChangeFacts,
     verdict: Verdict,
     reason: str,
     next_look_s: float | None,
@@ -97,117 +97,119 @@ def judgement(
     Args:
         found: fields of ``ObservedChange`` that this look sets.
     """
-    change = seen.change
+    change = facts.change
     kept = change.since if verdict is change.verdict else None
     return Judgement(
         verdict,
         reason,
-        kept or seen.at,
-        _observed(seen, reason, **found),
+        kept or facts.at,
+        _observed(facts, reason, **found),
         change.ok_at,
-        first_away(seen.hosts) if seen.knows_hosts else change.away_since,
+        first_away(facts.hosts) if facts.knows_hosts else change.away_since,
         change.pulls_failed,
-        seen.at,
+        facts.at,
         next_look_s,
         stage,
     )
 
 
-def unchanged(seen: Seen, reason: str, next_look_s: float | None) -> Judgement:
+def unchanged(facts: ChangeFacts, reason: str, next_look_s: float | None) -> Judgement:
     """Return what was known before, with a reason that says why nothing was learned."""
-    change = seen.change
+    change = facts.change
     return Judgement(
         change.verdict,
         reason,
-        change.since or seen.at,
+        change.since or facts.at,
         change.observed,
         change.ok_at,
         change.away_since,
         change.pulls_failed,
         change.looked_at,
         next_look_s,
-        retry_at=retry_at(change, seen.policy),
+        retry_at=retry_at(change, facts.policy),
     )
 
 
-def deeper_look(seen: Seen) -> Judgement:
+def deeper_look(facts: ChangeFacts) -> Judgement:
     """Ask for tasks and deployment records before anything is concluded."""
-    return replace(unchanged(seen, seen.change.reason, 0.0), deeper=True)
+    return replace(unchanged(facts, facts.change.reason, 0.0), deeper=True)
 
 
-def said(seen: Seen) -> str:
+def said(facts: ChangeFacts) -> str:
     """Return the reason of the latest verdict, without words about looks that failed."""
-    return seen.change.observed.reason or seen.change.reason
+    return facts.change.observed.reason or facts.change.reason
 
 
-def failed(seen: Seen, reason: str) -> Judgement:
-    """Fail a change; of one that was ok before say how late."""
-    ok_at = seen.change.ok_at
+def failed(facts: ChangeFacts, reason: str) -> Judgement:
+    """Fail a change; if it was ok before, say how long after that."""
+    ok_at = facts.change.ok_at
     if ok_at is not None:
-        late = span((seen.at - ok_at).total_seconds())
+        late = span((facts.at - ok_at).total_seconds())
         reason = f"{reason}; late, {late} after it was ok"
-    return judgement(seen, Verdict.FAILED, reason, None)
+    return judgement(facts, Verdict.FAILED, reason, None)
 
 
-def by_hand(seen: Seen, reason: str) -> Judgement:
+def by_hand(facts: ChangeFacts, reason: str) -> Judgement:
     """Leave a service alone that somebody else has changed; only ``retry`` overwrites it."""
-    return judgement(seen, Verdict.CHANGED_BY_HAND, reason, None, stage=Stage.HELD)
+    return judgement(facts, Verdict.CHANGED_BY_HAND, reason, None, stage=Stage.HELD)
 
 
-def undelivered(seen: Seen, reason: str) -> Judgement:
+def undelivered(facts: ChangeFacts, reason: str) -> Judgement:
     """Judge an image that could not be pulled; each try is counted once."""
-    change = seen.change
+    change = facts.change
     tries = change.pulls_failed + (0 if change.observed.pull_counted else 1)
     restored = change.observed.restored
-    if seen.service is not None and seen.primary is None:
-        restored = seen.service.task_definition
+    if facts.service is not None and facts.primary is None:
+        restored = facts.service.task_definition
     told = judgement(
-        seen, Verdict.UNDELIVERED, reason, SELDOM_S, pull_counted=True, restored=restored
+        facts, Verdict.UNDELIVERED, reason, SELDOM_S, pull_counted=True, restored=restored
     )
     after = replace(change, verdict=told.verdict, since=told.since, pulls_failed=tries)
-    again = retry_at(after, seen.policy)
+    again = retry_at(after, facts.policy)
     if again is not None:
         # It may be due for long: a rollout that stands sends nothing again.
-        left = (again - seen.at).total_seconds()
+        left = (again - facts.at).total_seconds()
         if left > 0:
             told = replace(told, next_look_s=min(SELDOM_S, max(1.0, left)))
     return replace(told, pulls_failed=tries, retry_at=again)
 
 
-def _observed(seen: Seen, reason: str, **found: Any) -> ObservedChange:
-    """Return what was seen now, and of what was seen before what the next look has to know."""
-    old = seen.change.observed
+def _observed(facts: ChangeFacts, reason: str, **found: Any) -> ObservedChange:
+    """Return what was seen now, and what the next look has to know of earlier ones."""
+    old = facts.change.observed
     now = replace(
         old,
         reason=reason,
-        task_definition=seen.service.task_definition if seen.service else "",
-        deployment=seen.primary.id if seen.primary else "",
+        task_definition=facts.service.task_definition if facts.service else "",
+        deployment=facts.primary.id if facts.primary else "",
     )
-    if seen.knows_hosts:
-        now = replace(now, hosts=host_contacts(seen.hosts), hosts_read_at=seen.at)
-    if seen.knows_tasks:
+    if facts.knows_hosts:
+        now = replace(now, hosts=host_contacts(facts.hosts), hosts_read_at=facts.at)
+    if facts.knows_tasks:
         now = replace(
             now,
-            tasks=tuple(_summary(seen, task) for task in _worth_telling(seen)),
-            tasks_read_at=seen.at,
-            cause=common_cause(seen.ran or seen.failed) or old.cause,
+            tasks=tuple(_summary(facts, task) for task in _worth_telling(facts)),
+            tasks_read_at=facts.at,
+            cause=common_cause(facts.ran or facts.failed) or old.cause,
         )
     return replace(now, **found)
 
 
-def _worth_telling(seen: Seen) -> list[TaskState]:
-    """The newest few tasks of what was sent."""
-    own = [t for t in tasks_of(seen.change, seen.view) if t.task_definition == seen.change.target]
-    own.sort(key=lambda t: (t.created_at or seen.began, t.arn), reverse=True)
+def _worth_telling(facts: ChangeFacts) -> list[TaskState]:
+    """Return the newest few tasks of what was sent."""
+    own = [
+        t for t in tasks_of(facts.change, facts.view) if t.task_definition == facts.change.target
+    ]
+    own.sort(key=lambda t: (t.created_at or facts.began, t.arn), reverse=True)
     return own[:4]
 
 
-def _summary(seen: Seen, task: TaskState) -> TaskSummary:
+def _summary(facts: ChangeFacts, task: TaskState) -> TaskSummary:
     exits = tuple(c.exit_code for c in task.containers if c.exit_code is not None)
     words = next((c.reason for c in task.containers if c.reason), task.stopped_reason)
     return TaskSummary(
         id=task.id,
-        host=seen.by_host.get(task.container_instance_arn, ""),
+        host=facts.by_host.get(task.container_instance_arn, ""),
         status=task.last_status,
         health=task.health,
         started_at=task.started_at,
@@ -218,26 +220,26 @@ def _summary(seen: Seen, task: TaskState) -> TaskSummary:
     )
 
 
-def progress(seen: Seen) -> tuple[str, float, datetime | None]:
+def progress(facts: ChangeFacts) -> tuple[str, float, datetime | None]:
     """Return what a change waits for, seconds until the next look, and when it can settle."""
-    idle = min(SELDOM_S, max(SOON_S, (seen.at - seen.sent_at).total_seconds() / 4))
-    if not seen.knows_tasks:
-        running = seen.primary.running if seen.primary else 0
-        settles = seen.change.observed.settles_at
+    idle = min(SELDOM_S, max(SOON_S, (facts.at - facts.sent_at).total_seconds() / 4))
+    if not facts.knows_tasks:
+        running = facts.primary.running if facts.primary else 0
+        settles = facts.change.observed.settles_at
         if settles is not None:
-            left = (settles - seen.at).total_seconds()
-            ran = max(0.0, seen.policy.settle_s - left)
-            return _settling(ran, seen.policy.settle_s), max(1.0, left), settles
-        return f"{running} of {seen.change.desired_count} tasks RUNNING", idle, None
-    before = f"{counted(seen.failed)}; " if seen.failed else ""
-    lacking = [h for h in seen.hosts if h.name not in seen.best]
+            left = (settles - facts.at).total_seconds()
+            ran = max(0.0, facts.policy.settle_s - left)
+            return _settling(ran, facts.policy.settle_s), max(1.0, left), settles
+        return f"{running} of {facts.change.desired_count} tasks RUNNING", idle, None
+    before = f"{counted(facts.failed)}; " if facts.failed else ""
+    lacking = [h for h in facts.hosts if h.name not in facts.best]
     if lacking:
-        return before + _not_started(seen, lacking), idle, None
-    youngest = min((seen.age(t) for t in seen.best.values()), default=0.0)
-    left = seen.policy.settle_s - youngest
+        return before + _not_started(facts, lacking), idle, None
+    youngest = min((facts.age(t) for t in facts.best.values()), default=0.0)
+    left = facts.policy.settle_s - youngest
     if left > 0:
-        words = _settling(youngest, seen.policy.settle_s)
-        return before + words, max(1.0, left), seen.at + timedelta(seconds=left)
+        words = _settling(youngest, facts.policy.settle_s)
+        return before + words, max(1.0, left), facts.at + timedelta(seconds=left)
     words = f"RUNNING {span(youngest)}, but no health check has passed yet"
     return before + words, idle, None
 
@@ -246,39 +248,39 @@ def _settling(seconds: float, of: float) -> str:
     return f"RUNNING {span(seconds)} of {span(of)}"
 
 
-def pending(seen: Seen) -> list[TaskState]:
+def pending(facts: ChangeFacts) -> list[TaskState]:
     """Return the tasks of what was sent that do not run yet; mostly they pull."""
     return [
         task
-        for task in wanted_tasks(seen.change, seen.view)
-        if task.task_definition == seen.change.target and task.last_status != "RUNNING"
+        for task in wanted_tasks(facts.change, facts.view)
+        if task.task_definition == facts.change.target and task.last_status != "RUNNING"
     ]
 
 
-def _not_started(seen: Seen, lacking: Sequence[HostSeen]) -> str:
-    coming = pending(seen)
+def _not_started(facts: ChangeFacts, lacking: Sequence[HostSeen]) -> str:
+    coming = pending(facts)
     if coming:
-        oldest = min(task.created_at or seen.at for task in coming)
-        return f"pulling for {span((seen.at - oldest).total_seconds())}"
+        oldest = min(task.created_at or facts.at for task in coming)
+        return f"pulling for {span((facts.at - oldest).total_seconds())}"
     stopping = [
         task
-        for task in tasks_of(seen.change, seen.view)
+        for task in tasks_of(facts.change, facts.view)
         if task.desired_status == "STOPPED" and task.last_status != "STOPPED"
     ]
     if stopping:
         return f"the old task is still {stopping[0].last_status}, and told to stop"
-    unplaced = _unplaced(seen)
+    unplaced = _unplaced(facts)
     if unplaced:
         return unplaced
     names = ", ".join(h.name for h in lacking)
-    sent = span((seen.at - seen.sent_at).total_seconds())
+    sent = span((facts.at - facts.sent_at).total_seconds())
     return f"no task on {names} yet, {sent} after sending"
 
 
-def _unplaced(seen: Seen) -> str:
+def _unplaced(facts: ChangeFacts) -> str:
     """Return ECS's latest words on why it places no task; "" for none."""
-    for at, text in seen.service.events if seen.service else ():
-        if at < seen.began or "has started" in text:
+    for at, text in facts.service.events if facts.service else ():
+        if at < facts.began or "has started" in text:
             break
         if "unable to place a task" in text:
             _, _, why = text.partition("because ")
@@ -289,35 +291,34 @@ def _unplaced(seen: Seen) -> str:
     return ""
 
 
-def absent(seen: Seen, hosts: Sequence[HostSeen]) -> str:
+def absent(facts: ChangeFacts, hosts: Sequence[HostSeen]) -> str:
     """Print which hosts are away, as ``cam-1 is not connected since 21 Nov 22:14Z (26h48m)``."""
-    parts = [
-        f"{h.words} since {moment(h.away_since)} ({span((seen.at - h.away_since).total_seconds())})"
-        for h in hosts
-        if h.away_since is not None
-    ]
-    return ", ".join(parts)
+    away = [(h.words, h.away_since) for h in hosts if h.away_since is not None]
+    return ", ".join(
+        f"{words} since {moment(since)} ({span((facts.at - since).total_seconds())})"
+        for words, since in away
+    )
 
 
-def flapping(seen: Seen) -> str:
+def flapping(facts: ChangeFacts) -> str:
     """Print which hosts are away, for too short to be dark, and when they will be."""
-    limit = seen.policy.dark_after_s
-    return f"{absent(seen, seen.away)}; dark after {span(limit)}"
+    limit = facts.policy.dark_after_s
+    return f"{absent(facts, facts.away)}; dark after {span(limit)}"
 
 
-def until_dark_s(seen: Seen) -> float:
+def until_dark_s(facts: ChangeFacts) -> float:
     """Return the seconds until the first absence counts as dark, at most a minute."""
-    first = min((h.away_since for h in seen.away if h.away_since), default=seen.at)
-    left = seen.policy.dark_after_s - (seen.at - first).total_seconds()
+    first = min((h.away_since for h in facts.away if h.away_since), default=facts.at)
+    left = facts.policy.dark_after_s - (facts.at - first).total_seconds()
     return max(1.0, min(60.0, left))
 
 
-def dark_look_s(seen: Seen) -> float:
+def dark_look_s(facts: ChangeFacts) -> float:
     """Return the seconds until the next look at a dark store: more, the longer it is dark."""
-    first = min((h.away_since for h in seen.away if h.away_since), default=seen.at)
-    return min(DARK_LOOK_S, max(60.0, (seen.at - first).total_seconds() / 4))
+    first = min((h.away_since for h in facts.away if h.away_since), default=facts.at)
+    return min(DARK_LOOK_S, max(60.0, (facts.at - first).total_seconds() / 4))
 
 
-def ok_look_s(seen: Seen) -> float:
+def ok_look_s(facts: ChangeFacts) -> float:
     """Return the seconds until the next look at an ok store, to see it go dark in time."""
-    return min(SELDOM_S, max(SOON_S, seen.policy.dark_after_s / 2))
+    return min(SELDOM_S, max(SOON_S, facts.policy.dark_after_s / 2))

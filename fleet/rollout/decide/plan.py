@@ -1,4 +1,4 @@
-"""A rollout before it starts: what happens to every service, in which waves, and what it costs."""
+"""Plans a rollout: what happens to every service, in which waves, and what it costs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,7 +48,7 @@ def plan_rollout(
     overwrite: bool = False,
     share: float = DEFAULT_SHARE,
 ) -> Plan:
-    """What a rollout would do. Nothing in it depends on the order of what is given.
+    """Return what a rollout would do. Nothing in it depends on the order of what is given.
 
     Args:
         views: by store id; a store that is missing was not read.
@@ -94,7 +94,7 @@ def plan_rollout(
 
 
 def place_of(store: Store, hosts: Mapping[str, tuple[str, ...]]) -> Place:
-    """A store as ticks need it.
+    """Return a store as ticks need it.
 
     Args:
         hosts: names by service name.
@@ -150,7 +150,7 @@ class _Inputs:
 
 @dataclass(frozen=True)
 class _Rolling:
-    """The part of a plan that changes something.
+    """Holds the part of a plan that changes something.
 
     Attributes:
         changes: every service of every store that was read, those that are left alone among them.
@@ -211,7 +211,7 @@ def _plan_of(inputs: _Inputs) -> Plan:
 
 
 def _rolling(inputs: _Inputs) -> _Rolling:
-    """What changes; a store that has no time for it is left, unless that is all of them."""
+    """Return what changes; a store that has no time for it is left, unless that is all of them."""
     changes, unread = _changes(inputs)
     rolling = [c for c in changes if c.kind.is_change]
     places = {s.id: place_of(s, _hosts(inputs, s.id)) for s in _stores_of(inputs, rolling)}
@@ -225,7 +225,7 @@ def _rolling(inputs: _Inputs) -> _Rolling:
 
 
 def _instances(inputs: _Inputs, rolling: Iterable[PlannedChange]) -> dict[str, tuple[str, ...]]:
-    """ARNs of container instances by store, so that ticks need not list them."""
+    """Return the ARNs of container instances by store, so that ticks need not list them."""
     return {
         store.id: tuple(sorted(i.arn for i in inputs.views[store.id].instances or ()))
         for store in _stores_of(inputs, rolling)
@@ -233,7 +233,7 @@ def _instances(inputs: _Inputs, rolling: Iterable[PlannedChange]) -> dict[str, t
 
 
 def _changes(inputs: _Inputs) -> tuple[list[PlannedChange], dict[str, str]]:
-    """Every service of every selected store that was read, and the stores that were not."""
+    """Return every service of every selected store that was read, and the stores that were not."""
     shapes = inputs.release.shapes
     changes: list[PlannedChange] = []
     unread: dict[str, str] = {}
@@ -250,8 +250,8 @@ def _changes(inputs: _Inputs) -> tuple[list[PlannedChange], dict[str, str]]:
         if view is None or why:
             unread[store.id] = why
             continue
-        changes += service_plan.stand(store, wanted, view, shapes, inputs.background)
-        changes += service_plan.unwanted(store, everything, view, inputs.fleet.name)
+        changes += service_plan.plan_services(store, wanted, view, shapes, inputs.background)
+        changes += service_plan.unwanted_services(store, everything, view, inputs.fleet.name)
     changes.sort(key=lambda c: (c.store, c.service))
     return changes, unread
 
@@ -309,7 +309,7 @@ def _needed(inputs: _Inputs, store: Store, changes: Sequence[PlannedChange]) -> 
 
 
 def _stratum(store: Store, changes: Sequence[PlannedChange], place: Place) -> str:
-    """``nuc+xavier-nx · lte``: hardware that the rollout touches, and the link.
+    """Return ``nuc+xavier-nx · lte``: hardware that the rollout touches, and the link.
 
     A variant belongs to its hardware, so stores of one stratum get the same services.
     """
@@ -368,7 +368,7 @@ def _notes(
 def _freeze_notes(
     inputs: _Inputs, candidates: Sequence[Candidate], places: Mapping[str, Place]
 ) -> list[str]:
-    """Freezes that hold for some of the stores now, and until when."""
+    """Return the freezes that hold for some of the stores now, and until when."""
     notes = []
     for freeze in inputs.fleet.freezes:
         frozen: dict[str, datetime | None] = {}
@@ -387,7 +387,7 @@ def _freeze_notes(
 
 
 def _stores_words(stores: Sequence[str]) -> str:
-    """``store-001, store-002 and 38 more``."""
+    """Return ``store-001, store-002 and 38 more``."""
     shown = 3
     names = ", ".join(stores[:shown])
     return f"{names} and {len(stores) - shown} more" if len(stores) > shown else names

@@ -1,4 +1,4 @@
-"""Rollouts as the tags of services tell them, for whoever lost the database.
+"""Rebuilds rollouts from the tags of services, for when the database is lost.
 
 Every service that fleet changed says which rollout did it, what it was told to run and what it ran
 before. That is enough to set it back, and with the committed inventory, to know what is owed.
@@ -21,7 +21,7 @@ from fleet.rollout.decide.plan import place_of
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """One rollout as far as AWS still knows it.
+    """Holds a rollout as far as AWS still knows it.
 
     Attributes:
         id: as ``ro-118``; from the tags.
@@ -42,7 +42,7 @@ def rebuild(
     contents: Mapping[str, str],
     now: datetime,
 ) -> tuple[Rebuilt, ...]:
-    """The rollouts that services name, oldest first.
+    """Return the rollouts that services name, oldest first.
 
     The newest one that names a service's content of this release is owed by the stores that
     should run it and do not.
@@ -133,7 +133,7 @@ def _owed(
     contents: Mapping[str, str],
     now: datetime,
 ) -> Change | None:
-    """What a store owes that should run this content, is registered, and does not."""
+    """Return what a store owes that should run this content, is registered, and does not."""
     state = next((s for s in view.services or () if s.name == wanted.service), None)
     if not view.instances or (
         state is not None and contents.get(state.task_definition) == wanted.content
@@ -188,7 +188,7 @@ def _spec(
 
 
 def _definitions(release: Release, rows: Iterable[Change]) -> dict[str, TaskDefinition]:
-    """What is known of the contents; an older release's body is at AWS, and not needed to undo."""
+    """Return the known task definitions; undoing does not need the body of an older release."""
     known = release.task_definitions
     return {
         c.content: known.get(c.content) or TaskDefinition(c.service, c.content, {"family": ""})

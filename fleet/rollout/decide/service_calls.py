@@ -36,7 +36,7 @@ REFUSED_WAIT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceWrite:
-    """One service to be sent a release, or set back.
+    """Describes one service to be sent a release, or set back.
 
     Attributes:
         content: of the task definition that is (or was) sent.
@@ -105,7 +105,7 @@ def service_write(
 
 
 class CallOutcome(StrEnum):
-    """What became of a write.
+    """Says what became of a write.
 
     DONE: AWS accepted it. ALREADY: the service was as it shall be. BY_HAND: it runs something that
     neither this rollout nor the plan knows. GONE: there is no such service any more. REMOVED: it
@@ -124,7 +124,7 @@ class CallOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What became of one write.
+    """Holds what became of one write.
 
     Attributes:
         at: AWS's time of it.
@@ -145,12 +145,12 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """CreateService, with the write's request and tags."""
+    """Calls for CreateService, with the write's request and tags."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """UpdateService, with the write's count.
+    """Calls for UpdateService, with the write's count.
 
     Attributes:
         previous: ARN that the tag of that name is to hold.
@@ -164,12 +164,12 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """DeleteService, by force."""
+    """Calls for DeleteService, by force."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallChoice:
-    """The call that a write comes to, and why.
+    """Names the call that a write comes to, and why.
 
     Attributes:
         call: None where nothing is to be done.

@@ -1,4 +1,4 @@
-"""What happens to each service of one store in a rollout, and why: ordered rules, first match wins.
+"""Plans what happens to each service of one store, and why, by ordered rules; the first match wins.
 
 Nothing that is not provably fleet's is touched, and neither is what a person changed since.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from fleet.model.desired import DesiredService, Scheduling, ServiceShape
 from fleet.model.history import Observation
-from fleet.model.identity import TAG_CONTENT, TAG_FLEET, TAG_PREVIOUS, TAG_ROLLOUT
+from fleet.model.identity import HOST_ATTRIBUTE, TAG_CONTENT, TAG_FLEET, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.observed import ContainerInstance, best_instance
 from fleet.model.plan import Kind, PlannedChange
@@ -19,14 +19,10 @@ from fleet.model.services import ServiceState, StoreView, revision
 from fleet.model.spans import moment, span
 from fleet.release.decide.service_input import service_settings
 
-#: On every service that fleet changed: the revision that ran before.
-#: Attribute by which a container instance says which host of the inventory it is.
-HOST_ATTRIBUTE = "fleet.host"
-
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What the rules need beside the store and its view.
+    """Holds what the rules need beside the store and its view.
 
     Attributes:
         fleet: name of the fleet, as tagged on what it made.
@@ -48,7 +44,7 @@ class PlanContext:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One service in question."""
+    """Holds one service in question."""
 
     store: Store
     wanted: DesiredService
@@ -63,13 +59,13 @@ class _Case:
 
     @property
     def runs(self) -> str:
-        """Address of what it should run now; "" when that is not of fleet's making."""
+        """Return the content address of what it runs; "" when fleet did not make it."""
         arn = self.service.task_definition if self.service else ""
         return self.background.contents.get(arn, "")
 
 
 def why_unread(view: StoreView | None) -> str:
-    """Why nothing can be planned for a store; "" when enough of it was read."""
+    """Return why nothing can be planned for a store; "" when enough of it was read."""
     if view is None:
         return "it was not read"
     if view.problem:
@@ -81,14 +77,14 @@ def why_unread(view: StoreView | None) -> str:
     return ""
 
 
-def stand(
+def plan_services(
     store: Store,
     wanted: Sequence[DesiredService],
     view: StoreView,
     shapes: Mapping[str, ServiceShape],
     background: PlanContext,
 ) -> list[PlannedChange]:
-    """What happens to the services that a store should run; the view must have been read."""
+    """Return what happens to the services that a store should run; the view must have been read."""
     services = {s.name: s for s in view.services or () if s.status != "INACTIVE"}
     hosts = _hosts(view)
     found = []
@@ -101,10 +97,10 @@ def stand(
     return found
 
 
-def unwanted(
+def unwanted_services(
     store: Store, wanted: Sequence[DesiredService], view: StoreView, fleet: str
 ) -> list[PlannedChange]:
-    """Services of fleet's making that nobody wants any more; they are named and not touched."""
+    """Return fleet's services that no workload wants any more; they are named and not touched."""
     names = {one.service for one in wanted}
     return [
         PlannedChange(
@@ -129,7 +125,7 @@ def unwanted(
 
 
 def closed_store(store: Store) -> PlannedChange:
-    """The one line of a store that is not open and so should run nothing new."""
+    """Return the one line of a store that is not open and so should run nothing new."""
     return PlannedChange(
         store=store.id,
         service="",
@@ -148,7 +144,7 @@ def closed_store(store: Store) -> PlannedChange:
 def away_of(
     recorded: Iterable[Observation], now: datetime, dark_after_s: float
 ) -> dict[str, datetime]:
-    """By host id, since when a host is away if it is away now, by what was recorded of it.
+    """Return by host id since when a host is away, by what was recorded of it.
 
     AWS keeps no such time. A host that was last seen connected is away for less than that; when
     that is longer ago than ``dark_after_s``, nobody knows.
@@ -205,7 +201,7 @@ def _planned(case: _Case, kind: Kind, reason: str) -> PlannedChange:
 
 
 def _left(case: _Case, view: StoreView) -> str:
-    """Why a service is not touched, and what to do about it; "" when it may be."""
+    """Return why a service is not touched, and what to do about it; "" when it may be."""
     store, service = case.store, case.service
     if store.lifecycle is not Lifecycle.OPEN:
         return _lifecycle_words(store)
@@ -236,7 +232,7 @@ def _missing_words(case: _Case) -> str:
 
 
 def is_tagged_ours(service: ServiceState, fleet: str) -> bool:
-    """Whether its tags say that this fleet made it."""
+    """Return whether its tags say that this fleet made it."""
     whose = service.tags.get(TAG_FLEET, "")
     return whose == fleet or (not whose and bool(service.tags.get(TAG_ROLLOUT)))
 
@@ -263,7 +259,7 @@ def _other_scheduling(case: _Case, service: ServiceState) -> str:
 
 
 def is_moved_by_hand(service: ServiceState, contents: Mapping[str, str], wanted: str) -> bool:
-    """Whether somebody else moved it since fleet did, and not to what is wanted.
+    """Return whether somebody else moved it since fleet did, and not to what is wanted.
 
     Fleet's tags name what it sent and what ran before. Either may run: the first when all went
     well, the second when ECS's breaker restored it or a run was cut off before the call. When
@@ -282,7 +278,7 @@ def is_moved_by_hand(service: ServiceState, contents: Mapping[str, str], wanted:
 
 
 def _by_hand(case: _Case, service: ServiceState) -> str:
-    """What is said of a service that somebody else moved; "" when nobody did."""
+    """Return what to say of a service that somebody else moved; "" when nobody did."""
     background = case.background
     if background.overwrite or not is_moved_by_hand(
         service, background.contents, case.wanted.content
@@ -318,12 +314,12 @@ def _tasks(case: _Case) -> str:
 
 
 def differing(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
-    """Settings that ECS shows otherwise than they shall be; what it does not show is no matter."""
+    """Return the settings that differ from those wanted; what ECS does not show is left out."""
     return [key for key, value in wanted.items() if key in seen and not _holds(value, seen[key])]
 
 
 def _holds(wanted: Any, seen: Any) -> bool:
-    """Whether all that is wanted is so; ECS may say more, and lists have no order."""
+    """Return whether all that is wanted is so; ECS may say more, and lists have no order."""
     if isinstance(wanted, Mapping):
         return isinstance(seen, Mapping) and all(_holds(v, seen.get(k)) for k, v in wanted.items())
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
@@ -336,7 +332,7 @@ def _holds(wanted: Any, seen: Any) -> bool:
 
 
 def _away(case: _Case) -> tuple[str, str]:
-    """What is said of hosts that are away: of dark ones, or of those that may only flap."""
+    """Return what is said of hosts that are away: of dark ones, or of those that may only flap."""
     now, dark, flaps = case.background.now, [], []
     for name, instance in sorted(case.hosts.items()):
         if instance.agent_connected and instance.status == "ACTIVE":

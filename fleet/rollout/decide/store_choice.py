@@ -26,7 +26,7 @@ CONTROL_SAMPLE = 200
 
 @dataclass(frozen=True, slots=True)
 class StoreRead:
-    """What to read of a store: its services, and the container instances of its cluster.
+    """Says what to read of a store: its services, and the container instances of its cluster.
 
     Attributes:
         services: names.
@@ -47,7 +47,7 @@ class StoreRead:
 
 @dataclass(frozen=True, slots=True)
 class StoreChoice:
-    """What a tick reads, and to which stores it may send.
+    """Says what a tick reads, and to which stores it may send.
 
     Attributes:
         reads: in order of urgency.

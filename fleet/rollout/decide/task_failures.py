@@ -1,4 +1,4 @@
-"""Why tasks of a revision ended: in their own words, counted, with failed pulls kept apart."""
+"""Explains why tasks of a revision ended, counts the causes, and keeps failed pulls apart."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,10 @@ _SAYS_NOTHING = frozenset({"Essential container in task exited", "Task failed to
 
 
 class FailureKind(StrEnum):
-    """PULL: the image did not arrive. RAN: it arrived, and could not start, ended, or was ill."""
+    """Says how a task failed.
+
+    PULL: the image did not arrive. RAN: it arrived, and could not start, ended, or was unhealthy.
+    """
 
     PULL = "pull"
     RAN = "ran"
@@ -24,7 +27,7 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
-    """One task that ended by itself.
+    """Describes a task that ended by itself.
 
     Attributes:
         head: what happened, as ``exit 1``.
@@ -42,12 +45,12 @@ class TaskFailure:
 
     @property
     def cause(self) -> str:
-        """What it has in common with others like it, as ``exit 1: cannot open libx.so``."""
+        """Return what it shares with similar failures, as ``exit 1: cannot open libx.so``."""
         return f"{self.head}: {self.detail}" if self.detail else self.head
 
 
 def failures(tasks: Iterable[TaskState], target: str, since: datetime) -> tuple[TaskFailure, ...]:
-    """The failed tasks of one revision that were made since a moment, the newest first.
+    """Return the failed tasks of one revision that were made since a moment, the newest first.
 
     Tasks that a person stopped or that the scheduler replaced have not failed. STOPPED tasks are
     visible for at least an hour, so an empty answer later than that is no good news.
@@ -93,10 +96,11 @@ def _failure(task: TaskState) -> TaskFailure | None:
 
 
 def _pull_error(task: TaskState) -> str:
-    """The agent names every such error CannotPull...Error; a container that started had its image.
+    """Return the agent's words for an image that was not pulled, or "".
 
-    A pull that times out is a DockerTimeoutError, which says "pulled" (agent source, errors of the
-    docker client).
+    The agent names the error CannotPull...Error; a container that started had its image.
+    A pull that times out is a DockerTimeoutError, which says "pulled" (agent source, errors of
+    the docker client).
     """
     texts = [c.reason for c in task.containers if c.exit_code is None]
     for text in (*texts, task.stopped_reason):
@@ -119,13 +123,13 @@ def _ended(task: TaskState) -> tuple[str, str]:
 
 
 def _culprit(containers: Sequence[ContainerState]) -> ContainerState | None:
-    """The container that explains the end: one with words, else a bad exit, else any exit."""
+    """Return the container that explains the end: one with a reason, else a bad exit, else any."""
     ended = [c for c in containers if c.exit_code is not None or c.reason]
     return max(ended, key=lambda c: (bool(c.reason), bool(c.exit_code)), default=None)
 
 
 def counted(found: Sequence[TaskFailure]) -> str:
-    """``exit 1 x2: cannot open libx.so; exit 137``: the most frequent first."""
+    """Return ``exit 1 x2: cannot open libx.so; exit 137``: the most frequent first."""
     groups = Counter((f.head, f.detail) for f in found)
     words = []
     for (head, detail), times in groups.most_common():
@@ -135,6 +139,6 @@ def counted(found: Sequence[TaskFailure]) -> str:
 
 
 def common_cause(found: Sequence[TaskFailure]) -> str:
-    """The most frequent cause, by which failures of different stores are compared; "" for none."""
+    """Return the most frequent cause; failures of different stores are compared by it."""
     causes = Counter(f.cause for f in found)
     return causes.most_common(1)[0][0] if causes else ""

@@ -1,8 +1,8 @@
 """Decides in a tick what follows from the verdicts: the gate, the phase and the next actions.
 
-A tick goes ``verbs.obey`` (what people said), ``turns.choose_stores`` (what to look at), ``see``
-(verdicts), ``settle`` (the gate, the phase, and the actions) and, when the actions were carried
-out, ``note``. All of it is pure: rows in, rows out, and the time is an argument.
+A tick calls ``obey`` (what people said), ``choose_stores`` (what to read), ``observe`` (verdicts),
+``settle`` (the gate, the phase and the actions) and, when the actions were carried out,
+``apply_results``. All of them are pure, and the time is an argument.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from fleet.model.printable import many
 from fleet.model.rollout import ActionKind, EventKind, Phase, RolloutAction
 from fleet.model.verdicts import WORST, Stage, Standing, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, darkness
-from fleet.rollout.decide.freshness import hold_until_looked_at, restart_bake_after_gap
+from fleet.rollout.decide.freshness import hold_until_read, restart_bake_after_gap
 from fleet.rollout.decide.gate import count, evaluate
 from fleet.rollout.decide.next_tick import next_tick, pulls_again_at, undo_at
 from fleet.rollout.decide.store_choice import (
@@ -39,7 +39,7 @@ TAKES_BACK_UNWATCHED = frozenset({Phase.PAUSED, Phase.AWAITING})
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a tick decided.
+    """Holds what a tick decided.
 
     Attributes:
         actions: to be carried out after the rows that say so were recorded.
@@ -163,7 +163,7 @@ def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
         rows = list(state.current)
         _note_baking(state, complete=not any(is_unsettled(state, c) for c in rows))
         restart_bake_after_gap(state)
-        gate = hold_until_looked_at(
+        gate = hold_until_read(
             state, rows, _ask(state, rows, finding), state.rollout.spec.variant_of
         )
     if rollout.phase is not Phase.RUNNING or gate is None:

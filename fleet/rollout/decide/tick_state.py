@@ -12,7 +12,7 @@ from fleet.model.verdicts import Stage, Verdict
 
 
 class TickState:
-    """The changes of one rollout in one tick; tells which were updated and are to be written.
+    """Holds the changes of one rollout in one tick, and knows which were updated.
 
     Args:
         now: the run's time, used for everything that the tick does.
@@ -30,12 +30,12 @@ class TickState:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """All of them, in the order they were given."""
+        """Return all changes, in the order they were given."""
         return tuple(self._changes.values())
 
     @property
     def moved(self) -> tuple[Change, ...]:
-        """The changes that differ from what was given."""
+        """Return the changes that differ from what was given."""
         return tuple(c for key, c in self._changes.items() if c != self._before[key])
 
     def change(self, store: str, service: str) -> Change:
@@ -84,12 +84,12 @@ class TickState:
 
     @property
     def current(self) -> Iterator[Change]:
-        """The changes of the wave that is sent or judged now."""
+        """Yield the changes of the wave that is sent or judged now."""
         return (c for c in self._changes.values() if c.wave == self.rollout.wave)
 
     @property
     def convoy(self) -> Iterator[Change]:
-        """The changes of stores that were dark at their turn and have come back."""
+        """Yield the changes of stores that were dark at their turn and have come back."""
         return (c for c in self._changes.values() if c.wave == CONVOY)
 
 

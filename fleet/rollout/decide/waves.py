@@ -1,4 +1,4 @@
-"""In which order stores get a release: a canary per kind of store, then waves that are alike.
+"""Orders stores into waves: a canary per kind of store, then waves that are alike.
 
 Nothing here depends on the order in which stores are listed: ties are broken by a hash of the seed
 and the store's id, so a new seed is another draw and the same seed is the same plan.
@@ -18,7 +18,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A store that the rollout changes.
+    """Describes a store that the rollout changes.
 
     Attributes:
         store: id.
@@ -41,7 +41,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The canary wave.
+    """Holds the canary wave.
 
     Attributes:
         stores: in the order of sending.
@@ -55,12 +55,12 @@ class Canary:
 
 
 def tie(seed: int, store: str) -> str:
-    """Where a store comes among its equals; the same for ever for a seed."""
+    """Return where a store comes among its equals; the same for ever for a seed."""
     return hashlib.sha256(f"{seed}/{store}".encode()).hexdigest()
 
 
 def choose_canary(candidates: Sequence[Candidate], policy: Policy, seed: int) -> Canary:
-    """One connected store per stratum, fewest hosts first; or the stores of ring ``canary``.
+    """Return one connected store per stratum, fewest hosts first; or the stores of ring ``canary``.
 
     A store that is dark is replaced by the next one of its stratum, and that is said. Where the
     policy allows fewer stores than there are strata, those with the most stores are covered.
@@ -84,7 +84,7 @@ def choose_canary(candidates: Sequence[Candidate], policy: Policy, seed: int) ->
 def plan_waves(
     candidates: Sequence[Candidate], policy: Policy, seed: int, canary: Canary | None
 ) -> tuple[WavePlan, ...]:
-    """All stores in waves; those that would be empty are left out, and not counted.
+    """Return all stores in waves; those that would be empty are left out, and not counted.
 
     Each wave reaches the part of all stores that the policy says, the canary's included. Stores
     of every stratum, carrier, account and region come in each wave as often as among all.
@@ -131,7 +131,7 @@ def _of_strata(
 def _of_ring(
     ring: Sequence[Candidate], groups: Mapping[str, list[Candidate]], most: int
 ) -> tuple[list[Candidate], list[str]]:
-    """The ring's stores, those first that cover a stratum; a stand-in for each that is dark."""
+    """Return the ring's stores, one per stratum first, with a substitute for each dark one."""
     firsts: dict[str, Candidate] = {}
     for candidate in ring:
         firsts.setdefault(candidate.stratum, candidate)
@@ -179,7 +179,7 @@ def _uncovered(
 
 
 def _spread(candidates: Sequence[Candidate], seed: int) -> list[Candidate]:
-    """An order of which every beginning is a fair sample of the whole.
+    """Return an order of which every beginning is a fair sample of the whole.
 
     Each group's stores are spaced evenly over the interval from 0 to 1, and all are merged.
     """
@@ -197,6 +197,6 @@ def _spread(candidates: Sequence[Candidate], seed: int) -> list[Candidate]:
 
 
 def _in_sending_order(stores: Sequence[Candidate], seed: int) -> tuple[str, ...]:
-    """Whose window comes first goes first; the seed decides among equals."""
+    """Return the stores by when their window opens; the seed decides among equals."""
     ordered = sorted(stores, key=lambda c: (c.next_at or _NEVER, tie(seed, c.store)))
     return tuple(c.store for c in ordered)

@@ -1,1 +1,1 @@
-"""Plans and rollouts as text and JSON."""
+"""Turns plans and rollouts into text and JSON."""

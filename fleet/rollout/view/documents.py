@@ -1,4 +1,4 @@
-"""A rollout, its story and the list of rollouts as versioned documents, for programs."""
+"""Turns a rollout, its events and the list of rollouts into versioned documents."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -142,7 +142,7 @@ def change_document(change: Change) -> dict[str, Any]:
 
 
 def evidence_document(change: Change) -> dict[str, Any]:
-    """What the verdict rests on, and what the next send or undo of it has to know."""
+    """Return what the verdict rests on, and what the next send or undo of it has to know."""
     observed, next_send, undo = change.observed, change.next_send, change.undo
     document: dict[str, Any] = {
         "try": change.sent_at,
@@ -172,7 +172,7 @@ def evidence_document(change: Change) -> dict[str, Any]:
 
 
 def event_document(event: RolloutEvent) -> dict[str, Any]:
-    """Return one line of the story."""
+    """Return one event."""
     return {
         "id": event.id,
         "at": stamp(event.at),

@@ -1,4 +1,4 @@
-"""A rollout's story line by line and its gates' arithmetic, for terminals, pipes and logs."""
+"""Prints a rollout's events line by line, and the arithmetic of its gates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""A rollout as one picture of the size of the screen, to be redrawn in place or left on a wall.
+"""Draws a rollout as one picture of the size of the screen, to be redrawn in place.
 
 What matters most keeps its lines when the screen is low: state, waves, gate, trouble, the latest
 events; slow stores and budgets give way. A wide screen shows two columns.
@@ -62,8 +62,8 @@ _PHASE_STYLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
-    """Lines of the picture.
+class _PictureSection:
+    """Holds some lines of the picture.
 
     Attributes:
         rank: who is served first while lines are few; 0 comes first.
@@ -92,7 +92,7 @@ class RolloutPicture:
         self._drawn: tuple[tuple[int, int], list[_Line]] | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """As many lines as the screen has, none wider."""
+        """Yield as many lines as the screen has, none wider."""
         size = (options.max_width, options.height or options.size.height)
         if self._drawn is None or self._drawn[0] != size:
             self._drawn = (size, self._picture(console, options, *size))
@@ -118,7 +118,7 @@ class RolloutPicture:
                 *self._state(drawn, width, ascii_only=ascii_only),
                 *self._stores(drawn, width),
             ]
-            sections.append(_Section(drawn(self._events(), width), 2, 3, newest=True))
+            sections.append(_PictureSection(drawn(self._events(), width), 2, 3, newest=True))
             body = _stacked(sections, room, width, apart=apart)
         else:
             left = (width - GUTTER) // 2
@@ -128,7 +128,7 @@ class RolloutPicture:
                 _stacked(
                     [
                         *self._stores(drawn, right),
-                        _Section(drawn(self._events(), right), 2, 3, newest=True),
+                        _PictureSection(drawn(self._events(), right), 2, 3, newest=True),
                     ],
                     room,
                     right,
@@ -178,16 +178,16 @@ class RolloutPicture:
         hint = self._note or (steps[0].command if steps else "")
         return "  ".join(filter(None, (ticked, hint)))
 
-    def _state(self, drawn: _Drawn, width: int, *, ascii_only: bool) -> list[_Section]:
+    def _state(self, drawn: _Drawn, width: int, *, ascii_only: bool) -> list[_PictureSection]:
         overview = self._overview
         waves = drawn(Group(*self._bars(width, ascii_only=ascii_only)), width)
-        sections = [_Section(waves, 0, len(waves))]
+        sections = [_PictureSection(waves, 0, len(waves))]
         if overview.gate is not None and not overview.rollout.phase.has_ended:
             name = overview.rollout.wave_name
             gate = drawn(gate_view(overview.gate, name, width, terse=True), width)
-            sections.append(_Section(gate, 1, min(6, len(gate))))
+            sections.append(_PictureSection(gate, 1, min(6, len(gate))))
         if overview.budgets:
-            sections.append(_Section(drawn(Group(*self._budgets()), width), 5, 1))
+            sections.append(_PictureSection(drawn(Group(*self._budgets()), width), 5, 1))
         return sections
 
     def _bars(self, width: int, *, ascii_only: bool) -> Iterable[RenderableType]:
@@ -216,7 +216,7 @@ class RolloutPicture:
                 overflow="ellipsis",
             )
 
-    def _stores(self, drawn: _Drawn, width: int) -> list[_Section]:
+    def _stores(self, drawn: _Drawn, width: int) -> list[_PictureSection]:
         overview = self._overview
         bad = [c for c in overview.changes if c.standing.rank >= Standing.DARK.rank]
         bad.sort(key=lambda c: -c.standing.rank)
@@ -231,9 +231,9 @@ class RolloutPicture:
         ]
         sections = []
         if trouble:
-            sections.append(_Section(drawn(Group(*trouble), width), 3, 2))
+            sections.append(_PictureSection(drawn(Group(*trouble), width), 3, 2))
         if slow:
-            sections.append(_Section(drawn(Group(*slow), width), 4, 2))
+            sections.append(_PictureSection(drawn(Group(*slow), width), 4, 2))
         return sections
 
     def _events(self) -> RenderableType:
@@ -245,7 +245,7 @@ def _one_line(text: str, style: str = "") -> Text:
 
 
 def _bar(wave: WaveCount, cells: int, *, ascii_only: bool) -> Text:
-    """Stores as a bar; whoever is there at all is seen in it."""
+    """Return the stores as a bar, with at least one cell for each standing that occurs."""
     bar = Text()
     numbers = [sum(wave.count.get(s, 0) for s in standings) for standings, *_ in _BAR]
     for (_, mark, plain, style), width in zip(_BAR, _shares(numbers, cells), strict=True):
@@ -254,7 +254,7 @@ def _bar(wave: WaveCount, cells: int, *, ascii_only: bool) -> Text:
 
 
 def _shares(numbers: Sequence[int], cells: int) -> list[int]:
-    """Cells in proportion to numbers, at least one for each that is not 0, ``cells`` in all."""
+    """Return ``cells`` in proportion to numbers, with at least one for each that is not 0."""
     whole = sum(numbers)
     if whole == 0:
         return [0 for _ in numbers]
@@ -267,8 +267,10 @@ def _shares(numbers: Sequence[int], cells: int) -> list[int]:
     return shares
 
 
-def _stacked(sections: Sequence[_Section], room: int, width: int, *, apart: bool) -> list[_Line]:
-    """Sections below each other, cut to the room there is."""
+def _stacked(
+    sections: Sequence[_PictureSection], room: int, width: int, *, apart: bool
+) -> list[_Line]:
+    """Return sections below each other, cut to the room there is."""
     gaps = max(0, len(sections) - 1) if apart else 0
     left = room - gaps
     given = [0 for _ in sections]

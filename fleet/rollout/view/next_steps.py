@@ -1,4 +1,4 @@
-"""What to type next about a rollout, for every state that it can be in; each command works."""
+"""Proposes what to type next about a rollout, in every phase; none of the commands is refused."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fleet.model.verdicts import Standing
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """A command as a person would type it, and what it is good for."""
+    """Holds a command as a person would type it, and what it is good for."""
 
     command: str
     what: str

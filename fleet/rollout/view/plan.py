@@ -1,4 +1,4 @@
-"""A rollout before it starts, for a terminal and for a pull request; unknown before known."""
+"""Draws a plan for a terminal and for a pull request; what was not read comes first."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -39,8 +39,8 @@ _THOUSAND = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
-    """A part of a plan in words, before anybody knows what it is written on.
+class _PlanSection:
+    """Holds a part of a plan in words, for the terminal as well as for Markdown.
 
     Attributes:
         lines: a label and its text each.
@@ -98,11 +98,11 @@ def _subline(plan: Plan) -> str:
     return f"fleet {plan.fleet} · policy {policy.name} · seed {plan.seed} · read {plan.stamped}"
 
 
-def _sections(plan: Plan) -> Iterable[_Section]:
+def _sections(plan: Plan) -> Iterable[_PlanSection]:
     changing = [c for c in plan.changes if c.kind.is_change]
     if plan.unread:
         rows = [(store, why) for store, why in sorted(plan.unread.items())]
-        yield _Section(
+        yield _PlanSection(
             title=f"NOT READ {many(len(rows), 'store')}, in no wave",
             columns=("STORE", "WHY"),
             rows=_cut(rows, 2),
@@ -110,8 +110,8 @@ def _sections(plan: Plan) -> Iterable[_Section]:
         )
     if plan.refusals:
         lines = tuple(("REFUSED", why) for why in plan.refusals)
-        yield _Section(title="This plan cannot be run", lines=lines, style="red")
-    yield _Section(title=_totals(plan))
+        yield _PlanSection(title="This plan cannot be run", lines=lines, style="red")
+    yield _PlanSection(title=_totals(plan))
     if changing:
         yield from _what_changes(plan, changing)
         yield _per_store(plan, changing)
@@ -122,7 +122,7 @@ def _sections(plan: Plan) -> Iterable[_Section]:
     if changing:
         yield _costs(plan.estimate)
     if plan.notes:
-        yield _Section(title="Notes", lines=tuple(("·", note) for note in plan.notes))
+        yield _PlanSection(title="Notes", lines=tuple(("·", note) for note in plan.notes))
 
 
 def _totals(plan: Plan) -> str:
@@ -139,7 +139,7 @@ def _totals(plan: Plan) -> str:
     )
 
 
-def _what_changes(plan: Plan, changing: Sequence[PlannedChange]) -> Iterable[_Section]:
+def _what_changes(plan: Plan, changing: Sequence[PlannedChange]) -> Iterable[_PlanSection]:
     """List each change of a task definition once, with the stores that it touches."""
 
     def key(change: PlannedChange) -> tuple[str, tuple[str, ...], str, str]:
@@ -151,7 +151,7 @@ def _what_changes(plan: Plan, changing: Sequence[PlannedChange]) -> Iterable[_Se
         before = sorted({revision(c.before) for c in group if c.before})
         runs = f", now {some(before, 3)}" if before else ""
         stores = sorted({c.store for c in group})
-        yield _Section(
+        yield _PlanSection(
             title=f"{service}: {verb} in {many(len(stores), 'store')}{runs}",
             lines=(("stores", some(stores, NAMED)), ("content", content[:12])),
             verbatim=diff,
@@ -167,8 +167,8 @@ def _verb(change: PlannedChange) -> str:
     return _VERBS[Kind.ADJUST if same else Kind.UPDATE]
 
 
-def _per_store(plan: Plan, changing: Sequence[PlannedChange]) -> _Section:
-    """A line per service where the stores are few; else only those that differ from the rest."""
+def _per_store(plan: Plan, changing: Sequence[PlannedChange]) -> _PlanSection:
+    """Return a line per service of few stores, else only those that differ from the rest."""
     stores = {c.store for c in changing}
     shown = list(changing)
     title = "Per store"
@@ -176,15 +176,15 @@ def _per_store(plan: Plan, changing: Sequence[PlannedChange]) -> _Section:
         shown = [c for c in changing if c.kind is Kind.OWED or c.missing_hosts]
         title = f"Stores to know of; `--json` has all {len(stores)}"
     if not shown:
-        return _Section()
+        return _PlanSection()
     wave = {store: wave.name for wave in plan.waves for store in wave.stores}
     rows = [(c.store, wave.get(c.store, "-"), c.service, _VERBS[c.kind], c.reason) for c in shown]
     columns = ("STORE", "WAVE", "SERVICE", "WHAT", "WHY")
     most = len(rows) if len(stores) <= STORE_LINES else ROWS
-    return _Section(title=title, columns=columns, rows=_cut(rows, 5, most))
+    return _PlanSection(title=title, columns=columns, rows=_cut(rows, 5, most))
 
 
-def _waves(plan: Plan) -> _Section:
+def _waves(plan: Plan) -> _PlanSection:
     total = sum(len(wave.stores) for wave in plan.waves)
     lines = []
     if plan.canary:
@@ -204,7 +204,7 @@ def _waves(plan: Plan) -> _Section:
     lines.append(("in flight", f"{plan.policy.concurrency.of(total)} of {total} stores at once"))
     rows = [(w.name, str(len(w.stores)), some(w.stores, NAMED)) for w in plan.waves]
     title = f"{many(len(plan.waves), 'wave')}, each judged before the next begins"
-    return _Section(
+    return _PlanSection(
         title=title, lines=tuple(lines), columns=("WAVE", "STORES", "WHICH"), rows=tuple(rows)
     )
 
@@ -229,9 +229,9 @@ def _hours(span: OpenSpan) -> str:
     return f"{span.opens:%H:%M}-{span.closes:%H:%M}"
 
 
-def _left(left: Sequence[PlannedChange]) -> _Section:
+def _left(left: Sequence[PlannedChange]) -> _PlanSection:
     rows = [(c.store, c.service or "all", c.reason) for c in left]
-    return _Section(
+    return _PlanSection(
         title=f"Left alone: {many(len(rows), 'service')}",
         columns=("STORE", "SERVICE", "WHY"),
         rows=_cut(rows, 3),
@@ -239,7 +239,7 @@ def _left(left: Sequence[PlannedChange]) -> _Section:
     )
 
 
-def _costs(estimate: Estimate) -> _Section:
+def _costs(estimate: Estimate) -> _PlanSection:
     lines = [("at least", _duration(estimate.seconds_least))]
     lines.append(("done", estimate.finish_text or "nobody can tell"))
     lines.append(("bytes", _bytes_words(estimate)))
@@ -248,7 +248,7 @@ def _costs(estimate: Estimate) -> _Section:
         (c.group, f"{c.account}/{c.region}", f"{c.calls:,}", _duration(c.seconds))
         for c in estimate.calls
     ]
-    return _Section(
+    return _PlanSection(
         title="What it costs, by estimate",
         lines=tuple(lines),
         columns=("CALLS OF", "WHERE", "ABOUT", "ALONE TAKES"),
@@ -280,7 +280,7 @@ def _size(amount: int) -> str:
 def _cut(
     rows: Sequence[tuple[str, ...]], columns: int, most: int = ROWS
 ) -> tuple[tuple[str, ...], ...]:
-    """The first rows, and one that says how many there are besides."""
+    """Return the first rows, and one that says how many more there are."""
     if len(rows) <= most:
         return tuple(rows)
     more = f"and {len(rows) - most} more; `--json` has all"
@@ -292,7 +292,7 @@ def _diff_style(line: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """One line that Markdown leaves as it is; what stands between backticks is code already."""
+    """Return a line with Markdown's characters escaped, except between backticks."""
     parts = " ".join(text.split()).split("`")
     if len(parts) % 2 == 0:
         parts = ["'".join(parts)]
@@ -309,7 +309,7 @@ def _item(label: str, text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A bar ends a cell even inside of code."""
+    """Return a cell with bars escaped; a bar ends a cell even inside of code."""
     return "".join(
         part if part == "\\|" else part.replace("|", "\\|")
         for part in re.split(r"(\\\|)", _escaped(text))

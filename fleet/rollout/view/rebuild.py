@@ -1,4 +1,4 @@
-"""What a rebuild of lost records found at AWS: unknown before known."""
+"""Draws what a rebuild of lost records found at AWS; what was not read comes first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from fleet.terminal.screen import labelled, table
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A rollout that services name.
+    """Describes a rollout that services name.
 
     Attributes:
         added: whether the records did not know it.

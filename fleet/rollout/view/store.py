@@ -1,4 +1,4 @@
-"""One store in a rollout: what was sent, what is known, and what that rests on."""
+"""Draws one store in a rollout: what was sent, what is known, and what that rests on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ _NOTHING: tuple[Any, ...] = (None, "", [], (), {}, False)
 def store_view(
     overview: Overview, store: str, events: Sequence[RolloutEvent], width: int
 ) -> RenderableType:
-    """Everything that a rollout knows of one of its stores.
+    """Draw everything that a rollout knows of one of its stores.
 
     Args:
         events: of this store, oldest first.

@@ -7,7 +7,7 @@ import pytest
 from fleet.model.changes import Change
 from fleet.model.gate import Count, Gate, GateAnswer
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.freshness import hold_until_looked_at, restart_bake_after_gap
+from fleet.rollout.decide.freshness import hold_until_read, restart_bake_after_gap
 from fleet.rollout.decide.tick_state import TickState
 from tests.rollout.decide.tick_states import POLICY, after, seconds, sent, state
 
@@ -26,7 +26,7 @@ def asked(rows: list[Change], at: float, answer: GateAnswer = GateAnswer.ADVANCE
     some = baking(rows, at)
     ok = sum(row.verdict is Verdict.OK for row in rows)
     gate = Gate(answer, PASSES, (), {"xavier": Count(sent=len(rows), ok=ok, failed=len(rows) - ok)})
-    return hold_until_looked_at(some, rows, gate, lambda _: "xavier")
+    return hold_until_read(some, rows, gate, lambda _: "xavier")
 
 
 def baking(rows: list[Change], at: float, last: float | None = None) -> TickState:
@@ -81,7 +81,7 @@ def test_a_bake_that_nobody_watched_lasts_until_somebody_does() -> None:
 
     assert seconds(some.rollout.baking_since) == HOUR - POLICY.bake_s
     gate = Gate(GateAnswer.ADVANCE, PASSES, (), {"xavier": Count(sent=4, ok=4)})
-    assert hold_until_looked_at(some, rows, gate, lambda _: "xavier").answer is GateAnswer.WAIT
+    assert hold_until_read(some, rows, gate, lambda _: "xavier").answer is GateAnswer.WAIT
 
 
 @pytest.mark.parametrize("gap", [15.0, 400.0])
