@@ -12,7 +12,11 @@ Then explicit fields: each is always there, and null when it is unknown. Times a
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+
+from fleet.model.plain import to_plain
+from fleet.model.spans import stamp
 
 
 class Document(dict[str, Any]):
@@ -22,6 +26,15 @@ class Document(dict[str, Any]):
 def document(kind: str, fields: Mapping[str, Any], *, version: int = 1) -> Document:
     """Return the document of this kind with these fields."""
     return Document(kind=kind, version=version, **fields)
+
+
+def fields_of(value: object, *names: str) -> dict[str, Any]:
+    """Return these attributes of a value as fields of a document, under the same names."""
+    return {name: _field(getattr(value, name)) for name in names}
+
+
+def _field(value: Any) -> Any:
+    return stamp(value) if isinstance(value, datetime) else to_plain(value)
 
 
 def document_text(made: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ from fleet.model.scan_result import PastFinding
 from fleet.model.services import revision
 from fleet.model.spans import age, day, moment, span, stamp
 from fleet.model.store_story import CodeStory, Outage, StoreRollout, StoreStory
-from fleet.terminal.documents import Document, document
+from fleet.terminal.documents import Document, document, fields_of
 from fleet.terminal.screen import GAP, first_rows, labelled, table
 
 #: Most lines of a kind on a terminal; ``--json`` has all.
@@ -204,12 +204,7 @@ def code_document(story: CodeStory) -> Document:
         "explain-code",
         {
             "at": stamp(story.at),
-            "code": story.code,
-            "severity": story.severity.value,
-            "title": story.title,
-            "meaning": story.meaning,
-            "remedy": story.remedy,
-            "safe": story.safe,
+            **fields_of(story, "code", "severity", "title", "meaning", "remedy", "safe"),
             "scan": scan_document(story.scan) if story.scan else None,
             "open": _open_documents(story.open),
         },
@@ -234,11 +229,7 @@ def store_document(story: StoreStory) -> Document:
             "past": [past_document(past) for past in story.past],
             "rollouts": [
                 {
-                    "id": one.id,
-                    "title": one.title,
-                    "phase": one.phase.value,
-                    "started_at": stamp(one.started_at),
-                    "finished_at": stamp(one.finished_at),
+                    **fields_of(one, "id", "title", "phase", "started_at", "finished_at"),
                     "changes": [_change_document(change) for change in one.changes],
                 }
                 for one in story.rollouts
@@ -258,22 +249,9 @@ def _open_documents(
 
 
 def _outage_document(outage: Outage) -> dict[str, Any]:
-    return {
-        "host": outage.host,
-        "connection": outage.connection.value,
-        "since": stamp(outage.since),
-        "until": stamp(outage.until),
-        "last_seen": stamp(outage.last_seen),
-    }
+    return fields_of(outage, "host", "connection", "since", "until", "last_seen")
 
 
 def _change_document(change: Change) -> dict[str, Any]:
-    return {
-        "service": change.service,
-        "stands": change.standing.value,
-        "reason": change.reason,
-        "since": stamp(change.since),
-        "sent_at": stamp(change.sent_at),
-        "target": change.target,
-        "content": change.content,
-    }
+    fields = fields_of(change, "service", "reason", "since", "sent_at", "target", "content")
+    return {**fields, "stands": change.standing.value}

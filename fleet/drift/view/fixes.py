@@ -12,7 +12,7 @@ from fleet.drift.view.finding_words import place
 from fleet.model.drift import Finding
 from fleet.model.fixing import Fix, Fixed, FixPlan, Left, Outcome
 from fleet.model.printable import many, printable
-from fleet.terminal.documents import Document, document
+from fleet.terminal.documents import Document, document, fields_of
 from fleet.terminal.screen import first_rows, labelled
 
 #: Most lines of a kind on a terminal; the document has all.
@@ -81,15 +81,8 @@ def _fix_document(fix: Fix, result: Fixed | None) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> Mapping[str, str]:
-    return {
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "account": finding.account,
-        "region": finding.region,
-        "store": finding.store,
-        "host": finding.host,
-        "subject": finding.subject,
-    }
+    where = ("account", "region", "store", "host", "subject")
+    return fields_of(finding, "code", "severity", *where)
 
 
 def _summary(plan: FixPlan) -> str:

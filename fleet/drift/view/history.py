@@ -8,7 +8,7 @@ from fleet.inventory.view import store_line
 from fleet.model.printable import many, printable
 from fleet.model.spans import moment, stamp
 from fleet.model.store_story import MomentKind, StoreHistory
-from fleet.terminal.documents import Document, document
+from fleet.terminal.documents import Document, document, fields_of
 from fleet.terminal.screen import labelled, table
 
 #: Most moments on a terminal, the latest ones; ``--json`` has all.
@@ -68,14 +68,7 @@ def history_document(history: StoreHistory) -> Document:
             "scans_unfinished": history.unfinished,
             "last_scan": scan_document(history.scan) if history.scan else None,
             "moments": [
-                {
-                    "at": stamp(one.at),
-                    "kind": one.kind.value,
-                    "host": one.host,
-                    "words": one.words,
-                    "source": one.source,
-                }
-                for one in history.moments
+                fields_of(one, "at", "kind", "host", "words", "source") for one in history.moments
             ],
         },
     )

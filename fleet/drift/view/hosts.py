@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +14,7 @@ from fleet.model.printable import many, printable, some
 from fleet.model.scan_result import Scan
 from fleet.model.spans import age, moment, span, stamp
 from fleet.model.store_story import HostNow, HostsNow
-from fleet.terminal.documents import Document, document
+from fleet.terminal.documents import Document, document, fields_of
 from fleet.terminal.screen import labelled, table
 
 #: Most hosts on a terminal; ``--json`` has all.
@@ -120,35 +119,17 @@ def hosts_document(seen: HostsNow) -> Document:
 
 def scan_document(scan: Scan) -> dict[str, Any]:
     """Return a scan without what it found."""
-    return {
-        "id": scan.id,
-        "selection": scan.selection,
-        "started_at": stamp(scan.started_at),
-        "finished_at": stamp(scan.finished_at),
-        "complete": scan.complete,
-    }
+    return fields_of(scan, "id", "selection", "started_at", "finished_at", "complete")
 
 
 def host_document(host: HostNow) -> dict[str, Any]:
     """Return one host."""
+    ids = ("managed_instance_id", "container_instance_arn")
+    found = [past.finding for past in host.findings]
     return {
         "store": host.host.store,
         "host": host.host.name,
         "hardware": host.host.hardware.name,
-        "connection": host.connection.value if host.connection else None,
-        "verified": host.verified,
-        "since": stamp(host.since),
-        "seen_at": stamp(host.seen_at),
-        "managed_instance_id": host.managed_instance_id,
-        "container_instance_arn": host.container_instance_arn,
-        "versions": asdict(host.versions),
-        "findings": [
-            {
-                "code": past.finding.code,
-                "severity": past.finding.severity.value,
-                "host": past.finding.host,
-                "subject": past.finding.subject,
-            }
-            for past in host.findings
-        ],
+        **fields_of(host, "connection", "verified", "since", "seen_at", *ids, "versions"),
+        "findings": [fields_of(one, "code", "severity", "host", "subject") for one in found],
     }

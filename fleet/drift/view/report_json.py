@@ -5,17 +5,16 @@ the store, in the order of ``nights``; None means that the store was not in that
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from fleet.drift.view.hosts import scan_document
 from fleet.drift.view.report import Report
-from fleet.model.drift import Evidence, Finding, Returned, Spell, Unread
+from fleet.model.drift import Finding, Returned
 from fleet.model.drift_settings import Ignore
 from fleet.model.plain import to_plain
 from fleet.model.scan_result import OpenFinding, PastFinding, Scan, ScanResult, StoreFacts
-from fleet.model.spans import stamp
-from fleet.terminal.documents import document
+from fleet.terminal.documents import document, fields_of
 
 
 def report_document(report: Report) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def _parts(result: ScanResult) -> Iterator[tuple[str, Any]]:
     yield "complete", result.is_complete
     yield "clean", result.is_clean
     yield "recorded", result.recorded
-    yield "unread", map(_unread, result.unread)
+    yield "unread", map(to_plain, result.unread)
     yield "totals", to_plain(result.totals)
     yield "notes", list(result.notes)
     yield "findings", map(_finding, result.findings)
@@ -76,86 +75,33 @@ def _night(scan: Scan) -> dict[str, Any]:
     return {**_scan(scan), "stores": dict(sorted(count.items()))}
 
 
-def _unread(unread: Unread) -> dict[str, Any]:
-    return {
-        "account": unread.account,
-        "region": unread.region,
-        "store": unread.store,
-        "what": unread.what,
-        "why": unread.why,
-        "stores": unread.stores,
-        "fix": unread.fix,
-    }
-
-
 def _finding(entry: OpenFinding) -> dict[str, Any]:
     return {
-        "change": entry.change.value,
         **finding_document(entry.finding),
-        "first_seen": stamp(entry.first_seen),
+        **fields_of(entry, "change", "first_seen", "owes"),
         "times_in_7_days": entry.times,
-        "owes": entry.owes,
     }
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
     """Return one finding with everything it rests on."""
+    where = ("store", "host", "subject", "account", "region")
     return {
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "store": finding.store,
-        "host": finding.host,
-        "subject": finding.subject,
-        "account": finding.account,
-        "region": finding.region,
-        "since": stamp(finding.since),
-        "since_known": finding.since_known,
-        "cause": finding.cause,
-        "evidence": [_evidence(evidence) for evidence in finding.evidence],
-        "fix": finding.fix,
-        "commands": to_plain(finding.commands),
-        "safe": finding.safe,
-        "data": to_plain(finding.data),
+        **fields_of(finding, "code", "severity", *where, "since", "since_known", "cause"),
+        "evidence": [fields_of(one, "ledger", "words", "at") for one in finding.evidence],
+        **fields_of(finding, "fix", "commands", "safe", "data"),
     }
 
 
 def past_document(past: PastFinding) -> dict[str, Any]:
     """Return one finding over time."""
-    return {
-        **finding_document(past.finding),
-        "first_seen": stamp(past.first_seen),
-        "last_seen": stamp(past.last_seen),
-        "resolved_at": stamp(past.resolved_at),
-    }
+    seen = fields_of(past, "first_seen", "last_seen", "resolved_at")
+    return {**finding_document(past.finding), **seen}
 
 
 def rule_document(rule: Ignore) -> dict[str, Any]:
     """Return one rule that ignores findings."""
-    return {
-        "codes": sorted(rule.codes),
-        "stores": None if rule.stores is None else sorted(rule.stores),
-        "hosts": sorted(rule.hosts),
-        "subject": rule.subject,
-        "until": stamp(rule.until),
-        "reason": rule.reason,
-        "source": rule.source,
-    }
-
-
-def spell_documents(spells: Iterable[Spell]) -> list[dict[str, Any]]:
-    """Return how a host was connected, oldest first."""
-    return [
-        {
-            "connection": spell.connection.value,
-            "since": stamp(spell.since),
-            "last_seen": stamp(spell.last_seen),
-        }
-        for spell in spells
-    ]
-
-
-def _evidence(evidence: Evidence) -> dict[str, Any]:
-    return {"ledger": evidence.ledger, "words": evidence.words, "at": stamp(evidence.at)}
+    return fields_of(rule, "codes", "stores", "hosts", "subject", "until", "reason", "source")
 
 
 def _ignored(finding: Finding, rule: Ignore) -> dict[str, Any]:
@@ -165,19 +111,14 @@ def _ignored(finding: Finding, rule: Ignore) -> dict[str, Any]:
 
 
 def _returned(returned: Returned) -> dict[str, Any]:
-    return {
-        "store": returned.store,
-        "dark_since": stamp(returned.dark_since),
-        "back_at": stamp(returned.back_at),
-        "back_at_most": returned.at_most,
-        "words": returned.words,
-        "owes": returned.owes,
-    }
+    fields = fields_of(returned, "store", "dark_since", "back_at", "words", "owes")
+    return {**fields, "back_at_most": returned.at_most}
 
 
 def _connections(result: ScanResult) -> Iterator[dict[str, Any]]:
     for (store, host), spells in sorted(result.spells.items()):
-        yield {"store": store, "host": host, "spells": spell_documents(spells)}
+        shown = [fields_of(spell, "connection", "since", "last_seen") for spell in spells]
+        yield {"store": store, "host": host, "spells": shown}
 
 
 def _store(store: StoreFacts, result: ScanResult) -> dict[str, Any]:
