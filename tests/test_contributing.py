@@ -1,5 +1,6 @@
 """What .github/CONTRIBUTING.md names is there, its recipes are short, and CI runs what it says."""
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 from fleet.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
+FLEET = ROOT / "fleet"
 GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 #: Most files that adding one of these may touch, tests included.
@@ -76,6 +78,14 @@ def test_a_recipe_touches_few_files(title: str) -> None:
 
     assert len(steps) == said <= MOST[title]
     assert [step for step in steps if not _paths(step)] == []
+
+
+def test_packages_hold_a_docstring_and_no_code() -> None:
+    packages = [path for path in FLEET.rglob("__init__.py") if path.parent != FLEET]
+    bodies = {path: ast.parse(path.read_text(encoding="utf-8")) for path in packages}
+
+    assert [path for path, tree in bodies.items() if ast.get_docstring(tree) is None] == []
+    assert [path for path, tree in bodies.items() if len(tree.body) > 1] == []
 
 
 def test_ci_runs_what_everybody_can_run() -> None:
