@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from fleet.model.drift import (
-    Connection,
     Evidence,
     Finding,
+    HostConnection,
     Returned,
     Spell,
     StoreState,
@@ -394,7 +394,7 @@ def _spells(
         until = moments[max(-2, -len(moments))] if unseen else NOW
         for host, outages in shop.away.items():
             made = _host_spells(outages, moments[0], until)
-            if any(spell.connection is not Connection.CONNECTED for spell in made):
+            if any(spell.connection is not HostConnection.CONNECTED for spell in made):
                 spells[shop.facts.id, host] = made
     return spells
 
@@ -407,13 +407,13 @@ def _host_spells(
         since, end = max(went, at), min(back, until)
         if end <= since:
             continue
-        kind = Connection.ECS_DOWN if number % 3 == 2 else Connection.DARK
+        kind = HostConnection.ECS_DOWN if number % 3 == 2 else HostConnection.DARK
         if since > at:
-            made.append(Spell(Connection.CONNECTED, at, since))
+            made.append(Spell(HostConnection.CONNECTED, at, since))
         made.append(Spell(kind, since, end))
         at = end
     if at < until:
-        made.append(Spell(Connection.CONNECTED, at, until))
+        made.append(Spell(HostConnection.CONNECTED, at, until))
     return tuple(made)
 
 
@@ -474,7 +474,7 @@ def _made_hostile(made: ScanResult) -> ScanResult:
         nights=(*made.nights[:-1], scan),
         spells={
             **made.spells,
-            (first.id, HOSTILE): (Spell(Connection.DARK, STARTED - timedelta(days=2), NOW),),
+            (first.id, HOSTILE): (Spell(HostConnection.DARK, STARTED - timedelta(days=2), NOW),),
         },
         availability=(
             *made.availability,

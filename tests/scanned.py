@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fleet.model.drift import Connection, Evidence, Finding, Spell, StoreState
+from fleet.model.drift import Evidence, Finding, HostConnection, Spell, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Fleet
 from fleet.model.scan_result import FindingChanges, PastFinding, Scan
@@ -75,11 +75,11 @@ def write(
 
 
 def connected(since: datetime = LAST - 40 * NIGHT, seen: datetime = ENDED) -> Spell:
-    return Spell(Connection.CONNECTED, since, seen)
+    return Spell(HostConnection.CONNECTED, since, seen)
 
 
 def dark(since: datetime = LAST - 2 * NIGHT, seen: datetime = ENDED) -> Spell:
-    return Spell(Connection.DARK, since, seen)
+    return Spell(HostConnection.DARK, since, seen)
 
 
 def nights(records: Records) -> None:

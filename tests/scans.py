@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fleet.model.drift import Connection, Evidence, Finding, Spell, StoreState
+from fleet.model.drift import Evidence, Finding, HostConnection, Spell, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.scan_result import FindingChanges, Scan
 from fleet.records.records import Records
@@ -57,5 +57,5 @@ def opened(records: Records, *findings: Finding, at: datetime = NIGHT) -> None:
     write(records, FindingChanges(at, opened=findings), at=at)
 
 
-def spelled(how: Connection, since: datetime, last: datetime) -> dict[tuple[str, str], Spell]:
+def spelled(how: HostConnection, since: datetime, last: datetime) -> dict[tuple[str, str], Spell]:
     return {HOST: Spell(how, since, last)}

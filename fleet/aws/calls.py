@@ -132,7 +132,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CallSettings:
     """What the calls of one account and region have in common.
 
     Attributes:

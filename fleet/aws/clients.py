@@ -27,8 +27,8 @@ from botocore.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
 from fleet import __version__
-from fleet.aws.calls import ANONYMOUS, LARGEST_FILE, Line, Reply, Timeouts
-from fleet.aws.faults import Caller, complete, guarded
+from fleet.aws.calls import ANONYMOUS, LARGEST_FILE, CallSettings, Reply, Timeouts
+from fleet.aws.faults import CallContext, complete, guarded
 from fleet.aws.retries import send
 from fleet.errors import AwsUnreachable, UsageError
 from fleet.model.aws_actions import Action
@@ -50,7 +50,9 @@ class Clients:
         timeouts: of every request.
     """
 
-    def __init__(self, account: Account, region: str, line: Line, timeouts: Timeouts) -> None:
+    def __init__(
+        self, account: Account, region: str, line: CallSettings, timeouts: Timeouts
+    ) -> None:
         self._account = account
         self._region = region
         self._line = line
@@ -84,8 +86,8 @@ class Clients:
             method = getattr(self._client(action.service), xform_name(action.name))
             return guarded(lambda: _read_file(complete(action, method(**parameters))))
 
-        def caller() -> Caller:
-            return Caller(self._account, self._region, caller_arn(), self._sso)
+        def caller() -> CallContext:
+            return CallContext(self._account, self._region, caller_arn(), self._sso)
 
         return send(self._line, action, caller, request)
 

@@ -123,7 +123,7 @@ def complete(action: Action, reply: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallContext:
     """For whom a call was made; what hints have to name.
 
     Attributes:
@@ -163,7 +163,7 @@ class Fault:
         return self.kind is Failure.UNKNOWN and action.repeat is not Repeat.ONCE
 
 
-def fault_of(error: Exception, action: Action, caller: Caller) -> Fault | None:
+def fault_of(error: Exception, action: Action, caller: CallContext) -> Fault | None:
     """Return the fault that botocore's exception stands for, or None when it is not botocore's."""
     if isinstance(error, boto.ClientError):
         return _answered(error, action, caller)
@@ -184,7 +184,7 @@ def fault_of(error: Exception, action: Action, caller: Caller) -> Fault | None:
     return None
 
 
-def _answered(error: boto.ClientError, action: Action, caller: Caller) -> Fault:
+def _answered(error: boto.ClientError, action: Action, caller: CallContext) -> Fault:
     body = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
     code = printable(str(body.get("Code", "")), limit=80)
@@ -220,7 +220,7 @@ def _answered(error: boto.ClientError, action: Action, caller: Caller) -> Fault:
 
 
 def _lost(
-    reason: str, code: str, request_id: str, action: Action, caller: Caller
+    reason: str, code: str, request_id: str, action: Action, caller: CallContext
 ) -> AwsUnreachable:
     head = f"{action.id} in {caller.place}: {reason}"
     known = {"operation": action.id, "code": code, "request_id": request_id}
@@ -233,7 +233,9 @@ def _lost(
     return AwsUnreachable(f"{head}", hint="run the same command again in a few minutes", **known)
 
 
-def _denied(message: str, known: dict[str, str], action: Action, caller: Caller) -> AccessDenied:
+def _denied(
+    message: str, known: dict[str, str], action: Action, caller: CallContext
+) -> AccessDenied:
     """Return an error that names the action that is not allowed, which may be iam:PassRole."""
     missing = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z0-9*]+)", message)
     who = re.search(r"arn:aws[a-z-]*:(?:sts|iam)::[0-9]{12}:[A-Za-z0-9+=,.@_/-]+", message)
@@ -247,7 +249,7 @@ def _denied(message: str, known: dict[str, str], action: Action, caller: Caller)
     )
 
 
-def _no_credentials(error: Exception, action: Action, caller: Caller) -> CredentialsError:
+def _no_credentials(error: Exception, action: Action, caller: CallContext) -> CredentialsError:
     profile = caller.account.profile
     if isinstance(error, boto.ProfileNotFound):
         hint = "AWS_PROFILE names it: set it to one of `aws configure list-profiles`"
@@ -269,11 +271,11 @@ def _no_credentials(error: Exception, action: Action, caller: Caller) -> Credent
     )
 
 
-def _of_profile(caller: Caller) -> str:
+def _of_profile(caller: CallContext) -> str:
     return f' of profile "{caller.account.profile}"' if caller.account.profile else ""
 
 
-def _sign_in(caller: Caller) -> str:
+def _sign_in(caller: CallContext) -> str:
     profile = caller.account.profile
     option = f" --profile {profile}" if profile else ""
     if caller.sso:

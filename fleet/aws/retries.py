@@ -12,8 +12,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
 from fleet.aws.budget import Wait
-from fleet.aws.calls import Attempt, Failure, Line, Reply
-from fleet.aws.faults import Caller, Fault, fault_of
+from fleet.aws.calls import Attempt, CallSettings, Failure, Reply
+from fleet.aws.faults import CallContext, Fault, fault_of
 from fleet.errors import AwsError
 from fleet.model.aws_actions import Action
 
@@ -25,7 +25,10 @@ class _Failed(Exception):
 
 
 def send(
-    line: Line, action: Action, describe: Callable[[], Caller], request: Callable[[], Any]
+    line: CallSettings,
+    action: Action,
+    describe: Callable[[], CallContext],
+    request: Callable[[], Any],
 ) -> Reply:
     """Wait for the budget, send, and repeat what may be repeated.
 
@@ -63,9 +66,9 @@ class _Call:
 
     def __init__(
         self,
-        line: Line,
+        line: CallSettings,
         action: Action,
-        describe: Callable[[], Caller],
+        describe: Callable[[], CallContext],
         request: Callable[[], Any],
     ) -> None:
         self.line = line

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from fleet.aws.budget import Budget
-from fleet.aws.calls import Attempt, CallCounter, Line, Patience, Reply, Timeouts
+from fleet.aws.calls import Attempt, CallCounter, CallSettings, Patience, Reply, Timeouts
 from fleet.errors import AwsError
 from fleet.model.aws_actions import Action
 from fleet.model.clock import Clock
@@ -55,7 +55,7 @@ class AwsAccess:
             found = self._shards.get((account, region))
             if found is None:
                 counter = CallCounter()
-                line = Line(
+                line = CallSettings(
                     account=account.name,
                     region=region,
                     clock=self._clock,
@@ -97,7 +97,12 @@ class Shard:
     """
 
     def __init__(
-        self, account: Account, region: str, line: Line, timeouts: Timeouts, counter: CallCounter
+        self,
+        account: Account,
+        region: str,
+        line: CallSettings,
+        timeouts: Timeouts,
+        counter: CallCounter,
     ) -> None:
         self.account = account
         self.region = region

@@ -28,18 +28,18 @@ from fleet.model.drift import Finding
 from fleet.model.fixing import (
     Already,
     Deed,
-    DeleteActivation,
     DeleteAttributes,
     DeregisterInstance,
     DeregisterNode,
     Fix,
     Fixed,
+    FixObservation,
     FixPlan,
     Left,
     Outcome,
-    PutAttributes,
-    Seen,
-    TagNode,
+    RemoveActivation,
+    RepairAttributes,
+    RepairNodeTags,
     TagResource,
 )
 from fleet.model.observed import NotRead, Reading
@@ -67,8 +67,8 @@ def plan(wiring: Wiring, result: ScanResult) -> FixPlan:
         place: CircuitBreaker() for place in {_place(entry.finding) for entry in result.findings}
     }
 
-    def read(finding: Finding) -> Seen | NotRead:
-        def ask() -> Reading[Seen]:
+    def read(finding: Finding) -> FixObservation | NotRead:
+        def ask() -> Reading[FixObservation]:
             seen = reread(
                 _shard(wiring, finding), wiring.fleet, finding, holds.get(finding.store, set())
             )
@@ -79,7 +79,7 @@ def plan(wiring: Wiring, result: ScanResult) -> FixPlan:
 
     found = candidates(result)
     with ThreadPoolExecutor(max(1, min(wiring.workers, len(found)))) as pool:
-        answers: Mapping[Key, Seen | NotRead] = dict(
+        answers: Mapping[Key, FixObservation | NotRead] = dict(
             zip((one.key for one in found), pool.map(read, found), strict=True)
         )
     return plan_fixes(result, answers, wiring.fleet)
@@ -211,15 +211,15 @@ def _do(shard: Shard, deed: Deed) -> None:
             deregister_container_instance(shard, deed.cluster, deed.instance, force=deed.force)
         case DeregisterNode():
             deregister_managed_instance(shard, deed.node)
-        case PutAttributes():
+        case RepairAttributes():
             put_attributes(shard, deed.cluster, deed.instance, deed.attributes)
         case DeleteAttributes():
             delete_attributes(shard, deed.cluster, deed.instance, deed.names)
         case TagResource():
             tag_resource(shard, deed.arn, deed.tags)
-        case TagNode():
+        case RepairNodeTags():
             tag_managed_instance(shard, deed.node, deed.tags)
-        case DeleteActivation():
+        case RemoveActivation():
             delete_activation(shard, deed.activation)
 
 

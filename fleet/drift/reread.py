@@ -14,14 +14,16 @@ from fleet.aws.tasks import read_tasks
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.finding_kinds import Reread
 from fleet.model.drift import Finding
-from fleet.model.fixing import Seen
+from fleet.model.fixing import FixObservation
 from fleet.model.identity import is_ours
 from fleet.model.inventory import Fleet, Host, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance
 from fleet.model.services import TaskState
 
 
-def reread(shard: Shard, fleet: Fleet, finding: Finding, rollouts: Collection[str]) -> Seen:
+def reread(
+    shard: Shard, fleet: Fleet, finding: Finding, rollouts: Collection[str]
+) -> FixObservation:
     """Read from AWS what a finding is about; what its rule does not need is not asked.
 
     Args:
@@ -35,7 +37,7 @@ def reread(shard: Shard, fleet: Fleet, finding: Finding, rollouts: Collection[st
     host = next((h for h in (store.hosts if store else ()) if h.name == finding.host), None)
     reading = _Reading(shard, fleet, store, host)
     fix = CATALOGUE[finding.code].fix
-    seen = _READERS[fix.reread](reading, finding) if fix else Seen(_EVER)
+    seen = _READERS[fix.reread](reading, finding) if fix else FixObservation(_EVER)
     oldest = min(reading.times, default=shard.clock.now())
     return replace(seen, at=oldest, rollouts=frozenset(rollouts))
 
@@ -87,14 +89,14 @@ class _Reading:
         return reading.value
 
 
-def _dead_instances(look: _Reading, finding: Finding) -> Seen:
+def _dead_instances(look: _Reading, finding: Finding) -> FixObservation:
     """Read tasks only where ECS counts some on instances that are dead."""
     instances = look.instances()
     arns = set(finding.resources.arns)
     dead = [one for one in instances if one.arn in arns]
     wanted = look.unproved(instances) | {one.managed_instance_id for one in dead}
     nodes = look.nodes(wanted) if dead else ()
-    seen = Seen(_EVER, instances=instances, nodes=nodes)
+    seen = FixObservation(_EVER, instances=instances, nodes=nodes)
     if not any(one.running_tasks or one.pending_tasks for one in dead):
         return seen
     found = look.tasks()
@@ -107,43 +109,43 @@ def _dead_instances(look: _Reading, finding: Finding) -> Seen:
     return replace(seen, tasks=found, services=alive)
 
 
-def _node(look: _Reading, finding: Finding) -> Seen:
+def _node(look: _Reading, finding: Finding) -> FixObservation:
     instances = look.instances()
-    return Seen(_EVER, instances=instances, nodes=look.nodes([finding.resources.node]))
+    return FixObservation(_EVER, instances=instances, nodes=look.nodes([finding.resources.node]))
 
 
-def _attributes(look: _Reading, finding: Finding) -> Seen:
+def _attributes(look: _Reading, finding: Finding) -> FixObservation:
     instances = look.instances()
     mine = [one for one in instances if one.arn == finding.resources.arn]
-    return Seen(_EVER, instances=instances, nodes=look.nodes(look.unproved(mine)))
+    return FixObservation(_EVER, instances=instances, nodes=look.nodes(look.unproved(mine)))
 
 
-def _cluster(look: _Reading, _finding: Finding) -> Seen:
+def _cluster(look: _Reading, _finding: Finding) -> FixObservation:
     if look.store is None:
-        return Seen(_EVER)
+        return FixObservation(_EVER)
     reading = describe_clusters(look.shard, [look.store.cluster])
     look.times.append(reading.at)
     cluster = reading.value.get(look.store.cluster)
-    return Seen(_EVER, cluster=cluster, instances=look.instances() if cluster else ())
+    return FixObservation(_EVER, cluster=cluster, instances=look.instances() if cluster else ())
 
 
-def _service(look: _Reading, finding: Finding) -> Seen:
+def _service(look: _Reading, finding: Finding) -> FixObservation:
     if look.store is None:
-        return Seen(_EVER)
+        return FixObservation(_EVER)
     reading = describe_services(look.shard, look.store.cluster, [finding.resources.arn])
     look.times.append(reading.at)
-    return Seen(_EVER, services=reading.value)
+    return FixObservation(_EVER, services=reading.value)
 
 
-def _activation(look: _Reading, finding: Finding) -> Seen:
+def _activation(look: _Reading, finding: Finding) -> FixObservation:
     reading = find_activation(look.shard, finding.resources.activation)
     look.times.append(reading.at)
-    return Seen(_EVER, activation=reading.value)
+    return FixObservation(_EVER, activation=reading.value)
 
 
 #: Stands in for the time until all of it has been read.
 _EVER = datetime.min.replace(tzinfo=UTC)
-_READERS: Mapping[Reread, Callable[[_Reading, Finding], Seen]] = {
+_READERS: Mapping[Reread, Callable[[_Reading, Finding], FixObservation]] = {
     Reread.DEAD_INSTANCES: _dead_instances,
     Reread.NODE: _node,
     Reread.INSTANCE: _attributes,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Wi
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from fleet.errors import Problem
-from fleet.inventory.document import Document, Path, nearest
+from fleet.inventory.document import Path, YamlDocument, nearest
 from fleet.inventory.files import Problems
 from fleet.model.inventory import Source
 from fleet.model.printable import printable
@@ -71,7 +71,7 @@ class Written(Generic[S_co]):
     """
 
     shape: S_co
-    document: Document
+    document: YamlDocument
     path: Path
     extras: Mapping[str, Any] = field(default_factory=dict)
     line: int = 1
@@ -101,7 +101,7 @@ class Written(Generic[S_co]):
 
 
 def check(
-    shape: type[S], value: Any, document: Document, path: Path, problems: Problems
+    shape: type[S], value: Any, document: YamlDocument, path: Path, problems: Problems
 ) -> S | None:
     """Return the value in its shape, or None after its problems have been added."""
     try:
@@ -112,7 +112,9 @@ def check(
         return None
 
 
-def _problem(shape: type[Shape], details: ErrorDetails, document: Document, path: Path) -> Problem:
+def _problem(
+    shape: type[Shape], details: ErrorDetails, document: YamlDocument, path: Path
+) -> Problem:
     kind, context = details["type"], details.get("ctx", {})
     location = tuple(step for step in details["loc"] if step != "[key]")
     hint: str | None = context.get("hint")

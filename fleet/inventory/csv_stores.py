@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from fleet.errors import Problem
-from fleet.inventory.document import Document, Map, Plain, nearest
+from fleet.inventory.document import Map, Plain, YamlDocument, nearest
 from fleet.inventory.files import Problems
 
 
@@ -26,11 +26,11 @@ class _CellError(ValueError):
     """A cell that is not in its column's form."""
 
 
-def read_table(text: str, file: str, problems: Problems) -> Document:
+def read_table(text: str, file: str, problems: Problems) -> YamlDocument:
     """Return the rows of a CSV file in the YAML form of ``stores``; wrong rows become problems."""
     content = Map()
     content["stores"] = Map()
-    document = Document(file, content)
+    document = YamlDocument(file, content)
     try:
         for line, row in _rows(text, file, problems):
             _add(row, line, document, problems)
@@ -89,7 +89,7 @@ def _columns(cells: list[str], file: str, line: int, problems: Problems) -> list
     return None if found else columns
 
 
-def _add(row: Mapping[str, str], line: int, document: Document, problems: Problems) -> None:
+def _add(row: Mapping[str, str], line: int, document: YamlDocument, problems: Problems) -> None:
     identity = row["id"]
     stores: Map = document.value["stores"]
     if not identity:

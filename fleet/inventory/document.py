@@ -97,7 +97,7 @@ def dotted(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """A file's content and where each part of it is written.
 
     Attributes:
@@ -153,7 +153,7 @@ class Document:
         return Problem(self.file, self.line(path), dotted(shown), message, hint)
 
 
-def read_yaml(text: str, file: str) -> Document:
+def read_yaml(text: str, file: str) -> YamlDocument:
     """Read one YAML document.
 
     Raises:
@@ -178,7 +178,7 @@ def read_yaml(text: str, file: str) -> Document:
         raise InventoryError([Problem(file, line, "", message)]) from None
     if builder.problems:
         raise InventoryError(builder.problems)
-    return Document(file, value, text)
+    return YamlDocument(file, value, text)
 
 
 def _too_deep(text: str) -> int:

@@ -9,7 +9,7 @@ from fleet.errors import InventoryError, Problem
 from fleet.inventory.channels import ChannelShape
 from fleet.inventory.checking import S, Written, check
 from fleet.inventory.csv_stores import read_table
-from fleet.inventory.document import Document, Map, read_yaml
+from fleet.inventory.document import Map, YamlDocument, read_yaml
 from fleet.inventory.document import Path as Place
 from fleet.inventory.drift_settings import DriftShape, IgnoreShape, IgnoresShape
 from fleet.inventory.files import Folder, Problems
@@ -35,7 +35,7 @@ class FleetFile:
     """
 
     whole: FleetShape | None
-    document: Document
+    document: YamlDocument
     accounts: Mapping[str, Written[AccountShape]]
     groups: Mapping[str, Written[LayerShape]]
     defaults: Written[LayerShape]
@@ -69,7 +69,7 @@ def read_files(folder: Folder) -> WrittenFiles:
     )
 
 
-def read_file(path: Path, folder: Folder, *, counts: bool = True) -> Document | None:
+def read_file(path: Path, folder: Folder, *, counts: bool = True) -> YamlDocument | None:
     """Return a YAML file, counted in the digest or not; None after its problems have been added."""
     text = folder.text(path, counts=counts)
     if text is None:
@@ -106,7 +106,9 @@ def _fleet_file(folder: Folder) -> FleetFile | None:
     )
 
 
-def _section(shape: type[S], name: str, document: Document, content: Map) -> dict[str, Written[S]]:
+def _section(
+    shape: type[S], name: str, document: YamlDocument, content: Map
+) -> dict[str, Written[S]]:
     section = content.get(name)
     if not isinstance(section, Map):
         return {}
@@ -114,7 +116,7 @@ def _section(shape: type[S], name: str, document: Document, content: Map) -> dic
     return {key: entry for key, entry in entries.items() if entry is not None}
 
 
-def _entry(shape: type[S], value: Any, document: Document, path: Place) -> Written[S] | None:
+def _entry(shape: type[S], value: Any, document: YamlDocument, path: Place) -> Written[S] | None:
     """Check one entry alone; its problems were reported with the whole file."""
     checked = check(shape, value, document, path, Problems())
     return None if checked is None else Written(checked, document, path, _extras(value))
@@ -178,7 +180,7 @@ def _stores(folder: Folder) -> dict[str, Written[StoreShape] | None]:
     return found
 
 
-def _stores_of(path: Path, folder: Folder) -> Iterator[tuple[Document, str, Any]]:
+def _stores_of(path: Path, folder: Folder) -> Iterator[tuple[YamlDocument, str, Any]]:
     """Yield the entries of one file, after the file around them has been checked."""
     if path.suffix == ".csv":
         text = folder.text(path)

@@ -169,7 +169,7 @@ class Unread:
     fix: str = ""
 
 
-class Connection(StrEnum):
+class HostConnection(StrEnum):
     """How a host is connected, from SSM's ping and ECS's agentConnected, once it has held."""
 
     CONNECTED = "connected"
@@ -187,14 +187,14 @@ class Spell:
         last_seen: when it was last seen to be so; it went on until the next spell began.
     """
 
-    connection: Connection
+    connection: HostConnection
     since: datetime
     last_seen: datetime
 
     @property
     def is_away(self) -> bool:
         """Return whether an agent of the host, or both, were out of AWS's sight."""
-        return self.connection is not Connection.CONNECTED
+        return self.connection is not HostConnection.CONNECTED
 
     def goes_on_as(self, now: "Spell") -> bool:
         """Return whether what is seen later is still this spell, and no new one of the same kind.
@@ -203,7 +203,7 @@ class Spell:
         """
         if now.connection is not self.connection:
             return False
-        if self.connection is Connection.CONNECTED:
+        if self.connection is HostConnection.CONNECTED:
             return True
         return now.since <= max(self.since, self.last_seen)
 

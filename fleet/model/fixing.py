@@ -40,7 +40,7 @@ class DeregisterNode:
 
 
 @dataclass(frozen=True, slots=True)
-class PutAttributes:
+class RepairAttributes:
     """Set custom attributes of a container instance (by ARN)."""
 
     action: ClassVar[str] = "ecs:PutAttributes"
@@ -69,7 +69,7 @@ class TagResource:
 
 
 @dataclass(frozen=True, slots=True)
-class TagNode:
+class RepairNodeTags:
     """Set tags of a node in SSM."""
 
     action: ClassVar[str] = "ssm:AddTagsToResource"
@@ -78,7 +78,7 @@ class TagNode:
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteActivation:
+class RemoveActivation:
     """Delete an activation by its id; nodes that registered with it stay."""
 
     action: ClassVar[str] = "ssm:DeleteActivation"
@@ -89,11 +89,11 @@ class DeleteActivation:
 Deed = (
     DeregisterInstance
     | DeregisterNode
-    | PutAttributes
+    | RepairAttributes
     | DeleteAttributes
     | TagResource
-    | TagNode
-    | DeleteActivation
+    | RepairNodeTags
+    | RemoveActivation
 )
 
 
@@ -187,7 +187,7 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FixObservation:
     """What AWS says now of what one finding is about; what its rule does not need is empty.
 
     Attributes:

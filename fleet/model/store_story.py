@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from fleet.model.changes import Change
-from fleet.model.drift import Connection, StoreState, Versions
+from fleet.model.drift import HostConnection, StoreState, Versions
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
 from fleet.model.inventory import Host, Store
@@ -29,7 +29,7 @@ class HostNow:
     """
 
     host: Host
-    connection: Connection | None
+    connection: HostConnection | None
     since: datetime | None
     seen_at: datetime | None
     verified: bool
@@ -66,7 +66,7 @@ class Outage:
     """
 
     host: str
-    connection: Connection
+    connection: HostConnection
     since: datetime
     until: datetime | None
     last_seen: datetime

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, bindparam, func, select, type_coerce, update
 
 from fleet.errors import RecordsError
-from fleet.model.drift import Connection as HowConnected
+from fleet.model.drift import HostConnection as HowConnected
 from fleet.model.drift import HostMemory, Spell, Versions
 from fleet.model.history import Ledger
 from fleet.records.column_types import canonical

@@ -20,7 +20,7 @@ from typing import Any
 import jinja2
 
 from fleet.errors import InventoryError, Problem
-from fleet.inventory.document import Document, dotted, free, read_yaml
+from fleet.inventory.document import YamlDocument, dotted, free, read_yaml
 from fleet.inventory.files import Problems, templates_folder
 from fleet.model.desired import Rendering
 from fleet.model.images import fits, is_in_ecr
@@ -195,7 +195,7 @@ class _Renderer:
             self._problems.add(Problem(source.file, source.line, f"variables.{name}", message))
         return bool(hidden)
 
-    def _read(self, rendered: RenderedText) -> Document:
+    def _read(self, rendered: RenderedText) -> YamlDocument:
         """Read the text as YAML; report its problems at the lines of the template."""
         try:
             return read_yaml(rendered.text, "")
@@ -210,7 +210,7 @@ class _Renderer:
             ) from None
 
     def _complain(
-        self, complaint: Complaint, document: Document, rendered: RenderedText, where: str
+        self, complaint: Complaint, document: YamlDocument, rendered: RenderedText, where: str
     ) -> None:
         file, line = self._origin(rendered, document.line(complaint.path))
         message = f"{complaint.message} (rendered for {where})"

@@ -38,7 +38,7 @@ logging.getLogger(WIRE_LOG).propagate = False
 class Transport:
     """An open transport, of which the host key has been verified and the login taken."""
 
-    def __init__(self, transport: paramiko.Transport, link: "Link") -> None:
+    def __init__(self, transport: paramiko.Transport, link: "ByteStream") -> None:
         self._transport = transport
         self._link = link
 
@@ -117,7 +117,7 @@ def open_transport(
     return key.fingerprint, Transport(transport, link)
 
 
-class Link:
+class ByteStream:
     """The byte stream below SSH: a TCP socket, or one end of a ProxyCommand's."""
 
     def __init__(self, sock: socket.socket, proxy: subprocess.Popen[bytes] | None = None) -> None:
@@ -136,7 +136,7 @@ class Link:
                 self._proxy.wait()
 
 
-def dial(host: Host, route: Route) -> Link:
+def dial(host: Host, route: Route) -> ByteStream:
     """Connect, by TCP or through the route's ProxyCommand.
 
     Raises:
@@ -160,10 +160,10 @@ def dial(host: Host, route: Route) -> Link:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # Without it Linux retransmits into a dead link for a quarter of an hour.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_S * 1000)
-    return Link(sock)
+    return ByteStream(sock)
 
 
-def _through_proxy(command: str) -> Link:
+def _through_proxy(command: str) -> ByteStream:
     """Start the user's own command, through a shell, with one socket for both directions.
 
     paramiko's ProxyCommand spins at full speed once the command has ended.
@@ -181,10 +181,10 @@ def _through_proxy(command: str) -> Link:
         except BaseException:
             ours.close()
             raise
-    return Link(ours, proxy)
+    return ByteStream(ours, proxy)
 
 
-def _greet(host: Host, route: Route, link: Link, pinned: set[str]) -> paramiko.Transport:
+def _greet(host: Host, route: Route, link: ByteStream, pinned: set[str]) -> paramiko.Transport:
     """Exchange banners and keys, asking first for the types of key that are pinned."""
     wait_s = host.ssh.connect_timeout_s
     transport = paramiko.Transport(link.sock)

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from fleet.model.drift import Connection, Spell, StoreState
+from fleet.model.drift import HostConnection, Spell, StoreState
 from fleet.model.scan_result import Availability, ScanResult
 from tests.browser.conftest import Open
 from tests.nights import NOW, clean_night, night
@@ -404,10 +404,11 @@ def test_what_is_away_differs_in_height_and_not_in_colour_alone(opened: Open) ->
     page.add_style_tag(content=":root { --dark: red; --high: red; --medium: red; --muted: red }")
 
     drawn = {
-        style(page, f".legend .bar.{connection.value}", "background") for connection in Connection
+        style(page, f".legend .bar.{connection.value}", "background")
+        for connection in HostConnection
     }
 
-    assert len(drawn) == len(Connection)
+    assert len(drawn) == len(HostConnection)
 
 
 def test_a_short_outage_can_be_seen(opened: Open) -> None:
@@ -423,9 +424,9 @@ def with_outage(lasts: timedelta) -> ScanResult:
     """A night in which one host was dark yesterday."""
     went = NOW - timedelta(days=1)
     spells = (
-        Spell(Connection.CONNECTED, went - timedelta(days=20), went),
-        Spell(Connection.DARK, went, went + lasts),
-        Spell(Connection.CONNECTED, went + lasts, NOW),
+        Spell(HostConnection.CONNECTED, went - timedelta(days=20), went),
+        Spell(HostConnection.DARK, went, went + lasts),
+        Spell(HostConnection.CONNECTED, went + lasts, NOW),
     )
     return replace(clean_night(3, 30), spells={("store-00001", "cam-1"): spells})
 

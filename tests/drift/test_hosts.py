@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.drift.hosts import hosts_now
-from fleet.model.drift import Connection, StoreState
+from fleet.model.drift import HostConnection, StoreState
 from fleet.model.store_story import HostNow, HostsNow
 from fleet.records.opening import open_records
 from fleet.records.records import Records
@@ -34,7 +34,7 @@ def test_every_host_says_how_it_is_since_when_and_with_which_ids(records: Record
 
     cam = by_id(look(records))["store-042/cam-1"]
 
-    assert (cam.connection, cam.since) == (Connection.DARK, LAST - 1.5 * NIGHT)
+    assert (cam.connection, cam.since) == (HostConnection.DARK, LAST - 1.5 * NIGHT)
     assert (cam.seen_at, cam.verified) == (ENDED, True)
     assert (cam.managed_instance_id, cam.container_instance_arn) == ("mi-cam-1", "arn:cam-1")
 
@@ -62,7 +62,7 @@ def test_a_host_of_which_the_last_scan_was_not_certain_is_not_verified(records: 
 
     host = by_id(look(records))["store-077/tel-1"]
 
-    assert (host.connection, host.verified) == (Connection.CONNECTED, False)
+    assert (host.connection, host.verified) == (HostConnection.CONNECTED, False)
     assert host.seen_at == ENDED - NIGHT
 
 

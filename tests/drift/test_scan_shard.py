@@ -14,7 +14,7 @@ from fleet.aws.interning import Interner
 from fleet.drift import scan_shard
 from fleet.drift.scan_shard import ShardQuestion, read_shard, unread_shard
 from fleet.errors import Interrupted
-from fleet.model.drift import Connection, HostMemory, ShardSeen, Spell
+from fleet.model.drift import HostConnection, HostMemory, ShardSeen, Spell
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
@@ -41,7 +41,9 @@ def read(shops: Shops, **changes: Any) -> ShardSeen:
     return read_shard(shops.wiring, question(shops, **changes), Interner())
 
 
-def remembered(shops: Shops, connection: Connection = Connection.CONNECTED) -> dict[Any, Any]:
+def remembered(
+    shops: Shops, connection: HostConnection = HostConnection.CONNECTED
+) -> dict[Any, Any]:
     """What the scan before saw of the hosts."""
     before = shops.now() - timedelta(days=1)
     spell = Spell(connection, before, before)
@@ -96,7 +98,7 @@ def test_digests_cost_two_calls_more_for_every_store_that_runs_tasks(shops: Shop
 
 def test_a_store_that_is_back_tells_of_its_stopped_tasks_too(shops: Shops) -> None:
     memory = remembered(shops)
-    memory["store-001", "cam-1"] = remembered(shops, Connection.DARK)["store-001", "cam-1"]
+    memory["store-001", "cam-1"] = remembered(shops, HostConnection.DARK)["store-001", "cam-1"]
     seen = read(shops, memory=memory)
     assert len(values(seen.stores["store-001"].tasks)) == 1
     assert seen.stores["store-002"].tasks is None
@@ -178,7 +180,7 @@ def test_a_store_that_is_not_open_is_not_looked_at_twice(shops: Shops) -> None:
 def test_a_host_that_was_without_its_agent_last_night_may_only_be_reconnecting(
     shops: Shops,
 ) -> None:
-    memory = remembered(shops, Connection.ECS_DOWN)
+    memory = remembered(shops, HostConnection.ECS_DOWN)
     away(shops)
     (again,) = values(read(shops, memory=memory).stores["store-001"].again)
     assert not again.agent_connected

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fleet.model.drift import Connection, Spell
+from fleet.model.drift import HostConnection, Spell
 from fleet.model.scan_result import FindingChanges, PastFinding
 from fleet.records import scans as pruning
 from fleet.records.records import Records
@@ -45,12 +45,12 @@ def test_the_latest_observation_of_each_host_and_ledger_stays_however_old(
 
 @sqlite_only
 def test_spells_go_like_other_observations(records: Records) -> None:
-    for number, how in enumerate((Connection.DARK, Connection.CONNECTED)):
+    for number, how in enumerate((HostConnection.DARK, HostConnection.CONNECTED)):
         at = NIGHT + number * DAY
         write(records, spells={HOST: Spell(how, at, at)}, at=at)
     assert records.scans.prune(KEPT_SINCE) == 1 + 1  # the first scan, too
     (spell,) = records.scans.memory(["store-042"], NIGHT - DAY)[HOST].spells
-    assert spell.connection is Connection.CONNECTED
+    assert spell.connection is HostConnection.CONNECTED
 
 
 def test_findings_that_were_resolved_go_and_those_that_are_open_never_do(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import RecordsError
-from fleet.model.drift import Connection, HostMemory, Spell, Versions
+from fleet.model.drift import HostConnection, HostMemory, Spell, Versions
 from fleet.model.drift_settings import Severity
 from fleet.model.history import Ledger
 from fleet.model.scan_result import FindingChanges, PastFinding
@@ -136,36 +136,36 @@ def test_a_secret_in_a_finding_is_refused_and_nothing_is_kept(
 
 
 def test_a_host_that_is_as_it_was_has_one_spell(records: Records) -> None:
-    write(records, spells=spelled(Connection.CONNECTED, NIGHT, NIGHT))
-    write(records, spells=spelled(Connection.CONNECTED, NIGHT, NEXT), at=NEXT)
-    assert remembered(records).spells == (Spell(Connection.CONNECTED, NIGHT, NEXT),)
+    write(records, spells=spelled(HostConnection.CONNECTED, NIGHT, NIGHT))
+    write(records, spells=spelled(HostConnection.CONNECTED, NIGHT, NEXT), at=NEXT)
+    assert remembered(records).spells == (Spell(HostConnection.CONNECTED, NIGHT, NEXT),)
 
 
 @sqlite_only
 def test_another_connection_begins_a_spell_when_it_is_said_to_have_begun(
     records: Records,
 ) -> None:
-    write(records, spells=spelled(Connection.CONNECTED, NIGHT, NIGHT))
+    write(records, spells=spelled(HostConnection.CONNECTED, NIGHT, NIGHT))
     went = NEXT - timedelta(hours=5)
-    write(records, spells=spelled(Connection.DARK, went, NEXT), at=NEXT)
+    write(records, spells=spelled(HostConnection.DARK, went, NEXT), at=NEXT)
     assert remembered(records).spells == (
-        Spell(Connection.CONNECTED, NIGHT, NIGHT),
-        Spell(Connection.DARK, went, NEXT),
+        Spell(HostConnection.CONNECTED, NIGHT, NIGHT),
+        Spell(HostConnection.DARK, went, NEXT),
     )
 
 
 @sqlite_only
 def test_a_second_outage_is_a_spell_of_its_own(records: Records) -> None:
-    write(records, spells=spelled(Connection.DARK, NIGHT, NIGHT))
+    write(records, spells=spelled(HostConnection.DARK, NIGHT, NIGHT))
     again = NEXT - timedelta(hours=1)
-    write(records, spells=spelled(Connection.DARK, again, NEXT), at=NEXT)
+    write(records, spells=spelled(HostConnection.DARK, again, NEXT), at=NEXT)
     assert [spell.since for spell in remembered(records).spells] == [NIGHT, again]
 
 
 @sqlite_only
 def test_a_spell_never_begins_before_the_one_that_it_follows(records: Records) -> None:
-    write(records, spells=spelled(Connection.CONNECTED, NIGHT, NIGHT))
-    write(records, spells=spelled(Connection.DARK, NIGHT - DAY, NEXT), at=NEXT)
+    write(records, spells=spelled(HostConnection.CONNECTED, NIGHT, NIGHT))
+    write(records, spells=spelled(HostConnection.DARK, NIGHT - DAY, NEXT), at=NEXT)
     assert [spell.since for spell in remembered(records).spells] == [NIGHT, NIGHT]
 
 
@@ -181,9 +181,9 @@ def test_a_slower_scan_does_not_open_again_what_a_later_one_found_gone(records: 
 
 
 def test_a_slower_scan_takes_no_spell_back(records: Records) -> None:
-    write(records, spells=spelled(Connection.CONNECTED, NIGHT, NEXT), at=NEXT)
-    write(records, spells=spelled(Connection.DARK, NIGHT, NIGHT))
-    assert remembered(records).spells == (Spell(Connection.CONNECTED, NIGHT, NEXT),)
+    write(records, spells=spelled(HostConnection.CONNECTED, NIGHT, NEXT), at=NEXT)
+    write(records, spells=spelled(HostConnection.DARK, NIGHT, NIGHT))
+    assert remembered(records).spells == (Spell(HostConnection.CONNECTED, NIGHT, NEXT),)
 
 
 def test_the_ids_of_a_host_are_those_of_the_last_scan_that_saw_one(records: Records) -> None:
@@ -209,9 +209,9 @@ def test_what_other_commands_saw_of_a_host_is_no_spell_of_a_scan(records: Record
 @sqlite_only
 def test_spells_that_were_over_before_are_left_out_but_never_the_last(records: Records) -> None:
     outage = NIGHT + timedelta(hours=1)
-    write(records, spells=spelled(Connection.CONNECTED, NIGHT, NIGHT))
-    write(records, spells=spelled(Connection.DARK, outage, outage), at=outage)
-    write(records, spells=spelled(Connection.CONNECTED, NEXT, NEXT), at=NEXT)
+    write(records, spells=spelled(HostConnection.CONNECTED, NIGHT, NIGHT))
+    write(records, spells=spelled(HostConnection.DARK, outage, outage), at=outage)
+    write(records, spells=spelled(HostConnection.CONNECTED, NEXT, NEXT), at=NEXT)
 
     def hows(since: datetime) -> list[str]:
         return [spell.connection.value for spell in remembered(records, since).spells]
@@ -224,7 +224,7 @@ def test_spells_that_were_over_before_are_left_out_but_never_the_last(records: R
 
 def test_hosts_of_many_stores_are_remembered_each_with_its_own(records: Records) -> None:
     hosts = [(f"store-{n}", "h") for n in range(510)]
-    spells = {key: Spell(Connection.CONNECTED, NIGHT, NIGHT) for key in hosts}
+    spells = {key: Spell(HostConnection.CONNECTED, NIGHT, NIGHT) for key in hosts}
     ids = {key: (f"mi-{key[0]}", "arn") for key in hosts}
     write(records, spells=spells, ids=ids)
     write(records, spells=spells, ids=ids)
@@ -270,7 +270,7 @@ def test_a_disk_that_fills_up_keeps_nothing_of_a_scan(tmp_path: Path) -> None:
     ],
 )
 def test_what_another_version_wrote_is_said_to_be_so(records: Records, spoil: str) -> None:
-    spells = spelled(Connection.DARK, NIGHT, NIGHT)
+    spells = spelled(HostConnection.DARK, NIGHT, NIGHT)
     write(records, FindingChanges(NIGHT, opened=(finding(),)), spells)
     with records._database.write() as connection:
         connection.exec_driver_sql(spoil.replace("%", "%%"))

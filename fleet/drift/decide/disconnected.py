@@ -15,7 +15,7 @@ from fleet.drift.decide.host_connection import Pinged, pinged
 from fleet.drift.decide.registration import never_connected
 from fleet.drift.decide.store_case import HostCase, StoreCase, Where, make_finding
 from fleet.model.commands import Command, Proposal
-from fleet.model.drift import Background, Connection, Evidence, Finding, Spell
+from fleet.model.drift import Background, Evidence, Finding, HostConnection, Spell
 from fleet.model.gate import Sample
 from fleet.model.inventory import Store
 from fleet.model.observed import NotRead
@@ -251,7 +251,7 @@ def _times(case: StoreCase, dark: list[HostCase]) -> str:
     begin = case.background.now - timedelta(days=days)
     times = 0
     for host in dark:
-        spells = [s for s in host.memory.spells if s.connection is Connection.DARK]
+        spells = [s for s in host.memory.spells if s.connection is HostConnection.DARK]
         starts = {s.since for s in spells if s.since >= begin}
         if host.connection is not None:
             starts.add(host.connection.since)
@@ -263,12 +263,12 @@ def _of_host(case: StoreCase, host: HostCase) -> Finding | None:
     spell, node, instance = host.connection, host.node, host.instance
     if spell is None or node is None or instance is None:
         return None
-    if spell.connection is Connection.DARK:
+    if spell.connection is HostConnection.DARK:
         return _disconnected(case, host, codes.HOST_DARK, spell, _box_or_unknown(case))
-    if spell.connection is Connection.ECS_DOWN:
+    if spell.connection is HostConnection.ECS_DOWN:
         words = "SSM answers and the ECS agent stays away: the agent or docker is down"
         return _disconnected(case, host, codes.ECS_AGENT_DOWN, spell, words)
-    if spell.connection is Connection.SSM_DOWN and not _just_back(host, case.background.now):
+    if spell.connection is HostConnection.SSM_DOWN and not _just_back(host, case.background.now):
         heard = f"for {span((case.background.now - spell.since).total_seconds())}"
         words = (
             f"the ECS agent answers and SSM has heard nothing {heard}: its credentials run out "
@@ -282,16 +282,16 @@ def _just_back(host: HostCase, now: datetime) -> bool:
     """Tell whether a host has more likely just returned than lost its SSM agent."""
     spells, node = host.memory.spells, host.node
     last = spells[-1].connection if spells else None
-    if last is None or last is Connection.SSM_DOWN:
+    if last is None or last is HostConnection.SSM_DOWN:
         return False
-    if last is Connection.DARK:
+    if last is HostConnection.DARK:
         return True
     heard = node.last_ping_at if node else None
     return heard is not None and now - heard > CREDENTIALS_LAST
 
 
 def _box_or_unknown(case: StoreCase) -> str:
-    here = [h.host.name for h in case.hosts.values() if h.is_certainly(Connection.CONNECTED)]
+    here = [h.host.name for h in case.hosts.values() if h.is_certainly(HostConnection.CONNECTED)]
     if here:
         verb = "is" if len(here) == 1 else "are"
         return (
@@ -316,7 +316,7 @@ def _disconnected(
 ) -> Finding:
     # ECS keeps no time of a disconnect: an ECS agent's outage is as old as the first scan of it.
     heard = host.node.last_ping_at if host.node else None
-    is_lost = spell.connection is not Connection.ECS_DOWN
+    is_lost = spell.connection is not HostConnection.ECS_DOWN
     return case.found(
         kind,
         cause,
@@ -335,7 +335,7 @@ def _disconnected(
 def _outages(case: StoreCase, host: HostCase) -> list[Spell]:
     """Return the outages of a connected host, if they are enough to call it unsteady."""
     settings, now = case.background.settings, case.background.now
-    if not host.is_certainly(Connection.CONNECTED):
+    if not host.is_certainly(HostConnection.CONNECTED):
         return []
     begin = now - timedelta(days=settings.unsteady_days)
     away = [
@@ -348,7 +348,7 @@ def _outages(case: StoreCase, host: HostCase) -> list[Spell]:
 
 def _begins_anew(before: Spell | None, spell: Spell) -> bool:
     """Tell a new outage from one that changed its kind, as when ECS drops out after SSM."""
-    if before is None or before.connection is Connection.CONNECTED:
+    if before is None or before.connection is HostConnection.CONNECTED:
         return True
     return before.connection is spell.connection
 

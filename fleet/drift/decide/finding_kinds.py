@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from fleet.model.drift import Finding
 from fleet.model.drift_settings import Severity
-from fleet.model.fixing import Already, Deed, Fix, Left, Seen
+from fleet.model.fixing import Already, Deed, Fix, FixObservation, Left
 from fleet.model.inventory import Fleet, Host, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance
 
@@ -87,7 +87,7 @@ class Question:
     fleet: Fleet
     store: Store | None
     host: Host | None
-    seen: Seen
+    seen: FixObservation
 
     def fix(self, what: str, why: str, *deeds: Deed) -> Fix:
         """Answer that it may be done."""

@@ -12,12 +12,12 @@ from fleet.drift.decide.finding_kinds import Answer, Question
 from fleet.drift.decide.host_connection import Pinged, pinged
 from fleet.model.fixing import (
     Deed,
-    DeleteActivation,
     DeleteAttributes,
     DeregisterInstance,
     DeregisterNode,
-    PutAttributes,
-    TagNode,
+    RemoveActivation,
+    RepairAttributes,
+    RepairNodeTags,
     TagResource,
 )
 from fleet.model.identity import (
@@ -64,7 +64,7 @@ def attributes(ask: Question) -> Answer:
     deeds: list[Deed] = []
     words = []
     if put:
-        deeds.append(PutAttributes(instance.cluster, instance.arn, put))
+        deeds.append(RepairAttributes(instance.cluster, instance.arn, put))
         words.append(f"set {', '.join(f'{k}={v}' for k, v in sorted(put.items()))}")
     if drop:
         deeds.append(DeleteAttributes(instance.cluster, instance.arn, drop))
@@ -88,7 +88,9 @@ def node_untagged(ask: Question) -> Answer:
     said = [proof(one, None, ask.fleet.name, ask.host) for one in mine]
     if not mine or not all(said):
         return ask.left("no container instance of it says that it is this fleet's")
-    return ask.fix(f"tag node {node_id}: {_pairs(lacking)}", said[0], TagNode(node_id, lacking))
+    return ask.fix(
+        f"tag node {node_id}: {_pairs(lacking)}", said[0], RepairNodeTags(node_id, lacking)
+    )
 
 
 def cluster_untagged(ask: Question) -> Answer:
@@ -232,7 +234,7 @@ def activation(ask: Question) -> Answer:
     else:
         return ask.left("it is not known to be older than a registration takes")
     why += "; nodes that registered with it stay"
-    return ask.fix(f"delete activation {seen.id}", why, DeleteActivation(seen.id))
+    return ask.fix(f"delete activation {seen.id}", why, RemoveActivation(seen.id))
 
 
 def _deregister(

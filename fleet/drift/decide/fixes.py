@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.finding_kinds import Answer, Question
 from fleet.model.drift import Finding, Unread
-from fleet.model.fixing import Already, Fix, FixPlan, Left, Seen
+from fleet.model.fixing import Already, Fix, FixObservation, FixPlan, Left
 from fleet.model.inventory import Fleet
 from fleet.model.observed import NotRead
 from fleet.model.printable import many
@@ -29,7 +29,9 @@ def candidates(result: ScanResult) -> tuple[Finding, ...]:
     return tuple(finding for finding in _verified(result) if not _kept_from(finding, result.unread))
 
 
-def plan_fixes(result: ScanResult, answers: Mapping[Key, Seen | NotRead], fleet: Fleet) -> FixPlan:
+def plan_fixes(
+    result: ScanResult, answers: Mapping[Key, FixObservation | NotRead], fleet: Fleet
+) -> FixPlan:
     """Plan what is to be done after a scan; every open finding is in one part of the plan.
 
     Args:
@@ -62,7 +64,7 @@ def plan_fixes(result: ScanResult, answers: Mapping[Key, Seen | NotRead], fleet:
 def _answer(
     finding: Finding,
     unread: Iterable[Unread],
-    answers: Mapping[Key, Seen | NotRead],
+    answers: Mapping[Key, FixObservation | NotRead],
     fleet: Fleet,
 ) -> Answer:
     why = _kept_from(finding, unread)
@@ -74,7 +76,7 @@ def _answer(
     return answer_of(finding, seen, fleet)
 
 
-def answer_of(finding: Finding, seen: Seen, fleet: Fleet) -> Answer:
+def answer_of(finding: Finding, seen: FixObservation, fleet: Fleet) -> Answer:
     """Decide what may be done about a finding, by what AWS says now."""
     store = next((one for one in fleet.stores if one.id == finding.store), None)
     hosts = store.hosts if store is not None else ()

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from fleet.drift.decide.store_status import PING_DUE, PING_STALE
-from fleet.model.drift import Background, Connection, HostMemory, Spell, StoreSeen
+from fleet.model.drift import Background, HostConnection, HostMemory, Spell, StoreSeen
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 
 Instances = tuple[ContainerInstance, ...]
@@ -81,11 +81,11 @@ def spells_of(
     dark = [
         hosts[name].node.last_ping_at
         for name, spell in found.items()
-        if spell.connection is Connection.DARK
+        if spell.connection is HostConnection.DARK
     ]
     for name, host in hosts.items():
         if name not in found and _is_dark_with_another(host, dark, nodes_at, seen, hold_s):
-            found[name] = _since(host, Connection.DARK, nodes_at, background.now)
+            found[name] = _since(host, HostConnection.DARK, nodes_at, background.now)
     return found
 
 
@@ -119,12 +119,12 @@ def _spell(
     if said is Pinged.UNCLEAR:
         return None
     if said is Pinged.LOST:
-        connection = Connection.SSM_DOWN if connected else Connection.DARK
+        connection = HostConnection.SSM_DOWN if connected else HostConnection.DARK
         at = nodes_at if not connected else seen.instances.at
     elif connected:
-        connection, at = Connection.CONNECTED, seen.instances.at
+        connection, at = HostConnection.CONNECTED, seen.instances.at
     elif _agent_stays_away(host, seen, background.settings.look_again_s):
-        connection, at = Connection.ECS_DOWN, seen.instances.at
+        connection, at = HostConnection.ECS_DOWN, seen.instances.at
     else:
         return None
     return _since(host, connection, at, background.now)
@@ -152,21 +152,21 @@ def _agent_stays_away(host: SeenHost, seen: StoreSeen, look_again_s: float) -> b
     return then is not None and then.version == host.instance.version
 
 
-def _since(host: SeenHost, connection: Connection, at: datetime, now: datetime) -> Spell:
+def _since(host: SeenHost, connection: HostConnection, at: datetime, now: datetime) -> Spell:
     """Return the spell, which goes on from the last one or begins when it is known to.
 
     A ping later than the last scan that saw a host dark means that it had come back in between.
     """
     last, heard = host.last, host.node.last_ping_at
-    lost = connection in {Connection.DARK, Connection.SSM_DOWN}
+    lost = connection in {HostConnection.DARK, HostConnection.SSM_DOWN}
     if (
         last is not None
         and last.connection is connection
         and (not lost or heard is None or heard <= last.last_seen)
     ):
         return Spell(connection, last.since, now)
-    came_back = last is not None and last.connection is Connection.DARK
-    if not lost or (connection is Connection.SSM_DOWN and came_back):
+    came_back = last is not None and last.connection is HostConnection.DARK
+    if not lost or (connection is HostConnection.SSM_DOWN and came_back):
         return Spell(connection, at, now)
     since = heard or host.node.registered_at or at
     if last is not None and last.connection is not connection:

@@ -23,7 +23,7 @@ from fleet.drift.decide.commands import (
 from fleet.drift.decide.store_case import NOT_OPEN, HostCase, Ledgers, Placed, StoreCase
 from fleet.drift.decide.store_status import PING_DUE
 from fleet.model.commands import Command, in_turn
-from fleet.model.drift import Connection, Evidence, Finding
+from fleet.model.drift import Evidence, Finding, HostConnection
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead
@@ -206,7 +206,7 @@ def never_connected(host: HostCase, now: datetime) -> bool:
     """
     if not host.is_dark:
         return False
-    if any(spell.connection is not Connection.DARK for spell in host.memory.spells):
+    if any(spell.connection is not HostConnection.DARK for spell in host.memory.spells):
         return False
     node, instance = host.node, host.instance
     begun = (node.registered_at if node else None) or (instance.registered_at if instance else None)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from fleet.drift.decide.store_case import HostCase, StoreCase
-from fleet.model.drift import Connection, HostMemory, Returned, Spell
+from fleet.model.drift import HostConnection, HostMemory, Returned, Spell
 from fleet.model.observed import Reading
 from fleet.model.printable import listed, many
 from fleet.model.services import TaskState
@@ -56,17 +56,17 @@ def outage(memory: HostMemory, last_full_scan_at: datetime | None) -> Spell | No
     if not memory.spells:
         return None
     last = memory.spells[-1]
-    if last.connection is Connection.DARK:
+    if last.connection is HostConnection.DARK:
         return last
     if (
         last_full_scan_at is None
         or len(memory.spells) == 1
-        or last.connection is not Connection.CONNECTED
+        or last.connection is not HostConnection.CONNECTED
     ):
         return None
     before = memory.spells[-2]
     untold = before.last_seen >= last_full_scan_at or last.since > last_full_scan_at
-    return before if untold and before.connection is Connection.DARK else None
+    return before if untold and before.connection is HostConnection.DARK else None
 
 
 def _back_at(case: StoreCase, host: HostCase) -> datetime:

@@ -12,8 +12,8 @@ from datetime import datetime
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.finding_kinds import Need, Subject
 from fleet.model.drift import (
-    Connection,
     Finding,
+    HostConnection,
     Reconciled,
     ShardSeen,
     Spell,
@@ -71,9 +71,9 @@ class Coverage:
             Need.NAMED_CLUSTER: not self._has_named_cluster(finding),
             Need.NAMED_HOSTS: not self._has_named_hosts(finding),
             Need.PROBE: self._is_silent(finding.store, finding.host),
-            Need.CONNECTED: not hows <= {Connection.CONNECTED},
+            Need.CONNECTED: not hows <= {HostConnection.CONNECTED},
             # One host that is connected is enough to know that a site is not dark.
-            Need.CONNECTION: None in hows and not hows - {None, Connection.DARK},
+            Need.CONNECTION: None in hows and not hows - {None, HostConnection.DARK},
         }
         return not any(unmet.get(need) for need in needs)
 
@@ -92,7 +92,7 @@ class Coverage:
 
     def _is_dark(self, store: str, host: str) -> bool:
         spell = self.connections.get((store, host))
-        return spell is not None and spell.connection is Connection.DARK
+        return spell is not None and spell.connection is HostConnection.DARK
 
     def _is_silent(self, store: str, host: str) -> bool:
         """Tell whether a host that is registered somehow has not answered."""
@@ -101,9 +101,9 @@ class Coverage:
             return False
         return key in self.connections or key in self.known
 
-    def _connections(self, finding: Finding) -> set[Connection | None]:
+    def _connections(self, finding: Finding) -> set[HostConnection | None]:
         """Return how the finding's hosts are connected; None for one of which that is unknown."""
-        hows: set[Connection | None] = set()
+        hows: set[HostConnection | None] = set()
         for name in self.hosts.get(finding.store, ()):
             key = finding.store, name
             if finding.host not in {"", name}:

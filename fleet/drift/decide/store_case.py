@@ -17,9 +17,9 @@ from fleet.drift.decide.host_connection import SeenHost, spells_of
 from fleet.model.commands import Command, Proposal
 from fleet.model.drift import (
     Background,
-    Connection,
     Evidence,
     Finding,
+    HostConnection,
     HostMemory,
     ShardSeen,
     Spell,
@@ -132,16 +132,16 @@ class HostCase:
     @property
     def is_dark(self) -> bool:
         """Return whether it is certainly dark."""
-        return self.is_certainly(Connection.DARK)
+        return self.is_certainly(HostConnection.DARK)
 
     @property
     def takes_tasks(self) -> bool:
         """Return whether it is certainly connected and its container instance ACTIVE."""
         instance = self.instance
         active = instance is not None and instance.status == "ACTIVE"
-        return active and self.is_certainly(Connection.CONNECTED)
+        return active and self.is_certainly(HostConnection.CONNECTED)
 
-    def is_certainly(self, connection: Connection) -> bool:
+    def is_certainly(self, connection: HostConnection) -> bool:
         """Tell whether it is connected in this way, for certain."""
         return self.connection is not None and self.connection.connection is connection
 

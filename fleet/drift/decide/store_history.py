@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise, zip_longest
 
 from fleet.model.audit_words import change_words, told_by_run
-from fleet.model.drift import Connection, HostMemory, Spell, StoreState
+from fleet.model.drift import HostConnection, HostMemory, Spell, StoreState
 from fleet.model.history import AuditEntry
 from fleet.model.inventory import Host, Lifecycle, Store
 from fleet.model.rollout import RolloutEvent
@@ -143,7 +143,9 @@ def _of_all(spells: Mapping[str, Sequence[Spell]]) -> list[Outage]:
     """Return the times that every host's dark spells have in common."""
     common: list[Outage] | None = None
     for host, mine in spells.items():
-        dark = [one for one in _outages_of_host(host, mine) if one.connection is Connection.DARK]
+        dark = [
+            one for one in _outages_of_host(host, mine) if one.connection is HostConnection.DARK
+        ]
         dark = [replace(one, host="") for one in dark]
         common = dark if common is None else _both(common, dark)
     return common or []
@@ -158,7 +160,7 @@ def _both(left: Sequence[Outage], right: Sequence[Outage]) -> list[Outage]:
             until = min(ends, default=None)
             if until is None or since < until:
                 seen = max(since, min(one.last_seen, other.last_seen))
-                found.append(Outage("", Connection.DARK, since, until, seen))
+                found.append(Outage("", HostConnection.DARK, since, until, seen))
     return found
 
 
@@ -276,7 +278,7 @@ def _count(
             continue
         spell, end = ends[place]
         if end >= result.started_at:
-            tally[number][0] += spell.connection is Connection.CONNECTED
+            tally[number][0] += spell.connection is HostConnection.CONNECTED
             tally[number][1] += 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fleet.model.drift import Connection
+from fleet.model.drift import HostConnection
 from fleet.model.drift_settings import Severity
 from fleet.model.printable import many, printable, some
 from fleet.model.scan_result import Scan
@@ -22,7 +22,7 @@ SHOWN = 500
 #: What to type when no scan was recorded yet.
 SCAN = "fleet drift"
 
-_STYLES = {Connection.CONNECTED: "green", Connection.DARK: "red"}
+_STYLES = {HostConnection.CONNECTED: "green", HostConnection.DARK: "red"}
 
 
 def hosts_view(seen: HostsNow, width: int) -> RenderableType:

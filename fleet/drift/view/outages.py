@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from fleet.model.drift import Connection, Spell
+from fleet.model.drift import HostConnection, Spell
 from fleet.model.printable import many, printable
 from fleet.model.scan_result import ScanResult
 from fleet.model.spans import CLOCKS_DIFFER_S, day, moment, span
@@ -43,7 +43,7 @@ class Stretch:
 class Bar:
     """How hosts were connected between two times, in days before the page was made."""
 
-    connection: Connection
+    connection: HostConnection
     start: float
     end: float
 

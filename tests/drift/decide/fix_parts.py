@@ -8,7 +8,7 @@ from typing import Any
 from fleet.drift.decide.finding_kinds import Answer
 from fleet.drift.decide.fixes import answer_of
 from fleet.model.drift import Finding, Unread
-from fleet.model.fixing import Already, Deed, Fix, Left, Seen
+from fleet.model.fixing import Already, Deed, Fix, FixObservation, Left
 from fleet.model.identity import TAG_FLEET, host_tags
 from fleet.model.inventory import Fleet
 from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, Ping
@@ -74,8 +74,8 @@ def stale_activation(code: str = "ACTIVATION_OPEN") -> Finding:
     return finding(code, activation="act-1")
 
 
-def seen(*instances: ContainerInstance, **more: Any) -> Seen:
-    return Seen(NOW, instances=instances, **more)
+def seen(*instances: ContainerInstance, **more: Any) -> FixObservation:
+    return FixObservation(NOW, instances=instances, **more)
 
 
 def nodes(*some: ManagedInstance) -> dict[str, Any]:
@@ -109,30 +109,30 @@ def service(**changes: Any) -> ServiceState:
     return replace(value, **changes)
 
 
-def answer(one: Finding, said: Seen, fleet: Fleet = FLEET) -> Answer:
+def answer(one: Finding, said: FixObservation, fleet: Fleet = FLEET) -> Answer:
     return answer_of(one, said, fleet)
 
 
-def fix(one: Finding, said: Seen) -> Fix:
+def fix(one: Finding, said: FixObservation) -> Fix:
     """The fix of it; there must be one."""
     found = answer(one, said)
     assert isinstance(found, Fix), found
     return found
 
 
-def done(one: Finding, said: Seen) -> tuple[Deed, ...]:
+def done(one: Finding, said: FixObservation) -> tuple[Deed, ...]:
     """What would be done; it must be something."""
     return fix(one, said).deeds
 
 
-def left(one: Finding, said: Seen) -> str:
+def left(one: Finding, said: FixObservation) -> str:
     """Why it is left; it must be."""
     found = answer(one, said)
     assert isinstance(found, Left), found
     return found.why
 
 
-def gone(one: Finding, said: Seen) -> str:
+def gone(one: Finding, said: FixObservation) -> str:
     """Why there is nothing to do any more; it must be so."""
     found = answer(one, said)
     assert isinstance(found, Already), found

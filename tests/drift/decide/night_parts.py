@@ -6,8 +6,8 @@ from typing import Any
 
 from fleet.model.drift import (
     Background,
-    Connection,
     Finding,
+    HostConnection,
     HostMemory,
     Reconciled,
     Spell,
@@ -64,7 +64,7 @@ def ignore(**changes: Any) -> Ignore:
     return replace(value, **changes)
 
 
-def spell(how: Connection, since: datetime, last_seen: datetime = TONIGHT) -> Spell:
+def spell(how: HostConnection, since: datetime, last_seen: datetime = TONIGHT) -> Spell:
     return Spell(how, since, last_seen)
 
 

@@ -9,8 +9,8 @@ from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.desired import DesiredService, TaskDefinition
 from fleet.model.drift import (
     Background,
-    Connection,
     Finding,
+    HostConnection,
     HostMemory,
     ShardSeen,
     Spell,
@@ -92,7 +92,7 @@ def container(**changes: Any) -> ContainerState:
     return replace(value, **changes)
 
 
-def spell(connection: Connection = Connection.CONNECTED, **span: float) -> Spell:
+def spell(connection: HostConnection = HostConnection.CONNECTED, **span: float) -> Spell:
     return Spell(connection, ago(**(span or {"days": 30})), NOW)
 
 
@@ -111,13 +111,13 @@ def host(name: str = "tel-1", **changes: Any) -> HostCase:
 
 def dark(name: str = "tel-1", **span: float) -> HostCase:
     away = (plans.instance(name, agent_connected=False),)
-    since = spell(Connection.DARK, **(span or {"hours": 31}))
+    since = spell(HostConnection.DARK, **(span or {"hours": 31}))
     return host(name, connection=since, instances=away)
 
 
 def back(name: str = "tel-1", **changes: Any) -> HostCase:
     """Was dark for 31 hours and came back 40 minutes ago."""
-    gone = Spell(Connection.DARK, ago(hours=31, minutes=40), ago(hours=1))
+    gone = Spell(HostConnection.DARK, ago(hours=31, minutes=40), ago(hours=1))
     value = host(name, connection=spell(minutes=40), memory=HostMemory((gone,)))
     return replace(value, **changes)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.model.drift import Connection, Finding, ShardSeen, StoreSeen, StoreState
+from fleet.model.drift import Finding, HostConnection, ShardSeen, StoreSeen, StoreState
 from fleet.model.observed import NotRead, Reading
 from tests.drift.decide.world import World, world
 
@@ -205,7 +205,7 @@ def test_a_healthy_fleet_that_flaps_for_less_than_the_hold_time_has_no_finding(
     assert out.findings == ()
     assert out.unread == ()
     assert set(out.states.values()) == {StoreState.OK}
-    assert {spell.connection for spell in out.connections.values()} <= {Connection.CONNECTED}
+    assert {spell.connection for spell in out.connections.values()} <= {HostConnection.CONNECTED}
 
 
 @pytest.mark.parametrize("way", sorted(WAYS))

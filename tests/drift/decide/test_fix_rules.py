@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from fleet.model.drift import Finding
 from fleet.model.fixing import (
-    DeleteActivation,
     DeleteAttributes,
     DeregisterInstance,
     DeregisterNode,
     Fix,
-    PutAttributes,
-    Seen,
-    TagNode,
+    FixObservation,
+    RemoveActivation,
+    RepairAttributes,
+    RepairNodeTags,
     TagResource,
 )
 from fleet.model.identity import TAG_FLEET, TAG_STORE
@@ -78,7 +78,7 @@ def test_the_node_of_another_fleet_keeps_an_instance() -> None:
     assert "fleet another" in parts.left(parts.twin(), said)
 
 
-def busy(*tasks: object, **more: object) -> Seen:
+def busy(*tasks: object, **more: object) -> FixObservation:
     return parts.seen(KEEP, BUSY, tasks=(parts.task(BUSY), *tasks), **more)
 
 
@@ -149,7 +149,7 @@ def test_an_instance_of_an_earlier_node_that_is_gone_needs_nothing() -> None:
     ],
 )
 def test_an_instance_of_an_earlier_node_is_left_while_its_host_is_not_sure(
-    said: Seen, why: str
+    said: FixObservation, why: str
 ) -> None:
     assert why in parts.left(parts.ghost(), said)
 
@@ -187,18 +187,18 @@ OPEN = build.activation(count=0, expires_at=NOW + DAY, created_at=NOW - 2 * DAY)
 
 
 def test_an_activation_that_was_left_open_is_deleted() -> None:
-    said = Seen(NOW, activation=OPEN)
-    assert parts.done(parts.stale_activation(), said) == (DeleteActivation("act-1"),)
+    said = FixObservation(NOW, activation=OPEN)
+    assert parts.done(parts.stale_activation(), said) == (RemoveActivation("act-1"),)
 
 
 def test_one_that_has_expired_is_deleted_whenever_it_was_made() -> None:
     expired = replace(OPEN, expires_at=NOW, created_at=None)
     one = parts.stale_activation("ACTIVATION_EXPIRED")
-    assert parts.done(one, Seen(NOW, activation=expired)) == (DeleteActivation("act-1"),)
+    assert parts.done(one, FixObservation(NOW, activation=expired)) == (RemoveActivation("act-1"),)
 
 
 def test_an_activation_that_is_gone_needs_nothing() -> None:
-    assert "any more" in parts.gone(parts.stale_activation(), Seen(NOW))
+    assert "any more" in parts.gone(parts.stale_activation(), FixObservation(NOW))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_an_activation_that_is_gone_needs_nothing() -> None:
 def test_an_activation_that_may_be_in_use_or_another_s_is_left(
     activation: object, why: str
 ) -> None:
-    said = Seen(NOW, activation=activation)  # type: ignore[arg-type] # of a parameter list
+    said = FixObservation(NOW, activation=activation)  # type: ignore[arg-type] # of a parameter list
     assert why in parts.left(parts.stale_activation(), said)
 
 
@@ -269,7 +269,7 @@ def tasks(on: ContainerInstance) -> st.SearchStrategy[list[TaskState]]:
     return st.lists(one, max_size=3)
 
 
-def worlds(dead: ContainerInstance) -> st.SearchStrategy[Seen]:
+def worlds(dead: ContainerInstance) -> st.SearchStrategy[FixObservation]:
     """What AWS may say of a leftover beside the container instance that lives."""
     services = st.builds(parts.service, desired=st.integers(0, 2))
     return st.builds(
@@ -294,7 +294,7 @@ CASES = st.one_of(
 
 @given(CASES)
 def test_nothing_that_is_connected_newest_or_another_s_is_ever_deregistered(
-    case: tuple[Finding, Seen],
+    case: tuple[Finding, FixObservation],
 ) -> None:
     one, said = case
     found = parts.answer(one, said)
@@ -323,7 +323,7 @@ def test_nothing_that_is_connected_newest_or_another_s_is_ever_deregistered(
             )
 
 
-def is_older_than_a_connected_one(dead: ContainerInstance, said: Seen) -> bool:
+def is_older_than_a_connected_one(dead: ContainerInstance, said: FixObservation) -> bool:
     return any(
         one.agent_connected
         and one.registered_at is not None
@@ -336,7 +336,7 @@ def is_older_than_a_connected_one(dead: ContainerInstance, said: Seen) -> bool:
 GOOD = KEEP.attributes
 
 
-def with_attributes(**changes: Any) -> Seen:
+def with_attributes(**changes: Any) -> FixObservation:
     """The host's container instance, whose attributes differ from those declared."""
     return parts.seen(replace(KEEP, attributes={**GOOD, "fleet.ring": "by-hand"}, **changes))
 
@@ -344,7 +344,7 @@ def with_attributes(**changes: Any) -> Seen:
 def test_attributes_that_differ_are_set_and_others_of_ours_removed() -> None:
     said = {**GOOD, "fleet.ring": "by-hand", "fleet.old": "x", "ecs.os-type": "linux"}
     assert parts.done(parts.attributes(), parts.seen(replace(KEEP, attributes=said))) == (
-        PutAttributes(KEEP.cluster, KEEP.arn, {"fleet.ring": "broad"}),
+        RepairAttributes(KEEP.cluster, KEEP.arn, {"fleet.ring": "broad"}),
         DeleteAttributes(KEEP.cluster, KEEP.arn, ("fleet.old",)),
     )
 
@@ -357,7 +357,7 @@ def test_attributes_of_others_are_not_touched() -> None:
 def test_attributes_are_set_to_what_is_declared_now_and_not_to_what_was() -> None:
     one = parts.finding("ATTRIBUTES", arn=KEEP.arn, put={"fleet.ring": "stale"}, drop=[])
     (deed,) = parts.done(one, with_attributes())
-    assert deed == PutAttributes(KEEP.cluster, KEEP.arn, {"fleet.ring": "broad"})
+    assert deed == RepairAttributes(KEEP.cluster, KEEP.arn, {"fleet.ring": "broad"})
 
 
 def test_an_instance_without_any_mark_is_not_marked() -> None:
@@ -385,12 +385,12 @@ def test_other_attributes_need_not_wait_for_a_rollout() -> None:
     assert parts.done(parts.attributes(), held)
 
 
-def node(**tags: str) -> Seen:
+def node(**tags: str) -> FixObservation:
     return parts.seen(KEEP, nodes=(build.node(tags=tags),))
 
 
 def test_a_node_gets_the_tags_that_it_lacks() -> None:
-    assert parts.done(parts.untagged_node(), node()) == (TagNode(build.MI, OURS),)
+    assert parts.done(parts.untagged_node(), node()) == (RepairNodeTags(build.MI, OURS),)
 
 
 def test_a_node_that_has_its_tags_needs_nothing() -> None:
@@ -413,7 +413,7 @@ def test_a_node_that_is_gone_is_left() -> None:
 
 
 def test_a_cluster_of_ours_gets_the_tag_that_it_lacks() -> None:
-    said = Seen(NOW, cluster=replace(CLUSTER, tags={TAG_FLEET: "emea"}))
+    said = FixObservation(NOW, cluster=replace(CLUSTER, tags={TAG_FLEET: "emea"}))
     wanted = (TagResource(CLUSTER.arn, {TAG_STORE: "store-042"}),)
     assert parts.done(parts.untagged_cluster(), said) == wanted
 
@@ -441,12 +441,12 @@ def test_a_cluster_that_is_gone_is_left(cluster: Any) -> None:
 
 def test_a_cluster_that_has_its_tags_needs_nothing() -> None:
     tags = {TAG_FLEET: "emea", TAG_STORE: "store-042", "cost": "17"}
-    said = Seen(NOW, cluster=replace(CLUSTER, tags=tags))
+    said = FixObservation(NOW, cluster=replace(CLUSTER, tags=tags))
     assert "carries the tags" in parts.gone(parts.untagged_cluster(), said)
 
 
-def with_service(**changes: Any) -> Seen:
-    return Seen(NOW, services=(parts.service(**changes),))
+def with_service(**changes: Any) -> FixObservation:
+    return FixObservation(NOW, services=(parts.service(**changes),))
 
 
 def test_a_service_gets_back_the_tags_that_it_lost() -> None:

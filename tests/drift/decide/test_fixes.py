@@ -10,13 +10,13 @@ from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.fixes import MOST_DEREGISTRATIONS, candidates, plan_fixes
 from fleet.model.drift import Finding, Unread
 from fleet.model.fixing import (
-    DeleteActivation,
     DeleteAttributes,
     DeregisterInstance,
     DeregisterNode,
     FixPlan,
-    PutAttributes,
-    TagNode,
+    RemoveActivation,
+    RepairAttributes,
+    RepairNodeTags,
     TagResource,
 )
 from fleet.model.observed import NotRead
@@ -116,11 +116,11 @@ def test_one_more_and_nothing_is_deregistered_but_all_else_is_done() -> None:
 ALLOWED = (
     DeregisterInstance,
     DeregisterNode,
-    PutAttributes,
+    RepairAttributes,
     DeleteAttributes,
     TagResource,
-    TagNode,
-    DeleteActivation,
+    RepairNodeTags,
+    RemoveActivation,
 )
 findings = st.builds(
     lambda one, safe, number: replace(one, safe=safe, subject=str(number)),

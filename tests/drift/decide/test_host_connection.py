@@ -16,7 +16,7 @@ from fleet.drift.decide.host_connection import (
     with_lost,
     with_pings,
 )
-from fleet.model.drift import Connection, Spell, StoreSeen
+from fleet.model.drift import HostConnection, Spell, StoreSeen
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 from tests import build
 from tests.drift.decide.world import NOW, world
@@ -72,7 +72,7 @@ def test_an_older_ping_is_never_nearer(one: float, other: float, status: Ping) -
 
 
 def test_a_first_look_at_a_connected_host_says_connected_since_then() -> None:
-    assert spell_of({}) == Spell(Connection.CONNECTED, NOW, NOW)
+    assert spell_of({}) == Spell(HostConnection.CONNECTED, NOW, NOW)
 
 
 def test_a_connected_host_stays_connected_since_it_was_first_seen_so() -> None:
@@ -82,7 +82,7 @@ def test_a_connected_host_stays_connected_since_it_was_first_seen_so() -> None:
 
 def test_a_host_that_is_back_in_the_second_look_is_connected() -> None:
     box = {"instance": {"agent_connected": False}, "again": {"agent_connected": True}}
-    assert spell_of(box) == Spell(Connection.CONNECTED, NOW - timedelta(seconds=330), NOW)
+    assert spell_of(box) == Spell(HostConnection.CONNECTED, NOW - timedelta(seconds=330), NOW)
 
 
 def test_a_dark_host_is_dark_since_its_last_ping() -> None:

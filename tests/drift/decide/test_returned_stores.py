@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fleet.drift.decide.returned_stores import outage, returned
-from fleet.model.drift import Connection, HostMemory, Probe, Returned, Spell
+from fleet.model.drift import HostConnection, HostMemory, Probe, Returned, Spell
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
 from fleet.model.services import TaskState
@@ -72,7 +72,7 @@ def test_what_ended_before_the_store_went_away_is_no_loss_of_it() -> None:
 
 
 def test_what_ecs_has_forgotten_is_said_to_be_forgotten() -> None:
-    gone = Spell(Connection.DARK, ago(hours=31), ago(hours=24))
+    gone = Spell(HostConnection.DARK, ago(hours=31), ago(hours=24))
     hosts = [back(connection=shop.spell(seconds=10), memory=HostMemory((gone,)))]
     told = story(again(started_at=ago(hours=2)), hosts=hosts)
     assert told.words == (
@@ -83,7 +83,7 @@ def test_what_ecs_has_forgotten_is_said_to_be_forgotten() -> None:
 
 
 def test_a_store_that_may_have_been_back_before_is_said_to_be() -> None:
-    long_ago = Spell(Connection.DARK, ago(hours=31), ago(hours=24))
+    long_ago = Spell(HostConnection.DARK, ago(hours=31), ago(hours=24))
     hosts = [back(connection=shop.spell(seconds=10), memory=HostMemory((long_ago,)))]
 
     assert story(task(), hosts=hosts).at_most
@@ -169,8 +169,8 @@ def test_a_store_that_was_not_away_as_a_whole_or_is_not_back_has_not_returned(
 
 
 def test_a_store_is_back_with_its_last_host_and_went_with_its_first() -> None:
-    first = Spell(Connection.DARK, ago(hours=30), ago(minutes=50))
-    second = Spell(Connection.DARK, ago(hours=28), ago(minutes=45))
+    first = Spell(HostConnection.DARK, ago(hours=30), ago(minutes=50))
+    second = Spell(HostConnection.DARK, ago(hours=28), ago(minutes=45))
     hosts = [
         back("tel-1", memory=HostMemory((first,)), connection=shop.spell(minutes=30)),
         back("tel-2", memory=HostMemory((second,)), connection=shop.spell(minutes=20)),
@@ -207,8 +207,8 @@ def came_back(connected_since: float, dark_seen: float) -> HostMemory:
     """Hours ago: since when it is connected, and when it was last seen dark."""
     return HostMemory(
         (
-            Spell(Connection.DARK, ago(hours=31), ago(hours=dark_seen)),
-            Spell(Connection.CONNECTED, ago(hours=connected_since), ago(hours=0.5)),
+            Spell(HostConnection.DARK, ago(hours=31), ago(hours=dark_seen)),
+            Spell(HostConnection.CONNECTED, ago(hours=connected_since), ago(hours=0.5)),
         )
     )
 
@@ -232,8 +232,8 @@ def test_a_return_that_only_a_scan_of_the_store_has_seen_is_news_to_the_night(
 
 def test_a_host_that_only_lost_an_agent_was_not_dark() -> None:
     spells = (
-        Spell(Connection.ECS_DOWN, ago(hours=31), ago(hours=20)),
-        Spell(Connection.CONNECTED, ago(hours=2), ago(hours=1)),
+        Spell(HostConnection.ECS_DOWN, ago(hours=31), ago(hours=20)),
+        Spell(HostConnection.CONNECTED, ago(hours=2), ago(hours=1)),
     )
     assert outage(HostMemory(spells), ago(hours=24)) is None
     assert outage(HostMemory(), ago(hours=24)) is None

@@ -10,8 +10,8 @@ from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.finding_kinds import Need
 from fleet.drift.decide.scan_changes import Coverage, answered, changes_of, known_to_both, unsettled
 from fleet.model.drift import (
-    Connection,
     Finding,
+    HostConnection,
     Probe,
     Reconciled,
     ShardSeen,
@@ -37,8 +37,8 @@ from tests.drift.decide.night_parts import (
 )
 
 HOSTS = {"store-042": ("tel-1",)}
-CONNECTED = {HOST: spell(Connection.CONNECTED, LAST_NIGHT)}
-AWAY = {HOST: spell(Connection.DARK, LAST_NIGHT)}
+CONNECTED = {HOST: spell(HostConnection.CONNECTED, LAST_NIGHT)}
+AWAY = {HOST: spell(HostConnection.DARK, LAST_NIGHT)}
 
 
 def looked(digests: bool = True, deep: bool = True, **changes: Any) -> Coverage:
@@ -107,8 +107,8 @@ def test_an_outage_is_not_over_before_its_end_has_held(code: str) -> None:
     assert not seen.covers(finding(code, host="tel-1"))
 
 
-@pytest.mark.parametrize("how", list(Connection))
-def test_how_a_host_is_connected_for_certain_is_seen(how: Connection) -> None:
+@pytest.mark.parametrize("how", list(HostConnection))
+def test_how_a_host_is_connected_for_certain_is_seen(how: HostConnection) -> None:
     connections = {HOST: spell(how, LAST_NIGHT)}
     assert looked(connections=connections, known={HOST}).covers(finding("HOST_DARK", host=HOST[1]))
 
@@ -232,7 +232,7 @@ def test_a_host_is_known_to_both_where_ssm_has_the_node_that_ecs_names() -> None
     assert known_to_both(ids, [unread]) == frozenset()
 
 
-def settled(state: StoreState = StoreState.OK, **connections: Connection) -> Reconciled:
+def settled(state: StoreState = StoreState.OK, **connections: HostConnection) -> Reconciled:
     spells = {("store-042", name): spell(how, LAST_NIGHT) for name, how in connections.items()}
     return Reconciled((), (), spells, {"store-042": state})
 
@@ -241,14 +241,14 @@ TWO = frozenset({("store-042", "cam"), ("store-042", "tel")})
 
 
 def test_hosts_whose_connection_has_not_held_are_named() -> None:
-    (note,) = unsettled(TWO, settled(cam=Connection.CONNECTED))
+    (note,) = unsettled(TWO, settled(cam=HostConnection.CONNECTED))
     assert note.startswith("how store-042/tel is connected is not known")
     (both,) = unsettled(TWO, settled())
     assert both.startswith("how store-042/cam, store-042/tel are connected is not known")
 
 
 def test_of_hosts_that_are_certain_or_told_as_unread_nothing_more_is_said() -> None:
-    assert unsettled(TWO, settled(cam=Connection.CONNECTED, tel=Connection.DARK)) == ()
+    assert unsettled(TWO, settled(cam=HostConnection.CONNECTED, tel=HostConnection.DARK)) == ()
     assert unsettled(TWO, settled(StoreState.NOT_VERIFIED)) == ()
     assert unsettled(TWO, settled(StoreState.NOT_COUNTED)) == ()
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.drift.decide.scan_result import NIGHTS, last_full_scan_at, scan_result_of
-from fleet.model.drift import Connection, Finding, StoreState
+from fleet.model.drift import Finding, HostConnection, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Link
 from fleet.model.scan_result import Change, FindingChanges, OpenFinding, Scan
@@ -192,8 +192,8 @@ def test_totals_add_up(states: dict[int, StoreState]) -> None:
 
 
 def test_hosts_that_were_away_have_their_spells() -> None:
-    memory = {HOST: remembered(spell(Connection.CONNECTED, LAST_NIGHT, LAST_NIGHT))}
-    now = {HOST: spell(Connection.DARK, TONIGHT - HOUR)}
+    memory = {HOST: remembered(spell(HostConnection.CONNECTED, LAST_NIGHT, LAST_NIGHT))}
+    now = {HOST: spell(HostConnection.DARK, TONIGHT - HOUR)}
     arguments = night(connections=now, background=background(memory=memory))
     tonight = scan_result_of(**{**arguments, "scans": (scan(LAST_NIGHT),)})
     assert tonight.spells == {HOST: (*memory[HOST].spells, now[HOST])}

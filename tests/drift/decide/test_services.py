@@ -10,7 +10,7 @@ from fleet.drift.decide.service_case import DEADLINE_S, deadlines
 from fleet.drift.decide.services import of_services
 from fleet.drift.decide.store_case import HostCase
 from fleet.model.desired import Scheduling
-from fleet.model.drift import Connection, HostMemory, Spell
+from fleet.model.drift import HostConnection, HostMemory, Spell
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Reading
@@ -303,7 +303,7 @@ def test_an_instance_that_drains_takes_no_task() -> None:
 
 
 def test_a_host_that_flapped_has_to_be_back_for_as_long_as_the_deadline() -> None:
-    gone = Spell(Connection.ECS_DOWN, ago(hours=4), ago(minutes=30))
+    gone = Spell(HostConnection.ECS_DOWN, ago(hours=4), ago(minutes=30))
     flapped = host(connection=shop.spell(minutes=25), memory=HostMemory((gone,)))
     assert codes(service(running=0, events=TROUBLE), hosts=[flapped]) == []
 
@@ -372,7 +372,7 @@ def test_the_breakers_old_words_do_not_excuse_what_a_hand_did_since() -> None:
 
 def been_away(name: str, minutes: float) -> HostCase:
     """Was dark days ago and is connected since."""
-    gone = Spell(Connection.DARK, ago(days=9), ago(days=8))
+    gone = Spell(HostConnection.DARK, ago(days=9), ago(days=8))
     here = shop.spell(minutes=minutes)
     return host(name, connection=here, memory=HostMemory((gone, here)))
 

@@ -17,7 +17,7 @@ from fleet.drift.decide.store_history import (
     unsteady_spells,
     with_spell,
 )
-from fleet.model.drift import Connection, Finding, Spell, StoreState
+from fleet.model.drift import Finding, HostConnection, Spell, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.history import AuditEntry
 from fleet.model.inventory import Lifecycle, Store
@@ -73,8 +73,8 @@ def test_the_state_is_told_when_it_changes_and_with_what_it_was() -> None:
 
 
 def test_an_outage_is_two_moments_and_a_lasting_one_is_one() -> None:
-    over = Outage("tel-1", Connection.DARK, ago(4), ago(3), ago(3.5))
-    lasting = Outage("", Connection.DARK, ago(1), None, ago(0))
+    over = Outage("tel-1", HostConnection.DARK, ago(4), ago(3), ago(3.5))
+    lasting = Outage("", HostConnection.DARK, ago(1), None, ago(0))
 
     found = moments(outages=(over, lasting))
 
@@ -139,7 +139,7 @@ def test_what_a_run_changed_is_one_moment() -> None:
 
 def test_what_was_before_is_left_out_and_the_rest_is_in_order() -> None:
     scans = [scan(40, StoreState.OK), scan(2, StoreState.DARK)]
-    outage = Outage("tel-1", Connection.DARK, ago(41), ago(1), ago(1))
+    outage = Outage("tel-1", HostConnection.DARK, ago(41), ago(1), ago(1))
 
     found = moments(scans=scans, outages=[outage])
 
@@ -154,30 +154,30 @@ def at(hours: float) -> datetime:
     return NOW - timedelta(hours=hours)
 
 
-def spell(connection: Connection, since: float, seen: float = 0) -> Spell:
+def spell(connection: HostConnection, since: float, seen: float = 0) -> Spell:
     return Spell(connection, at(since), at(seen))
 
 
 def test_an_outage_ends_when_the_next_spell_begins() -> None:
     spells = [
-        spell(Connection.CONNECTED, 100, 50),
-        spell(Connection.DARK, 48, 20),
-        spell(Connection.CONNECTED, 17),
+        spell(HostConnection.CONNECTED, 100, 50),
+        spell(HostConnection.DARK, 48, 20),
+        spell(HostConnection.CONNECTED, 17),
     ]
 
     assert outages_of({"tel-1": spells}, LONG_AGO) == (
-        Outage("tel-1", Connection.DARK, at(48), at(17), at(20)),
+        Outage("tel-1", HostConnection.DARK, at(48), at(17), at(20)),
     )
 
 
 def test_one_that_lasts_has_no_end_but_was_last_seen() -> None:
-    [outage] = outages_of({"tel-1": [spell(Connection.ECS_DOWN, 5, 1)]}, LONG_AGO)
+    [outage] = outages_of({"tel-1": [spell(HostConnection.ECS_DOWN, 5, 1)]}, LONG_AGO)
 
     assert (outage.until, outage.last_seen) == (None, at(1))
 
 
 def test_a_host_that_was_back_unseen_is_not_called_away_in_between() -> None:
-    spells = [spell(Connection.DARK, 90, 80), spell(Connection.DARK, 10)]
+    spells = [spell(HostConnection.DARK, 90, 80), spell(HostConnection.DARK, 10)]
 
     later, earlier = outages_of({"tel-1": spells}, LONG_AGO)
 
@@ -186,15 +186,15 @@ def test_a_host_that_was_back_unseen_is_not_called_away_in_between() -> None:
 
 
 def test_an_outage_that_was_over_before_is_left_out() -> None:
-    spells = [spell(Connection.DARK, 90, 80), spell(Connection.CONNECTED, 70)]
+    spells = [spell(HostConnection.DARK, 90, 80), spell(HostConnection.CONNECTED, 70)]
 
     assert outages_of({"tel-1": spells}, at(60)) == ()
 
 
 def test_a_shop_is_dark_while_all_its_hosts_are() -> None:
     hosts = {
-        "cam-1": [spell(Connection.DARK, 48, 20), spell(Connection.CONNECTED, 17)],
-        "tel-1": [spell(Connection.DARK, 40, 20), spell(Connection.CONNECTED, 19)],
+        "cam-1": [spell(HostConnection.DARK, 48, 20), spell(HostConnection.CONNECTED, 17)],
+        "tel-1": [spell(HostConnection.DARK, 40, 20), spell(HostConnection.CONNECTED, 19)],
     }
 
     [shop] = [one for one in outages_of(hosts, LONG_AGO) if not one.host]
@@ -203,26 +203,26 @@ def test_a_shop_is_dark_while_all_its_hosts_are() -> None:
 
 
 def test_a_shop_with_one_agent_down_is_not_dark() -> None:
-    hosts = {"cam-1": [spell(Connection.ECS_DOWN, 9)], "tel-1": [spell(Connection.DARK, 9)]}
+    hosts = {"cam-1": [spell(HostConnection.ECS_DOWN, 9)], "tel-1": [spell(HostConnection.DARK, 9)]}
 
     assert {one.host for one in outages_of(hosts, LONG_AGO)} == {"cam-1", "tel-1"}
 
 
 def test_hosts_that_went_with_their_shop_are_told_once() -> None:
     hosts = {
-        "cam-1": [spell(Connection.DARK, 9)],
-        "tel-1": [spell(Connection.DARK, 9.05)],
-        "tel-2": [spell(Connection.DARK, 30)],
+        "cam-1": [spell(HostConnection.DARK, 9)],
+        "tel-1": [spell(HostConnection.DARK, 9.05)],
+        "tel-2": [spell(HostConnection.DARK, 30)],
     }
 
     assert [one.host for one in outages_of(hosts, LONG_AGO)] == ["", "tel-2"]
 
 
 def test_the_only_host_of_a_shop_is_told_once() -> None:
-    assert len(outages_of({"tel-1": [spell(Connection.DARK, 9)]}, LONG_AGO)) == 1
+    assert len(outages_of({"tel-1": [spell(HostConnection.DARK, 9)]}, LONG_AGO)) == 1
 
 
-def spells_from(kinds: Sequence[Connection], hours: Sequence[int]) -> list[Spell]:
+def spells_from(kinds: Sequence[HostConnection], hours: Sequence[int]) -> list[Spell]:
     begins = sorted({float(hour) for hour in hours}, reverse=True)
     found = []
     for index, (kind, since) in enumerate(zip(kinds, begins, strict=False)):
@@ -235,7 +235,7 @@ HOSTS = st.dictionaries(
     st.sampled_from(["cam-1", "cam-2", "tel-1"]),
     st.builds(
         spells_from,
-        st.lists(st.sampled_from(list(Connection)), max_size=6),
+        st.lists(st.sampled_from(list(HostConnection)), max_size=6),
         st.lists(st.integers(1, 500), max_size=6),
     ),
     min_size=1,
@@ -250,7 +250,7 @@ def test_a_shop_is_dark_only_when_every_host_is(hosts: dict[str, list[Spell]]) -
         for host, spells in hosts.items():
             mine = outages_of({host: spells}, LONG_AGO)
             assert any(
-                one.connection is Connection.DARK
+                one.connection is HostConnection.DARK
                 and one.since <= shop.since
                 and (one.until is None or (shop.until is not None and shop.until <= one.until))
                 for one in mine
@@ -267,7 +267,7 @@ def test_the_latest_comes_first_and_none_ends_before_it_begins(
     assert all(one.until is None or one.since <= one.until for one in found)
 
 
-UP, DARK = Connection.CONNECTED, Connection.DARK
+UP, DARK = HostConnection.CONNECTED, HostConnection.DARK
 BEFORE = LAST_NIGHT - DAY
 NIGHTS = (scan_at(BEFORE), scan_at(LAST_NIGHT), scan_at(TONIGHT))
 
@@ -315,7 +315,7 @@ def test_a_scan_that_was_slower_changes_nothing() -> None:
 times = st.integers(0, 200).map(lambda hours: BEFORE - 7 * DAY + timedelta(hours=hours))
 seen_spells = st.builds(
     lambda how, one, two: Spell(how, min(one, two), max(one, two)),
-    st.sampled_from(Connection),
+    st.sampled_from(HostConnection),
     times,
     times,
 )
@@ -373,8 +373,10 @@ def test_a_host_counts_in_each_night_as_it_was_then() -> None:
     assert shares(spells) == [1.0, 0.0, 1.0]
 
 
-@pytest.mark.parametrize("how", [Connection.ECS_DOWN, Connection.SSM_DOWN, Connection.DARK])
-def test_half_connected_is_not_connected(how: Connection) -> None:
+@pytest.mark.parametrize(
+    "how", [HostConnection.ECS_DOWN, HostConnection.SSM_DOWN, HostConnection.DARK]
+)
+def test_half_connected_is_not_connected(how: HostConnection) -> None:
     assert shares((spell_of(how, BEFORE),)) == [0.0, 0.0, 0.0]
 
 

@@ -44,7 +44,7 @@ from fleet.drift.decide.reconcile import reconcile
 from fleet.model.desired import DesiredService, Release, TaskDefinition
 from fleet.model.drift import (
     Background,
-    Connection,
+    HostConnection,
     HostMemory,
     Probe,
     ProbedContainer,
@@ -207,7 +207,7 @@ class _Maker:
 
     def _remember(self, host: Host, told: Mapping[str, Any]) -> None:
         spells = tuple(
-            Spell(Connection(kind), when(since), when(last))
+            Spell(HostConnection(kind), when(since), when(last))
             for kind, since, last in told.get("spells", ())
         )
         rest = {name: text for name, text in told.items() if name != "spells"}

@@ -15,7 +15,7 @@ from fleet.drift.view.explain import (
     store_document,
     store_view,
 )
-from fleet.model.drift import Connection, Evidence, StoreState
+from fleet.model.drift import Evidence, HostConnection, StoreState
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.history import AuditEntry
 from fleet.model.rollout import Phase
@@ -41,8 +41,8 @@ STORY = StoreStory(
     open=((OPEN, None),),
     past=(PastFinding(scanned.finding("HOT"), LAST - 9 * NIGHT, LAST, LAST - 5 * NIGHT),),
     outages=(
-        Outage("", Connection.DARK, LAST - 2 * NIGHT, None, ENDED),
-        Outage("tel-1", Connection.ECS_DOWN, LAST - 9 * NIGHT, LAST - 8 * NIGHT, LAST),
+        Outage("", HostConnection.DARK, LAST - 2 * NIGHT, None, ENDED),
+        Outage("tel-1", HostConnection.ECS_DOWN, LAST - 9 * NIGHT, LAST - 8 * NIGHT, LAST),
     ),
     days=30,
     owed=(("ro-118", rollouts.change("store-042", Verdict.PARKED)),),

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from fleet.drift.view.hosts import SHOWN, hosts_document, hosts_view
-from fleet.model.drift import Connection, Versions
+from fleet.model.drift import HostConnection, Versions
 from fleet.model.scan_result import PastFinding
 from fleet.model.store_story import HostNow, HostsNow
 from tests import nights, scanned
@@ -15,7 +15,7 @@ from tests.scanned import ENDED, LAST, NIGHT, NOW
 
 HOST = HostNow(
     host=scanned.fleet().stores[0].hosts[0],
-    connection=Connection.DARK,
+    connection=HostConnection.DARK,
     since=LAST - 2 * NIGHT,
     seen_at=ENDED,
     verified=True,
@@ -49,7 +49,7 @@ def test_the_scan_it_rests_on_is_named_with_its_age() -> None:
 
 
 def test_what_the_last_scan_could_not_tell_is_not_verified() -> None:
-    doubtful = replace(HOST, connection=Connection.CONNECTED, verified=False)
+    doubtful = replace(HOST, connection=HostConnection.CONNECTED, verified=False)
 
     found = text(replace(SEEN, hosts=(doubtful,)))
 

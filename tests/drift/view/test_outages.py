@@ -3,18 +3,20 @@ from dataclasses import replace
 from datetime import timedelta
 
 from fleet.drift.view.outages import LINES_SHOWN, Bar, outages_of
-from fleet.model.drift import Connection, Spell
+from fleet.model.drift import HostConnection, Spell
 from tests.nights import NOW, clean_night
 
 HOUR = timedelta(hours=1)
 Spells = Mapping[tuple[str, str], tuple[Spell, ...]]
 
 
-def outage(hours_ago: float, lasts: float, kind: Connection = Connection.DARK) -> tuple[Spell, ...]:
+def outage(
+    hours_ago: float, lasts: float, kind: HostConnection = HostConnection.DARK
+) -> tuple[Spell, ...]:
     went = NOW - hours_ago * HOUR
     back = went + lasts * HOUR
     away = Spell(kind, went, min(back, NOW))
-    return (away,) if back >= NOW else (away, Spell(Connection.CONNECTED, back, NOW))
+    return (away,) if back >= NOW else (away, Spell(HostConnection.CONNECTED, back, NOW))
 
 
 def away(spells: Spells) -> list[tuple[str, ...]]:
@@ -35,7 +37,7 @@ def test_hosts_that_went_at_different_times_or_differently_have_their_own_lines(
         {
             ("store-1", "a"): outage(5, 9),
             ("store-1", "b"): outage(8, 9),
-            ("store-1", "c"): outage(5, 9, Connection.ECS_DOWN),
+            ("store-1", "c"): outage(5, 9, HostConnection.ECS_DOWN),
             ("store-2", "a"): outage(5, 9),
         }
     )
@@ -67,15 +69,15 @@ def test_who_is_still_away_comes_first_then_who_was_away_longest() -> None:
 def test_an_outage_lasts_until_the_next_spell_begins() -> None:
     """A spell was last seen in a scan, and nobody looked again until it was over."""
     spells = (
-        Spell(Connection.DARK, NOW - 30 * HOUR, NOW - 29 * HOUR),
-        Spell(Connection.CONNECTED, NOW - 6 * HOUR, NOW),
+        Spell(HostConnection.DARK, NOW - 30 * HOUR, NOW - 29 * HOUR),
+        Spell(HostConnection.CONNECTED, NOW - 6 * HOUR, NOW),
     )
 
     assert away({("s", "a"): spells})[0][2] == "24h"
 
 
 def test_hosts_that_were_connected_all_the_time_are_not_shown() -> None:
-    assert away({("s", "a"): (Spell(Connection.CONNECTED, NOW - HOUR, NOW),)}) == []
+    assert away({("s", "a"): (Spell(HostConnection.CONNECTED, NOW - HOUR, NOW),)}) == []
 
 
 def test_more_outages_than_can_be_read_are_counted() -> None:
@@ -90,7 +92,7 @@ def test_more_outages_than_can_be_read_are_counted() -> None:
 
 
 def test_a_spell_that_was_not_seen_tonight_goes_on_no_longer_than_it_was_seen() -> None:
-    unseen = (Spell(Connection.DARK, NOW - 30 * HOUR, NOW - 24 * HOUR),)
+    unseen = (Spell(HostConnection.DARK, NOW - 30 * HOUR, NOW - 24 * HOUR),)
 
     [(_, now, lost, told)] = away({("s", "a"): unseen})
 
@@ -100,7 +102,7 @@ def test_a_spell_that_was_not_seen_tonight_goes_on_no_longer_than_it_was_seen() 
 
 
 def test_who_was_not_seen_tonight_is_counted_apart_from_who_is_away() -> None:
-    unseen = (Spell(Connection.DARK, NOW - 30 * HOUR, NOW - 24 * HOUR),)
+    unseen = (Spell(HostConnection.DARK, NOW - 30 * HOUR, NOW - 24 * HOUR),)
     spells = {("s", "a"): unseen, ("t", "a"): outage(5, 9)}
 
     picture = outages_of(replace(clean_night(3, 5), spells=spells), NOW)
@@ -118,8 +120,8 @@ def test_hosts_of_which_one_was_not_seen_do_not_share_a_line() -> None:
 
 def test_bars_are_cut_to_the_nights_and_what_is_not_known_has_none() -> None:
     spells = (
-        Spell(Connection.CONNECTED, NOW - 400 * HOUR, NOW - 49 * HOUR),
-        Spell(Connection.DARK, NOW - 48 * HOUR, NOW - 24 * HOUR),
+        Spell(HostConnection.CONNECTED, NOW - 400 * HOUR, NOW - 49 * HOUR),
+        Spell(HostConnection.DARK, NOW - 48 * HOUR, NOW - 24 * HOUR),
     )
     night = clean_night(3, 5)
 
@@ -129,6 +131,6 @@ def test_bars_are_cut_to_the_nights_and_what_is_not_known_has_none() -> None:
     days = (NOW - night.nights[0].started_at) / timedelta(days=1)
     assert picture.days == days
     assert picture.lines == (
-        ("s/a", (Bar(Connection.CONNECTED, days, 2), Bar(Connection.DARK, 2, 1))),
+        ("s/a", (Bar(HostConnection.CONNECTED, days, 2), Bar(HostConnection.DARK, 2, 1))),
     )
     assert [at.hour for _, at in picture.dates] == [0] * 4

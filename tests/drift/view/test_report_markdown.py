@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from fleet.drift.view.report import report_of
 from fleet.drift.view.report_markdown import code, escaped, report_markdown
-from fleet.model.drift import Connection, Spell
+from fleet.model.drift import HostConnection, Spell
 from fleet.model.scan_result import ScanResult
 from tests import nights
 
@@ -85,7 +85,7 @@ def test_an_outage_that_tonights_scan_did_not_see_is_not_said_to_go_on() -> None
     shown = nights.night(stores=3, nights=2)
     began = shown.scan.started_at
     seen = began - timedelta(days=1)
-    spell = Spell(Connection.DARK, seen - timedelta(hours=1), seen)
+    spell = Spell(HostConnection.DARK, seen - timedelta(hours=1), seen)
     unsure = replace(shown, spells={("store-1", "cam-1"): (spell,)})
     sure = replace(shown, spells={("store-1", "cam-1"): (replace(spell, last_seen=began),)})
 
