@@ -1,4 +1,4 @@
-"""Stores and groups of hosts over thirty nights: which are shown one by one, and their words."""
+"""Chooses which stores and groups of hosts are shown over thirty nights, and words them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

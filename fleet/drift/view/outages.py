@@ -1,4 +1,4 @@
-"""When hosts were away: who is shown in the picture, and the same in words."""
+"""Shows when hosts were away: lines for the picture, and the same in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The report of one scan as one ordered document, which every channel renders.
+"""Makes the report of a scan: one ordered document, which every channel renders.
 
 The order is that of reading: what could not be read, then what to do first, then the rest. The
 terminal, mail, Markdown, the page and JSON differ in how much they have room for, not in what they

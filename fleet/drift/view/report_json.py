@@ -1,4 +1,4 @@
-"""The report of a scan as a JSON document, written piece by piece: fleets are large.
+"""Renders the report of a scan as JSON, piece by piece, because fleets are large.
 
 The document holds what the page holds, in the same order. States of a store by night stand with
 the store, in the order of ``nights``; None means that the store was not in that night's scan.

@@ -1,4 +1,4 @@
-"""The report of a scan as a message: a subject, text for mail, and a few lines for chats."""
+"""Renders the report of a scan as a message: subject, text for mail, a few lines for chats."""
 
 import textwrap
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The report of a scan as Markdown for a pull request or a wiki: all that the page holds."""
+"""Renders the report of a scan as Markdown: all that the page holds."""
 
 from collections.abc import Iterable, Sequence
 

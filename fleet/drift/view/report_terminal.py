@@ -1,4 +1,4 @@
-"""The report of a scan on the terminal, bounded for any size of fleet."""
+"""Renders the report of a scan for the terminal, bounded for any size of fleet."""
 
 from collections.abc import Iterable, Sequence
 
