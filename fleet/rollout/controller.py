@@ -91,7 +91,7 @@ def _tick(context: TickContext, rollout_id: str, own: Held, *, unwatched: bool =
         except LeaseLost:
             raise
         except Locked:
-            # Another rollout ticks there: ticks are short, and so is the wait.
+            # Another rollout ticks there; ticks are short, so wait for it.
             if time.monotonic() > deadline:
                 raise
             own.proceed()
@@ -240,7 +240,7 @@ class _Rounds:
         context = self._context
         owed: dict[str, list[Change]] = {}
         for rollout_id, change in context.wiring.records.rollouts.owed():
-            # What can be retried has had its tries: more of them are a person's to give.
+            # What used up its tries is sent again only when a person retries it.
             if not change.verdict.traits.is_retryable:
                 owed.setdefault(rollout_id, []).append(change)
         for rollout_id, changes in owed.items():

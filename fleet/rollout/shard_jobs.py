@@ -194,7 +194,7 @@ def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> dict[st
     for group in job.log_groups:
         if group.name not in there:
             create_log_group(shard, group, job.tags)
-    # One after another: at one registration a second, threads would only wait in line.
+    # One after another: at one registration a second, threads would only wait.
     seen: dict[str, Registered] = {}
     for content in missing:
         try:

@@ -194,7 +194,7 @@ class _Tick:
         self._board = TickState(rollout, changes, self._context.wiring.clock.now())
         self._board.say(EventKind.PROBLEM, str(error))
         self._record(dict.fromkeys(answers, f"not done: {error}"))
-        # One that was not finished goes on as it was, without what could not be done.
+        # An unfinished rollout goes on as it was, without what could not be done.
         again = None if rollout.finished_at is not None else self._board.in_seconds(AGAIN_S)
         rested = replace(settled, actions=(), wake_at=again, why=str(error))
         return Ticked(rested, self._board.rollout, self._board.changes, ())

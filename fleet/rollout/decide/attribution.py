@@ -41,12 +41,10 @@ class Attribution:
 
     Attributes:
         words: for a reason, as ``breaker restored vision-arm64:41``.
-        record: status of ECS's deployment record of the target, or "".
     """
 
     mover: Mover
     words: str = ""
-    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +122,19 @@ def _by_record(
 ) -> Attribution:
     now = revision(service.task_definition)
     broke = ours.breaker == "TRIGGERED"
-    # ECS restores within the same deployment, so a newer record is somebody's; unless it only
-    # leads to where the breaker would have gone anyway.
+    # ECS restores within the same deployment, so somebody else made a newer record, unless it
+    # leads to the revision that the breaker would have restored anyway.
     if later is not None and not (broke and service.task_definition == sent.previous):
         words = f"somebody deployed {revision(later.task_definition)} after fleet"
-        return Attribution(Mover.HAND, words, later.status)
+        return Attribution(Mover.HAND, words)
     if broke:
-        return Attribution(Mover.BREAKER, f"breaker restored {now}", ours.status)
+        return Attribution(Mover.BREAKER, f"breaker restored {now}")
     if "alarm" in ours.reason.lower():
-        return Attribution(Mover.BREAKER, f"an alarm restored {now}", ours.status)
+        return Attribution(Mover.BREAKER, f"an alarm restored {now}")
     if ours.status.startswith("ROLLBACK"):
         said = f": {printable(ours.reason, limit=120)}" if ours.reason else ""
-        return Attribution(Mover.HAND, f"somebody rolled it back to {now}{said}", ours.status)
-    return Attribution(Mover.HAND, f"somebody set it to {now}", ours.status)
+        return Attribution(Mover.HAND, f"somebody rolled it back to {now}{said}")
+    return Attribution(Mover.HAND, f"somebody set it to {now}")
 
 
 def _later(
@@ -156,7 +154,7 @@ def _ecs_says(service: ServiceState, sent: Sent) -> str:
     """Return ECS's words that it rolled back by itself, or ""."""
     since = sent.at - ROUNDING
     for deployment in service.deployments:
-        # What an earlier breaker said stays on the deployment that it restored.
+        # The reason of an earlier breaker stays on the deployment that it restored.
         fresh = deployment.created_at is not None and deployment.created_at >= since
         if fresh and "circuit breaker" in deployment.rollout_reason.lower():
             return printable(deployment.rollout_reason, limit=120)

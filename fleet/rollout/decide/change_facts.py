@@ -126,7 +126,7 @@ def _host(
     if change.sent_at is None:
         return now
     begin = max(change.observed.hosts_read_at or change.sent_at, change.sent_at)
-    # Between two looks it was there, and was not ok, if it was so at both of them.
+    # It counts as connected and not ok between two looks when it was so at both.
     if was_away is None and change.verdict is not Verdict.OK:
         tried_s += max(0.0, (view.at - begin).total_seconds())
     return HostSeen(name, instance, None, tried_s)

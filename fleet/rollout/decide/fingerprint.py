@@ -75,7 +75,7 @@ def _moved(one: Any, two: Any) -> str:
         for name in one
         if one.get(name) != two.get(name) and name != "revision"
     ]
-    # The same revision number of another account or region: rare, and only the ARN tells.
+    # Equal revision numbers of two accounts or regions differ only in the ARN.
     return "; ".join(parts) or f"{one.get('revision')} -> {two.get('revision')}"
 
 

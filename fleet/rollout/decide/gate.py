@@ -63,7 +63,6 @@ def evaluate(
     now: datetime,
     accepted: Mapping[str, int] | None = None,
     failures: Sequence[Change] = (),
-    alarms: Sequence[str] = (),
 ) -> Gate:
     """Return the gate of one wave.
 
@@ -75,7 +74,6 @@ def evaluate(
         accepted: failures by variant that a person has accepted; they no longer count.
         failures: the changes that have failed; the newest is what a bake must be free of, and
             their causes are compared.
-        alarms: names of alarms that sound now.
     """
     judged = [
         _Variant(
@@ -88,7 +86,6 @@ def evaluate(
             now,
             (accepted or {}).get(name, 0),
             tuple(failures),
-            tuple(alarms),
             len(counts) > 1,
         )
         for name in sorted(counts)
@@ -130,7 +127,6 @@ class _Variant:
     now: datetime
     accepted: int
     failures: tuple[Change, ...]
-    alarms: tuple[str, ...]
     is_one_of_many: bool
 
     @property
@@ -228,8 +224,6 @@ class _Variant:
 
     def _stop(self) -> str:
         """Return why the wave must stop, or ""."""
-        if self.alarms:
-            return f"alarm {', '.join(self.alarms)}"
         if self.over_budget:
             return f"{many(self.failed, 'failure')}, budget {self.budget}"
         if self.is_complete and self.has_sample and not self.has_success:
@@ -247,8 +241,8 @@ class _Variant:
         more = f"{c.sent} sent, more of the wave to come"
         if self.darkness.excess is not Excess.UNCLEAR:
             return GateAnswer.WAIT, self._named(more), None
-        # Dark stores may hold every place, and nobody can tell whether the release is to blame:
-        # to send it to the next store each time one is set back would be to find out the hard way.
+        # Dark stores may hold every place while it is unknown whether the release is the cause.
+        # Sending it to another store each time one is set back would spread it.
         asks_at = self.wave_at + timedelta(seconds=self.policy.patience_s)
         if self.now >= asks_at:
             return (
@@ -298,7 +292,7 @@ class _Variant:
         if self.failed > self.budget and not self.has_sample:
             over = Mark.WAIT
         under = Mark.OK if self.has_coverage else Mark.WAIT if not self.is_complete else Mark.UNDER
-        rows = [
+        return (
             Check("failures", str(self.failed), f"budget {self.budget}", over, detail),
             Check(
                 "success",
@@ -321,9 +315,7 @@ class _Variant:
                 self.darkness.words,
             ),
             self._bake(),
-        ]
-        rows += [Check("alarm", name, "quiet", Mark.OVER) for name in self.alarms]
-        return tuple(rows)
+        )
 
     @cached_property
     def _silent(self) -> list[tuple[str, int]]:

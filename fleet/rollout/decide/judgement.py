@@ -167,7 +167,7 @@ def undelivered(facts: ChangeFacts, reason: str) -> Judgement:
     after = replace(change, verdict=told.verdict, since=told.since, pulls_failed=tries)
     again = retry_at(after, facts.policy)
     if again is not None:
-        # It may be due for long: a rollout that stands sends nothing again.
+        # It may have been due for long: a rollout that does not run sends nothing again.
         left = (again - facts.at).total_seconds()
         if left > 0:
             told = replace(told, next_look_s=min(SELDOM_S, max(1.0, left)))

@@ -47,7 +47,7 @@ def next_tick(
     if rollout.phase is Phase.RUNNING:
         after = choose_stores(state)
         if set(after.to_send) - set(choice.to_send):
-            # Their turn came with what this tick saw or decided: a wave began, a store is back.
+            # Their turn came with what this tick read or decided: a wave began, or a store is back.
             return state.now, ""
         if gate is not None and gate.again_at is not None:
             due.append((gate.again_at, gate.reason))
@@ -70,12 +70,12 @@ def _due_at(state: TickState) -> Callable[[Change], datetime | None]:
         if change.stage is Stage.UNDOING:
             return undo_at(state, change)
         if is_watched(state, change):
-            # Nothing is sent again while the rollout stands, however long that has been due.
+            # Nothing is sent again while the rollout does not run, however long it has been due.
             again = pulls_again_at(state, change) if runs else None
             moments = (change.look_at or state.now, again)
             return min(at for at in moments if at is not None)
-        # Its turn was put off: its hosts are away for a moment, or AWS refused it. Once that is
-        # over it waits for a place or its window, of which others tell.
+        # Its turn was postponed: its hosts are away for a moment, or AWS refused it. After that
+        # it waits for a place or its window, which ``choose_stores`` reports.
         put_off = change.look_at is not None and change.look_at > state.now
         return change.look_at if change.stage is Stage.PLANNED and put_off else None
 

@@ -104,7 +104,7 @@ def _see_planned(state: TickState, before: Change, now: Change, deployment: str)
             state.say(EventKind.VERDICT, now.reason, now.store, data)
         return
     back = is_parked(before) and come and now.away_since is None
-    # Waiting for its turn, a row keeps its own words; only what was seen of its hosts moves on.
+    # Before its turn a change keeps its reason; only what was seen of its hosts is updated.
     reason = "can be read again" if before.next_send.postponed else before.reason
     moved = state.move(
         before,

@@ -207,7 +207,7 @@ def _send(write: ServiceWrite, service: ServiceState | None, target: str) -> Cal
         )
     runs = service.task_definition
     if runs == target and not write.previous and _gave_up(service):
-        # The same again would move nothing, and nothing that ran before is lost.
+        # Sending the same again would change nothing, and nothing that ran before is lost.
         why = "its first deployment failed, so it is made anew"
         return CallChoice(Delete(), CallOutcome.REMOVED, why)
     if (
@@ -291,7 +291,7 @@ def _sent(state: TickState, change: Change, one: CallResult) -> None:
     elif one.outcome in {CallOutcome.BY_HAND, CallOutcome.GONE}:
         _by_hand(state, change, one)
     elif one.outcome is CallOutcome.LOST:
-        # The row stays as it is: the next tick reads what the service runs.
+        # The change stays as it is; the next tick reads what the service runs.
         state.say(EventKind.PROBLEM, f"no answer for {change.service}: {one.words}", change.store)
     elif one.outcome is CallOutcome.REMOVED:
         state.say(EventKind.PROBLEM, f"{change.service} was deleted: {one.words}", change.store)
@@ -334,7 +334,7 @@ def _by_hand(state: TickState, change: Change, one: CallResult) -> None:
 def _undone(state: TickState, change: Change, one: CallResult) -> None:
     if one.outcome in {CallOutcome.DONE, CallOutcome.ALREADY}:
         back = f"back to {revision(change.previous)}" if change.previous else "removed again"
-        # Dark or not delivered it would owe the release, and be sent it again.
+        # A dark or undelivered change would owe the release and be sent again.
         owing = Stage.UNDONE in change.verdict.traits.owes
         stays = owing and change.undo.stays_back
         state.move(
@@ -351,7 +351,7 @@ def _undone(state: TickState, change: Change, one: CallResult) -> None:
     elif one.outcome in {CallOutcome.BY_HAND, CallOutcome.GONE}:
         _by_hand(state, change, one)
     else:
-        # It stays to be undone, and AWS is asked again after a while.
+        # It stays to be set back, and AWS is asked again after a while.
         lost = one.outcome is CallOutcome.LOST
         state.move(change, look_at=state.in_seconds(FIRST_LOOK_S if lost else REFUSED_WAIT_S))
         state.say(

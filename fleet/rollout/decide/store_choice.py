@@ -119,7 +119,7 @@ def _next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
     )
     for store, in_convoy in _waiting(state):
         if len(chosen) >= room:
-            # Nobody else's window matters while there is no place; asking thousands takes time.
+            # While no place is free, further windows are not computed: for thousands it takes long.
             break
         if store in busy or (in_convoy and convoy_room <= 0):
             continue
@@ -184,7 +184,7 @@ def is_watched(state: TickState, change: Change) -> bool:
     """Return whether reading a change's store may show something that matters now."""
     rollout = state.rollout
     if change.stage is Stage.SENDING:
-        # The run was cut off, or its reply was lost: only the service itself can say.
+        # The run was cut off, or its reply was lost; only the service shows whether it was sent.
         return True
     if change.stage is Stage.SENT:
         if not change.verdict.traits.is_settled:
@@ -195,7 +195,7 @@ def is_watched(state: TickState, change: Change) -> bool:
         if rollout.phase is Phase.ROLLING_BACK or change.undo.settled is False:
             return not change.undo.settled
         return change.owes and rollout.phase is Phase.RUNNING
-    # Parked: its turn has come, and it is asked now and then whether it is back.
+    # Parked: its turn has come, and it is read now and then to see whether it is back.
     turn_has_come = change.wave == CONVOY or change.wave <= rollout.wave
     return is_parked(change) and turn_has_come and rollout.phase is Phase.RUNNING
 

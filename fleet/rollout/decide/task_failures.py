@@ -67,7 +67,7 @@ def failures(tasks: Iterable[TaskState], target: str, since: datetime) -> tuple[
 
 def _moment(task: TaskState) -> datetime:
     moment = task.created_at or task.started_at or task.stopped_at
-    # Without any time it cannot be told to be old; AWS always sends createdAt.
+    # Without any time it cannot be called old; AWS always sends createdAt.
     return moment or datetime.max.replace(tzinfo=UTC)
 
 

@@ -126,7 +126,7 @@ def is_unsettled(state: TickState, change: Change) -> bool:
 
 def _darkness(state: TickState, control: Sample | None, history: Sample | None) -> DarknessResult:
     sent = state.stores(c for c in (*state.current, *state.convoy) if is_sent(c))
-    # Who was away before a person last said to go on was judged then, as in the control group.
+    # Stores that were away before a person last resumed it are left out, as in the control group.
     began = state.rollout.wave_at or state.rollout.started_at
     old = {c.store for c in state.changes if c.away_since is not None and c.away_since < began}
     sent = [s for s in sent if s not in old]
@@ -306,7 +306,7 @@ def _send(state: TickState, choice: StoreChoice, seen: frozenset[str]) -> list[R
     if state.rollout.phase is not Phase.RUNNING:
         return []
     actions = []
-    # What was seen in this tick may have put stores back into flight.
+    # What was read in this tick may have put stores back into flight.
     room = max_in_flight(state) - len(stores_in_flight(state))
     for store in choice.to_send:
         if room <= 0:
@@ -331,7 +331,7 @@ def _finish(state: TickState, actions: list[RolloutAction]) -> None:
     rollout = state.rollout
     if actions or rollout.finished_at is not None:
         return
-    # A call in doubt, or a shop that is set back once it has closed.
+    # A call is in doubt, or a store is set back only once it has closed.
     if any(c.stage.is_call_open for c in state.changes):
         return
     if rollout.phase is Phase.ABORTED:

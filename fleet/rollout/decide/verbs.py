@@ -70,7 +70,7 @@ def _resume(state: TickState, verb: Verb) -> str:
         for change in state.changes:
             _readmit(state, change)
     taken = accepted([*state.current, *state.convoy], state.rollout.spec.variant_of)
-    # The patience that asked a person begins anew with the answer.
+    # The time after which a person is asked begins anew with the answer.
     state.enter_phase(Phase.RUNNING, _because(verb, "resumed"), accepted=taken, wave_at=state.now)
     count = sum(taken.values())
     return f"resumed, {many(count, 'failure')} accepted" if count else "resumed"
@@ -129,7 +129,7 @@ def _retry(state: TickState, verb: Verb) -> str:
     if not again:
         return "no store has failed" if not verb.stores else "none of these stores has failed"
     for change in again:
-        # A later wave may be under way: what is tried again goes with the convoy then.
+        # A later wave may have begun; what is sent again is judged with the convoy then.
         wave = change.wave if change.wave == state.rollout.wave else CONVOY
         state.move(
             change,
@@ -184,7 +184,7 @@ def _rollback(state: TickState, verb: Verb) -> str:
     moved = {Stage.SENT, Stage.SENDING, Stage.SKIPPED}
     chosen = [c for c in _chosen(state, verb) if c.sends and c.stage in moved]
     for change in chosen:
-        # A store that is named stays back, also when it was dark and would owe the release.
+        # A named store stays back, even when it was dark and would owe the release.
         stays_back = change.undo.stays_back or bool(verb.stores)
         state.move(
             change,
@@ -196,7 +196,7 @@ def _rollback(state: TickState, verb: Verb) -> str:
     if not verb.stores:
         state.enter_phase(Phase.ROLLING_BACK, _because(verb, "rolled back"), finished_at=None)
     elif state.rollout.finished_at is not None:
-        # Only these stores go back; the rollout is as finished as it was when they have.
+        # Only these stores are set back; afterwards the rollout is as finished as before.
         state.rollout = replace(state.rollout, finished_at=None)
     stores = state.stores(chosen)
     go = "goes" if len(stores) == 1 else "go"

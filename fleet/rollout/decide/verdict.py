@@ -166,7 +166,7 @@ def _moved(facts: ChangeFacts) -> Judgement | None:
     if found.mover is Mover.ROLLOUT:
         return judgement(facts, change.verdict, found.words, None, stage=Stage.SKIPPED)
     if records is None or not facts.knows_tasks:
-        # A view that was meant to be deep and has no records tells no more the next time.
+        # A deep view without records would tell no more the next time.
         if facts.knows_tasks:
             return judgement(facts, change.verdict, found.words, SELDOM_S)
         return deeper_look(facts)

@@ -74,7 +74,7 @@ class EventLines:
         parts = [event.text]
         verdict = event.verdict
         if verdict is not None:
-            # The verdict has a place of its own in front.
+            # The verdict is in a column of its own in front.
             parts = [event.text.removeprefix(f"{verdict}: ")]
         place = self._spec.places.get(event.store)
         noticed = event.kind is EventKind.SENT or verdict in {

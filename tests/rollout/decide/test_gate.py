@@ -280,13 +280,6 @@ def test_a_halt_for_darkness_blames_no_variant() -> None:
     assert gate.reason.startswith("4/8 updated, 0/792 others dark")
 
 
-def test_an_alarm_halts() -> None:
-    gate = ask(Count(sent=8, ok=8), alarms=["till-errors"])
-
-    assert gate.answer is GateAnswer.HALT
-    assert "till-errors" in gate.reason
-
-
 def test_accepted_failures_no_longer_count() -> None:
     assert ask(Count(sent=8, ok=6, failed=2), accepted={"arm64": 2}).answer is GateAnswer.ADVANCE
 
