@@ -1,4 +1,4 @@
-"""Builds the report of one scan from what it found, what changed, and the scans before it."""
+"""Makes the result of a scan from what it found, what changed, and the scans before it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -43,14 +43,14 @@ def scan_result_of(
     rollouts: Sequence[RolloutSummary] = (),
     notes: Sequence[str] = (),
 ) -> ScanResult:
-    """Return the whole report of a scan.
+    """Return the result of a scan.
 
     Args:
         scope: stores that were scanned.
         scan: this one, finished, with its states.
         caller: our identity at AWS.
         changes: of ``changes_of``, whether or not they could be recorded.
-        background: as the rules had it, with what was remembered before this scan.
+        background: as the rules had it, with what was recorded before this scan.
         shards: what was read.
         wanted: by store id.
         scans: recorded ones of the last ``NIGHTS`` days; this one among them does no harm.

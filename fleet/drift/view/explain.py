@@ -199,7 +199,7 @@ def _fix_words(story: CodeStory) -> str:
 
 
 def code_document(story: CodeStory) -> Document:
-    """The same as a versioned document."""
+    """Return what a kind of finding means, and where it is open, as a document."""
     return document(
         "explain-code",
         {
@@ -212,7 +212,7 @@ def code_document(story: CodeStory) -> Document:
 
 
 def store_document(story: StoreStory) -> Document:
-    """The same as a versioned document."""
+    """Return everything that is recorded of a store as a document."""
     return document(
         "explain-store",
         {

@@ -167,7 +167,7 @@ def _shown_words(shown: int, trouble: Mapping[str, int]) -> str:
 
 
 def _nights_in_trouble(store: StoreFacts, scans: Sequence[Scan]) -> str:
-    """``dark 21 Nov to 23 Nov (3 nights), low 2 Nov``; ``none``."""
+    """Return ``dark 21 Nov to 23 Nov (3 nights), low 2 Nov``; ``none``."""
     parts = []
     for state, run in groupby(scans, key=lambda scan: scan.states.get(store.id)):
         same = list(run)

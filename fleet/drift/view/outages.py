@@ -35,7 +35,7 @@ class Stretch:
 
     @property
     def lasted_s(self) -> float:
-        """Its length in seconds."""
+        """Return its length in seconds."""
         return (self.end - self.spell.since).total_seconds()
 
 
@@ -108,7 +108,7 @@ def _stretches(spells: Sequence[Spell], began: datetime, now: datetime) -> list[
 
 
 def _lost_s(stretches: Sequence[Stretch]) -> float:
-    """Seconds without one connection or both."""
+    """Return the seconds without one connection or both."""
     return sum(stretch.lasted_s for stretch in stretches if stretch.spell.is_away)
 
 
