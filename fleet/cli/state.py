@@ -6,7 +6,7 @@ from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
 from fleet.cli.output import notes_to, show, talk_console, width
 from fleet.errors import FleetError
 from fleet.rollout.rebuild import rebuild_records
-from fleet.rollout.view.rebuild import Found, rebuilt_document, rebuilt_view
+from fleet.rollout.view.rebuild import rebuilt_document, rebuilt_view
 from fleet.runtime.callers import fleet_callers
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import leaves_at_once
@@ -47,16 +47,15 @@ def rebuild(
                 caller_arn=caller,
                 action="rebuild records",
                 why="from the tags of services at AWS",
-                detail={"added": sorted(restored.added), "not_read": sorted(restored.unread)},
+                detail={
+                    "added": sorted(one.id for one in restored.rollouts if one.added),
+                    "not_read": sorted(restored.unread),
+                },
             )
             run.end("partial" if restored.unread else "done")
-    found = [
-        Found(one.id, one.id in restored.added, one.began, one.spec.title, one.changes)
-        for one in restored.rollouts
-    ]
     if json:
-        show(rebuilt_document(found, restored.unread))
+        show(rebuilt_document(restored.rollouts, restored.unread))
     else:
-        show(rebuilt_view(found, restored.unread, wiring.clock.now(), width()))
+        show(rebuilt_view(restored.rollouts, restored.unread, wiring.clock.now(), width()))
     if restored.unread:
         raise typer.Exit(FleetError.exit_code)

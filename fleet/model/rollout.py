@@ -321,6 +321,24 @@ class RolloutAction:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class RebuiltRollout:
+    """Holds a rollout as far as AWS still knows it, for when the records are lost.
+
+    Attributes:
+        id: as ``ro-118``; from the tags.
+        began: the earliest deployment that is still known of it.
+        changes: of the services that carry its tag, and what is owed to it.
+        added: whether the records did not know it.
+    """
+
+    id: str
+    spec: RolloutSpec
+    began: datetime
+    changes: tuple[Change, ...]
+    added: bool = False
+
+
 def owed(changes: Iterable[Change], phase: Phase) -> tuple[Change, ...]:
     """Return the changes whose stores still owe the release of a rollout in this phase."""
     return () if phase.forgives else tuple(change for change in changes if change.owes)

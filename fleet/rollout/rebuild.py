@@ -1,9 +1,10 @@
 """Rebuilds the records of rollouts from AWS alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleet.model.inventory import Lifecycle
-from fleet.rollout.decide.rebuild import Rebuilt, rebuild
+from fleet.model.rollout import RebuiltRollout
+from fleet.rollout.decide.rebuild import rebuild
 from fleet.rollout.plan import Readings, read_release
 from fleet.runtime.wiring import Wiring
 
@@ -14,12 +15,10 @@ class Restored:
 
     Attributes:
         rollouts: those that services name, oldest first.
-        added: ids of those that the records did not know.
         unread: store -> why it could not be read; what it owes is not known.
     """
 
-    rollouts: tuple[Rebuilt, ...]
-    added: frozenset[str]
+    rollouts: tuple[RebuiltRollout, ...]
     unread: dict[str, str]
 
 
@@ -37,13 +36,14 @@ def rebuild_records(wiring: Wiring, *, caller: str) -> Restored:
     readings = Readings(wiring, release)
     readings.read([s for s in fleet.stores if s.lifecycle is Lifecycle.OPEN])
     now = wiring.clock.now()
-    found = rebuild(fleet, release, readings.views, readings.contents, now)
-    added = {
-        one.id
-        for one in found
-        if wiring.records.rollouts.rebuild(
-            one.id, one.spec, one.changes, caller=caller, started_at=one.began, at=now
+    found = tuple(
+        replace(
+            one,
+            added=wiring.records.rollouts.rebuild(
+                one.id, one.spec, one.changes, caller=caller, started_at=one.began, at=now
+            ),
         )
-    }
+        for one in rebuild(fleet, release, readings.views, readings.contents, now)
+    )
     unread = {view.store: view.problem for view in readings.views.values() if view.problem}
-    return Restored(found, frozenset(added), unread)
+    return Restored(found, unread)

@@ -9,7 +9,7 @@ import typer
 
 from fleet.cli import state
 from fleet.cli.state import rebuild
-from fleet.rollout.decide.rebuild import Rebuilt
+from fleet.model.rollout import RebuiltRollout
 from fleet.rollout.rebuild import Restored
 from fleet.runtime.wiring import records_from_environment
 from tests import rollouts
@@ -23,11 +23,11 @@ pytestmark = pytest.mark.usefixtures("desk")
 def restored(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """One rollout is found at AWS; stores that could not be read may be put in here."""
     unread: dict[str, str] = {}
-    one = Rebuilt("ro-118", rollouts.spec(), rollouts.BEGAN, rollouts.changes())
+    one = RebuiltRollout("ro-118", rollouts.spec(), rollouts.BEGAN, rollouts.changes(), added=True)
 
     def rebuild_records(_wiring: Any, *, caller: str) -> Restored:
         assert caller == rollouts.CALLER
-        return Restored((one,), frozenset({"ro-118"}), unread)
+        return Restored((one,), unread)
 
     monkeypatch.setattr(state, "rebuild_records", rebuild_records)
     monkeypatch.setattr(state, "fleet_callers", lambda _wiring, *, tell: (rollouts.CALLER,))

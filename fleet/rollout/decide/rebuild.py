@@ -5,7 +5,6 @@ before. That is enough to set it back, and with the committed inventory, to know
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.model.changes import CONVOY, Change
@@ -13,26 +12,10 @@ from fleet.model.desired import DesiredService, Release, TaskDefinition
 from fleet.model.identity import TAG_CONTENT, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.inventory import Fleet, Store
 from fleet.model.policy import Policy
-from fleet.model.rollout import RolloutSpec, WavePlan
+from fleet.model.rollout import RebuiltRollout, RolloutSpec, WavePlan
 from fleet.model.services import ServiceState, StoreView
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.plan import place_of
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """Holds a rollout as far as AWS still knows it.
-
-    Attributes:
-        id: as ``ro-118``; from the tags.
-        began: the earliest deployment that is still known of it.
-        changes: of the services that carry its tag, and what is owed to it.
-    """
-
-    id: str
-    spec: RolloutSpec
-    began: datetime
-    changes: tuple[Change, ...]
 
 
 def rebuild(
@@ -41,7 +24,7 @@ def rebuild(
     views: Mapping[str, StoreView],
     contents: Mapping[str, str],
     now: datetime,
-) -> tuple[Rebuilt, ...]:
+) -> tuple[RebuiltRollout, ...]:
     """Return the rollouts that services name, oldest first.
 
     The newest one that names a service's content of this release is owed by the stores that
@@ -77,7 +60,7 @@ def rebuild(
         if owed is not None and owed.key not in already:
             named[owner].append(owed)
     return tuple(
-        Rebuilt(id_, _spec(fleet, release, stores, changes), began[id_], tuple(changes))
+        RebuiltRollout(id_, _spec(fleet, release, stores, changes), began[id_], tuple(changes))
         for id_, changes in sorted(named.items(), key=lambda item: _number(item[0]))
     )
 

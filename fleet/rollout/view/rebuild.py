@@ -1,7 +1,6 @@
 """Draws what a rebuild of lost records found at AWS; what was not read comes first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -9,7 +8,7 @@ from rich.text import Text
 
 from fleet.model.changes import Change, by_store
 from fleet.model.printable import many
-from fleet.model.rollout import Phase, owed
+from fleet.model.rollout import Phase, RebuiltRollout, owed
 from fleet.model.services import revision
 from fleet.model.spans import exact_moment, stamp
 from fleet.rollout.view.documents import change_document
@@ -18,24 +17,8 @@ from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled, table
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Describes a rollout that services name.
-
-    Attributes:
-        added: whether the records did not know it.
-        began: the earliest that AWS still knows of it.
-    """
-
-    id: str
-    added: bool
-    began: datetime
-    title: str
-    changes: tuple[Change, ...]
-
-
 def rebuilt_view(
-    rollouts: Sequence[Found], unread: Mapping[str, str], now: datetime, width: int
+    rollouts: Sequence[RebuiltRollout], unread: Mapping[str, str], now: datetime, width: int
 ) -> RenderableType:
     """Draw a row per rollout, then per service where it can be set back to."""
     parts: list[RenderableType] = [
@@ -52,7 +35,7 @@ def rebuilt_view(
             exact_moment(one.began, now),
             str(len(by_store(one.changes))),
             _owing(one.changes),
-            one.title,
+            one.spec.title,
         )
         for one in rollouts
     ]
@@ -81,7 +64,7 @@ def _owing(changes: Sequence[Change]) -> str:
     return f"{many(len(stores), 'store')}: {', '.join(list(stores)[:5])}" if stores else "nobody"
 
 
-def rebuilt_document(rollouts: Sequence[Found], unread: Mapping[str, str]) -> Document:
+def rebuilt_document(rollouts: Sequence[RebuiltRollout], unread: Mapping[str, str]) -> Document:
     """Return the same as a versioned document."""
     return document(
         "state-rebuild",
@@ -92,7 +75,7 @@ def rebuilt_document(rollouts: Sequence[Found], unread: Mapping[str, str]) -> Do
                     "id": one.id,
                     "added": one.added,
                     "began": stamp(one.began),
-                    "title": one.title,
+                    "title": one.spec.title,
                     "owed": list(by_store(owed(one.changes, Phase.DONE))),
                     "changes": [change_document(change) for change in one.changes],
                 }

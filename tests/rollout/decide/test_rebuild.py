@@ -4,9 +4,10 @@ from typing import Any
 
 from fleet.model.changes import CONVOY, Change
 from fleet.model.inventory import Store
+from fleet.model.rollout import RebuiltRollout
 from fleet.model.services import Deployment, ServiceState, StoreView
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.rebuild import Rebuilt, rebuild
+from fleet.rollout.decide.rebuild import rebuild
 from tests import build
 from tests.rollout.decide import plans
 
@@ -35,7 +36,7 @@ def behind(store: Store, **changes: Any) -> StoreView:
     return plans.view(store, plans.service(tags={}), **changes)
 
 
-def told(*views: StoreView, stores: list[Store] | None = None) -> tuple[Rebuilt, ...]:
+def told(*views: StoreView, stores: list[Store] | None = None) -> tuple[RebuiltRollout, ...]:
     shops = stores or SHOPS
     return rebuild(
         build.fleet(*shops),

@@ -6,20 +6,21 @@ import json
 import pytest
 from rich.console import Console
 
+from fleet.model.rollout import RebuiltRollout
 from fleet.model.verdicts import Verdict
-from fleet.rollout.view.rebuild import Found, rebuilt_document, rebuilt_view
+from fleet.rollout.view.rebuild import rebuilt_document, rebuilt_view
 from tests import rollouts
 
 
-def found(added: bool = True, stores: int = 1) -> Found:
+def found(added: bool = True, stores: int = 1) -> RebuiltRollout:
     changes = (
         *(rollouts.change(f"store-{n:03}", Verdict.OK) for n in range(1, stores + 1)),
         rollouts.planned("store-900", verdict=Verdict.PARKED),
     )
-    return Found("ro-118", added, rollouts.BEGAN, "vision", changes)
+    return RebuiltRollout("ro-118", rollouts.spec(), rollouts.BEGAN, changes, added)
 
 
-def drawn(*rows: Found, width: int = 120, **unread: str) -> str:
+def drawn(*rows: RebuiltRollout, width: int = 120, **unread: str) -> str:
     out = io.StringIO()
     Console(file=out, width=width, markup=False, highlight=False).print(
         rebuilt_view(rows, unread, rollouts.NOW, width)
