@@ -105,7 +105,7 @@ def test_a_shop_that_missed_three_releases_catches_up_with_the_newest_only(
 @pytest.mark.long
 def test_a_shop_that_comes_back_in_the_middle_joins_the_convoy(take: TakeShops) -> None:
     shops = take(4)
-    shops.policy(waves=["100%"], concurrency="100%", bake="10m")
+    shops.policy(waves=["100%"], concurrency="100%", bake="30m")
     lost = shops.stores[0]
     shops.cut(lost)
     shops.pass_time(300)
@@ -113,7 +113,10 @@ def test_a_shop_that_comes_back_in_the_middle_joins_the_convoy(take: TakeShops) 
     running = shops.start("rollout", "--all", "--yes", "--json")
     running.wait_for("parked")
 
+    shops.pace(20)
     shops.restore(lost)
+    running.wait_for("is back and joins the convoy")
+    shops.pace()
 
     ran = running.end()
     assert ran.code == 0, ran.err
