@@ -184,7 +184,7 @@ def test_what_could_not_be_told_is_not_recorded(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(scanning, "night_of", broken)
+        patch.setattr(scanning, "scan_result_of", broken)
         with pytest.raises(ZeroDivisionError):
             look(shops)
     assert codes(look(shops), Change.NEW) == UNMARKED
@@ -342,7 +342,7 @@ def test_a_scan_that_another_one_has_taken_over_from_records_nothing(
         assert shops.records.leases.take(LEASE, "fleet drift on another machine", 60) is not None
         return scan_result_of(**parts)
 
-    monkeypatch.setattr(scanning, "night_of", slept)
+    monkeypatch.setattr(scanning, "scan_result_of", slept)
     night = look(shops)
     assert ("REVISION_GONE", "store-001") in codes(night)
     assert not night.recorded
