@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 AWAITS = 3
 #: Exit code of one that a gate halted, or that is paused.
 HALTED = 4
-#: Latest lines of the story that are shown.
+#: Latest events that are shown.
 EVENTS = 50
 
 

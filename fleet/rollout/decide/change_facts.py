@@ -163,7 +163,7 @@ def wanted_tasks(change: Change, view: StoreView) -> tuple[TaskState, ...]:
 
 @dataclass(frozen=True)
 class ChangeFacts:
-    """Computes what the rules of a verdict use; ages are by AWS's times.
+    """Holds a change and its store's view, and computes what verdicts use; ages are by AWS's times.
 
     Attributes:
         now: the run's time; only decides whether the view is fresh.

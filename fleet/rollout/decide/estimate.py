@@ -1,7 +1,7 @@
 """Estimates what a plan costs: calls, time and bytes, by assumptions that are written here.
 
 Times are lower bounds: every store is taken to be ok at the first try. Calls are what a rollout
-makes when nothing goes wrong; a store that is slow or dark is looked at more often.
+makes when nothing goes wrong; a store that is slow or dark is read more often.
 """
 
 import heapq
@@ -28,7 +28,7 @@ from fleet.model.rollout import CANARY, Place, WavePlan
 #: Assumptions, no measurements: they decide how long before a window's end a change is begun.
 SPEEDS: Mapping[str, float] = {"fibre": 50e6 / 8, "lte": 10e6 / 8}
 OTHER_SPEED = 10e6 / 8
-#: Taken for the time, never for the cost, of an image whose size nobody told.
+#: Assumed for the time, never for the cost, of an image of unknown size.
 UNKNOWN_BYTES = 500_000_000
 #: Calls per store from its turn to its verdict: DescribeServices at each look, and the reads of
 #: instances, tasks and deployment records at the first and the last one.

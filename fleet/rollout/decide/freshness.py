@@ -14,7 +14,7 @@ from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.tick_state import TickState
 
-#: Times ``fresh_s`` between two ticks after which nobody has watched; ticks of thousands take long.
+#: Multiple of ``fresh_s`` between two ticks that counts as a gap; ticks of thousands take long.
 GAP = 2
 
 
@@ -33,9 +33,9 @@ def hold_until_read(
 ) -> Gate:
     """Hold a gate that would pass while too few of its good stores were read lately.
 
-    Coverage is asked for again, of those that were seen good within ``fresh_s`` of the bake's end
-    or since: a moment that stands still, so that a wave of thousands, which takes longer to look
-    through, passes as well. After the policy's patience a person is asked.
+    Coverage is asked for again, of the stores that were seen good within ``fresh_s`` of the bake's
+    end or since. That moment is fixed, so that a wave of thousands, which takes longer to read,
+    passes as well. After the policy's patience a person is asked.
     """
     policy, since = state.rollout.spec.policy, state.rollout.baking_since
     if gate.answer is not GateAnswer.ADVANCE or since is None:
@@ -49,10 +49,10 @@ def hold_until_read(
         if not old or known >= policy.coverage * count.sent:
             continue
         asks_at = max(ends, state.rollout.wave_at or ends) + timedelta(seconds=policy.patience_s)
-        reason = f"{len(old)} of {count.ok} good stores were not looked at since {moment(least)}"
+        reason = f"{len(old)} of {count.ok} good stores were not read since {moment(least)}"
         if state.now >= asks_at:
             return replace(gate, answer=GateAnswer.ASK, reason=f"{variant}: {reason}")
-        reason = f"{variant}: {reason}; looking before it goes on"
+        reason = f"{variant}: {reason}; they are read before it goes on"
         return replace(gate, answer=GateAnswer.WAIT, reason=reason, again_at=asks_at)
     return gate
 

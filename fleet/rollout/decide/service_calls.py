@@ -26,7 +26,7 @@ from fleet.release.decide.service_input import service_input, service_settings
 from fleet.rollout.decide.service_plan import differing
 from fleet.rollout.decide.tick_state import TickState, mark_sent
 
-#: Seconds until a store is looked at after its change was sent.
+#: Seconds until a store is read after its change was sent.
 FIRST_LOOK_S = 15.0
 #: How often AWS may refuse a call for one service before a person has to see to it.
 REFUSALS = 3

@@ -14,13 +14,13 @@ from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent
 
-#: Most stores looked at, and sent to, in one tick of one account and region; keeps ticks short.
+#: Most stores read, and sent to, in one tick of one account and region; keeps ticks short.
 LOOKS_PER_TICK = 80
 SENDS_PER_TICK = 40
-#: So many other looks less for every store that is sent to: reading (20 calls a second, and several
-#: for a look) must take no longer than it takes for the sends' own calls to flow (5 a second).
+#: Reads that are left out for every store that is sent to: reading (20 calls a second, several per
+#: store) must take no longer than the calls of the sends (5 a second).
 LOOKS_OF_A_SEND = 0.75
-#: Untouched stores that are looked at for comparison.
+#: Untouched stores that are read for comparison.
 CONTROL_SAMPLE = 200
 
 
@@ -51,7 +51,7 @@ class StoreChoice:
 
     Attributes:
         reads: in order of urgency.
-        to_send: stores that may be sent the release in this tick, once they were looked at.
+        to_send: stores that may be sent the release in this tick, once they were read.
         control: untouched stores among the looks, for comparison; empty when there is nothing to
             compare.
         waits_until: the first moment at which a store that waits for its window may begin.
@@ -66,7 +66,7 @@ class StoreChoice:
 
 
 def choose_stores(state: TickState) -> StoreChoice:
-    """Return what to read now, and which stores are next. Moves nothing."""
+    """Return what to read now, and which stores are next; no change is updated."""
     to_send, waits_until, waits_for = _next_up(state)
     control = _control(state)
     stores = dict.fromkeys([*to_send, *_due(state), *control])

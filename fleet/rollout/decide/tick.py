@@ -46,7 +46,7 @@ class Settled:
         gate: the wave's gate now; None when there is no wave to judge.
         wake_at: when the next tick has something to do; None when only a person can move it.
         why: what it waits for until then, for people; "" when there is something to do at once.
-        untouched: how many untouched stores went dark, where they were looked at in this tick.
+        untouched: how many untouched stores went dark, where they were read in this tick.
     """
 
     actions: tuple[RolloutAction, ...]
@@ -76,7 +76,7 @@ def settle(
 
     Args:
         choice: what ``choose_stores`` said at the beginning of the tick.
-        seen: stores that were looked at in this tick.
+        seen: stores that were read in this tick.
         history: how often untouched stores went dark before, for when there is no control group.
         unwatched: whether nobody ticks the rollout while it waits for a person.
     """

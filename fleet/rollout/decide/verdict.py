@@ -94,7 +94,7 @@ def _unread(facts: ChangeFacts) -> Judgement | None:
     elif view.services is None:
         why = "not read: its services were not in the answer"
     elif change.sent_at is not None and view.at < change.sent_at:
-        why = "not looked at since it was sent"
+        why = "not read since it was sent"
     elif (facts.now - view.at).total_seconds() > facts.policy.fresh_s:
         why = "not read lately"
     if not why:

@@ -42,8 +42,8 @@ def test_a_wave_of_which_nothing_was_seen_in_the_end_is_looked_at_before_it_pass
     gate = asked(good(looked_at=200), at=POLICY.bake_s)
     assert gate.answer is GateAnswer.WAIT
     assert gate.reason == (
-        "xavier: 4 of 4 good stores were not looked at since 23 Nov 02:05Z; "
-        "looking before it goes on"
+        "xavier: 4 of 4 good stores were not read since 23 Nov 02:05Z; "
+        "they are read before it goes on"
     )
 
 
