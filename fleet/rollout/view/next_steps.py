@@ -11,58 +11,58 @@ from fleet.model.verdicts import Standing
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NextStep:
     """Holds a command as a person would type it, and what it is good for."""
 
     command: str
     what: str
 
 
-def next_steps(overview: Overview) -> tuple[Next, ...]:
+def next_steps(overview: Overview) -> tuple[NextStep, ...]:
     """Return the commands that make sense now, the likeliest first."""
     id_ = overview.rollout.id
     say = f"fleet rollout {{}} {id_}".format
     sent = sum(any(c.sends for c in mine) for mine in by_store(overview.changes).values())
     failed = stores_that(overview.changes, Standing.FAILED)
-    explain = [Next(f"{say('status')} --store {s}", "why it failed") for s in failed[:1]]
-    back = Next(say("rollback"), f"{many(sent, 'store')} back to what each ran before")
+    explain = [NextStep(f"{say('status')} --store {s}", "why it failed") for s in failed[:1]]
+    back = NextStep(say("rollback"), f"{many(sent, 'store')} back to what each ran before")
     again = len(by_store(c for c in overview.changes if c.may_retry(named=False)))
     match overview.rollout.phase:
         case Phase.RUNNING | Phase.ROLLING_BACK:
             if overview.tickers or overview.controller:
-                return (Next(say("watch"), "how it goes on"),)
-            return (Next(say("resume"), "nobody ticks it: this does, in the foreground"),)
+                return (NextStep(say("watch"), "how it goes on"),)
+            return (NextStep(say("resume"), "nobody ticks it: this does, in the foreground"),)
         case Phase.AWAITING:
-            return (Next(say("promote"), "go on beyond the canary"), *([back] if sent else []))
+            return (NextStep(say("promote"), "go on beyond the canary"), *([back] if sent else []))
         case Phase.PAUSED:
-            go_on = Next(say("resume"), "go on where it was")
-            ends = Next(say("abort"), "send nothing more, for good")
+            go_on = NextStep(say("resume"), "go on where it was")
+            ends = NextStep(say("abort"), "send nothing more, for good")
             return (*explain, *_about_silent(overview), go_on, ends)
         case Phase.HALTED:
-            accept = Next(say("resume"), "go on and accept these failures")
+            accept = NextStep(say("resume"), "go on and accept these failures")
             return (*explain, *([back] if sent else []), accept)
         case Phase.DONE:
             return (*explain, *_when_done(overview, again if failed else 0))
         case Phase.ABORTED:
             return (*explain, *([back] if sent else []))
         case Phase.ROLLED_BACK:
-            return (*explain, Next(say("status"), "what each store runs"))
+            return (*explain, NextStep(say("status"), "what each store runs"))
 
 
-def _when_done(overview: Overview, again: int) -> Iterable[Next]:
+def _when_done(overview: Overview, again: int) -> Iterable[NextStep]:
     id_, owing = overview.rollout.id, overview.owed
     if again:
-        yield Next(f"fleet rollout retry {id_}", f"send it to {many(again, 'store')} again")
+        yield NextStep(f"fleet rollout retry {id_}", f"send it to {many(again, 'store')} again")
     if not owing:
         return
     stores = many(len(by_store(owing)), "store")
     what = f"wait for {stores} to be back: the release is owed there"
     if any(change.may_retry(named=True) for change in owing):
         what = f"send the release to {stores}, once they are back: it is owed there"
-    yield Next(f"fleet rollout resume {id_}", what)
+    yield NextStep(f"fleet rollout resume {id_}", what)
 
 
-def _about_silent(overview: Overview) -> tuple[Next, ...]:
+def _about_silent(overview: Overview) -> tuple[NextStep, ...]:
     """Propose what to do about stores that say nothing of the release."""
     silent = [
         c.store for c in overview.changes if c.may_retry(named=True) and c.verdict.traits.is_silent
@@ -71,8 +71,8 @@ def _about_silent(overview: Overview) -> tuple[Next, ...]:
         return ()
     id_, first = overview.rollout.id, silent[0]
     return (
-        Next(f"fleet rollout retry {id_} --store {first}", "send it there again"),
-        Next(f"fleet rollout skip {id_} --store {first}", "leave it out, then resume"),
+        NextStep(f"fleet rollout retry {id_} --store {first}", "send it there again"),
+        NextStep(f"fleet rollout skip {id_} --store {first}", "leave it out, then resume"),
     )
 
 

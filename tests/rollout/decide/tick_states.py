@@ -1,4 +1,4 @@
-"""A state over a few shops, for tests that say only what differs: always in a window."""
+"""Makes the state of a tick over a few shops that are always in a window, for tests."""
 
 from collections.abc import Mapping
 from dataclasses import replace
