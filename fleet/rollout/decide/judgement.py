@@ -30,48 +30,22 @@ DARK_LOOK_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Holds a verdict with what it rests on.
+    """Holds a change with the verdict of one look.
 
     Attributes:
-        since: of the verdict, by AWS's time; an old one keeps its time.
-        observed: replaces that of the change.
-        ok_at: likewise.
-        looked_at: AWS's time of what it rests on; an unread store keeps its time.
+        change: with what was seen; its times are AWS's, and an unread store keeps its own.
         next_look_s: seconds until looking again may tell more; None when it never will.
-        stage: where the change is to be put, or None to leave it there.
         deeper: nothing was concluded, because tasks or deployment records have to be read first.
-        retry_at: for UNDELIVERED, when it may be sent again; None when its tries are used up.
     """
 
-    verdict: Verdict
-    reason: str
-    since: datetime
-    observed: ObservedChange
-    ok_at: datetime | None
-    away_since: datetime | None
-    pulls_failed: int
-    looked_at: datetime | None
+    change: Change
     next_look_s: float | None
-    stage: Stage | None = None
     deeper: bool = False
-    retry_at: datetime | None = None
 
-    def onto(self, change: Change, now: datetime) -> Change:
-        """Return the change with this judgement in it; ``now`` is the run's, for the next look."""
+    def changed(self, now: datetime) -> Change:
+        """Return the change with the time of its next look; ``now`` is the run's."""
         wait = self.next_look_s
-        return replace(
-            change,
-            verdict=self.verdict,
-            reason=self.reason,
-            since=self.since,
-            observed=self.observed,
-            ok_at=self.ok_at,
-            away_since=self.away_since,
-            pulls_failed=self.pulls_failed,
-            looked_at=self.looked_at,
-            look_at=None if wait is None else now + timedelta(seconds=wait),
-            stage=self.stage or change.stage,
-        )
+        return replace(self.change, look_at=None if wait is None else now + timedelta(seconds=wait))
 
 
 def retry_at(change: Change, policy: Policy) -> datetime | None:
@@ -99,35 +73,24 @@ def judgement(
     """
     change = facts.change
     kept = change.since if verdict is change.verdict else None
-    return Judgement(
-        verdict,
-        reason,
-        kept or facts.at,
-        _observed(facts, reason, **found),
-        change.ok_at,
-        first_away(facts.hosts) if facts.knows_hosts else change.away_since,
-        change.pulls_failed,
-        facts.at,
-        next_look_s,
-        stage,
+    judged = replace(
+        change,
+        verdict=verdict,
+        reason=reason,
+        since=kept or facts.at,
+        observed=_observed(facts, reason, **found),
+        away_since=first_away(facts.hosts) if facts.knows_hosts else change.away_since,
+        looked_at=facts.at,
+        stage=stage or change.stage,
     )
+    return Judgement(judged, next_look_s)
 
 
 def unchanged(facts: ChangeFacts, reason: str, next_look_s: float | None) -> Judgement:
     """Return what was known before, with a reason that says why nothing was learned."""
     change = facts.change
-    return Judgement(
-        change.verdict,
-        reason,
-        change.since or facts.at,
-        change.observed,
-        change.ok_at,
-        change.away_since,
-        change.pulls_failed,
-        change.looked_at,
-        next_look_s,
-        retry_at=retry_at(change, facts.policy),
-    )
+    kept = replace(change, reason=reason, since=change.since or facts.at)
+    return Judgement(kept, next_look_s)
 
 
 def deeper_look(facts: ChangeFacts) -> Judgement:
@@ -164,14 +127,13 @@ def undelivered(facts: ChangeFacts, reason: str) -> Judgement:
     told = judgement(
         facts, Verdict.UNDELIVERED, reason, SELDOM_S, pull_counted=True, restored=restored
     )
-    after = replace(change, verdict=told.verdict, since=told.since, pulls_failed=tries)
-    again = retry_at(after, facts.policy)
-    if again is not None:
+    judged = replace(told.change, pulls_failed=tries)
+    again = retry_at(judged, facts.policy)
+    next_look_s = SELDOM_S
+    if again is not None and again > facts.at:
         # It may have been due for long: a rollout that does not run sends nothing again.
-        left = (again - facts.at).total_seconds()
-        if left > 0:
-            told = replace(told, next_look_s=min(SELDOM_S, max(1.0, left)))
-    return replace(told, pulls_failed=tries, retry_at=again)
+        next_look_s = min(SELDOM_S, max(1.0, (again - facts.at).total_seconds()))
+    return Judgement(judged, next_look_s)
 
 
 def _observed(facts: ChangeFacts, reason: str, **found: Any) -> ObservedChange:

@@ -53,10 +53,10 @@ def _judge(state: TickState, change: Change, view: StoreView) -> bool:
     )
     if said.deeper and view.tasks is None:
         return True
-    moved = said.onto(change, state.now)
+    moved = said.changed(state.now)
     if change.stage is Stage.PLANNED:
         if view.problem and not is_parked(change) and _turn_has_come(state, change):
-            _put_off(state, change, said.reason)
+            _put_off(state, change, said.change.reason)
         else:
             _see_planned(state, change, moved, _newest(change, view))
         return False

@@ -244,7 +244,7 @@ def _ok(facts: ChangeFacts) -> Judgement | None:
         return None
     rested = host_contacts(replace(h, tried_s=0.0) for h in facts.hosts)
     found = judgement(facts, Verdict.OK, _good_words(facts), ok_look_s(facts), hosts=rested)
-    return replace(found, ok_at=found.ok_at or facts.at)
+    return replace(found, change=replace(found.change, ok_at=facts.change.ok_at or facts.at))
 
 
 def _good_words(facts: ChangeFacts) -> str:

@@ -100,7 +100,7 @@ def play(story: list[tuple[int, dict[str, Any]]]) -> list[tuple[Change, dict[str
             said = {**world, "view": "deep"}
             got = look(row, view({**said, "at": at}))
             assert not got.deeper
-        row = got.onto(row, after(at))
+        row = got.changed(after(at))
         rows.append((row, said, at))
     return rows
 
@@ -148,7 +148,7 @@ def test_judging_the_same_view_again_changes_nothing(
     got = look(row, seen)
 
     if not got.deeper:
-        again = got.onto(row, seen.at)
+        again = got.changed(seen.at)
         assert (again.verdict, again.since, again.away_since, again.pulls_failed) == (
             row.verdict,
             row.since,
@@ -162,8 +162,8 @@ def test_a_store_that_was_not_read_keeps_its_verdict(world: dict[str, Any], prob
     for verdict in Verdict:
         row = change(verdict=verdict)
         got = look(row, view({**world, "at": 100, "problem": problem}))
-        assert got.verdict is verdict
-        assert got.looked_at == row.looked_at
+        assert got.change.verdict is verdict
+        assert got.change.looked_at == row.looked_at
 
 
 @given(worlds)
@@ -172,12 +172,15 @@ def test_what_a_shallow_look_concludes_a_deep_one_does_not_contradict(
 ) -> None:
     told = look(change(), view({**world, "at": 60, "view": "shallow"}))
 
-    if not told.deeper and told.verdict is not Verdict.WAITING:
-        assert look(change(), view({**world, "at": 60, "view": "deep"})).verdict is told.verdict
+    if not told.deeper and told.change.verdict is not Verdict.WAITING:
+        assert (
+            look(change(), view({**world, "at": 60, "view": "deep"})).change.verdict
+            is told.change.verdict
+        )
 
 
 def test_a_new_try_begins_with_none_of_the_old_ones_evidence() -> None:
-    first = look(change(), view({"at": 130})).onto(change(), after(130))
+    first = look(change(), view({"at": 130})).changed(after(130))
     rows = TickState(rollouts.rollout(), [first], after(200))
     again = mark_sent(
         rows, first, "sent", target=first.target, sent_at=after(200), look_at=after(215)
@@ -186,14 +189,14 @@ def test_a_new_try_begins_with_none_of_the_old_ones_evidence() -> None:
     assert first.was_applied
     assert not again.was_applied
     got = look(again, view({"at": 210, "tasks": [], "service": {"deployed": 200}}))
-    assert got.observed.hosts["cam-1"].tried_s == 10
-    assert got.ok_at is None
+    assert got.change.observed.hosts["cam-1"].tried_s == 10
+    assert got.change.ok_at is None
 
 
 def test_a_planned_change_keeps_what_is_known_for_its_next_send() -> None:
     row = change(stage="planned", sends=0, sent_at=None, next_send=NextSend(overwrite=True))
 
-    assert look(row, view({"at": 0})).onto(row, after(0)).next_send == NextSend(overwrite=True)
+    assert look(row, view({"at": 0})).changed(after(0)).next_send == NextSend(overwrite=True)
 
 
 def test_an_absence_is_as_long_as_the_row_says_where_the_row_was_moved_alone() -> None:
@@ -202,7 +205,7 @@ def test_an_absence_is_as_long_as_the_row_says_where_the_row_was_moved_alone() -
 
     got = look(row, view({"at": 50, "hosts": {"cam-1": {"connected": False}}}))
 
-    assert got.away_since == after(50)
+    assert got.change.away_since == after(50)
 
 
 def test_a_view_without_instances_leaves_absences_as_they_were() -> None:
@@ -211,8 +214,8 @@ def test_a_view_without_instances_leaves_absences_as_they_were() -> None:
 
     got = judge(row, seen, place(), POLICY, seen.at, health_check=False)
 
-    assert got.away_since == after(10)
-    assert got.verdict is Verdict.WAITING
+    assert got.change.away_since == after(10)
+    assert got.change.verdict is Verdict.WAITING
 
 
 @pytest.mark.parametrize(
@@ -241,7 +244,7 @@ def test_an_image_is_tried_again_as_often_as_the_policy_says(failed: int, *, aga
 
 
 def test_a_dark_store_that_was_ok_owes_nothing() -> None:
-    good = look(change(), view({"at": 130})).onto(change(), after(130))
+    good = look(change(), view({"at": 130})).changed(after(130))
 
     dark = replace(good, verdict=Verdict.DARK)
 

@@ -32,17 +32,17 @@ def test_case(path: Path) -> None:
         expect = said["expect"]
         where = f"at {said['at']}: {got}"
         assert got.deeper is expect.get("deeper", False), where
-        assert got.verdict.value == expect["verdict"], where
-        assert expect.get("reason", "") in got.reason, where
-        assert (got.stage and got.stage.value) == expect.get("stage"), where
+        assert got.change.verdict.value == expect["verdict"], where
+        assert expect.get("reason", "") in got.change.reason, where
+        assert got.change.stage.value == expect.get("stage", row.stage.value), where
         if "pulls_failed" in expect:
-            assert got.pulls_failed == expect["pulls_failed"], where
+            assert got.change.pulls_failed == expect["pulls_failed"], where
         if "away_since" in expect:
             away = expect["away_since"]
-            assert got.away_since == (None if away is None else verdicts.after(away)), where
+            assert got.change.away_since == (None if away is None else verdicts.after(away)), where
         if "next" in expect:
             assert got.next_look_s == pytest.approx(expect["next"]), where
-        row = row if got.deeper else got.onto(row, seen.at)
+        row = row if got.deeper else got.changed(seen.at)
 
 
 def test_the_folder_is_read() -> None:
