@@ -1,4 +1,4 @@
-"""Every error a person can meet, and the exit code that each one owns.
+"""The errors of fleet and their exit codes.
 
     FleetError                    1   something failed; the message says what and the hint what next
     ├── UsageError                2   the words or files given are wrong; nothing was touched

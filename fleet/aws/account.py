@@ -1,4 +1,4 @@
-"""Who we are at AWS, and which IAM role the account has for nodes."""
+"""Reads the identity of the credentials, and the IAM role of the nodes."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""SSM activations, with which hosts register."""
+"""Creates, reads and deletes SSM activations, with which hosts register."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta

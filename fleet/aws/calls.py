@@ -1,4 +1,4 @@
-"""Values of AWS calls: limits, replies, and what is counted. ``fleet.aws.retries`` makes calls."""
+"""Values of an AWS call: settings, limits, the reply and counters. ``retries`` makes it."""
 
 import threading
 from collections import Counter

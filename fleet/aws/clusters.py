@@ -1,4 +1,4 @@
-"""ECS clusters: one per store."""
+"""Reads, creates and deletes ECS clusters; each store has one."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

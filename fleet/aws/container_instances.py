@@ -1,4 +1,4 @@
-"""ECS container instances: hosts as ECS knows them."""
+"""Reads and deregisters ECS container instances, and sets their attributes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""CloudWatch log groups that containers write to; a task cannot start without its group."""
+"""Reads and creates CloudWatch log groups; a task cannot start without its group."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime

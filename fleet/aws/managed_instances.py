@@ -1,4 +1,4 @@
-"""SSM managed instances: hosts as Systems Manager knows them."""
+"""Reads and deregisters SSM managed instances, the hosts as Systems Manager knows them."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Reads AWS's replies. A reply that lacks what it must have is an error.
+"""Parses AWS's replies; a reply without a required field is an error.
 
 Texts that hosts report about themselves are made printable: a shop host must not be able to write
 to the operator's screen by way of AWS.

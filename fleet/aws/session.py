@@ -1,4 +1,4 @@
-"""Sessions at AWS: one ``AwsAccess`` per run, one ``Shard`` per account and region."""
+"""Access to AWS: one ``AwsAccess`` per run, one ``Shard`` per account and region."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What ECS shows of one store as a whole: its cluster and its services."""
+"""Reads the cluster and the services of one store."""
 
 from collections.abc import Sequence
 from datetime import datetime

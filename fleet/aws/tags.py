@@ -1,4 +1,4 @@
-"""Tags, as ECS and SSM take and return them."""
+"""Converts tags between fleet and the forms of ECS and SSM."""
 
 from collections.abc import Iterable, Mapping
 

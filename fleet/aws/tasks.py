@@ -1,4 +1,4 @@
-"""ECS tasks."""
+"""Reads ECS tasks."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""``fleet cron``: prints what makes a machine run ``fleet drift`` every night."""
+"""``fleet cron``: prints crontab lines and systemd units that run ``fleet drift`` every night."""
 
 import grp
 import os

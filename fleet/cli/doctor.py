@@ -1,4 +1,4 @@
-"""``fleet doctor``: can this machine do the job?"""
+"""``fleet doctor``: checks whether this machine can do the job."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""``fleet explain``: what a finding means, or all that is known of a store."""
+"""``fleet explain``: explains a finding code, or all that is known of a store."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""``fleet history``: what happened to a store, in order."""
+"""``fleet history``: shows what happened to a store, in order."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""``fleet hosts``: every host in a line, from the records."""
+"""``fleet hosts``: shows every host in one line, from the records."""
 
 import typer
 

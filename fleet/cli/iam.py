@@ -1,4 +1,4 @@
-"""``fleet iam``: the IAM policy that a command needs."""
+"""``fleet iam``: prints the IAM policy that a command needs."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""``fleet installer``: read AWS's install script before it runs in every shop, and pin it."""
+"""``fleet installer``: fetches AWS's install script, so that it can be read and pinned."""
 
 from typing import Annotated
 

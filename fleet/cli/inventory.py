@@ -1,4 +1,4 @@
-"""``fleet inventory``: what the inventory says, after inheritance. Contacts nobody."""
+"""``fleet inventory``: shows the inventory after inheritance. Contacts nobody."""
 
 from dataclasses import replace
 from difflib import get_close_matches

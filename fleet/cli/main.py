@@ -1,4 +1,4 @@
-"""The ``fleet`` command: the table of commands, and how each end becomes words and an exit code."""
+"""The ``fleet`` command: the table of commands, and the exit code and message of every end."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""What commands share on the terminal: results to stdout, talk to stderr, and the question.
+"""What commands share on the terminal: results to stdout, messages to stderr, the question.
 
 Talk is never an error: work on hosts does not end because nobody reads stderr any more.
 """

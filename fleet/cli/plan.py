@@ -1,4 +1,4 @@
-"""``fleet plan``: what a rollout would do; changes nothing."""
+"""``fleet plan``: shows what a rollout would do; changes nothing."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``fleet register``: from hosts with SSH to healthy ECS hosts."""
+"""``fleet register``: turns hosts with SSH into healthy ECS hosts."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence

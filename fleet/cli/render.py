@@ -1,4 +1,4 @@
-"""``fleet render``: what would be sent for one store."""
+"""``fleet render``: shows what would be sent for one store."""
 
 from difflib import get_close_matches
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``fleet rollout``: changes what stores run, wave by wave. Its first word is a verb or not."""
+"""``fleet rollout``: changes what stores run, wave by wave; its first word may be a verb."""
 
 import threading
 from pathlib import Path

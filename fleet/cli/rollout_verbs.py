@@ -1,4 +1,4 @@
-"""``fleet rollout pause|resume|promote|retry|skip|abort|rollback``: tells a rollout something."""
+"""``fleet rollout pause|resume|promote|retry|skip|abort|rollback``: steers a rollout."""
 
 import threading
 from pathlib import Path

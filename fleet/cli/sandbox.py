@@ -1,4 +1,4 @@
-"""``fleet sandbox``: a local ECS Anywhere to try things on."""
+"""``fleet sandbox``: runs a local ECS Anywhere."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""``fleet sandbox cut|restore|slow|flap|image|clock``: make things happen in a sandbox."""
+"""``fleet sandbox cut|restore|slow|flap|image|clock``: changes a running sandbox."""
 
 import re
 from datetime import UTC, datetime

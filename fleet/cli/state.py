@@ -1,4 +1,4 @@
-"""``fleet state``: the records themselves."""
+"""``fleet state``: rebuilds the records."""
 
 import typer
 

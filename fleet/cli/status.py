@@ -1,4 +1,4 @@
-"""``fleet status``: stores and hosts, ledger by ledger, each with its age."""
+"""``fleet status``: shows stores and hosts, ledger by ledger, each with its age."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""``fleet validate``: is the inventory right, and do its templates make task definitions?"""
+"""``fleet validate``: checks the inventory and renders its templates."""
 
 from typing import Annotated
 

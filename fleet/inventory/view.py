@@ -1,4 +1,4 @@
-"""The inventory for people and for programs: stores, one store, one host, problems."""
+"""Shows the inventory as text and JSON: stores, one store, one host, problems."""
 
 from collections.abc import Sequence
 from datetime import time

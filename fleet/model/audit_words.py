@@ -1,4 +1,4 @@
-"""What a run changed, in one line: a history is about runs, and their rows are there in doubt."""
+"""Describes in one line what a run changed."""
 
 from collections import Counter
 from collections.abc import Iterable

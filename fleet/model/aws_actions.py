@@ -1,4 +1,4 @@
-"""Every AWS action that fleet sends: one row holds all that is known of it.
+"""Every AWS action that fleet sends; one row holds all facts about it.
 
 Adding an action takes a row here and the function in ``fleet.aws`` that sends it. The test in
 ``tests/aws/test_iam.py`` says which commands the row has to name.

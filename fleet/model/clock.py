@@ -1,4 +1,4 @@
-"""The clock that everything is handed; nothing else reads the time."""
+"""The clock protocol; code gets a clock as an argument and never reads the time itself."""
 
 import time
 from datetime import UTC, datetime

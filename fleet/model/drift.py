@@ -1,4 +1,4 @@
-"""Findings: where the ledgers disagree with the inventory or with each other, and how sure that is.
+"""Findings: differences between the ledgers and the inventory, and how certain they are.
 
 A scan reads the ledgers into ``ShardSeen`` and ``StoreSeen``; ``decide`` compares them with what is
 wanted and what was recorded, and says what it found. What could not be read is ``Unread`` and comes

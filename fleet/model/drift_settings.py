@@ -1,4 +1,4 @@
-"""What the inventory says of drift: what counts as a finding, for how long, and what is let be."""
+"""The settings of ``fleet drift``: severities, thresholds and ignored findings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What ``fleet drift --fix`` would do, why each of it is safe, and what came of it.
+"""The plan of ``fleet drift --fix``, why each step is safe, and the results.
 
 A fix is decided twice by the same rule: for the plan that people read, and again from what AWS says
 right before it is done.

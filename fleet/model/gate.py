@@ -1,4 +1,4 @@
-"""What a gate says of a wave, with the arithmetic that it rests on."""
+"""The answer of a gate, with its numbers and limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What was recorded: runs, what they changed, what was seen over time, and who works on what."""
+"""Recorded values: runs, audit, observations, leases and rollout summaries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

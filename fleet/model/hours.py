@@ -1,4 +1,4 @@
-"""Opening hours, store-local."""
+"""Opening hours in store-local time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

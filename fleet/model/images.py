@@ -1,4 +1,4 @@
-"""References to container images, and what they say without asking a registry."""
+"""References to container images, and what can be read from the reference alone."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The inventory: what the platform team says its fleet is. Frozen, resolved, with no I/O.
+"""The inventory as frozen, resolved values, without I/O.
 
 Inheritance (fleet < group < store < host) has already been applied when these exist:
 ``fleet.inventory`` resolves it and is the only maker of these values outside tests.

@@ -1,4 +1,4 @@
-"""Where people are told of a night (``notify:`` in fleet.yaml), and what they are told."""
+"""Notification channels (``notify:`` in fleet.yaml) and their messages."""
 
 from dataclasses import dataclass
 from datetime import datetime

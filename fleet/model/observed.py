@@ -1,4 +1,4 @@
-"""What AWS and hosts said when they were read; nothing in here is assumed."""
+"""What AWS and hosts reported when they were read; nothing here is assumed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

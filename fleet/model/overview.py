@@ -1,4 +1,4 @@
-"""A rollout as people look at it: its rows and what was computed from them, at one moment."""
+"""A rollout at one moment: its rows and the values computed from them, for screens."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Values of the model as what JSON has words for, and back without loss.
+"""Converts values of the model to plain JSON values and back without loss.
 
 The shape is that of the values' own fields. A field that is new in this fleet takes its default
 when it is missing; one that only another fleet knows is refused, because it may forbid something.

@@ -1,4 +1,4 @@
-"""What a rollout would do, as values: what ``fleet plan`` prints and ``fleet rollout`` executes."""
+"""The plan of a rollout: what ``fleet plan`` prints and ``fleet rollout`` executes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How a rollout goes: waves, what lets the next one begin, what stops it, and when it may act."""
+"""The policy of a rollout: waves, gate limits and windows."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Text that came from a host or a server, made safe for a terminal and a log."""
+"""Makes text from hosts and servers safe for a terminal and a log."""
 
 import unicodedata
 from collections.abc import Sequence

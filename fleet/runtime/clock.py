@@ -1,4 +1,4 @@
-"""The run's clock: this machine's, or the one that ``FLEET_CLOCK`` names, so that tests can hurry.
+"""The clock of a run: this machine's, or the one at ``FLEET_CLOCK``, for tests.
 
 A remote clock is asked ``GET url`` and answers ``{"now": epoch seconds, "rate": seconds of it per
 real second}``. Between two answers its time is worked out here.

@@ -1,4 +1,4 @@
-"""``python -m fleet.sandbox --state DIR``: the daemon, until a signal or a request to stop."""
+"""``python -m fleet.sandbox --state DIR``: runs the daemon until a signal or a stop request."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""Talking to a running sandbox from another process; imports nothing heavy."""
+"""Talks to a running sandbox from another process; imports nothing heavy."""
 
 import fcntl
 import http.client

@@ -1,4 +1,4 @@
-"""The sandbox's own time: faster than the wall, or standing still until it is told to move."""
+"""The clock of the sandbox: faster than real time, or stepped."""
 
 import math
 import threading

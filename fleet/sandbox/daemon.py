@@ -1,4 +1,4 @@
-"""The sandbox as a process: control plane, HTTP server and shop hosts, on a folder of state."""
+"""The sandbox as a process: control plane, HTTP server and hosts in one state folder."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""What happens when: one heap of timers for every simulated agent, instead of a thread for each."""
+"""One heap of timers for all simulated agents, instead of a thread for each."""
 
 import heapq
 import itertools

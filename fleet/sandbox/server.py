@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: one port of 127.0.0.1 for every AWS service and the sandbox's controls.
+"""Serves every AWS service and the sandbox's controls on one port of 127.0.0.1.
 
 AWS's services answer on every path (``plane.front``) but below ``/_sandbox/``: there is the control
 API, which answers JSON:

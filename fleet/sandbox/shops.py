@@ -1,4 +1,4 @@
-"""All simulated hosts of a sandbox: brought up, cut off, added to, described."""
+"""All simulated hosts of a sandbox: starts, disconnects, adds and describes them."""
 
 import threading
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What the sandbox is told to simulate, and the folder that it lives in.
+"""The specification of a sandbox, and its state folder.
 
 The CLI writes the spec from the inventory, in plain values.
 """

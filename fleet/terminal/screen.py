@@ -1,4 +1,4 @@
-"""The terminal: how wide it is, whether it is one, and tables that stay readable in both cases."""
+"""The terminal: its width, whether it is one, and tables that fit."""
 
 import errno
 import io

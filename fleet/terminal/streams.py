@@ -1,4 +1,4 @@
-"""The three standard streams when somebody takes one away: a closed pipe, a terminal hung up."""
+"""Keeps stdin, stdout and stderr usable when a pipe closes or a terminal hangs up."""
 
 import io
 import os

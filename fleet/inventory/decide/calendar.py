@@ -1,4 +1,4 @@
-"""When a store may be changed: windows from its opening hours, freezes, and what still fits.
+"""Decides when a store may be changed: windows from opening hours, freezes, and what still fits.
 
 Windows are kept in UTC and made from store-local words. On the nights in which clocks change, a
 local time may not exist or exist twice. A shop then counts as open from the earliest reading of

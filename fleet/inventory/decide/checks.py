@@ -1,4 +1,4 @@
-"""What an inventory lets happen that its people may not have meant; no error, but worth a line."""
+"""Finds settings of an inventory that are valid but probably not intended."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Which stores a command was asked to act on; nothing that was not chosen is ever in."""
+"""Selects the stores that a command acts on; a store that was not selected is never included."""
 
 import shlex
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What the agent answers on its ACS session (agent-protocol.md §3)."""
+"""Answers the messages of the agent's ACS session (agent-protocol.md §3)."""
 
 import threading
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The containers and images of a simulated host: what dockerd keeps, whoever asked for them.
+"""The containers and images of a simulated host, as dockerd keeps them.
 
 Containers run on without an agent, and are files on the host: a sandbox that comes back finds them
 as they were. Docker restarts none of them by itself (ECS sets no restart policy of Docker's).

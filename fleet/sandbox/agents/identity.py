@@ -1,4 +1,4 @@
-"""Who a host is to SSM: its vault, its fingerprint, and the credentials it holds now.
+"""The SSM identity of a host: its vault, its fingerprint and its credentials.
 
 The files and their keys are those of amazon-ssm-agent 3.3 as far as others read them: the
 installer and fleet look for ``instanceID`` and ``region`` in the vault, the ECS agent reads the

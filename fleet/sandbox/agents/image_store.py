@@ -1,4 +1,4 @@
-"""The images on a simulated host's disk, and how they get there."""
+"""The images on a simulated host's disk, and how they are pulled."""
 
 import threading
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What container images are and what they do once they run, as the sandbox was told.
+"""Container images of the sandbox, and how their containers behave.
 
 An image of which nothing was told is good: 200 MB, for every architecture, and healthy.
 """

@@ -1,4 +1,4 @@
-"""What agents and containers see of their host; ``fleet.sandbox.hosts`` is the host."""
+"""The view that agents and containers have of their host."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""State changes of tasks on their way to AWS: in order for each task, again until they arrive.
+"""Sends state changes of tasks to AWS, in order per task, and repeats them until they arrive.
 
 The waits are those of agent-protocol.md §2.3: no answer, a 5xx or throttling is tried again after
 30 to 60 ms times 2^n, at most 5 minutes; other refusals within 1 to 30 seconds; an

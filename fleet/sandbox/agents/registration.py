@@ -1,4 +1,4 @@
-"""What the ECS agent reads before it registers, and what it then says about its host.
+"""Reads what the ECS agent needs to register, and describes its host.
 
 Keys, resources and attributes are those seen from amazon-ecs-agent 1.105.1 on EXTERNAL
 (agent-protocol.md §2.1).

@@ -1,4 +1,4 @@
-"""The one interface between agents and the control plane.
+"""The interface between agents and the control plane.
 
 The simulated agents use it in process; the wire (HTTP and websockets, as the real agents speak)
 is another implementation of the same. Bodies are AWS wire dictionaries with the key style of the

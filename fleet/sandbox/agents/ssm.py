@@ -1,4 +1,4 @@
-"""The SSM agent of a simulated host: registers, keeps its token fresh, pings.
+"""The SSM agent of a simulated host: registers, renews its token, pings.
 
 Figures are those of amazon-ssm-agent 3.3 (agent-protocol.md §6): a ping every 5 minutes, the token
 rotated at half its life, AccessDenied and a wrong fingerprint slept on for 25 to 30 minutes, other

@@ -1,4 +1,4 @@
-"""A task of the ECS agent: as it is sent, as it is now, as it is stored and reported.
+"""The state of a task in the ECS agent: its payload, its current, stored and reported state.
 
 Field names and forms are those of agent-protocol.md §2.3 and §3.4: engine settings are JSON in
 strings, the health check is Docker's ``Healthcheck`` with nanoseconds.

@@ -1,4 +1,4 @@
-"""The task engine of the ECS agent: from a payload to running containers to what AWS is told.
+"""The task engine of the ECS agent: starts the containers of a payload and reports their states.
 
 Behaviour is that of amazon-ecs-agent 1.105.1 (agent-protocol.md §2.3, §3, §5; ecs-anywhere.md §3).
 A task's life is driven by events only; while nothing happens it has no timer. Left out:

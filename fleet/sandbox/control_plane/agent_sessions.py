@@ -1,4 +1,4 @@
-"""The control plane's side of the agents' sessions: who connects, what is sent, what was heard.
+"""The control plane's side of agent sessions: connections, messages sent and received.
 
 What an ECS agent has to do goes out as PayloadMessages and is sent again until it is acknowledged;
 a manifest follows every connection. An SSM agent is sent the commands that wait for it. Nothing is

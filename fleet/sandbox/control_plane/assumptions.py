@@ -1,4 +1,4 @@
-"""Assumptions of the sandbox, where AWS publishes nothing: not facts, and not to be relied on.
+"""Assumptions of the sandbox where AWS publishes nothing; they are not facts about AWS.
 
 Beside these numbers: SSM's error codes for a refused registration, the order of pages, request
 rates of SSM (``throttle``), the values of the instance health check, attributes compared with

@@ -1,4 +1,4 @@
-"""AWS's services behind one address, told apart as AWS tells them apart.
+"""Serves all AWS services at one address, and tells them apart as AWS does.
 
 ``X-Amz-Target`` names the JSON services, the signature's scope STS, the path the public S3
 objects; moto gets the rest. Signatures are not checked: an access key is enough.

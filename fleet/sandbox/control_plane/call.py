@@ -1,4 +1,4 @@
-"""One call in progress: who asks what, where and when; and what an operation is."""
+"""One call to the control plane, and the declaration of an operation."""
 
 import base64
 import hashlib

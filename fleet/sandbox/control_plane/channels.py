@@ -1,4 +1,4 @@
-"""Open sessions of ECS agents (ACS): who is connected, and since when somebody is silent.
+"""Open ACS sessions of ECS agents: which agents are connected, and since when others are silent.
 
 The control plane sends a heartbeat every 30 seconds and counts a channel alive while the agent
 answers; ``agentConnected`` is computed from that and the clock, so a host whose link is cut turns

@@ -1,4 +1,4 @@
-"""The cluster query language, as far as it selects container instances.
+"""Evaluates the part of the cluster query language that selects container instances.
 
 Grammar after the ECS developer guide, "Cluster query language":
 

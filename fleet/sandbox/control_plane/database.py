@@ -1,4 +1,4 @@
-"""The sandbox's memory on disk: one row per entity, all changes of a call in one transaction.
+"""The database of the sandbox: one row per entity, one transaction per call.
 
 SQLite with a write-ahead log and no fsync: what a call answered survives the death of the process
 (kill -9), though not that of the machine, which a sandbox need not promise.

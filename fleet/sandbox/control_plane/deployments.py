@@ -1,4 +1,4 @@
-"""The life of a deployment: it begins, completes, fails, is rolled back by the circuit breaker."""
+"""The life of a deployment: start, completion, failure, rollback by the circuit breaker."""
 
 from collections.abc import Mapping
 from typing import Any

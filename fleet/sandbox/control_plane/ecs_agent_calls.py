@@ -1,4 +1,4 @@
-"""What ECS agents call: register, find their endpoint, report tasks and container health."""
+"""Operations that ECS agents call: register, discover the endpoint, report tasks and health."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Attributes and tags of ECS resources."""
+"""Operations on attributes and tags of ECS resources."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""ECS clusters: create, describe, list, delete. Also how names and ARNs are read."""
+"""Operations on ECS clusters, and the parsing of names and ARNs."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""ECS container instances as people see them: list, describe, drain, deregister."""
+"""Operations on ECS container instances: list, describe, drain, deregister."""
 
 from typing import Any
 

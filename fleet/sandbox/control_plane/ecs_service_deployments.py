@@ -1,4 +1,4 @@
-"""The records of service deployments and service revisions."""
+"""Operations on service deployments and service revisions."""
 
 from collections import Counter
 from collections.abc import Mapping

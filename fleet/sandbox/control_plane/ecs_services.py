@@ -1,4 +1,4 @@
-"""ECS services: create, update, delete, describe, list; only of launch type EXTERNAL."""
+"""Operations on ECS services of launch type EXTERNAL."""
 
 import re
 from collections.abc import Mapping, Sequence

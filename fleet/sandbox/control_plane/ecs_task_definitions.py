@@ -1,4 +1,4 @@
-"""ECS task definitions: register, describe, list, deregister."""
+"""Operations on ECS task definitions: register, describe, list, deregister."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""ECS tasks as people see them: list, describe, start by themselves, stop."""
+"""Operations on ECS tasks: list, describe, run, start, stop."""
 
 from fleet.sandbox.control_plane import task_life
 from fleet.sandbox.control_plane.call import Answer, Call, find_each, operation, wire

@@ -1,4 +1,4 @@
-"""The control plane itself: one lock, one clock, every call through one door."""
+"""The control plane: runs every call under one lock and one clock."""
 
 import logging
 import threading

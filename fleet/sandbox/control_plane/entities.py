@@ -1,4 +1,4 @@
-"""What the control plane remembers: clusters, hosts, services, tasks, activations, commands.
+"""Entities of the control plane: clusters, hosts, services, tasks, activations, commands.
 
 Entities hold JSON values only. Each is stored as one row, written whole when it changes.
 """

@@ -1,4 +1,4 @@
-"""Errors on demand: what a test or a person wants AWS to do wrong, and how many times."""
+"""Errors on demand: which operation fails, how, and how many times."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The agents' session with the control plane, without a wire between them."""
+"""The session between agents and control plane in one process."""
 
 from collections.abc import Mapping
 from typing import Any

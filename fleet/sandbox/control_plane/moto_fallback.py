@@ -1,4 +1,4 @@
-"""Everything that is not ECS, SSM nodes or STS: moto, as a WSGI application, when first needed.
+"""Passes every service except ECS, SSM nodes and STS to moto, loaded on first use.
 
 Loading moto takes a second and 180 MB, so a sandbox that only registers hosts never does it. It
 keeps nothing over a restart and lives by the machine's clock. Its ECS and its node operations of

@@ -1,4 +1,4 @@
-"""What is sent to an ECS agent: tasks as PayloadMessage carries them, and the manifest.
+"""Builds the messages to ECS agents: PayloadMessage with its tasks, and the manifest.
 
 Shapes are those that amazon-ecs-agent 1.105.1 was seen to accept (agent-protocol 3.2 to 3.4):
 engine settings are JSON inside strings, ``environment`` is a map, times are nanoseconds.

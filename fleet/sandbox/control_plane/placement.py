@@ -1,4 +1,4 @@
-"""Where a task can run: constraints, room on the instance, and whether its agent is there."""
+"""Decides where a task can run: constraints, free resources, and a connected agent."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

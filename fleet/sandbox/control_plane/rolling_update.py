@@ -1,4 +1,4 @@
-"""What a service scheduler does next, as arithmetic: which tasks to stop, how many to start."""
+"""Computes which tasks a service scheduler stops next and how many it starts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

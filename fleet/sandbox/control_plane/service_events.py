@@ -1,4 +1,4 @@
-"""What a service says of itself, in AWS's words ("Amazon ECS service event messages")."""
+"""Service events in AWS's words ("Amazon ECS service event messages")."""
 
 import uuid
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The service scheduler: looks at a service when something happened to it, and when it is time.
+"""The service scheduler: acts on a service after an event or when it is due.
 
 Looks are level-triggered: nothing is remembered of earlier looks but what the entities say, so that
 a look too many changes nothing. Nothing runs for a service that is as it should be: looks are

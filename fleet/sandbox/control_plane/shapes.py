@@ -1,4 +1,4 @@
-"""Checks requests against AWS's published request shapes, as botocore's service models hold them.
+"""Checks requests against botocore's service models.
 
 botocore checks some of this before it sends, but other clients and hand-made requests do not.
 """

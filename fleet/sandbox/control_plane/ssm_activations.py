@@ -1,4 +1,4 @@
-"""SSM activations, and what a host does with one: become a managed instance."""
+"""Operations on SSM activations, and the registration of a host with one."""
 
 import hashlib
 import hmac

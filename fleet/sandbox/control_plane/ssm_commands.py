@@ -1,4 +1,4 @@
-"""SSM Run Command on managed instances: AWS-RunShellScript, sent, listed and read.
+"""SSM Run Command on managed instances: AWS-RunShellScript is sent, listed and read.
 
 Targets by tag, output to S3, notifications, other documents and cancelling are not modelled.
 """

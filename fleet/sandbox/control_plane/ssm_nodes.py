@@ -1,4 +1,4 @@
-"""SSM managed instances: pings, listings, deregistration, tags, and the tier that limits them."""
+"""Operations on SSM managed instances: pings, lists, deregistration, tags and the node tier."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""STS: who am I, and become somebody in another account."""
+"""Operations of STS: GetCallerIdentity and AssumeRole."""
 
 import re
 import secrets

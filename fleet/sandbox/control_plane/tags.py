@@ -1,4 +1,4 @@
-"""Tags: at most 50 on a resource, and AWS's own names refused (tagging guide)."""
+"""Checks tags: at most 50 per resource, and no names reserved by AWS (tagging guide)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

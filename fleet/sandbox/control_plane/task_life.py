@@ -1,4 +1,4 @@
-"""The life of a task: placed, running, told to stop, stopped."""
+"""The life of a task: placed, running, stopping, stopped."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The published request rates of ECS, and an assumption for SSM, as token buckets.
+"""Token buckets with the published request rates of ECS, and an assumption for SSM.
 
 ECS: "Request throttling for the Amazon ECS API", per account and region, ThrottlingException with
 HTTP 400 and "Rate exceeded". For SSM and STS AWS publishes nothing: those rows are assumptions.

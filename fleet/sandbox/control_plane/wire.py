@@ -1,4 +1,4 @@
-"""How AWS's protocols look on the wire: who signed, which action, how answers and errors read."""
+"""Parses and writes AWS's protocols: signatures, actions, replies and errors."""
 
 import json
 import re

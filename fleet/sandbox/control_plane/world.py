@@ -1,4 +1,4 @@
-"""The simulated AWS: its accounts and regions, who holds which key, and what is still to be done.
+"""The simulated AWS: accounts, regions, access keys and pending work.
 
 A change is saved here, written to the database when the call ends, and may leave work behind: a
 service to look at, an agent to send a message to.

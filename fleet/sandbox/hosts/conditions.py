@@ -1,4 +1,4 @@
-"""What can be made to go wrong with one host; kept in a file, so that it outlives a restart."""
+"""Faults of one host that can be switched on; kept in a file, so that they survive a restart."""
 
 import json
 from collections.abc import Callable, Mapping

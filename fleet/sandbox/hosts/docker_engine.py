@@ -1,4 +1,4 @@
-"""Docker of a simulated host: what it is configured to be, and what it is since it last started."""
+"""Docker of a simulated host: its configuration on disk, and the one it runs with."""
 
 import json
 from collections.abc import Mapping

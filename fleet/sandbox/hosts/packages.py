@@ -1,4 +1,4 @@
-"""The packages of a simulated host: which there are, what they bring, how downloads look.
+"""The packages that a simulated host can download and install.
 
 A package file is a line of text that names what it holds, a signature a line that names the key
 and the digest it signs: enough for a changed or mixed-up download to be refused, as on a real host.

@@ -1,4 +1,4 @@
-"""Where the programs of simulated hosts ask the daemon: a loopback socket, one token per host.
+"""Serves the programs of simulated hosts on a loopback socket, with one token per host.
 
 One request per connection. The program sends NUL-ended fields: token, program, working directory,
 1 when root, the number of arguments, the arguments. The daemon answers a line with exit status,

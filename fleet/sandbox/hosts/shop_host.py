@@ -1,4 +1,4 @@
-"""One simulated host: its root folder, services, agents and link. SSH is not needed for it."""
+"""One simulated host with its root folder, services, agents and link."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What every simulated host has, with or without a shell: a folder, a link, containers, agents."""
+"""The base of simulated hosts, with or without a shell: folder, link, containers, agents."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The SSH servers of the simulated hosts: one accept loop for all, threads only while connected."""
+"""The SSH servers of simulated hosts: one accept loop, one thread per connection."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""The programs of simulated hosts: a folder that all share, and what calls the machine behind it.
+"""The programs of simulated hosts: a shared folder of stubs that call the program server.
 
 What the simulation must answer itself (systemctl, docker, curl, ...) is a small shell script that
 hands its arguments to the daemon over a loopback socket, because starting Python costs 50 ms each

@@ -1,4 +1,4 @@
-"""systemd of a simulated host, as far as three services need it; its state is files on the host."""
+"""systemd units of a simulated host, for three services; the state is files on the host."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""``amazon-ssm-agent`` as a command: registering, and what it says of itself."""
+"""The command ``amazon-ssm-agent``: registration and version."""
 
 from fleet.sandbox.agents import identity, ssm
 from fleet.sandbox.agents.session import AwsFault, LinkDown

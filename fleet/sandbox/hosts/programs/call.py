@@ -1,4 +1,4 @@
-"""One run of a program on a host: what it was given, what it answers, how it waits."""
+"""One run of a program on a host: its arguments, output, exit code and waits."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``curl``: the host's own agent on :51678, and the outside world as its link lets it through."""
+"""The command ``curl``: reaches the agent on :51678, and other addresses if the link is up."""
 
 import json
 import re

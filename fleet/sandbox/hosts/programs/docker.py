@@ -1,4 +1,4 @@
-"""``docker``, as far as one asks it about itself and its containers."""
+"""The command ``docker``: information about the engine and its containers."""
 
 import json
 import re

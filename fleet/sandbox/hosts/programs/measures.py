@@ -1,4 +1,4 @@
-"""Programs that measure: ``df``, ``sleep``, the clock of ``date``."""
+"""The commands ``df``, ``sleep`` and ``date``."""
 
 import re
 

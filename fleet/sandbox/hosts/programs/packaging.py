@@ -1,4 +1,4 @@
-"""Package managers, ``apt-key`` and ``gpg``, as far as the installer goes."""
+"""Package managers, ``apt-key`` and ``gpg``, as the installer uses them."""
 
 from fleet.sandbox.hosts import packages
 from fleet.sandbox.hosts.packages import CATALOGUE

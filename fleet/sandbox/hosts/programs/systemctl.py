@@ -1,4 +1,4 @@
-"""``systemctl``."""
+"""The command ``systemctl``."""
 
 from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
 from fleet.sandbox.hosts.shop_host import ShopHost
