@@ -23,7 +23,7 @@ from fleet.model.drift import (
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.scan_result import (
     Availability,
-    Change,
+    FindingChange,
     OpenFinding,
     PastFinding,
     ReleaseLine,
@@ -286,11 +286,13 @@ def _told(
                 continue
             seen.add(finding.key)
             if hidden:
-                change = Change.NOT_VERIFIED
+                change = FindingChange.NOT_VERIFIED
             elif since > before:
-                change = Change.NEW
+                change = FindingChange.NEW
             else:
-                change = Change.WORSE if finding.data["number"] % 17 == 0 else Change.SAME
+                change = (
+                    FindingChange.WORSE if finding.data["number"] % 17 == 0 else FindingChange.SAME
+                )
             first = next((at for at in moments if at >= since), moments[-1])
             owes = "vision 1.9.0" if finding.code == "SITE_DARK" else ""
             yield OpenFinding(finding, change, first, 1 + finding.data["number"] % 3, owes)
@@ -318,7 +320,7 @@ def _returned(shops: Sequence[_Shop], moments: Sequence[datetime]) -> Iterator[R
 
 
 def _order(told: OpenFinding) -> tuple[int, int, str, str, str]:
-    early = told.change not in {Change.NEW, Change.WORSE}
+    early = told.change not in {FindingChange.NEW, FindingChange.WORSE}
     finding = told.finding
     return early, -finding.severity.rank, finding.store, finding.host, finding.code
 
@@ -465,7 +467,7 @@ def _made_hostile(made: ScanResult) -> ScanResult:
         scan=scan,
         caller=HOSTILE,
         unread=(*made.unread, Unread(HOSTILE, "eu-west-1", first.id, HOSTILE, HOSTILE, 1, HOSTILE)),
-        findings=(OpenFinding(finding, Change.NEW, STARTED, 1, HOSTILE), *made.findings),
+        findings=(OpenFinding(finding, FindingChange.NEW, STARTED, 1, HOSTILE), *made.findings),
         resolved=(*made.resolved, PastFinding(finding, STARTED, STARTED, NOW)),
         ignored=(*made.ignored, (finding, rule)),
         expired=(*made.expired, rule),

@@ -20,7 +20,7 @@ from fleet.terminal.streams import hold_standard_streams, settle
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandRow:
     """One row of the table of commands.
 
     Attributes:
@@ -35,24 +35,24 @@ class Command:
 
 
 COMMANDS = (
-    Command("register", "Register the hosts of stores with SSM and ECS."),
-    Command("status", "Show what SSM and ECS say about every host, and how old that is."),
-    Command("drift", "Compare the inventory with ECS and SSM, and report differences."),
-    Command("cron", "Print what runs `fleet drift` every night: crontab or systemd."),
-    Command("hosts", "Show how every host was connected when it was last scanned."),
-    Command("history", "Show what happened to a store: outages, findings, rollouts."),
-    Command("explain", "Explain a kind of finding, or what is known of a store."),
-    Command("plan", "Show what a rollout would change, in which waves, at what cost."),
-    Command("doctor", "Check this machine, its credentials and AWS."),
-    Command("iam", "Print the IAM policy that lets a command do its work."),
-    Command("validate", "Check the inventory, its pins and every template."),
-    Command("render", "Show the AWS calls that a rollout would make for a store."),
-    Command("installer", "Fetch the ECS Anywhere install script, and pin it."),
-    Command("controller", "Advance every active rollout, as a service."),
-    Command("rollout", "Change what stores run, wave by wave, and steer rollouts."),
-    Command("inventory", "List and show what the inventory says."),
-    Command("state", "Rebuild the records of rollouts from AWS."),
-    Command("sandbox", "Run a local ECS Anywhere to try things on."),
+    CommandRow("register", "Register the hosts of stores with SSM and ECS."),
+    CommandRow("status", "Show what SSM and ECS say about every host, and how old that is."),
+    CommandRow("drift", "Compare the inventory with ECS and SSM, and report differences."),
+    CommandRow("cron", "Print what runs `fleet drift` every night: crontab or systemd."),
+    CommandRow("hosts", "Show how every host was connected when it was last scanned."),
+    CommandRow("history", "Show what happened to a store: outages, findings, rollouts."),
+    CommandRow("explain", "Explain a kind of finding, or what is known of a store."),
+    CommandRow("plan", "Show what a rollout would change, in which waves, at what cost."),
+    CommandRow("doctor", "Check this machine, its credentials and AWS."),
+    CommandRow("iam", "Print the IAM policy that lets a command do its work."),
+    CommandRow("validate", "Check the inventory, its pins and every template."),
+    CommandRow("render", "Show the AWS calls that a rollout would make for a store."),
+    CommandRow("installer", "Fetch the ECS Anywhere install script, and pin it."),
+    CommandRow("controller", "Advance every active rollout, as a service."),
+    CommandRow("rollout", "Change what stores run, wave by wave, and steer rollouts."),
+    CommandRow("inventory", "List and show what the inventory says."),
+    CommandRow("state", "Rebuild the records of rollouts from AWS."),
+    CommandRow("sandbox", "Run a local ECS Anywhere to try things on."),
 )
 
 #: Exit code of a command that SIGPIPE ended, as a shell reports it.

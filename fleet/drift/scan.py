@@ -28,7 +28,7 @@ from fleet.drift.decide.wanted import idle_rollouts, wanted_of
 from fleet.drift.host_probes import probe_hosts
 from fleet.drift.scan_records import (
     Recorded,
-    ScanRecords,
+    ScanJournal,
     compare_with_recorded,
     first_seen,
     scan_lease,
@@ -120,7 +120,7 @@ class _Scanning:
         self._wiring = replace(wiring, shard=self._counted.shard)
         self._request = request
         self._notes = notes
-        self._records = ScanRecords(wiring, notes, own)
+        self._records = ScanJournal(wiring, notes, own)
         self._offset = timedelta(0)
         keys = dict.fromkeys((store.account.name, store.region) for store in request.stores)
         self._keys = tuple(sorted(keys))

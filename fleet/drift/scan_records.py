@@ -79,7 +79,7 @@ class Recorded:
     active: tuple[ActiveRollout, ...] = ()
 
 
-class ScanRecords:
+class ScanJournal:
     """Reads and writes the records of one scan.
 
     Attributes:

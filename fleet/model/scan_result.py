@@ -70,7 +70,7 @@ class FindingChanges:
     not_verified: tuple[PastFinding, ...] = ()
 
 
-class Change(StrEnum):
+class FindingChange(StrEnum):
     """A finding beside the last scan of the same scope."""
 
     NEW = "new"
@@ -93,7 +93,7 @@ class OpenFinding:
     """
 
     finding: Finding
-    change: Change
+    change: FindingChange
     first_seen: datetime
     times: int = 1
     owes: str = ""
@@ -101,7 +101,7 @@ class OpenFinding:
     @property
     def is_urgent(self) -> bool:
         """Return whether it is for somebody to do first: new or worse, or grave by itself."""
-        news = self.change in {Change.NEW, Change.WORSE}
+        news = self.change in {FindingChange.NEW, FindingChange.WORSE}
         least = Severity.LOW if news else Severity.MEDIUM
         return self.finding.severity.rank >= least.rank
 

@@ -1,9 +1,9 @@
 """Decides which channels are notified of a scan."""
 
 from fleet.model.notify import Channel, When
-from fleet.model.scan_result import Change, ScanResult
+from fleet.model.scan_result import FindingChange, ScanResult
 
-_NEWS = frozenset({Change.NEW, Change.WORSE})
+_NEWS = frozenset({FindingChange.NEW, FindingChange.WORSE})
 
 
 def is_due(channel: Channel, result: ScanResult) -> bool:

@@ -75,7 +75,7 @@ def _request(channel: WebhookChannel, url: str, message: Message) -> urllib.requ
     return request
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
+class _RefuseRedirects(urllib.request.HTTPRedirectHandler):
     """The URL is who may read this; where it points instead is nobody that we know."""
 
     def redirect_request(self, *_words: Any) -> None:
@@ -84,7 +84,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def _opener(request: urllib.request.Request) -> urllib.request.OpenerDirector:
     handlers: list[urllib.request.BaseHandler] = [
-        _NoRedirects(),
+        _RefuseRedirects(),
         urllib.request.HTTPSHandler(context=ssl.create_default_context()),
     ]
     if request.type == "http":  # which only loopback may be: no way for a proxy

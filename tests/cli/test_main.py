@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from fleet.cli.main import COMMANDS, Command, app, main
+from fleet.cli.main import COMMANDS, CommandRow, app, main
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Heavy libraries, which no help needs. Rich is not among them: the views make its tables and are
@@ -63,7 +63,7 @@ def modules_for_help(*command: str) -> set[str]:
 
 
 @pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
-def test_help_loads_no_edge(row: Command) -> None:
+def test_help_loads_no_edge(row: CommandRow) -> None:
     loaded = modules_for_help(row.name)
 
     assert [name for name in HEAVY if name in loaded] == []
@@ -80,13 +80,13 @@ def test_help_of_fleet_does_without_rich() -> None:
     assert "rich" not in modules_for_help()
 
 
-def command_of(row: Command) -> Any:
+def command_of(row: CommandRow) -> Any:
     group = get_command(app)
     return group.get_command(None, row.name)  # type: ignore[attr-defined]  # it is a group
 
 
 @pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
-def test_the_summary_is_the_first_line_of_the_commands_own_help(row: Command) -> None:
+def test_the_summary_is_the_first_line_of_the_commands_own_help(row: CommandRow) -> None:
     assert command_of(row).help.splitlines()[0] == row.summary
 
 

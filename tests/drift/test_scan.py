@@ -22,7 +22,7 @@ from fleet.model.drift import Probe, Reconciled, StoreState
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.inventory import Store
 from fleet.model.observed import NotRead, Reading
-from fleet.model.scan_result import Change, ScanResult
+from fleet.model.scan_result import FindingChange, ScanResult
 from fleet.runtime.lease import held
 from tests.shops import NEW, OLD, REGION, SERVICE, SHAPE, STORES, Shops, open_shops
 
@@ -62,7 +62,7 @@ def look(shops: Shops, *stores: str, **more: Any) -> ScanResult:
     return scan(shops.wiring, ScanRequest(tuple(chosen), whole=not stores, **more))
 
 
-def codes(night: ScanResult, change: Change | None = None) -> set[tuple[str, str]]:
+def codes(night: ScanResult, change: FindingChange | None = None) -> set[tuple[str, str]]:
     return {
         (one.finding.code, one.finding.store)
         for one in night.findings
@@ -77,9 +77,9 @@ def run(shops: Shops) -> Any:
 def test_what_is_found_is_new_once_and_then_the_same(shops: Shops) -> None:
     first = look(shops)
     assert codes(first) == UNMARKED
-    assert codes(first, Change.NEW) == codes(first)
+    assert codes(first, FindingChange.NEW) == codes(first)
     again = look(shops)
-    assert codes(again, Change.SAME) == codes(first)
+    assert codes(again, FindingChange.SAME) == codes(first)
     assert [one.first_seen for one in again.findings] == [one.first_seen for one in first.findings]
 
 
@@ -125,7 +125,7 @@ def test_a_store_that_is_cut_off_is_dark_since_its_last_ping(shops: Shops) -> No
     dark(shops)
     night = look(shops)
     assert night.scan.states["store-001"] is StoreState.DARK
-    assert ("SITE_DARK", "store-001") in codes(night, Change.NEW)
+    assert ("SITE_DARK", "store-001") in codes(night, FindingChange.NEW)
     (finding,) = [one.finding for one in night.findings if one.finding.code == "SITE_DARK"]
     assert abs(finding.since - cut_at) <= timedelta(minutes=5)
     assert (night.totals.dark, night.totals.verified) == (1, 2)
@@ -187,7 +187,7 @@ def test_what_could_not_be_told_is_not_recorded(
         patch.setattr(scanning, "scan_result_of", broken)
         with pytest.raises(ZeroDivisionError):
             look(shops)
-    assert codes(look(shops), Change.NEW) == UNMARKED
+    assert codes(look(shops), FindingChange.NEW) == UNMARKED
 
 
 def test_another_account_is_not_looked_at(shops: Shops, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,7 @@ def test_what_could_not_be_looked_at_is_not_gone(shops: Shops) -> None:
     shops.fail("DescribeContainerInstances", "AccessDeniedException", count=9)
     night = look(shops)
     assert night.resolved == ()
-    assert codes(night, Change.NOT_VERIFIED) == {("ATTRIBUTES", store) for store in STORES}
+    assert codes(night, FindingChange.NOT_VERIFIED) == {("ATTRIBUTES", store) for store in STORES}
 
 
 def test_findings_of_stores_that_were_not_asked_for_stay(shops: Shops) -> None:
@@ -363,8 +363,8 @@ def test_without_recorded_findings_nothing_is_called_new_or_gone(
     look(shops)
     without(shops, tmp_path, "fleet_findings")
     night = look(shops)
-    assert codes(night, Change.SAME) == UNMARKED
-    assert codes(night, Change.NEW) == set()
+    assert codes(night, FindingChange.SAME) == UNMARKED
+    assert codes(night, FindingChange.NEW) == set()
     assert any("what is new since the last scan is not known" in note for note in night.notes)
     assert any("not recorded" in note for note in night.notes)
     assert night.totals.verified == 3
@@ -376,7 +376,7 @@ def test_where_debts_are_not_known_nothing_is_called_new_or_gone(
     look(shops)
     without(shops, tmp_path, "fleet_holds")
     night = look(shops)
-    assert (codes(night, Change.SAME), codes(night, Change.NEW)) == (UNMARKED, set())
+    assert (codes(night, FindingChange.SAME), codes(night, FindingChange.NEW)) == (UNMARKED, set())
     assert night.resolved == ()
     assert not night.recorded
 
@@ -391,7 +391,7 @@ def test_where_it_is_not_known_which_rollouts_stand_still_nothing_is_called_new_
 
     monkeypatch.setattr(shops.records.rollouts, "under_way", away)
     night = look(shops)
-    assert (codes(night, Change.SAME), codes(night, Change.NEW)) == (UNMARKED, set())
+    assert (codes(night, FindingChange.SAME), codes(night, FindingChange.NEW)) == (UNMARKED, set())
     assert night.resolved == ()
     assert any("which rollouts stand still is not known" in note for note in night.notes)
 

@@ -8,7 +8,7 @@ import pytest
 from fleet.model.drift import Finding, Unread
 from fleet.model.drift_settings import Severity
 from fleet.model.notify import Channel, When
-from fleet.model.scan_result import Change, OpenFinding, PastFinding, ScanResult
+from fleet.model.scan_result import FindingChange, OpenFinding, PastFinding, ScanResult
 from fleet.notify.due import is_due
 from tests import nights
 
@@ -32,7 +32,7 @@ def finding(severity: Severity) -> Finding:
     )
 
 
-def night(change: Change, severity: Severity) -> ScanResult:
+def night(change: FindingChange, severity: Severity) -> ScanResult:
     return replace(CLEAN, findings=(OpenFinding(finding(severity), change, AT),))
 
 
@@ -45,9 +45,14 @@ def test_a_night_in_which_nothing_changed_is_not_told_to_who_waits_for_changes()
 
 
 @pytest.mark.parametrize("severity", Severity)
-@pytest.mark.parametrize("change", Change)
-def test_what_is_new_or_worse_is_told_where_it_matters(change: Change, severity: Severity) -> None:
-    due = change in {Change.NEW, Change.WORSE} and severity in {Severity.MEDIUM, Severity.HIGH}
+@pytest.mark.parametrize("change", FindingChange)
+def test_what_is_new_or_worse_is_told_where_it_matters(
+    change: FindingChange, severity: Severity
+) -> None:
+    due = change in {FindingChange.NEW, FindingChange.WORSE} and severity in {
+        Severity.MEDIUM,
+        Severity.HIGH,
+    }
 
     assert is_due(CHANGES, night(change, severity)) is due
 

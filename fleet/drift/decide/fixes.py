@@ -13,7 +13,7 @@ from fleet.model.fixing import Already, Fix, FixObservation, FixPlan, Left
 from fleet.model.inventory import Fleet
 from fleet.model.observed import NotRead
 from fleet.model.printable import many
-from fleet.model.scan_result import Change, ScanResult
+from fleet.model.scan_result import FindingChange, ScanResult
 
 #: Most deregistrations of one run. More than that are no leftovers: the inventory is wrong.
 MOST_DEREGISTRATIONS = 50
@@ -42,7 +42,7 @@ def plan_fixes(
     already: list[Already] = []
     for entry in result.findings:
         finding = entry.finding
-        if entry.change is Change.NOT_VERIFIED:
+        if entry.change is FindingChange.NOT_VERIFIED:
             left.append(Left(finding, "the scan could not read whether it is still so"))
             continue
         match _answer(finding, result.unread, answers, fleet):
@@ -92,7 +92,9 @@ def _has_fix(finding: Finding) -> bool:
 
 
 def _verified(result: ScanResult) -> Iterable[Finding]:
-    return (entry.finding for entry in result.findings if entry.change is not Change.NOT_VERIFIED)
+    return (
+        entry.finding for entry in result.findings if entry.change is not FindingChange.NOT_VERIFIED
+    )
 
 
 def _kept_from(finding: Finding, unread: Iterable[Unread]) -> str:

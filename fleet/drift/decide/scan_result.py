@@ -13,7 +13,7 @@ from fleet.model.drift_settings import Ignore
 from fleet.model.history import RolloutSummary
 from fleet.model.inventory import Fleet, Store
 from fleet.model.scan_result import (
-    Change,
+    FindingChange,
     FindingChanges,
     OpenFinding,
     Scan,
@@ -108,7 +108,7 @@ def _open_findings(
 ) -> tuple[tuple[OpenFinding, ...], tuple[tuple[Finding, Ignore], ...]]:
     """Return tonight's findings in the order of reading, and those that a rule ignores."""
     found = [
-        (finding, Change.NEW, changes.at, began.get(finding.key, 0) + 1)
+        (finding, FindingChange.NEW, changes.at, began.get(finding.key, 0) + 1)
         for finding in changes.opened
     ]
     found += [
@@ -116,7 +116,7 @@ def _open_findings(
         for row, finding in changes.kept
     ]
     found += [
-        (row.finding, Change.NOT_VERIFIED, row.first_seen, began.get(row.finding.key, 0))
+        (row.finding, FindingChange.NOT_VERIFIED, row.first_seen, began.get(row.finding.key, 0))
         for row in changes.not_verified
     ]
     shown, ignored = [], []
@@ -128,18 +128,18 @@ def _open_findings(
         words = owes.get(finding.store, "")
         shown.append(OpenFinding(finding, change, first_seen, max(times, 1), words))
     shown.sort(key=lambda one: _order(one.finding, one.change))
-    ignored.sort(key=lambda pair: _order(pair[0], Change.SAME))
+    ignored.sort(key=lambda pair: _order(pair[0], FindingChange.SAME))
     return tuple(shown), tuple(ignored)
 
 
-def _change(before: Finding, now: Finding) -> Change:
+def _change(before: Finding, now: Finding) -> FindingChange:
     if now.severity is before.severity:
-        return Change.SAME
-    return Change.WORSE if now.severity.rank > before.severity.rank else Change.BETTER
+        return FindingChange.SAME
+    return FindingChange.WORSE if now.severity.rank > before.severity.rank else FindingChange.BETTER
 
 
-def _order(finding: Finding, change: Change) -> tuple[object, ...]:
-    first = change in {Change.NEW, Change.WORSE}
+def _order(finding: Finding, change: FindingChange) -> tuple[object, ...]:
+    first = change in {FindingChange.NEW, FindingChange.WORSE}
     return not first, -finding.severity.rank, *finding.listed_by
 
 

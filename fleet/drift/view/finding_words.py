@@ -6,7 +6,7 @@ from datetime import datetime
 from fleet.model.drift import Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.printable import printable
-from fleet.model.scan_result import Change, OpenFinding, PastFinding, StoreFacts
+from fleet.model.scan_result import FindingChange, OpenFinding, PastFinding, StoreFacts
 from fleet.model.spans import age, moment, span
 
 #: Pieces of evidence that a line has room for; ``fleet explain`` shows all.
@@ -98,7 +98,7 @@ class FindingRow:
     def change(self) -> str:
         """Return ``NEW``, ``WORSE`` or another change; "" for what is as it was."""
         change = self.entry.change
-        return "" if change is Change.SAME else change.value.upper().replace("-", " ")
+        return "" if change is FindingChange.SAME else change.value.upper().replace("-", " ")
 
     @property
     def place(self) -> str:

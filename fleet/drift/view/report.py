@@ -15,7 +15,7 @@ from fleet.drift.view.finding_words import FindingRow, kind, place, resolved_wor
 from fleet.model.drift import Finding, Returned, Unread
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.printable import many, printable, some
-from fleet.model.scan_result import Change, ReleaseLine, ScanResult
+from fleet.model.scan_result import FindingChange, ReleaseLine, ScanResult
 from fleet.model.spans import age, day, span
 
 _SUBJECT_LENGTH = 100
@@ -186,9 +186,13 @@ def _news(result: ScanResult) -> str:
         entry.change for entry in result.findings if entry.finding.severity is not Severity.INFO
     ]
     count = Counter(changes)
-    news = [f"{count[one]} {one.value}" for one in (Change.NEW, Change.WORSE) if count[one]]
+    news = [
+        f"{count[one]} {one.value}"
+        for one in (FindingChange.NEW, FindingChange.WORSE)
+        if count[one]
+    ]
     if news:
-        return f"ACTION {count[Change.NEW] + count[Change.WORSE]}: {', '.join(news)}"
+        return f"ACTION {count[FindingChange.NEW] + count[FindingChange.WORSE]}: {', '.join(news)}"
     if changes:
         return f"{len(changes)} open, none new or worse"
     return "ok" if result.is_complete else "nothing found in what was read"
@@ -263,12 +267,12 @@ def _changed(result: ScanResult) -> str:
     if result.is_first:
         found = many(len(result.findings), "finding")
         return f"nothing recorded to compare with: {found}{ignored}"
-    parts = [f"+{many(count[Change.NEW], 'finding')}"]
-    parts += [f"{count[Change.WORSE]} worse"] if count[Change.WORSE] else []
-    parts += [f"{count[Change.BETTER]} better"] if count[Change.BETTER] else []
-    parts += [f"-{len(result.resolved)} resolved", f"{count[Change.SAME]} unchanged"]
-    if count[Change.NOT_VERIFIED]:
-        parts.append(f"{count[Change.NOT_VERIFIED]} not verified")
+    parts = [f"+{many(count[FindingChange.NEW], 'finding')}"]
+    parts += [f"{count[FindingChange.WORSE]} worse"] if count[FindingChange.WORSE] else []
+    parts += [f"{count[FindingChange.BETTER]} better"] if count[FindingChange.BETTER] else []
+    parts += [f"-{len(result.resolved)} resolved", f"{count[FindingChange.SAME]} unchanged"]
+    if count[FindingChange.NOT_VERIFIED]:
+        parts.append(f"{count[FindingChange.NOT_VERIFIED]} not verified")
     return ", ".join(parts) + ignored
 
 

@@ -150,7 +150,7 @@ def labels(cluster: str, plan: TaskPlan, container: ContainerPlan) -> dict[str, 
 
 
 @dataclass(slots=True)
-class Part:
+class TaskPart:
     """A container of a task.
 
     Attributes:
@@ -190,7 +190,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class Task:
+class AgentTask:
     """A task.
 
     Attributes:
@@ -203,7 +203,7 @@ class Task:
 
     content: Mapping[str, Any]
     plan: TaskPlan
-    parts: list[Part]
+    parts: list[TaskPart]
     desired: str = "RUNNING"
     status: str = "NONE"
     reported: str = "NONE"
@@ -226,17 +226,17 @@ class Task:
         return {**kept, "parts": parts}
 
     @classmethod
-    def from_content(cls, content: Mapping[str, Any]) -> "Task":
+    def from_content(cls, content: Mapping[str, Any]) -> "AgentTask":
         """Return a new task of a payload; raise Unrecognised when the agent would not take it."""
         plan = read_task(content)
-        return cls(dict(content), plan, [Part(each) for each in plan.containers])
+        return cls(dict(content), plan, [TaskPart(each) for each in plan.containers])
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> "Task":
+    def from_json(cls, kept: Mapping[str, Any]) -> "AgentTask":
         """Return the task that ``as_json`` gave and JSON kept."""
         plan = read_task(kept["content"])
         pairs = zip(plan.containers, kept["parts"], strict=True)
-        parts = [Part(container, **part) for container, part in pairs]
+        parts = [TaskPart(container, **part) for container, part in pairs]
         return cls(**{**kept, "plan": plan, "parts": parts})
 
     def state_change(self, cluster: str) -> dict[str, Any]:
@@ -257,11 +257,11 @@ class Task:
         return body
 
 
-_TASK_FIELDS = tuple(part.name for part in fields(Task) if part.name not in {"plan", "parts"})
-_PART_FIELDS = tuple(part.name for part in fields(Part) if part.name != "plan")
+_TASK_FIELDS = tuple(part.name for part in fields(AgentTask) if part.name not in {"plan", "parts"})
+_PART_FIELDS = tuple(part.name for part in fields(TaskPart) if part.name != "plan")
 
 
-def _container_change(part: Part, task_status: str) -> dict[str, Any]:
+def _container_change(part: TaskPart, task_status: str) -> dict[str, Any]:
     content: dict[str, Any] = {
         "containerName": part.plan.name,
         "status": "STOPPED" if part.over else task_status,

@@ -17,8 +17,8 @@ from fleet.sandbox.agents.outbox import Outbox
 from fleet.sandbox.agents.registration import Settings
 from fleet.sandbox.agents.task_state import (
     LABEL_TASK,
-    Part,
-    Task,
+    AgentTask,
+    TaskPart,
     Unrecognised,
     bindings,
     labels,
@@ -59,7 +59,7 @@ class TaskEngine:
         self._cluster = ""
         self._settings = Settings()
         self._save: Callable[[list[dict[str, Any]]], None] = lambda _: None
-        self._tasks: dict[str, Task] = {}
+        self._tasks: dict[str, AgentTask] = {}
         self._downloads: dict[tuple[str, str], Download] = {}
 
     def start(
@@ -77,7 +77,7 @@ class TaskEngine:
             self._life += 1
             self._cluster, self._settings, self._save = cluster, settings, save
             try:
-                tasks = [Task.from_json(content) for content in saved]
+                tasks = [AgentTask.from_json(content) for content in saved]
             except (KeyError, TypeError, ValueError) as error:
                 self._log(f"the saved tasks cannot be read, their containers are orphans: {error}")
                 tasks = []
@@ -161,7 +161,7 @@ class TaskEngine:
                     told.append({"taskArn": task.arn, "containers": states})
             return told
 
-    def tasks(self) -> list[Task]:
+    def tasks(self) -> list[AgentTask]:
         """Return what the agent knows of, also what has stopped lately."""
         with self._containers.lock:
             return list(self._tasks.values())
@@ -189,7 +189,7 @@ class TaskEngine:
 
     def _accept(self, arn: str, content: Mapping[str, Any]) -> bool:
         try:
-            task = Task.from_content(content)
+            task = AgentTask.from_content(content)
         except Unrecognised as error:
             self._report_unknown(arn, f"UnrecogniedTaskError: {error}")
             return False
@@ -201,7 +201,7 @@ class TaskEngine:
         body = {"cluster": self._cluster, "task": arn, "status": "STOPPED", "reason": reason}
         self._outbox.put(arn, body, lambda: None)
 
-    def _take_up(self, task: Task) -> None:
+    def _take_up(self, task: AgentTask) -> None:
         """Go on with a task that was saved."""
         if task.status == "STOPPED":
             if task.reported == "STOPPED":
@@ -226,13 +226,13 @@ class TaskEngine:
                     self._start(task, part)
             self._see_whether_running(task)
 
-    def _begin(self, task: Task) -> None:
+    def _begin(self, task: AgentTask) -> None:
         for part in task.parts:
             if not part.id and not part.pulled:
                 self._pull(task, part)
         self._create_when_pulled(task)
 
-    def _pull(self, task: Task, part: Part) -> None:
+    def _pull(self, task: AgentTask, part: TaskPart) -> None:
         cached = self._containers.images.cached(part.plan.image)
         if cached is not None and self._settings.pull in {"once", "prefer-cached"}:
             part.pulled = True
@@ -262,7 +262,7 @@ class TaskEngine:
         download = self._containers.images.pull(part.plan.image, done)
         self._downloads[task.arn, part.plan.name] = download
 
-    def _create_when_pulled(self, task: Task) -> None:
+    def _create_when_pulled(self, task: AgentTask) -> None:
         if task.desired == "STOPPED" or not all(part.pulled for part in task.parts):
             return
         ports = 0
@@ -273,7 +273,7 @@ class TaskEngine:
                 self._create(task, part)
                 self._start(task, part)
 
-    def _create(self, task: Task, part: Part) -> None:
+    def _create(self, task: AgentTask, part: TaskPart) -> None:
         seed = f"{self._machine.id} {task.arn} {part.plan.name}"
         part.id = hashlib.sha256(seed.encode()).hexdigest()
         plan = task.plan
@@ -288,7 +288,7 @@ class TaskEngine:
             )
         )
 
-    def _start(self, task: Task, part: Part) -> None:
+    def _start(self, task: AgentTask, part: TaskPart) -> None:
         life = self._life
 
         def started(container: Container) -> None:
@@ -305,19 +305,19 @@ class TaskEngine:
 
         self._containers.start(part.id, started)
 
-    def _see_whether_running(self, task: Task) -> None:
+    def _see_whether_running(self, task: AgentTask) -> None:
         states = [self._containers.find(part.id) for part in task.parts if not part.over]
         if task.status == "NONE" and all(c is not None and c.status == "running" for c in states):
             task.status = "RUNNING"
         if task.status == "RUNNING" and task.reported == "NONE":
             self._tell(task)
 
-    def _want_stopped(self, task: Task) -> None:
+    def _want_stopped(self, task: AgentTask) -> None:
         if task.desired != "STOPPED" and task.status != "STOPPED":
             self._log(f"stopping {task.arn}")
             self._wind_up(task)
 
-    def _wind_up(self, task: Task) -> None:
+    def _wind_up(self, task: AgentTask) -> None:
         """End what still runs of it, and tell AWS once nothing does."""
         task.desired = "STOPPED"
         for part in task.parts:
@@ -334,25 +334,25 @@ class TaskEngine:
             task.status, task.stopped_at = "STOPPED", self._machine.clock.now()
             self._tell(task)
 
-    def _patience(self, part: Part) -> float:
+    def _patience(self, part: TaskPart) -> float:
         timeout = part.plan.stop_timeout_s
         return self._settings.stop_timeout_s if timeout is None else timeout
 
-    def _clear_away_later(self, task: Task) -> None:
+    def _clear_away_later(self, task: AgentTask) -> None:
         age = self._machine.clock.now() - (task.stopped_at or 0.0)
         self._later(self._settings.task_cleanup_s - age, lambda: self._clear_away(task))
 
-    def _clear_away(self, task: Task) -> None:
+    def _clear_away(self, task: AgentTask) -> None:
         for part in task.parts:
             self._containers.remove(part.id)
         self._tasks.pop(task.arn, None)
         self._keep()
 
-    def _tell_sidecar(self, task: Task) -> None:
+    def _tell_sidecar(self, task: AgentTask) -> None:
         if task.status == "RUNNING":
             self._tell(task)
 
-    def _tell(self, task: Task) -> None:
+    def _tell(self, task: AgentTask) -> None:
         """Queue what is known of it now."""
         life, status = self._life, task.status
 
@@ -367,7 +367,7 @@ class TaskEngine:
 
         self._outbox.put(task.arn, task.state_change(self._cluster), sent)
 
-    def _find(self, container: Container) -> tuple[Task | None, Part | None]:
+    def _find(self, container: Container) -> tuple[AgentTask | None, TaskPart | None]:
         task = self._tasks.get(container.labels.get(LABEL_TASK, ""))
         parts = task.parts if task is not None else ()
         return task, next((part for part in parts if part.id == container.id), None)

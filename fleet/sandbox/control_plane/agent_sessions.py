@@ -24,16 +24,16 @@ from fleet.sandbox.control_plane.assumptions import (
     FIRST_MESSAGE_AFTER_S,
     PAYLOAD_AGAIN_AFTER_S,
 )
-from fleet.sandbox.control_plane.call import Caller
-from fleet.sandbox.control_plane.channels import Channel
-from fleet.sandbox.control_plane.entities import ContainerInstance
+from fleet.sandbox.control_plane.call import Principal
+from fleet.sandbox.control_plane.channels import AgentChannel
+from fleet.sandbox.control_plane.entities import ContainerInstanceEntity
 from fleet.sandbox.control_plane.ssm_commands import message_of, pending
 from fleet.sandbox.control_plane.world import RegionState, World
 from fleet.sandbox.schedule import Schedule, Timer
 
 _LOG = logging.getLogger(__name__)
 
-Message = tuple[Channel, str, Mapping[str, Any]]
+Message = tuple[AgentChannel, str, Mapping[str, Any]]
 
 
 class AgentSessions:
@@ -52,8 +52,8 @@ class AgentSessions:
         self._ssm_agents: dict[str, DeliverCommand] = {}
 
     def open(
-        self, caller: Caller, state: RegionState, request: ConnectRequest, deliver: Deliver
-    ) -> Channel:
+        self, caller: Principal, state: RegionState, request: ConnectRequest, deliver: Deliver
+    ) -> AgentChannel:
         """Open an ACS session; called under the lock. See ``ControlPlane.connect``."""
         arn = request.container_instance_arn
         instance = state.instances.get(arn.rpartition("/")[2])
@@ -73,7 +73,7 @@ class AgentSessions:
         instance.version += 1
         world = self._world
         world.save(instance)
-        channel = Channel(instance.arn, world.clock.now, deliver, self._heard)
+        channel = AgentChannel(instance.arn, world.clock.now, deliver, self._heard)
         world.channels.open(channel)
         world.work.reconcile_cluster(state, instance.cluster)
         self._later(FIRST_MESSAGE_AFTER_S, lambda: self._send_everything(channel, state, instance))
@@ -154,7 +154,7 @@ class AgentSessions:
             self._schedule.at(self._world.clock.now() + seconds, step)
 
     def _send_everything(
-        self, channel: Channel, state: RegionState, instance: ContainerInstance
+        self, channel: AgentChannel, state: RegionState, instance: ContainerInstanceEntity
     ) -> None:
         """Send a new connection every task of its instance, and a manifest with a new timeline."""
         with self._writing():
@@ -168,7 +168,7 @@ class AgentSessions:
             _deliver(*first)
         _deliver(channel, "TaskManifestMessage", manifest)
 
-    def _payload(self, channel: Channel, task_ids: Iterable[str]) -> Message | None:
+    def _payload(self, channel: AgentChannel, task_ids: Iterable[str]) -> Message | None:
         found = self._world.instance(channel.arn)
         if found is None:
             return None
@@ -181,7 +181,7 @@ class AgentSessions:
         channel.sent[message["messageId"]] = (self._world.clock.now(), tuple(t.id for t in tasks))
         return channel, "PayloadMessage", message
 
-    def _send_again(self, channel: Channel, now: float) -> None:
+    def _send_again(self, channel: AgentChannel, now: float) -> None:
         late = {
             message_id: task_ids
             for message_id, (sent_at, task_ids) in tuple(channel.sent.items())
@@ -197,7 +197,7 @@ class AgentSessions:
         if message is not None:
             _deliver(*message)
 
-    def _heard(self, channel: Channel, message_type: str, message: Mapping[str, Any]) -> None:
+    def _heard(self, channel: AgentChannel, message_type: str, message: Mapping[str, Any]) -> None:
         """Take what an agent says, in its own thread; answers wait for the schedule."""
         if message_type == "AckRequest":
             sent = channel.sent.pop(str(message.get("messageId")), None)
@@ -206,7 +206,7 @@ class AgentSessions:
         elif message_type == "TaskStopVerificationMessage":
             self._later(0.0, lambda: self._verify(channel, message))
 
-    def _acknowledged(self, channel: Channel, task_ids: Iterable[str]) -> None:
+    def _acknowledged(self, channel: AgentChannel, task_ids: Iterable[str]) -> None:
         """Note that an agent has taken these tasks: they are PENDING from now on."""
         with self._writing():
             found = self._world.instance(channel.arn)
@@ -220,7 +220,7 @@ class AgentSessions:
                     task.version += 1
                     self._world.save(task)
 
-    def _verify(self, channel: Channel, message: Mapping[str, Any]) -> None:
+    def _verify(self, channel: AgentChannel, message: Mapping[str, Any]) -> None:
         with self._writing():
             found = self._world.instance(channel.arn)
             if found is None:
@@ -229,7 +229,7 @@ class AgentSessions:
         _deliver(channel, "TaskStopVerificationAck", answer)
 
 
-def _deliver(channel: Channel, message_type: str, message: Mapping[str, Any]) -> bool:
+def _deliver(channel: AgentChannel, message_type: str, message: Mapping[str, Any]) -> bool:
     """Say whether it went out, whatever the agent does with it."""
     return channel.open and _attempt(lambda: channel.deliver(message_type, message), message_type)
 

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.engine import ControlPlane, not_modelled, unknown_key
-from fleet.sandbox.control_plane.faults import Fault, strike
+from fleet.sandbox.control_plane.faults import FaultRule, strike
 from fleet.sandbox.control_plane.moto_fallback import MotoFallback, moto_models
 from fleet.sandbox.control_plane.ssm_nodes import NATIVE_TAG_TYPE
 from fleet.sandbox.control_plane.wire import (
@@ -118,7 +118,7 @@ class AwsHttp:
             service, action, values, region=scope.region, access_key=scope.access_key, fault=fault
         )
 
-    async def _fault(self, service: str, action: str, scope: Scope) -> Fault | None:
+    async def _fault(self, service: str, action: str, scope: Scope) -> FaultRule | None:
         account = self._plane.account_of(scope.access_key)
         fault = self._plane.faults.take(service, action, account, scope.region)
         if fault is not None and fault.delay_s:

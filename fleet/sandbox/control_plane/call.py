@@ -27,7 +27,7 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Principal:
     """Who calls, as the credentials say.
 
     Attributes:
@@ -73,7 +73,7 @@ class Call(Context):
     service: str
     action: str
     body: Mapping[str, Any]
-    caller: Caller
+    caller: Principal
     endpoint: str
 
     def get(self, name: str, default: Any = "") -> Any:

@@ -12,10 +12,10 @@ from typing import Any
 from fleet.sandbox.agents.session import Deliver, LinkDown
 from fleet.sandbox.control_plane.assumptions import ACS_SILENT_AFTER_S
 
-Hear = Callable[["Channel", str, Mapping[str, Any]], None]
+Hear = Callable[["AgentChannel", str, Mapping[str, Any]], None]
 
 
-class Channel:
+class AgentChannel:
     """One connection, as the control plane's side and as what the agent holds.
 
     Attributes:
@@ -63,11 +63,11 @@ class Channels:
     """
 
     def __init__(self) -> None:
-        self._by_arn: dict[str, Channel] = {}
+        self._by_arn: dict[str, AgentChannel] = {}
         self._gone: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def open(self, channel: Channel) -> None:
+    def open(self, channel: AgentChannel) -> None:
         """Take a new connection; an older one of the same instance is closed."""
         with self._lock:
             before = self._by_arn.get(channel.arn)
@@ -85,7 +85,7 @@ class Channels:
         if channel is not None:
             channel.open = False
 
-    def of(self, arn: str) -> Channel | None:
+    def of(self, arn: str) -> AgentChannel | None:
         """Return the open channel of an instance."""
         channel = self._by_arn.get(arn)
         return channel if channel is not None and channel.open else None
@@ -104,7 +104,7 @@ class Channels:
             return True, channel.opened_at
         return False, _lost_at(channel)
 
-    def due(self, now: float, period_s: float) -> tuple[Channel, ...]:
+    def due(self, now: float, period_s: float) -> tuple[AgentChannel, ...]:
         """Return the channels whose heartbeat is due, marked as beaten; dead ones are dropped."""
         due = []
         with self._lock:
@@ -123,7 +123,7 @@ class Channels:
         return sum(self.connected(arn, now) for arn in tuple(self._by_arn))
 
 
-def _lost_at(channel: Channel) -> float:
+def _lost_at(channel: AgentChannel) -> float:
     if channel.closed_at is not None:
         return channel.closed_at
     return channel.heard_at + ACS_SILENT_AFTER_S

@@ -23,7 +23,7 @@ _DEEPEST = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class QuerySubject:
     """What can be asked about one container instance.
 
     Attributes:
@@ -35,7 +35,7 @@ class Subject:
     ec2_instance_id: str
 
 
-Predicate = Callable[[Subject], bool]
+Predicate = Callable[[QuerySubject], bool]
 
 _OPERATORS = {
     "==": "==",
@@ -64,7 +64,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class _QueryToken:
     text: str
     at: int
     quoted: bool = False
@@ -78,14 +78,14 @@ def parse(text: str) -> Predicate:
     """
     if len(text) > LONGEST:
         raise _bad(f"it is {len(text)} characters long, at most {LONGEST} are allowed")
-    return _Parser(_tokens(text)).whole()
+    return _QueryParser(_tokens(text)).whole()
 
 
 def _bad(why: str) -> AwsFault:
     return AwsFault("InvalidParameterException", f"Invalid cluster query expression: {why}.")
 
 
-def _tokens(text: str) -> list[_Token]:
+def _tokens(text: str) -> list[_QueryToken]:
     tokens = []
     at = 0
     end = len(text.rstrip())
@@ -97,13 +97,13 @@ def _tokens(text: str) -> list[_Token]:
         token = match[kind]
         start = match.start(kind) + 1
         quoted = kind == "quoted"
-        tokens.append(_Token(token[1:-1] if quoted else token, start, quoted))
+        tokens.append(_QueryToken(token[1:-1] if quoted else token, start, quoted))
         at = match.end()
     return tokens
 
 
-class _Parser:
-    def __init__(self, tokens: Sequence[_Token]) -> None:
+class _QueryParser:
+    def __init__(self, tokens: Sequence[_QueryToken]) -> None:
         self._tokens = tokens
         self._next = 0
         self._depth = 0
@@ -114,10 +114,10 @@ class _Parser:
             raise _bad(f"unexpected {token.text!r} at position {token.at}")
         return found
 
-    def _peek(self) -> _Token | None:
+    def _peek(self) -> _QueryToken | None:
         return self._tokens[self._next] if self._next < len(self._tokens) else None
 
-    def _take(self, wanted: str) -> _Token:
+    def _take(self, wanted: str) -> _QueryToken:
         token = self._peek()
         if token is None:
             raise _bad(f"it ends where {wanted} should follow")
@@ -175,7 +175,7 @@ class _Parser:
             found = _comparing(subject, plain, self._value())
         return _opposite(found) if operator.startswith("!") else found
 
-    def _values(self) -> list[_Token]:
+    def _values(self) -> list[_QueryToken]:
         self._expect("[")
         values = [self._value()]
         while self._at(","):
@@ -184,7 +184,7 @@ class _Parser:
         self._expect("]")
         return values
 
-    def _value(self) -> _Token:
+    def _value(self) -> _QueryToken:
         token = self._take("a value")
         if not token.quoted and not re.match(r"[^()\[\],<>!=&|]", token.text):
             raise _bad(f"{token.text!r} at position {token.at} is no value")
@@ -208,19 +208,19 @@ def _opposite(test: Predicate) -> Predicate:
     return lambda host: not test(host)
 
 
-def _attribute(token: _Token) -> str | None:
+def _attribute(token: _QueryToken) -> str | None:
     kind, colon, name = token.text.partition(":")
     return name if kind == "attribute" and colon and name and not token.quoted else None
 
 
-def _existence(subject: _Token) -> Predicate:
+def _existence(subject: _QueryToken) -> Predicate:
     name = _attribute(subject)
     if name is None:
         raise _bad(f"{subject.text!r} always exists; ask for the existence of an attribute")
     return lambda host: name in host.attributes
 
 
-def _comparing(subject: _Token, operator: str, value: _Token) -> Predicate:
+def _comparing(subject: _QueryToken, operator: str, value: _QueryToken) -> Predicate:
     """Return the test for ``==`` or ``=~``."""
     name = _attribute(subject)
     if name is not None:
@@ -234,7 +234,7 @@ def _comparing(subject: _Token, operator: str, value: _Token) -> Predicate:
     return lambda host: host.agent_connected is (value.text == "true")
 
 
-def _text_test(operator: str, value: str, get: Callable[[Subject], str | None]) -> Predicate:
+def _text_test(operator: str, value: str, get: Callable[[QuerySubject], str | None]) -> Predicate:
     if operator == "==":
         return lambda host: get(host) == value
     try:

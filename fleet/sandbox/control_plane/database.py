@@ -27,7 +27,7 @@ _DROP = "DELETE FROM entity WHERE kind = ? AND account = ? AND region = ? AND ke
 _PUT_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
-class Database:
+class EntityDatabase:
     """An open database of a control plane; used under its lock.
 
     Raises:
@@ -118,7 +118,7 @@ def persisted_time(database: Path) -> float | None:
     """
     if not database.exists():
         return None
-    stored = Database(database)
+    stored = EntityDatabase(database)
     try:
         reached = stored.meta().get("reached")
     finally:

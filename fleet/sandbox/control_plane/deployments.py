@@ -6,9 +6,9 @@ from typing import Any
 from fleet.sandbox.control_plane import service_events
 from fleet.sandbox.control_plane.call import Context
 from fleet.sandbox.control_plane.entities import (
-    Deployment,
-    Service,
-    ServiceDeployment,
+    DeploymentEntity,
+    ServiceDeploymentEntity,
+    ServiceEntity,
     ServiceRevision,
 )
 from fleet.sandbox.control_plane.world import RegionState
@@ -25,30 +25,32 @@ _LEAST_FAILURES = 3
 _MOST_FAILURES = 200
 
 
-def deployments_of(state: RegionState, service: Service) -> list[Deployment]:
+def deployments_of(state: RegionState, service: ServiceEntity) -> list[DeploymentEntity]:
     """Return those that have tasks, and the newest, which comes first."""
     found = state.deployments_of.get(service.key, {}).values()
     return sorted(found, key=lambda d: (d.status != "PRIMARY", -d.created_at, d.number))
 
 
-def primary_of(state: RegionState, service: Service) -> Deployment:
+def primary_of(state: RegionState, service: ServiceEntity) -> DeploymentEntity:
     """Return the newest deployment; a service that is not INACTIVE always has one."""
     return deployments_of(state, service)[0]
 
 
-def record_of(state: RegionState, service: Service, deployment: Deployment) -> ServiceDeployment:
+def record_of(
+    state: RegionState, service: ServiceEntity, deployment: DeploymentEntity
+) -> ServiceDeploymentEntity:
     """Return the service deployment that a deployment belongs to."""
     return state.records_of[service.key][deployment.record]
 
 
-def begin(context: Context, service: Service, task_definition: str) -> Deployment:
+def begin(context: Context, service: ServiceEntity, task_definition: str) -> DeploymentEntity:
     """Start a deployment because somebody asked for it; an unfinished one before it is stopped."""
     world, now = context.world, context.now
     number = _number(context)
     account, region = service.account, service.region
     world.save(ServiceRevision(account, region, service.key, number, task_definition, now))
     _supersede(context, service)
-    record = ServiceDeployment(
+    record = ServiceDeploymentEntity(
         account,
         region,
         service.key,
@@ -63,7 +65,7 @@ def begin(context: Context, service: Service, task_definition: str) -> Deploymen
     return _primary(context, service, task_definition, number, record=record, number=number)
 
 
-def complete(context: Context, service: Service, primary: Deployment) -> None:
+def complete(context: Context, service: ServiceEntity, primary: DeploymentEntity) -> None:
     """Note that everything runs as asked; a later rollback returns to this deployment."""
     _set(context, primary, "COMPLETED", f"ECS deployment {primary.id} completed.")
     record = record_of(context.state, service, primary)
@@ -80,7 +82,7 @@ def complete(context: Context, service: Service, primary: Deployment) -> None:
     service_events.completed(service, context.now, primary)
 
 
-def trip(context: Context, service: Service, primary: Deployment) -> None:
+def trip(context: Context, service: ServiceEntity, primary: DeploymentEntity) -> None:
     """Let the circuit breaker give a deployment up, and roll back if it is told to and can."""
     record = record_of(context.state, service, primary)
     record.breaker = {**breaker_now(service, primary), "status": "TRIGGERED"}
@@ -98,7 +100,9 @@ def trip(context: Context, service: Service, primary: Deployment) -> None:
         _roll_back(context, service, primary, reason)
 
 
-def _roll_back(context: Context, service: Service, failed: Deployment, why: str) -> None:
+def _roll_back(
+    context: Context, service: ServiceEntity, failed: DeploymentEntity, why: str
+) -> None:
     """Deploy the last revision that completed again, within the same service deployment."""
     goal = service.completed
     record = record_of(context.state, service, failed)
@@ -126,7 +130,7 @@ def _roll_back(context: Context, service: Service, failed: Deployment, why: str)
     context.world.save(back)
 
 
-def drop_empty(context: Context, service: Service) -> None:
+def drop_empty(context: Context, service: ServiceEntity) -> None:
     """Forget deployments before the newest whose last task has stopped."""
     live = {task.deployment for task in context.state.live_tasks_of.get(service.key, {}).values()}
     for deployment in deployments_of(context.state, service)[1:]:
@@ -151,7 +155,7 @@ def threshold(settings: Mapping[str, Any], desired: int) -> int:
     return min(max(share, _LEAST_FAILURES), _MOST_FAILURES)
 
 
-def breaker_now(service: Service, deployment: Deployment) -> dict[str, Any]:
+def breaker_now(service: ServiceEntity, deployment: DeploymentEntity) -> dict[str, Any]:
     """Return what the circuit breaker has counted of a deployment and when it would trip."""
     settings = service.configuration["deploymentCircuitBreaker"]
     return {
@@ -161,14 +165,14 @@ def breaker_now(service: Service, deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def end(context: Context, service: Service) -> None:
+def end(context: Context, service: ServiceEntity) -> None:
     """Close what is unfinished, because the service was deleted."""
     _supersede(context, service)
     for deployment in deployments_of(context.state, service):
         context.world.forget(deployment)
 
 
-def _supersede(context: Context, service: Service) -> None:
+def _supersede(context: Context, service: ServiceEntity) -> None:
     for deployment in deployments_of(context.state, service):
         record = record_of(context.state, service, deployment)
         if record.status in _UNFINISHED:
@@ -182,14 +186,14 @@ def _supersede(context: Context, service: Service) -> None:
 
 def _primary(
     context: Context,
-    service: Service,
+    service: ServiceEntity,
     task_definition: str,
     revision: str,
     *,
-    record: ServiceDeployment,
+    record: ServiceDeploymentEntity,
     number: str,
-) -> Deployment:
-    made = Deployment(
+) -> DeploymentEntity:
+    made = DeploymentEntity(
         service.account,
         service.region,
         service.key,
@@ -209,14 +213,16 @@ def _primary(
     return made
 
 
-def _set(context: Context, deployment: Deployment, state: str, reason: str) -> None:
+def _set(context: Context, deployment: DeploymentEntity, state: str, reason: str) -> None:
     deployment.rollout_state = state
     deployment.rollout_reason = reason
     deployment.updated_at = context.now
     context.world.save(deployment)
 
 
-def _finish(context: Context, record: ServiceDeployment, status: str, reason: str = "") -> None:
+def _finish(
+    context: Context, record: ServiceDeploymentEntity, status: str, reason: str = ""
+) -> None:
     record.status = status
     record.status_reason = reason or record.status_reason
     record.finished_at = record.updated_at = context.now

@@ -10,9 +10,9 @@ from fleet.sandbox.control_plane.ecs_clusters import find_cluster
 from fleet.sandbox.control_plane.ecs_instances import describe, find_instance
 from fleet.sandbox.control_plane.entities import (
     Attributes,
-    Cluster,
-    ContainerInstance,
-    Task,
+    ClusterEntity,
+    ContainerInstanceEntity,
+    TaskEntity,
     is_custom,
 )
 from fleet.sandbox.control_plane.tags import read_tags
@@ -122,10 +122,10 @@ def publish_health(call: Call) -> Answer:
     return {}
 
 
-def _new(call: Call, cluster: Cluster, attributes: Attributes) -> ContainerInstance:
+def _new(call: Call, cluster: ClusterEntity, attributes: Attributes) -> ContainerInstanceEntity:
     if sum(map(is_custom, attributes)) > MOST_CUSTOM:
         raise call.bad(f"more than {MOST_CUSTOM} custom attributes on one instance")
-    return ContainerInstance(
+    return ContainerInstanceEntity(
         call.state.account,
         call.state.region,
         call.world.hex_id(32),
@@ -138,7 +138,7 @@ def _new(call: Call, cluster: Cluster, attributes: Attributes) -> ContainerInsta
     )
 
 
-def _repeated(call: Call, cluster: Cluster) -> ContainerInstance | None:
+def _repeated(call: Call, cluster: ClusterEntity) -> ContainerInstanceEntity | None:
     token = call.get("clientToken")
     for instance in call.state.instances_of.get(cluster.name, {}).values():
         same_node = instance.managed_instance_id == call.caller.managed_instance_id
@@ -147,7 +147,7 @@ def _repeated(call: Call, cluster: Cluster) -> ContainerInstance | None:
     return None
 
 
-def _registered_before(call: Call, cluster: Cluster, arn: str) -> ContainerInstance:
+def _registered_before(call: Call, cluster: ClusterEntity, arn: str) -> ContainerInstanceEntity:
     instance = find_instance(call, cluster, arn)
     if instance is None:
         raise AwsFault("ClientException", f"Container instance {arn} not found in the cluster.")
@@ -167,7 +167,7 @@ def _resources(call: Call) -> list[dict[str, Any]]:
     return resources
 
 
-def _own_task(call: Call, arn: str) -> Task:
+def _own_task(call: Call, arn: str) -> TaskEntity:
     """Return the task of an ARN, if it is on an instance of the caller's."""
     cluster, _, task_id = arn.partition(":task/")[2].partition("/")
     task = call.state.tasks_of.get(cluster, {}).get(task_id)
@@ -179,7 +179,7 @@ def _own_task(call: Call, arn: str) -> Task:
     return task
 
 
-def _take_containers(task: Task, reports: list[Mapping[str, Any]]) -> None:
+def _take_containers(task: TaskEntity, reports: list[Mapping[str, Any]]) -> None:
     by_name = {report.get("containerName"): report for report in reports}
     for container in task.containers:
         report = by_name.get(container["name"], {})
@@ -189,7 +189,7 @@ def _take_containers(task: Task, reports: list[Mapping[str, Any]]) -> None:
                 container[name] = report[name]
 
 
-def _ended(call: Call, task: Task) -> None:
+def _ended(call: Call, task: TaskEntity) -> None:
     if not task.stop_code:
         started = "startedAt" in task.times
         task.stop_code = "EssentialContainerExited" if started else "TaskFailedToStart"
@@ -199,7 +199,7 @@ def _ended(call: Call, task: Task) -> None:
     task_life.stopped(call, task)
 
 
-def _save_changed(call: Call, task: Task) -> None:
+def _save_changed(call: Call, task: TaskEntity) -> None:
     task.version += 1
     call.world.save(task)
     service = call.state.service(task.service)
@@ -207,7 +207,7 @@ def _save_changed(call: Call, task: Task) -> None:
         call.world.work.reconcile(service)
 
 
-def _health(call: Call, task: Task) -> str:
+def _health(call: Call, task: TaskEntity) -> str:
     """Return the worst health of the essential containers that have a health check."""
     found = call.state.task_definition(task.task_definition)
     checked = {

@@ -10,11 +10,11 @@ from fleet.sandbox.control_plane.ecs_agent_calls import MOST_CUSTOM
 from fleet.sandbox.control_plane.ecs_clusters import find_cluster, needed_cluster, own_resource
 from fleet.sandbox.control_plane.ecs_instances import KIND, find_instance, save_changed
 from fleet.sandbox.control_plane.entities import (
-    Cluster,
-    ContainerInstance,
-    Service,
-    Task,
-    TaskDefinition,
+    ClusterEntity,
+    ContainerInstanceEntity,
+    ServiceEntity,
+    TaskDefinitionEntity,
+    TaskEntity,
     is_custom,
 )
 from fleet.sandbox.control_plane.tags import MOST, read_tags, without, write_tags
@@ -23,7 +23,7 @@ _MOST_PER_CALL = 10
 _NAME = re.compile(r"[A-Za-z0-9_./\\-]{1,128}")
 _VALUE = re.compile(r"(?! )[A-Za-z0-9_./\\@: -]{1,128}(?<! )")
 
-Tagged = Cluster | ContainerInstance | Service | Task | TaskDefinition
+Tagged = ClusterEntity | ContainerInstanceEntity | ServiceEntity | TaskEntity | TaskDefinitionEntity
 
 
 @operation("cluster attributes")
@@ -104,14 +104,14 @@ def list_tags_for_resource(call: Call) -> Answer:
     return {"tags": write_tags(_resource(call).tags)}
 
 
-def _asked(call: Call) -> list[tuple[ContainerInstance, str, str | None]]:
+def _asked(call: Call) -> list[tuple[ContainerInstanceEntity, str, str | None]]:
     """Return instance, name and value of each attribute that a call names."""
     cluster = needed_cluster(call)
     items: list[Any] = call.items("attributes", _MOST_PER_CALL)
     return [(_target(call, cluster, item), *_writable(call, item)) for item in items]
 
 
-def _target(call: Call, cluster: Cluster, item: Mapping[str, Any]) -> ContainerInstance:
+def _target(call: Call, cluster: ClusterEntity, item: Mapping[str, Any]) -> ContainerInstanceEntity:
     given = item.get("targetId") or ""
     if not given:
         raise call.bad("an attribute needs the targetId of the instance it is for.")
@@ -137,7 +137,7 @@ def _writable(call: Call, item: Mapping[str, Any]) -> tuple[str, str | None]:
     return name, value
 
 
-def _shown(instance: ContainerInstance, name: str, value: str | None) -> Answer:
+def _shown(instance: ContainerInstanceEntity, name: str, value: str | None) -> Answer:
     return wire(name=name, targetType=KIND, targetId=instance.arn, value=value)
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.call import Answer, Call, find_each, operation
-from fleet.sandbox.control_plane.entities import Cluster, arn_prefix
+from fleet.sandbox.control_plane.entities import ClusterEntity, arn_prefix
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
 from fleet.sandbox.control_plane.world import RegionState
 
@@ -18,7 +18,7 @@ _MOST = 100
 Held = TypeVar("Held")
 
 
-def find_cluster(call: Call, given: str) -> Cluster | None:
+def find_cluster(call: Call, given: str) -> ClusterEntity | None:
     """Return the ACTIVE cluster of a name or ARN; "" is the cluster called default.
 
     Raises:
@@ -28,7 +28,7 @@ def find_cluster(call: Call, given: str) -> Cluster | None:
     return cluster if cluster is not None and cluster.status == "ACTIVE" else None
 
 
-def needed_cluster(call: Call) -> Cluster:
+def needed_cluster(call: Call) -> ClusterEntity:
     """Return the ACTIVE cluster that the call's ``cluster`` names, or raise that there is none."""
     cluster = find_cluster(call, call.get("cluster"))
     if cluster is None:
@@ -49,7 +49,7 @@ def own_resource(call: Call, arn: str, kind: str) -> str:
 
 
 def find_in(
-    call: Call, cluster: Cluster, kind: str, given: str, held: Mapping[str, Held]
+    call: Call, cluster: ClusterEntity, kind: str, given: str, held: Mapping[str, Held]
 ) -> Held | None:
     """Return what a name, id or ARN means in a cluster, INACTIVE things included."""
     if given.startswith("arn:"):
@@ -59,7 +59,7 @@ def find_in(
     return held.get(given)
 
 
-def arn_in(call: Call, cluster: Cluster, kind: str, given: str) -> str:
+def arn_in(call: Call, cluster: ClusterEntity, kind: str, given: str) -> str:
     """Return the ARN of what a name, id or ARN would mean in a cluster."""
     return given if given.startswith("arn:") else f"{_prefix(call)}:{kind}/{cluster.name}/{given}"
 
@@ -78,7 +78,7 @@ def create_cluster(call: Call) -> Answer:
     if cluster is None:
         account, region = call.state.account, call.state.region
         settings = call.get("settings", [])
-        cluster = Cluster(account, region, name, tags=tags, settings=settings)
+        cluster = ClusterEntity(account, region, name, tags=tags, settings=settings)
         call.world.save(cluster)
     return {"cluster": _describe(cluster, call.state, _ALL)}
 
@@ -133,18 +133,18 @@ def _name_in(call: Call, given: str) -> str:
     return given or "default"
 
 
-def _registered(cluster: Cluster, state: RegionState) -> int:
+def _registered(cluster: ClusterEntity, state: RegionState) -> int:
     """Count ACTIVE and DRAINING instances, connected or not, as DescribeClusters does."""
     instances = state.instances_of.get(cluster.name, {})
     return sum(instance.status != "INACTIVE" for instance in instances.values())
 
 
-def _services(cluster: Cluster, state: RegionState) -> int:
+def _services(cluster: ClusterEntity, state: RegionState) -> int:
     services = state.services_of.get(cluster.name, {}).values()
     return sum(service.status == "ACTIVE" for service in services)
 
 
-def _describe(cluster: Cluster, state: RegionState, include: tuple[str, ...]) -> Answer:
+def _describe(cluster: ClusterEntity, state: RegionState, include: tuple[str, ...]) -> Answer:
     states = Counter(task.last_status for task in state.tasks_of.get(cluster.name, {}).values())
     return {
         "clusterArn": cluster.arn,

@@ -6,7 +6,7 @@ from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane import cluster_query, task_life
 from fleet.sandbox.control_plane.call import Answer, Call, Context, find_each, operation, wire
 from fleet.sandbox.control_plane.ecs_clusters import arn_in, find_in, needed_cluster
-from fleet.sandbox.control_plane.entities import Cluster, ContainerInstance
+from fleet.sandbox.control_plane.entities import ClusterEntity, ContainerInstanceEntity
 from fleet.sandbox.control_plane.placement import remaining
 from fleet.sandbox.control_plane.tags import write_tags
 
@@ -16,12 +16,12 @@ _ALL = ("TAGS", "CONTAINER_INSTANCE_HEALTH")
 KIND = "container-instance"
 
 
-def find_instance(call: Call, cluster: Cluster, given: str) -> ContainerInstance | None:
+def find_instance(call: Call, cluster: ClusterEntity, given: str) -> ContainerInstanceEntity | None:
     """Return the container instance of an id or ARN in this cluster, INACTIVE ones included."""
     return find_in(call, cluster, KIND, given, call.state.instances_of.get(cluster.name, {}))
 
 
-def needed_instance(call: Call, cluster: Cluster, given: str) -> ContainerInstance:
+def needed_instance(call: Call, cluster: ClusterEntity, given: str) -> ContainerInstanceEntity:
     """Return the container instance of an id or ARN, or raise that there is none."""
     instance = find_instance(call, cluster, given)
     if instance is None:
@@ -29,7 +29,7 @@ def needed_instance(call: Call, cluster: Cluster, given: str) -> ContainerInstan
     return instance
 
 
-def save_changed(call: Call, instance: ContainerInstance) -> None:
+def save_changed(call: Call, instance: ContainerInstanceEntity) -> None:
     """Save a changed instance, and let the scheduler look at its cluster's services."""
     instance.version += 1
     call.world.save(instance)
@@ -106,7 +106,9 @@ def deregister_container_instance(call: Call) -> Answer:
     return {"containerInstance": describe(call, instance, ())}
 
 
-def describe(context: Context, instance: ContainerInstance, include: tuple[str, ...]) -> Answer:
+def describe(
+    context: Context, instance: ContainerInstanceEntity, include: tuple[str, ...]
+) -> Answer:
     """Return a container instance in wire form; ``agentConnected`` is of this moment."""
     connected = context.world.channels.connected(instance.arn, context.now)
     versions = {"agentVersion": instance.agent_version, "dockerVersion": instance.docker_version}
@@ -132,7 +134,9 @@ def describe(context: Context, instance: ContainerInstance, include: tuple[str, 
     )
 
 
-def _health(context: Context, instance: ContainerInstance, *, connected: bool) -> dict[str, Any]:
+def _health(
+    context: Context, instance: ContainerInstanceEntity, *, connected: bool
+) -> dict[str, Any]:
     """Return the runtime check as the agent would report it (an assumption)."""
     if connected:
         status = "OK"
@@ -149,8 +153,8 @@ def _health(context: Context, instance: ContainerInstance, *, connected: bool) -
 
 
 def _asked(
-    call: Call, cluster: Cluster, most: int
-) -> tuple[list[ContainerInstance], list[dict[str, str]]]:
+    call: Call, cluster: ClusterEntity, most: int
+) -> tuple[list[ContainerInstanceEntity], list[dict[str, str]]]:
     return find_each(
         call.items("containerInstances", most),
         lambda name: find_instance(call, cluster, name),
@@ -158,6 +162,6 @@ def _asked(
     )
 
 
-def _subject(call: Call, instance: ContainerInstance) -> cluster_query.Subject:
+def _subject(call: Call, instance: ContainerInstanceEntity) -> cluster_query.QuerySubject:
     connected = call.world.channels.connected(instance.arn, call.now)
-    return cluster_query.Subject(connected, instance.attributes, instance.managed_instance_id)
+    return cluster_query.QuerySubject(connected, instance.attributes, instance.managed_instance_id)

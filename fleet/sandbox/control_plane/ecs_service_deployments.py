@@ -8,7 +8,11 @@ from fleet.sandbox.control_plane import deployments
 from fleet.sandbox.control_plane.call import Answer, Call, find_each, operation, wire
 from fleet.sandbox.control_plane.ecs_clusters import own_resource
 from fleet.sandbox.control_plane.ecs_services import service_in, task_counts
-from fleet.sandbox.control_plane.entities import Service, ServiceDeployment, ServiceRevision
+from fleet.sandbox.control_plane.entities import (
+    ServiceDeploymentEntity,
+    ServiceEntity,
+    ServiceRevision,
+)
 
 _MOST = 20
 
@@ -50,7 +54,7 @@ def describe_service_revisions(call: Call) -> Answer:
     return {"serviceRevisions": [_shown(call, one) for one in found], "failures": failures}
 
 
-def _record(call: Call, arn: str) -> ServiceDeployment | None:
+def _record(call: Call, arn: str) -> ServiceDeploymentEntity | None:
     name, _, record_id = own_resource(call, arn, "service-deployment").rpartition("/")
     return call.state.records_of.get(name, {}).get(record_id)
 
@@ -61,7 +65,7 @@ def _revision(call: Call, arn: str) -> ServiceRevision | None:
     return revision if revision is not None and revision.arn == arn else None
 
 
-def _brief(record: ServiceDeployment) -> Answer:
+def _brief(record: ServiceDeploymentEntity) -> Answer:
     return wire(
         serviceDeploymentArn=record.arn,
         **_of_service(record.arn, ":service-deployment/", record.service),
@@ -73,7 +77,7 @@ def _brief(record: ServiceDeployment) -> Answer:
     )
 
 
-def _describe(call: Call, record: ServiceDeployment) -> Answer:
+def _describe(call: Call, record: ServiceDeploymentEntity) -> Answer:
     service = call.state.service(record.service)
     rollback = None
     if record.rollback:
@@ -95,7 +99,7 @@ def _describe(call: Call, record: ServiceDeployment) -> Answer:
     )
 
 
-def _summary(call: Call, service: Service | None, number: str) -> Answer:
+def _summary(call: Call, service: ServiceEntity | None, number: str) -> Answer:
     """Return a revision with the tasks it has now, if it is one of the service's present ones."""
     counts = Counter(requestedTaskCount=0, runningTaskCount=0, pendingTaskCount=0)
     if service is not None:
@@ -106,7 +110,7 @@ def _summary(call: Call, service: Service | None, number: str) -> Answer:
     return {"arn": call.state.revisions[number].arn, **counts}
 
 
-def _breaker(call: Call, record: ServiceDeployment, service: Service | None) -> Answer:
+def _breaker(call: Call, record: ServiceDeploymentEntity, service: ServiceEntity | None) -> Answer:
     """Return what it has counted so far, for a service deployment that is in progress."""
     if service is not None:
         for deployment in deployments.deployments_of(call.state, service):

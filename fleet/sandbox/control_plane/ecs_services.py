@@ -9,7 +9,12 @@ from fleet.sandbox.control_plane import cluster_query, deployments
 from fleet.sandbox.control_plane.call import Answer, Call, find_each, operation, wire
 from fleet.sandbox.control_plane.ecs_clusters import arn_in, find_in, needed_cluster
 from fleet.sandbox.control_plane.ecs_task_definitions import usable_task_definition
-from fleet.sandbox.control_plane.entities import Cluster, Deployment, Service, Task
+from fleet.sandbox.control_plane.entities import (
+    ClusterEntity,
+    DeploymentEntity,
+    ServiceEntity,
+    TaskEntity,
+)
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
 from fleet.sandbox.control_plane.world import RegionState
 
@@ -130,7 +135,7 @@ def list_services(call: Call) -> Answer:
     return {"serviceArns": list(part), **after}
 
 
-def service_in(call: Call, given: str) -> Service:
+def service_in(call: Call, given: str) -> ServiceEntity:
     """Return the service of a name or ARN in the call's cluster, or raise what is missing."""
     service = _find(call, needed_cluster(call), given)
     if service is None:
@@ -138,7 +143,7 @@ def service_in(call: Call, given: str) -> Service:
     return service
 
 
-def revisions_now(state: RegionState, service: Service) -> list[Answer]:
+def revisions_now(state: RegionState, service: ServiceEntity) -> list[Answer]:
     """Return ``currentServiceRevisions``: those of the present deployments, with their tasks."""
     tasks = list(state.live_tasks_of.get(service.key, {}).values())
     return [
@@ -150,7 +155,9 @@ def revisions_now(state: RegionState, service: Service) -> list[Answer]:
     ]
 
 
-def task_counts(service: Service, deployment: Deployment, tasks: list[Task]) -> dict[str, int]:
+def task_counts(
+    service: ServiceEntity, deployment: DeploymentEntity, tasks: list[TaskEntity]
+) -> dict[str, int]:
     """Return requested, running and pending tasks of a deployment, as revisions show them."""
     own = [task for task in tasks if task.deployment == deployment.number]
     return {
@@ -160,7 +167,7 @@ def task_counts(service: Service, deployment: Deployment, tasks: list[Task]) -> 
     }
 
 
-def _find(call: Call, cluster: Cluster, given: str) -> Service | None:
+def _find(call: Call, cluster: ClusterEntity, given: str) -> ServiceEntity | None:
     return find_in(call, cluster, "service", given, call.state.services_of.get(cluster.name, {}))
 
 
@@ -170,12 +177,12 @@ def _check_controller(call: Call) -> None:
         raise call.bad(f"the fleet sandbox does not model the deployment controller {kind}")
 
 
-def _new(call: Call, cluster: Cluster, name: str) -> Service:
+def _new(call: Call, cluster: ClusterEntity, name: str) -> ServiceEntity:
     _check_controller(call)
     strategy = call.get("schedulingStrategy") or "REPLICA"
     if strategy == "REPLICA" and call.get("desiredCount", None) is None:
         raise call.bad("The replica scheduling strategy needs a desiredCount.")
-    return Service(
+    return ServiceEntity(
         call.state.account,
         call.state.region,
         cluster.name,
@@ -196,7 +203,7 @@ def _new(call: Call, cluster: Cluster, name: str) -> Service:
     )
 
 
-def _change_settings(call: Call, service: Service) -> bool:
+def _change_settings(call: Call, service: ServiceEntity) -> bool:
     """Take in what UpdateService changes without a deployment; say whether it changed anything.
 
     None of these triggers a service deployment. (API reference, UpdateService.)
@@ -294,7 +301,7 @@ def _read_constraints(call: Call) -> list[dict[str, Any]]:
     return found
 
 
-def _describe(state: RegionState, service: Service, *, tags: bool) -> Answer:
+def _describe(state: RegionState, service: ServiceEntity, *, tags: bool) -> Answer:
     tasks = list(state.live_tasks_of.get(service.key, {}).values())
     held = deployments.deployments_of(state, service)
     return wire(
@@ -330,7 +337,9 @@ def _describe(state: RegionState, service: Service, *, tags: bool) -> Answer:
     )
 
 
-def _deployment(service: Service, deployment: Deployment, tasks: list[Task]) -> Answer:
+def _deployment(
+    service: ServiceEntity, deployment: DeploymentEntity, tasks: list[TaskEntity]
+) -> Answer:
     own = [task for task in tasks if task.deployment == deployment.number]
     return wire(
         id=deployment.id,
@@ -348,16 +357,16 @@ def _deployment(service: Service, deployment: Deployment, tasks: list[Task]) -> 
     )
 
 
-def _desired(service: Service, deployment: Deployment, own: list[Task]) -> int:
+def _desired(service: ServiceEntity, deployment: DeploymentEntity, own: list[TaskEntity]) -> int:
     if deployment.status == "PRIMARY":
         return service.desired_count
     return sum(task.desired_status == "RUNNING" for task in own)
 
 
-def _running(tasks: list[Task]) -> int:
+def _running(tasks: list[TaskEntity]) -> int:
     """Count by what was last heard: a task that is told to stop counts until it has."""
     return sum(task.last_status == "RUNNING" for task in tasks)
 
 
-def _pending(tasks: list[Task]) -> int:
+def _pending(tasks: list[TaskEntity]) -> int:
     return sum(task.last_status in {"PROVISIONING", "PENDING"} for task in tasks)

@@ -9,7 +9,7 @@ from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane import cluster_query
 from fleet.sandbox.control_plane.call import Answer, Call, operation, wire
 from fleet.sandbox.control_plane.ecs_clusters import own_resource
-from fleet.sandbox.control_plane.entities import TaskDefinition
+from fleet.sandbox.control_plane.entities import TaskDefinitionEntity
 from fleet.sandbox.control_plane.placement import demand_of
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
 
@@ -52,7 +52,7 @@ def register_task_definition(call: Call) -> Answer:
     _check_content(call, content)
     if len(json.dumps(content, separators=(",", ":"))) > LARGEST:
         raise _refused("Actual length of the task definition is over 64 KiB.")
-    made = TaskDefinition(
+    made = TaskDefinitionEntity(
         call.state.account,
         call.state.region,
         family,
@@ -107,7 +107,7 @@ def deregister_task_definition(call: Call) -> Answer:
     return {"taskDefinition": _describe(found)}
 
 
-def usable_task_definition(call: Call, given: str) -> TaskDefinition:
+def usable_task_definition(call: Call, given: str) -> TaskDefinitionEntity:
     """Return the ACTIVE revision that a service may run, or raise ClientException."""
     found = _find(call, given) if given else None
     if found is None:
@@ -119,7 +119,7 @@ def usable_task_definition(call: Call, given: str) -> TaskDefinition:
     return found
 
 
-def _find(call: Call, given: str) -> TaskDefinition | None:
+def _find(call: Call, given: str) -> TaskDefinitionEntity | None:
     """Return what a family, ``family:revision`` or ARN names; INACTIVE ones by number."""
     name = own_resource(call, given, "task-definition") if given.startswith("arn:") else given
     family, colon, number = name.partition(":")
@@ -180,7 +180,7 @@ def _check_containers(content: Mapping[str, Any]) -> None:
         raise _refused("At least one container in a task must be marked as essential.")
 
 
-def _describe(found: TaskDefinition) -> Answer:
+def _describe(found: TaskDefinitionEntity) -> Answer:
     content = found.content
     external = content["networkMode"] != "awsvpc"
     return content | wire(

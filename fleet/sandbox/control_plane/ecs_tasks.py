@@ -6,7 +6,7 @@ from fleet.sandbox.control_plane.ecs_clusters import arn_in, find_in, needed_clu
 from fleet.sandbox.control_plane.ecs_instances import KIND, find_instance, needed_instance
 from fleet.sandbox.control_plane.ecs_services import service_in
 from fleet.sandbox.control_plane.ecs_task_definitions import usable_task_definition
-from fleet.sandbox.control_plane.entities import Cluster, Task
+from fleet.sandbox.control_plane.entities import ClusterEntity, TaskEntity
 from fleet.sandbox.control_plane.placement import room_on
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
 
@@ -100,11 +100,11 @@ def stop_task(call: Call) -> Answer:
     return {"task": _describe(call, task, tags=False)}
 
 
-def _find(call: Call, cluster: Cluster, given: str) -> Task | None:
+def _find(call: Call, cluster: ClusterEntity, given: str) -> TaskEntity | None:
     return find_in(call, cluster, "task", given, call.state.tasks_of.get(cluster.name, {}))
 
 
-def _describe(call: Call, task: Task, *, tags: bool) -> Answer:
+def _describe(call: Call, task: TaskEntity, *, tags: bool) -> Answer:
     connected, since = call.world.channels.connectivity(task.instance_arn, call.now)
     return wire(
         attachments=[],

@@ -27,9 +27,9 @@ from fleet.sandbox.control_plane import (
     sts,
 )
 from fleet.sandbox.control_plane.agent_sessions import AgentSessions
-from fleet.sandbox.control_plane.call import Call, Caller, Operation, operations_in
-from fleet.sandbox.control_plane.channels import Channel
-from fleet.sandbox.control_plane.faults import Fault, Faults, strike
+from fleet.sandbox.control_plane.call import Call, Operation, Principal, operations_in
+from fleet.sandbox.control_plane.channels import AgentChannel
+from fleet.sandbox.control_plane.faults import FaultRule, Faults, strike
 from fleet.sandbox.control_plane.service_scheduler import ServiceScheduler
 from fleet.sandbox.control_plane.throttle import Throttle
 from fleet.sandbox.control_plane.world import RegionState, World
@@ -156,7 +156,7 @@ class ControlPlane:
         *,
         region: str,
         access_key: str,
-        fault: Fault | None = None,
+        fault: FaultRule | None = None,
     ) -> dict[str, Any]:
         """Answer a call for which a fault was already taken (and its delay waited for)."""
         if fault is not None and fault.when == "before":
@@ -188,7 +188,7 @@ class ControlPlane:
 
     def connect(
         self, access_key: str, region: str, request: ConnectRequest, deliver: Deliver
-    ) -> Channel:
+    ) -> AgentChannel:
         """Open an agent's ACS session: it is connected from now on, and its versions are known.
 
         The tasks it is to run or stop, a manifest under a new timeline and heartbeats follow
@@ -293,13 +293,13 @@ class ControlPlane:
         operation.check(call)
         return operation.run(call)
 
-    def _caller(self, access_key: str, what: str, now: float) -> Caller:
+    def _caller(self, access_key: str, what: str, now: float) -> Principal:
         account = self.account_of(access_key)
         if not account:
             raise unknown_key()
         session = self._world.sessions.get(access_key)
         if session is None:
-            return Caller(account, f"arn:aws:sts::{account}:{_OPERATOR_ROLE}")
+            return Principal(account, f"arn:aws:sts::{account}:{_OPERATOR_ROLE}")
         if now >= session.expires_at:
             raise AwsFault(
                 "ExpiredTokenException", "The security token included in the request is expired"
@@ -310,24 +310,24 @@ class ControlPlane:
                 "AccessDeniedException",
                 f"User: {session.arn} is not authorized to perform: {what}",
             )
-        return Caller(account, session.arn, session.managed_instance_id)
+        return Principal(account, session.arn, session.managed_instance_id)
 
-    def _unsigned(self, body: Mapping[str, Any], region: str) -> tuple[Caller, RegionState]:
+    def _unsigned(self, body: Mapping[str, Any], region: str) -> tuple[Principal, RegionState]:
         """Find where an activation is: the caller of RegisterManagedInstance does not say."""
         activation = str(body.get("ActivationId"))
         state = self._find(lambda state: activation in state.activations, region)
         if state is None:
             raise AwsFault("InvalidActivation", "The activation is not valid: no such id and code.")
-        return Caller("", ""), state
+        return Principal("", ""), state
 
-    def _node(self, managed_instance_id: str, region: str) -> tuple[Caller, RegionState]:
+    def _node(self, managed_instance_id: str, region: str) -> tuple[Principal, RegionState]:
         state = self._find(lambda state: managed_instance_id in state.nodes, region)
         if state is None:
             raise AwsFault(
                 "AccessDeniedException",
                 f"{managed_instance_id} is not a registered managed instance.",
             )
-        return Caller(state.account, "", managed_instance_id), state
+        return Principal(state.account, "", managed_instance_id), state
 
     def _find(self, wanted: Callable[[RegionState], bool], region: str) -> RegionState | None:
         for state in self._world.region_states():

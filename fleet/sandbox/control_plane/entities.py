@@ -72,7 +72,7 @@ class EcsResource(Entity):
 
 
 @dataclass(slots=True)
-class Cluster(EcsResource):
+class ClusterEntity(EcsResource):
     """An ECS cluster. It is INACTIVE after it was deleted, and then its name is free again."""
 
     KIND: ClassVar[str] = "cluster"
@@ -85,7 +85,7 @@ class Cluster(EcsResource):
 
 
 @dataclass(slots=True)
-class ContainerInstance(EcsResource):
+class ContainerInstanceEntity(EcsResource):
     """A registered host as ECS knows it.
 
     Attributes:
@@ -120,7 +120,7 @@ class ContainerInstance(EcsResource):
 
 
 @dataclass(slots=True)
-class Activation(Entity):
+class ActivationEntity(Entity):
     """An SSM activation; of its code only a salted hash is stored."""
 
     KIND: ClassVar[str] = "activation"
@@ -138,7 +138,7 @@ class Activation(Entity):
 
 
 @dataclass(slots=True)
-class ManagedInstance(Entity):
+class ManagedInstanceEntity(Entity):
     """A node in SSM.
 
     Attributes:
@@ -229,7 +229,7 @@ class Invocation(Entity):
 
 
 @dataclass(slots=True)
-class TaskDefinition(EcsResource):
+class TaskDefinitionEntity(EcsResource):
     """One revision of a family.
 
     Attributes:
@@ -259,7 +259,7 @@ class TaskDefinition(EcsResource):
 
 
 @dataclass(slots=True)
-class Service(EcsResource):
+class ServiceEntity(EcsResource):
     """An ECS service. A new one of the same name takes the place of an INACTIVE one.
 
     Attributes:
@@ -306,7 +306,7 @@ class Service(EcsResource):
 
 
 @dataclass(slots=True)
-class Deployment(Entity):
+class DeploymentEntity(Entity):
     """An entry of ``service.deployments``; it is removed once its last task has stopped.
 
     Attributes:
@@ -359,7 +359,7 @@ class ServiceRevision(EcsResource):
 
 
 @dataclass(slots=True)
-class ServiceDeployment(EcsResource):
+class ServiceDeploymentEntity(EcsResource):
     """The record of one request to deploy, a rollback of it included; never removed.
 
     Attributes:
@@ -389,7 +389,7 @@ class ServiceDeployment(EcsResource):
 
 
 @dataclass(slots=True)
-class Task(EcsResource):
+class TaskEntity(EcsResource):
     """A task on a container instance; removed an hour after it has stopped.
 
     Attributes:
@@ -456,18 +456,18 @@ class Task(EcsResource):
 KINDS: Mapping[str, type[Entity]] = {
     kind.KIND: kind
     for kind in (
-        Cluster,
-        ContainerInstance,
-        Activation,
-        ManagedInstance,
+        ClusterEntity,
+        ContainerInstanceEntity,
+        ActivationEntity,
+        ManagedInstanceEntity,
         ServiceSetting,
         RoleSession,
-        TaskDefinition,
-        Service,
-        Deployment,
+        TaskDefinitionEntity,
+        ServiceEntity,
+        DeploymentEntity,
         ServiceRevision,
-        ServiceDeployment,
-        Task,
+        ServiceDeploymentEntity,
+        TaskEntity,
         Invocation,
     )
 }

@@ -18,7 +18,7 @@ class ConnectionDropped(Exception):
 
 
 @dataclass(slots=True)
-class Fault:
+class FaultRule:
     """One kind of failure.
 
     Attributes:
@@ -70,10 +70,10 @@ class Faults:
     """The faults that are waiting for their call; the oldest that fits is used up first."""
 
     def __init__(self) -> None:
-        self._waiting: list[Fault] = []
+        self._waiting: list[FaultRule] = []
         self._lock = threading.Lock()
 
-    def __iter__(self) -> Iterator[Fault]:
+    def __iter__(self) -> Iterator[FaultRule]:
         with self._lock:
             return iter(tuple(self._waiting))
 
@@ -90,8 +90,8 @@ class Faults:
         region: str | None = None,
         delay_s: float = 0.0,
     ) -> None:
-        """Let the next ``count`` matching calls fail; see ``Fault`` for what each word means."""
-        fault = Fault(service, action, code, status, count, when, account, region, delay_s)
+        """Make the next ``count`` matching calls fail; see ``FaultRule`` for what they mean."""
+        fault = FaultRule(service, action, code, status, count, when, account, region, delay_s)
         with self._lock:
             self._waiting.append(fault)
 
@@ -100,7 +100,7 @@ class Faults:
         with self._lock:
             self._waiting.clear()
 
-    def take(self, service: str, action: str, account: str, region: str) -> Fault | None:
+    def take(self, service: str, action: str, account: str, region: str) -> FaultRule | None:
         """Return the fault that hits this call, used up by one; None is the usual case."""
         if not self._waiting:
             return None
@@ -114,7 +114,7 @@ class Faults:
         return None
 
 
-def strike(fault: Fault) -> None:
+def strike(fault: FaultRule) -> None:
     """Let a fault happen: raise what the caller is to see, or nothing if it only delays."""
     if fault.code == CONNECTION_RESET:
         raise ConnectionDropped

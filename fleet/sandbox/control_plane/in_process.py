@@ -10,7 +10,7 @@ from fleet.sandbox.agents.session import (
     LinkDown,
     RoleToken,
 )
-from fleet.sandbox.control_plane.channels import Channel
+from fleet.sandbox.control_plane.channels import AgentChannel
 from fleet.sandbox.control_plane.engine import ControlPlane
 from fleet.sandbox.control_plane.faults import ConnectionDropped
 
@@ -45,7 +45,7 @@ class InProcessSession:
         """Say where the agent takes Run Command's commands."""
         self._plane.open_commands(token.access_key_id, deliver)
 
-    def connect(self, token: RoleToken, request: ConnectRequest, deliver: Deliver) -> Channel:
+    def connect(self, token: RoleToken, request: ConnectRequest, deliver: Deliver) -> AgentChannel:
         """Open the ACS session; see ``ControlPlane.connect`` for when ``deliver`` is called."""
         try:
             return self._plane.connect(token.access_key_id, self._region, request, deliver)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fleet.sandbox.control_plane.entities import ContainerInstance, Task
+from fleet.sandbox.control_plane.entities import ContainerInstanceEntity, TaskEntity
 from fleet.sandbox.control_plane.world import RegionState
 
 _NANOSECONDS = 1_000_000_000
@@ -32,7 +32,7 @@ _CHECK_TIMES = {
 
 
 def payload(
-    state: RegionState, instance: ContainerInstance, tasks: Iterable[Task]
+    state: RegionState, instance: ContainerInstanceEntity, tasks: Iterable[TaskEntity]
 ) -> dict[str, Any]:
     """Return a PayloadMessage with the intents of some tasks of an instance."""
     return {
@@ -42,7 +42,7 @@ def payload(
     }
 
 
-def manifest(state: RegionState, instance: ContainerInstance) -> dict[str, Any]:
+def manifest(state: RegionState, instance: ContainerInstanceEntity) -> dict[str, Any]:
     """Return a TaskManifestMessage: every task that the instance should run, under its timeline."""
     return {
         **_heading(instance),
@@ -59,7 +59,7 @@ def manifest(state: RegionState, instance: ContainerInstance) -> dict[str, Any]:
 
 
 def stop_ack(
-    state: RegionState, instance: ContainerInstance, message: Mapping[str, Any], now: float
+    state: RegionState, instance: ContainerInstanceEntity, message: Mapping[str, Any], now: float
 ) -> dict[str, Any]:
     """Return the TaskStopVerificationAck of what an agent proposed to stop.
 
@@ -82,7 +82,7 @@ def stop_ack(
     }
 
 
-def _heading(instance: ContainerInstance) -> dict[str, Any]:
+def _heading(instance: ContainerInstanceEntity) -> dict[str, Any]:
     return {
         "messageId": str(uuid.uuid4()),
         "clusterArn": _cluster_arn(instance),
@@ -90,11 +90,11 @@ def _heading(instance: ContainerInstance) -> dict[str, Any]:
     }
 
 
-def _cluster_arn(instance: ContainerInstance) -> str:
+def _cluster_arn(instance: ContainerInstanceEntity) -> str:
     return f"{instance.arn.partition(':container-instance/')[0]}:cluster/{instance.cluster}"
 
 
-def _intent(state: RegionState, task: Task) -> dict[str, Any]:
+def _intent(state: RegionState, task: TaskEntity) -> dict[str, Any]:
     if task.desired_status == "STOPPED":
         return {"arn": task.arn, "desiredStatus": "STOPPED"}
     found = state.task_definition(task.task_definition)

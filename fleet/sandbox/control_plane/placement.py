@@ -8,7 +8,11 @@ from typing import Any
 
 from fleet.sandbox.control_plane import cluster_query
 from fleet.sandbox.control_plane.call import Context
-from fleet.sandbox.control_plane.entities import ContainerInstance, Service, TaskDefinition
+from fleet.sandbox.control_plane.entities import (
+    ContainerInstanceEntity,
+    ServiceEntity,
+    TaskDefinitionEntity,
+)
 from fleet.sandbox.control_plane.world import RegionState
 
 _parse = lru_cache(512)(cluster_query.parse)
@@ -16,7 +20,7 @@ NO_INSTANCES = "Reason: No Container Instances were found in your cluster."
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class TaskDemand:
     """What a task takes of its instance: CPU units, MiB, ports of the host."""
 
     cpu: int
@@ -48,7 +52,7 @@ _PORT = Obstacle(4, "is already using a port required by your task.", "RESOURCE:
 _AGENT = Obstacle(5, 'encountered error "AGENT".', "AGENT")
 
 
-def demand_of(content: Mapping[str, Any]) -> Demand:
+def demand_of(content: Mapping[str, Any]) -> TaskDemand:
     """Return what tasks of a definition take; of a memory and its reservation the reservation."""
     containers = content["containerDefinitions"]
     cpu = _size(content.get("cpu"), "vcpu")
@@ -60,7 +64,7 @@ def demand_of(content: Mapping[str, Any]) -> Demand:
             port = mapping.get("hostPort") or (mapping.get("containerPort", 0) if host else 0)
             if port:
                 ports[mapping.get("protocol") or "tcp"].append(port)
-    return Demand(
+    return TaskDemand(
         cpu or sum(container.get("cpu", 0) for container in containers),
         memory or sum(c.get("memoryReservation") or c.get("memory") or 0 for c in containers),
         tuple(ports["tcp"]),
@@ -68,7 +72,7 @@ def demand_of(content: Mapping[str, Any]) -> Demand:
     )
 
 
-def remaining(state: RegionState, instance: ContainerInstance) -> list[dict[str, Any]]:
+def remaining(state: RegionState, instance: ContainerInstanceEntity) -> list[dict[str, Any]]:
     """Return ``remainingResources``: what was registered less what tasks take, and ports in use."""
     tasks = state.tasks_on.get(instance.id, {}).values()
     if not tasks:
@@ -95,9 +99,9 @@ def remaining(state: RegionState, instance: ContainerInstance) -> list[dict[str,
     return left
 
 
-def matches(instance: ContainerInstance, constraints: Iterable[Mapping[str, Any]]) -> bool:
+def matches(instance: ContainerInstanceEntity, constraints: Iterable[Mapping[str, Any]]) -> bool:
     """Say whether an instance is a member of every group that is asked for (``memberOf``)."""
-    subject = cluster_query.Subject(
+    subject = cluster_query.QuerySubject(
         agent_connected=True,
         attributes=instance.attributes,
         ec2_instance_id=instance.managed_instance_id,
@@ -109,13 +113,18 @@ def matches(instance: ContainerInstance, constraints: Iterable[Mapping[str, Any]
     )
 
 
-def constraints_of(service: Service, definition: TaskDefinition) -> list[Mapping[str, Any]]:
+def constraints_of(
+    service: ServiceEntity, definition: TaskDefinitionEntity
+) -> list[Mapping[str, Any]]:
     """Return those of the service and those of the task definition; all have to hold."""
     return [*service.placement_constraints, *definition.content["placementConstraints"]]
 
 
 def obstacle_on(
-    context: Context, instance: ContainerInstance, service: Service, definition: TaskDefinition
+    context: Context,
+    instance: ContainerInstanceEntity,
+    service: ServiceEntity,
+    definition: TaskDefinitionEntity,
 ) -> Obstacle | None:
     """Return why an ACTIVE instance cannot take a task now, or None if it can."""
     constraints = constraints_of(service, definition)
@@ -132,7 +141,7 @@ def obstacle_on(
 
 
 def room_on(
-    context: Context, instance: ContainerInstance, definition: TaskDefinition
+    context: Context, instance: ContainerInstanceEntity, definition: TaskDefinitionEntity
 ) -> Obstacle | None:
     """Return why an instance has no room for a task, or no agent to start it; None if it has."""
     demand = demand_of(definition.content)
@@ -149,8 +158,8 @@ def room_on(
 
 
 def place(
-    context: Context, service: Service, definition: TaskDefinition
-) -> ContainerInstance | str:
+    context: Context, service: ServiceEntity, definition: TaskDefinitionEntity
+) -> ContainerInstanceEntity | str:
     """Return the instance for one more task, or why there is none as the service event says it.
 
     The instance with the fewest tasks of the service is taken, and of several the one with the

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServiceStanding:
     """A task that has not stopped, as the scheduler sees it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Step:
     start: int
 
 
-def replica_step(tasks: Sequence[Standing], limits: Limits) -> Step:
+def replica_step(tasks: Sequence[ServiceStanding], limits: Limits) -> Step:
     """Return the next step of a REPLICA service.
 
     Tasks that are stopping still take up room until they have stopped; so a deployment waits for
@@ -73,7 +73,7 @@ def replica_step(tasks: Sequence[Standing], limits: Limits) -> Step:
 
 
 def daemon_step(
-    tasks: Sequence[Standing], matching: Sequence[str], limits: Limits
+    tasks: Sequence[ServiceStanding], matching: Sequence[str], limits: Limits
 ) -> tuple[Step, tuple[str, ...]]:
     """Return the next step of a DAEMON service, and the instances that get a task now.
 
@@ -96,7 +96,7 @@ def daemon_step(
     return Step(tuple(surplus), replaced, len(free)), free
 
 
-def _replaced(tasks: Iterable[Standing], lower: int) -> tuple[str, ...]:
+def _replaced(tasks: Iterable[ServiceStanding], lower: int) -> tuple[str, ...]:
     """Return those that are not kept, as far as the rest is healthy enough without them."""
     standing = list(tasks)
     spare = sum(task.healthy for task in standing) - lower
@@ -110,5 +110,5 @@ def _replaced(tasks: Iterable[Standing], lower: int) -> tuple[str, ...]:
     return tuple(replaced)
 
 
-def _worth(task: Standing) -> tuple[bool, str]:
+def _worth(task: ServiceStanding) -> tuple[bool, str]:
     return task.healthy, task.id

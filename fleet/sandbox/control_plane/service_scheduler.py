@@ -13,15 +13,15 @@ from fleet.sandbox.control_plane.agent_sessions import AgentSessions
 from fleet.sandbox.control_plane.assumptions import SCHEDULER_REACTS_AFTER_S
 from fleet.sandbox.control_plane.call import Context
 from fleet.sandbox.control_plane.entities import (
-    ContainerInstance,
-    Deployment,
-    Service,
-    Task,
-    TaskDefinition,
+    ContainerInstanceEntity,
+    DeploymentEntity,
+    ServiceEntity,
+    TaskDefinitionEntity,
+    TaskEntity,
 )
 from fleet.sandbox.control_plane.rolling_update import (
     Limits,
-    Standing,
+    ServiceStanding,
     Step,
     daemon_step,
     replica_step,
@@ -93,7 +93,7 @@ class ServiceScheduler:
         self._sessions.flush()
 
 
-def reconcile(context: Context, service: Service) -> float | None:
+def reconcile(context: Context, service: ServiceEntity) -> float | None:
     """Bring a service nearer to what it should be.
 
     Returns:
@@ -117,14 +117,14 @@ def reconcile(context: Context, service: Service) -> float | None:
     return _next_look(context, service, deployments.primary_of(context.state, service))
 
 
-def _shown_state(service: Service) -> tuple[object, ...]:
+def _shown_state(service: ServiceEntity) -> tuple[object, ...]:
     return service.desired_count, service.steady, service.obstacle, service.events[:1]
 
 
 class _Look:
     """One look at an ACTIVE service whose newest deployment has not failed."""
 
-    def __init__(self, context: Context, service: Service, primary: Deployment) -> None:
+    def __init__(self, context: Context, service: ServiceEntity, primary: DeploymentEntity) -> None:
         self._context = context
         self._service = service
         self._primary = primary
@@ -148,17 +148,17 @@ class _Look:
         self._stop(step)
         self._start(self._instance_or_obstacle(matching[name]) for name in free)
 
-    def _wanted(self) -> tuple[Context, Service, TaskDefinition]:
+    def _wanted(self) -> tuple[Context, ServiceEntity, TaskDefinitionEntity]:
         return self._context, self._service, self._definition
 
-    def _standing(self, task: Task) -> Standing:
+    def _standing(self, task: TaskEntity) -> ServiceStanding:
         instance = self._context.state.instances[task.instance]
         kept = (
             task.deployment == self._primary.number
             and instance.status == "ACTIVE"
             and task.health != "UNHEALTHY"
         )
-        return Standing(
+        return ServiceStanding(
             task.id,
             kept,
             task_life.healthy(task, self._context.now),
@@ -166,7 +166,7 @@ class _Look:
             task.instance,
         )
 
-    def _matching(self) -> dict[str, ContainerInstance]:
+    def _matching(self) -> dict[str, ContainerInstanceEntity]:
         """Return the ACTIVE instances that a DAEMON service wants; a disconnected one counts."""
         constraints = placement.constraints_of(self._service, self._definition)
         return {
@@ -189,18 +189,20 @@ class _Look:
         if told:
             service_events.stopped(service, context.now, told)
 
-    def _instance_or_obstacle(self, instance: ContainerInstance) -> ContainerInstance | str:
+    def _instance_or_obstacle(
+        self, instance: ContainerInstanceEntity
+    ) -> ContainerInstanceEntity | str:
         found = placement.obstacle_on(self._context, instance, self._service, self._definition)
         if found is None:
             return instance
         return f"The closest matching (container-instance {instance.id}) {found.text}"
 
-    def _start(self, found: Iterable[ContainerInstance | str]) -> None:
+    def _start(self, found: Iterable[ContainerInstanceEntity | str]) -> None:
         """Place a task on each instance; a text says why there is none."""
         context, service = self._context, self._service
         if context.now < self._primary.start_after:
             return
-        placed: list[Task] = []
+        placed: list[TaskEntity] = []
         obstacle = ""
         for one in found:
             if isinstance(one, str):
@@ -219,7 +221,7 @@ class _Look:
         service.obstacle = obstacle
 
 
-def _count_healthy(context: Context, service: Service) -> None:
+def _count_healthy(context: Context, service: ServiceEntity) -> None:
     """Take in what became of the newest deployment's tasks; the circuit breaker may trip."""
     primary = deployments.primary_of(context.state, service)
     settings = service.configuration["deploymentCircuitBreaker"]
@@ -240,7 +242,7 @@ def _count_healthy(context: Context, service: Service) -> None:
         deployments.trip(context, service, primary)
 
 
-def _conclude(context: Context, service: Service, primary: Deployment) -> None:
+def _conclude(context: Context, service: ServiceEntity, primary: DeploymentEntity) -> None:
     """Decide whether the service is steady, and the deployment complete."""
     live = context.state.live_tasks_of.get(service.key, {}).values()
     good = sum(
@@ -256,9 +258,9 @@ def _conclude(context: Context, service: Service, primary: Deployment) -> None:
     service.steady = steady
 
 
-def _drain(context: Context, service: Service) -> None:
+def _drain(context: Context, service: ServiceEntity) -> None:
     """Stop the tasks of a deleted service; it is INACTIVE once they have stopped."""
-    live: Sequence[Task] = tuple(context.state.live_tasks_of.get(service.key, {}).values())
+    live: Sequence[TaskEntity] = tuple(context.state.live_tasks_of.get(service.key, {}).values())
     for task in live:
         task_life.stop(context, task, task_life.SCHEDULER, "Service was deleted")
     if not context.state.live_tasks_of.get(service.key):
@@ -267,7 +269,7 @@ def _drain(context: Context, service: Service) -> None:
         context.world.save(service)
 
 
-def _next_look(context: Context, service: Service, primary: Deployment) -> float | None:
+def _next_look(context: Context, service: ServiceEntity, primary: DeploymentEntity) -> float | None:
     moments = [
         task_life.healthy_at(task)
         for task in context.state.live_tasks_of.get(service.key, {}).values()
@@ -278,7 +280,7 @@ def _next_look(context: Context, service: Service, primary: Deployment) -> float
     return min((moment for moment in moments if moment > context.now), default=None)
 
 
-def _definition(context: Context, deployment: Deployment) -> TaskDefinition:
+def _definition(context: Context, deployment: DeploymentEntity) -> TaskDefinitionEntity:
     found = context.state.task_definition(deployment.task_definition)
     if found is None:
         message = f"the task definition {deployment.task_definition} of a deployment is gone"

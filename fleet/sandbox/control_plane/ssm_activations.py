@@ -11,7 +11,11 @@ from collections.abc import Callable, Mapping
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.assumptions import NODE_TOKEN_LIFE_S
 from fleet.sandbox.control_plane.call import Answer, Call, operation, wire
-from fleet.sandbox.control_plane.entities import Activation, ManagedInstance, RoleSession
+from fleet.sandbox.control_plane.entities import (
+    ActivationEntity,
+    ManagedInstanceEntity,
+    RoleSession,
+)
 from fleet.sandbox.control_plane.ssm_nodes import require_room
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
 
@@ -19,7 +23,7 @@ _DAY_S = 86_400.0
 _LONGEST_EXPIRY_S = 30 * _DAY_S
 _CODE_LETTERS = string.ascii_letters + string.digits
 _CODE_LENGTH = 20
-_FILTERS: Mapping[str, Callable[[Activation], str]] = {
+_FILTERS: Mapping[str, Callable[[ActivationEntity], str]] = {
     "ActivationIds": lambda activation: activation.id,
     "DefaultInstanceName": lambda activation: activation.name,
     "IamRole": lambda activation: activation.iam_role,
@@ -47,7 +51,7 @@ def create_activation(call: Call) -> Answer:
         )
     code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_LENGTH))
     salt = secrets.token_hex(16)
-    activation = Activation(
+    activation = ActivationEntity(
         call.state.account,
         call.state.region,
         str(uuid.UUID(call.world.hex_id(32), version=4)),
@@ -113,7 +117,7 @@ def register_managed_instance(call: Call) -> Answer:
     require_room(call)
     activation.count += 1
     call.world.save(activation)
-    node = ManagedInstance(
+    node = ManagedInstanceEntity(
         call.state.account,
         call.state.region,
         f"mi-{call.world.hex_id(17)}",
@@ -169,7 +173,7 @@ def _allowed_in_name(letter: str) -> bool:
     return letter in "_.:/=+-@" or unicodedata.category(letter)[0] in "LZN"
 
 
-def _describe(activation: Activation, now: float) -> Answer:
+def _describe(activation: ActivationEntity, now: float) -> Answer:
     return wire(
         ActivationId=activation.id,
         Description=activation.description,

@@ -7,7 +7,7 @@ from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.assumptions import PING_LOST_AFTER_S
 from fleet.sandbox.control_plane.call import Answer, Call, operation, wire
 from fleet.sandbox.control_plane.entities import (
-    ManagedInstance,
+    ManagedInstanceEntity,
     ServiceSetting,
     arn_prefix,
 )
@@ -31,14 +31,14 @@ _STANDARD = "standard"
 _WRONG_FILTER = "InvalidInstanceInformationFilterValue"
 
 
-def ping_status(node: ManagedInstance, now: float) -> str:
+def ping_status(node: ManagedInstanceEntity, now: float) -> str:
     """Return Online while pings come; ConnectionLost later, and before the first."""
     heard = node.last_ping_at
     lost = heard is None or now - heard > PING_LOST_AFTER_S
     return "ConnectionLost" if lost else "Online"
 
 
-_FILTERS: Mapping[str, Callable[[ManagedInstance, float], str]] = {
+_FILTERS: Mapping[str, Callable[[ManagedInstanceEntity, float], str]] = {
     "ActivationIds": lambda node, _: node.activation_id,
     "AgentVersion": lambda node, _: node.information.get("AgentVersion", ""),
     "IamRole": lambda node, _: node.iam_role,
@@ -168,7 +168,7 @@ def _tier(call: Call) -> str:
     return _STANDARD if setting is None else setting.value
 
 
-def _needed_node(call: Call, given: str) -> ManagedInstance:
+def _needed_node(call: Call, given: str) -> ManagedInstanceEntity:
     node = call.state.nodes.get(given)
     if node is None:
         message = f"Instance {given} is not registered as managed instance."
@@ -176,7 +176,7 @@ def _needed_node(call: Call, given: str) -> ManagedInstance:
     return node
 
 
-def _tagged(call: Call) -> ManagedInstance:
+def _tagged(call: Call) -> ManagedInstanceEntity:
     kind, key = call.get("ResourceType"), call.get("ResourceId")
     if kind != NATIVE_TAG_TYPE:
         raise AwsFault("InvalidResourceType", f"{kind!r} is not a type the fleet sandbox tags.")
@@ -186,7 +186,7 @@ def _tagged(call: Call) -> ManagedInstance:
     return held
 
 
-def _matching(call: Call, wanted: list[tuple[str, list[str]]]) -> dict[str, ManagedInstance]:
+def _matching(call: Call, wanted: list[tuple[str, list[str]]]) -> dict[str, ManagedInstanceEntity]:
     if len(wanted) > 1 and any(key.startswith("tag") for key, _ in wanted):
         raise AwsFault(_WRONG_FILTER, "A filter on tags can not be combined with another filter.")
     nodes = dict(call.state.nodes)
@@ -196,7 +196,7 @@ def _matching(call: Call, wanted: list[tuple[str, list[str]]]) -> dict[str, Mana
     return nodes
 
 
-def _filter(call: Call, key: str, values: set[str]) -> Callable[[ManagedInstance], bool]:
+def _filter(call: Call, key: str, values: set[str]) -> Callable[[ManagedInstanceEntity], bool]:
     if key.startswith("tag:"):
         tag = key.removeprefix("tag:")
         return lambda node: node.tags.get(tag) in values
@@ -211,7 +211,7 @@ def _filter(call: Call, key: str, values: set[str]) -> Callable[[ManagedInstance
     return lambda node: get(node, call.now) in values
 
 
-def _describe(node: ManagedInstance, now: float) -> dict[str, Any]:
+def _describe(node: ManagedInstanceEntity, now: float) -> dict[str, Any]:
     return wire(
         InstanceId=node.id,
         PingStatus=ping_status(node, now),

@@ -5,7 +5,7 @@ import secrets
 from datetime import UTC, datetime
 
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.control_plane.call import Answer, Call, Caller, operation
+from fleet.sandbox.control_plane.call import Answer, Call, Principal, operation
 from fleet.sandbox.control_plane.entities import RoleSession
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/(?:[^/]+/)*([\w+=,.@-]{1,64})")
@@ -61,7 +61,7 @@ def assume_role(call: Call) -> Answer:
             "Expiration": expires,
         },
         "AssumedRoleUser": {
-            "AssumedRoleId": Caller(session.account, session.arn).user_id,
+            "AssumedRoleId": Principal(session.account, session.arn).user_id,
             "Arn": session.arn,
         },
     }

@@ -11,11 +11,11 @@ from fleet.sandbox.control_plane.assumptions import (
 )
 from fleet.sandbox.control_plane.call import Context
 from fleet.sandbox.control_plane.entities import (
-    ContainerInstance,
-    Deployment,
-    Service,
-    Task,
-    TaskDefinition,
+    ContainerInstanceEntity,
+    DeploymentEntity,
+    ServiceEntity,
+    TaskDefinitionEntity,
+    TaskEntity,
     arn_prefix,
 )
 from fleet.sandbox.control_plane.placement import demand_of
@@ -27,11 +27,11 @@ _NOT_A_FAILURE = {"UserInitiated", SCHEDULER}
 
 def start(
     context: Context,
-    service: Service,
-    deployment: Deployment,
-    definition: TaskDefinition,
-    instance: ContainerInstance,
-) -> Task:
+    service: ServiceEntity,
+    deployment: DeploymentEntity,
+    definition: TaskDefinitionEntity,
+    instance: ContainerInstanceEntity,
+) -> TaskEntity:
     """Place a task of a service; its agent is told once the call is over."""
     tags = _tags(service, definition)
     return start_on(
@@ -41,17 +41,17 @@ def start(
 
 def start_on(
     context: Context,
-    definition: TaskDefinition,
-    instance: ContainerInstance,
+    definition: TaskDefinitionEntity,
+    instance: ContainerInstanceEntity,
     *,
     service: str = "",
     deployment: str = "",
     started_by: str = "",
     tags: dict[str, str] | None = None,
-) -> Task:
+) -> TaskEntity:
     """Place a task, of a service or of nobody; its agent is told once the call is over."""
     demand = demand_of(definition.content)
-    task = Task(
+    task = TaskEntity(
         instance.account,
         instance.region,
         instance.cluster,
@@ -79,7 +79,7 @@ def start_on(
     return task
 
 
-def stop(context: Context, task: Task, code: str, reason: str) -> None:
+def stop(context: Context, task: TaskEntity, code: str, reason: str) -> None:
     """Ask for a task to stop; only its agent can say that it has.
 
     One that no agent has taken yet is stopped here and now.
@@ -98,7 +98,7 @@ def stop(context: Context, task: Task, code: str, reason: str) -> None:
     context.world.work.send_task(task)
 
 
-def stopped(context: Context, task: Task) -> None:
+def stopped(context: Context, task: TaskEntity) -> None:
     """Note that a task has ended or is lost; the scheduler looks at its service."""
     task.desired_status = task.last_status = "STOPPED"
     task.times.setdefault("stoppingAt", context.now)
@@ -115,7 +115,7 @@ def stopped(context: Context, task: Task) -> None:
             count_failure(context, service, task)
 
 
-def count_failure(context: Context, service: Service, task: Task) -> None:
+def count_failure(context: Context, service: ServiceEntity, task: TaskEntity) -> None:
     """Count a failed task: the next start waits longer, and the circuit breaker may trip."""
     deployment = context.state.deployments_of.get(service.key, {}).get(task.deployment)
     if deployment is None or deployment.status != "PRIMARY":
@@ -126,7 +126,7 @@ def count_failure(context: Context, service: Service, task: Task) -> None:
         context.world.save(service)
 
 
-def note_failure(context: Context, deployment: Deployment) -> None:
+def note_failure(context: Context, deployment: DeploymentEntity) -> None:
     """Count one more failure of a deployment in a row."""
     deployment.failed_starts += 1
     if deployment.rollout_state == "IN_PROGRESS":
@@ -137,7 +137,7 @@ def note_failure(context: Context, deployment: Deployment) -> None:
     context.world.save(deployment)
 
 
-def healthy(task: Task, now: float) -> bool:
+def healthy(task: TaskEntity, now: float) -> bool:
     """Say whether it counts: its health checks say so, or it has run long enough without any."""
     if task.last_status != "RUNNING" or task.desired_status != "RUNNING":
         return False
@@ -146,7 +146,7 @@ def healthy(task: Task, now: float) -> bool:
     return now >= healthy_at(task)
 
 
-def healthy_at(task: Task) -> float:
+def healthy_at(task: TaskEntity) -> float:
     """Return when a running task without health checks will count as healthy."""
     return task.times.get("startedAt", 0.0) + TASK_HEALTHY_AFTER_S
 
@@ -159,7 +159,7 @@ def is_checked(content: Mapping[str, Any]) -> bool:
     )
 
 
-def _container(context: Context, task: Task, definition: Mapping[str, Any]) -> dict[str, Any]:
+def _container(context: Context, task: TaskEntity, definition: Mapping[str, Any]) -> dict[str, Any]:
     prefix = arn_prefix("ecs", task.account, task.region)
     shown = {
         "containerArn": f"{prefix}:container/{task.cluster}/{task.id}/{context.world.hex_id(32)}",
@@ -177,7 +177,7 @@ def _container(context: Context, task: Task, definition: Mapping[str, Any]) -> d
     return shown
 
 
-def _tags(service: Service, definition: TaskDefinition) -> dict[str, str]:
+def _tags(service: ServiceEntity, definition: TaskDefinitionEntity) -> dict[str, str]:
     tags: dict[str, str] = {}
     if service.managed_tags:
         tags = {"aws:ecs:clusterName": service.cluster, "aws:ecs:serviceName": service.name}

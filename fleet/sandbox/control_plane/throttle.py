@@ -10,7 +10,7 @@ from fleet.sandbox.agents.session import AwsFault
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class RequestRate:
     """A bucket's size and how many tokens per second flow back into it."""
 
     burst: float
@@ -18,49 +18,49 @@ class Rate:
 
 
 #: One row for each bucket: service, rate, actions that share it.
-_BUCKETS: tuple[tuple[str, Rate, str], ...] = (
-    ("ecs", Rate(20, 1), "CreateCluster DeleteCluster"),
-    ("ecs", Rate(50, 20), "DescribeClusters ListClusters"),
-    ("ecs", Rate(20, 1), "RegisterTaskDefinition DeregisterTaskDefinition"),
-    ("ecs", Rate(50, 20), "DescribeTaskDefinition ListTaskDefinitions"),
-    ("ecs", Rate(20, 10), "TagResource UntagResource"),
-    ("ecs", Rate(50, 20), "ListTagsForResource"),
+_BUCKETS: tuple[tuple[str, RequestRate, str], ...] = (
+    ("ecs", RequestRate(20, 1), "CreateCluster DeleteCluster"),
+    ("ecs", RequestRate(50, 20), "DescribeClusters ListClusters"),
+    ("ecs", RequestRate(20, 1), "RegisterTaskDefinition DeregisterTaskDefinition"),
+    ("ecs", RequestRate(50, 20), "DescribeTaskDefinition ListTaskDefinitions"),
+    ("ecs", RequestRate(20, 10), "TagResource UntagResource"),
+    ("ecs", RequestRate(50, 20), "ListTagsForResource"),
     (
         "ecs",
-        Rate(100, 40),
+        RequestRate(100, 40),
         "PutAttributes DeleteAttributes DeregisterContainerInstance StartTask StopTask"
         " UpdateContainerInstancesState",
     ),
     (
         "ecs",
-        Rate(100, 20),
+        RequestRate(100, 20),
         "DescribeContainerInstances DescribeTasks ListAttributes ListContainerInstances ListTasks",
     ),
-    ("ecs", Rate(200, 120), "RegisterContainerInstance SubmitTaskStateChange"),
-    ("ecs", Rate(50, 5), "CreateService UpdateService DeleteService"),
-    ("ecs", Rate(100, 20), "DescribeServices ListServices"),
-    ("ecs", Rate(50, 20), "ListServiceDeployments DescribeServiceDeployments"),
-    ("ecs", Rate(50, 20), "DescribeServiceRevisions"),
+    ("ecs", RequestRate(200, 120), "RegisterContainerInstance SubmitTaskStateChange"),
+    ("ecs", RequestRate(50, 5), "CreateService UpdateService DeleteService"),
+    ("ecs", RequestRate(100, 20), "DescribeServices ListServices"),
+    ("ecs", RequestRate(50, 20), "ListServiceDeployments DescribeServiceDeployments"),
+    ("ecs", RequestRate(50, 20), "DescribeServiceRevisions"),
     (
         "ssm",
-        Rate(200, 100),
+        RequestRate(200, 100),
         "RegisterManagedInstance RequestManagedInstanceRoleToken UpdateCommand"
         " UpdateInstanceInformation",
     ),
     (
         "ssm",
-        Rate(20, 10),
+        RequestRate(20, 10),
         "DescribeActivations DescribeInstanceInformation GetCommandInvocation GetServiceSetting"
         " ListCommandInvocations ListCommands ListTagsForResource",
     ),
     (
         "ssm",
-        Rate(10, 5),
+        RequestRate(10, 5),
         "AddTagsToResource CreateActivation DeleteActivation DeregisterManagedInstance"
         " RemoveTagsFromResource SendCommand UpdateServiceSetting",
     ),
 )
-_BUCKET_OF: dict[tuple[str, str], tuple[int, Rate]] = {
+_BUCKET_OF: dict[tuple[str, str], tuple[int, RequestRate]] = {
     (service, action): (number, rate)
     for number, (service, rate, actions) in enumerate(_BUCKETS)
     for action in actions.split()
@@ -68,14 +68,14 @@ _BUCKET_OF: dict[tuple[str, str], tuple[int, Rate]] = {
 
 
 @dataclass(slots=True)
-class Bucket:
+class RequestBucket:
     """A token bucket that starts full; time is handed in.
 
     ``take`` says whether there was a token. Over any stretch of t seconds it says yes at most
     ``burst + refill * t`` times.
     """
 
-    rate: Rate
+    rate: RequestRate
     at: float
     tokens: float
 
@@ -93,7 +93,7 @@ class Throttle:
     """The buckets of every account and region; actions of one group share one."""
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[int, str, str], Bucket] = {}
+        self._buckets: dict[tuple[int, str, str], RequestBucket] = {}
 
     def spend(self, service: str, action: str, account: str, region: str, now: float) -> None:
         """Take a token for one call, or raise ThrottlingException as AWS does."""
@@ -104,6 +104,6 @@ class Throttle:
         key = (number, account, region)
         bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[key] = Bucket(rate, now, rate.burst)
+            bucket = self._buckets[key] = RequestBucket(rate, now, rate.burst)
         if not bucket.take(now):
             raise AwsFault("ThrottlingException", "Rate exceeded")

@@ -15,22 +15,22 @@ from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.clock import SandboxClock
 from fleet.sandbox.control_plane.assumptions import STOPPED_TASKS_SEEN_S
 from fleet.sandbox.control_plane.channels import Channels
-from fleet.sandbox.control_plane.database import Database
+from fleet.sandbox.control_plane.database import EntityDatabase
 from fleet.sandbox.control_plane.entities import (
-    Activation,
-    Cluster,
-    ContainerInstance,
-    Deployment,
+    ActivationEntity,
+    ClusterEntity,
+    ContainerInstanceEntity,
+    DeploymentEntity,
     Entity,
     Invocation,
-    ManagedInstance,
+    ManagedInstanceEntity,
     RoleSession,
-    Service,
-    ServiceDeployment,
+    ServiceDeploymentEntity,
+    ServiceEntity,
     ServiceRevision,
     ServiceSetting,
-    Task,
-    TaskDefinition,
+    TaskDefinitionEntity,
+    TaskEntity,
     is_region,
 )
 from fleet.sandbox.spec import AccountSpec
@@ -61,27 +61,27 @@ class RegionState:
     def __init__(self, account: str, region: str) -> None:
         self.account = account
         self.region = region
-        self.clusters: dict[str, Cluster] = {}
-        self.instances: dict[str, ContainerInstance] = {}
-        self.instances_of: dict[str, dict[str, ContainerInstance]] = defaultdict(dict)
-        self.activations: dict[str, Activation] = {}
-        self.nodes: dict[str, ManagedInstance] = {}
+        self.clusters: dict[str, ClusterEntity] = {}
+        self.instances: dict[str, ContainerInstanceEntity] = {}
+        self.instances_of: dict[str, dict[str, ContainerInstanceEntity]] = defaultdict(dict)
+        self.activations: dict[str, ActivationEntity] = {}
+        self.nodes: dict[str, ManagedInstanceEntity] = {}
         self.settings: dict[str, ServiceSetting] = {}
-        self.task_definitions: dict[str, dict[int, TaskDefinition]] = defaultdict(dict)
-        self.services_of: dict[str, dict[str, Service]] = defaultdict(dict)
-        self.deployments_of: dict[str, dict[str, Deployment]] = defaultdict(dict)
+        self.task_definitions: dict[str, dict[int, TaskDefinitionEntity]] = defaultdict(dict)
+        self.services_of: dict[str, dict[str, ServiceEntity]] = defaultdict(dict)
+        self.deployments_of: dict[str, dict[str, DeploymentEntity]] = defaultdict(dict)
         self.revisions: dict[str, ServiceRevision] = {}
-        self.records_of: dict[str, dict[str, ServiceDeployment]] = defaultdict(dict)
-        self.tasks_of: dict[str, dict[str, Task]] = defaultdict(dict)
-        self.tasks_on: dict[str, dict[str, Task]] = defaultdict(dict)
-        self.live_tasks_of: dict[str, dict[str, Task]] = defaultdict(dict)
+        self.records_of: dict[str, dict[str, ServiceDeploymentEntity]] = defaultdict(dict)
+        self.tasks_of: dict[str, dict[str, TaskEntity]] = defaultdict(dict)
+        self.tasks_on: dict[str, dict[str, TaskEntity]] = defaultdict(dict)
+        self.live_tasks_of: dict[str, dict[str, TaskEntity]] = defaultdict(dict)
         self.invocations: dict[str, dict[str, Invocation]] = defaultdict(dict)
 
     def hold(self, entity: Entity) -> None:
         """Take an entity in, new or changed. A task that has stopped is in ``tasks_of`` only."""
         for table, key in self._tables(entity):
             table[key] = entity
-        if isinstance(entity, Task) and entity.last_status == "STOPPED":
+        if isinstance(entity, TaskEntity) and entity.last_status == "STOPPED":
             for table, key in self._tables(entity)[1:]:
                 table.pop(key, None)
 
@@ -90,12 +90,12 @@ class RegionState:
         for table, key in self._tables(entity):
             table.pop(key, None)
 
-    def service(self, key: str) -> Service | None:
+    def service(self, key: str) -> ServiceEntity | None:
         """Return the service of a key."""
         cluster, _, name = key.partition("/")
         return self.services_of.get(cluster, {}).get(name)
 
-    def task_definition(self, arn: str) -> TaskDefinition | None:
+    def task_definition(self, arn: str) -> TaskDefinitionEntity | None:
         """Return the task definition of an ARN."""
         family, _, revision = arn.rpartition("/")[2].partition(":")
         revisions = self.task_definitions.get(family, {})
@@ -104,22 +104,22 @@ class RegionState:
     def _tables(self, entity: Entity) -> list[tuple[dict[Any, Any], Any]]:
         """Return the tables that an entity belongs in, each with its key there."""
         match entity:
-            case Task():
+            case TaskEntity():
                 return [
                     (self.tasks_of[entity.cluster], entity.id),
                     (self.tasks_on[entity.instance], entity.id),
                     (self.live_tasks_of[entity.service], entity.id),
                 ]
-            case ContainerInstance():
+            case ContainerInstanceEntity():
                 of_cluster = self.instances_of[entity.cluster]
                 return [(self.instances, entity.id), (of_cluster, entity.id)]
-            case TaskDefinition():
+            case TaskDefinitionEntity():
                 return [(self.task_definitions[entity.family], entity.revision)]
-            case Service():
+            case ServiceEntity():
                 return [(self.services_of[entity.cluster], entity.name)]
-            case Deployment():
+            case DeploymentEntity():
                 return [(self.deployments_of[entity.service], entity.number)]
-            case ServiceDeployment():
+            case ServiceDeploymentEntity():
                 return [(self.records_of[entity.service], entity.id)]
             case Invocation():
                 return [(self.invocations[entity.command], entity.node)]
@@ -128,9 +128,9 @@ class RegionState:
 
     def _flat_tables(self) -> dict[type[Entity], dict[str, Any]]:
         return {
-            Cluster: self.clusters,
-            Activation: self.activations,
-            ManagedInstance: self.nodes,
+            ClusterEntity: self.clusters,
+            ActivationEntity: self.activations,
+            ManagedInstanceEntity: self.nodes,
             ServiceSetting: self.settings,
             ServiceRevision: self.revisions,
         }
@@ -153,7 +153,7 @@ class WorkQueue:
         self.messages: dict[str, dict[str, None]] = {}
         self.nodes: dict[str, None] = {}
 
-    def reconcile(self, service: Service) -> None:
+    def reconcile(self, service: ServiceEntity) -> None:
         """Let the scheduler look at a service."""
         self.services[service.account, service.region, service.key] = None
 
@@ -163,7 +163,7 @@ class WorkQueue:
             if service.status != "INACTIVE":
                 self.reconcile(service)
 
-    def send_task(self, task: Task) -> None:
+    def send_task(self, task: TaskEntity) -> None:
         """Let the agent of a task be sent its desired status."""
         self.messages.setdefault(task.instance_arn, {})[task.id] = None
 
@@ -216,17 +216,17 @@ class World:
         self.channels = Channels()
         self.work = WorkQueue()
         self._keys_of: dict[str, set[str]] = {}
-        self._stopped: deque[Task] = deque()
+        self._stopped: deque[TaskEntity] = deque()
         self._states: dict[tuple[str, str], RegionState] = {}
         self._seed = seed
         self._drawn = 0
         self._stored_until = 0.0
         self._changes: dict[tuple[str, str, str, str], tuple[Entity, bool]] = {}
-        self._database = Database(database) if database else None
+        self._database = EntityDatabase(database) if database else None
         if self._database is not None:
             self._load(self._database)
 
-    def _load(self, database: Database) -> None:
+    def _load(self, database: EntityDatabase) -> None:
         meta = database.meta()
         self._seed = int(meta.get("seed", self._seed))
         self._drawn = int(meta.get("drawn", 0))
@@ -275,7 +275,7 @@ class World:
             if self.sessions[key].expires_at <= now:
                 self.forget(self.sessions[key])
 
-    def remember_stopped(self, task: Task) -> None:
+    def remember_stopped(self, task: TaskEntity) -> None:
         """Note that a task has stopped: it can be described for an hour from now."""
         self._stopped.append(task)
 
@@ -300,7 +300,7 @@ class World:
             self._database.write({}, {"reached": repr(self._stored_until)})
         return now
 
-    def instance(self, arn: str) -> tuple[RegionState, ContainerInstance] | None:
+    def instance(self, arn: str) -> tuple[RegionState, ContainerInstanceEntity] | None:
         """Return the container instance of an ARN with the state of its region."""
         account, region = arn.split(":")[4], arn.split(":")[3]
         state = self.region_state(account, region)

@@ -16,7 +16,7 @@ from pathlib import Path
 from fleet.sandbox.agents.machine import write_whole
 from fleet.sandbox.hosts.programs import measures, packaging
 from fleet.sandbox.hosts.programs.amazon_ssm_agent import amazon_ssm_agent
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed
+from fleet.sandbox.hosts.programs.call import ProgramCall, ProgramReply, failed
 from fleet.sandbox.hosts.programs.curl import curl
 from fleet.sandbox.hosts.programs.docker import docker
 from fleet.sandbox.hosts.programs.systemctl import systemctl
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 _FIELDS = 5
 _MOST_BYTES = 4 * 1024 * 1024
 _PATIENCE_S = 10.0
-_PROGRAMS: Mapping[str, Callable[[ShopHost, Call], Reply]] = {
+_PROGRAMS: Mapping[str, Callable[[ShopHost, ProgramCall], ProgramReply]] = {
     "systemctl": systemctl,
     "docker": docker,
     "curl": curl,
@@ -42,7 +42,7 @@ _PROGRAMS: Mapping[str, Callable[[ShopHost, Call], Reply]] = {
 }
 
 
-def _run(host: ShopHost, call: Call) -> Reply:
+def _run(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Run a program; a bug in one ends that program, not the daemon."""
     program = _PROGRAMS.get(call.program)
     if program is None:
@@ -108,7 +108,7 @@ class ProgramServer:
             token, call = _read(connection)
             host = self._hosts.get(token)
             if host is None:
-                reply = Reply(126, b"", b"the sandbox does not know this host\n")
+                reply = ProgramReply(126, b"", b"the sandbox does not know this host\n")
             else:
                 reply = _run(host, call)
             head = f"{reply.status} {len(reply.out)} {len(reply.err)}\n".encode()
@@ -122,7 +122,7 @@ class _Server(socketserver.ThreadingTCPServer):
     block_on_close = False
 
 
-def _read(connection: socket.socket) -> tuple[str, Call]:
+def _read(connection: socket.socket) -> tuple[str, ProgramCall]:
     received = b""
     while True:
         fields = received.split(b"\0")
@@ -135,7 +135,7 @@ def _read(connection: socket.socket) -> tuple[str, Call]:
         received += chunk
     texts = [field.decode("utf-8", "surrogateescape") for field in fields]
     count = int(texts[_FIELDS - 1])
-    call = Call(
+    call = ProgramCall(
         program=texts[1],
         args=tuple(texts[_FIELDS : _FIELDS + count]),
         cwd=Path(texts[2]),

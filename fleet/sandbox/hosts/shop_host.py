@@ -18,7 +18,7 @@ from fleet.sandbox.hosts import packages
 from fleet.sandbox.hosts.docker_engine import Docker
 from fleet.sandbox.hosts.simulated_host import SessionFor, SimulatedHost
 from fleet.sandbox.hosts.toolbox import CALL, IN_USR_BIN, machine_program
-from fleet.sandbox.hosts.units import Service, Units
+from fleet.sandbox.hosts.units import SystemdService, Units
 from fleet.sandbox.schedule import Schedule
 from fleet.sandbox.spec import HostSpec
 
@@ -61,9 +61,9 @@ class ShopHost(SimulatedHost):
         self.units = Units(
             self,
             {
-                "docker": Service(self.docker.start, self.docker.stop, in_memory=False),
-                ssm.UNIT: Service(lambda: _begun(self.ssm_agent.start), self.ssm_agent.stop),
-                ecs.UNIT: Service(
+                "docker": SystemdService(self.docker.start, self.docker.stop, in_memory=False),
+                ssm.UNIT: SystemdService(lambda: _begun(self.ssm_agent.start), self.ssm_agent.stop),
+                ecs.UNIT: SystemdService(
                     lambda: _begun(self.ecs_agent.start),
                     self.ecs_agent.stop,
                     requires=("docker",),

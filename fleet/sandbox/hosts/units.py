@@ -20,7 +20,7 @@ class UnitNotFound(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SystemdService:
     """What a unit does.
 
     Attributes:
@@ -49,7 +49,7 @@ class UnitState:
 class Units:
     """The units of one host. Thread-safe; the lock is never held while a timer waits."""
 
-    def __init__(self, machine: Machine, services: dict[str, Service]) -> None:
+    def __init__(self, machine: Machine, services: dict[str, SystemdService]) -> None:
         self._machine = machine
         self._services = services
         self._lock = threading.RLock()

@@ -12,7 +12,7 @@ from fleet.model.fixing import Already, Deed, Fix, FixObservation, Left
 from fleet.model.identity import TAG_FLEET, host_tags
 from fleet.model.inventory import Fleet
 from fleet.model.observed import Cluster, ContainerInstance, ManagedInstance, Ping
-from fleet.model.scan_result import Change, OpenFinding, ScanResult
+from fleet.model.scan_result import FindingChange, OpenFinding, ScanResult
 from fleet.model.services import ServiceState, TaskState
 from tests import build, nights
 from tests.drift.decide import night_parts
@@ -140,7 +140,7 @@ def gone(one: Finding, said: FixObservation) -> str:
 
 
 def night_with(
-    *findings: Finding, unread: Sequence[Unread] = (), change: Change = Change.NEW
+    *findings: Finding, unread: Sequence[Unread] = (), change: FindingChange = FindingChange.NEW
 ) -> ScanResult:
     """A night on which these were found."""
     told = tuple(OpenFinding(one, change, NOW) for one in findings)

@@ -20,7 +20,7 @@ from fleet.model.fixing import (
     TagResource,
 )
 from fleet.model.observed import NotRead
-from fleet.model.scan_result import Change, ScanResult
+from fleet.model.scan_result import FindingChange, ScanResult
 from tests import build
 from tests.drift.decide import fix_parts as parts
 from tests.drift.decide import night_parts
@@ -66,7 +66,7 @@ def test_what_the_scan_was_not_sure_of_is_not_even_looked_at() -> None:
 
 
 def test_what_was_not_verified_tonight_is_left() -> None:
-    night = parts.night_with(TWIN, change=Change.NOT_VERIFIED)
+    night = parts.night_with(TWIN, change=FindingChange.NOT_VERIFIED)
     assert candidates(night) == ()
     assert "could not read" in plan(night).left[0].why
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fleet.drift.decide.scan_ending import FOUND, ending_of
 from fleet.model.drift_settings import Severity
-from fleet.model.scan_result import Change, ScanResult
+from fleet.model.scan_result import FindingChange, ScanResult
 from tests import nights
 
 CLEAN = nights.clean_night()
@@ -12,7 +12,9 @@ FULL = nights.night(40, unread=False)
 PARTIAL = nights.night(40)
 
 
-def only(night: ScanResult, *severities: Severity, change: Change = Change.SAME) -> ScanResult:
+def only(
+    night: ScanResult, *severities: Severity, change: FindingChange = FindingChange.SAME
+) -> ScanResult:
     """The same night with findings of just these severities."""
     one = night.findings[0]
     told = [
@@ -37,7 +39,7 @@ def test_a_finding_at_the_limit_ends_with_3_and_one_below_it_does_not() -> None:
 
 
 def test_a_finding_that_was_not_looked_at_again_is_still_open() -> None:
-    night = only(FULL, Severity.HIGH, change=Change.NOT_VERIFIED)
+    night = only(FULL, Severity.HIGH, change=FindingChange.NOT_VERIFIED)
 
     assert ending_of(night, Severity.LOW, ()).code == FOUND
 

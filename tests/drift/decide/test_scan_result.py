@@ -11,7 +11,7 @@ from fleet.drift.decide.scan_result import NIGHTS, last_full_scan_at, scan_resul
 from fleet.model.drift import Finding, HostConnection, StoreState
 from fleet.model.drift_settings import Severity
 from fleet.model.inventory import Link
-from fleet.model.scan_result import Change, FindingChanges, OpenFinding, Scan
+from fleet.model.scan_result import FindingChange, FindingChanges, OpenFinding, Scan
 from fleet.model.wanted import Owed, Wanted
 from tests import build
 from tests.drift.decide.night_parts import (
@@ -38,18 +38,18 @@ def told(changes: FindingChanges, **more: Any) -> tuple[OpenFinding, ...]:
 
 def test_what_is_opened_is_new_and_first_seen_now() -> None:
     (one,) = told(FindingChanges(TONIGHT, opened=(finding(),)))
-    assert (one.change, one.first_seen, one.times) == (Change.NEW, TONIGHT, 1)
+    assert (one.change, one.first_seen, one.times) == (FindingChange.NEW, TONIGHT, 1)
 
 
 @pytest.mark.parametrize(
     ("now", "change"),
     [
-        (Severity.HIGH, Change.WORSE),
-        (Severity.MEDIUM, Change.SAME),
-        (Severity.LOW, Change.BETTER),
+        (Severity.HIGH, FindingChange.WORSE),
+        (Severity.MEDIUM, FindingChange.SAME),
+        (Severity.LOW, FindingChange.BETTER),
     ],
 )
-def test_what_is_kept_is_as_its_severity_has_moved(now: Severity, change: Change) -> None:
+def test_what_is_kept_is_as_its_severity_has_moved(now: Severity, change: FindingChange) -> None:
     (one,) = told(FindingChanges(TONIGHT, kept=((past(), finding(severity=now)),)))
     assert (one.change, one.first_seen, one.finding.severity) == (change, LAST_NIGHT, now)
 
@@ -58,7 +58,7 @@ def test_what_is_not_verified_is_told_with_what_was_last_known() -> None:
     row = past(finding(cause="last night's"))
     (one,) = told(FindingChanges(TONIGHT, not_verified=(row,)))
     assert (one.change, one.finding, one.first_seen) == (
-        Change.NOT_VERIFIED,
+        FindingChange.NOT_VERIFIED,
         row.finding,
         LAST_NIGHT,
     )

@@ -21,7 +21,7 @@ from fleet.drift.view.report_markdown import escaped, report_markdown
 from fleet.drift.view.report_terminal import report_view
 from fleet.model.drift import Returned
 from fleet.model.drift_settings import Severity
-from fleet.model.scan_result import Change, ScanResult
+from fleet.model.scan_result import FindingChange, ScanResult
 from tests import nights
 from tests.nights import NOW
 
@@ -157,8 +157,8 @@ def test_the_changes_add_up_to_the_findings() -> None:
 
     words = line_of(night, Part.CHANGED)
 
-    assert words.startswith(f"+{count.count(Change.NEW)} findings, ")
-    assert f"-{len(night.resolved)} resolved, {count.count(Change.SAME)} unchanged" in words
+    assert words.startswith(f"+{count.count(FindingChange.NEW)} findings, ")
+    assert f"-{len(night.resolved)} resolved, {count.count(FindingChange.SAME)} unchanged" in words
     assert words.endswith("(2 ignored, next expiry 30 Nov)")
 
 

@@ -10,14 +10,14 @@ from fleet.drift.view.report import report_of
 from fleet.drift.view.report_mail import CHAT_LIMIT, chat, message_of
 from fleet.model.drift import Unread
 from fleet.model.drift_settings import Severity
-from fleet.model.scan_result import Change, ScanResult, Totals
+from fleet.model.scan_result import FindingChange, ScanResult, Totals
 from tests import nights
 from tests.reading import in_order
 
 SMALL = nights.night(12)
 
 
-def told(night: ScanResult, *changes: Change) -> ScanResult:
+def told(night: ScanResult, *changes: FindingChange) -> ScanResult:
     """The same with findings of just these changes."""
     one = night.findings[0]
     return replace(night, findings=tuple(replace(one, change=change) for change in changes))
@@ -39,7 +39,13 @@ def test_a_clean_night_is_said_in_one_line() -> None:
 
 
 def test_the_subject_counts_news_dark_stores_and_what_is_missing() -> None:
-    night = told(nights.night(60), Change.NEW, Change.NEW, Change.WORSE, Change.SAME)
+    night = told(
+        nights.night(60),
+        FindingChange.NEW,
+        FindingChange.NEW,
+        FindingChange.WORSE,
+        FindingChange.SAME,
+    )
     night = replace(night, totals=Totals(800, 792, 4, 4, 0, dark_before=2))
 
     assert subject_of(night) == (
@@ -49,7 +55,7 @@ def test_the_subject_counts_news_dark_stores_and_what_is_missing() -> None:
 
 
 def test_old_findings_alone_call_for_no_action_but_are_not_ok() -> None:
-    night = told(nights.night(60, unread=False), Change.SAME, Change.SAME)
+    night = told(nights.night(60, unread=False), FindingChange.SAME, FindingChange.SAME)
     night = replace(night, totals=Totals(60, 60, 0, 0, 0))
 
     assert subject_of(night) == "[fleet] 2 open, none new or worse · 60/60 verified"
@@ -86,13 +92,13 @@ def test_many_accounts_are_left_out_of_the_subject_before_the_word_incomplete_is
 
 
 @given(
-    st.lists(st.sampled_from(list(Change)), max_size=6),
+    st.lists(st.sampled_from(list(FindingChange)), max_size=6),
     st.integers(0, 10**5),
     st.integers(0, 10**5),
     st.lists(st.text(min_size=1, max_size=120), max_size=3),
 )
 def test_a_subject_is_one_line_of_at_most_100_characters(
-    changes: list[Change], verified: int, dark: int, accounts: list[str]
+    changes: list[FindingChange], verified: int, dark: int, accounts: list[str]
 ) -> None:
     night = replace(
         told(SMALL, *changes),

@@ -22,7 +22,7 @@ from fleet.release.decide.service_input import (
     service_settings,
     update_input,
 )
-from fleet.sandbox.control_plane.cluster_query import Subject, parse
+from fleet.sandbox.control_plane.cluster_query import QuerySubject, parse
 from tests import build
 
 IMAGE = "images.example/a@sha256:" + "9b" * 32
@@ -141,7 +141,7 @@ def test_the_sandbox_finds_the_meant_host_by_the_constraints() -> None:
         host = build.host("h", box)
         attributes = declared_attributes(build.store(host), host)
         agents = {**attributes, "ecs.cpu-architecture": box.architecture.ecs}
-        seen = Subject(
+        seen = QuerySubject(
             agent_connected=True,
             attributes=dict(agents),
             ec2_instance_id=build.MI,

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.control_plane.cluster_query import Subject, parse
+from fleet.sandbox.control_plane.cluster_query import QuerySubject, parse
 
-JETSON = Subject(
+JETSON = QuerySubject(
     agent_connected=True,
     attributes={"ecs.cpu-architecture": "arm64", "fleet.ring": "canary", "bare": None},
     ec2_instance_id="mi-0c9e4f1ab2d37785e",
@@ -109,7 +109,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6))
 def test_and_is_all_and_or_is_any(pairs: list[tuple[str, str]]) -> None:
-    host = Subject(
+    host = QuerySubject(
         agent_connected=False,
         attributes=dict(pairs[: len(pairs) // 2]),
         ec2_instance_id="",

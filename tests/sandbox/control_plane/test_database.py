@@ -12,7 +12,7 @@ import pytest
 
 from fleet.errors import SandboxError
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.control_plane.database import Database, persisted_time
+from fleet.sandbox.control_plane.database import EntityDatabase, persisted_time
 from tests.sandbox.control_plane.rig import EMEA, START, Rig
 
 
@@ -184,7 +184,7 @@ def test_changes_are_written_all_or_none(tmp_path: Path) -> None:
     good = next(iter(rig.plane._world.region_states())).clusters["a"]
     rig.close()
     bad = type(good)(EMEA, "eu-west-1", "b", tags={"a": object()})  # type: ignore[dict-item]
-    keeping = Database(tmp_path / "plane.db")
+    keeping = EntityDatabase(tmp_path / "plane.db")
     with pytest.raises(TypeError):
         keeping.write({1: (good, True), 2: (bad, True)}, {})
     assert list(keeping.load()) == []

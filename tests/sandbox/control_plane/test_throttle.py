@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.sandbox.agents.session import AwsFault
-from fleet.sandbox.control_plane.throttle import Bucket, Rate
+from fleet.sandbox.control_plane.throttle import RequestBucket, RequestRate
 from tests.sandbox.control_plane.rig import APAC, Rig
 
 
@@ -68,7 +68,7 @@ def test_no_stretch_of_time_gives_more_than_burst_and_refill(
     burst: int, refill: float, gaps: list[float]
 ) -> None:
     now = 1000.0
-    bucket = Bucket(Rate(burst, refill), now, burst)
+    bucket = RequestBucket(RequestRate(burst, refill), now, burst)
     taken = []
     for gap in gaps:
         now += gap
@@ -81,7 +81,7 @@ def test_no_stretch_of_time_gives_more_than_burst_and_refill(
 
 @given(st.lists(st.floats(-10, 10), max_size=50))
 def test_a_clock_that_jumps_back_fills_no_bucket(steps: list[float]) -> None:
-    bucket = Bucket(Rate(5, 0), 0.0, 5)
+    bucket = RequestBucket(RequestRate(5, 0), 0.0, 5)
     now = 0.0
     taken = 0
     for step in steps:

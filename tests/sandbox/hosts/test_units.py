@@ -1,16 +1,16 @@
 import pytest
 
-from fleet.sandbox.hosts.units import Service, UnitNotFound, Units
+from fleet.sandbox.hosts.units import SystemdService, UnitNotFound, Units
 from tests.sandbox.shop import Shop
 
 
 def units(shop: Shop, log: list[str], *, fails: int = 0) -> Units:
-    def service(name: str, code: int = 0, requires: tuple[str, ...] = ()) -> Service:
+    def service(name: str, code: int = 0, requires: tuple[str, ...] = ()) -> SystemdService:
         def start() -> int:
             log.append(f"start {name}")
             return code
 
-        return Service(start, lambda: log.append(f"stop {name}"), requires)
+        return SystemdService(start, lambda: log.append(f"stop {name}"), requires)
 
     made = Units(
         shop.host(docker=None),

@@ -18,7 +18,7 @@ from fleet.drift.decide.scan_ending import ending_of
 from fleet.drift.view.report import report_of
 from fleet.drift.view.report_markdown import report_markdown
 from fleet.model.drift import StoreState
-from fleet.model.scan_result import Change, ScanResult
+from fleet.model.scan_result import FindingChange, ScanResult
 from fleet.sandbox.agents.session import AwsFault
 from fleet.sandbox.control_plane.engine import access_key_for
 from tests.scenarios.conftest import FLEET, HANGS_S
@@ -114,7 +114,7 @@ def comes_round(scans: Scans) -> None:
     scans.town.chain.plane.faults.clear()
     night = scans.scan(digests=True, deep=True)
     assert codes(night) == [DARK]
-    assert [told.change for told in night.findings] == [Change.SAME]
+    assert [told.change for told in night.findings] == [FindingChange.SAME]
     assert night.resolved == ()
     assert code_of(scans, night) == 3
 
@@ -212,7 +212,7 @@ def test_credentials_that_are_expired_leave_nothing_verified(dark: tuple[Town, S
     is_partial(scans, night)
     assert not_verified(night) == {store_id(number) for number in range(PLAN.stores)}
     assert night.totals.verified == 0
-    assert [told.change for told in night.findings] == [Change.NOT_VERIFIED]
+    assert [told.change for told in night.findings] == [FindingChange.NOT_VERIFIED]
     comes_round(scans)
 
 
@@ -234,7 +234,7 @@ def test_a_wrong_clock_of_ours_is_said_and_changes_no_finding(
     monkeypatch.setattr(scans, "now", lambda: right() + timedelta(seconds=off_s))
     night = scans.scan(digests=True, deep=True)
     assert codes(night) == [DARK]
-    assert [told.change for told in night.findings] == [Change.SAME]
+    assert [told.change for told in night.findings] == [FindingChange.SAME]
     assert abs(night.scan.started_at - right()) < timedelta(minutes=10)
     assert any("clock" in note for note in night.notes)
 

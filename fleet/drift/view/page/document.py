@@ -18,7 +18,7 @@ from fleet.model import spans
 from fleet.model.drift import Finding, StoreState
 from fleet.model.drift_settings import Ignore, Severity
 from fleet.model.printable import printable, some
-from fleet.model.scan_result import Change, ReleaseLine, ScanResult
+from fleet.model.scan_result import FindingChange, ReleaseLine, ScanResult
 
 #: Findings to do first that are shown in full.
 FIRST_SHOWN = 10
@@ -175,23 +175,23 @@ def _letter(state: StoreState | None) -> str:
 
 def _changes(report: Report) -> list[tuple[str, str, Sequence[str]]]:
     """Return what differs from last night: a title, the filter that shows it, and lines."""
-    by_change: dict[Change, list[str]] = defaultdict(list)
+    by_change: dict[FindingChange, list[str]] = defaultdict(list)
     for row in report.findings:
         by_change[row.entry.change].append(f"{row.severity} {row.place} {row.kind}")
     if report.result.is_first:
-        by_change[Change.NEW] = []
+        by_change[FindingChange.NEW] = []
     resolved, returned = (
         [line.text for line in report.section(part).lines]
         for part in (Part.RESOLVED, Part.RETURNED)
     )
     unverified = "Open before, not verified tonight"
     parts = [
-        ("New", "#change=new", by_change[Change.NEW]),
-        ("Worse", "#change=worse", by_change[Change.WORSE]),
+        ("New", "#change=new", by_change[FindingChange.NEW]),
+        ("Worse", "#change=worse", by_change[FindingChange.WORSE]),
         ("Resolved", "", resolved),
         ("Returned", "", returned),
-        ("Better", "#change=better", by_change[Change.BETTER]),
-        (unverified, "#change=not-verified", by_change[Change.NOT_VERIFIED]),
+        ("Better", "#change=better", by_change[FindingChange.BETTER]),
+        (unverified, "#change=not-verified", by_change[FindingChange.NOT_VERIFIED]),
     ]
     return [part for part in parts if part[2]]
 

@@ -2,13 +2,20 @@
 
 from fleet.sandbox.agents import identity, ssm
 from fleet.sandbox.agents.session import AwsFault, LinkDown
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed, said, unsupported, wait
+from fleet.sandbox.hosts.programs.call import (
+    ProgramCall,
+    ProgramReply,
+    failed,
+    said,
+    unsupported,
+    wait,
+)
 from fleet.sandbox.hosts.shop_host import ShopHost
 
 _NO_ANSWER_S = 30.0
 
 
-def amazon_ssm_agent(host: ShopHost, call: Call) -> Reply:
+def amazon_ssm_agent(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Run ``-register -code C -id I -region R [-y]``, ``-version`` or ``-fingerprint``.
 
     The code is handed to the control plane and kept nowhere.
@@ -30,13 +37,13 @@ def amazon_ssm_agent(host: ShopHost, call: Call) -> Reply:
         return failed(1, "amazon-ssm-agent: permission denied, are you root?")
     if "fingerprint" in options:
         identity.fingerprint(host)
-        return Reply()
+        return ProgramReply()
     if "register" not in options:
         return unsupported(call, "running in the foreground")
     return _register(host, options)
 
 
-def _register(host: ShopHost, options: dict[str, str]) -> Reply:
+def _register(host: ShopHost, options: dict[str, str]) -> ProgramReply:
     if "clear" in options and not {"code", "id", "region"} & options.keys():
         host.keep(identity.VAULT, "")
         return said("INFO Registration information has been removed from the instance.")

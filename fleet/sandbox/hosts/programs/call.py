@@ -9,7 +9,7 @@ _LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ProgramCall:
     """How a program was started.
 
     Attributes:
@@ -29,7 +29,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ProgramReply:
     """How it ended: exit status and what it printed."""
 
     status: int = 0
@@ -37,17 +37,17 @@ class Reply:
     err: bytes = b""
 
 
-def said(text: str) -> Reply:
+def said(text: str) -> ProgramReply:
     """Return success, with a line of output."""
-    return Reply(0, f"{text}\n".encode())
+    return ProgramReply(0, f"{text}\n".encode())
 
 
-def failed(status: int, text: str) -> Reply:
+def failed(status: int, text: str) -> ProgramReply:
     """Return failure, with a line of error output."""
-    return Reply(status, b"", f"{text}\n".encode())
+    return ProgramReply(status, b"", f"{text}\n".encode())
 
 
-def unsupported(call: Call, word: str) -> Reply:
+def unsupported(call: ProgramCall, word: str) -> ProgramReply:
     """Return an option or verb that is not simulated: refused loudly instead of half done."""
     return failed(2, f"{call.program}: the sandbox does not simulate '{word}'")
 

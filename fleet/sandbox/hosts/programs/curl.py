@@ -13,7 +13,14 @@ from fleet.sandbox.hosts.packages import (
     package_bytes,
     signature_bytes,
 )
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed, inside, unsupported, wait
+from fleet.sandbox.hosts.programs.call import (
+    ProgramCall,
+    ProgramReply,
+    failed,
+    inside,
+    unsupported,
+    wait,
+)
 from fleet.sandbox.hosts.shop_host import ShopHost
 
 # curl's own exit statuses.
@@ -49,10 +56,10 @@ class _Request:
     patience_s: float = _PATIENCE_S
 
 
-def curl(host: ShopHost, call: Call) -> Reply:
+def curl(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Fetch one URL."""
     request = _parse(call)
-    if isinstance(request, Reply):
+    if isinstance(request, ProgramReply):
         return request
     if len(request.urls) != 1:
         return failed(_USAGE, "curl: the sandbox fetches one URL at a time")
@@ -93,7 +100,7 @@ def content_of(host: ShopHost, name: str, path: str) -> bytes | None:
     return None
 
 
-def _parse(call: Call) -> _Request | Reply:
+def _parse(call: ProgramCall) -> _Request | ProgramReply:
     request = _Request()
     rest = iter(call.args)
     for word in rest:
@@ -122,10 +129,10 @@ def _parse(call: Call) -> _Request | Reply:
     return request
 
 
-def _complain(request: _Request, status: int, text: str) -> Reply:
+def _complain(request: _Request, status: int, text: str) -> ProgramReply:
     silent = "s" in request.flags and "S" not in request.flags
     err = b"" if silent else f"curl: ({status}) {text}\n".encode()
-    return Reply(status, _written_out(request, 0, 0), err)
+    return ProgramReply(status, _written_out(request, 0, 0), err)
 
 
 def _written_out(request: _Request, code: int, size: int) -> bytes:
@@ -134,14 +141,16 @@ def _written_out(request: _Request, code: int, size: int) -> bytes:
     return text.replace("%{size_download}", str(size)).encode()
 
 
-def _deliver(host: ShopHost, call: Call, request: _Request, code: int, body: bytes) -> Reply:
+def _deliver(
+    host: ShopHost, call: ProgramCall, request: _Request, code: int, body: bytes
+) -> ProgramReply:
     if code != _OK and "f" in request.flags:
         return _complain(request, _HTTP, f"The requested URL returned error: {code}")
     if "I" in request.flags:
         body = f"HTTP/1.1 {code}\r\n\r\n".encode()
     end = _written_out(request, code, len(body))
     if request.output in {None, "-"}:
-        return Reply(0, body + end)
+        return ProgramReply(0, body + end)
     if request.output != "/dev/null":
         target = inside(host.root, call.cwd, request.output or "")
         try:
@@ -150,4 +159,4 @@ def _deliver(host: ShopHost, call: Call, request: _Request, code: int, body: byt
             target.write_bytes(body)
         except OSError as error:
             return _complain(request, _WRITE, f"Failure writing output to destination: {error}")
-    return Reply(0, end)
+    return ProgramReply(0, end)

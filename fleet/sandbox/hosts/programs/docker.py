@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.sandbox.agents.containers import Container
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
+from fleet.sandbox.hosts.programs.call import ProgramCall, ProgramReply, failed, unsupported
 from fleet.sandbox.hosts.shop_host import ShopHost
 
 Row = dict[str, str]
@@ -39,13 +39,13 @@ class _Asked:
     options: set[str]
 
 
-def docker(host: ShopHost, call: Call) -> Reply:
+def docker(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Run ``info``, ``ps``, ``system df``, ``inspect``, ``image inspect`` or ``logs``."""
     asked = _read(call)
-    if isinstance(asked, Reply):
+    if isinstance(asked, ProgramReply):
         return asked
     if asked.verb in {"--version", "-v"}:
-        return Reply(0, f"Docker version {_version(host)}, build 0000000\n".encode())
+        return ProgramReply(0, f"Docker version {_version(host)}, build 0000000\n".encode())
     run = _VERBS.get(asked.verb)
     if run is None:
         return unsupported(call, asked.verb or "no command")
@@ -59,7 +59,7 @@ def docker(host: ShopHost, call: Call) -> Reply:
         return failed(64, f"template parsing error: {error}")
 
 
-def _read(call: Call) -> _Asked | Reply:
+def _read(call: ProgramCall) -> _Asked | ProgramReply:
     words: list[str] = []
     template = ""
     options: set[str] = set()
@@ -81,7 +81,7 @@ def _read(call: Call) -> _Asked | Reply:
     return _Asked(" ".join(words[:count]), words[count:], template, options)
 
 
-def _info(host: ShopHost, asked: _Asked) -> Reply:
+def _info(host: ShopHost, asked: _Asked) -> ProgramReply:
     state = host.docker.state()
     info = {
         "ServerVersion": state["version"],
@@ -96,10 +96,10 @@ def _info(host: ShopHost, asked: _Asked) -> Reply:
         "Driver": "overlay2",
         "CgroupVersion": "2",
     }
-    return Reply(0, _one(asked.template, info).encode())
+    return ProgramReply(0, _one(asked.template, info).encode())
 
 
-def _ps(host: ShopHost, asked: _Asked) -> Reply:
+def _ps(host: ShopHost, asked: _Asked) -> ProgramReply:
     """List the engine's own containers and those of ECS, newest first."""
     others = [*host.docker.state()["running"]]
     if host.ecs_agent.metadata():
@@ -119,11 +119,11 @@ def _ps(host: ShopHost, asked: _Asked) -> Reply:
     if not asked.options & {"-a", "--all", "-aq"}:
         rows = [row for row in rows if row["State"] == "running"]
     if asked.options & {"-q", "--quiet", "-aq"} and not asked.template:
-        return Reply(0, "".join(f"{row['ID']}\n" for row in rows).encode())
-    return Reply(0, "".join(_one(asked.template, row) for row in rows).encode())
+        return ProgramReply(0, "".join(f"{row['ID']}\n" for row in rows).encode())
+    return ProgramReply(0, "".join(_one(asked.template, row) for row in rows).encode())
 
 
-def _system_df(host: ShopHost, asked: _Asked) -> Reply:
+def _system_df(host: ShopHost, asked: _Asked) -> ProgramReply:
     cached, made = host.containers.images.all(), host.containers.all()
     used = {container.image for container in made}
     unused = int(host.docker.state().get("unused_image_mb", 0))
@@ -144,25 +144,25 @@ def _system_df(host: ShopHost, asked: _Asked) -> Reply:
         {**empty, "Type": "Local Volumes"},
         {**empty, "Type": "Build Cache"},
     ]
-    return Reply(0, "".join(_one(asked.template, row) for row in rows).encode())
+    return ProgramReply(0, "".join(_one(asked.template, row) for row in rows).encode())
 
 
-def _inspect(host: ShopHost, asked: _Asked) -> Reply:
+def _inspect(host: ShopHost, asked: _Asked) -> ProgramReply:
     return _each(asked, "container", lambda name: _inspected(host, name))
 
 
-def _image_inspect(host: ShopHost, asked: _Asked) -> Reply:
+def _image_inspect(host: ShopHost, asked: _Asked) -> ProgramReply:
     return _each(asked, "image", lambda name: _image(host, name))
 
 
-def _logs(host: ShopHost, asked: _Asked) -> Reply:
+def _logs(host: ShopHost, asked: _Asked) -> ProgramReply:
     container = _find(host, "".join(asked.names[:1]))
     if container is None:
         return failed(1, f"Error response from daemon: No such container: {asked.names}")
-    return Reply(0, "".join(f"{line}\n" for line in container.log).encode())
+    return ProgramReply(0, "".join(f"{line}\n" for line in container.log).encode())
 
 
-def _each(asked: _Asked, kind: str, find: Callable[[str], dict[str, Any] | None]) -> Reply:
+def _each(asked: _Asked, kind: str, find: Callable[[str], dict[str, Any] | None]) -> ProgramReply:
     out, err = "", ""
     for name in asked.names or [""]:
         value = find(name)
@@ -170,7 +170,7 @@ def _each(asked: _Asked, kind: str, find: Callable[[str], dict[str, Any] | None]
             err += f"Error response from daemon: No such {kind}: {name}\n"
         else:
             out += _one(asked.template, value) if asked.template else f"{json.dumps([value])}\n"
-    return Reply(1 if err else 0, out.encode(), err.encode())
+    return ProgramReply(1 if err else 0, out.encode(), err.encode())
 
 
 def _find(host: ShopHost, wanted: str) -> Container | None:
@@ -217,7 +217,7 @@ def _image(host: ShopHost, wanted: str) -> dict[str, Any] | None:
     return None
 
 
-_VERBS: dict[str, Callable[[ShopHost, _Asked], Reply]] = {
+_VERBS: dict[str, Callable[[ShopHost, _Asked], ProgramReply]] = {
     "info": _info,
     "system info": _info,
     "ps": _ps,

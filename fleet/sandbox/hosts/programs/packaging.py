@@ -2,7 +2,15 @@
 
 from fleet.sandbox.hosts import packages
 from fleet.sandbox.hosts.packages import CATALOGUE
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed, inside, said, unsupported, wait
+from fleet.sandbox.hosts.programs.call import (
+    ProgramCall,
+    ProgramReply,
+    failed,
+    inside,
+    said,
+    unsupported,
+    wait,
+)
 from fleet.sandbox.hosts.shop_host import ShopHost
 
 _KEYRING = "/root/.gnupg/sandbox-keys"
@@ -11,7 +19,7 @@ _FETCH_PATIENCE_S = 30.0
 _LOCKED = "are you root?"
 
 
-def apt_get(host: ShopHost, call: Call) -> Reply:
+def apt_get(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Run ``apt-get update | install``."""
     words = [word for word in call.args if not word.startswith("-") and "=" not in word]
     verb, names = (words[0], words[1:]) if words else ("", [])
@@ -25,10 +33,10 @@ def apt_get(host: ShopHost, call: Call) -> Reply:
         reply = _install_file(host, call, name) if "/" in name else _install_named(host, name)
         if reply.status:
             return reply
-    return Reply()
+    return ProgramReply()
 
 
-def _install_named(host: ShopHost, name: str) -> Reply:
+def _install_named(host: ShopHost, name: str) -> ProgramReply:
     package = CATALOGUE.get(name)
     offered = (
         package and package.source and (not package.needs or host.path(package.needs).exists())
@@ -43,14 +51,14 @@ def _install_named(host: ShopHost, name: str) -> Reply:
     return reply
 
 
-def _fetch(host: ShopHost, name: str) -> Reply:
+def _fetch(host: ShopHost, name: str) -> ProgramReply:
     if host.conditions.blocks(name):
         wait(host.clock, _FETCH_PATIENCE_S)
         return failed(_APT_ERROR, f"E: Failed to fetch http://{name}/: connection timed out")
-    return Reply()
+    return ProgramReply()
 
 
-def dpkg(host: ShopHost, call: Call) -> Reply:
+def dpkg(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Run ``dpkg -i FILE``, ``-s NAME`` or ``--print-architecture``."""
     verb, names = (call.args[0], call.args[1:]) if call.args else ("", ())
     if verb == "--print-architecture":
@@ -71,16 +79,16 @@ def dpkg(host: ShopHost, call: Call) -> Reply:
     return unsupported(call, verb)
 
 
-def _files(host: ShopHost, call: Call, names: tuple[str, ...]) -> Reply:
+def _files(host: ShopHost, call: ProgramCall, names: tuple[str, ...]) -> ProgramReply:
     for name in names:
         if not name.startswith("-"):
             reply = _install_file(host, call, name)
             if reply.status:
                 return reply
-    return Reply()
+    return ProgramReply()
 
 
-def _install_file(host: ShopHost, call: Call, name: str) -> Reply:
+def _install_file(host: ShopHost, call: ProgramCall, name: str) -> ProgramReply:
     path = inside(host.root, call.cwd, name)
     try:
         found = packages.read_package(path.read_bytes()) if path else None
@@ -97,17 +105,17 @@ def _install_file(host: ShopHost, call: Call, name: str) -> Reply:
             f"does not match system ({own})",
         )
     host.install(package, version)
-    return Reply()
+    return ProgramReply()
 
 
-def apt_key(host: ShopHost, call: Call) -> Reply:
+def apt_key(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Run ``apt-key add FILE``: note that the key is trusted."""
     if not call.root or call.args[:1] != ("add",):
         return unsupported(call, " ".join(call.args[:1])) if call.root else failed(1, _LOCKED)
     return _import(host, call, call.args[1] if len(call.args) > 1 else "")
 
 
-def add_apt_repository(host: ShopHost, call: Call) -> Reply:
+def add_apt_repository(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Run ``add-apt-repository "deb ..."``; only Docker's is known."""
     line = next((word for word in call.args if word.startswith("deb ")), "")
     if "download.docker.com" not in line:
@@ -115,10 +123,10 @@ def add_apt_repository(host: ShopHost, call: Call) -> Reply:
     path = host.path(packages.DOCKER_REPOSITORY)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{line}\n", encoding="utf-8")
-    return Reply()
+    return ProgramReply()
 
 
-def gpg(host: ShopHost, call: Call) -> Reply:
+def gpg(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Run ``gpg --import FILE`` or ``gpg --verify SIGNATURE FILE``."""
     words = [word for word in call.args if not word.startswith("-")]
     if "--version" in call.args:
@@ -130,7 +138,7 @@ def gpg(host: ShopHost, call: Call) -> Reply:
     return unsupported(call, " ".join(call.args))
 
 
-def _import(host: ShopHost, call: Call, name: str) -> Reply:
+def _import(host: ShopHost, call: ProgramCall, name: str) -> ProgramReply:
     path = inside(host.root, call.cwd, name)
     try:
         text = path.read_text(encoding="utf-8") if path else ""
@@ -142,10 +150,10 @@ def _import(host: ShopHost, call: Call, name: str) -> Reply:
     ring.parent.mkdir(parents=True, exist_ok=True)
     with ring.open("a", encoding="utf-8") as file:
         file.write(text)
-    return Reply()
+    return ProgramReply()
 
 
-def _verify(host: ShopHost, call: Call, signature: str, content: str) -> Reply:
+def _verify(host: ShopHost, call: ProgramCall, signature: str, content: str) -> ProgramReply:
     signed, signing = (inside(host.root, call.cwd, name) for name in (content, signature))
     try:
         words = signing.read_text(encoding="utf-8").split() if signing else []
@@ -158,4 +166,4 @@ def _verify(host: ShopHost, call: Call, signature: str, content: str) -> Reply:
         return failed(2, "gpg: Can't check signature: No public key")
     if packages.signature_bytes(signer, body).decode().split() != words:
         return failed(1, f'gpg: BAD signature from "{signer}"')
-    return Reply(0, b"", f'gpg: Good signature from "{signer}"\n'.encode())
+    return ProgramReply(0, b"", f'gpg: Good signature from "{signer}"\n'.encode())

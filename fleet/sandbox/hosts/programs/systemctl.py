@@ -1,6 +1,6 @@
 """The command ``systemctl``."""
 
-from fleet.sandbox.hosts.programs.call import Call, Reply, failed, unsupported
+from fleet.sandbox.hosts.programs.call import ProgramCall, ProgramReply, failed, unsupported
 from fleet.sandbox.hosts.shop_host import ShopHost
 from fleet.sandbox.hosts.units import UnitNotFound, Units
 
@@ -10,7 +10,7 @@ _INACTIVE = 3
 _NO_SUCH_UNIT = 5
 
 
-def systemctl(host: ShopHost, call: Call) -> Reply:
+def systemctl(host: ShopHost, call: ProgramCall) -> ProgramReply:
     """Run is-active, is-enabled, show, start, stop, restart, enable, disable or daemon-reload."""
     words, properties, unknown = _words(call)
     if unknown:
@@ -18,7 +18,7 @@ def systemctl(host: ShopHost, call: Call) -> Reply:
     verb, units = (words[0], words[1:]) if words else ("", [])
     quiet = bool({"--quiet", "-q"} & set(call.args))
     if verb == "daemon-reload":
-        return Reply()
+        return ProgramReply()
     if verb in {"is-active", "is-enabled"}:
         return _ask(host, verb, units, quiet=quiet)
     if verb == "show":
@@ -30,7 +30,7 @@ def systemctl(host: ShopHost, call: Call) -> Reply:
     return _change(host, verb, units, now="--now" in call.args)
 
 
-def _words(call: Call) -> tuple[list[str], list[str], str]:
+def _words(call: ProgramCall) -> tuple[list[str], list[str], str]:
     """Return verb and units, the properties asked for, and an unknown option or ""."""
     words: list[str] = []
     properties: list[str] = []
@@ -47,7 +47,7 @@ def _words(call: Call) -> tuple[list[str], list[str], str]:
     return words, properties, ""
 
 
-def _ask(host: ShopHost, verb: str, units: list[str], *, quiet: bool) -> Reply:
+def _ask(host: ShopHost, verb: str, units: list[str], *, quiet: bool) -> ProgramReply:
     lines, errors, good = [], [], False
     for unit in units:
         if verb == "is-enabled":
@@ -63,17 +63,17 @@ def _ask(host: ShopHost, verb: str, units: list[str], *, quiet: bool) -> Reply:
             good = good or active == "active"
     out = "" if quiet else "".join(f"{line}\n" for line in lines)
     status = 0 if good else 1 if verb == "is-enabled" else _INACTIVE
-    return Reply(status, out.encode(), "".join(f"{line}\n" for line in errors).encode())
+    return ProgramReply(status, out.encode(), "".join(f"{line}\n" for line in errors).encode())
 
 
-def _show(host: ShopHost, units: list[str], wanted: list[str], *, value: bool) -> Reply:
+def _show(host: ShopHost, units: list[str], wanted: list[str], *, value: bool) -> ProgramReply:
     blocks = []
     for unit in units:
         everything = _properties(host, unit)
         names = [name for name in wanted if name in everything] or list(everything)
         lines = [everything[n] if value else f"{n}={everything[n]}" for n in names]
         blocks.append("".join(f"{line}\n" for line in lines))
-    return Reply(0, "\n".join(blocks).encode())
+    return ProgramReply(0, "\n".join(blocks).encode())
 
 
 def _properties(host: ShopHost, unit: str) -> dict[str, str]:
@@ -95,7 +95,7 @@ def _properties(host: ShopHost, unit: str) -> dict[str, str]:
     }
 
 
-def _change(host: ShopHost, verb: str, units: list[str], *, now: bool) -> Reply:
+def _change(host: ShopHost, verb: str, units: list[str], *, now: bool) -> ProgramReply:
     for unit in units:
         try:
             code = _change_one(host.units, verb, unit, now=now)
@@ -108,7 +108,7 @@ def _change(host: ShopHost, verb: str, units: list[str], *, now: bool) -> Reply:
                 f"Job for {name} failed because the control process exited with error code.\n"
                 f'See "systemctl status {name}" and "journalctl -xe" for details.',
             )
-    return Reply()
+    return ProgramReply()
 
 
 def _change_one(units: Units, verb: str, unit: str, *, now: bool) -> int:

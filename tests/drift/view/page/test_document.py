@@ -22,7 +22,7 @@ from fleet.drift.view.page.document import (
 from fleet.drift.view.report import report_of
 from fleet.model.drift import Unread
 from fleet.model.drift_settings import Severity
-from fleet.model.scan_result import Change, ScanResult
+from fleet.model.scan_result import FindingChange, ScanResult
 from tests.drift.view.page.parsed import Page
 from tests.nights import HOSTILE, NOW, clean_night, night
 
@@ -197,7 +197,9 @@ def test_an_old_night_is_said_to_be_old() -> None:
 
 def test_a_first_scan_calls_nothing_new() -> None:
     first = night(20, 1)
-    first = replace(first, findings=tuple(replace(t, change=Change.NEW) for t in first.findings))
+    first = replace(
+        first, findings=tuple(replace(t, change=FindingChange.NEW) for t in first.findings)
+    )
 
     text = Page(page_of(report_of(first, NOW))).text
 
