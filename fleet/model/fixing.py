@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from fleet.model import aws_actions
 from fleet.model.drift import Finding
 from fleet.model.observed import Activation, Cluster, ContainerInstance, ManagedInstance
 from fleet.model.services import ServiceState, TaskState
@@ -25,7 +26,7 @@ class DeregisterInstance:
             are not wanted.
     """
 
-    action: ClassVar[str] = "ecs:DeregisterContainerInstance"
+    action: ClassVar[str] = aws_actions.DEREGISTER_CONTAINER_INSTANCE.id
     cluster: str
     instance: str
     force: bool = False
@@ -35,7 +36,7 @@ class DeregisterInstance:
 class DeregisterNode:
     """Take a node (``mi-``) out of SSM."""
 
-    action: ClassVar[str] = "ssm:DeregisterManagedInstance"
+    action: ClassVar[str] = aws_actions.DEREGISTER_MANAGED_INSTANCE.id
     node: str
 
 
@@ -43,7 +44,7 @@ class DeregisterNode:
 class RepairAttributes:
     """Set custom attributes of a container instance (by ARN)."""
 
-    action: ClassVar[str] = "ecs:PutAttributes"
+    action: ClassVar[str] = aws_actions.PUT_ATTRIBUTES.id
     cluster: str
     instance: str
     attributes: Mapping[str, str]
@@ -53,7 +54,7 @@ class RepairAttributes:
 class DeleteAttributes:
     """Remove custom attributes of a container instance (by ARN)."""
 
-    action: ClassVar[str] = "ecs:DeleteAttributes"
+    action: ClassVar[str] = aws_actions.DELETE_ATTRIBUTES.id
     cluster: str
     instance: str
     names: tuple[str, ...]
@@ -63,7 +64,7 @@ class DeleteAttributes:
 class TagResource:
     """Set tags of a cluster or service, by its ARN."""
 
-    action: ClassVar[str] = "ecs:TagResource"
+    action: ClassVar[str] = aws_actions.TAG_RESOURCE.id
     arn: str
     tags: Mapping[str, str]
 
@@ -72,7 +73,7 @@ class TagResource:
 class RepairNodeTags:
     """Set tags of a node in SSM."""
 
-    action: ClassVar[str] = "ssm:AddTagsToResource"
+    action: ClassVar[str] = aws_actions.ADD_TAGS.id
     node: str
     tags: Mapping[str, str]
 
@@ -81,7 +82,7 @@ class RepairNodeTags:
 class RemoveActivation:
     """Delete an activation by its id; nodes that registered with it stay."""
 
-    action: ClassVar[str] = "ssm:DeleteActivation"
+    action: ClassVar[str] = aws_actions.DELETE_ACTIVATION.id
     activation: str
 
 

@@ -15,10 +15,13 @@ TAG_CONTENT = "fleet:content"
 TAG_PREVIOUS = "fleet:previous"
 #: Prefix of the custom attributes that fleet sets on container instances.
 OWN_ATTRIBUTES = "fleet."
-#: The one that says which host of the inventory a container instance is.
+#: The attributes that say which host of the inventory a container instance is.
+STORE_ATTRIBUTE = "fleet.store"
 HOST_ATTRIBUTE = "fleet.host"
-#: Those that the placement constraints of services use.
-PLACEMENT_ATTRIBUTES = frozenset({"fleet.variant", "fleet.accelerator"})
+#: The attributes that placement constraints of services use.
+VARIANT_ATTRIBUTE = "fleet.variant"
+ACCELERATOR_ATTRIBUTE = "fleet.accelerator"
+PLACEMENT_ATTRIBUTES = frozenset({VARIANT_ATTRIBUTE, ACCELERATOR_ATTRIBUTE})
 
 
 def cluster_tags(fleet_name: str, store: Store) -> dict[str, str]:
@@ -56,14 +59,14 @@ def declared_attributes(store: Store, host: Host) -> dict[str, str]:
     for cheap ListAttributes queries. At most six are ours, which leaves four to the inventory.
     """
     attributes = {
-        "fleet.store": store.id,
+        STORE_ATTRIBUTE: store.id,
         HOST_ATTRIBUTE: host.name,
         "fleet.hardware": host.hardware.name,
-        "fleet.variant": host.hardware.variant,
+        VARIANT_ATTRIBUTE: host.hardware.variant,
         "fleet.ring": store.ring,
     }
     if host.hardware.accelerator:
-        attributes["fleet.accelerator"] = host.hardware.accelerator
+        attributes[ACCELERATOR_ATTRIBUTE] = host.hardware.accelerator
     return {**host.attributes, **attributes}
 
 

@@ -10,6 +10,7 @@ from fleet.aws.managed_instances import deregister_managed_instance, tag_managed
 from fleet.aws.session import Shard
 from fleet.aws.tags import tag_resource
 from fleet.errors import AwsError, AwsUnreachable, FleetError
+from fleet.model import aws_actions
 from fleet.model.identity import (
     activation_name,
     declared_attributes,
@@ -202,7 +203,7 @@ def _perform(run: HostRun, step: HostStep) -> None:
         case DeleteActivation():
             _delete_activation(run, step.activation_id, step.reason)
         case DeregisterOrphan(node, reason):
-            run.audit("ssm:DeregisterManagedInstance", reason, managed_instance_id=node)
+            run.audit(aws_actions.DEREGISTER_MANAGED_INSTANCE.id, reason, managed_instance_id=node)
             deregister_managed_instance(run.shard, node)
         case Activate():
             _activate(run, step)
@@ -210,16 +211,16 @@ def _perform(run: HostRun, step: HostStep) -> None:
             _install(run, step)
         case PutAttributes(arn, attributes, reason):
             run.report(HostPhase.REPAIRING, "attributes")
-            run.audit("ecs:PutAttributes", reason, **attributes)
+            run.audit(aws_actions.PUT_ATTRIBUTES.id, reason, **attributes)
             cluster = run.store_registration.store.cluster
             put_attributes(run.shard, cluster, arn, attributes)
         case TagContainerInstance(arn, tags, reason):
             run.report(HostPhase.REPAIRING, "tags")
-            run.audit("ecs:TagResource", reason, **tags)
+            run.audit(aws_actions.TAG_RESOURCE.id, reason, **tags)
             tag_resource(run.shard, arn, tags)
         case TagNode(node, tags, reason):
             run.report(HostPhase.REPAIRING, "tags of the node")
-            run.audit("ssm:AddTagsToResource", reason, **tags)
+            run.audit(aws_actions.ADD_TAGS.id, reason, **tags)
             tag_managed_instance(run.shard, node, tags)
         case Await():
             pass  # done after all steps, as for an install
@@ -244,7 +245,7 @@ def _activate(run: HostRun, step: Activate) -> None:
         except AwsUnreachable:
             _delete_lost_activations(run)
             raise
-    run.audit("ssm:CreateActivation", step.reason, activation_id=run.activation_id)
+    run.audit(aws_actions.CREATE_ACTIVATION.id, step.reason, activation_id=run.activation_id)
 
 
 def _create_activation(run: HostRun) -> None:
@@ -274,7 +275,7 @@ def _delete_lost_activations(run: HostRun) -> None:
 
 
 def _delete_activation(run: HostRun, activation_id: str, reason: str) -> None:
-    run.audit("ssm:DeleteActivation", reason, activation_id=activation_id)
+    run.audit(aws_actions.DELETE_ACTIVATION.id, reason, activation_id=activation_id)
     delete_activation(run.shard, activation_id)
     run.deleted.add(activation_id)
 
@@ -292,7 +293,11 @@ def _delete_own_activation(run: HostRun) -> None:
     except AwsError:
         return
     run.deleted.add(run.activation_id)
-    run.audit("ssm:DeleteActivation", "used, or no longer needed", activation_id=run.activation_id)
+    run.audit(
+        aws_actions.DELETE_ACTIVATION.id,
+        "used, or no longer needed",
+        activation_id=run.activation_id,
+    )
 
 
 def _install(run: HostRun, step: Install) -> None:

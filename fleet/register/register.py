@@ -26,6 +26,7 @@ from fleet.errors import (
     RecordsError,
     UsageError,
 )
+from fleet.model import aws_actions
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import HostFacts
 from fleet.model.progress import HostEvent, HostLine, HostPhase, Note
@@ -372,7 +373,7 @@ class _Clusters:
                 self._prepared.run_id,
                 at=self._wiring.clock.now(),
                 caller_arn=self._prepared.shards[key].caller.arn,
-                action="ecs:CreateCluster",
+                action=aws_actions.CREATE_CLUSTER.id,
                 store=store.id,
                 host="",
                 why=registration.create_cluster,

@@ -21,8 +21,10 @@ from fleet.model.fixing import (
     TagResource,
 )
 from fleet.model.identity import (
+    HOST_ATTRIBUTE,
     OWN_ATTRIBUTES,
     PLACEMENT_ATTRIBUTES,
+    STORE_ATTRIBUTE,
     TAG_FLEET,
     cluster_tags,
     declared_attributes,
@@ -367,7 +369,7 @@ def proof(
         return f"its container instance carries the tags of {host.id}"
     if node is not None and is_ours(node.tags, fleet_name, host):
         return f"its node carries the tags of {host.id}"
-    said = instance.attributes.get("fleet.store"), instance.attributes.get("fleet.host")
+    said = instance.attributes.get(STORE_ATTRIBUTE), instance.attributes.get(HOST_ATTRIBUTE)
     if not tagged and said == (host.store, host.name):
         return f"its attributes say that it is {host.id}"
     return ""

@@ -4,14 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from fleet.model.drift import HostMemory, Probe, ShardSeen, Versions
-from fleet.model.identity import HOST_ATTRIBUTE, activation_name
+from fleet.model.identity import HOST_ATTRIBUTE, STORE_ATTRIBUTE, activation_name
 from fleet.model.inventory import Store
 from fleet.model.observed import ContainerInstance, NotRead, Ping, Reading, best_instance
 
 #: Store id and host name.
 HostKey = tuple[str, str]
-#: Custom attribute that names the store of a container instance's host.
-STORE = "fleet.store"
 
 
 def ids_of(stores: Iterable[Store], shards: Iterable[ShardSeen]) -> dict[HostKey, tuple[str, str]]:
@@ -30,7 +28,7 @@ def ids_of(stores: Iterable[Store], shards: Iterable[ShardSeen]) -> dict[HostKey
             hosts = {activation_name(host): host.name for host in by_id[store_id].hosts}
             of_host: dict[str, list[ContainerInstance]] = {}
             for one in seen.instances.value:
-                if one.attributes.get(STORE, store_id) != store_id:
+                if one.attributes.get(STORE_ATTRIBUTE, store_id) != store_id:
                     continue  # A host of another store that joined the wrong cluster.
                 name = one.attributes.get(HOST_ATTRIBUTE) or hosts.get(
                     named.get(one.managed_instance_id, ""), ""

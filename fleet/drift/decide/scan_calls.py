@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from fleet.model import aws_actions
 from fleet.model.aws_actions import ACTIONS
 from fleet.model.drift import HostMemory, StoreSeen
 from fleet.model.identity import activation_name
@@ -99,20 +100,23 @@ def least_calls(size: ShardSize) -> Counter[str]:
     described = size.remembered + size.unremembered + size.doubtful_stores
     return +Counter(
         {
-            "sts:GetCallerIdentity": 1,
-            "ecs:DescribeClusters": _batches(size.stores, CLUSTERS),
-            "ecs:ListClusters": _batches(size.counted_clusters, CLUSTERS),
-            "ssm:DescribeInstanceInformation": pages,
-            "ssm:DescribeActivations": _pages(size.activations),
-            "ssm:ListTagsForResource": size.nodes if size.narrow else 0,
-            "ssm:GetServiceSetting": int(not size.narrow),
-            "ecs:DescribeContainerInstances": described,
-            "ecs:ListContainerInstances": size.unremembered,
-            "ecs:DescribeServices": sum(_batches(count, SERVICES) for count in size.services),
-            "ecs:ListTaskDefinitions": size.families,
-            "ecs:DescribeTaskDefinition": size.unknown_revisions,
-            "ecs:ListTasks": len(size.tasks) + 2 * size.returned,
-            "ecs:DescribeTasks": sum(_batches(n, TASKS) for n in size.tasks) + size.returned,
+            aws_actions.GET_CALLER_IDENTITY.id: 1,
+            aws_actions.DESCRIBE_CLUSTERS.id: _batches(size.stores, CLUSTERS),
+            aws_actions.LIST_CLUSTERS.id: _batches(size.counted_clusters, CLUSTERS),
+            aws_actions.DESCRIBE_INSTANCE_INFORMATION.id: pages,
+            aws_actions.DESCRIBE_ACTIVATIONS.id: _pages(size.activations),
+            aws_actions.SSM_LIST_TAGS.id: size.nodes if size.narrow else 0,
+            aws_actions.GET_SERVICE_SETTING.id: int(not size.narrow),
+            aws_actions.DESCRIBE_CONTAINER_INSTANCES.id: described,
+            aws_actions.LIST_CONTAINER_INSTANCES.id: size.unremembered,
+            aws_actions.DESCRIBE_SERVICES.id: sum(
+                _batches(count, SERVICES) for count in size.services
+            ),
+            aws_actions.LIST_TASK_DEFINITIONS.id: size.families,
+            aws_actions.DESCRIBE_TASK_DEFINITION.id: size.unknown_revisions,
+            aws_actions.LIST_TASKS.id: len(size.tasks) + 2 * size.returned,
+            aws_actions.DESCRIBE_TASKS.id: sum(_batches(n, TASKS) for n in size.tasks)
+            + size.returned,
         }
     )
 

@@ -26,7 +26,7 @@ from fleet.model.drift import (
     StoreSeen,
 )
 from fleet.model.drift_settings import Severity
-from fleet.model.identity import TAG_HOST, activation_name
+from fleet.model.identity import STORE_ATTRIBUTE, TAG_HOST, activation_name
 from fleet.model.inventory import Fleet, Host, Lifecycle, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping
 from fleet.model.wanted import Wanted
@@ -268,7 +268,7 @@ class Ledgers:
     def _claimed(self, placed: Placed) -> str:
         """Return the id of the host that an instance's attributes or tags name, or ""."""
         attributes = placed.instance.attributes
-        store = attributes.get("fleet.store") or placed.store
+        store = attributes.get(STORE_ATTRIBUTE) or placed.store
         said = f"{store}/{attributes.get('fleet.host', '')}"
         if said in self.hosts:
             return said

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from fleet.model.identity import activation_name
+from fleet.model.identity import HOST_ATTRIBUTE, activation_name
 from fleet.model.inventory import Host, Lifecycle, Store
 from fleet.model.observed import (
     Cluster,
@@ -140,7 +140,7 @@ def _instances(
     if node is not None:
         return tuple(i for i in reading.value if i.managed_instance_id == node.id)
     # SSM was not read or knows no such node: ECS's own attribute still says whose it is.
-    return tuple(i for i in reading.value if i.attributes.get("fleet.host") == host.name)
+    return tuple(i for i in reading.value if i.attributes.get(HOST_ATTRIBUTE) == host.name)
 
 
 def _ssm_view(readings: StoreReadings, host: Host, node: ManagedInstance | None) -> LedgerView:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.model.desired import Release, Rendering, Scheduling, ServicePreview, ServiceShape
+from fleet.model.identity import VARIANT_ATTRIBUTE
 from fleet.model.images import images_of
 from fleet.model.inventory import Architecture, Fleet, Lifecycle, Store, Workload
 from fleet.release.decide.task_body import log_groups
@@ -24,7 +25,7 @@ def placement(
     """
     wanted: list[tuple[str, Sequence[str]]] = [
         ("ecs.cpu-architecture", (architecture.ecs,)),
-        ("fleet.variant", (variant,)),
+        (VARIANT_ATTRIBUTE, (variant,)),
     ]
     wanted += [
         (f"fleet.{key}", workload.where[key])
