@@ -35,7 +35,7 @@ CLOCK_SET_BACK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long to wait before a call, and why.
+    """The wait before a call, with its reason.
 
     Attributes:
         seconds: of the given clock; 0.0 when the call may be sent now.
@@ -48,7 +48,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How much of one published rate was used lately.
+    """The share of one published rate that was used lately.
 
     Attributes:
         group: as ``ecs service modify``.

@@ -19,7 +19,7 @@ LARGEST_FILE = 1024 * 1024
 
 
 class Failure(StrEnum):
-    """What a failed attempt says about the call."""
+    """The meaning of a failed attempt for the call."""
 
     THROTTLED = "throttled"
     NOT_SENT = "not sent"
@@ -90,7 +90,7 @@ class CallCounter:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a call is tried.
+    """The limits of trying a call.
 
     Attributes:
         attempts: most requests for one call.
@@ -107,7 +107,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long one request may take. AWS answers within a second or two, a proxy may not.
+    """The time limits of one request. AWS answers within a second or two, a proxy may not.
 
     Attributes:
         connect_s: most seconds until there is a connection.
@@ -120,7 +120,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What AWS answered.
+    """The answer of AWS to a call.
 
     Attributes:
         body: the parsed reply.
@@ -133,7 +133,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What the calls of one account and region have in common.
+    """The settings that all calls of one account and region share.
 
     Attributes:
         account: its name in the inventory.

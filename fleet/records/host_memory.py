@@ -1,4 +1,4 @@
-"""What scans note of hosts, many thousands at a time: how they were connected, and their ids.
+"""Reads and writes what scans record of hosts, in bulk: connection spells and ids.
 
 Both are observations like others: a row for a stretch of time in which nothing changed.
 """

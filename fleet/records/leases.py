@@ -1,4 +1,4 @@
-"""Who works on what right now: leases that expire by the database's clock, with fencing tokens."""
+"""Leases: take, renew and release them. They expire by the database's clock and have tokens."""
 
 import math
 from collections.abc import Mapping

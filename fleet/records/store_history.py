@@ -1,4 +1,4 @@
-"""What runs, rollouts and scans recorded of single stores, for the whole story of one."""
+"""Reads what runs, rollouts and scans recorded of one store."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""What is behind the ARNs of task definitions. AWS never changes one, so it is asked once."""
+"""Caches task definitions by ARN: AWS never changes one, so it is read once."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""What register is about to do and what a run has done: tables, causes, and the next command."""
+"""Shows what register will do and what a run did: tables, causes, and the next command."""
 
 from collections import Counter
 from collections.abc import Sequence
