@@ -62,6 +62,24 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """One row of a gate that is not counted by variant, as earlier stores, an alarm or a probe.
+
+    Attributes:
+        check: its numbers beside their limit.
+        answer: HALT stops the rollout, ASK asks a person, WAIT holds back a wave that would
+            advance, ADVANCE lets it go on.
+        reason: of an answer that is not ADVANCE, in one line.
+        again_at: when the answer may change by time alone, or None.
+    """
+
+    check: Check
+    answer: GateAnswer = GateAnswer.ADVANCE
+    reason: str = ""
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """A gate's answer, with the numbers that it rests on.
 

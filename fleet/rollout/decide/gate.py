@@ -8,12 +8,12 @@ neither as ok nor as failed; an image that was not delivered says nothing of the
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from fleet.model.changes import Change
-from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark
+from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark, Signal
 from fleet.model.policy import Policy
 from fleet.model.printable import many
 from fleet.model.spans import moment, span
@@ -63,6 +63,7 @@ def evaluate(
     now: datetime,
     accepted: Mapping[str, int] | None = None,
     failures: Sequence[Change] = (),
+    signals: Sequence[Signal] = (),
 ) -> Gate:
     """Return the gate of one wave.
 
@@ -74,7 +75,37 @@ def evaluate(
         accepted: failures by variant that a person has accepted; they no longer count.
         failures: the changes that have failed; the newest is what a bake must be free of, and
             their causes are compared.
+        signals: further rows; the worst answer of all decides, a variant's before a signal's.
     """
+    gate = _by_verdicts(
+        counts,
+        darkness,
+        policy,
+        wave_at=wave_at,
+        complete_since=complete_since,
+        now=now,
+        accepted=accepted or {},
+        failures=failures,
+    )
+    gate = replace(gate, checks=(*gate.checks, *(signal.check for signal in signals)))
+    worst = max(signals, key=lambda signal: _WEIGHT[signal.answer], default=None)
+    if worst is None or _WEIGHT[worst.answer] <= _WEIGHT[gate.answer]:
+        return gate
+    return replace(gate, answer=worst.answer, reason=worst.reason, again_at=worst.again_at)
+
+
+def _by_verdicts(
+    counts: Mapping[str, Count],
+    darkness: DarknessResult,
+    policy: Policy,
+    *,
+    wave_at: datetime,
+    complete_since: datetime | None,
+    now: datetime,
+    accepted: Mapping[str, int],
+    failures: Sequence[Change],
+) -> Gate:
+    """Return the gate by the verdicts of the stores and the darkness test alone."""
     judged = [
         _Variant(
             name,
@@ -84,7 +115,7 @@ def evaluate(
             wave_at,
             complete_since,
             now,
-            (accepted or {}).get(name, 0),
+            accepted.get(name, 0),
             tuple(failures),
             len(counts) > 1,
         )

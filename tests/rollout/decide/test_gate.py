@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.changes import Change, ObservedChange
-from fleet.model.gate import Count, Gate, GateAnswer, Mark
+from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark, Signal
 from fleet.model.policy import Amount, Policy
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, Excess
@@ -433,3 +433,27 @@ def test_a_passing_gate_speaks_for_all_variants_and_says_whose_numbers_it_shows(
     assert gate.reason == "amd64 3/3 ok · arm64 2/2 ok, baked 10m"
     assert gate.checks[-1].detail == "the numbers above are of arm64"
     assert gate.checks[1].seen == "2/2=100 %"
+
+
+def row(answer: GateAnswer, name: str = "alarms") -> Signal:
+    return Signal(Check(name, "seen", "needed", Mark.OK), answer, f"{name}: {answer.value}")
+
+
+@pytest.mark.parametrize(
+    ("counts", "rows", "expected", "reason"),
+    [
+        (Count(sent=8, ok=8), [GateAnswer.ADVANCE], GateAnswer.ADVANCE, "8/8 ok"),
+        (Count(sent=8, ok=8), [GateAnswer.WAIT], GateAnswer.WAIT, "alarms: wait"),
+        (Count(sent=8, ok=8), [GateAnswer.ASK, GateAnswer.WAIT], GateAnswer.ASK, "alarms: ask"),
+        (Count(sent=8, ok=8), [GateAnswer.ADVANCE, GateAnswer.HALT], GateAnswer.HALT, "alarms"),
+        (Count(sent=8, ok=5, failed=3), [GateAnswer.HALT], GateAnswer.HALT, "3 failures"),
+        (Count(), [GateAnswer.HALT], GateAnswer.HALT, "alarms: halt"),
+    ],
+)
+def test_the_worst_of_verdicts_and_further_rows_decides(
+    counts: Count, rows: list[GateAnswer], expected: GateAnswer, reason: str
+) -> None:
+    gate = ask(counts, signals=[row(answer) for answer in rows])
+
+    assert (gate.answer, gate.reason.startswith(reason)) == (expected, True)
+    assert [check.name for check in gate.checks][-len(rows) :] == ["alarms"] * len(rows)

@@ -19,7 +19,7 @@ from tests.scenarios.drift.town import Plan, Town
 
 TOWN = Plan(stores=2, hosts={"cam-1": "cam"}, workloads=("vision",))
 #: Real seconds that AWS holds a reply back; the command is killed before.
-HELD_S = 3.0
+HELD_S = 2 * HANGS_S
 
 
 class Typed:
