@@ -60,7 +60,10 @@ def test_the_built_in_policy_is_what_the_readme_says(tmp_path: Path) -> None:
     without = re.sub(r"(?ms)^policies:\n.*?\n\n", "", fleet.read_text())
     fleet.write_text(f"{without}\npolicies:\n  {said.strip()}\n")
 
-    assert load_fleet(fleet.parent).policies == {"standard": Policy("standard")}
+    # Only that it is written differs: a policy that says canary gets one.
+    assert load_fleet(fleet.parent).policies == {
+        "standard": Policy("standard", begins_with_canary=True)
+    }
 
 
 def test_conditions_of_the_readme_are_understood() -> None:

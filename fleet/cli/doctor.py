@@ -30,8 +30,8 @@ from fleet.runtime.wiring import Wiring, open_wiring
 
 def doctor(
     stores: StoresArgument = None,
-    where: WhereOption = "",
-    ring: RingOption = "",
+    where: WhereOption = None,
+    ring: RingOption = None,
     every: AllOption = False,
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,

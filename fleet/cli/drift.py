@@ -74,8 +74,8 @@ class DriftRequest:
 
 def drift(
     stores: StoresArgument = None,
-    where: WhereOption = "",
-    ring: RingOption = "",
+    where: WhereOption = None,
+    ring: RingOption = None,
     every: AllOption = False,
     digests: DigestsOption = False,
     deep: DeepOption = False,

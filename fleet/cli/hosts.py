@@ -22,8 +22,8 @@ from fleet.runtime.wiring import open_history
 
 def hosts(
     stores: StoresArgument = None,
-    where: WhereOption = "",
-    ring: RingOption = "",
+    where: WhereOption = None,
+    ring: RingOption = None,
     every: AllOption = False,
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fleet.cli.command_class import CommandGroup
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
     AllOption,
@@ -30,7 +31,7 @@ from fleet.inventory.view import (
 )
 from fleet.runtime.state_dir import state_dir
 
-app = typer.Typer(
+app = CommandGroup(
     help="List and show what the inventory says.", no_args_is_help=True, rich_markup_mode=None
 )
 
@@ -38,8 +39,8 @@ app = typer.Typer(
 @app.command("list")
 def list_stores(
     stores: StoresArgument = None,
-    where: WhereOption = "",
-    ring: RingOption = "",
+    where: WhereOption = None,
+    ring: RingOption = None,
     every: AllOption = False,
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,

@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from fleet import __version__
+from fleet.cli.command_class import CommandGroup
 from fleet.errors import FleetError, Interrupted
 from fleet.runtime.state_dir import state_dir
 from fleet.terminal.streams import hold_standard_streams, settle
@@ -98,7 +99,7 @@ class LazyCommands(TyperGroup):
 
 def _imported(name: str) -> Any:
     module = importlib.import_module(f"fleet.cli.{name}")
-    parent = typer.Typer(add_completion=False, rich_markup_mode=None)
+    parent = CommandGroup(add_completion=False, rich_markup_mode=None)
     if hasattr(module, "app"):
         parent.add_typer(module.app, name=name)
     else:

@@ -27,7 +27,7 @@ StoresArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[STORE...]", help="Ids of stores.")
 ]
 WhereOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--where",
         metavar="CONDITION",
@@ -36,7 +36,7 @@ WhereOption = Annotated[
     ),
 ]
 RingOption = Annotated[
-    str,
+    str | None,
     typer.Option("--ring", metavar="NAME", help="Only stores in this ring.", show_default=False),
 ]
 AllOption = Annotated[
@@ -48,7 +48,9 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DEFAULT_INVENTORY = Path("inventory")
 
 
-def choice_of(stores: Sequence[str] | None, where: str, ring: str, every: bool) -> Choice:
+def choice_of(
+    stores: Sequence[str] | None, where: str | None, ring: str | None, every: bool
+) -> Choice:
     """Return the choice of stores that the options make."""
     return Choice(tuple(stores or ()), where, ring, every)
 
@@ -70,8 +72,13 @@ StoreOption = Annotated[
     typer.Option("--store", metavar="ID", help="Only this store; repeatable."),
 ]
 CanaryOption = Annotated[
-    bool,
-    typer.Option("--canary", help="Begin with a few stores, one of every kind, and let them bake."),
+    bool | None,
+    typer.Option(
+        "--canary/--no-canary",
+        help="Begin with a few stores, one of every kind, and let them bake; default as the policy "
+        "says.",
+        show_default=False,
+    ),
 ]
 PolicyOption = Annotated[
     str,

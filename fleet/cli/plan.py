@@ -36,11 +36,11 @@ from fleet.terminal.screen import UNWRAPPED, console_for
 
 def plan(
     workloads: WorkloadsArgument = None,
-    where: WhereOption = "",
-    ring: RingOption = "",
+    where: WhereOption = None,
+    ring: RingOption = None,
     every: AllOption = False,
     store: StoreOption = None,
-    canary: CanaryOption = False,
+    canary: CanaryOption = None,
     policy: PolicyOption = "",
     seed: SeedOption = None,
     override_freeze: OverrideFreezeOption = "",

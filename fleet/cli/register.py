@@ -77,8 +77,8 @@ class RegisterRequest:
 
 def register(
     stores: StoresArgument = None,
-    where: WhereOption = "",
-    ring: RingOption = "",
+    where: WhereOption = None,
+    ring: RingOption = None,
     every: AllOption = False,
     host: Annotated[
         list[str] | None,

@@ -9,6 +9,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from fleet.cli import rollout_status, rollout_verbs
+from fleet.cli.command_class import CommandGroup
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
     AllOption,
@@ -76,7 +77,7 @@ class RolloutGroup(TyperGroup):
         self.format_commands(ctx, formatter)
 
 
-app = typer.Typer(
+app = CommandGroup(
     cls=RolloutGroup,
     help="Change what stores run, wave by wave, and steer rollouts.",
     rich_markup_mode=None,
@@ -87,9 +88,9 @@ app = typer.Typer(
 @app.command(START)
 def start(
     workloads: WorkloadsArgument = None,
-    canary: CanaryOption = False,
-    where: WhereOption = "",
-    ring: RingOption = "",
+    canary: CanaryOption = None,
+    where: WhereOption = None,
+    ring: RingOption = None,
     every: AllOption = False,
     store: StoreOption = None,
     policy: PolicyOption = "",

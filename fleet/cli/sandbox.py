@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from fleet.cli import sandbox_steering
+from fleet.cli.command_class import CommandGroup
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
 from fleet.cli.output import show
 from fleet.cli.sandbox_steering import sandbox_client
@@ -36,7 +37,7 @@ from fleet.sandbox.spec import (
 )
 from fleet.terminal.documents import document
 
-app = typer.Typer(help="Run a local ECS Anywhere to try things on.", no_args_is_help=True)
+app = CommandGroup(help="Run a local ECS Anywhere to try things on.", no_args_is_help=True)
 
 _DEFAULT_RATE = 20.0
 _READY_S = 30.0

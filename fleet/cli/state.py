@@ -2,6 +2,7 @@
 
 import typer
 
+from fleet.cli.command_class import CommandGroup
 from fleet.cli.options import DEFAULT_INVENTORY, InventoryOption, JsonOption
 from fleet.cli.output import notes_to, show, talk_console, width
 from fleet.errors import FleetError
@@ -12,7 +13,7 @@ from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import leaves_at_once
 from fleet.runtime.wiring import open_wiring
 
-app = typer.Typer(
+app = CommandGroup(
     help="Rebuild the records of rollouts from AWS.", no_args_is_help=True, rich_markup_mode=None
 )
 

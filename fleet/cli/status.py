@@ -23,8 +23,8 @@ from fleet.runtime.wiring import open_wiring
 
 def status(
     stores: StoresArgument = None,
-    where: WhereOption = "",
-    ring: RingOption = "",
+    where: WhereOption = None,
+    ring: RingOption = None,
     every: AllOption = False,
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,

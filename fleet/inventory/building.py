@@ -44,6 +44,7 @@ def build(files: WrittenFiles, folder: Folder) -> Fleet | None:
         groups=file.names["groups"],
         hardware=files.hardware,
         policies=file.names["policies"],
+        rings=(file.whole.rings or ()) if file.whole else (),
     )
     hardware = {
         name: _hardware(name, written, problems)
@@ -203,7 +204,11 @@ def _check_workload(
     for key, words in shape.where.items():
         where = ("where", key)
         if key.startswith("label.") and stores is not None:
-            problems.extend(workload.unknown(where, "label", [key.removeprefix("label.")], labels))
+            label = key.removeprefix("label.")
+            missing = workload.unknown(where, "label", [label], labels)
+            problems.extend(missing)
+            if not missing:
+                valid[key] = {store.labels[label] for store in stores if label in store.labels}
         if key in valid:
             problems.extend(workload.unknown(where, key, words, valid[key]))
     for name, image in (shape.images or {}).items():

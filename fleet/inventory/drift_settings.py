@@ -129,10 +129,14 @@ def build_ignores(
     found = []
     for entry in written:
         shape = entry.shape
-        if not (shape.codes or shape.where or shape.stores or shape.hosts or shape.subject):
+        chooses = ("codes", "where", "stores", "hosts", "subject")
+        empty = [key for key in chooses if _is_empty(shape, key)]
+        for key in empty:
+            message = "is empty, and would ignore more than what is meant"
+            problems.add(entry.problem((key,), message, f"write a value, or leave {key} out"))
+        if not empty and not shape.model_fields_set.intersection(chooses):
             message = "would ignore everything"
-            hint = "say which: codes, where, stores, hosts or subject"
-            problems.add(entry.problem((), message, hint))
+            problems.add(entry.problem((), message, f"say which: {', '.join(chooses)}"))
         rule = Ignore(
             codes=frozenset(shape.codes),
             stores=_ignored_stores(entry, stores, problems),
@@ -151,6 +155,14 @@ def build_ignores(
     return tuple(found)
 
 
+def _is_empty(shape: IgnoreShape, key: str) -> bool:
+    """Return whether a key is written with nothing, or only blank words, behind it."""
+    if key not in shape.model_fields_set:
+        return False
+    value = getattr(shape, key)
+    return not any(word.strip() for word in ([value] if isinstance(value, str) else value or ()))
+
+
 def _ignored_stores(
     entry: Written[IgnoreShape], stores: Sequence[Store] | None, problems: Problems
 ) -> frozenset[str] | None:
@@ -164,6 +176,8 @@ def _ignored_stores(
             ids = {store.id for store in stores}
             problems.extend(entry.unknown(("stores",), "store", shape.stores, ids))
         return frozenset(shape.stores) or None
+    if not shape.where.strip():
+        return frozenset()  # a problem already
     found: frozenset[str] = frozenset()
     try:
         condition = parse(shape.where)

@@ -227,6 +227,8 @@ def _merged(base: Policy, shape: PolicyShape) -> Policy:
         said.setdefault("window", Window.CLOSED)
     elif said.get("window") is Window.ALWAYS:
         said["between"] = None
+    if "canary" in said or said.get("after_canary") is AfterCanary.PROMOTE:
+        said["begins_with_canary"] = True
     return replace(base, **said)
 
 
@@ -324,7 +326,9 @@ def build_freezes(
         if shape.ends <= shape.begins:
             message = "ends before it begins"
             problems.add(entry.problem(("to",), message))
-        where = _frozen_stores(entry, stores, problems) if shape.where else None
+        # `where:` with nothing behind it is refused: it would mean every store.
+        chooses = "where" in shape.model_fields_set
+        where = _frozen_stores(entry, stores, problems) if chooses else None
         found.append(Freeze(name, shape.begins, shape.ends, where, shape.reason))
     return tuple(sorted(found, key=lambda freeze: (_sortable(freeze.begins), freeze.name)))
 

@@ -259,6 +259,7 @@ class FleetShape(Shape):
     accounts: Annotated[dict[Name, AccountShape], Field(min_length=1)]
     defaults: LayerShape | None = None
     groups: dict[Name, LayerShape | None] | None = None
+    rings: Annotated[list[Name] | None, BeforeValidator(several)] = None
     installer: InstallerShape | None = None
     policies: dict[Name, PolicyShape | None] | None = None
     freezes: dict[Name, FreezeShape] | None = None

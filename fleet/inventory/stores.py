@@ -129,12 +129,17 @@ def _merged(base: Mapping[str, Any], more: Mapping[str, Any] | None) -> Mapping[
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The names that are written, also those whose content is wrong."""
+    """The names that are written, also those whose content is wrong.
+
+    Attributes:
+        rings: empty where the fleet names none; then a store may be in any ring.
+    """
 
     accounts: Collection[str]
     groups: Collection[str]
     hardware: Collection[str]
     policies: Collection[str]
+    rings: Collection[str] = ()
 
 
 class StoreBuilder:
@@ -178,6 +183,8 @@ class StoreBuilder:
         """
         shape, known, add = layer.shape, self._known, self._problems.extend
         add(layer.unknown(("account",), "account", [shape.account], known.accounts))
+        if known.rings:
+            add(layer.unknown(("ring",), "ring", [shape.ring], known.rings))
         if isinstance(shape, StoreShape):
             add(layer.unknown(("groups",), "group", shape.groups, known.groups))
         for name, host in (shape.hosts or {}).items():

@@ -64,6 +64,8 @@ class Policy:
     Attributes:
         name: as in the inventory.
         canary: most stores of the canary wave; one per stratum of hardware and link below that.
+        begins_with_canary: whether the inventory writes ``canary`` or ``after_canary: promote``;
+            then a rollout has a canary unless somebody says otherwise.
         waves: further waves, each the part of all stores that is reached by its end; the last
             one is everything.
         concurrency: most stores in flight at once, of those that the rollout changes.
@@ -126,6 +128,7 @@ class Policy:
     on_halt: OnHalt = OnHalt.PAUSE
     after_canary: AfterCanary = AfterCanary.GO_ON
     rollback_in_window: bool = False
+    begins_with_canary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+#: The likeliest cause of a word that is missing.
+_UNSET = "is a shell variable not set?"
 _KEYWORDS = frozenset({"and", "or", "not", "in"})
 
 #: Field -> what a store says there; "" is never among it.
@@ -247,7 +249,7 @@ class _Parser:
 
     def whole(self) -> _Term:
         if self._next.kind == "end":
-            raise self._wrong("an empty condition", "write one, as market=emea")
+            raise self._wrong("an empty condition", f"write one, as market=emea; {_UNSET}")
         term = self._either()
         if self._next.kind != "end":
             raise self._wrong(f"and, or or the end expected, found {self._next}")
@@ -345,7 +347,9 @@ class _Parser:
         token = self._next
         if token.kind not in {"word", "quoted"} or not token.text:
             seen = '""' if token.kind == "quoted" else token
-            raise self._wrong(f"a value expected, found {seen}")
+            raise self._wrong(f"a value expected, found {seen}", _UNSET)
+        if not token.text.strip():
+            raise self._wrong("a value expected, found only spaces", _UNSET)
         self._take()
         text = _ALIASES.get(token.text.lower(), token.text) if field in _WORDS else token.text
         return _Value(token.text, token.column, _pattern(text))

@@ -48,6 +48,7 @@ class Request:
         selection: as typed.
         workloads: names; empty for all.
         policy: name; "" for the one that the workloads name.
+        canary: whether it begins with one; None for what the policy says.
         seed: of every tie-break; None draws one from the release, so that it is not always the
             same shops that are risked first.
         override: the reason for which freezes are passed over, or "".
@@ -59,7 +60,7 @@ class Request:
     selection: str = ""
     workloads: tuple[str, ...] = ()
     policy: str = ""
-    canary: bool = False
+    canary: bool | None = None
     seed: int | None = None
     override: str = ""
     overwrite: bool = False
@@ -96,7 +97,7 @@ def make_plan(wiring: Wiring, request: Request) -> Plan:
         selection=request.selection,
         policy=policy,
         seed=seed,
-        canary=request.canary,
+        canary=policy.begins_with_canary if request.canary is None else request.canary,
         now=wiring.clock.now(),
         held=wiring.records.rollouts.holds(),
         away=_away(wiring, request.stores, policy),

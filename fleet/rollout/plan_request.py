@@ -98,6 +98,7 @@ class PlanRequest:
         workloads: names; empty for all.
         choice: of stores; all if nothing was chosen.
         policy: name; "" for the one that the workloads name.
+        canary: whether it begins with one; None for what the policy says.
         override_freeze: the reason for which freezes are overridden, or "".
         overwrite: whether what a person changed by hand may be changed back.
         plan_file: of a saved plan that is to be run instead of a new one.
@@ -106,7 +107,7 @@ class PlanRequest:
     workloads: tuple[str, ...] = ()
     choice: Choice = field(default_factory=Choice)
     policy: str = ""
-    canary: bool = False
+    canary: bool | None = None
     seed: int | None = None
     override_freeze: str = ""
     overwrite: bool = False
@@ -115,9 +116,8 @@ class PlanRequest:
     @property
     def chooses(self) -> bool:
         """Return whether it says what is rolled out, where or how."""
-        seeded = self.seed is not None
-        given = self.choice.is_given or self.workloads or self.policy or self.canary
-        return bool(given or seeded)
+        said = self.seed is not None or self.canary is not None
+        return bool(self.choice.is_given or self.workloads or self.policy or said)
 
 
 def check_workloads(fleet: Fleet, words: Sequence[str]) -> None:

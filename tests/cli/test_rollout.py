@@ -247,17 +247,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[PlanRequest]:
 @pytest.mark.parametrize(
     ("words", "workloads", "canary"),
     [
-        ([], [], False),
+        ([], [], None),
         (["--canary"], [], True),
-        (["vision"], ["vision"], False),
+        (["vision"], ["vision"], None),
         (["vision", "telemetry", "--canary"], ["vision", "telemetry"], True),
         (["--canary", "vision"], ["vision"], True),
-        (["start", "vision"], ["vision"], False),
-        (["start", "start"], ["start"], False),
+        (["vision", "--no-canary"], ["vision"], False),
+        (["start", "vision"], ["vision"], None),
+        (["start", "start"], ["start"], None),
     ],
 )
 def test_words_that_are_no_verb_are_workloads(
-    asked: list[PlanRequest], words: list[str], workloads: list[str], canary: bool
+    asked: list[PlanRequest], words: list[str], workloads: list[str], canary: bool | None
 ) -> None:
     ran = RUNNER.invoke(app, ["rollout", *words])
 

@@ -87,7 +87,7 @@ def test_what_makes_no_sense_is_refused_in_words(
     assert complaint in str(refused.exception)
 
 
-@pytest.mark.parametrize("span", ["soon", "5x", "", "1m later"])
+@pytest.mark.parametrize("span", ["soon", "5x", "1m later"])
 def test_a_span_that_is_none_is_refused_with_an_example(typed: Type, span: str) -> None:
     refused = typed("clock", "--advance", span)
     assert refused.exit_code == 2

@@ -1,7 +1,7 @@
 import pytest
 
 from fleet.inventory.loader import load_fleet
-from tests.inventory.conftest import FLEET, Inventory
+from tests.inventory.conftest import FLEET, STORES, Inventory
 
 DIGEST = "sha256:" + "9b" * 32
 
@@ -40,6 +40,7 @@ def test_a_variant_begins_with_the_architecture(inventory: Inventory) -> None:
         ("{variant: arm64}", 'there is no variant "arm64"'),
         ("{accelerator: xavier}", 'there is no accelerator "xavier"'),
         ("{ring: canary}", 'there is no ring "canary"'),
+        ('{ring: ""}', 'there is no ring ""'),
         ("{store: [store-1, store-2]}", 'there is no store "store-2"'),
         ("{label.market: uk}", 'there is no label "market"'),
         ("{labels: uk}", 'unknown condition "labels"'),
@@ -52,6 +53,14 @@ def test_conditions_of_a_workload_must_mean_something(
     workload(inventory, f"where: {where}")
 
     assert inventory.problem().message == message
+
+
+@pytest.mark.parametrize("market", ["ku", '""'])
+def test_the_value_of_a_label_must_be_that_of_a_store(inventory: Inventory, market: str) -> None:
+    inventory.write("stores/all.yaml", STORES + "    labels: {market: uk}\n")
+    workload(inventory, f"where: {{label.market: {market}}}")
+
+    assert 'there is no label.market "' in inventory.problem().message
 
 
 def test_conditions_on_stores_are_not_judged_while_a_store_is_wrong(inventory: Inventory) -> None:

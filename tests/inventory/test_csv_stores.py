@@ -6,7 +6,7 @@ from fleet.inventory.csv_stores import read_table
 from fleet.inventory.files import Problems
 from fleet.inventory.loader import load_fleet
 from fleet.model.inventory import Link, Store
-from tests.inventory.conftest import Inventory
+from tests.inventory.conftest import FLEET, Inventory
 
 
 def stores(inventory: Inventory, text: str) -> tuple[Store, ...]:
@@ -42,6 +42,25 @@ def test_an_empty_cell_inherits(inventory: Inventory) -> None:
     (store,) = stores(inventory, "id,lifecycle,time_zone,link\ns-1,planned,,\n")
 
     assert (store.time_zone, store.link) == ("Europe/London", Link())
+
+
+@pytest.mark.parametrize(
+    ("rows", "path"),
+    [
+        ("id,lifecycle,ring\ns-1,planned,canray\n", "s-1.ring"),
+        ("id,lifecycle,ring,groups\ns-1,planned,canary,lt\n", "s-1.groups"),
+    ],
+)
+def test_a_ring_or_group_that_is_not_written_in_fleet_yaml_is_refused(
+    inventory: Inventory, rows: str, path: str
+) -> None:
+    inventory.write("fleet.yaml", f"{FLEET}\nrings: [canary, standard]\n")
+    inventory.write("stores/more.csv", rows)
+
+    problem = inventory.problem()
+
+    assert (problem.path, problem.line) == (path, 2)
+    assert "there is no" in problem.message
 
 
 def test_one_word_of_link_is_its_kind(inventory: Inventory) -> None:

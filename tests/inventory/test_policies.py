@@ -34,6 +34,7 @@ def test_every_key_may_be_said(inventory: Inventory) -> None:
     assert policy(inventory, written) == Policy(
         "careful",
         canary=Amount(percent=Decimal(10)),
+        begins_with_canary=True,
         waves=(Amount(count=5), Amount(percent=Decimal(10)), Amount(percent=Decimal(100))),
         concurrency=Amount(count=4),
         success=0.98,
@@ -62,9 +63,26 @@ def test_every_key_may_be_said(inventory: Inventory) -> None:
 
 
 def test_a_field_of_the_model_that_nobody_can_write_does_not_exist() -> None:
-    keys = {name.removesuffix("_s") for name in Policy.__dataclass_fields__} - {"name"}
+    others = {"name", "begins_with_canary"}
+    keys = {name.removesuffix("_s") for name in Policy.__dataclass_fields__} - others
 
     assert set(PolicyShape.model_fields) == keys
+
+
+@pytest.mark.parametrize(
+    ("written", "begins"),
+    [
+        ("careful: {bake: 1h}", False),
+        ("careful: {canary: 6}", True),
+        ("careful: {after_canary: promote}", True),
+        ("careful: {after_canary: go-on}", False),
+        ("standard: {canary: 3}, careful: {bake: 1h}", True),
+    ],
+)
+def test_a_policy_that_says_canary_begins_with_one(
+    inventory: Inventory, written: str, begins: bool
+) -> None:
+    assert policy(inventory, written).begins_with_canary is begins
 
 
 def test_standard_may_be_overridden_key_by_key_and_others_begin_with_it(
@@ -220,6 +238,9 @@ def test_freezes_come_in_order_of_their_beginning(inventory: Inventory) -> None:
         ("from: 2026-12-18", "", 'the key "to" is missing'),
         ("from: 2026-12-18, to: 2026-12-19, were: x", "were", 'unknown key "were"'),
         ("from: 2026-12-18, to: 2026-12-19, where: ring", "where", "at column 5 of 'ring'"),
+        ("from: 2026-12-18, to: 2026-12-19, where: ''", "where", "an empty condition"),
+        ("from: 2026-12-18, to: 2026-12-19, where: ' '", "where", "an empty condition"),
+        ("from: 2026-12-18, to: 2026-12-19, where: ", "where", "an empty condition"),
         ("from: 2026-12-18, to: 2026-12-19, where: rng=a", "where", 'field or label "rng"'),
         ("from: 2026-12-18, to: 2026-12-19, where: lifecycle=closed", "where", "no store is"),
     ],

@@ -48,6 +48,28 @@ def test_the_store_wins_over_its_groups(inventory: Inventory) -> None:
     assert store(inventory, "{groups: a, ring: own}", groups).ring == "own"
 
 
+@pytest.mark.parametrize(
+    ("stored", "groups"),
+    [
+        ("{ring: canray, lifecycle: planned}", ""),
+        ("{groups: a, lifecycle: planned}", "  a: {ring: canray}\n"),
+    ],
+)
+def test_a_ring_that_the_fleet_does_not_list_is_refused_where_it_is_written(
+    inventory: Inventory, stored: str, groups: str
+) -> None:
+    inventory.write("fleet.yaml", f"{FLEET}{groups}\nrings: [canary, standard]\n")
+    inventory.write("stores/all.yaml", f"stores:\n  s: {stored}\n")
+
+    problem = inventory.problem()
+
+    assert problem.path.endswith(".ring")
+    assert (problem.message, problem.hint) == (
+        'there is no ring "canray"',
+        'did you mean "canary"?',
+    )
+
+
 def test_labels_are_merged_key_by_key(inventory: Inventory) -> None:
     groups = "  a: {lifecycle: planned, labels: {market: uk, format: kiosk}}\n"
 

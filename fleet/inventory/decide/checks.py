@@ -1,11 +1,14 @@
 """Finds settings of an inventory that are valid but probably not intended."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from fleet.errors import UsageError
 from fleet.model.hours import Hours
 from fleet.model.inventory import Fleet, Lifecycle
 from fleet.model.policy import Policy, Window
+from fleet.model.printable import some
+from fleet.model.rollout import CANARY
 from fleet.model.spans import span
 
 _DAY_MINUTES = 24 * 60
@@ -16,8 +19,19 @@ _FEW = 5
 
 
 def notes_of(fleet: Fleet) -> tuple[str, ...]:
-    """Stores without a window first, then policies."""
-    return (*_without_window(fleet), *_blind_bakes(fleet))
+    """Stores without a window first, then rings, then policies."""
+    return (*_without_window(fleet), *_rings_like_canary(fleet), *_blind_bakes(fleet))
+
+
+def _rings_like_canary(fleet: Fleet) -> Iterator[str]:
+    """Rings that are probably meant to be the canary's; any other name is the team's own."""
+    for ring in sorted({store.ring for store in fleet.stores} - {CANARY}):
+        if not ring.startswith(CANARY) and get_close_matches(ring.lower(), [CANARY], cutoff=0.8):
+            stores = [store.id for store in fleet.stores if store.ring == ring]
+            yield (
+                f'ring "{ring}" of {some(stores, _FEW)} is not the ring "{CANARY}", so these '
+                "stores are no canaries; write rings: in fleet.yaml to have such words refused"
+            )
 
 
 def _blind_bakes(fleet: Fleet) -> Iterator[str]:

@@ -20,28 +20,29 @@ class Choice:
 
     Attributes:
         stores: ids, in the order typed.
-        where: a condition in the selection language, or "".
-        ring: name of a ring, or "".
+        where: a condition in the selection language; None when none was given, which "" is not.
+        ring: name of a ring; None likewise.
         all: every store, for lack of any other word.
     """
 
     stores: tuple[str, ...] = ()
-    where: str = ""
-    ring: str = ""
+    where: str | None = None
+    ring: str | None = None
     all: bool = False
 
     @property
     def is_given(self) -> bool:
         """Return whether anything was chosen."""
-        return bool(self.stores or self.where or self.ring or self.all)
+        words = self.where is not None or self.ring is not None
+        return words or bool(self.stores) or self.all
 
 
 def describe(choice: Choice) -> str:
     """Return the words as typed, so that they can be typed again; "" when nothing was chosen."""
     words = [*choice.stores]
-    if choice.where:
+    if choice.where is not None:
         words += ["--where", shlex.quote(choice.where)]
-    if choice.ring:
+    if choice.ring is not None:
         words += ["--ring", shlex.quote(choice.ring)]
     return " ".join([*words, "--all"] if choice.all else words)
 
@@ -87,7 +88,7 @@ def lives(stores: Sequence[Store]) -> str:
 
 def _not_open(choice: Choice, stores: Sequence[Store]) -> tuple[Store, ...]:
     """Return those that are not open, and were chosen neither by id nor for that."""
-    if choice.where and "lifecycle" in parse(choice.where).fields:
+    if choice.where is not None and "lifecycle" in parse(choice.where).fields:
         return ()
     named = frozenset(choice.stores)
     return tuple(s for s in stores if s.lifecycle is not Lifecycle.OPEN and s.id not in named)
@@ -106,7 +107,7 @@ def _chosen(fleet: Fleet, choice: Choice) -> tuple[Store, ...]:
             "--ring NAME, --all",
         )
     stores = _named(fleet, choice.stores) if choice.stores else fleet.stores
-    if choice.ring:
+    if choice.ring is not None:
         rings = sorted({store.ring for store in fleet.stores})
         if choice.ring not in rings:
             near = get_close_matches(choice.ring, rings, n=1)
@@ -115,7 +116,7 @@ def _chosen(fleet: Fleet, choice: Choice) -> tuple[Store, ...]:
                 hint=f"did you mean {near[0]}?" if near else f"rings: {', '.join(rings)}",
             )
         stores = tuple(store for store in stores if store.ring == choice.ring)
-    if choice.where:
+    if choice.where is not None:
         condition = parse(choice.where)
         condition.check(fleet.stores)
         stores = tuple(store for store in stores if condition.matches(store))

@@ -40,7 +40,12 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "canary": plan.canary,
     }
-    facts |= {f"policy.{f.name}": str(getattr(plan.policy, f.name)) for f in fields(plan.policy)}
+    facts |= {
+        f"policy.{f.name}": str(getattr(plan.policy, f.name))
+        for f in fields(plan.policy)
+        # What follows from it is the plan's own `canary`; plans of version 0.1 do not have it.
+        if f.name != "begins_with_canary"
+    }
     for shape in plan.release.shapes.values():
         if shape.workload in plan.workloads:
             facts[f"service {shape.name}"] = {

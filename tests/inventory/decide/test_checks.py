@@ -25,6 +25,16 @@ def fleet(hours: Hours, policy: Policy | None = None, workload: Workload = TELEM
     return replace(build.fleet(shop), workloads=(workload,), policies=policies)
 
 
+@pytest.mark.parametrize(
+    ("ring", "noted"),
+    [("canray", True), ("Canary", True), ("canary", False), ("canary-2", False), ("early", False)],
+)
+def test_a_ring_that_is_almost_the_canarys_is_noted(ring: str, noted: bool) -> None:
+    notes = notes_of(build.fleet(build.store(ring=ring)))
+
+    assert [ring in note and "store-042" in note for note in notes] == [True] * noted
+
+
 @pytest.mark.parametrize("hours", [ALWAYS, IN_HALVES])
 def test_a_store_that_never_closes_can_never_be_changed_while_it_is_closed(hours: Hours) -> None:
     (note,) = notes_of(fleet(hours))

@@ -56,6 +56,26 @@ def test_no_word_is_not_every_store() -> None:
 
 
 @pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (Choice(where=""), "an empty condition"),
+        (Choice(where="  "), "an empty condition"),
+        (Choice(where="ring="), "a value expected, found the end"),
+        (Choice(where="ring=' '"), "a value expected, found only spaces"),
+        (Choice(where="ring!=' '"), "a value expected, found only spaces"),
+        (Choice(where="store in (store-042, '')"), "a value expected"),
+        (Choice(ring=""), "no store is in a ring ''"),
+        (Choice(("store-042", "")), "no store '' in the inventory"),
+        (Choice(("",), all=True), "no store '' in the inventory"),
+    ],
+)
+def test_an_empty_word_selects_no_store_and_never_all(choice: Choice, said: str) -> None:
+    assert choice.is_given
+    with pytest.raises(UsageError, match=said):
+        choose(FLEET, choice)
+
+
+@pytest.mark.parametrize(
     ("choice", "hint"),
     [
         (Choice(("store-042", "store-24")), "store-042"),

@@ -32,6 +32,30 @@ def saved(shops: Shops) -> Path:
     return path
 
 
+def test_an_unset_shell_variable_selects_no_store_and_not_all(take: TakeShops) -> None:
+    shops = take(2)
+    shops.release("1.9.0")
+
+    ran = shops.fleet("rollout", "--where", "", "--yes")
+
+    assert (ran.code, ran.out) == (REFUSED, "")
+    assert "--where is empty; nothing was done" in ran.err
+    assert running(shops, "1.8.3") == shops.stores
+
+
+def test_a_policy_that_says_canary_begins_with_one_unless_it_is_left_out(take: TakeShops) -> None:
+    shops = take(4)
+    shops.policy("careful", canary=2)
+    shops.release("1.9.0")
+
+    careful = shops.fleet("plan", "--all", "--policy", "careful", "--json").document["plan"]
+    without = shops.fleet("plan", "--all", "--policy", "careful", "--no-canary", "--json")
+    standard = shops.fleet("plan", "--all", "--json")
+
+    assert [len(wave["stores"]) for wave in careful["waves"] if wave["name"] == "canary"] == [2]
+    assert without.document["plan"]["canary"] is standard.document["plan"]["canary"] is False
+
+
 @pytest.mark.long
 def test_a_saved_plan_is_run_once_and_not_again_in_a_world_that_has_moved(
     take: TakeShops,
