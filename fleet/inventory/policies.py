@@ -162,6 +162,8 @@ class PolicyShape(Shape):
     fresh: Duration = None
     deadline: Duration = None
     dark_after: Duration = None
+    watch_every: Duration = None
+    watch_for: Duration = None
     patience: Duration = None
     alpha: Share = None
     min_control: AtLeastOne = None
@@ -257,7 +259,7 @@ def _impossible(policy: Policy) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _wrong_times(policy: Policy) -> Iterator[tuple[str, str, str | None]]:
-    for key in ("fresh", "deadline", "dark_after", "patience", "pull_wait"):
+    for key in ("fresh", "deadline", "dark_after", "watch_every", "patience", "pull_wait"):
         if getattr(policy, _SECONDS[key]) <= 0:
             yield key, "must be longer than nothing", None
     if 0 < policy.deadline_s <= policy.settle_s:

@@ -79,6 +79,8 @@ class Policy:
         deadline_s: a store that stayed connected and is not ok by then has failed.
         dark_after_s: how long a host must stay away before it counts as dark; agents reconnect
             several times an hour (containers-roadmap #2477).
+        watch_every_s: how often a store is read whose wave has passed.
+        watch_for_s: how long the stores are watched after the rollout is done.
         patience_s: how long a wave may go without a conclusion before a person is asked.
         alpha: level of the one-sided test for excess darkness.
         min_control: fewest untouched stores that make a control group.
@@ -114,6 +116,8 @@ class Policy:
     fresh_s: float = 300.0
     deadline_s: float = 1800.0
     dark_after_s: float = 300.0
+    watch_every_s: float = 600.0
+    watch_for_s: float = 86400.0
     patience_s: float = 3600.0
     alpha: float = 0.05
     min_control: int = 20

@@ -159,6 +159,8 @@ class Rollout:
         baking_since: since when the wave has been complete and good, or None.
         promoted: whether a person let it go beyond the canary.
         accepted: failures that a person has accepted by ``resume`` after a halt, by variant.
+        answered_at: when a person last let it go on by ``resume``; losses before that are accepted.
+        recalled: what of the release went wrong after it was done, for people; "" while nothing.
         owed_until: until when a finished rollout that was resumed waits for stores that owe it.
         tick: how many ticks it has had; every write of a tick checks its lease's token.
         updated_at: of the latest tick.
@@ -181,6 +183,8 @@ class Rollout:
     tick: int = 0
     updated_at: datetime | None = None
     finished_at: datetime | None = None
+    answered_at: datetime | None = None
+    recalled: str = ""
 
     @property
     def wave_name(self) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, inspect, select, text, update
+from sqlalchemy import Column, Connection, bindparam, inspect, select, text, update
+from sqlalchemy.schema import CreateColumn
 
 from fleet.model.verdicts import Stage
 from fleet.records import tables
-from fleet.records.tables import CHANGES, METADATA, SCHEMA, SCHEMA_VERSION
+from fleet.records.tables import CHANGES, METADATA, ROLLOUTS, SCHEMA, SCHEMA_VERSION
 
 #: What the fields of ``ObservedChange`` were called; times were ISO 8601 text as they are now.
 _OBSERVED = {
@@ -161,10 +162,25 @@ def _add_scans(connection: Connection) -> None:
     METADATA.create_all(connection, tables=[tables.SCANS, tables.FINDINGS])
 
 
+def _add_watching(connection: Connection) -> None:
+    """Add what is known of a rollout after its waves have passed."""
+    _add_columns(connection, ROLLOUTS.c.answered_at, ROLLOUTS.c.recalled)
+
+
+def _add_columns(connection: Connection, *columns: Column[Any]) -> None:
+    """Add columns to their tables, where they are not there yet."""
+    for column in columns:
+        known = {found["name"] for found in inspect(connection).get_columns(column.table.name)}
+        if column.name not in known:
+            words = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {words}"))
+
+
 #: Migration steps by their start version. A step creates a table in its newest form, so
 #: a later step that changes the same table first checks whether the change is still needed.
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _add_rollouts,
     2: _add_scans,
     3: type_evidence,
+    4: _add_watching,
 }

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from fleet.records.column_types import CanonicalJson, Names, UtcTime
 
 #: Of the tables below; rises when they change so that an older fleet could spoil them.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 #: Serial numbers: BIGINT on PostgreSQL; on SQLite only INTEGER is the row's own number.
@@ -138,6 +138,8 @@ ROLLOUTS = Table(
     Column("tick", Integer, nullable=False),
     Column("updated_at", UtcTime),
     Column("finished_at", UtcTime),
+    Column("answered_at", UtcTime),
+    Column("recalled", Text, nullable=False, server_default=""),
     Index("fleet_rollouts_finished", "finished_at"),
 )
 

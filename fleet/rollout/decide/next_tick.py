@@ -11,6 +11,7 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.judgement import retry_at
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, is_watched
 from fleet.rollout.decide.tick_state import TickState
+from fleet.rollout.decide.watch import SLOT_S, is_only_watched
 
 #: Seconds between ticks of a rollout that runs and of which nothing else says when.
 AT_LEAST_EVERY_S = 15.0
@@ -72,7 +73,7 @@ def _due_at(state: TickState) -> Callable[[Change], datetime | None]:
         if is_watched(state, change):
             # Nothing is sent again while the rollout does not run, however long it has been due.
             again = pulls_again_at(state, change) if runs else None
-            moments = (change.look_at or state.now, again)
+            moments = (_look_at(state, change), again)
             return min(at for at in moments if at is not None)
         # Its turn was postponed: its hosts are away for a moment, or AWS refused it. After that
         # it waits for a place or its window, which ``choose_stores`` reports.
@@ -80,6 +81,14 @@ def _due_at(state: TickState) -> Callable[[Change], datetime | None]:
         return change.look_at if change.stage is Stage.PLANNED and put_off else None
 
     return due_at
+
+
+def _look_at(state: TickState, change: Change) -> datetime:
+    """Return when a watched change is read; an overdue earlier store waits for the read budget."""
+    at = change.look_at or state.now
+    if at <= state.now and is_only_watched(state, change):
+        return state.in_seconds(SLOT_S)
+    return at
 
 
 def pulls_again_at(state: TickState, change: Change) -> datetime | None:

@@ -12,6 +12,7 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.change_facts import away_since, service_of
 from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent, mark_sent
 from fleet.rollout.decide.verdict import has_health_check, judge
+from fleet.rollout.decide.watch import WatchSchedule, is_only_watched, watch_schedule
 
 #: Seconds between looks at a store that was set back, until it runs what it ran before.
 UNDONE_LOOK_S = 30.0
@@ -26,19 +27,20 @@ AWAY_LOOK_S = 60.0
 def observe(state: TickState, views: Mapping[str, StoreView]) -> tuple[str, ...]:
     """Judge the changes of stores that were read; returns stores whose tasks must be read too."""
     deeper: dict[str, None] = {}
+    schedule = watch_schedule(state)
     for store, view in views.items():
         for change in state.of_store(store):
             if change.stage is Stage.SENDING:
                 change = _resolve(state, change, view)  # noqa: PLW2901 - the row as it is now
             if change.stage in {Stage.SENT, Stage.PLANNED}:
-                if _judge(state, change, view):
+                if _judge(state, change, view, schedule):
                     deeper[store] = None
             elif change.stage is Stage.UNDONE:
                 _see_undone(state, change, view)
     return tuple(deeper)
 
 
-def _judge(state: TickState, change: Change, view: StoreView) -> bool:
+def _judge(state: TickState, change: Change, view: StoreView, schedule: WatchSchedule) -> bool:
     """Judge one change; returns whether more has to be read first."""
     spec = state.rollout.spec
     said = judge(
@@ -62,6 +64,8 @@ def _judge(state: TickState, change: Change, view: StoreView) -> bool:
         return False
     if _returns_late(state, change, moved):
         moved = replace(moved, wave=CONVOY)
+    if is_only_watched(state, moved) and moved.verdict is Verdict.OK and moved.away_since is None:
+        moved = replace(moved, look_at=schedule.next_look(change.store, state.now))
     state.put(moved)
     if moved.verdict is not change.verdict:
         _tell(state, change, moved)

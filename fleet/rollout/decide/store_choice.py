@@ -13,6 +13,7 @@ from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent
+from fleet.rollout.decide.watch import is_only_watched, room_to_watch
 
 #: Most stores read, and sent to, in one tick of one account and region; keeps ticks short.
 LOOKS_PER_TICK = 80
@@ -75,8 +76,11 @@ def choose_stores(state: TickState) -> StoreChoice:
 
 
 def stores_in_flight(state: TickState) -> list[str]:
-    """Return the stores that count against the policy's concurrency."""
-    return state.stores(c for c in state.changes if c.in_flight)
+    """Return the stores that count against the policy's concurrency.
+
+    A store of an earlier wave that was good and lost its link has nothing left to apply.
+    """
+    return state.stores(c for c in state.changes if c.in_flight and not is_only_watched(state, c))
 
 
 def max_in_flight(state: TickState) -> int:
@@ -172,25 +176,40 @@ def is_next(state: TickState, change: Change) -> bool:
 
 
 def _due(state: TickState) -> list[str]:
-    """Return the stores to be read now: those with a call in doubt first, then the most overdue."""
+    """Return the stores to be read now: those with a call in doubt first, then the most overdue.
+
+    Of earlier stores only as many as a part of the read budget allows; the others stay overdue.
+    """
     due = [
-        c for c in state.changes if is_watched(state, c) and (c.look_at or state.now) <= state.now
+        c
+        for c in state.changes
+        if (c.look_at is None or c.look_at <= state.now) and is_watched(state, c)
     ]
     due.sort(key=lambda c: (c.stage is not Stage.SENDING, c.look_at or state.now, c.store))
-    return state.stores(due)
+    urgent = {c.store for c in due if not is_only_watched(state, c)}
+    room = room_to_watch(state) if len(urgent) < len(due) else {}
+    chosen: dict[str, None] = {}
+    for change in due:
+        if change.store not in urgent and change.store not in chosen:
+            shard = change.account, change.region
+            if room[shard] <= 0:
+                continue
+            room[shard] -= 1
+        chosen[change.store] = None
+    return list(chosen)
 
 
 def is_watched(state: TickState, change: Change) -> bool:
     """Return whether reading a change's store may show something that matters now."""
     rollout = state.rollout
+    if rollout.finished_at is not None:
+        return is_only_watched(state, change)
     if change.stage is Stage.SENDING:
         # The run was cut off, or its reply was lost; only the service shows whether it was sent.
         return True
     if change.stage is Stage.SENT:
-        if not change.verdict.traits.is_settled:
-            return True
-        # A good store can still go bad while its wave bakes.
-        return change.verdict is Verdict.OK and change.wave in {rollout.wave, CONVOY}
+        # A good store can still go bad, while its wave bakes and long after that.
+        return change.verdict is Verdict.OK or not change.verdict.traits.is_settled
     if change.stage is Stage.UNDONE:
         if rollout.phase is Phase.ROLLING_BACK or change.undo.settled is False:
             return not change.undo.settled

@@ -28,6 +28,7 @@ from fleet.rollout.decide.store_choice import (
     untouched,
 )
 from fleet.rollout.decide.tick_state import TickState, accepted, called_off, is_parked, is_sent
+from fleet.rollout.decide.watch import is_only_watched
 
 #: A dark store is set back this long before its window ends, so that the call is in time.
 BEFORE_CLOSING = timedelta(minutes=5)
@@ -125,9 +126,14 @@ def is_unsettled(state: TickState, change: Change) -> bool:
 
 
 def _darkness(state: TickState, control: Sample | None, history: Sample | None) -> DarknessResult:
-    sent = state.stores(c for c in (*state.current, *state.convoy) if is_sent(c))
+    """Compare the stores that were sent the release with untouched ones.
+
+    Of earlier waves those count that were good: what went dark before that was judged then.
+    """
+    now = [c for c in (*state.current, *state.convoy) if is_sent(c)]
+    sent = state.stores([*now, *(c for c in state.changes if is_only_watched(state, c))])
     # Stores that were away before a person last resumed it are left out, as in the control group.
-    began = state.rollout.wave_at or state.rollout.started_at
+    began = _compared_since(state)
     old = {c.store for c in state.changes if c.away_since is not None and c.away_since < began}
     sent = [s for s in sent if s not in old]
     dark = [s for s in sent if any(c.verdict is Verdict.DARK for c in state.of_store(s))]
@@ -135,9 +141,14 @@ def _darkness(state: TickState, control: Sample | None, history: Sample | None) 
     return darkness(Sample(len(dark), len(sent)), known, history, _policy(state))
 
 
+def _compared_since(state: TickState) -> datetime:
+    """Return since when stores that went dark are compared: earlier losses are accepted."""
+    return state.rollout.answered_at or state.rollout.started_at
+
+
 def _control_sample(state: TickState) -> Sample:
-    """Count the untouched stores that were read since the wave began, and those that went dark."""
-    began = state.rollout.wave_at or state.rollout.started_at
+    """Count the untouched stores that were read meanwhile, and those that went dark."""
+    began = _compared_since(state)
     looked: dict[str, bool] = {}
     for change in untouched(state):
         if change.looked_at is None or change.looked_at < began:

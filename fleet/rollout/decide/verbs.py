@@ -71,7 +71,13 @@ def _resume(state: TickState, verb: Verb) -> str:
             _readmit(state, change)
     taken = accepted([*state.current, *state.convoy], state.rollout.spec.variant_of)
     # The time after which a person is asked begins anew with the answer.
-    state.enter_phase(Phase.RUNNING, _because(verb, "resumed"), accepted=taken, wave_at=state.now)
+    state.enter_phase(
+        Phase.RUNNING,
+        _because(verb, "resumed"),
+        accepted=taken,
+        wave_at=state.now,
+        answered_at=state.now,
+    )
     count = sum(taken.values())
     return f"resumed, {many(count, 'failure')} accepted" if count else "resumed"
 

@@ -242,11 +242,6 @@ def test_what_may_still_tell_something_is_watched(row: Change, watched: bool) ->
     assert is_watched(state(row), row) is watched
 
 
-def test_a_good_store_of_an_earlier_wave_is_watched_no_more() -> None:
-    row = sent(verdict=Verdict.OK)
-    assert not is_watched(state(row, wave=1), row)
-
-
 def test_a_parked_store_is_asked_only_while_the_rollout_runs() -> None:
     assert not is_watched(state(parked(), phase=Phase.PAUSED), parked())
 
