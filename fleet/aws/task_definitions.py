@@ -4,10 +4,10 @@ ECS has no address by content, so fleet tags each revision with ``fleet:content`
 bodies as well: whoever makes a new revision in the console from one of ours takes the tags along.
 """
 
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeGuard
+from typing import Any
 
 from fleet.aws.calls import Reply
 from fleet.aws.replies import clean, items, part_of
@@ -19,8 +19,9 @@ from fleet.model.aws_actions import (
     LIST_TASK_DEFINITIONS,
     REGISTER_TASK_DEFINITION,
 )
-from fleet.model.desired import ADDED_BY_ECS, ECS_DEFAULTS, TaskDefinition
+from fleet.model.desired import ADDED_BY_ECS, TaskDefinition
 from fleet.model.identity import TAG_CONTENT
+from fleet.model.normal_form import same_meaning
 
 #: Largest page of ListTaskDefinitions.
 PAGE = 100
@@ -99,7 +100,9 @@ def find_task_definition(
                     raise
                 continue
         revision = memory[arn]
-        if revision.content in {"", definition.content} and same(definition.body, revision.body):
+        if revision.content in {"", definition.content} and same_meaning(
+            definition.body, revision.body
+        ):
             return revision
     return None
 
@@ -146,42 +149,6 @@ def register_task_definition(
 def _register(shard: Shard, definition: TaskDefinition, tags: Mapping[str, str]) -> Reply:
     tagged = ecs_tags({**tags, TAG_CONTENT: definition.content})
     return shard.call(REGISTER_TASK_DEFINITION, **{**definition.body, "tags": tagged})
-
-
-def same(wanted: Any, registered: Any, key: str = "") -> bool:
-    """Say whether ECS's version of a body is the wanted one, with nothing but defaults added.
-
-    Lists of names and values (environment, secrets, options) have no order; ECS returns them in
-    another one than it was given.
-    """
-    default = ECS_DEFAULTS.get(key)
-    one = default if wanted is None else wanted
-    other = default if registered is None else registered
-    if _is_nothing(one) and _is_nothing(other):
-        return True
-    if isinstance(one, Mapping | None) and isinstance(other, Mapping | None):
-        left, right = one or {}, other or {}
-        return all(same(left.get(name), right.get(name), name) for name in {*left, *right})
-    if _is_list(one) and _is_list(other):
-        pairs = zip(_ordered(one), _ordered(other), strict=False)
-        return len(one) == len(other) and all(same(a, b) for a, b in pairs)
-    return bool(one == other)
-
-
-def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
-
-
-def _is_nothing(value: Any) -> bool:
-    """Say whether a value is absent, or one of the ways in which ECS writes an absent value."""
-    return value is None or value in ("", 0) or (isinstance(value, Mapping | list) and not value)
-
-
-def _ordered(values: Sequence[Any]) -> Sequence[Any]:
-    named = all(
-        isinstance(one, Mapping) and set(one) <= {"name", "value", "valueFrom"} for one in values
-    )
-    return sorted(values, key=lambda one: str(one.get("name"))) if named else values
 
 
 def _revisions(shard: Shard, family: str) -> Iterator[str]:

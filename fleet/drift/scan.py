@@ -194,6 +194,7 @@ class _Scanning:
             settings=fleet.drift,
             release=release,
             contents=revisions.contents,
+            alike=revisions.alike,
             revoked=revisions.revoked,
             memory=recorded.memory,
             first_seen=first_seen(recorded),

@@ -22,12 +22,14 @@ class Revisions:
 
     Attributes:
         contents: content address by ARN; "" for one that is none of fleet's.
+        alike: by the content of an older release, the one of this release that means the same.
         revoked: ARNs of those that were deregistered or deleted.
         unread: where that could not be read.
         stores: ids of the stores that run something that could not be read.
     """
 
     contents: Mapping[str, str] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
     revoked: frozenset[str] = frozenset()
     unread: tuple[Unread, ...] = ()
     stores: frozenset[str] = frozenset()
@@ -70,6 +72,7 @@ def read_revisions(
             revoked |= answer
     return Revisions(
         contents.contents,
+        contents.alike,
         frozenset(revoked),
         tuple(Unread(*key, "", what, why, len(stores)) for key, what, why, stores in gaps),
         frozenset(store for *_rest, stores in gaps for store in stores),

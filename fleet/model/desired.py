@@ -25,18 +25,6 @@ ADDED_BY_ECS = frozenset(
 )
 
 
-#: Values that ECS fills in for missing fields (ECS API reference, "Default").
-ECS_DEFAULTS: Mapping[str, Any] = {
-    "essential": True,
-    "protocol": "tcp",
-    "networkMode": "bridge",
-    "interval": 30,
-    "timeout": 5,
-    "retries": 3,
-    "restartAttemptPeriod": 300,
-}
-
-
 def content_of(body: Mapping[str, Any]) -> str:
     """Return the address of a task definition: SHA-256 (hex) over its canonical JSON.
 

@@ -337,6 +337,7 @@ class Background:
         now: the scan's time, by AWS's clock.
         release: of the committed inventory; NotRead when templates or images could not be.
         contents: content address by ARN of what runs; "" for a revision that is none of fleet's.
+        alike: by the content of an older release, the one of this release that means the same.
         revoked: ARNs of revisions that were deregistered.
         memory: by (store, host).
         first_seen: by ``Finding.key``, since when a finding of the last scan is known.
@@ -353,6 +354,7 @@ class Background:
     settings: DriftSettings
     release: Release | NotRead
     contents: Mapping[str, str] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
     revoked: frozenset[str] = frozenset()
     memory: Mapping[tuple[str, str], HostMemory] = field(default_factory=dict)
     first_seen: Mapping[tuple[str, ...], datetime] = field(default_factory=dict)
@@ -361,6 +363,11 @@ class Background:
     deep: bool = False
     last_full_scan_at: datetime | None = None
     idle: tuple[IdleRollout, ...] = ()
+
+    def content_of(self, arn: str) -> str | None:
+        """Return the address of a revision, by its meaning in this release; None if not known."""
+        content = self.contents.get(arn)
+        return None if content is None else self.alike.get(content, content)
 
 
 @dataclass(frozen=True, slots=True)

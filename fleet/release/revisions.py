@@ -1,14 +1,15 @@
 """Reads the task definitions behind ARNs from the records, or once from AWS."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.aws.session import Shard
-from fleet.aws.task_definitions import Registered, same, task_definition
+from fleet.aws.task_definitions import Registered, task_definition
 from fleet.errors import AwsError
-from fleet.model.desired import Release, TaskDefinition
+from fleet.model.desired import Release
+from fleet.model.normal_form import meaning_of, same_meaning
 from fleet.runtime.wiring import Wiring
 
 #: Account (its name in the inventory) and region.
@@ -23,11 +24,13 @@ class RevisionContents:
         contents: content address by ARN; "" for one that fleet did not make or that is deleted.
         bodies: by ARN, of those that can be read.
         failed: by ARN, why AWS could not be read.
+        alike: by a content that is not of the release, the one of the release that means the same.
     """
 
     contents: dict[str, str] = field(default_factory=dict)
     bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    alike: dict[str, str] = field(default_factory=dict)
 
 
 def read_contents(
@@ -49,7 +52,7 @@ def read_contents(
     Raises:
         RecordsError: the records cannot be used.
     """
-    cache = wiring.records.task_definitions
+    cache, meanings = wiring.records.task_definitions, Meanings(release)
     found = RevisionContents()
     for arn, definition in (cache.get(arns) if remembered else {}).items():
         found.contents[arn], found.bodies[arn] = definition.content, definition.body
@@ -63,33 +66,47 @@ def read_contents(
             # It was deleted; services may still run a revision that cannot be read any more.
             found.contents[arn] = ""
             continue
-        content = content_of_revision(release, answer)
+        content = meanings.content_of(answer)
         found.contents[arn], found.bodies[arn] = content, answer.body
         if remembered and content in release.task_definitions:
             account, region = arns[arn]
             account_id = wiring.fleet.accounts[account].account_id
             cache.put(account_id, region, arn, release.task_definitions[content])
+    for arn, content in found.contents.items():
+        meant = "" if content in release.task_definitions else meanings.of(found.bodies.get(arn))
+        if content and meant:
+            found.alike[content] = meant
     return found
 
 
-def content_of_revision(release: Release, found: Registered) -> str:
-    """Return the content address of a revision, or "" for one that fleet did not make.
+class Meanings:
+    """Recognises the task definitions of a release by what they mean, however they are spelled."""
 
-    A tag that names a content of this release is compared with the body, because a revision that a
-    person creates in the console copies the tags of the one before. Other tags are believed,
-    because there is nothing to compare them with.
-    """
-    tagged = release.task_definitions.get(found.content)
-    if tagged is not None:
-        return found.content if same(tagged.body, found.body) else ""
-    if found.content:
-        return found.content
-    family = str(found.body.get("family", ""))
-    return next((d.content for d in _of_family(release, family) if same(d.body, found.body)), "")
+    def __init__(self, release: Release) -> None:
+        self._known = release.task_definitions
+        self._contents: dict[str, str] = {}
 
+    def content_of(self, found: Registered) -> str:
+        """Return the content address of a revision, or "" for one that fleet did not make.
 
-def _of_family(release: Release, family: str) -> Iterable[TaskDefinition]:
-    return (d for _, d in sorted(release.task_definitions.items()) if d.family == family)
+        A tag that names a content of this release is compared with the body, because a revision
+        that a person creates in the console copies the tags of the one before. Other tags are
+        believed, because there is nothing to compare them with.
+        """
+        tagged = self._known.get(found.content)
+        if tagged is not None:
+            return found.content if same_meaning(tagged.body, found.body) else ""
+        return found.content or self.of(found.body)
+
+    def of(self, body: Mapping[str, Any] | None) -> str:
+        """Return the address of the task definition that means the same; "" for none."""
+        if body is None:
+            return ""
+        if not self._contents:
+            self._contents = {
+                meaning_of(one.body): content for content, one in sorted(self._known.items())
+            }
+        return self._contents.get(meaning_of(body), "")
 
 
 def _attempt(shard: Shard, arn: str) -> Registered | AwsError:

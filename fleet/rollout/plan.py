@@ -92,6 +92,7 @@ def make_plan(wiring: Wiring, request: Request) -> Plan:
         readings.views,
         contents=readings.contents,
         bodies=readings.bodies,
+        alike=readings.alike,
         workloads=[w.name for w in workloads],
         stores=request.stores,
         selection=request.selection,
@@ -191,6 +192,7 @@ class Readings:
     views: dict[str, StoreView] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
     bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    alike: dict[str, str] = field(default_factory=dict)
     _failure: AwsError | None = None
 
     def read(self, stores: Sequence[Store]) -> None:
@@ -284,6 +286,7 @@ class Readings:
         found = read_contents(self.wiring, self.release, arns, pool)
         self.contents.update(found.contents)
         self.bodies.update(found.bodies)
+        self.alike.update(found.alike)
         return found.failed
 
 

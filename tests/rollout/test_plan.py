@@ -20,7 +20,7 @@ from fleet.model.progress import Event, Note
 from fleet.records.opening import open_records
 from fleet.records.records import Records
 from fleet.release.decide.service_input import service_input
-from fleet.release.revisions import content_of_revision
+from fleet.release.revisions import Meanings
 from fleet.rollout.plan import Request, choose_policy, make_plan, read_release
 from fleet.runtime.wiring import Wiring
 from fleet.sandbox.control_plane.engine import access_key_for
@@ -262,22 +262,20 @@ RELEASE = plans.release([plans.shop()])
 
 def test_a_tag_that_the_body_bears_out_is_believed() -> None:
     found = Registered(plans.arn(), {**plans.NEW.body, "volumes": []}, plans.NEW.content)
-    assert content_of_revision(RELEASE, found) == plans.NEW.content
+    assert Meanings(RELEASE).content_of(found) == plans.NEW.content
 
 
 def test_a_tag_that_the_body_belies_is_not() -> None:
     found = Registered(plans.arn(), plans.OLD.body, plans.NEW.content)
-    assert content_of_revision(RELEASE, found) == ""
+    assert Meanings(RELEASE).content_of(found) == ""
 
 
 def test_a_tag_of_another_release_is_believed() -> None:
     found = Registered(plans.arn(), plans.OLD.body, plans.OLD.content)
-    assert content_of_revision(RELEASE, found) == plans.OLD.content
+    assert Meanings(RELEASE).content_of(found) == plans.OLD.content
 
 
 def test_a_revision_without_a_tag_is_known_by_its_body() -> None:
-    assert (
-        content_of_revision(RELEASE, Registered(plans.arn(), plans.NEW.body, ""))
-        == plans.NEW.content
-    )
-    assert content_of_revision(RELEASE, Registered(plans.arn(), plans.OLD.body, "")) == ""
+    by_hand = Registered(plans.arn(), plans.NEW.body, "")
+    assert Meanings(RELEASE).content_of(by_hand) == plans.NEW.content
+    assert Meanings(RELEASE).content_of(Registered(plans.arn(), plans.OLD.body, "")) == ""

@@ -15,6 +15,7 @@ from fleet.drift.decide.service_case import ServiceCase
 from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.commands import Command
 from fleet.model.drift import Evidence, Finding
+from fleet.model.normal_form import units_of
 from fleet.model.observed import NotRead, Reading
 
 _UNITS = {"CPU": "CPU units", "MEMORY": "MiB"}
@@ -36,8 +37,8 @@ class Demand:
 def demand_of(body: Mapping[str, Any]) -> Demand:
     """Return what a task needs; the body is the input of RegisterTaskDefinition."""
     containers = body.get("containerDefinitions", ())
-    cpu = _size(body.get("cpu"), "vcpu") or sum(c.get("cpu") or 0 for c in containers)
-    memory = _size(body.get("memory"), "gb") or sum(
+    cpu = units_of(body.get("cpu"), "vcpu") or sum(c.get("cpu") or 0 for c in containers)
+    memory = units_of(body.get("memory"), "gb") or sum(
         c.get("memoryReservation") or c.get("memory") or 0 for c in containers
     )
     host = body.get("networkMode") == "host"
@@ -48,16 +49,6 @@ def demand_of(body: Mapping[str, Any]) -> Demand:
         if (port := mapping.get("hostPort") or (mapping.get("containerPort") if host else 0))
     )
     return Demand({"CPU": cpu, "MEMORY": memory}, ports)
-
-
-def _size(text: Any, unit: str) -> int:
-    """Parse ``"512"``, ``"0.5 vCPU"`` or ``"2 GB"`` of a task as a whole; 0 for anything else."""
-    words = str(text or "").lower().replace(" ", "")
-    number = words.removesuffix(unit)
-    try:
-        return round(float(number) * 1024) if number != words else int(number)
-    except ValueError:
-        return 0
 
 
 @dataclass(frozen=True, slots=True)

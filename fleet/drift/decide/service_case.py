@@ -84,7 +84,7 @@ class ServiceCase:
         """Address of what it is set to; "" for none of fleet's making, None where it is unknown."""
         if self.service is None:
             return None
-        return self.case.background.contents.get(self.service.task_definition)
+        return self.case.background.content_of(self.service.task_definition)
 
     @property
     def primary(self) -> Deployment | None:

@@ -125,7 +125,7 @@ def release_lines(
                 continue
             here = running[one.store.id]
             on += not owes and all(
-                _runs(here.get(service.service), service.content, background.contents)
+                _runs(here.get(service.service), service.content, background)
                 for service in services
             )
         latest = next((rollout for rollout in rollouts if workload in rollout.workloads), None)
@@ -183,8 +183,8 @@ def _by_workload(
     return found
 
 
-def _runs(service: ServiceState | None, content: str, contents: Mapping[str, str]) -> bool:
-    if service is None or contents.get(service.task_definition) != content:
+def _runs(service: ServiceState | None, content: str, background: Background) -> bool:
+    if service is None or background.content_of(service.task_definition) != content:
         return False
     return not any(
         deployment.running or deployment.pending

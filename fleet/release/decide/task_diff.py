@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fleet.model.desired import ADDED_BY_ECS, ECS_DEFAULTS
+from fleet.model.desired import ADDED_BY_ECS
+from fleet.model.normal_form import default_of, normal_form
 from fleet.model.printable import printable
 
 #: Keys that are not compared.
@@ -42,10 +43,9 @@ def task_diff(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tup
     Args:
         before: None for a new service; then only its images and sizes are shown.
     """
-    new = dict(_leaves(after))
     if before is None:
-        return tuple(_new_lines(new))
-    old = dict(_leaves(before))
+        return tuple(_new_lines(dict(_leaves(after))))
+    old, new = dict(_leaves(normal_form(before))), dict(_leaves(normal_form(after)))
     lines = []
     for path in sorted(old.keys() | new.keys()):
         one, other = old.get(path, _MISSING), new.get(path, _MISSING)
@@ -99,7 +99,7 @@ def _by_name(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mappin
 def _normal(path: tuple[str, ...], value: Any) -> Any:
     """Return a value with ECS's default filled in, and None for every empty value."""
     if value is _MISSING:
-        value = ECS_DEFAULTS.get(path[-1]) if path else None
+        value = default_of(path[-1]) if path else None
     if _is_list(value):
         return list(value) or None
     return None if value in ("", 0, {}) and value is not False else value
@@ -123,7 +123,7 @@ def _line(path: tuple[str, ...], old: Any, new: Any) -> str:
 
 def _words(path: tuple[str, ...], value: Any) -> str:
     if value is _MISSING:
-        value = ECS_DEFAULTS.get(path[-1]) if path else None
+        value = default_of(path[-1]) if path else None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     if _is_secret(path, text):
         return _HIDDEN

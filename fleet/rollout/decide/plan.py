@@ -42,6 +42,7 @@ def plan_rollout(
     seed: int,
     canary: bool,
     now: datetime,
+    alike: Mapping[str, str] | None = None,
     held: Sequence[Hold] = (),
     away: Mapping[str, datetime] | None = None,
     override: str = "",
@@ -58,6 +59,7 @@ def plan_rollout(
         workloads: names; empty for all.
         stores: the selected ones.
         selection: as typed.
+        alike: by the content of an older release, the one of this release that means the same.
         held: who holds which store and workload.
         away: by host id, since when a host is away, as far as was recorded.
         override: the reason for which freezes are passed over, or "".
@@ -80,6 +82,7 @@ def plan_rollout(
             fleet=fleet.name,
             now=now,
             contents=contents,
+            alike=alike or {},
             held={(hold.store, hold.workload): hold for hold in held},
             away=away or {},
             dark_after_s=policy.dark_after_s,

@@ -27,6 +27,7 @@ class PlanContext:
     Attributes:
         fleet: name of the fleet, as tagged on what it made.
         contents: content address by ARN of task definition; "" or missing for one of nobody's.
+        alike: by the content of an older release, the one of this release that means the same.
         held: who holds a store and workload.
         away: by host id, since when it is away as far as was recorded.
         dark_after_s: how long a host must be away to count as dark.
@@ -36,6 +37,7 @@ class PlanContext:
     fleet: str
     now: datetime
     contents: Mapping[str, str] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[tuple[str, str], Hold] = field(default_factory=dict)
     away: Mapping[str, datetime] = field(default_factory=dict)
     dark_after_s: float = 300.0
@@ -59,9 +61,13 @@ class _Case:
 
     @property
     def runs(self) -> str:
-        """Return the content address of what it runs; "" when fleet did not make it."""
+        """Return the content address of what it runs; "" when fleet did not make it.
+
+        A template that only spells it otherwise is no reason to restart a shop.
+        """
         arn = self.service.task_definition if self.service else ""
-        return self.background.contents.get(arn, "")
+        content = self.background.contents.get(arn, "")
+        return self.background.alike.get(content, content)
 
 
 def why_unread(view: StoreView | None) -> str:

@@ -11,6 +11,7 @@ from fleet.sandbox.control_plane.call import Answer, Call, operation, wire
 from fleet.sandbox.control_plane.ecs_clusters import own_resource
 from fleet.sandbox.control_plane.entities import TaskDefinitionEntity
 from fleet.sandbox.control_plane.placement import demand_of
+from fleet.sandbox.control_plane.stored_form import stored_form
 from fleet.sandbox.control_plane.tags import read_tags, write_tags
 
 #: Bytes of a task definition. (Facts 4.3; not confirmed by AWS's page on quotas.)
@@ -22,14 +23,6 @@ _CONTENT = (
     "family taskRoleArn executionRoleArn networkMode containerDefinitions volumes"
     " placementConstraints requiresCompatibilities cpu memory pidMode ipcMode runtimePlatform"
 )
-_CONTAINER_DEFAULTS: dict[str, Any] = {
-    "cpu": 0,
-    "portMappings": [],
-    "essential": True,
-    "environment": [],
-    "mountPoints": [],
-    "volumesFrom": [],
-}
 
 
 @operation(f"{_CONTENT} tags")
@@ -50,6 +43,7 @@ def register_task_definition(call: Call) -> Answer:
         **{name: call.get(name) for name in _CONTENT.split() if name in call.body},
     }
     _check_content(call, content)
+    content = stored_form(content)
     if len(json.dumps(content, separators=(",", ":"))) > LARGEST:
         raise _refused("Actual length of the task definition is over 64 KiB.")
     made = TaskDefinitionEntity(
@@ -184,7 +178,6 @@ def _describe(found: TaskDefinitionEntity) -> Answer:
     content = found.content
     external = content["networkMode"] != "awsvpc"
     return content | wire(
-        containerDefinitions=[_CONTAINER_DEFAULTS | one for one in content["containerDefinitions"]],
         taskDefinitionArn=found.arn,
         revision=found.revision,
         status=found.status,
