@@ -7,6 +7,7 @@ inherits like a key that is not written. Lines that begin with ``#`` are comment
     groups       small;lte
     hours        mon-fri 08:00-22:00; sat 09:00-13:00 15:00-20:00; sun closed
     labels       market=emea;format=high-street        attributes likewise
+    weight       a number: sales, visitors or what else makes one store matter more than another
     link         lte, or kind=lte;metered=true;price_per_gb=4.50;carrier=EE
     hosts        cam-1:xavier-nx;tel-1:nuc:10.4.2.17   name:hardware[:address]
     x-...        anything, kept as it is
@@ -170,6 +171,7 @@ _CELLS: Mapping[str, Callable[[str], Any]] = {
     "lifecycle": str,
     "address": str,
     "probe": str,
+    "weight": Plain,
     "groups": lru_cache(maxsize=4096)(_parts),
     "labels": lru_cache(maxsize=4096)(_pairs),
     "attributes": lru_cache(maxsize=4096)(_pairs),

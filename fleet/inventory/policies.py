@@ -153,6 +153,8 @@ class PolicyShape(Shape):
     canary: AmountText = None
     waves: Annotated[list[AmountText] | None, BeforeValidator(several)] = None
     concurrency: AmountText = None
+    max_weight_in_flight: AmountText = None
+    max_weight_per_wave: AmountText = None
     success: Share = None
     coverage: Share = None
     min_sample: AtLeastOne = None
@@ -250,6 +252,10 @@ def _impossible(policy: Policy) -> Iterator[tuple[str, str, str | None]]:
     for key in ("canary", "concurrency"):
         if getattr(policy, key).of(1) == 0:
             yield key, "no store could ever be sent anything", "at least 1"
+    for key in ("max_weight_in_flight", "max_weight_per_wave"):
+        limit = getattr(policy, key)
+        if limit is not None and not limit.percent:
+            yield key, f"{limit} is no share of the weight", "as 5%"
     for key in ("success", "coverage"):
         if getattr(policy, key) <= 0:
             yield key, "a gate that asks for nothing passes anything", "as 95%"

@@ -170,6 +170,8 @@ Free = Annotated[Any, BeforeValidator(free)]
 Attributes = Annotated[dict[str, str], AfterValidator(_attributes)]
 Label = Annotated[str, Field(max_length=256)]
 Seconds = Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)]
+#: How much a store matters beside others. Its size is limited so that sums of thousands are exact.
+Weight = Annotated[Decimal, Field(gt=0, le=1_000_000_000, decimal_places=6, allow_inf_nan=False)]
 #: How a host is asked by ``fleet drift --deep``: through Run Command, or over SSH.
 Probe = Literal["ssm", "ssh"]
 
@@ -217,6 +219,7 @@ class LayerShape(Shape):
     address: Address | None = None
     attributes: Attributes | None = None
     probe: Probe | None = None
+    weight: Weight | None = None
     hosts: dict[Id, HostShape | None] | None = None
 
 

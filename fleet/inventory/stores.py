@@ -29,7 +29,7 @@ from fleet.model.inventory import (
 #: ECS keeps 10 custom attributes per resource (PutAttributes); fleet itself sets up to six.
 MOST_ATTRIBUTES = 4
 _WORDS = frozenset(
-    {"account", "region", "time_zone", "hours", "ring", "lifecycle", "address", "probe"}
+    {"account", "region", "time_zone", "hours", "ring", "lifecycle", "address", "probe", "weight"}
 )
 
 
@@ -239,6 +239,7 @@ class StoreBuilder:
             hosts=tuple(host for host in hosts if host is not None),
             source=source,
             extras=layers.extras,
+            weight=words.get("weight"),
         )
 
     def _region(

@@ -96,6 +96,7 @@ def store_view(store: Store, width: int) -> RenderableType:
                 "hours": hours_words(store.hours),
                 "link": link_words(store.link),
                 "labels": _pairs(store.labels),
+                "weight": "" if store.weight is None else str(store.weight),
                 "written": str(store.source),
             }
         ),
@@ -242,6 +243,7 @@ def _store(store: Store) -> dict[str, Any]:
             "price_per_gb": None if link.price_per_gb is None else str(link.price_per_gb),
             "carrier": link.carrier,
         },
+        "weight": None if store.weight is None else str(store.weight),
         "hosts": [_host(host) for host in store.hosts],
         "source": _source(store.source),
         "extras": dict(store.extras),

@@ -191,6 +191,8 @@ class Store:
         link: how it reaches AWS.
         hosts: in name order.
         source: where it is written down.
+        weight: how much it matters beside other stores, as its sales; None when nobody wrote it
+            down, which counts as 1.
     """
 
     id: str
@@ -207,6 +209,7 @@ class Store:
     hosts: tuple[Host, ...]
     source: Source = Source("", 0)
     extras: Mapping[str, Any] = field(default_factory=dict)
+    weight: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
 from fleet.model.desired import Release
@@ -116,6 +117,7 @@ class Plan:
         notes: things to know.
         instances: ARNs of container instances by store, so that ticks need not list them.
         stamped: when it was made, ISO 8601 in UTC.
+        weights: by store, of those that change; empty when no store of them carries a weight.
     """
 
     fleet: str
@@ -137,3 +139,4 @@ class Plan:
     notes: tuple[str, ...] = ()
     instances: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     stamped: str = ""
+    weights: Mapping[str, Decimal] = field(default_factory=dict)

@@ -69,6 +69,9 @@ class Policy:
         waves: further waves, each the part of all stores that is reached by its end; the last
             one is everything.
         concurrency: most stores in flight at once, of those that the rollout changes.
+        max_weight_in_flight: most weight in flight at once, of the weight of the stores that the
+            rollout changes; None for no limit. A store that is heavier by itself goes alone.
+        max_weight_per_wave: most weight of a wave, likewise; waves are cut to it.
         success: least ok / (ok + failed).
         coverage: least (ok + failed) / N, N being the stores that were sent a change.
         min_sample: verdicts before anything is concluded; all of them in a smaller wave.
@@ -133,6 +136,13 @@ class Policy:
     after_canary: AfterCanary = AfterCanary.GO_ON
     rollback_in_window: bool = False
     begins_with_canary: bool = False
+    max_weight_in_flight: Amount | None = None
+    max_weight_per_wave: Amount | None = None
+
+    @property
+    def limits_weight(self) -> bool:
+        """Return whether it limits the weight of stores beside their number."""
+        return self.max_weight_in_flight is not None or self.max_weight_per_wave is not None
 
 
 @dataclass(frozen=True, slots=True)

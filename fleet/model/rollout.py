@@ -6,6 +6,7 @@ Everything a tick needs is in these values; between two ticks nothing lives in m
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -71,6 +72,7 @@ class Place:
         hosts: by service name, the names of the hosts that its tasks run on.
         instances: ARNs of its container instances when the rollout was planned; only to ask for
             them without listing.
+        weight: how much it matters beside the others; all weigh 1 unless the inventory says more.
     """
 
     store: str
@@ -86,6 +88,7 @@ class Place:
     metered: bool = False
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     instances: tuple[str, ...] = ()
+    weight: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)

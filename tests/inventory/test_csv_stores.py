@@ -146,3 +146,9 @@ def test_any_text_is_a_table_or_a_problem(text: str) -> None:
     document = read_table(text, "s.csv", problems)
 
     assert isinstance(document.value["stores"], dict)
+
+
+def test_a_weight_is_a_column_and_an_empty_cell_is_none(inventory: Inventory) -> None:
+    first, second = stores(inventory, "id,lifecycle,weight\ns-1,planned,2.5\ns-2,planned,\n")
+
+    assert (str(first.weight), second.weight) == ("2.5", None)

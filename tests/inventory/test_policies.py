@@ -29,7 +29,8 @@ def test_every_key_may_be_said(inventory: Inventory) -> None:
       coverage: 0.9, min_sample: 8, max_failures: 0, bake: 1h30m, settle: 90s, fresh: 4m,
       deadline: 2h, dark_after: 10m, patience: 1d, alpha: 1%, min_control: 30, pulls: 5,
       pull_wait: 2m, convoy: 3, breaker_count: 2, window: closed, between: "23:00-05:00",
-      finish_by: 20m, on_halt: rollback, after_canary: promote, rollback_in_window: true}"""
+      finish_by: 20m, on_halt: rollback, after_canary: promote, rollback_in_window: true,
+      max_weight_in_flight: 5%, max_weight_per_wave: 20%}"""
 
     assert policy(inventory, written) == Policy(
         "careful",
@@ -59,6 +60,8 @@ def test_every_key_may_be_said(inventory: Inventory) -> None:
         on_halt=OnHalt.ROLLBACK,
         after_canary=AfterCanary.PROMOTE,
         rollback_in_window=True,
+        max_weight_in_flight=Amount(percent=Decimal(5)),
+        max_weight_per_wave=Amount(percent=Decimal(20)),
     )
 
 
@@ -278,3 +281,12 @@ def test_the_size_of_an_image_may_be_told(inventory: Inventory) -> None:
     )
 
     assert load_fleet(inventory.root).workloads[0].images["main"].size_mb == 850
+
+
+@pytest.mark.parametrize("key", ["max_weight_in_flight", "max_weight_per_wave"])
+@pytest.mark.parametrize("limit", ["5", "0", "0%"])
+def test_a_limit_of_weight_is_a_share_of_something(
+    inventory: Inventory, key: str, limit: str
+) -> None:
+    inventory.write("fleet.yaml", f"{FLEET}\npolicies: {{careful: {{{key}: {limit}}}}}\n")
+    assert "is no share of the weight" in str(inventory.problem())

@@ -293,3 +293,21 @@ def test_a_host_has_room_for_four_attributes_of_its_own(inventory: Inventory) ->
     inventory.write("stores/all.yaml", stores % f"{four}, a4: x")
 
     assert "has 5 attributes of its own, at most 4 fit" in inventory.problem().message
+
+
+def test_a_weight_is_inherited_and_said_by_the_store_itself(inventory: Inventory) -> None:
+    inventory.write("fleet.yaml", FLEET.replace("defaults:", "defaults:\n  weight: 0.5", 1))
+    inventory.write(
+        "stores/all.yaml",
+        "stores:\n  s-1: {lifecycle: planned, weight: 12.25}\n  s-2: {lifecycle: planned}\n",
+    )
+    stores = load_fleet(inventory.root).stores
+    assert [store.weight for store in stores] == [Decimal("12.25"), Decimal("0.5")]
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "many", ".inf", "1.1234567", "1000000001"])
+def test_a_weight_is_a_positive_number_that_can_be_added_up(
+    inventory: Inventory, weight: str
+) -> None:
+    inventory.write("stores/all.yaml", f"stores: {{s-1: {{lifecycle: planned, weight: {weight}}}}}")
+    assert inventory.problem().path.endswith("weight")

@@ -19,8 +19,13 @@ _FEW = 5
 
 
 def notes_of(fleet: Fleet) -> tuple[str, ...]:
-    """Stores without a window first, then rings, then policies."""
-    return (*_without_window(fleet), *_rings_like_canary(fleet), *_blind_bakes(fleet))
+    """Stores without a window first, then rings, then weights, then policies."""
+    return (
+        *_without_window(fleet),
+        *_rings_like_canary(fleet),
+        *_without_weight(fleet),
+        *_blind_bakes(fleet),
+    )
 
 
 def _rings_like_canary(fleet: Fleet) -> Iterator[str]:
@@ -32,6 +37,24 @@ def _rings_like_canary(fleet: Fleet) -> Iterator[str]:
                 f'ring "{ring}" of {some(stores, _FEW)} is not the ring "{CANARY}", so these '
                 "stores are no canaries; write rings: in fleet.yaml to have such words refused"
             )
+
+
+def _without_weight(fleet: Fleet) -> Iterator[str]:
+    """Stores without a weight among others that have one, and limits of weights nobody wrote."""
+    missing = [store.id for store in fleet.stores if store.weight is None]
+    if missing and len(missing) < len(fleet.stores):
+        yield (
+            f"{some(missing, _FEW)} carr{'ies' if len(missing) == 1 else 'y'} no weight and "
+            f"count{'s' if len(missing) == 1 else ''} as 1, while other stores carry one: write "
+            "weight: in the store, in one of its groups or in defaults"
+        )
+    limiting = [name for name, policy in sorted(fleet.policies.items()) if policy.limits_weight]
+    if limiting and len(missing) == len(fleet.stores):
+        yield (
+            f"polic{'y' if len(limiting) == 1 else 'ies'} {', '.join(limiting)} limit"
+            f"{'s' if len(limiting) == 1 else ''} the weight of stores, but no store carries one: "
+            "every store counts as 1"
+        )
 
 
 def _blind_bakes(fleet: Fleet) -> Iterator[str]:

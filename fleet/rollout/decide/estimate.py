@@ -23,6 +23,7 @@ from fleet.model.plan import CallEstimate, Estimate, Kind, PlannedChange
 from fleet.model.policy import AfterCanary, Freeze, Policy
 from fleet.model.rates import DEFAULT_SHARE, Rate
 from fleet.model.rollout import CANARY, Place, WavePlan
+from fleet.model.weights import total_weight, weight_limit
 
 #: Bytes per second that a link of a kind is taken to carry; 10 Mbit/s for a kind that is not here.
 #: Assumptions, no measurements: they decide how long before a window's end a change is begun.
@@ -195,10 +196,18 @@ def _least(matter: Matter) -> float:
         stores = [store for store in wave.stores if store in sendable]
         if not stores:
             continue
-        rounds = math.ceil(len(stores) / max(1, places))
+        rounds = max(math.ceil(len(stores) / max(1, places)), _rounds_by_weight(matter, stores))
         sent = _sent_s(matter, stores, sendable)
         seconds += max(rounds * policy.settle_s, sent + policy.settle_s) + policy.bake_s
     return seconds + register_s(matter) if seconds else 0.0
+
+
+def _rounds_by_weight(matter: Matter, stores: Iterable[str]) -> int:
+    """Return how often the weight in flight must be replaced at least to send to these stores."""
+    limit = weight_limit(matter.policy.max_weight_in_flight, total_weight(matter.places))
+    if limit is None:
+        return 0
+    return math.ceil(sum(min(matter.places[store].weight, limit) for store in stores) / limit)
 
 
 def _sent_s(

@@ -46,6 +46,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
         # What follows from it is the plan's own `canary`; plans of version 0.1 do not have it.
         if f.name != "begins_with_canary"
     }
+    facts |= {f"weight of {store}": str(weight) for store, weight in plan.weights.items()}
     for shape in plan.release.shapes.values():
         if shape.workload in plan.workloads:
             facts[f"service {shape.name}"] = {

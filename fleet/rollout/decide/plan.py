@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from fleet.inventory.decide.calendar import SEARCH, freeze_span, may_begin, needs_s, slot
@@ -11,10 +12,12 @@ from fleet.model.images import images_of
 from fleet.model.inventory import Fleet, Lifecycle, Store
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import Policy
+from fleet.model.printable import some
 from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.rollout import Hold, Place
 from fleet.model.services import StoreView, revision
 from fleet.model.spans import moment, span
+from fleet.model.weights import share_words, weight_limit
 from fleet.release.decide.task_diff import task_diff
 from fleet.rollout.decide import service_plan
 from fleet.rollout.decide.estimate import Matter, bodies_to_register, estimate, pull_s, register_s
@@ -25,6 +28,8 @@ __all__ = ["differences", "fingerprint", "place_of", "plan_rollout"]
 
 #: More bodies than this in one account and region are said beforehand: ECS takes one a second.
 MANY_BODIES = 20
+#: Stores that are named in a note on heavy ones.
+HEAVY_NAMED = 5
 _NOTHING = Estimate((), 0.0, "", 0, 0)
 
 
@@ -115,6 +120,7 @@ def place_of(store: Store, hosts: Mapping[str, tuple[str, ...]]) -> Place:
         carrier=store.link.carrier or "",
         metered=store.link.metered,
         hosts=hosts,
+        weight=Decimal(1) if store.weight is None else store.weight,
     )
 
 
@@ -208,6 +214,7 @@ def _plan_of(inputs: _Inputs) -> Plan:
         refusals=_refusals(inputs, candidates, found.places),
         notes=(*inputs.release.notes, *(chosen.notes if chosen else ()), *notes),
         instances=_instances(inputs, found.rolling),
+        weights=_weights(inputs, candidates),
         stamped=inputs.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
     return replace(plan, fingerprint=fingerprint(plan))
@@ -295,9 +302,17 @@ def _candidates(
                     inputs.now,
                     override=inputs.override,
                 ),
+                weight=place.weight,
             )
         )
     return candidates
+
+
+def _weights(inputs: _Inputs, candidates: Sequence[Candidate]) -> dict[str, Decimal]:
+    """Return the weights of the stores that change; none where nobody wrote any down."""
+    if all(store.weight is None for store in inputs.stores):
+        return {}
+    return {c.store: c.weight for c in candidates}
 
 
 def _left_without_time(change: PlannedChange, never: Mapping[str, str]) -> PlannedChange:
@@ -357,7 +372,7 @@ def _notes(
     candidates: Sequence[Candidate],
     places: Mapping[str, Place],
 ) -> list[str]:
-    notes = _freeze_notes(inputs, candidates, places)
+    notes = _freeze_notes(inputs, candidates, places) + _heavy_notes(inputs, candidates)
     bodies = {shard: len(contents) for shard, contents in bodies_to_register(matter).items()}
     if sum(bodies.values()) > MANY_BODIES:
         where = ", ".join(f"{count} in {'/'.join(shard)}" for shard, count in bodies.items())
@@ -365,6 +380,23 @@ def _notes(
             f"{sum(bodies.values())} task definitions are to be registered ({where}); ECS takes "
             f"one a second, so that alone takes {span(register_s(matter))}"
         )
+    return notes
+
+
+def _heavy_notes(inputs: _Inputs, candidates: Sequence[Candidate]) -> list[str]:
+    """Name the stores that are heavier than a limit by themselves, which go alone."""
+    notes = []
+    total = sum((c.weight for c in candidates), Decimal(0))
+    for key, how in (
+        ("max_weight_in_flight", "each is sent while nothing else is in flight"),
+        ("max_weight_per_wave", "each is a wave of its own"),
+    ):
+        limit = getattr(inputs.policy, key)
+        most = weight_limit(limit, total)
+        heavy = [c for c in candidates if most is not None and c.weight > most]
+        if heavy:
+            named = [f"{c.store} ({share_words(c.weight, total)})" for c in heavy]
+            notes.append(f"heavier than {key}, {limit}: {some(named, HEAVY_NAMED)}; {how}")
     return notes
 
 

@@ -14,6 +14,7 @@ from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent
 from fleet.rollout.decide.watch import is_only_watched, room_to_watch
+from fleet.rollout.decide.weights import FlightRoom
 
 #: Most stores read, and sent to, in one tick of one account and region; keeps ticks short.
 LOOKS_PER_TICK = 80
@@ -83,10 +84,9 @@ def stores_in_flight(state: TickState) -> list[str]:
     return state.stores(c for c in state.changes if c.in_flight and not is_only_watched(state, c))
 
 
-def max_in_flight(state: TickState) -> int:
-    """Return how many stores the policy lets be in flight at once."""
-    spec = state.rollout.spec
-    return spec.policy.concurrency.of(len(spec.places))
+def flight_room(state: TickState) -> FlightRoom:
+    """Return the room that the policy leaves for further stores to be in flight."""
+    return FlightRoom(state.rollout.spec, stores_in_flight(state))
 
 
 def may_send(state: TickState, store: str) -> Permission:
@@ -114,7 +114,7 @@ def _next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
     if state.rollout.phase is not Phase.RUNNING:
         return (), None, ""
     busy = set(stores_in_flight(state))
-    room = max_in_flight(state) - len(busy)
+    room = FlightRoom(state.rollout.spec, busy)
     per_shard: Counter[tuple[str, str]] = Counter()
     chosen: list[str] = []
     held: list[Permission] = []
@@ -122,10 +122,10 @@ def _next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
         1 for store in busy if any(c.wave == CONVOY for c in state.of_store(store))
     )
     for store, in_convoy in _waiting(state):
-        if len(chosen) >= room:
+        if room.is_full:
             # While no place is free, further windows are not computed: for thousands it takes long.
             break
-        if store in busy or (in_convoy and convoy_room <= 0):
+        if store in busy or (in_convoy and convoy_room <= 0) or not room.has_room_for(store):
             continue
         place = state.rollout.spec.places[store]
         shard = (place.account, place.region)
@@ -136,6 +136,7 @@ def _next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
             held.append(asked)
             continue
         chosen.append(store)
+        room.take(store)
         per_shard[shard] += 1
         convoy_room -= in_convoy
     first = min(held, key=_opening, default=None)

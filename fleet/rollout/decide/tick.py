@@ -22,9 +22,8 @@ from fleet.rollout.decide.gate import count, evaluate
 from fleet.rollout.decide.next_tick import next_tick, pulls_again_at, undo_at
 from fleet.rollout.decide.store_choice import (
     StoreChoice,
+    flight_room,
     is_next,
-    max_in_flight,
-    stores_in_flight,
     untouched,
 )
 from fleet.rollout.decide.tick_state import TickState, accepted, called_off, is_parked, is_sent
@@ -318,14 +317,16 @@ def _send(state: TickState, choice: StoreChoice, seen: frozenset[str]) -> list[R
         return []
     actions = []
     # What was read in this tick may have put stores back into flight.
-    room = max_in_flight(state) - len(stores_in_flight(state))
+    room = flight_room(state)
     for store in choice.to_send:
-        if room <= 0:
+        if room.is_full:
             break
         rows = [c for c in state.of_store(store) if _is_sendable(state, c)]
         if store not in seen or not rows or any(c.away_since is not None for c in rows):
             continue
-        room -= 1
+        if not room.has_room_for(store):
+            continue
+        room.take(store)
         for change in rows:
             state.move(change, stage=Stage.SENDING)
             why = f"{state.rollout.spec.wave_name(change.wave)} of {state.rollout.id}"

@@ -6,12 +6,15 @@ and the store's id, so a new seed is another draw and the same seed is the same 
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from fleet.model.policy import Policy
 from fleet.model.rollout import CANARY, WavePlan
+from fleet.model.weights import weight_limit
+from fleet.rollout.decide.weights import cut_by_weight
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -28,6 +31,7 @@ class Candidate:
         kin: what stores share that fail together beside their stratum: carrier, account, region.
         dark: why nothing can be sent to it now, in words; "" when its hosts are connected.
         next_at: the first moment at which it may be changed; None when nobody knows one.
+        weight: how much it matters beside the others.
     """
 
     store: str
@@ -37,6 +41,7 @@ class Candidate:
     kin: tuple[str, ...] = ()
     dark: str = ""
     next_at: datetime | None = None
+    weight: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +68,27 @@ def choose_canary(candidates: Sequence[Candidate], policy: Policy, seed: int) ->
     """Return one connected store per stratum, fewest hosts first; or the stores of ring ``canary``.
 
     A store that is dark is replaced by the next one of its stratum, and that is said. Where the
-    policy allows fewer stores than there are strata, those with the most stores are covered.
+    policy allows fewer stores than there are strata, those with the most stores are covered. Stores
+    by which the wave would become heavier than the policy allows come later.
     """
     ordered = sorted(candidates, key=lambda c: (c.hosts, tie(seed, c.store)))
     groups = _grouped(ordered)
     most = policy.canary.of(len(candidates))
     ring = [c for c in ordered if c.ring == CANARY]
+    room = _WeightRoom(weight_limit(policy.max_weight_per_wave, _weight(ordered)))
     if ring:
-        chosen, notes = _of_ring(ring, groups, most)
+        chosen, notes = _of_ring(ring, groups, most, room)
     else:
-        chosen, notes = _of_strata(groups, most)
+        chosen, notes = _of_strata(groups, most, room)
+    connected = [c for c in ring or ordered if not c.dark]
+    if policy.max_weight_per_wave is not None and most and not chosen and connected:
+        # Every one is heavier than the wave may be; somebody has to be first.
+        chosen = [min(connected, key=lambda c: c.weight)]
     stands: dict[str, str] = {}
     for candidate in chosen:
         stands.setdefault(candidate.stratum, candidate.store)
     strata = {stratum: stands.get(stratum, "") for stratum in sorted(groups)}
-    notes += _uncovered(groups, strata, by_ring=bool(ring), most=most)
+    notes += _uncovered(groups, strata, by_ring=bool(ring), most=most, chosen=len(chosen))
     return Canary(_in_sending_order(chosen, seed), strata, tuple(notes))
 
 
@@ -87,8 +98,10 @@ def plan_waves(
     """Return all stores in waves; those that would be empty are left out, and not counted.
 
     Each wave reaches the part of all stores that the policy says, the canary's included. Stores
-    of every stratum, carrier, account and region come in each wave as often as among all.
+    of every stratum, carrier, account and region come in each wave as often as among all. A wave
+    that would be heavier than the policy allows is cut into several.
     """
+    most = weight_limit(policy.max_weight_per_wave, _weight(candidates))
     first = canary.stores if canary else ()
     done = set(first)
     rest = _spread([c for c in candidates if c.store not in done], seed)
@@ -101,8 +114,10 @@ def plan_waves(
         until = len(rest) if last else max(taken, reached - len(first))
         part = rest[taken:until]
         taken = until
-        if part:
-            waves.append(WavePlan(f"wave {next(numbers)}", _in_sending_order(part, seed)))
+        waves += [
+            WavePlan(f"wave {next(numbers)}", _in_sending_order(cut, seed))
+            for cut in cut_by_weight(part, lambda c: c.weight, most)
+        ]
     return tuple(waves)
 
 
@@ -113,23 +128,51 @@ def _grouped(ordered: Sequence[Candidate]) -> dict[str, list[Candidate]]:
     return groups
 
 
+class _WeightRoom:
+    """Adds up the weight of a wave.
+
+    Args:
+        most: that it may have; None for no limit.
+    """
+
+    def __init__(self, most: Decimal | None) -> None:
+        self._most = most
+        self._weighs = Decimal(0)
+
+    def takes(self, candidate: Candidate) -> bool:
+        """Count a store, and return True, if it fits."""
+        if self._most is not None and self._weighs + candidate.weight > self._most:
+            return False
+        self._weighs += candidate.weight
+        return True
+
+
+def _weight(candidates: Iterable[Candidate]) -> Decimal:
+    return sum((c.weight for c in candidates), Decimal(0))
+
+
 def _of_strata(
-    groups: Mapping[str, list[Candidate]], most: int
+    groups: Mapping[str, list[Candidate]], most: int, room: _WeightRoom
 ) -> tuple[list[Candidate], list[str]]:
     chosen: list[Candidate] = []
     notes: list[str] = []
     for stratum in sorted(groups, key=lambda s: (-len(groups[s]), s)):
-        connected = next((c for c in groups[stratum] if not c.dark), None)
-        if connected is None or len(chosen) >= most:
+        if len(chosen) >= most:
             continue
-        chosen.append(connected)
-        passed_over = groups[stratum][: groups[stratum].index(connected)]
-        notes += [_replaced(dark, connected) for dark in passed_over]
+        found = next((c for c in groups[stratum] if not c.dark and room.takes(c)), None)
+        if found is None:
+            continue
+        chosen.append(found)
+        passed_over = groups[stratum][: groups[stratum].index(found)]
+        notes += [_replaced(other, found) for other in passed_over if other.dark]
     return chosen, notes
 
 
 def _of_ring(
-    ring: Sequence[Candidate], groups: Mapping[str, list[Candidate]], most: int
+    ring: Sequence[Candidate],
+    groups: Mapping[str, list[Candidate]],
+    most: int,
+    room: _WeightRoom,
 ) -> tuple[list[Candidate], list[str]]:
     """Return the ring's stores, one per stratum first, with a substitute for each dark one."""
     firsts: dict[str, Candidate] = {}
@@ -148,7 +191,13 @@ def _of_ring(
             if found is None:
                 continue
             stand_in = found
-        chosen.append(stand_in)
+        if room.takes(stand_in):
+            chosen.append(stand_in)
+        else:
+            notes.append(
+                f"{stand_in.store} of ring {CANARY} comes later: the canary would be heavier than "
+                "max_weight_per_wave"
+            )
     left = len(ordered) - most
     if left > 0:
         notes.append(f"{left} more stores of ring {CANARY} come later: the policy takes {most}")
@@ -161,7 +210,12 @@ def _replaced(dark: Candidate, by: Candidate | None) -> str:
 
 
 def _uncovered(
-    groups: Mapping[str, list[Candidate]], strata: Mapping[str, str], *, by_ring: bool, most: int
+    groups: Mapping[str, list[Candidate]],
+    strata: Mapping[str, str],
+    *,
+    by_ring: bool,
+    most: int,
+    chosen: int,
 ) -> list[str]:
     notes = []
     for stratum, store in strata.items():
@@ -171,8 +225,10 @@ def _uncovered(
         what = f"no canary for {stratum} ({size} {'store' if size == 1 else 'stores'})"
         if all(c.dark for c in groups[stratum]):
             notes.append(f"{what}: none of them is connected")
-        elif by_ring:
+        elif by_ring and not any(c.ring == CANARY for c in groups[stratum]):
             notes.append(f"{what}: no store of ring {CANARY} is of that kind")
+        elif chosen < most:
+            notes.append(f"{what}: the canary would be heavier than max_weight_per_wave")
         else:
             notes.append(f"{what}: the policy takes at most {most} canary stores")
     return notes

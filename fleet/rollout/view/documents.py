@@ -87,6 +87,7 @@ def status_document(
                     "name": wave.name,
                     "stores": wave.stores,
                     "count": {s.value: n for s, n in sorted(wave.count.items()) if n},
+                    "weight": wave.weight,
                 }
                 for wave in wave_counts(overview.rollout, overview.changes)
             ],

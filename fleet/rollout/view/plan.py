@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import groupby
 
 from rich.cells import cell_len
@@ -14,9 +15,10 @@ from fleet.model.hours import OpenSpan
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
 from fleet.model.policy import AfterCanary, Policy, Window
 from fleet.model.printable import many, some
-from fleet.model.rollout import CANARY
+from fleet.model.rollout import CANARY, WavePlan
 from fleet.model.services import revision
 from fleet.model.spans import span
+from fleet.model.weights import share_words
 from fleet.terminal.screen import GAP, labelled, table
 
 #: Most stores that are named one by one in a line; the document names all.
@@ -202,11 +204,32 @@ def _waves(plan: Plan) -> _PlanSection:
             lines.append((f"  {stratum}", store or "nobody"))
     lines.append(("window", _window(plan.policy)))
     lines.append(("in flight", f"{plan.policy.concurrency.of(total)} of {total} stores at once"))
-    rows = [(w.name, str(len(w.stores)), some(w.stores, NAMED)) for w in plan.waves]
+    limit = plan.policy.max_weight_in_flight
+    if limit is not None:
+        lines.append(("weight", f"at most {limit} of the weight in flight"))
+    rows = [
+        (w.name, str(len(w.stores)), *_weight_cells(plan, w), some(w.stores, NAMED))
+        for w in plan.waves
+    ]
     title = f"{many(len(plan.waves), 'wave')}, each judged before the next begins"
-    return _PlanSection(
-        title=title, lines=tuple(lines), columns=("WAVE", "STORES", "WHICH"), rows=tuple(rows)
-    )
+    weight = ("WEIGHT",) if _shows_weight(plan) else ()
+    columns = ("WAVE", "STORES", *weight, "WHICH")
+    return _PlanSection(title=title, lines=tuple(lines), columns=columns, rows=tuple(rows))
+
+
+def _shows_weight(plan: Plan) -> bool:
+    return bool(plan.weights) or plan.policy.limits_weight
+
+
+def _weight_cells(plan: Plan, wave: WavePlan) -> tuple[str, ...]:
+    """Return ``18 %, limit 20%``, the wave's part of the weight of all stores that change."""
+    if not _shows_weight(plan):
+        return ()
+    weights = [plan.weights.get(s, Decimal(1)) for other in plan.waves for s in other.stores]
+    weighs = sum((plan.weights.get(store, Decimal(1)) for store in wave.stores), Decimal(0))
+    share = share_words(weighs, sum(weights, Decimal(0)))
+    limit = plan.policy.max_weight_per_wave
+    return (f"{share}, limit {limit}" if limit else share,)
 
 
 def _after_canary(policy: Policy) -> str:

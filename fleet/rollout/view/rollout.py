@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,9 +13,10 @@ from rich.text import Text
 from fleet.model.changes import CONVOY, Change, by_store
 from fleet.model.overview import Overview
 from fleet.model.printable import many, who
-from fleet.model.rollout import EventKind, Phase, Rollout, Verb
+from fleet.model.rollout import EventKind, Phase, Rollout, RolloutSpec, Verb
 from fleet.model.spans import age, clock, exact_moment, local_time, span
 from fleet.model.verdicts import Standing, worst
+from fleet.model.weights import share_words, total_weight
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.next_steps import next_steps
 from fleet.terminal.screen import GAP, NARROW, labelled, needed_width, table
@@ -57,25 +59,42 @@ class WaveCount:
 
     Attributes:
         index: into the spec's waves, or ``CONVOY``.
+        weight: the part of the weight of all stores, as ``18 %``; "" where all weigh the same.
     """
 
     index: int
     name: str
     stores: int
     count: Mapping[Standing, int]
+    weight: str = ""
 
 
 def wave_counts(rollout: Rollout, changes: Sequence[Change]) -> tuple[WaveCount, ...]:
     """Return the waves in order, the convoy last; an empty convoy is left out."""
-    rows: dict[int, list[Standing]] = {index: [] for index in range(len(rollout.spec.waves))}
-    for mine in by_store(changes).values():
+    rows: dict[int, dict[str, Standing]] = {index: {} for index in range(len(rollout.spec.waves))}
+    for store, mine in by_store(changes).items():
         wave = max(change.wave for change in mine)
-        rows.setdefault(wave, []).append(worst(change.standing for change in mine))
+        rows.setdefault(wave, {})[store] = worst(change.standing for change in mine)
     ordered = sorted(rows, key=lambda index: (index == CONVOY, index))
     return tuple(
-        WaveCount(index, rollout.spec.wave_name(index), len(rows[index]), Counter(rows[index]))
+        WaveCount(
+            index,
+            rollout.spec.wave_name(index),
+            len(rows[index]),
+            Counter(rows[index].values()),
+            weight_words(rollout.spec, rows[index]),
+        )
         for index in ordered
     )
+
+
+def weight_words(spec: RolloutSpec, stores: Iterable[str]) -> str:
+    """Return the part of the weight of all stores that these have; "" where all weigh the same."""
+    places = spec.places
+    if len({place.weight for place in places.values()}) <= 1 and not spec.policy.limits_weight:
+        return ""
+    weighs = sum((places[store].weight for store in stores), Decimal(0))
+    return share_words(weighs, total_weight(places))
 
 
 def slowest(changes: Iterable[Change], now: datetime) -> tuple[tuple[Change, float], ...]:
@@ -143,6 +162,8 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
             f"next {exact_moment(window.at, overview.at)}{there}, in {wait}: {window.store}{more}",
             "",
         )
+    if rollout.spec.policy.limits_weight and rollout.finished_at is None:
+        yield "weight", _weight_in_flight(overview), ""
     until = rollout.finished_at or overview.at
     took = span((until - rollout.started_at).total_seconds())
     spec = rollout.spec
@@ -156,6 +177,18 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
     )
     if rollout.finished_at is None:
         yield _ticked(overview)
+
+
+def _weight_in_flight(overview: Overview) -> str:
+    """Return ``4.1 % in flight, limit 5%; a wave at most 20%``."""
+    spec = overview.rollout.spec
+    flying = {c.store for c in overview.changes if c.in_flight}
+    words = [f"{weight_words(spec, flying)} in flight"]
+    if spec.policy.max_weight_in_flight is not None:
+        words[0] += f", limit {spec.policy.max_weight_in_flight}"
+    if spec.policy.max_weight_per_wave is not None:
+        words.append(f"a wave at most {spec.policy.max_weight_per_wave}")
+    return "; ".join(words)
 
 
 def phase_since(overview: Overview) -> datetime:
@@ -184,18 +217,27 @@ def waves_view(overview: Overview, width: int) -> RenderableType:
     """Draw a row per wave, without columns that are empty; a narrow screen gets words."""
     waves = wave_counts(overview.rollout, overview.changes)
     shown = [*_ALWAYS, *(s for s in _SOMETIMES if any(w.count.get(s) for w in waves))]
+    weighted = any(w.weight for w in waves)
     rows = [
-        (w.name, str(w.stores), *(str(w.count.get(s, 0)) for s in shown), wave_state(overview, w))
+        (
+            w.name,
+            str(w.stores),
+            *([w.weight] if weighted else []),
+            *(str(w.count.get(s, 0)) for s in shown),
+            wave_state(overview, w),
+        )
         for w in waves
     ]
-    columns = ("WAVE", "STORES", *(s.value.upper() for s in shown), "STATE")
+    weight = ("WEIGHT",) if weighted else ()
+    columns = ("WAVE", "STORES", *weight, *(s.value.upper() for s in shown), "STATE")
     if needed_width(columns, rows) <= width:
         return table(columns, rows, width=width)
     return Group(
         *(
             labelled(
                 w.name,
-                f"{many(w.stores, 'store')}: {tally_words(w.count)} · {wave_state(overview, w)}",
+                f"{many(w.stores, 'store')}{f', {w.weight} of the weight' if w.weight else ''}: "
+                f"{tally_words(w.count)} · {wave_state(overview, w)}",
             )
             for w in waves
         )

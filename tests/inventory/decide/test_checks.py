@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import time
+from decimal import Decimal
 
 import pytest
 
 from fleet.inventory.decide.checks import notes_of
 from fleet.model.hours import Hours, OpenSpan
 from fleet.model.inventory import Fleet, Lifecycle, Workload
-from fleet.model.policy import Policy, Window
+from fleet.model.policy import Amount, Policy, Window
 from tests import build
 
 WHOLE_DAY = (OpenSpan(time(0), time(0)),)
@@ -80,3 +81,26 @@ def test_a_bake_that_ends_before_a_lost_line_is_seen_is_said_to() -> None:
 
 def test_the_policy_that_is_built_in_sees_a_lost_line_in_time() -> None:
     assert notes_of(fleet({})) == ()
+
+
+def weighed(*weights: int | None, policy: Policy | None = None) -> Fleet:
+    made = fleet({}, policy)
+    stores = tuple(
+        replace(made.stores[0], id=f"s-{n}", weight=None if weight is None else Decimal(weight))
+        for n, weight in enumerate(weights)
+    )
+    return replace(made, stores=stores)
+
+
+def test_a_store_without_a_weight_among_others_with_one_is_named() -> None:
+    assert notes_of(weighed(3, 4)) == ()
+    assert notes_of(weighed(None, None)) == ()
+    (note,) = notes_of(weighed(3, None))
+    assert note.startswith("s-1 carries no weight and counts as 1")
+
+
+def test_a_limit_of_weight_without_any_weight_is_named() -> None:
+    limiting = Policy("standard", max_weight_per_wave=Amount(percent=Decimal(20)))
+    assert notes_of(weighed(1, 2, policy=limiting)) == ()
+    (note,) = notes_of(weighed(None, policy=limiting))
+    assert "no store carries one: every store counts as 1" in note

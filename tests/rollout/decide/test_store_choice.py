@@ -17,9 +17,9 @@ from fleet.rollout.decide.store_choice import (
     SENDS_PER_TICK,
     StoreChoice,
     choose_stores,
+    flight_room,
     is_quiet,
     is_watched,
-    max_in_flight,
     needs_s,
     waiting_for_windows,
 )
@@ -135,7 +135,7 @@ def test_stores_in_flight_take_up_places() -> None:
 
 def test_a_percentage_of_places_is_of_all_stores_that_the_rollout_changes() -> None:
     rows = [*shops(10), *(planned(f"store-1{n:03}", wave=1) for n in range(30))]
-    assert max_in_flight(state(*rows, policy=POLICY)) == 4
+    assert flight_room(state(*rows, policy=POLICY)).places == 4
 
 
 def test_two_services_of_a_store_take_one_place() -> None:

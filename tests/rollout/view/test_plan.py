@@ -221,3 +221,39 @@ def test_a_task_definition_that_was_edited_is_refused() -> None:
     definition["body"]["containerDefinitions"][0]["image"] = "evil"
     with pytest.raises(ValueError, match="was edited"):
         plan_from_document(document)
+
+
+def weighed(*weights: int, **limits: str) -> Plan:
+    stores = [shop(n, weight=Decimal(weight)) for n, weight in enumerate(weights)]
+    shares: dict[str, Any] = {key: Amount(percent=Decimal(share)) for key, share in limits.items()}
+    return plan(stores, policy=replace(plans.STANDARD, waves=(ALL,), **shares))
+
+
+ALL = Amount(percent=Decimal(100))
+
+
+def test_a_plan_shows_the_weight_of_each_wave_beside_its_limit() -> None:
+    found = text(weighed(20, 20, 20, 40, max_weight_per_wave="40", max_weight_in_flight="20"), 120)
+    rows = [line.split()[:7] for line in found.splitlines() if line.startswith("wave ")]
+    assert sorted(row[3:] for row in rows) == [
+        ["20", "%,", "limit", "40%"],
+        ["40", "%,", "limit", "40%"],
+        ["40", "%,", "limit", "40%"],
+    ]
+    assert "at most 20% of the weight in flight" in found
+
+
+def test_a_plan_names_the_stores_that_are_heavier_than_a_limit() -> None:
+    made = weighed(30, 30, 40, max_weight_per_wave="39", max_weight_in_flight="40")
+    assert made.notes == (
+        "heavier than max_weight_per_wave, 39%: store-002 (40 %); each is a wave of its own",
+    )
+
+
+def test_a_plan_without_weights_has_no_column_for_them() -> None:
+    assert "WEIGHT" not in text(mixed())
+
+
+def test_a_plan_with_weights_is_saved_without_loss() -> None:
+    made = weighed(1, 2, max_weight_per_wave="60")
+    assert plan_from_document(json.loads(json.dumps(plan_document(made)))) == made

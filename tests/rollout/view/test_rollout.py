@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from rich.console import Console, RenderableType
 
 from fleet.model.changes import CONVOY
 from fleet.model.overview import NextWindow, Overview, Ticker
+from fleet.model.policy import Amount
 from fleet.model.printable import who
 from fleet.model.rollout import Hold, Phase
 from fleet.model.verdicts import Verdict
@@ -160,3 +162,34 @@ def test_where_there_is_nothing_left_to_type_the_last_line_is_not_blank() -> Non
 
     assert "next" not in done
     assert done.splitlines()[-1]
+
+
+def weighed(**limits: str) -> Overview:
+    """The canary of eight with 2 each, of which one is in flight, and 32 stores with 0.75 each."""
+    spec = rollouts.spec()
+    places = {
+        store: replace(place, weight=Decimal(2) if store < "store-009" else Decimal("0.75"))
+        for store, place in spec.places.items()
+    }
+    shares: dict[str, Any] = {key: Amount(percent=Decimal(share)) for key, share in limits.items()}
+    spec = replace(spec, places=places, policy=replace(spec.policy, **shares))
+    return rollouts.overview(spec=spec, changes=rollouts.changes(store_005=Verdict.WAITING))
+
+
+def test_the_status_shows_the_weight_of_each_wave() -> None:
+    assert [wave.weight for wave in wave_counts(weighed().rollout, weighed().changes)] == [
+        "40 %",
+        "60 %",
+    ]
+    shown = drawn(status_view(weighed(), 120))
+    assert ["canary", "8", "40", "%"] in [line.split()[:4] for line in shown.splitlines()]
+    assert "8 stores, 40 % of the weight: " in drawn(status_view(weighed(), 50), 50)
+
+
+def test_the_status_shows_the_weight_in_flight_beside_its_limit() -> None:
+    shown = drawn(status_view(weighed(max_weight_in_flight="5", max_weight_per_wave="40"), 120))
+    assert "5 % in flight, limit 5%; a wave at most 40%" in shown
+
+
+def test_the_status_of_stores_that_weigh_the_same_says_nothing_of_weights() -> None:
+    assert "WEIGHT" not in status()
