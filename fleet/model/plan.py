@@ -118,6 +118,7 @@ class Plan:
         instances: ARNs of container instances by store, so that ticks need not list them.
         stamped: when it was made, ISO 8601 in UTC.
         weights: by store, of those that change; empty when no store of them carries a weight.
+        overwrite: whether what a person changed by hand may be changed back.
     """
 
     fleet: str
@@ -140,3 +141,4 @@ class Plan:
     instances: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     stamped: str = ""
     weights: Mapping[str, Decimal] = field(default_factory=dict)
+    overwrite: bool = False

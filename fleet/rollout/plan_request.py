@@ -1,6 +1,5 @@
 """Checks what a person asks to roll out, and plans it or reads a saved plan."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,13 @@ from fleet.model.rates import call_share
 from fleet.model.rollout import VerbName
 from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.decide.fingerprint import differences
+from fleet.rollout.decide.plan_digest import (
+    DIGEST,
+    EditedPlanError,
+    check_digest,
+    digest_of,
+    read_json,
+)
 from fleet.rollout.plan import Request, make_plan
 from fleet.runtime.lease import holder_of
 from fleet.runtime.wiring import Wiring
@@ -33,9 +39,9 @@ VERSION = 1
 
 
 def plan_document(plan: Plan) -> Document:
-    """Return all of a plan; ``totals`` are for readers and are not read back."""
+    """Return all of a plan, with a digest; ``totals`` are for readers and are not read back."""
     kinds = [change.kind for change in plan.changes]
-    return versioned(
+    document = versioned(
         KIND,
         {
             "totals": {
@@ -47,34 +53,42 @@ def plan_document(plan: Plan) -> Document:
         },
         version=VERSION,
     )
+    document[DIGEST] = digest_of(document)
+    return document
 
 
 def plan_from_document(document: Any) -> Plan:
     """Return the plan of a document.
 
     Raises:
-        ValueError: it is none, one of another version, or was edited: a task definition is not
-            what its address says.
+        ValueError: it is none, or one of another version.
+        EditedPlanError: it is not what its digest says, or a task definition is not what its
+            address says.
     """
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise ValueError("it is no rollout plan")
     if document.get("version") != VERSION:
         raise ValueError(f"it is of version {document.get('version')}, not {VERSION}")
+    check_digest(document)
     plan = from_plain(Plan, document.get("plan"))
     for address, definition in plan.release.task_definitions.items():
         if not address == definition.content == content_of(definition.body):
-            raise ValueError(f"the task definition {address[:12]} ({definition.family}) was edited")
+            words = f"the task definition {address[:12]} ({definition.family}) was edited"
+            raise EditedPlanError(words)
     return plan
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path, *, tell: Callable[[str], None] | None = None) -> Plan:
     """Read a plan that was saved as JSON.
+
+    Args:
+        tell: is told of a file without a digest, as fleet 0.1 wrote it.
 
     Raises:
         UsageError: the file cannot be read or holds no plan.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except ValueError as error:
@@ -82,12 +96,22 @@ def read_plan(path: Path) -> Plan:
             f"{path} is no JSON: {error}", hint=f"fleet plan --json > {path}"
         ) from error
     try:
-        return plan_from_document(document)
+        plan = plan_from_document(document)
+    except EditedPlanError as error:
+        raise UsageError(
+            f"{path}: {error}; nothing was sent", hint=f"plan again: fleet plan --json --out {path}"
+        ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{path} is no plan of this version of fleet: {type(error).__name__}: {error}",
             hint=f"fleet plan --json > {path}",
         ) from error
+    if tell is not None and DIGEST not in document:
+        tell(
+            f"{path} is of fleet 0.1 and has no digest, so nobody can tell whether its words were "
+            "edited; what it rests on is compared with what is there now"
+        )
+    return plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +182,7 @@ def plan_for(wiring: Wiring, request: PlanRequest, *, tell: Callable[[str], None
         FleetError: AWS could not be read at all.
     """
     if request.plan_file is not None:
-        return _saved_plan(wiring, request, request.plan_file)
+        return _saved_plan(wiring, request, request.plan_file, tell)
     check_workloads(wiring.fleet, request.workloads)
     choice = request.choice if request.choice.is_given else Choice(all=True)
     stores = stores_to_change(wiring.fleet, choice, tell)
@@ -178,13 +202,15 @@ def plan_for(wiring: Wiring, request: PlanRequest, *, tell: Callable[[str], None
     )
 
 
-def _saved_plan(wiring: Wiring, request: PlanRequest, path: Path) -> Plan:
+def _saved_plan(
+    wiring: Wiring, request: PlanRequest, path: Path, tell: Callable[[str], None]
+) -> Plan:
     if request.chooses:
         raise UsageError(
             "a plan file says what is rolled out where, so no other words may",
             hint=f"fleet rollout --plan-file {path}",
         )
-    saved = read_plan(path)
+    saved = read_plan(path, tell=tell)
     plan = _plan_again(wiring, saved, request)
     moved = differences(saved, plan)
     if moved:
@@ -218,7 +244,7 @@ def _plan_again(wiring: Wiring, saved: Plan, request: PlanRequest) -> Plan:
             seed=saved.seed,
             canary=saved.canary,
             override=request.override_freeze,
-            overwrite=request.overwrite,
+            overwrite=saved.overwrite or request.overwrite,
             share=_share(),
         ),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from fleet.model.images import images_of
 from fleet.model.plan import Plan, PlannedChange
 from fleet.model.services import revision
 
@@ -57,6 +58,29 @@ def _facts(plan: Plan) -> dict[str, Any]:
     for change in plan.changes:
         facts[f"{change.store} {change.service}".strip()] = _change_fact(change)
     facts |= {store: {"state": "not read"} for store in plan.unread}
+    return facts | _release_facts(plan)
+
+
+def _release_facts(plan: Plan) -> dict[str, Any]:
+    """Return which hosts run what, and the images of the planned workloads."""
+    release = plan.release
+    facts: dict[str, Any] = {}
+    contents = set()
+    for service in release.services:
+        shape = release.shapes.get(service.service)
+        if shape is not None and shape.workload in plan.workloads:
+            contents.add(service.content)
+            facts[f"hosts of {service.store} {service.service}"] = list(service.hosts)
+    bodies = (release.task_definitions[c].body for c in contents if c in release.task_definitions)
+    pinned = {image for body in bodies for image in images_of(body)}
+    for image in release.images.values():
+        if image.pinned in pinned:
+            facts[f"image {image.reference}"] = {
+                "state": "in the plan",
+                "digest": image.pinned,
+                "platforms": ", ".join(image.platforms),
+                "source": image.source,
+            }
     return facts
 
 
@@ -69,6 +93,8 @@ def _change_fact(change: PlannedChange) -> dict[str, Any]:
         "tasks": change.before_count,
         "tasks wanted": change.count,
         "not registered": ", ".join(change.missing_hosts),
+        "workload": change.workload,
+        "variant": change.variant,
     }
 
 

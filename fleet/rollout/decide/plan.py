@@ -216,6 +216,7 @@ def _plan_of(inputs: _Inputs) -> Plan:
         instances=_instances(inputs, found.rolling),
         weights=_weights(inputs, candidates),
         stamped=inputs.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        overwrite=inputs.background.overwrite,
     )
     return replace(plan, fingerprint=fingerprint(plan))
 

@@ -1,7 +1,9 @@
 """Plans: what they say before anything is sent, and running one that was saved."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +74,50 @@ def test_a_saved_plan_is_run_once_and_not_again_in_a_world_that_has_moved(
     assert again.code == REFUSED
     assert "the world has moved since the plan was made" in again.err
     assert shops.stores[0] in again.err
+
+
+def test_a_plan_file_whose_words_were_edited_is_refused_and_nothing_is_sent(
+    take: TakeShops,
+) -> None:
+    shops = take(2)
+    shops.release("1.9.0")
+    path = saved(shops)
+    text = path.read_text()
+
+    def said(edit: Callable[[dict[str, Any]], None]) -> str:
+        document = json.loads(text)
+        edit(document)
+        path.write_text(json.dumps(document))
+        ran = shops.fleet("rollout", "--plan-file", str(path), "--yes")
+        assert ran.code == REFUSED, ran.err
+        return ran.err
+
+    def image(document: dict[str, Any]) -> None:
+        [one] = document["plan"]["release"]["images"].values()
+        one["source"] = "ecr"
+
+    words = "it was edited since it was written"
+    assert words in said(lambda d: d["plan"]["changes"][0].update(workload="another"))
+    assert words in said(lambda d: d["plan"]["release"]["services"][0].update(hosts=["box-2"]))
+    assert words in said(image)
+    assert words in said(lambda d: d["totals"].update(stores_changed=1))
+    assert "its digest is missing" in said(lambda d: d.pop("digest"))
+    assert running(shops, "1.8.3") == shops.stores
+
+
+def test_a_plan_file_of_fleet_0_1_has_no_digest_and_the_screen_says_so(take: TakeShops) -> None:
+    shops = take(2)
+    shops.release("1.9.0")
+    path = saved(shops)
+    document = json.loads(path.read_text())
+    del document["digest"], document["plan"]["overwrite"]
+    path.write_text(json.dumps(document))
+
+    ran = shops.fleet("rollout", "--plan-file", str(path), "--yes")
+
+    assert ran.code == 0, ran.err
+    assert "is of fleet 0.1 and has no digest" in ran.err
+    assert running(shops, "1.9.0") == shops.stores
 
 
 @pytest.mark.long
