@@ -183,5 +183,6 @@ def summary(**changes: Any) -> RolloutSummary:
         why="",
         stores=40,
         verdicts={Verdict.OK: 6, Verdict.FAILED: 2, Verdict.WAITING: 32},
+        changed=("vision",),
     )
     return replace(value, **changes)

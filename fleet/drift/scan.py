@@ -24,7 +24,7 @@ from fleet.drift.decide.scan_calls import (
 from fleet.drift.decide.scan_changes import Coverage, answered, known_to_both, unsettled
 from fleet.drift.decide.scan_result import last_full_scan_at, scan_result_of
 from fleet.drift.decide.service_case import deadlines
-from fleet.drift.decide.wanted import idle_rollouts, wanted_of
+from fleet.drift.decide.wanted import idle_rollouts, waiting_rollouts, wanted_of
 from fleet.drift.host_probes import probe_hosts
 from fleet.drift.scan_records import (
     Recorded,
@@ -203,6 +203,7 @@ class _Scanning:
             deep=request.deep,
             last_full_scan_at=self._last_full_scan_at(recorded),
             idle=idle if request.whole else (),
+            waiting=waiting_rollouts(recorded.active, wanted.values(), whole=request.whole),
         )
         return _Read(now, recorded, wanted, shards, background, revisions)
 

@@ -14,6 +14,7 @@ from typing import Any
 from fleet.model.commands import Command
 from fleet.model.desired import Release
 from fleet.model.drift_settings import DriftSettings, Severity
+from fleet.model.history import ActiveRollout
 from fleet.model.observed import (
     Activation,
     Cluster,
@@ -347,6 +348,7 @@ class Background:
         last_full_scan_at: when the last scan of the whole fleet began that came to its end; None
             for a scan of a part of it, and without one.
         idle: rollouts that stand still, told in a scan of the whole fleet.
+        waiting: rollouts that wait for a person and hold stores in scope.
     """
 
     fleet: str
@@ -363,6 +365,7 @@ class Background:
     deep: bool = False
     last_full_scan_at: datetime | None = None
     idle: tuple[IdleRollout, ...] = ()
+    waiting: tuple[ActiveRollout, ...] = ()
 
     def content_of(self, arn: str) -> str | None:
         """Return the address of a revision, by its meaning in this release; None if not known."""

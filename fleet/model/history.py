@@ -133,6 +133,7 @@ class ActiveRollout:
 
     Attributes:
         id: as ``ro-118``.
+        workloads: those that it changes.
         why: the reason of its phase.
         stores: how many it holds.
         phase_at: since when it is in its phase.
@@ -156,6 +157,8 @@ class RolloutSummary:
         id: as ``ro-118``.
         run: id of the run that started it; "" for one that was rebuilt from AWS.
         caller: ARN of who started it.
+        workloads: those that it was asked for, changed or not.
+        changed: those that it changes.
         stores: how many it changes.
         verdicts: its changes by verdict.
     """
@@ -172,3 +175,4 @@ class RolloutSummary:
     why: str
     stores: int
     verdicts: Mapping[Verdict, int]
+    changed: tuple[str, ...] = ()

@@ -90,6 +90,7 @@ class OpenFinding:
         first_seen: in a scan; ``finding.since`` may be earlier.
         times: how often it began in the last seven days, this time included.
         owes: what its store still owes, in words; "".
+        comes_first: whether it is listed before all others, as its kind says.
     """
 
     finding: Finding
@@ -97,6 +98,7 @@ class OpenFinding:
     first_seen: datetime
     times: int = 1
     owes: str = ""
+    comes_first: bool = False
 
     @property
     def is_urgent(self) -> bool:

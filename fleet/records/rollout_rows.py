@@ -201,12 +201,18 @@ def active_of(connection: Connection, row: Mapping[Any, Any]) -> ActiveRollout:
     return ActiveRollout(
         id=id_of(row["number"]),
         phase=Phase(row["phase"]),
-        workloads=row["workloads"],
+        workloads=changed_workloads(connection, row["number"]) or row["workloads"],
         stores=connection.scalar(held) or 0,
         why=row["why"],
         phase_at=connection.scalar(turned) or row["started_at"],
         moved_at=row["updated_at"] or row["started_at"],
     )
+
+
+def changed_workloads(connection: Connection, number: int) -> tuple[str, ...]:
+    """Return the workloads that a rollout changes somewhere, in name order."""
+    names = select(CHANGES.c.workload).where(CHANGES.c.rollout == number).distinct()
+    return tuple(connection.scalars(names.order_by(CHANGES.c.workload)))
 
 
 def summary_of(connection: Connection, row: Mapping[Any, Any]) -> RolloutSummary:
@@ -218,6 +224,7 @@ def summary_of(connection: Connection, row: Mapping[Any, Any]) -> RolloutSummary
         id=id_of(row["number"]),
         phase=Phase(row["phase"]),
         stores=connection.scalar(stores) or 0,
+        changed=changed_workloads(connection, row["number"]),
         verdicts={Verdict(word): count for word, count in connection.execute(verdicts)},
         **{name: row[name] for name in _SUMMARY},
     )

@@ -333,6 +333,17 @@ def test_the_history_counts_stores_and_verdicts_newest_first(records: Records) -
 
 
 @sqlite_only
+def test_a_rollout_is_told_with_the_workloads_that_it_changes_and_not_all_that_were_asked_for(
+    records: Records,
+) -> None:
+    spec = replace(some.spec(), workloads=("telemetry", "vision"))
+    records.rollouts.start(spec, some.changes(), [], caller="arn:me", at=NOON, run="run-7f3a")
+    (summary,) = records.rollouts.history()
+    assert (summary.workloads, summary.changed) == (("telemetry", "vision"), ("vision",))
+    assert records.rollouts.under_way()[0].workloads == ("vision",)
+
+
+@sqlite_only
 def test_the_history_is_as_long_as_asked_for(records: Records) -> None:
     for _ in range(3):
         start(records, holds=())

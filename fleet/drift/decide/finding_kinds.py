@@ -136,6 +136,9 @@ class FindingKind:
         subject: what ``Finding.subject`` names.
         needs_release: whether only a release changes it. Then an idle rollout that holds the
             service is reported instead.
+        comes_first: whether it is listed before all others, as it has to be decided first.
+        from_records: whether it rests on the records alone, so that nothing that could not be read
+            from AWS leaves it open.
         fix: how ``--fix`` fixes it; None where a person decides.
     """
 
@@ -147,6 +150,8 @@ class FindingKind:
     needs: frozenset[Need] = frozenset()
     subject: Subject = Subject.NAME
     needs_release: bool = False
+    comes_first: bool = False
+    from_records: bool = False
     fix: SafeFix | None = None
 
     @property

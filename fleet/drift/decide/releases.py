@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.service_case import ServiceCase, wanted_services
 from fleet.drift.decide.store_case import StoreCase, Where, make_finding
-from fleet.model.commands import Command
+from fleet.model.commands import Command, in_turn
 from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.drift_settings import Severity
+from fleet.model.history import ActiveRollout
 from fleet.model.identity import TAG_CONTENT, TAG_ROLLOUT
 from fleet.model.printable import many, printable
+from fleet.model.rollout import Phase
 from fleet.model.services import ServiceState, revision
 from fleet.model.spans import moment, span
 from fleet.model.wanted import IdleRollout, Owed
@@ -151,15 +153,48 @@ def _gone(one: ServiceCase, service: ServiceState) -> Finding:
     )
 
 
+def of_waiting(background: Background) -> list[Finding]:
+    """Report rollouts that wait for a person, from the moment they do."""
+    return [_waiting(one, background) for one in background.waiting]
+
+
+def _waiting(rollout: ActiveRollout, background: Background) -> Finding:
+    phase, is_what = rollout.phase.value, _WAITS[rollout.phase]
+    since = f"since {moment(rollout.phase_at)}"
+    why = f": {printable(rollout.why, limit=160)}" if rollout.why else ""
+    status = Command(f"fleet rollout status {rollout.id}", sends=False)
+    promote = Command(f"fleet rollout promote {rollout.id}")
+    return make_finding(
+        background,
+        Where(),
+        codes.ROLLOUT_WAITS,
+        f"{rollout.id} ({', '.join(rollout.workloads)}) {is_what} {since}{why}; it holds "
+        f"{many(rollout.stores, 'store')}, which no other rollout can touch",
+        Evidence("records", f"{rollout.id} {phase}", rollout.phase_at),
+        subject=rollout.id,
+        since=rollout.phase_at,
+        fix=in_turn([status, promote] if rollout.phase is Phase.AWAITING else [status]),
+        data={"rollout": rollout.id, "phase": phase, "stores": rollout.stores},
+    )
+
+
+#: What a rollout that waits for a person is, in words.
+_WAITS = {
+    Phase.HALTED: "is HALTED",
+    Phase.PAUSED: "is PAUSED",
+    Phase.AWAITING: "waits for promote",
+}
+
+
 def of_idle(background: Background) -> list[Finding]:
-    """Report idle rollouts, which hide what only a release would change in their stores."""
-    return [_idle(one, background) for one in background.idle]
+    """Report rollouts that nobody ticks; those that wait for a person are reported at once."""
+    return [_idle(one, background) for one in background.idle if not one.waits]
 
 
 def _idle(one: IdleRollout, background: Background) -> Finding:
     rollout, phase = one.rollout, one.rollout.phase.value
     since = f"since {moment(one.since)} ({span((background.now - one.since).total_seconds())})"
-    state = f"is {phase} {since}" if one.waits else f"is {phase}, and nobody has moved it {since}"
+    state = f"is {phase}, and nobody has moved it {since}"
     why = f": {printable(rollout.why, limit=160)}" if rollout.why else ""
     return make_finding(
         background,

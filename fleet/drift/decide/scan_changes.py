@@ -212,6 +212,10 @@ def changes_of(
         is_in_scope = store in coverage.hosts
         if key in now or not (coverage.whole or is_in_scope):
             continue
+        kind = CATALOGUE.get(row.finding.code)
+        if kind is not None and kind.from_records:
+            resolved.append(replace(row, resolved_at=at))
+            continue
         has_left = bool(store) and not is_in_scope
         if has_left or (coverage.covers(row.finding) and not gaps.touch(row.finding)):
             resolved.append(replace(row, resolved_at=at))

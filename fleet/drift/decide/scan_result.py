@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.scan_changes import Key
 from fleet.drift.decide.store_history import availability_of, spells_of, unsteady_spells
 from fleet.drift.decide.wanted import owed_words, release_lines
@@ -126,8 +127,10 @@ def _open_findings(
             ignored.append((finding, rule))
             continue
         words = owes.get(finding.store, "")
-        shown.append(OpenFinding(finding, change, first_seen, max(times, 1), words))
-    shown.sort(key=lambda one: _order(one.finding, one.change))
+        kind = CATALOGUE.get(finding.code)
+        leads = kind is not None and kind.comes_first
+        shown.append(OpenFinding(finding, change, first_seen, max(times, 1), words, leads))
+    shown.sort(key=lambda one: (not one.comes_first, *_order(one.finding, one.change)))
     ignored.sort(key=lambda pair: _order(pair[0], FindingChange.SAME))
     return tuple(shown), tuple(ignored)
 

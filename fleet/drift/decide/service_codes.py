@@ -103,14 +103,26 @@ RELEASE_PENDING = FindingKind(
     "Roll the workload out, or revert the commit.",
     needs_release=True,
 )
+ROLLOUT_WAITS = FindingKind(
+    "ROLLOUT_WAITS",
+    Severity.HIGH,
+    "a rollout waits for a person",
+    "A rollout is halted, paused, or waits for `promote`. Nothing more is sent, no other rollout "
+    "can touch its stores, and what their services run is compared again only after "
+    "`drift.rollout_idle`. After a halt, stores may run a release that is known to fail.",
+    "Read its status, and decide: promote, roll back, abort, or go on.",
+    comes_first=True,
+    from_records=True,
+)
 ROLLOUT_IDLE = FindingKind(
     "ROLLOUT_IDLE",
     Severity.MEDIUM,
-    "a rollout is idle",
-    "A rollout that is not finished waits for a person, or nobody ticks it, for longer than "
-    "`drift.rollout_idle`. No other rollout can touch its stores. Differences there are reported "
-    "again, except what only a release would change.",
-    "Read its status, and decide: resume, promote, retry, roll back or abort.",
+    "nobody advances a rollout",
+    "A rollout is under way, and nobody has ticked it for longer than `drift.rollout_idle`. No "
+    "other rollout can touch its stores. Differences there are reported again, except what only a "
+    "release would change.",
+    "Let it go on, in the foreground or by a controller, or abort it.",
+    from_records=True,
 )
 CHANGED_BY_HAND = FindingKind(
     "CHANGED_BY_HAND",

@@ -86,6 +86,14 @@ def idle_rollouts(
     return tuple(found)
 
 
+def waiting_rollouts(
+    rollouts: Iterable[ActiveRollout], wanted: Iterable[Wanted], *, whole: bool
+) -> tuple[ActiveRollout, ...]:
+    """Return the rollouts that wait for a person, in a part of the fleet those that hold it."""
+    here = {id_ for one in wanted for id_ in (*one.rolling.values(), *one.idle.values())}
+    return tuple(one for one in rollouts if one.phase.awaits_person and (whole or one.id in here))
+
+
 def release_lines(
     workloads: Iterable[Workload],
     shards: Iterable[ShardSeen],
@@ -128,7 +136,7 @@ def release_lines(
                 _runs(here.get(service.service), service.content, background)
                 for service in services
             )
-        latest = next((rollout for rollout in rollouts if workload in rollout.workloads), None)
+        latest = next((rollout for rollout in rollouts if workload in rollout.changed), None)
         phase = _phase_words(latest) if latest else ""
         name = names.get(workload, release.id)
         lines.append(ReleaseLine(workload, name, on, len(stores), owed, phase, unread))

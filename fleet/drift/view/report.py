@@ -164,7 +164,7 @@ def _subject(result: ScanResult) -> str:
     missing = "" if result.is_complete else "INCOMPLETE"
     kept = "" if result.recorded else "NOT RECORDED"
     accounts = some(sorted({unread.account for unread in result.unread if unread.account}), 2)
-    news = _news(result)
+    news = " · ".join([*_leading(result), _news(result)])
     subject = ""
     # What is left out of a long line is in the text; that something is missing never is.
     for parts in (
@@ -176,6 +176,13 @@ def _subject(result: ScanResult) -> str:
         if len(subject) <= _SUBJECT_LENGTH:
             break
     return subject
+
+
+def _leading(result: ScanResult) -> list[str]:
+    """Return the findings that come before all others, for the subject; the first of several."""
+    found = [entry.finding for entry in result.findings if entry.comes_first]
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return [f"{kind(found[0])}{more}"] if found else []
 
 
 def _news(result: ScanResult) -> str:

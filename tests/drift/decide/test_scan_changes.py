@@ -330,6 +330,12 @@ def test_a_finding_of_the_whole_fleet_rests_on_everything(gap: Unread) -> None:
     assert compare([], [row]).not_verified == ()
 
 
+@pytest.mark.parametrize("code", ["ROLLOUT_WAITS", "ROLLOUT_IDLE"])
+def test_what_rests_on_the_records_alone_is_gone_whatever_aws_did_not_answer(code: str) -> None:
+    row = past(finding(code, "", account="", region="", subject="ro-118"))
+    assert compare([], [row], unread()).resolved == (replace(row, resolved_at=TONIGHT),)
+
+
 def test_a_finding_rests_on_the_other_stores_that_it_names() -> None:
     copy = finding("CLONE", data={"hosts": ["store-042/tel-1", "store-043/tel-1"]})
     part = covering(["store-042", "store-043"], whole=False)

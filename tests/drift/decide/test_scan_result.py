@@ -93,6 +93,16 @@ def test_new_and_worse_come_first_and_then_the_most_severe() -> None:
     assert stores == ["store-2", "store-4", "store-1", "store-3", "store-5"]
 
 
+def test_a_rollout_that_waits_for_a_person_comes_before_everything_else() -> None:
+    waits = finding("ROLLOUT_WAITS", "", account="", region="", severity=Severity.MEDIUM)
+    changes = FindingChanges(
+        TONIGHT, opened=(finding(severity=Severity.HIGH),), kept=((past(waits), waits),)
+    )
+    first, second = told(changes)
+    assert (first.finding, first.is_urgent) == (waits, True)
+    assert second.change is FindingChange.NEW
+
+
 def test_a_finding_says_what_its_store_still_owes() -> None:
     owed = Owed("ro-118", "vision-arm64", "c1", "parked", LAST_NIGHT)
     wanted = {"store-042": Wanted(build.store(), (), {"vision-arm64": owed})}

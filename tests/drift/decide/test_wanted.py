@@ -11,6 +11,7 @@ from fleet.drift.decide.wanted import (
     owed_words,
     release_lines,
     release_name,
+    waiting_rollouts,
     wanted_of,
 )
 from fleet.model.desired import DesiredService, Release, Scheduling, ServiceShape
@@ -236,13 +237,35 @@ def test_stores_that_are_not_open_are_not_counted() -> None:
     assert count(seen, wanted(), paused) == (1, 1, 0)
 
 
-def test_workloads_come_by_name_and_the_latest_rollout_of_each_is_told() -> None:
+@pytest.mark.parametrize(
+    ("phase", "waits"),
+    [(phase, phase in {Phase.PAUSED, Phase.HALTED, Phase.AWAITING}) for phase in Phase],
+)
+def test_a_rollout_waits_from_the_moment_a_person_must_decide(phase: Phase, waits: bool) -> None:
+    one = rollout(phase, phase_ago=timedelta(0), moved_ago=timedelta(0))
+    assert waiting_rollouts([one], [], whole=True) == ((one,) if waits else ())
+
+
+@pytest.mark.parametrize(("holds", "told"), [("ro-118", True), ("ro-119", False)])
+@pytest.mark.parametrize("how", ["rolling", "idle"])
+def test_a_scan_of_a_part_tells_of_the_rollouts_that_hold_it(
+    holds: str, told: bool, how: str
+) -> None:
+    one = rollout(Phase.HALTED, phase_ago=HOUR, moved_ago=HOUR)
+    held = {SHAPE.name: holds}
+    store = replace(wanted(), rolling=held) if how == "rolling" else replace(wanted(), idle=held)
+    assert waiting_rollouts([one], [store], whole=False) == ((one,) if told else ())
+
+
+def test_workloads_come_by_name_and_the_latest_rollout_that_changes_each_is_told() -> None:
     def rollout(number: int, *workloads: str, ended: bool) -> RolloutSummary:
         at = TONIGHT if ended else None
         phase = Phase.DONE if ended else Phase.HALTED
         name = f"ro-{number}"
-        return RolloutSummary(
-            name, "", "", "", workloads, "arn:me", LAST_NIGHT, at, phase, "", 1, {}
+        asked = ("vision", "telemetry")
+        return replace(
+            RolloutSummary(name, "", "", "", asked, "arn:me", LAST_NIGHT, at, phase, "", 1, {}),
+            changed=workloads,
         )
 
     newest_first = (

@@ -265,6 +265,7 @@ class _Maker:
                 deep=background.get("deep", False),
                 deadlines={"telemetry": 1800.0},
                 idle=tuple(map(_idle, background.get("idle", ()))),
+                waiting=tuple(map(_active, background.get("waiting", ()))),
             ),
         )
 
@@ -278,9 +279,9 @@ class _Maker:
         return Wanted(store, mine, owed, told.get("rolling", {}), told.get("idle", {}))
 
 
-def _idle(told: Mapping[str, Any]) -> IdleRollout:
+def _active(told: Mapping[str, Any]) -> ActiveRollout:
     since = when(told["since"])
-    rollout = ActiveRollout(
+    return ActiveRollout(
         told["id"],
         Phase(told["phase"]),
         tuple(told["workloads"]),
@@ -289,7 +290,10 @@ def _idle(told: Mapping[str, Any]) -> IdleRollout:
         since,
         since,
     )
-    return IdleRollout(rollout, since, told["waits"])
+
+
+def _idle(told: Mapping[str, Any]) -> IdleRollout:
+    return IdleRollout(_active(told), when(told["since"]), told["waits"])
 
 
 def _boxes(told: Mapping[str, Any]) -> Mapping[str, Any]:

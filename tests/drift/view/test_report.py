@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,7 +22,7 @@ from fleet.drift.view.report_markdown import escaped, report_markdown
 from fleet.drift.view.report_terminal import report_view
 from fleet.model.drift import Returned
 from fleet.model.drift_settings import Severity
-from fleet.model.scan_result import FindingChange, ScanResult
+from fleet.model.scan_result import FindingChange, OpenFinding, ScanResult
 from tests import nights
 from tests.nights import NOW
 
@@ -132,6 +133,58 @@ def test_a_chat_lists_what_is_to_do_first_or_counts_it(report: Report) -> None:
     first = report.section(Part.DO_FIRST).findings
     listed = sum(line.startswith("• ") for line in text.splitlines())
     assert listed == len(first) or f"and {len(first) - listed:,} more: see the report" in text
+
+
+def waiting() -> Report:
+    """An ordinary night in which a rollout waits for a person since yesterday."""
+    result = nights.night(60)
+    finding = replace(
+        result.findings[0].finding,
+        code="ROLLOUT_WAITS",
+        severity=Severity.HIGH,
+        store="",
+        host="",
+        account="",
+        region="",
+        subject="ro-118",
+        since=NOW - timedelta(hours=26),
+        since_known=True,
+        cause="ro-118 (till) is HALTED since 22 Nov 01:40Z: failures 3",
+        fix="fleet rollout status ro-118",
+    )
+    entry = OpenFinding(finding, FindingChange.SAME, NOW - timedelta(hours=20), comes_first=True)
+    return report_of(replace(result, findings=(entry, *result.findings)), NOW)
+
+
+@pytest.mark.parametrize(
+    "render",
+    [
+        terminal,
+        lambda report: message_of(report, Severity.HIGH).text,
+        lambda report: message_of(report, Severity.HIGH).markdown,
+        report_markdown,
+        lambda report: json.dumps(report_document(report)["findings"]),
+        lambda report: re.sub(r"<[^>]+>", "", page_of(report).partition("<script")[0]),
+    ],
+    ids=["terminal", "mail", "webhook", "markdown", "json", "page"],
+)
+def test_a_rollout_that_waits_is_first_with_its_age_and_its_command(
+    render: Callable[[Report], str],
+) -> None:
+    report = waiting()
+    text = " ".join(render(report).replace("\\", "").split())
+    _, *others = report.section(Part.DO_FIRST).findings
+    place = text.index("is HALTED since 22 Nov 01:40Z")
+    assert "fleet rollout status ro-118" in text
+    assert "26h ago" in text or '"since": "20' in text
+    causes = [row.cause.rstrip(".") for row in others]
+    assert place < min(text.index(cause) for cause in causes if cause in text)
+
+
+def test_the_subject_begins_with_a_rollout_that_waits() -> None:
+    report = waiting()
+    assert report.subject.startswith("[fleet] ROLLOUT_WAITS ro-118 · ")
+    assert len(report.subject) <= 100
 
 
 def test_a_finding_tells_how_often_and_what_its_store_owes() -> None:

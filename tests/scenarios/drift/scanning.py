@@ -13,6 +13,7 @@ from fleet.aws.calls import Patience
 from fleet.aws.session import AwsAccess
 from fleet.drift import scan
 from fleet.model.drift import Finding
+from fleet.model.rollout import VerbName
 from fleet.model.scan_result import ScanResult
 from fleet.records.opening import open_records
 from fleet.records.records import Records
@@ -101,11 +102,14 @@ def open_town(
         town.close()
 
 
-def roll_out(scans: Scans, workload: str, *, ticks: int | None = None) -> None:
+def roll_out(
+    scans: Scans, workload: str, *, ticks: int | None = None, paused: bool = False
+) -> None:
     """Roll a workload out to every shop, until nothing but the return of dark ones is left.
 
     Args:
         ticks: after which it is left alone; None to see it through.
+        paused: whether somebody says so before the first tick.
     """
     wiring, caller = scans.wiring(), "arn:aws:sts::111122223333:assumed-role/fleet-operator/on-call"
     plan = make_plan(wiring, Request(stores=wiring.fleet.stores, workloads=(workload,)))
@@ -113,6 +117,8 @@ def roll_out(scans: Scans, workload: str, *, ticks: int | None = None) -> None:
         "rollout", caller_arn=caller, command="fleet rollout", at=scans.now()
     )
     rollout = start(wiring, plan, caller=caller, run_id=run_id)
+    if paused:
+        scans.records.rollouts.say(rollout.id, VerbName.PAUSE, by=caller, at=scans.now())
     with ThreadPoolExecutor(2) as executor:
         crew = TickContext(
             wiring=wiring,

@@ -129,6 +129,15 @@ def release_pending(spot: Spot) -> list[Expected]:
     return [Expected("RELEASE_PENDING", store_id(n)) for n in range(spot.town.plan.stores)]
 
 
+@injects("ROLLOUT_WAITS", alone=True)
+def rollout_waits(spot: Spot) -> list[Expected]:
+    """Somebody paused it a moment ago."""
+    spot.town.commit("2", spot.workload)
+    spot.town.load()
+    spot.town.roll_out(spot.workload, ticks=1, paused=True)
+    return [Expected("ROLLOUT_WAITS")]
+
+
 @injects("ROLLOUT_IDLE", alone=True, lasts_s=25 * HOUR)
 def rollout_idle(spot: Spot) -> list[Expected]:
     """Somebody started it and closed the laptop: it has sent nothing, and holds every shop."""

@@ -37,6 +37,29 @@ def test_an_image_that_crashes_on_one_variant_halts_and_every_shop_goes_on_servi
     assert [store for store in others - set(failed) if shops.deployments(store)] == []
 
 
+def test_a_halted_rollout_is_the_first_thing_that_drift_reports(take: TakeShops) -> None:
+    shops = take(4)
+    shops.behave(shops.release("1.9.0"), run="crash")
+    assert shops.roll("--canary").code == 4
+
+    ran = shops.fleet("drift", "--report", "out")
+    part = shops.fleet("drift", shops.stores[0])
+
+    assert (ran.code, part.code) == (3, 3), ran.out
+    for out in (ran.out, part.out):
+        first = out.partition("DO FIRST\n")[2].splitlines()
+        assert first[0].split()[:6] == ["1", "NEW", "high", "the", "fleet", "ROLLOUT_WAITS"] or (
+            out is part.out and "ROLLOUT_WAITS" in first[0]
+        )
+        assert "fleet rollout status ro-1" in "\n".join(first[:8])
+    page = (shops.folder / "out" / "latest.html").read_text()
+    assert "ROLLOUT_WAITS" in page
+    assert shops.fleet("rollout", "rollback", "--yes").code == 0
+    after = shops.fleet("drift", "--json").document
+    assert "ROLLOUT_WAITS" not in {finding["code"] for finding in after["findings"]}
+    assert "ROLLOUT_WAITS" in {past["code"] for past in after["resolved"]}
+
+
 @pytest.mark.long
 def test_what_the_breaker_restored_is_told_as_the_breakers_doing(take: TakeShops) -> None:
     shops = take(2)
