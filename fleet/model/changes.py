@@ -159,6 +159,7 @@ class Change:
         next_send: what is known for sending it.
         undo: what is known of setting it back.
         failure_accepted: whether a person has let the rollout go on in spite of its failure.
+        is_late: whether it was good when its wave passed, and its verdict came after that.
     """
 
     store: str
@@ -187,6 +188,7 @@ class Change:
     next_send: NextSend = field(default_factory=NextSend)
     undo: Undo = field(default_factory=Undo)
     failure_accepted: bool = False
+    is_late: bool = False
 
     @property
     def key(self) -> tuple[str, str]:

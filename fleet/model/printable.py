@@ -24,6 +24,14 @@ def many(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
+def percent(share: float) -> str:
+    """Return ``62 %``, rounded down, so that a number below its limit never reads as the limit."""
+    percent = share * 100
+    whole = int(percent + 1e-9)
+    tenth = int(percent * 10 + 1e-6) / 10
+    return f"{whole} %" if tenth == whole else f"{tenth:.1f} %"
+
+
 def some(names: Sequence[str], most: int = 5) -> str:
     """Return ``store-001, store-002 and 38 more``."""
     shown = ", ".join(names[:most])

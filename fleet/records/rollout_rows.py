@@ -74,6 +74,7 @@ class _Details:
     next_send: NextSend = field(default_factory=NextSend)
     undo: Undo = field(default_factory=Undo)
     failure_accepted: bool = False
+    is_late: bool = False
 
 
 _DETAIL_DEFAULTS = {field.name: getattr(_Details(), field.name) for field in fields(_Details)}

@@ -1,7 +1,8 @@
 """Holds a gate until the wave's good stores were read near the end of its bake.
 
 A store that was good an hour ago, before the controller stopped or its credentials expired, says
-nothing about a late failure. Such stores count as if they had no verdict until they are read.
+nothing about a late failure. Such stores count as if they had no verdict until they are read. So
+does one that is away, for too short to be dark: a release that cuts links begins like that.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,11 +46,15 @@ def hold_until_read(
     for variant, count in gate.counts.items():
         good = [c for c in rows if variant_of(c) == variant and _is_good(c)]
         old = state.stores(c for c in good if c.looked_at and c.looked_at < least)
-        known = count.ok + count.failed - len(old)
-        if not old or known >= policy.coverage * count.sent:
+        away = state.stores(c for c in good if c.away_since is not None)
+        doubtful = {*old, *away}
+        known = count.ok + count.failed - len(doubtful)
+        if not doubtful or known >= policy.coverage * count.sent:
             continue
         asks_at = max(ends, state.rollout.wave_at or ends) + timedelta(seconds=policy.patience_s)
         reason = f"{len(old)} of {count.ok} good stores were not read since {moment(least)}"
+        if not old:
+            reason = f"{len(away)} of {count.ok} good stores are away now"
         if state.now >= asks_at:
             return replace(gate, answer=GateAnswer.ASK, reason=f"{variant}: {reason}")
         reason = f"{variant}: {reason}; they are read before it goes on"

@@ -15,7 +15,7 @@ from functools import cached_property
 from fleet.model.changes import Change
 from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark, Signal
 from fleet.model.policy import Policy
-from fleet.model.printable import many
+from fleet.model.printable import many, percent
 from fleet.model.spans import moment, span
 from fleet.model.verdicts import WORST, Stage, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, Excess
@@ -87,6 +87,11 @@ def evaluate(
         accepted=accepted or {},
         failures=failures,
     )
+    return with_signals(gate, signals)
+
+
+def with_signals(gate: Gate, signals: Sequence[Signal]) -> Gate:
+    """Return the gate with further rows; the worst answer of all decides."""
     gate = replace(gate, checks=(*gate.checks, *(signal.check for signal in signals)))
     worst = max(signals, key=lambda signal: _WEIGHT[signal.answer], default=None)
     if worst is None or _WEIGHT[worst.answer] <= _WEIGHT[gate.answer]:
@@ -260,7 +265,7 @@ class _Variant:
         if self.is_complete and self.has_sample and not self.has_success:
             return (
                 f"success {self._success_words()} with every verdict in, "
-                f"needed {_percent(self.policy.success)}"
+                f"needed {percent(self.policy.success)}"
             )
         return ""
 
@@ -288,7 +293,7 @@ class _Variant:
         why = ", ".join(f"{number} {word}" for word, number in self._silent)
         why = f": {why}" if why else ""
         if not self.has_coverage:
-            needed = _percent(self.policy.coverage)
+            needed = percent(self.policy.coverage)
             return f"coverage {self._coverage_words()}, needed {needed}{why}"
         if not self.has_sample:
             return f"{many(self.verdicts, 'verdict')}, needed {self.sample}{why}"
@@ -306,10 +311,10 @@ class _Variant:
 
     def _success_words(self) -> str:
         of = self.count.ok + self.failed
-        return f"{self.count.ok}/{of}={_percent(self.success)}" if of else "0/0"
+        return f"{self.count.ok}/{of}={percent(self.success)}" if of else "0/0"
 
     def _coverage_words(self) -> str:
-        return f"{self.verdicts}/{self.count.sent}={_percent(self.coverage)}"
+        return f"{self.verdicts}/{self.count.sent}={percent(self.coverage)}"
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
@@ -328,13 +333,13 @@ class _Variant:
             Check(
                 "success",
                 self._success_words(),
-                f"needed {_percent(self.policy.success)}",
+                f"needed {percent(self.policy.success)}",
                 Mark.OK if self.has_success and self.has_sample else still,
             ),
             Check(
                 "coverage",
                 self._coverage_words(),
-                f"needed {_percent(self.policy.coverage)}",
+                f"needed {percent(self.policy.coverage)}",
                 under,
                 self._missing_words(),
             ),
@@ -396,11 +401,3 @@ def _mark(judged: Sequence[_Variant]) -> Mark:
     if GateAnswer.HALT in answers:
         return Mark.UNDER
     return Mark.OK if answers == {GateAnswer.ADVANCE} else Mark.WAIT
-
-
-def _percent(share: float) -> str:
-    """Return ``62 %``, rounded down, so that a number below its limit never reads as the limit."""
-    percent = share * 100
-    whole = int(percent + 1e-9)
-    tenth = int(percent * 10 + 1e-6) / 10
-    return f"{whole} %" if tenth == whole else f"{tenth:.1f} %"

@@ -64,6 +64,8 @@ def _judge(state: TickState, change: Change, view: StoreView, schedule: WatchSch
         return False
     if _returns_late(state, change, moved):
         moved = replace(moved, wave=CONVOY)
+    late = change.is_late or is_only_watched(state, change)
+    moved = replace(moved, is_late=late and moved.verdict is not Verdict.OK)
     if is_only_watched(state, moved) and moved.verdict is Verdict.OK and moved.away_since is None:
         moved = replace(moved, look_at=schedule.next_look(change.store, state.now))
     state.put(moved)

@@ -12,6 +12,7 @@ from fleet.model.changes import CONVOY, Change
 from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.late_verdicts import lost_wave
 from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent
 from fleet.rollout.decide.watch import is_only_watched, room_to_watch
 from fleet.rollout.decide.weights import FlightRoom
@@ -111,7 +112,7 @@ def needs_s(state: TickState, store: str) -> float:
 
 def _next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
     """Return the stores that may be sent to now, in order, and until when and why others wait."""
-    if state.rollout.phase is not Phase.RUNNING:
+    if state.rollout.phase is not Phase.RUNNING or lost_wave(state) is not None:
         return (), None, ""
     busy = set(stores_in_flight(state))
     room = FlightRoom(state.rollout.spec, busy)

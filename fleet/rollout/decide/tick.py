@@ -5,12 +5,13 @@ A tick calls ``obey`` (what people said), ``choose_stores`` (what to read), ``ob
 ``apply_results``. All of them are pure, and the time is an argument.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fleet.inventory.decide.calendar import window_at
 from fleet.model.changes import CONVOY, Change
-from fleet.model.gate import Gate, GateAnswer, Sample
+from fleet.model.gate import Gate, GateAnswer, Sample, Signal
 from fleet.model.plain import to_plain
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.printable import many
@@ -18,7 +19,8 @@ from fleet.model.rollout import ActionKind, EventKind, Phase, RolloutAction
 from fleet.model.verdicts import WORST, Stage, Standing, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, darkness
 from fleet.rollout.decide.freshness import hold_until_read, restart_bake_after_gap
-from fleet.rollout.decide.gate import count, evaluate
+from fleet.rollout.decide.gate import count, evaluate, with_signals
+from fleet.rollout.decide.late_verdicts import late_verdicts, lost_wave
 from fleet.rollout.decide.next_tick import next_tick, pulls_again_at, undo_at
 from fleet.rollout.decide.store_choice import (
     StoreChoice,
@@ -27,6 +29,7 @@ from fleet.rollout.decide.store_choice import (
     untouched,
 )
 from fleet.rollout.decide.tick_state import TickState, accepted, called_off, is_parked, is_sent
+from fleet.rollout.decide.unjudged import unjudged_row
 from fleet.rollout.decide.watch import is_only_watched
 
 #: A dark store is set back this long before its window ends, so that the call is in time.
@@ -168,13 +171,16 @@ def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
     convoy = list(state.convoy)
     returned = _ask(state, convoy, finding) if any(map(is_sent, convoy)) else None
     if rollout.wave >= len(rollout.spec.waves):
-        gate = returned
+        gate = returned or _by_signals(_signals(state))
     else:
         rows = list(state.current)
         _note_baking(state, complete=not any(is_unsettled(state, c) for c in rows))
         restart_bake_after_gap(state)
         gate = hold_until_read(
-            state, rows, _ask(state, rows, finding), state.rollout.spec.variant_of
+            state,
+            rows,
+            _ask(state, rows, finding, _signals(state)),
+            state.rollout.spec.variant_of,
         )
     if rollout.phase is not Phase.RUNNING or gate is None:
         return gate
@@ -193,7 +199,7 @@ def gate_now(state: TickState, history: Sample | None) -> Gate | None:
     rows = list(state.current if state.rollout.wave < waves else state.convoy)
     if not any(map(is_sent, rows)):
         return None
-    return _ask(state, rows, _darkness(state, None, history))
+    return _ask(state, rows, _darkness(state, None, history), _signals(state))
 
 
 def _note_baking(state: TickState, *, complete: bool) -> None:
@@ -202,7 +208,12 @@ def _note_baking(state: TickState, *, complete: bool) -> None:
         state.rollout = replace(state.rollout, baking_since=state.now if complete else None)
 
 
-def _ask(state: TickState, rows: list[Change], finding: DarknessResult) -> Gate:
+def _ask(
+    state: TickState,
+    rows: list[Change],
+    finding: DarknessResult,
+    signals: Sequence[Signal] = (),
+) -> Gate:
     rollout = state.rollout
     return evaluate(
         count(rows, state.rollout.spec.variant_of),
@@ -213,7 +224,20 @@ def _ask(state: TickState, rows: list[Change], finding: DarknessResult) -> Gate:
         now=state.now,
         accepted=accepted(rows, state.rollout.spec.variant_of),
         failures=[c for c in rows if c.verdict is Verdict.FAILED and is_sent(c)],
+        signals=signals,
     )
+
+
+def _signals(state: TickState) -> tuple[Signal, ...]:
+    """Return the rows of the gate that are not counted by variant."""
+    found = (late_verdicts(state), unjudged_row(state))
+    return tuple(signal for signal in found if signal is not None)
+
+
+def _by_signals(signals: Sequence[Signal]) -> Gate | None:
+    """Return the gate of a rollout without a wave to judge; None while nothing holds it."""
+    gate = with_signals(Gate(GateAnswer.ADVANCE, "", (), {}), signals)
+    return None if gate.answer is GateAnswer.ADVANCE else gate
 
 
 def _stop(state: TickState, gate: Gate) -> None:
@@ -313,7 +337,7 @@ def _undo(state: TickState) -> list[RolloutAction]:
 
 def _send(state: TickState, choice: StoreChoice, seen: frozenset[str]) -> list[RolloutAction]:
     """Return the sends to the chosen stores that were read and whose hosts are connected."""
-    if state.rollout.phase is not Phase.RUNNING:
+    if state.rollout.phase is not Phase.RUNNING or lost_wave(state) is not None:
         return []
     actions = []
     # What was read in this tick may have put stores back into flight.

@@ -149,6 +149,7 @@ def mark_sent(
         next_send=NextSend(),
         undo=Undo(),
         failure_accepted=False,
+        is_late=False,
     )
 
 

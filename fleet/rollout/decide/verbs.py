@@ -15,6 +15,7 @@ from fleet.rollout.decide.tick_state import (
     is_failed,
     to_be_sent_again,
 )
+from fleet.rollout.decide.unjudged import is_answered, unjudged
 
 
 def obey(state: TickState, verbs: Iterable[Verb]) -> dict[int, str]:
@@ -64,12 +65,14 @@ def _resume(state: TickState, verb: Verb) -> str:
         if count == 1:
             return f"1 owed store is sent the release when it is back, until {until}"
         return f"{count} owed stores are sent the release when they are back, until {until}"
+    waived = "" if is_answered(state) else ", ".join(unjudged(state))
     if phase is Phase.HALTED:
-        for change in filter(is_failed, [*state.current, *state.convoy]):
+        for change in filter(is_failed, _judged(state)):
             state.move(change, failure_accepted=True)
         for change in state.changes:
             _readmit(state, change)
-    taken = accepted([*state.current, *state.convoy], state.rollout.spec.variant_of)
+    taken = accepted(_judged(state), state.rollout.spec.variant_of)
+    lost = state.stores(c for c in state.changes if c.is_late and not is_failed(c))
     # The time after which a person is asked begins anew with the answer.
     state.enter_phase(
         Phase.RUNNING,
@@ -79,7 +82,18 @@ def _resume(state: TickState, verb: Verb) -> str:
         answered_at=state.now,
     )
     count = sum(taken.values())
-    return f"resumed, {many(count, 'failure')} accepted" if count else "resumed"
+    said = (
+        many(count, "failure") if count else "",
+        f"{many(len(lost), 'store')} lost after the wave had passed" if lost else "",
+        f"{waived} unjudged" if waived else "",
+    )
+    words = ", ".join(filter(None, said))
+    return f"resumed, {words} accepted" if words else "resumed"
+
+
+def _judged(state: TickState) -> list[Change]:
+    """Return the changes that a gate judges now: the wave, the convoy, and late verdicts."""
+    return [*state.current, *state.convoy, *(c for c in state.changes if c.is_late)]
 
 
 def _owe_again(state: TickState, change: Change, verb: Verb) -> None:

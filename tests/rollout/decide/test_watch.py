@@ -191,7 +191,8 @@ def test_the_present_wave_is_read_beside_any_number_of_earlier_stores() -> None:
 
 
 def test_an_earlier_store_that_lost_its_link_is_dark_and_takes_no_place() -> None:
-    rows = in_wave_1(ok(away_since=after(7000)), at=7400, policy=policy_of_one())
+    others = earlier(9, look_at=after(9999))
+    rows = in_wave_1(ok(away_since=after(7000)), *others, at=7400, policy=policy_of_one())
     observe(rows, {"store-042": away_view(at=7400, service={"rev": 13})})
     row = rows.change("store-042", "vision-arm64")
     assert row.verdict is Verdict.DARK
