@@ -23,7 +23,7 @@ from fleet.inventory.files import Problems
 from fleet.inventory.hours import HoursError, parse_span
 from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Store
-from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, Policy, Window
+from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, OnUnclear, Policy, Window
 from fleet.model.selection import SelectionError, parse
 from fleet.model.spans import seconds_in, span
 
@@ -169,6 +169,7 @@ class PolicyShape(Shape):
     patience: Duration = None
     alpha: Share = None
     min_control: AtLeastOne = None
+    on_unclear: OnUnclear | None = None
     pulls: AtLeastOne = None
     pull_wait: Duration = None
     convoy: AtLeastOne = None

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from fleet.model.darkness import Survey
 from fleet.model.verdicts import Stage, Standing, Verdict
 
 #: Wave number of stores that were dark at their turn and have come back.
@@ -64,6 +65,7 @@ class ObservedChange:
         settles_at: when the tasks that run now will have run for long enough.
         pull_counted: whether this try is already counted in ``pulls_failed``.
         restored: ARN that ECS had put back when the try counted as undelivered.
+        survey: of the store; only that of its first change is used.
     """
 
     reason: str = ""
@@ -77,11 +79,13 @@ class ObservedChange:
     settles_at: datetime | None = None
     pull_counted: bool = False
     restored: str = ""
+    survey: Survey = field(default_factory=Survey)
 
     def before_a_send(self) -> "ObservedChange":
         """Return what still counts once it is sent: since when its hosts are away."""
         return ObservedChange(
-            hosts={name: replace(host, tried_s=0.0) for name, host in self.hosts.items()}
+            hosts={name: replace(host, tried_s=0.0) for name, host in self.hosts.items()},
+            survey=self.survey,
         )
 
 

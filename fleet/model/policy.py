@@ -43,6 +43,13 @@ class OnHalt(StrEnum):
     ROLLBACK = "rollback"
 
 
+class OnUnclear(StrEnum):
+    """What follows when a dark store can be compared neither with others nor with history."""
+
+    ASK = "ask"
+    WAIT = "wait"
+
+
 class AfterCanary(StrEnum):
     """What follows when the canary wave has passed."""
 
@@ -85,8 +92,12 @@ class Policy:
         watch_every_s: how often a store is read whose wave has passed.
         watch_for_s: how long the stores are watched after the rollout is done.
         patience_s: how long a wave may go without a conclusion before a person is asked.
-        alpha: level of the one-sided test for excess darkness.
-        min_control: fewest untouched stores that make a control group.
+        alpha: most rollouts of a harmless release that the darkness test may halt, of all that
+            there are; it holds for the rollout as a whole, however often it is looked at.
+        min_control: fewest untouched stores that make a control group, and fewest store-hours on
+            record that can stand in for one.
+        on_unclear: what follows when a store is dark and neither is there. Nothing is sent
+            meanwhile; waiting ends with a question after ``patience_s``.
         pulls: how often an image that could not be pulled is tried again, per store.
         pull_wait_s: how long to wait before that.
         convoy: most returning stores in flight at once.
@@ -124,6 +135,7 @@ class Policy:
     patience_s: float = 3600.0
     alpha: float = 0.05
     min_control: int = 20
+    on_unclear: OnUnclear = OnUnclear.ASK
     pulls: int = 3
     pull_wait_s: float = 300.0
     convoy: int = 2

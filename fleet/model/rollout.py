@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from fleet.model.changes import Change
+from fleet.model.darkness import DarknessTest
 from fleet.model.desired import ServiceShape, TaskDefinition
 from fleet.model.gate import Gate
 from fleet.model.hours import Hours
@@ -165,6 +166,7 @@ class Rollout:
         answered_at: when a person last let it go on by ``resume``; losses before that are accepted.
         recalled: what of the release went wrong after it was done, for people; "" while nothing.
         owed_until: until when a finished rollout that was resumed waits for stores that owe it.
+        darkness: the running comparison of updated with untouched stores.
         tick: how many ticks it has had; every write of a tick checks its lease's token.
         updated_at: of the latest tick.
         finished_at: None while ticks have something to do or a person may still tell it something;
@@ -183,6 +185,7 @@ class Rollout:
     promoted: bool = False
     accepted: Mapping[str, int] = field(default_factory=dict)
     owed_until: datetime | None = None
+    darkness: DarknessTest = field(default_factory=DarknessTest)
     tick: int = 0
     updated_at: datetime | None = None
     finished_at: datetime | None = None

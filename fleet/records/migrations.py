@@ -163,8 +163,9 @@ def _add_scans(connection: Connection) -> None:
 
 
 def _add_watching(connection: Connection) -> None:
-    """Add what is known of a rollout after its waves have passed."""
-    _add_columns(connection, ROLLOUTS.c.answered_at, ROLLOUTS.c.recalled)
+    """Add what is known of a rollout after its waves have passed, and its darkness test."""
+    columns = ROLLOUTS.c.answered_at, ROLLOUTS.c.recalled, ROLLOUTS.c.darkness
+    _add_columns(connection, *columns)
 
 
 def _add_columns(connection: Connection, *columns: Column[Any]) -> None:

@@ -81,10 +81,12 @@ class RolloutEventRecords:
             return tuple(map(event_of, connection.execute(query).mappings()))[::-1]
 
     def note_connectivity(self, rollout_id: str, at: datetime, dark: int, of: int) -> None:
-        """Record how many of the stores without a change went dark in this period.
+        """Record how many untouched stores went dark in the hour of ``at`` until now.
 
-        One sample is kept per rollout and hour, the latest: a store that stays dark for many
-        ticks is one dark store, not many.
+        One sample is kept per rollout and hour, the latest.
+
+        Args:
+            of: hours for which such stores were watched, all together.
         """
         hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         row = {"rollout": number_of(rollout_id), "hour": hour, "dark": dark, "stores": of}
@@ -99,7 +101,7 @@ class RolloutEventRecords:
             )
 
     def history_sample(self, since: datetime) -> Sample:
-        """Return the sum of the samples of hours that ended after ``since``; zero if none."""
+        """Return stores that went dark since then, of the store-hours watched; zero if none."""
         dark, stores = func.sum(CONNECTIVITY.c.dark), func.sum(CONNECTIVITY.c.stores)
         hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         query = select(dark, stores).where(CONNECTIVITY.c.hour >= hour)

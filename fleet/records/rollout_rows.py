@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from fleet.errors import RecordsError, UsageError
 from fleet.model.changes import Change, NextSend, ObservedChange, Undo
+from fleet.model.darkness import DarknessTest
 from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.plain import from_plain, to_plain
 from fleet.model.rollout import (
@@ -103,13 +104,30 @@ def _fields_of(column: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def rollout_row(rollout: Rollout) -> dict[str, Any]:
     """Return the columns of the moving part."""
-    return {name: getattr(rollout, name) for name in MOVING} | {"phase": rollout.phase.value}
+    moving = {name: getattr(rollout, name) for name in MOVING}
+    return moving | {"phase": rollout.phase.value, "darkness": to_plain(rollout.darkness)}
 
 
 def rollout_of(row: Mapping[Any, Any], spec: RolloutSpec) -> Rollout:
-    """Return a rollout from its row and what it was told."""
+    """Return a rollout from its row and what it was told.
+
+    Raises:
+        RecordsError: its darkness test has another shape than this fleet reads.
+    """
     moving = {name: row[name] for name in MOVING} | {"phase": Phase(row["phase"])}
+    moving["darkness"] = _darkness_of(row["darkness"])
     return Rollout(id=id_of(row["number"]), spec=spec, caller=row["caller"], **moving)
+
+
+def _darkness_of(column: Mapping[str, Any] | None) -> DarknessTest:
+    """Return a rollout's darkness test; older versions of fleet recorded none."""
+    try:
+        return from_plain(DarknessTest, column or {})
+    except ValueError as error:
+        raise RecordsError(
+            f"a rollout was recorded in another shape than this fleet reads: {error}",
+            hint="use the version of fleet that wrote it",
+        ) from error
 
 
 def change_row(change: Change) -> dict[str, Any]:

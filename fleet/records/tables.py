@@ -140,6 +140,7 @@ ROLLOUTS = Table(
     Column("finished_at", UtcTime),
     Column("answered_at", UtcTime),
     Column("recalled", Text, nullable=False, server_default=""),
+    Column("darkness", CanonicalJson),
     Index("fleet_rollouts_finished", "finished_at"),
 )
 

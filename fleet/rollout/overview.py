@@ -13,7 +13,7 @@ from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, waiting_for_windows
 from fleet.rollout.decide.tick import gate_now
 from fleet.rollout.decide.tick_state import TickState
-from fleet.rollout.tick import HISTORY, rollout_lease, shard_lease
+from fleet.rollout.tick import rollout_lease, shard_lease
 from fleet.runtime.lease import holder_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
     rollouts = records.rollouts
     rollout = rollouts.load(rollout_id)
     state = TickState(rollout, rollouts.changes(rollout_id), now)
-    gate = gate_now(state, rollouts.history_sample(now - HISTORY))
+    gate = gate_now(state)
     choice = choose_stores(state)
     mine = {store: set(rollout.spec.workloads) for store in rollout.spec.places}
     return Overview(

@@ -32,6 +32,7 @@ from fleet.release.renderings import render_all
 from fleet.release.revisions import Key, read_contents
 from fleet.rollout.decide.plan import plan_rollout
 from fleet.rollout.decide.service_plan import away_of
+from fleet.rollout.decide.surveys import HISTORY
 from fleet.runtime.ledgers import check_caller
 from fleet.runtime.wiring import Wiring
 
@@ -102,6 +103,7 @@ def make_plan(wiring: Wiring, request: Request) -> Plan:
         now=wiring.clock.now(),
         held=wiring.records.rollouts.holds(),
         away=_away(wiring, request.stores, policy),
+        history=wiring.records.rollouts.history_sample(wiring.clock.now() - HISTORY),
         override=request.override,
         overwrite=request.overwrite,
         share=request.share,

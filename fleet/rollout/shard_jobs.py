@@ -144,6 +144,8 @@ def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
 
 def _read(shard: Shard, read: StoreRead) -> StoreView:
     """Read a store's services and container instances, and its tasks where they are asked for."""
+    if not read.services:
+        return _read_instances(shard, read)
     # The cluster is known to exist: naming it saves a call per store and tick.
     cluster = Cluster(read.cluster, "", "ACTIVE", 0)
     view = read_store(shard, read.store, read.cluster, services=read.services, known=cluster)
@@ -159,6 +161,20 @@ def _read(shard: Shard, read: StoreRead) -> StoreView:
         if isinstance(error, AwsUnreachable) and not error.code:
             raise
         return replace(view, problem=str(error))
+
+
+def _read_instances(shard: Shard, read: StoreRead) -> StoreView:
+    """Read only whether the hosts of a store are connected, which a survey asks: one call."""
+    try:
+        instances = read_container_instances(shard, read.cluster, read.instances)
+    except (AccessDenied, CredentialsError, Throttled):
+        raise
+    except AwsError as error:
+        if isinstance(error, AwsUnreachable) and not error.code:
+            raise
+        # It is asked again; nothing else waits for it.
+        return StoreView(read.store, shard.clock.now())
+    return StoreView(read.store, instances.at, instances=instances.value)
 
 
 def _with_tasks(shard: Shard, read: StoreRead, view: StoreView) -> StoreView:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from fleet.errors import FleetError, LeaseLost, Locked
 from fleet.model.changes import Change
@@ -18,7 +17,6 @@ from fleet.model.identity import TAG_FLEET, TAG_ROLLOUT
 from fleet.model.inventory import Account
 from fleet.model.rollout import ActionKind, EventKind, Rollout, RolloutAction, RolloutEvent
 from fleet.model.services import StoreView
-from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.observe import observe
 from fleet.rollout.decide.service_calls import (
     CallResult,
@@ -27,6 +25,7 @@ from fleet.rollout.decide.service_calls import (
     service_write,
 )
 from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_read
+from fleet.rollout.decide.surveys import HISTORY, compare, hour_sample
 from fleet.rollout.decide.tick import Settled, begin, settle
 from fleet.rollout.decide.tick_state import TickState, is_sent
 from fleet.rollout.decide.verbs import obey
@@ -36,8 +35,6 @@ from fleet.runtime.executor import open_executor
 from fleet.runtime.lease import Held, owner_name
 from fleet.runtime.wiring import Wiring
 
-#: How far back the connectivity of untouched stores is used for comparison.
-HISTORY = timedelta(days=7)
 #: Seconds until the next tick after a verb that could not be obeyed.
 AGAIN_S = 15.0
 Shard = tuple[str, str]
@@ -170,10 +167,12 @@ class _Tick:
             observe(state, deep)
             views |= deep
         seen = frozenset(store for store, view in views.items() if not view.problem)
-        settled = settle(state, choice, seen, self._history(), unwatched=self._unwatched)
-        if settled.untouched is not None and settled.untouched.of:
-            sample = settled.untouched
-            self._records.note_connectivity(self._id, state.now, sample.dark, sample.of)
+        known = hour_sample(state.rollout.darkness)
+        compare(state, views, self._history())
+        settled = settle(state, choice, seen, unwatched=self._unwatched)
+        sample, hour = hour_sample(state.rollout.darkness), state.rollout.darkness.hour
+        if sample is not None and hour is not None and sample != known:
+            self._records.note_connectivity(self._id, hour, sample.dark, sample.of)
         try:
             self._record(answers)
         except LeaseLost:
@@ -200,8 +199,8 @@ class _Tick:
         return Ticked(rested, self._board.rollout, self._board.changes, ())
 
     def _history(self) -> Sample | None:
-        """Return earlier connectivity to compare with; None when no store is dark."""
-        if not any(is_sent(c) and c.verdict is Verdict.DARK for c in self._board.changes):
+        """Return what is on record to compare with; None before something is sent."""
+        if self._board.rollout.darkness.history or not any(map(is_sent, self._board.changes)):
             return None
         return self._records.history_sample(self._board.now - HISTORY)
 

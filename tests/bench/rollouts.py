@@ -15,16 +15,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fleet.model.gate import Sample
 from fleet.model.inventory import Store
 from fleet.model.plan import Plan
 from fleet.model.policy import Amount, Policy, Window
+from fleet.model.rollout import WavePlan
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Verdict
 from fleet.records.opening import open_records
-from fleet.rollout.decide.darkness import darkness
 from fleet.rollout.decide.gate import count, evaluate
 from fleet.rollout.decide.service_calls import CallOutcome, CallResult
+from fleet.rollout.decide.surveys import darkness_now
+from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.shard_jobs import ShardJob, ShardResult
 from fleet.rollout.start import start
 from fleet.rollout.tick import TickContext, Ticked, rollout_lease, shard_lease, tick
@@ -44,12 +45,13 @@ def gate_evaluation(stores: int = 10_000) -> str:
     verdicts = (Verdict.OK, Verdict.OK, Verdict.OK, Verdict.FAILED, Verdict.DARK, Verdict.WAITING)
     rows = [rollouts.change(f"store-{n:05d}", verdicts[n % len(verdicts)]) for n in range(stores)]
     policy = Policy("standard")
-    dark = Sample(stores // len(verdicts), stores)
+    spec = rollouts.spec(WavePlan("wave 1", tuple(row.store for row in rows)))
+    state = TickState(rollouts.rollout(spec=spec), rows, plans.NOW)
 
     def once() -> None:
         evaluate(
             count(rows, lambda change: change.service.rpartition("-")[2]),
-            darkness(dark, Sample(stores // 10, stores), None, policy),
+            darkness_now(state),
             policy,
             wave_at=plans.NOW,
             complete_since=None,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fleet.inventory.loader import load_fleet
 from fleet.inventory.policies import PolicyShape
 from fleet.model.hours import OpenSpan
-from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, Policy, Window
+from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, OnUnclear, Policy, Window
 from tests.inventory.conftest import FLEET, STORES, Inventory
 
 
@@ -27,7 +27,8 @@ def test_the_standard_policy_is_there_unwritten(inventory: Inventory) -> None:
 def test_every_key_may_be_said(inventory: Inventory) -> None:
     written = """careful: {canary: 10%, waves: [5, 10%, 100%], concurrency: 4, success: 98%,
       coverage: 0.9, min_sample: 8, max_failures: 0, bake: 1h30m, settle: 90s, fresh: 4m,
-      deadline: 2h, dark_after: 10m, patience: 1d, alpha: 1%, min_control: 30, pulls: 5,
+      deadline: 2h, dark_after: 10m, patience: 1d, alpha: 1%, min_control: 30,
+      on_unclear: wait, pulls: 5,
       pull_wait: 2m, convoy: 3, breaker_count: 2, window: closed, between: "23:00-05:00",
       finish_by: 20m, on_halt: rollback, after_canary: promote, rollback_in_window: true,
       max_weight_in_flight: 5%, max_weight_per_wave: 20%}"""
@@ -50,6 +51,7 @@ def test_every_key_may_be_said(inventory: Inventory) -> None:
         patience_s=86400,
         alpha=0.01,
         min_control=30,
+        on_unclear=OnUnclear.WAIT,
         pulls=5,
         pull_wait_s=120,
         convoy=3,

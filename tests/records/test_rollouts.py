@@ -18,6 +18,8 @@ from fleet.model.changes import (
     TaskSummary,
     Undo,
 )
+from fleet.model.darkness import DarknessTest, Presence, Survey
+from fleet.model.gate import Sample
 from fleet.model.history import Lease
 from fleet.model.rollout import EventKind, Hold, Phase, Rollout, RolloutEvent, VerbName
 from fleet.model.secret import Secret
@@ -118,6 +120,8 @@ def anything(kind: Any, **known: st.SearchStrategy[Any]) -> st.SearchStrategy[An
 
 BY_KIND[Mapping[str, HostContact]] = st.dictionaries(printable, anything(HostContact), max_size=2)
 BY_KIND[tuple[TaskSummary, ...]] = st.lists(anything(TaskSummary), max_size=2).map(tuple)
+BY_KIND[Presence] = st.sampled_from(Presence)
+BY_KIND[Survey] = anything(Survey)
 BY_KIND[ObservedChange] = anything(ObservedChange)
 BY_KIND[PastTry | None] = st.none() | anything(PastTry)
 BY_KIND[NextSend] = anything(NextSend)
@@ -160,6 +164,15 @@ def test_the_moving_part_comes_back_as_a_tick_left_it(records: Records) -> None:
         accepted={"arm64": 2},
         tick=7,
         updated_at=NOON + 2 * MINUTE,
+        darkness=DarknessTest(
+            log_ratios=(0.5, -0.25),
+            history=Sample(1, 500),
+            outages={"o2/lte/Europe/London": NOON},
+            holds="2 away",
+            held_since=NOON,
+            hour=NOON,
+            hour_s=900.5,
+        ),
     )
     records.rollouts.write_tick(lease(records), moved)
     assert records.rollouts.load("ro-1") == moved

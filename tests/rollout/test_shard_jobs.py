@@ -350,3 +350,16 @@ def test_a_job_without_anything_to_do_asks_nothing(shops: Shops) -> None:
     result = run(shops)
     assert shops.asked == []
     assert (result.views, result.written, result.trouble) == ({}, (), "")
+
+
+def test_a_survey_asks_only_whether_the_hosts_are_connected(shops: Shops) -> None:
+    asked = run(shops, reads=(StoreRead(STORE, STORE, ()),)).views[STORE]
+    assert asked.instances
+    assert asked.services is None
+    assert shops.actions("DescribeServices") == []
+
+
+def test_a_store_that_cannot_be_surveyed_is_no_problem_of_its_turn(shops: Shops) -> None:
+    shops.fail("DescribeContainerInstances", "InvalidParameterException")
+    view = run(shops, reads=(StoreRead(STORE, STORE, ()),)).views[STORE]
+    assert (view.problem, view.services, view.instances) == ("", None, None)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from fleet.model.darkness import Survey
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
@@ -24,7 +25,10 @@ def test_a_rollout_of_version_3_goes_on_where_it_was(shops: Shops, tmp_path: Pat
     turn_back(tmp_path / "state" / "fleet.db")
 
     with open_records(None, tmp_path / "state") as records:
-        assert records.rollouts.changes("ro-1") == before
+        # Version 3 made no surveys.
+        assert records.rollouts.changes("ro-1") == tuple(
+            replace(change, observed=replace(change.observed, survey=Survey())) for change in before
+        )
         shops.records = records
         shops.crew = replace(shops.crew, wiring=replace(shops.wiring, records=records))
         ended = shops.run()

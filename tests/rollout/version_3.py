@@ -29,6 +29,7 @@ def turn_back(file: Path) -> None:
                 "UPDATE fleet_changes SET details = ? WHERE rowid = ?", (json.dumps(old), row)
             )
         opened.execute("ALTER TABLE fleet_changes DROP COLUMN ok_at")
+        opened.execute("ALTER TABLE fleet_rollouts DROP COLUMN darkness")
         opened.execute("ALTER TABLE fleet_changes RENAME COLUMN details TO evidence")
         opened.execute("UPDATE fleet_schema SET version = 3")
 

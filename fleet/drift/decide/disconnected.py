@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from fleet.drift.decide import host_codes as codes
 from fleet.drift.decide.commands import host_command, host_evidence, status
+from fleet.drift.decide.exact_test import fisher
 from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.host_connection import Pinged, pinged
 from fleet.drift.decide.registration import never_connected
@@ -21,7 +22,6 @@ from fleet.model.inventory import Store
 from fleet.model.observed import NotRead
 from fleet.model.printable import many
 from fleet.model.spans import moment, span
-from fleet.rollout.decide.darkness import fisher
 
 #: Stores of one carrier that went dark together, at least.
 LEAST = 4

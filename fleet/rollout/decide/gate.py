@@ -14,7 +14,7 @@ from functools import cached_property
 
 from fleet.model.changes import Change
 from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark, Signal
-from fleet.model.policy import Policy
+from fleet.model.policy import OnUnclear, Policy
 from fleet.model.printable import many, percent
 from fleet.model.spans import moment, span
 from fleet.model.verdicts import WORST, Stage, Verdict
@@ -245,7 +245,11 @@ class _Variant:
         stop = self._stop()
         if stop:
             return GateAnswer.HALT, self._named(stop), None
+        if self.darkness.excess is Excess.SUSPECTED:
+            return self._held(asks=False)
         if not self.is_complete:
+            if self.darkness.excess is Excess.UNCLEAR:
+                return self._held(asks=self.policy.on_unclear is OnUnclear.ASK)
             return self._unfinished()
         lacking = self._lacking()
         if lacking:
@@ -253,7 +257,7 @@ class _Variant:
         if self.bakes_until is not None and self.now < self.bakes_until:
             return GateAnswer.WAIT, f"baking until {moment(self.bakes_until)}", self.bakes_until
         if self.darkness.excess is Excess.UNCLEAR:
-            return GateAnswer.ASK, f"{self.darkness.seen} dark: {self.darkness.words}", None
+            return self._held(asks=self.policy.on_unclear is OnUnclear.ASK)
         baked = span(self.policy.bake_s)
         reason = f"{self.count.ok}/{self.verdicts} ok of {self.count.sent} sent, baked {baked}"
         return GateAnswer.ADVANCE, reason, None
@@ -274,19 +278,20 @@ class _Variant:
         if c.waiting:
             waiting = f"waiting for {c.waiting} of {many(c.sent, 'verdict')}"
             return GateAnswer.WAIT, self._named(waiting), None
-        more = f"{c.sent} sent, more of the wave to come"
-        if self.darkness.excess is not Excess.UNCLEAR:
-            return GateAnswer.WAIT, self._named(more), None
-        # Dark stores may hold every place while it is unknown whether the release is the cause.
-        # Sending it to another store each time one is set back would spread it.
-        asks_at = self.wave_at + timedelta(seconds=self.policy.patience_s)
-        if self.now >= asks_at:
-            return (
-                GateAnswer.ASK,
-                self._named(f"{more}; {self.darkness.seen} dark: {self.darkness.words}"),
-                None,
-            )
-        return GateAnswer.WAIT, self._named(f"{more}; {c.dark} dark"), asks_at
+        return GateAnswer.WAIT, self._named(f"{c.sent} sent, more of the wave to come"), None
+
+    def _held(self, *, asks: bool) -> tuple[GateAnswer, str, datetime | None]:
+        """Return what follows while it is not known whether dark stores are so by the release.
+
+        Nothing is sent meanwhile: another store for each one that is set back would spread it.
+        """
+        since = self.darkness.since or self.now
+        asks_at = since + timedelta(seconds=self.policy.patience_s)
+        words = f"{self.darkness.seen} dark: {self.darkness.words}"
+        if asks or self.now >= asks_at:
+            return GateAnswer.ASK, words, None
+        again_at = min(asks_at, self.darkness.again_at or asks_at)
+        return GateAnswer.WAIT, f"{words}; nothing is sent until then", again_at
 
     def _lacking(self) -> str:
         """Return what keeps a complete wave from a conclusion, or ""."""
@@ -372,7 +377,12 @@ class _Variant:
         return Check("bake", seen, needed, Mark.OK if left <= 0 else Mark.WAIT)
 
 
-_DARK_MARK = {Excess.NO: Mark.OK, Excess.YES: Mark.OVER, Excess.UNCLEAR: Mark.UNCLEAR}
+_DARK_MARK = {
+    Excess.NO: Mark.OK,
+    Excess.YES: Mark.OVER,
+    Excess.SUSPECTED: Mark.WAIT,
+    Excess.UNCLEAR: Mark.UNCLEAR,
+}
 
 
 def _by_variant(judged: Sequence[_Variant], decides: _Variant, failures: Sequence[Change]) -> str:

@@ -1,6 +1,6 @@
 """Says when a rollout has something to do next, and what it waits for until then."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 
 from fleet.inventory.decide.calendar import next_window, window_at
@@ -10,6 +10,7 @@ from fleet.model.rollout import Phase, Rollout, RolloutAction
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.judgement import retry_at
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, is_watched
+from fleet.rollout.decide.surveys import next_survey
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.watch import SLOT_S, is_only_watched
 
@@ -50,18 +51,26 @@ def next_tick(
         if set(after.to_send) - set(choice.to_send):
             # Their turn came with what this tick read or decided: a wave began, or a store is back.
             return state.now, ""
-        if gate is not None and gate.again_at is not None:
-            due.append((gate.again_at, gate.reason))
-        if after.waits_until is not None:
-            due.append((after.waits_until, after.waits_for))
-        if rollout.owed_until is not None:
-            due.append((rollout.owed_until, "stores that owe the release may come back"))
-        if not due:
-            due.append((state.in_seconds(AT_LEAST_EVERY_S), rollout.why))
+        due += _due_while_running(state, after, gate)
+        due = due or [(state.in_seconds(AT_LEAST_EVERY_S), rollout.why)]
+        survey_at = next_survey(state)
+        if survey_at is not None:
+            due.append((survey_at, "untouched stores are read for comparison"))
     if not due:
         return None, rollout.why
     at, why = min(due, key=lambda item: item[0])
     return max(at, state.now), gate.reason if gate and rollout.phase is Phase.RUNNING else why
+
+
+def _due_while_running(
+    state: TickState, choice: StoreChoice, gate: Gate | None
+) -> Iterator[tuple[datetime, str]]:
+    if gate is not None and gate.again_at is not None:
+        yield gate.again_at, gate.reason
+    if choice.waits_until is not None:
+        yield choice.waits_until, choice.waits_for
+    if state.rollout.owed_until is not None:
+        yield state.rollout.owed_until, "stores that owe the release may come back"
 
 
 def _due_at(state: TickState) -> Callable[[Change], datetime | None]:

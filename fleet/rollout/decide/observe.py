@@ -29,6 +29,9 @@ def observe(state: TickState, views: Mapping[str, StoreView]) -> tuple[str, ...]
     deeper: dict[str, None] = {}
     schedule = watch_schedule(state)
     for store, view in views.items():
+        if view.services is None and not view.problem:
+            # It was read for the darkness test alone.
+            continue
         for change in state.of_store(store):
             if change.stage is Stage.SENDING:
                 change = _resolve(state, change, view)  # noqa: PLW2901 - the row as it is now

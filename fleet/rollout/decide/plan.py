@@ -8,13 +8,14 @@ from typing import Any
 
 from fleet.inventory.decide.calendar import SEARCH, freeze_span, may_begin, needs_s, slot
 from fleet.model.desired import DesiredService, Release
+from fleet.model.gate import Sample
 from fleet.model.images import images_of
 from fleet.model.inventory import Fleet, Lifecycle, Store
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
-from fleet.model.policy import Policy
+from fleet.model.policy import OnUnclear, Policy
 from fleet.model.printable import some
 from fleet.model.rates import DEFAULT_SHARE
-from fleet.model.rollout import Hold, Place
+from fleet.model.rollout import Hold, Place, WavePlan
 from fleet.model.services import StoreView, revision
 from fleet.model.spans import moment, span
 from fleet.model.weights import share_words, weight_limit
@@ -50,6 +51,7 @@ def plan_rollout(
     alike: Mapping[str, str] | None = None,
     held: Sequence[Hold] = (),
     away: Mapping[str, datetime] | None = None,
+    history: Sample | None = None,
     override: str = "",
     overwrite: bool = False,
     share: float = DEFAULT_SHARE,
@@ -67,6 +69,7 @@ def plan_rollout(
         alike: by the content of an older release, the one of this release that means the same.
         held: who holds which store and workload.
         away: by host id, since when a host is away, as far as was recorded.
+        history: stores that went dark on record, and the store-hours in which they were watched.
         override: the reason for which freezes are passed over, or "".
         overwrite: whether what a person changed by hand may be changed back.
         share: part of the published rates that fleet takes.
@@ -97,6 +100,7 @@ def plan_rollout(
         share=share,
         selection=selection,
         canary=canary,
+        history=history or Sample(0, 0),
     )
     return _plan_of(inputs)
 
@@ -141,6 +145,7 @@ class _Inputs:
     share: float
     selection: str
     canary: bool
+    history: Sample
     wanted: Mapping[str, tuple[DesiredService, ...]] = field(init=False)
     images: Mapping[str, frozenset[str]] = field(init=False)
 
@@ -194,7 +199,10 @@ def _plan_of(inputs: _Inputs) -> Plan:
         share=inputs.share,
     )
     strata = dict.fromkeys(sorted({c.stratum for c in candidates}), "")
-    notes = _notes(inputs, matter, candidates, found.places)
+    notes = [
+        *_notes(inputs, matter, candidates, found.places),
+        *_darkness_notes(policy, waves, inputs.history),
+    ]
     plan = Plan(
         fleet=inputs.fleet.name,
         inventory=inputs.fleet.digest,
@@ -399,6 +407,29 @@ def _heavy_notes(inputs: _Inputs, candidates: Sequence[Candidate]) -> list[str]:
             named = [f"{c.store} ({share_words(c.weight, total)})" for c in heavy]
             notes.append(f"heavier than {key}, {limit}: {some(named, HEAVY_NAMED)}; {how}")
     return notes
+
+
+def _darkness_notes(policy: Policy, waves: Sequence[WavePlan], history: Sample) -> list[str]:
+    """Name the waves in which a dark store can be compared with nothing, and what follows."""
+    if history.of >= policy.min_control:
+        return []
+    left, alone = sum(len(wave.stores) for wave in waves), []
+    for wave in waves:
+        left -= len(wave.stores)
+        if left < policy.min_control:
+            alone.append(wave.name)
+    if not alone:
+        return []
+    follows = {
+        OnUnclear.ASK: "asks",
+        OnUnclear.WAIT: f"waits for the store, and asks after {span(policy.patience_s)}",
+    }
+    return [
+        f"{' and '.join(alone)}: by the end fewer than {policy.min_control} stores are left to "
+        f"compare a dark store with, and {history.of} store-hours are on record; where that is so, "
+        f"the rollout sends nothing more and {follows[policy.on_unclear]} (on_unclear: "
+        f"{policy.on_unclear.value})"
+    ]
 
 
 def _freeze_notes(

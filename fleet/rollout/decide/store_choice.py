@@ -1,10 +1,9 @@
 """Chooses what a tick reads, and which stores may be sent the release next."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from fleet.inventory.decide import calendar
 from fleet.inventory.decide.calendar import Permission, may_begin
@@ -13,7 +12,8 @@ from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.late_verdicts import lost_wave
-from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent
+from fleet.rollout.decide.surveys import surveys_due
+from fleet.rollout.decide.tick_state import TickState, is_parked
 from fleet.rollout.decide.watch import is_only_watched, room_to_watch
 from fleet.rollout.decide.weights import FlightRoom
 
@@ -23,8 +23,8 @@ SENDS_PER_TICK = 40
 #: Reads that are left out for every store that is sent to: reading (20 calls a second, several per
 #: store) must take no longer than the calls of the sends (5 a second).
 LOOKS_OF_A_SEND = 0.75
-#: Untouched stores that are read for comparison.
-CONTROL_SAMPLE = 200
+#: Part of the reads of a tick that surveys of untouched stores may take.
+SURVEYS_PER_TICK = LOOKS_PER_TICK // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class StoreRead:
     """Says what to read of a store: its services, and the container instances of its cluster.
 
     Attributes:
-        services: names.
+        services: names; none where only its container instances are read, for a survey.
         tasks: whether to read tasks too, and deployment records where something went wrong.
         instances: ARNs of its container instances, as far as somebody has seen them.
         targets: by service, the ARN that it was sent; "" or missing where nothing was.
@@ -53,10 +53,9 @@ class StoreChoice:
     """Says what a tick reads, and to which stores it may send.
 
     Attributes:
-        reads: in order of urgency.
+        reads: in order of urgency, surveys first.
         to_send: stores that may be sent the release in this tick, once they were read.
-        control: untouched stores among the looks, for comparison; empty when there is nothing to
-            compare.
+        control: untouched stores among the reads, whose survey is due.
         waits_until: the first moment at which a store that waits for its window may begin.
         waits_for: what it waits for.
     """
@@ -71,9 +70,12 @@ class StoreChoice:
 def choose_stores(state: TickState) -> StoreChoice:
     """Return what to read now, and which stores are next; no change is updated."""
     to_send, waits_until, waits_for = _next_up(state)
-    control = _control(state)
-    stores = dict.fromkeys([*to_send, *_due(state), *control])
-    reads = tuple(_capped(state, (store_read(state, store) for store in stores), set(to_send)))
+    control = tuple(surveys_due(state)[:SURVEYS_PER_TICK])
+    stores = dict.fromkeys([*to_send, *_due(state)])
+    surveys = [_survey_read(state, store) for store in control if store not in stores]
+    # Untouched stores are surveyed as punctually as updated ones, or they would seem less dark.
+    wanted = [*surveys, *(store_read(state, store) for store in stores)]
+    reads = tuple(_capped(state, wanted, set(to_send)))
     return StoreChoice(reads, to_send, control, waits_until, waits_for)
 
 
@@ -110,9 +112,14 @@ def needs_s(state: TickState, store: str) -> float:
     return calendar.needs_s(spec.policy, max(pulls, default=0.0))
 
 
+def sends_are_held(state: TickState) -> bool:
+    """Return whether nothing more is sent until it is known why stores are dark or lost."""
+    return bool(state.rollout.darkness.holds) or lost_wave(state) is not None
+
+
 def _next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
     """Return the stores that may be sent to now, in order, and until when and why others wait."""
-    if state.rollout.phase is not Phase.RUNNING or lost_wave(state) is not None:
+    if state.rollout.phase is not Phase.RUNNING or sends_are_held(state):
         return (), None, ""
     busy = set(stores_in_flight(state))
     room = FlightRoom(state.rollout.spec, busy)
@@ -260,10 +267,15 @@ def store_read(state: TickState, store: str, *, tasks: bool = False) -> StoreRea
     )
 
 
+def _survey_read(state: TickState, store: str) -> StoreRead:
+    place = state.rollout.spec.places[store]
+    return StoreRead(store, place.cluster, services=(), instances=place.instances)
+
+
 def _capped(
     state: TickState, reads: Iterable[StoreRead], sends: Collection[str]
 ) -> Iterable[StoreRead]:
-    """Yield as many reads as a tick has time for beside its sends, whose reads come first."""
+    """Yield as many reads as a tick has time for beside its sends."""
     taken: dict[tuple[str, str], float] = {}
     for read in reads:
         place = state.rollout.spec.places[read.store]
@@ -272,32 +284,3 @@ def _capped(
         taken[shard] = taken.get(shard, 0) + cost
         if taken[shard] <= LOOKS_PER_TICK:
             yield read
-
-
-def _control(state: TickState) -> tuple[str, ...]:
-    """Return untouched stores to compare with, when a sent store is away, and not too often."""
-    away = [c for c in (*state.current, *state.convoy) if is_sent(c) and c.away_since is not None]
-    if not away:
-        return ()
-    policy = state.rollout.spec.policy
-    pool = [c for c in untouched(state) if c.stage is Stage.PLANNED]
-    pool.sort(key=_seeded(state.rollout.spec.seed))
-    sample = state.stores(pool)[:CONTROL_SAMPLE]
-    again = timedelta(seconds=policy.dark_after_s)
-    return tuple(
-        store
-        for store in sample
-        if all(
-            c.looked_at is None or state.now - c.looked_at >= again for c in state.of_store(store)
-        )
-    )
-
-
-def untouched(state: TickState) -> list[Change]:
-    """Return the changes that were not sent and whose turn has not come."""
-    wave = state.rollout.wave
-    return [c for c in state.changes if c.wave > wave and not c.sends]
-
-
-def _seeded(seed: int) -> Callable[[Change], str]:
-    return lambda c: hashlib.sha256(f"{seed} {c.store}".encode()).hexdigest()

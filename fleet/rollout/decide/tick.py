@@ -1,8 +1,8 @@
 """Decides in a tick what follows from the verdicts: the gate, the phase and the next actions.
 
 A tick calls ``obey`` (what people said), ``choose_stores`` (what to read), ``observe`` (verdicts),
-``settle`` (the gate, the phase and the actions) and, when the actions were carried out,
-``apply_results``. All of them are pure, and the time is an argument.
+``compare`` (the darkness test), ``settle`` (the gate, the phase and the actions) and, when the
+actions were carried out, ``apply_results``. All of them are pure, and the time is an argument.
 """
 
 from collections.abc import Sequence
@@ -11,26 +11,26 @@ from datetime import datetime, timedelta
 
 from fleet.inventory.decide.calendar import window_at
 from fleet.model.changes import CONVOY, Change
-from fleet.model.gate import Gate, GateAnswer, Sample, Signal
+from fleet.model.gate import Gate, GateAnswer, Signal
 from fleet.model.plain import to_plain
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.printable import many
 from fleet.model.rollout import ActionKind, EventKind, Phase, RolloutAction
 from fleet.model.verdicts import WORST, Stage, Standing, Verdict
-from fleet.rollout.decide.darkness import DarknessResult, darkness
+from fleet.rollout.decide.darkness import DarknessResult
 from fleet.rollout.decide.freshness import hold_until_read, restart_bake_after_gap
 from fleet.rollout.decide.gate import count, evaluate, with_signals
-from fleet.rollout.decide.late_verdicts import late_verdicts, lost_wave
+from fleet.rollout.decide.late_verdicts import late_verdicts
 from fleet.rollout.decide.next_tick import next_tick, pulls_again_at, undo_at
 from fleet.rollout.decide.store_choice import (
     StoreChoice,
     flight_room,
     is_next,
-    untouched,
+    sends_are_held,
 )
+from fleet.rollout.decide.surveys import darkness_now, note_result, surveyed_at_send
 from fleet.rollout.decide.tick_state import TickState, accepted, called_off, is_parked, is_sent
 from fleet.rollout.decide.unjudged import unjudged_row
-from fleet.rollout.decide.watch import is_only_watched
 
 #: A dark store is set back this long before its window ends, so that the call is in time.
 BEFORE_CLOSING = timedelta(minutes=5)
@@ -49,14 +49,12 @@ class Settled:
         gate: the wave's gate now; None when there is no wave to judge.
         wake_at: when the next tick has something to do; None when only a person can move it.
         why: what it waits for until then, for people; "" when there is something to do at once.
-        untouched: how many untouched stores went dark, where they were read in this tick.
     """
 
     actions: tuple[RolloutAction, ...]
     gate: Gate | None
     wake_at: datetime | None
     why: str
-    untouched: Sample | None = None
 
 
 def begin(state: TickState) -> None:
@@ -71,7 +69,6 @@ def settle(
     state: TickState,
     choice: StoreChoice,
     seen: frozenset[str],
-    history: Sample | None,
     *,
     unwatched: bool = False,
 ) -> Settled:
@@ -80,19 +77,19 @@ def settle(
     Args:
         choice: what ``choose_stores`` said at the beginning of the tick.
         seen: stores that were read in this tick.
-        history: how often untouched stores went dark before, for when there is no control group.
         unwatched: whether nobody ticks the rollout while it waits for a person.
     """
-    control = _control_sample(state) if choice.control else None
     _try_pulls_again(state)
     _call_off(state)
-    gate = _judge_wave(state, _darkness(state, control, history))
+    found = darkness_now(state)
+    note_result(state, found)
+    gate = _judge_wave(state, found)
     _take_back(state, unwatched=unwatched)
     _roll_back(state)
     actions = [*_undo(state), *_send(state, choice, seen)]
     _finish(state, actions)
     wake_at, why = next_tick(state, choice, gate, acts=bool(actions))
-    return Settled(tuple(actions), gate, wake_at, why, control)
+    return Settled(tuple(actions), gate, wake_at, why)
 
 
 def _policy(state: TickState) -> Policy:
@@ -127,42 +124,6 @@ def is_unsettled(state: TickState, change: Change) -> bool:
     return change.stage is Stage.SENT and change.verdict is Verdict.WAITING
 
 
-def _darkness(state: TickState, control: Sample | None, history: Sample | None) -> DarknessResult:
-    """Compare the stores that were sent the release with untouched ones.
-
-    Of earlier waves those count that were good: what went dark before that was judged then.
-    """
-    now = [c for c in (*state.current, *state.convoy) if is_sent(c)]
-    sent = state.stores([*now, *(c for c in state.changes if is_only_watched(state, c))])
-    # Stores that were away before a person last resumed it are left out, as in the control group.
-    began = _compared_since(state)
-    old = {c.store for c in state.changes if c.away_since is not None and c.away_since < began}
-    sent = [s for s in sent if s not in old]
-    dark = [s for s in sent if any(c.verdict is Verdict.DARK for c in state.of_store(s))]
-    known = control or _control_sample(state)
-    return darkness(Sample(len(dark), len(sent)), known, history, _policy(state))
-
-
-def _compared_since(state: TickState) -> datetime:
-    """Return since when stores that went dark are compared: earlier losses are accepted."""
-    return state.rollout.answered_at or state.rollout.started_at
-
-
-def _control_sample(state: TickState) -> Sample:
-    """Count the untouched stores that were read meanwhile, and those that went dark."""
-    began = _compared_since(state)
-    looked: dict[str, bool] = {}
-    for change in untouched(state):
-        if change.looked_at is None or change.looked_at < began:
-            continue
-        if change.away_since is not None and change.away_since < began:
-            continue
-        patience = timedelta(seconds=_policy(state).dark_after_s)
-        dark = change.away_since is not None and change.looked_at - change.away_since >= patience
-        looked[change.store] = looked.get(change.store, False) or dark
-    return Sample(sum(looked.values()), len(looked))
-
-
 def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
     """Evaluate the gate of the wave (of the convoy after the last one) and act on its answer."""
     rollout = state.rollout
@@ -193,13 +154,13 @@ def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
     return gate
 
 
-def gate_now(state: TickState, history: Sample | None) -> Gate | None:
+def gate_now(state: TickState) -> Gate | None:
     """Return the present gate without changing anything; None when nothing was sent."""
     waves = len(state.rollout.spec.waves)
     rows = list(state.current if state.rollout.wave < waves else state.convoy)
     if not any(map(is_sent, rows)):
         return None
-    return _ask(state, rows, _darkness(state, None, history), _signals(state))
+    return _ask(state, rows, darkness_now(state), _signals(state))
 
 
 def _note_baking(state: TickState, *, complete: bool) -> None:
@@ -337,7 +298,7 @@ def _undo(state: TickState) -> list[RolloutAction]:
 
 def _send(state: TickState, choice: StoreChoice, seen: frozenset[str]) -> list[RolloutAction]:
     """Return the sends to the chosen stores that were read and whose hosts are connected."""
-    if state.rollout.phase is not Phase.RUNNING or lost_wave(state) is not None:
+    if state.rollout.phase is not Phase.RUNNING or sends_are_held(state):
         return []
     actions = []
     # What was read in this tick may have put stores back into flight.
@@ -352,7 +313,10 @@ def _send(state: TickState, choice: StoreChoice, seen: frozenset[str]) -> list[R
             continue
         room.take(store)
         for change in rows:
-            state.move(change, stage=Stage.SENDING)
+            observed = change.observed
+            if not change.sends:
+                observed = replace(observed, survey=surveyed_at_send(change, state.now))
+            state.move(change, stage=Stage.SENDING, observed=observed)
             why = f"{state.rollout.spec.wave_name(change.wave)} of {state.rollout.id}"
             actions.append(RolloutAction(ActionKind.SEND, store, change.service, why))
     return actions

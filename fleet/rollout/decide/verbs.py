@@ -8,6 +8,7 @@ from fleet.model.printable import many, who
 from fleet.model.rollout import EventKind, Phase, Verb, VerbName
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.surveys import begin_anew
 from fleet.rollout.decide.tick_state import (
     TickState,
     accepted,
@@ -71,6 +72,7 @@ def _resume(state: TickState, verb: Verb) -> str:
             state.move(change, failure_accepted=True)
         for change in state.changes:
             _readmit(state, change)
+    begin_anew(state)
     taken = accepted(_judged(state), state.rollout.spec.variant_of)
     lost = state.stores(c for c in state.changes if c.is_late and not is_failed(c))
     # The time after which a person is asked begins anew with the answer.

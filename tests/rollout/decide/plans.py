@@ -14,6 +14,7 @@ from fleet.model.desired import (
     ServiceShape,
     TaskDefinition,
 )
+from fleet.model.gate import Sample
 from fleet.model.inventory import Fleet, Link, Store, Workload
 from fleet.model.observed import Cluster, ContainerInstance
 from fleet.model.plan import Plan, PlannedChange
@@ -140,6 +141,8 @@ def plan(
         "selection": "--all",
         "now": NOW,
         "held": (),
+        # Enough to compare dark stores with, so that no note says otherwise.
+        "history": Sample(0, 1000),
         **more,
     }
     whole = given.pop("fleet", None) or fleet(stores)

@@ -32,6 +32,7 @@ from fleet.model.verdicts import Stage
 from fleet.rollout.decide.observe import observe
 from fleet.rollout.decide.service_calls import CallOutcome, CallResult, apply_results
 from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_read, stores_in_flight
+from fleet.rollout.decide.surveys import compare
 from fleet.rollout.decide.tick import Settled, begin, settle
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.verbs import obey
@@ -156,7 +157,8 @@ class World:
         observe(state, deep)
         views |= deep
         seen = frozenset(store for store, view in views.items() if not view.problem)
-        self.settled = settle(state, choice, seen, None)
+        compare(state, views)
+        self.settled = settle(state, choice, seen)
         self.rollout, self.changes = state.rollout, state.changes
         if self._strikes():
             return answers

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fleet.model.changes import Change, ObservedChange
 from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark, Signal
-from fleet.model.policy import Amount, Policy
+from fleet.model.policy import Amount, OnUnclear, Policy
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, Excess
 from fleet.rollout.decide.gate import count, evaluate
@@ -352,15 +352,36 @@ def test_darkness_without_anything_to_compare_with_asks_a_person() -> None:
 def test_dark_stores_that_nobody_can_explain_are_asked_about_before_the_next_ones_are_sent() -> (
     None
 ):
-    dark = Count(sent=1, dark=1)
-
-    waits = ask(dark, darkness=UNCLEAR, complete_since=None, wave_at=ago(59))
-    assert waits.answer is GateAnswer.WAIT
-    assert waits.again_at == ago(-1)
-
-    asks = ask(dark, darkness=UNCLEAR, complete_since=None, wave_at=ago(60))
+    asks = ask(Count(sent=1, dark=1), darkness=UNCLEAR, complete_since=None)
     assert asks.answer is GateAnswer.ASK
     assert "1/8 updated, 0/3 others dark" in asks.reason
+
+
+WAITING_POLICY = replace(POLICY, on_unclear=OnUnclear.WAIT)
+
+
+@pytest.mark.parametrize("complete", [None, ago(30)])
+def test_a_policy_that_waits_asks_when_its_patience_is_over(complete: datetime | None) -> None:
+    for minutes, answer in ((59, GateAnswer.WAIT), (60, GateAnswer.ASK), (61, GateAnswer.ASK)):
+        unclear = replace(UNCLEAR, since=ago(minutes))
+        counted = Count(sent=10, ok=9, dark=1)
+        gate = ask(counted, darkness=unclear, policy=WAITING_POLICY, complete_since=complete)
+        assert gate.answer is answer
+    assert gate.again_at is None
+
+
+def test_a_policy_that_waits_names_the_next_look() -> None:
+    unclear = replace(UNCLEAR, since=ago(10), again_at=ago(-4))
+    gate = ask(Count(sent=1, dark=1), darkness=unclear, policy=WAITING_POLICY, complete_since=None)
+    assert (gate.answer, gate.again_at) == (GateAnswer.WAIT, ago(-4))
+
+
+def test_a_wave_is_held_while_its_dark_stores_may_be_an_excess() -> None:
+    suspected = replace(UNCLEAR, excess=Excess.SUSPECTED, since=ago(5), again_at=ago(-4))
+    gate = ask(Count(sent=10, ok=9, dark=1), darkness=suspected)
+    assert (gate.answer, gate.again_at) == (GateAnswer.WAIT, ago(-4))
+    mark = next(check.mark for check in gate.checks if check.name == "darkness")
+    assert mark is Mark.WAIT
 
 
 def test_it_does_not_ask_while_something_is_in_progress() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fleet.model.changes import CONVOY, Change
-from fleet.model.gate import GateAnswer, Mark, Signal
+from fleet.model.darkness import DarknessTest
+from fleet.model.gate import GateAnswer, Mark, Sample, Signal
 from fleet.model.policy import Amount
 from fleet.model.rollout import Phase, VerbName, WavePlan
 from fleet.model.verdicts import Stage, Verdict
@@ -51,7 +52,9 @@ def after_two_waves(*rows: Change, **fields: Any) -> TickState:
         WavePlan(name, tuple(c.store for c in (*rows, *now) if c.wave == index))
         for index, name in enumerate(names)
     )
-    return state(*rows, *now, **{"at": 7400.0, "wave": 2, "waves": waves, **fields})
+    known = DarknessTest(history=Sample(0, 1000))
+    told = {"at": 7400.0, "wave": 2, "waves": waves, "darkness": known, **fields}
+    return state(*rows, *now, **told)
 
 
 def row_of(rows: TickState) -> Signal:
@@ -171,7 +174,7 @@ def test_a_loss_that_this_tick_has_read_stops_its_sends() -> None:
     assert choice.to_send == ("store-9000",)
     rows.put(ok(1, away_since=after(7400)))
 
-    assert settle(rows, choice, frozenset({"store-9000"}), None).actions == ()
+    assert settle(rows, choice, frozenset({"store-9000"})).actions == ()
 
 
 @pytest.mark.parametrize(("waited", "phase"), [(-1, Phase.RUNNING), (0, Phase.PAUSED)])

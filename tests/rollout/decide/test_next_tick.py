@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fleet.model.changes import Change, Undo
+from fleet.model.changes import Change, ObservedChange, Undo
+from fleet.model.darkness import Presence, Survey
 from fleet.model.gate import Gate, GateAnswer
 from fleet.model.policy import Window
 from fleet.model.rollout import ActionKind, Phase, RolloutAction
@@ -19,6 +20,7 @@ from fleet.rollout.decide.next_tick import (
     waits_for_person,
 )
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores
+from fleet.rollout.decide.surveys import SOON_S
 from fleet.rollout.decide.tick_state import TickState
 from tests.rollout.decide.tick_states import (
     POLICY,
@@ -148,6 +150,12 @@ def test_a_paused_rollout_wakes_for_no_pull_that_it_would_not_try_again() -> Non
 
 def test_a_store_whose_wait_is_over_and_that_has_no_place_wakes_nobody_at_once() -> None:
     rows = state(sent("store-001", look_at=after(90)), planned("store-002", look_at=after(10)))
+    assert wake(rows) == 60 + SOON_S, "its first survey"
+    surveyed = ObservedChange(survey=Survey(after(60), Presence.HERE, 1))
+    rows = state(
+        sent("store-001", look_at=after(90)),
+        planned("store-002", look_at=after(10), observed=surveyed),
+    )
     assert wake(rows) == 90
 
 

@@ -4,6 +4,7 @@ import random
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.desired import TaskDefinition
+from fleet.model.gate import Sample
 from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Lifecycle, Link
 from fleet.model.plan import Kind
-from fleet.model.policy import Freeze, Window
+from fleet.model.policy import Amount, Freeze, OnUnclear, Window
 from fleet.model.rollout import Hold
 from fleet.model.services import StoreView
 from fleet.rollout.decide.plan import differences, place_of
@@ -367,3 +369,31 @@ def test_ten_thousand_stores_are_planned_within_five_seconds() -> None:
     began = time.process_time()
     plan(stores, seen, canary=True, fleet=whole, release=wanted)
     assert time.process_time() - began < 5
+
+
+def alone(stores: int, history: Sample | None = None, **fields: Any) -> list[str]:
+    """The notes on waves in which a dark store could be compared with nothing."""
+    policy = replace(
+        plans.STANDARD, waves=(Amount(count=10), Amount(percent=Decimal(100))), **fields
+    )
+    shops = [plans.shop(number) for number in range(stores)]
+    made = plans.plan(shops, policy=policy, history=history)
+    return [note for note in made.notes if "to compare a dark store with" in note]
+
+
+def test_the_plan_names_the_waves_in_which_a_dark_store_can_be_compared_with_nothing() -> None:
+    (note,) = alone(30)
+    assert note.startswith("wave 2: by the end fewer than 20 stores are left")
+    assert note.endswith("the rollout sends nothing more and asks (on_unclear: ask)")
+    (note,) = alone(29)
+    assert note.startswith("wave 1 and wave 2: ")
+
+
+def test_the_plan_says_what_the_policy_does_then() -> None:
+    (note,) = alone(30, on_unclear=OnUnclear.WAIT)
+    assert "waits for the store, and asks after 1h (on_unclear: wait)" in note
+
+
+@pytest.mark.parametrize(("hours", "named"), [(19, 1), (20, 0), (21, 0)])
+def test_recorded_hours_stand_in_for_stores_to_compare_with(hours: int, named: int) -> None:
+    assert len(alone(30, Sample(0, hours))) == named

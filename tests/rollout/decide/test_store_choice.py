@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from fleet.model.changes import CONVOY, Change, Undo
+from fleet.model.darkness import DarknessTest
 from fleet.model.policy import Amount, Window
 from fleet.model.rollout import Phase
 from fleet.model.services import Deployment, ServiceState, StoreView, TaskState
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.store_choice import (
-    CONTROL_SAMPLE,
     LOOKS_OF_A_SEND,
     LOOKS_PER_TICK,
     SENDS_PER_TICK,
@@ -23,7 +23,6 @@ from fleet.rollout.decide.store_choice import (
     needs_s,
     waiting_for_windows,
 )
-from fleet.rollout.decide.tick_state import TickState
 from tests.rollout.decide import verdicts
 from tests.rollout.decide.tick_states import (
     NEW,
@@ -252,35 +251,37 @@ def test_a_store_that_was_set_back_and_owes_is_asked_whether_it_is_back() -> Non
     assert not is_watched(state(row, phase=Phase.HALTED), row)
 
 
-def compared(away: float | None = 10, **fields: Any) -> TickState:
-    rows = [sent("store-001", away_since=None if away is None else after(away))]
-    return state(*rows, *(planned(f"store-1{n:03}", wave=1) for n in range(300)), **fields)
+def test_untouched_stores_are_surveyed_from_the_first_send_on() -> None:
+    """Whatever the updated stores do: reading them only when one is dark would bias the test."""
+    others = [planned(f"store-1{n:02}", wave=1) for n in range(3)]
+    assert choose_stores(state(planned("store-001"), *others)).control == ()
+    choice = choose_stores(state(sent("store-001"), *others))
+    assert sorted(choice.control) == ["store-100", "store-101", "store-102"]
 
 
-def test_nobody_is_compared_with_while_everybody_is_there() -> None:
-    assert choose_stores(compared(away=None)).control == ()
+def test_a_survey_reads_only_the_container_instances() -> None:
+    choice = choose_stores(state(sent("store-001"), planned("store-100", wave=1)))
+    (read,) = [read for read in choice.reads if read.store == "store-100"]
+    assert read.services == ()
+    assert not read.tasks
 
 
-def test_untouched_stores_are_looked_at_when_one_that_was_sent_is_away() -> None:
-    choice = choose_stores(compared())
-    assert len(choice.control) == CONTROL_SAMPLE
-    assert all(store.startswith("store-1") for store in choice.control)
+def test_a_store_that_is_read_anyway_is_surveyed_by_that_read() -> None:
+    choice = choose_stores(state(sent("store-001", Verdict.OK), planned("store-100")))
+    (read,) = [read for read in choice.reads if read.store == "store-100"]
+    assert read.services == (SERVICE,)
 
 
-def test_the_same_seed_chooses_the_same_stores_to_compare_with() -> None:
-    first, again = choose_stores(compared(seed=1)).control, choose_stores(compared(seed=1)).control
-    assert first == again
-    assert set(first) != set(choose_stores(compared(seed=2)).control)
+def test_surveys_take_at_most_a_quarter_of_the_reads_of_a_tick() -> None:
+    others = [planned(f"store-1{n:02}", wave=1) for n in range(50)]
+    assert len(choose_stores(state(sent("store-001"), *others)).control) == LOOKS_PER_TICK // 4
 
 
-def test_stores_to_compare_with_are_not_asked_again_before_they_could_be_dark() -> None:
-    def turn(looked: float) -> StoreChoice:
-        gone = sent("store-001", away_since=after(0))
-        rows = gone, planned("store-002", wave=1, looked_at=after(looked))
-        return choose_stores(state(*rows, at=600))
-
-    assert turn(looked=301).control == ()
-    assert turn(looked=300).control == ("store-002",)
+def test_nothing_is_chosen_while_the_darkness_test_holds() -> None:
+    rows = planned("store-001"), planned("store-002")
+    held = DarknessTest(holds="2 away", held_since=after(30))
+    assert choose_stores(state(*rows)).to_send != ()
+    assert choose_stores(state(*rows, darkness=held)).to_send == ()
 
 
 def quiet(**said: Any) -> StoreView:

@@ -81,7 +81,7 @@ def test_what_was_found_in_flight_in_this_tick_takes_its_place() -> None:
     choice = choose_stores(rows)
     assert choice.to_send == ("store-001",)
     rows.move(rows.change("store-002", SERVICE), stage=Stage.SENT, sends=1)
-    assert settle(rows, choice, frozenset({"store-001"}), None).actions == ()
+    assert settle(rows, choice, frozenset({"store-001"})).actions == ()
 
 
 def test_each_send_says_for_which_wave_it_is() -> None:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from fleet.model.changes import CONVOY, Change, ObservedChange
+from fleet.model.darkness import DarknessTest, Presence, Survey
 from fleet.model.gate import GateAnswer, Sample
-from fleet.model.policy import OnHalt, Policy, Window
+from fleet.model.policy import Amount, OnHalt, OnUnclear, Window
 from fleet.model.rollout import ActionKind, Phase
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.tick import Settled
 from fleet.rollout.decide.tick_state import TickState
 from tests.rollout.decide.tick_states import (
     POLICY,
@@ -157,57 +159,88 @@ def test_a_paused_rollout_sends_nothing_again() -> None:
     assert of(rows).stage is Stage.SENT
 
 
-def untouched(dark: int, of: int, looked: float = 590) -> list[Change]:
-    """Stores of a later wave, of which some went away at second 10."""
-    return [
-        planned(
-            f"store-9{n:02}",
-            wave=1,
-            looked_at=after(looked),
-            away_since=after(10) if n < dark else None,
-        )
-        for n in range(of)
-    ]
+def surveyed(looks: int = 5, **fields: Any) -> ObservedChange:
+    survey = Survey(after(590), looks=looks, **{"presence": Presence.HERE, **fields})
+    return ObservedChange(survey=survey)
 
 
-def sampled(*others: Change, policy: Policy = POLICY) -> Sample | None:
-    gone = sent("store-001", Verdict.DARK, away_since=after(100))
-    fresh = planned("store-800", wave=1)
-    return settled(state(gone, fresh, *others, at=600, policy=policy)).untouched
+def untouched(of: int) -> list[Change]:
+    """Stores of a later wave that are connected at every survey."""
+    return [planned(f"store-9{n:02}", wave=1, observed=surveyed()) for n in range(of)]
 
 
-def test_untouched_stores_that_went_dark_since_the_wave_began_are_counted() -> None:
-    assert sampled(*untouched(dark=2, of=10)) == Sample(2, 10)
+def dark(of: int, **fields: Any) -> list[Change]:
+    gone = surveyed(presence=Presence.AWAY)
+    shown = {"away_since": after(100), "observed": gone, **fields}
+    return [sent(f"store-{n:03}", Verdict.DARK, **shown) for n in range(1, of + 1)]
 
 
-def test_a_store_that_was_away_before_the_wave_began_is_not_compared() -> None:
-    long_gone = planned("store-999", wave=1, looked_at=after(590), away_since=after(-100))
-    assert sampled(*untouched(dark=0, of=3), long_gone) == Sample(0, 3)
+#: What the darkness test makes of eight of eight dark stores.
+EXCESS = DarknessTest(log_ratios=(9.0,) * 5, updated_dark=8, others_of=40)
 
 
-def test_a_store_that_was_last_looked_at_before_the_wave_is_not_compared() -> None:
-    assert sampled(*untouched(dark=0, of=3, looked=-1)) == Sample(0, 0)
-
-
-def test_a_store_that_has_been_away_for_less_than_a_flap_is_not_dark() -> None:
-    flap = planned("store-999", wave=1, looked_at=after(590), away_since=after(400))
-    assert sampled(flap) == Sample(0, 1)
-
-
-def test_without_anybody_away_nobody_is_compared() -> None:
-    assert settled(state(*canary(), *untouched(dark=0, of=3))).untouched is None
-
-
-def test_darkness_far_beyond_that_of_untouched_stores_halts() -> None:
-    dark = [sent(f"store-{n:03}", Verdict.DARK, away_since=after(100)) for n in range(8)]
-    rows = state(*dark, *untouched(dark=0, of=40), at=600)
+def test_an_excess_of_dark_stores_halts_and_sets_them_back() -> None:
+    rows = state(*dark(8), *untouched(40), at=600, darkness=EXCESS)
     settled(rows)
     assert rows.rollout.phase is Phase.HALTED
-    assert all(of(rows, f"store-{n:03}").stage is Stage.UNDOING for n in range(8))
+    assert all(of(rows, f"store-{n:03}").stage is Stage.UNDOING for n in range(1, 9))
 
 
-def test_darkness_of_updated_and_untouched_stores_alike_halts_nothing() -> None:
-    dark = [sent(f"store-{n:03}", Verdict.DARK, away_since=after(100)) for n in range(8)]
-    rows = state(*dark, *untouched(dark=40, of=40), at=600)
+def test_dark_stores_that_are_no_excess_halt_nothing() -> None:
+    rows = state(*dark(1), *untouched(40), at=600)
     settled(rows)
     assert rows.rollout.phase is Phase.RUNNING
+
+
+def unclear(control: int, *, at: float = 600, **fields: Any) -> tuple[TickState, Settled]:
+    """One dark store, one whose turn it is, and so many to compare with."""
+    policy = replace(fields.pop("policy", POLICY), concurrency=Amount(count=9))
+    rows = state(
+        *dark(1), planned("store-500"), *untouched(control), at=at, policy=policy, **fields
+    )
+    return rows, settled(rows)
+
+
+@pytest.mark.parametrize(("control", "clear"), [(19, False), (20, True), (21, True)])
+def test_nothing_is_sent_while_too_few_stores_can_be_compared_with(
+    control: int, clear: bool
+) -> None:
+    rows, done = unclear(control)
+    assert (kinds(done) == [(ActionKind.SEND, "store-500")]) is clear
+    assert (rows.rollout.phase is Phase.RUNNING) is clear
+
+
+@pytest.mark.parametrize(("hours", "clear"), [(19, False), (20, True), (21, True)])
+def test_store_hours_on_record_stand_in_for_a_control_group(hours: int, clear: bool) -> None:
+    rows, done = unclear(3, darkness=DarknessTest(history=Sample(0, hours)))
+    assert (kinds(done) == [(ActionKind.SEND, "store-500")]) is clear
+    assert (rows.rollout.phase is Phase.RUNNING) is clear
+
+
+def test_a_policy_may_wait_while_it_is_unclear_and_says_until_when() -> None:
+    waits = replace(POLICY, on_unclear=OnUnclear.WAIT)
+    rows, done = unclear(3, policy=waits)
+    assert rows.rollout.phase is Phase.RUNNING
+    assert done.actions == ()
+    assert done.gate is not None
+    assert done.gate.answer is GateAnswer.WAIT
+    assert done.gate.again_at is not None
+    assert "nothing is sent until then" in done.gate.reason
+
+
+def test_waiting_ends_with_a_question_whose_time_does_not_move() -> None:
+    waits = replace(POLICY, on_unclear=OnUnclear.WAIT)
+    held = DarknessTest(held_since=after(600), holds="unclear")
+    for late, phase in ((3599, Phase.RUNNING), (3600, Phase.PAUSED)):
+        rows, _ = unclear(3, policy=waits, darkness=held, at=600 + late)
+        assert rows.rollout.phase is phase
+        assert rows.rollout.darkness.held_since == after(600)
+
+
+def test_sends_go_on_when_the_dark_store_is_back() -> None:
+    held = DarknessTest(held_since=after(500), holds="unclear")
+    back = sent("store-001", Verdict.OK, look_at=after(9999), observed=surveyed())
+    rows = state(back, planned("store-500"), at=600, darkness=held)
+    done = settled(rows)
+    assert rows.rollout.darkness.holds == ""
+    assert done.wake_at == rows.now

@@ -345,7 +345,7 @@ def after_resume(*rows: Change, again: str = "") -> TickState:
     for change in halted.changes:
         if "store-101" <= change.store <= "store-105":
             halted.move(change, verdict=Verdict.FAILED, since=after(55))
-    settle(halted, choose_stores(halted), frozenset(), None)
+    settle(halted, choose_stores(halted), frozenset())
     return halted
 
 
@@ -370,5 +370,5 @@ def test_accepted_failures_stay_accepted_for_as_long_as_they_stand() -> None:
     rows = state(*bad(1, 2, 3, 4, 5, wave=CONVOY), *good_to_come(), phase=Phase.HALTED)
     tell(rows, VerbName.RESUME)
     rows.rollout = replace(rows.rollout, accepted={})
-    settle(rows, choose_stores(rows), frozenset(), None)
+    settle(rows, choose_stores(rows), frozenset())
     assert rows.rollout.phase is Phase.RUNNING

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.model.changes import CONVOY, Change
+from fleet.model.changes import CONVOY, Change, ObservedChange
+from fleet.model.darkness import Presence, Survey
 from fleet.model.policy import Amount
 from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
@@ -17,6 +18,7 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.next_tick import next_tick
 from fleet.rollout.decide.observe import observe
 from fleet.rollout.decide.store_choice import choose_stores, is_watched, stores_in_flight
+from fleet.rollout.decide.surveys import compare
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.watch import (
     READS_PER_SLOT,
@@ -201,29 +203,29 @@ def test_an_earlier_store_that_lost_its_link_is_dark_and_takes_no_place() -> Non
     assert choose_stores(rows).to_send == ("store-900",)
 
 
-def test_earlier_stores_that_went_dark_are_compared_with_untouched_ones() -> None:
+def lost_late(**fields: Any) -> TickState:
+    """Three good stores of an earlier wave, away at their last survey, are read once more."""
+    gone = ObservedChange(survey=Survey(after(7000), Presence.AWAY, 5))
     lost = [
-        ok(f"store-{n:03}", Verdict.DARK, away_since=after(7000), look_at=after(9999))
+        ok(f"store-{n:03}", away_since=after(7000), look_at=after(9999), observed=gone)
         for n in range(3)
     ]
-    others = [planned(f"store-1{n:02}", wave=2, looked_at=after(7400)) for n in range(40)]
-    rows = state(*lost, sent("store-800", wave=1), *others, wave=1, at=7400, wave_at=after(7200))
+    here = ObservedChange(survey=Survey(after(7390), Presence.HERE, 5))
+    others = [planned(f"store-1{n:02}", wave=2, observed=here) for n in range(40)]
+    rows = state(*lost, sent("store-800", wave=1), *others, wave=1, at=7400, **fields)
+    compare(rows, {row.store: away_view(row.store, 7400) for row in lost})
     settled(rows, seen=())
+    return rows
+
+
+def test_earlier_stores_that_went_dark_are_compared_with_untouched_ones() -> None:
+    rows = lost_late(wave_at=after(7200))
     assert rows.rollout.phase is Phase.HALTED
-    assert "3/4 updated, 0/40 others dark: updated stores go dark more often" in rows.rollout.why
+    assert "3/4 updated, 0/0 others dark: updated stores go dark more often" in rows.rollout.why
 
 
 def test_a_store_that_was_away_when_a_person_let_the_rollout_go_on_is_not_compared() -> None:
-    lost = [
-        ok(f"store-{n:03}", Verdict.DARK, away_since=after(7000), look_at=after(9999))
-        for n in range(3)
-    ]
-    others = [planned(f"store-1{n:02}", wave=2, looked_at=after(7400)) for n in range(40)]
-    rows = state(
-        *lost, sent("store-800", wave=1), *others, wave=1, at=7400, answered_at=after(7300)
-    )
-    settled(rows, seen=())
-    assert rows.rollout.phase is Phase.RUNNING
+    assert lost_late(answered_at=after(7300)).rollout.phase is Phase.RUNNING
 
 
 def policy_of_one() -> Any:

@@ -41,7 +41,7 @@ def settled(
     """A tick that has looked at everybody whose turn it is, unless somebody else is named."""
     choice = choose_stores(rows)
     looked = frozenset(choice.to_send if seen is None else seen)
-    return settle(rows, choice, looked, None, unwatched=unwatched)
+    return settle(rows, choice, looked, unwatched=unwatched)
 
 
 def of(rows: TickState, store: str = "store-042") -> Change:
