@@ -21,7 +21,13 @@ from fleet.drift.decide.scan_calls import (
     least_calls,
     least_seconds,
 )
-from fleet.drift.decide.scan_changes import Coverage, answered, known_to_both, unsettled
+from fleet.drift.decide.scan_changes import (
+    Coverage,
+    answered,
+    known_to_both,
+    switched_off,
+    unsettled,
+)
 from fleet.drift.decide.scan_result import last_full_scan_at, scan_result_of
 from fleet.drift.decide.service_case import deadlines
 from fleet.drift.decide.wanted import idle_rollouts, waiting_rollouts, wanted_of
@@ -303,6 +309,7 @@ class _Scanning:
         ids = ids_of(request.stores, read.shards)
         known = known_to_both(ids, read.shards)
         self._notes += unsettled(known, reconciled)
+        self._notes += switched_off(request.stores, reconciled.connections, read.now)
         changes = compare_with_recorded(
             reconciled.findings,
             read.recorded,

@@ -52,7 +52,13 @@ def read_status(wiring: Wiring, stores: Sequence[Store]) -> tuple[StoreStatus, .
         statuses.append(
             store_status(
                 StoreReadings(
-                    store, _cluster(clusters, store), seen, nodes, wiring.clock.now(), recorded
+                    store,
+                    _cluster(clusters, store),
+                    seen,
+                    nodes,
+                    wiring.clock.now(),
+                    recorded,
+                    wiring.fleet.drift.hold_s,
                 )
             )
         )

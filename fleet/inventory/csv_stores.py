@@ -3,7 +3,8 @@
 The first line names the columns; ``id`` is needed, the others may be left out, and an empty cell
 inherits like a key that is not written. Lines that begin with ``#`` are comments.
 
-    id, name, cluster, account, region, time_zone, ring, lifecycle, address, probe    a word
+    id, name, cluster, account, region, time_zone, ring, lifecycle, address, probe,
+    powered      a word
     groups       small;lte
     hours        mon-fri 08:00-22:00; sat 09:00-13:00 15:00-20:00; sun closed
     labels       market=emea;format=high-street        attributes likewise
@@ -172,6 +173,7 @@ _CELLS: Mapping[str, Callable[[str], Any]] = {
     "address": str,
     "probe": str,
     "weight": Plain,
+    "powered": str,
     "groups": lru_cache(maxsize=4096)(_parts),
     "labels": lru_cache(maxsize=4096)(_pairs),
     "attributes": lru_cache(maxsize=4096)(_pairs),

@@ -45,6 +45,7 @@ RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
+_TOO_SHORT = "shorter than finish_by and settle, {}: nothing could begin"
 _LONGEST_S = 30 * 24 * 3600
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%")
 _FRACTION = re.compile(r"0?\.\d{1,6}|0(?:\.0*)?|1(?:\.0*)?")
@@ -177,6 +178,7 @@ class PolicyShape(Shape):
     window: Window | None = None
     between: Span = None
     quiet_hours: Span = None
+    after_opening: Duration = None
     finish_by: Duration = None
     on_halt: OnHalt | None = None
     after_canary: AfterCanary | None = None
@@ -278,8 +280,10 @@ def _wrong_times(policy: Policy) -> Iterator[tuple[str, str, str | None]]:
     for key in ("between", "quiet_hours"):
         hours = getattr(policy, key)
         if hours is not None and _length_s(hours) < needed:
-            message = f"shorter than finish_by and settle, {span(needed)}: nothing could begin"
-            yield key, message, "widen it, or shorten finish_by"
+            yield key, _TOO_SHORT.format(span(needed)), "widen it, or shorten finish_by"
+    if 0 < policy.after_opening_s < needed:
+        message = _TOO_SHORT.format(span(needed))
+        yield "after_opening", message, "make it longer, or shorten finish_by"
 
 
 def _wrong_waves(waves: Sequence[Amount | None]) -> Iterator[tuple[str, str, str | None]]:

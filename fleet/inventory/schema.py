@@ -29,7 +29,7 @@ from fleet.inventory.document import free, nearest
 from fleet.inventory.drift_settings import DriftShape, IgnoresShape
 from fleet.inventory.hours import HoursError, parse_hours
 from fleet.inventory.policies import FreezeShape, PolicyShape, Retention
-from fleet.model.hours import Hours
+from fleet.model.hours import Hours, Powered
 from fleet.model.inventory import Architecture, Lifecycle
 
 #: Stands in for ``{store}`` and ``{host}`` while an address pattern is checked.
@@ -202,6 +202,7 @@ class HostShape(Shape):
     ssh: SshShape | None = None
     attributes: Attributes | None = None
     probe: Probe | None = None
+    powered: Powered | None = None
 
 
 class LayerShape(Shape):
@@ -220,6 +221,7 @@ class LayerShape(Shape):
     attributes: Attributes | None = None
     probe: Probe | None = None
     weight: Weight | None = None
+    powered: Powered | None = None
     hosts: dict[Id, HostShape | None] | None = None
 
 

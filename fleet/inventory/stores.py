@@ -15,6 +15,7 @@ from fleet.inventory.checking import Shape, Written
 from fleet.inventory.document import Map, nearest
 from fleet.inventory.files import Problems
 from fleet.inventory.schema import AccountShape, HostShape, LayerShape, StoreShape
+from fleet.model.hours import Powered
 from fleet.model.inventory import (
     Account,
     Hardware,
@@ -29,7 +30,8 @@ from fleet.model.inventory import (
 #: ECS keeps 10 custom attributes per resource (PutAttributes); fleet itself sets up to six.
 MOST_ATTRIBUTES = 4
 _WORDS = frozenset(
-    {"account", "region", "time_zone", "hours", "ring", "lifecycle", "address", "probe", "weight"}
+    {"account", "region", "time_zone", "hours", "ring", "lifecycle", "address", "probe"}
+    | {"powered", "weight"}
 )
 
 
@@ -38,11 +40,11 @@ class _HostLayers:
     """What layers say of one host.
 
     Attributes:
-        words: hardware, address and probe, as far as they are written.
+        words: hardware, address, probe and powered, as far as they are written.
         last: the last layer that mentions it, and the line where it does.
     """
 
-    words: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, Any] = field(default_factory=dict)
     ssh: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, Any] = field(default_factory=dict)
@@ -296,6 +298,7 @@ class StoreBuilder:
             or layers.words.get("probe")
             or self._probes.get(hardware.name)
             or "ssm",
+            powered=own.words.get("powered") or layers.words.get("powered") or Powered.ALWAYS,
         )
 
     def _check_together(self, stores: Sequence[Store]) -> None:

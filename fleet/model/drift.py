@@ -171,12 +171,16 @@ class Unread:
 
 
 class HostConnection(StrEnum):
-    """How a host is connected, from SSM's ping and ECS's agentConnected, once it has held."""
+    """How a host is connected, from SSM's ping and ECS's agentConnected, once it has held.
+
+    ``powered-off`` is a planned absence: it is switched off while its store is closed.
+    """
 
     CONNECTED = "connected"
     ECS_DOWN = "ecs-down"
     SSM_DOWN = "ssm-down"
     DARK = "dark"
+    POWERED_OFF = "powered-off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +198,8 @@ class Spell:
 
     @property
     def is_away(self) -> bool:
-        """Return whether an agent of the host, or both, were out of AWS's sight."""
-        return self.connection is not HostConnection.CONNECTED
+        """Return whether an agent of the host, or both, were out of AWS's sight, unplanned."""
+        return self.connection not in {HostConnection.CONNECTED, HostConnection.POWERED_OFF}
 
     def goes_on_as(self, now: "Spell") -> bool:
         """Return whether what is seen later is still this spell, and no new one of the same kind.

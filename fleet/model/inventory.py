@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from fleet.model.drift_settings import DriftSettings, Ignore
-from fleet.model.hours import Hours
+from fleet.model.hours import Hours, Powered
 from fleet.model.notify import MailChannel, SnsChannel, WebhookChannel
 from fleet.model.policy import Freeze, Policy
 
@@ -154,6 +154,7 @@ class Host:
         ssh: how to log in.
         attributes: custom ECS attributes beside the ones fleet sets.
         probe: how ``fleet drift --deep`` asks it: ``ssm`` for Run Command, or ``ssh``.
+        powered: whether it is switched off while its store is closed.
         source: where it is written down.
     """
 
@@ -166,6 +167,7 @@ class Host:
     source: Source = Source("", 0)
     extras: Mapping[str, Any] = field(default_factory=dict)
     probe: str = "ssm"
+    powered: Powered = Powered.ALWAYS
 
     @property
     def id(self) -> str:

@@ -106,6 +106,8 @@ class Policy:
         between: instead of opening hours, these store-local hours; None for the window.
         quiet_hours: for stores that never close, the store-local hours in which they may be
             changed all the same; None leaves such stores out.
+        after_opening_s: for stores whose hosts have no power while they are closed, for how long
+            after opening they may be changed all the same; 0 leaves such stores out.
         finish_by_s: how long a change takes at most by estimate, beside pulling images; what
             does not fit before the window's end is not begun.
         on_halt: pause, or roll back what the rollout changed.
@@ -143,6 +145,7 @@ class Policy:
     window: Window = Window.CLOSED
     between: OpenSpan | None = None
     quiet_hours: OpenSpan | None = None
+    after_opening_s: float = 0.0
     finish_by_s: float = 900.0
     on_halt: OnHalt = OnHalt.PAUSE
     after_canary: AfterCanary = AfterCanary.GO_ON

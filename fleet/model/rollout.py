@@ -74,6 +74,7 @@ class Place:
         instances: ARNs of its container instances when the rollout was planned; only to ask for
             them without listing.
         weight: how much it matters beside the others; all weigh 1 unless the inventory says more.
+        off_when_closed: names of those hosts that have no power while the store is closed.
     """
 
     store: str
@@ -90,6 +91,12 @@ class Place:
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     instances: tuple[str, ...] = ()
     weight: Decimal = Decimal(1)
+    off_when_closed: tuple[str, ...] = ()
+
+    @property
+    def is_off_when_closed(self) -> bool:
+        """Return whether a host that the rollout reaches has no power while the store is closed."""
+        return bool(self.off_when_closed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Health(StrEnum):
     ECS_DOWN = "ecs-down"
     SSM_DOWN = "ssm-down"
     DARK = "dark"
+    POWERED_OFF = "powered-off"
     PARTIAL = "partial"
     ABSENT = "absent"
     TWINS = "twins"

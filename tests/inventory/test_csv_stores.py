@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from fleet.inventory.csv_stores import read_table
 from fleet.inventory.files import Problems
 from fleet.inventory.loader import load_fleet
+from fleet.model.hours import Powered
 from fleet.model.inventory import Link, Store
 from tests.inventory.conftest import FLEET, Inventory
 
@@ -61,6 +62,12 @@ def test_a_ring_or_group_that_is_not_written_in_fleet_yaml_is_refused(
 
     assert (problem.path, problem.line) == (path, 2)
     assert "there is no" in problem.message
+
+
+def test_a_row_says_when_its_hosts_have_power(inventory: Inventory) -> None:
+    (store,) = stores(inventory, "id,hosts,powered\ns-1,tel-1:nuc,opening-hours\n")
+
+    assert store.hosts[0].powered is Powered.OPENING_HOURS
 
 
 def test_one_word_of_link_is_its_kind(inventory: Inventory) -> None:

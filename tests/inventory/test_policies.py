@@ -292,3 +292,21 @@ def test_a_limit_of_weight_is_a_share_of_something(
 ) -> None:
     inventory.write("fleet.yaml", f"{FLEET}\npolicies: {{careful: {{{key}: {limit}}}}}\n")
     assert "is no share of the weight" in str(inventory.problem())
+
+
+@pytest.mark.parametrize(
+    ("after_opening", "is_wrong"), [("16m59s", True), ("17m", False), ("17m1s", False)]
+)
+def test_the_hours_after_opening_must_be_long_enough_for_a_change(
+    inventory: Inventory, after_opening: str, *, is_wrong: bool
+) -> None:
+    inventory.write(
+        "fleet.yaml", f"{FLEET}policies: {{early: {{after_opening: {after_opening}}}}}\n"
+    )
+    if is_wrong:
+        assert inventory.problem().message == (
+            "shorter than finish_by and settle, 17m: nothing could begin"
+        )
+    else:
+        found = load_fleet(inventory.root).policies["early"].after_opening_s
+        assert found == (1020.0 if after_opening == "17m" else 1021.0)

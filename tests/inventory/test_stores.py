@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from fleet.inventory.loader import load_fleet
+from fleet.model.hours import Powered
 from fleet.model.inventory import Host, Lifecycle, Link, Store
 from tests.inventory.conftest import FLEET, Inventory
 
@@ -311,3 +312,36 @@ def test_a_weight_is_a_positive_number_that_can_be_added_up(
 ) -> None:
     inventory.write("stores/all.yaml", f"stores: {{s-1: {{lifecycle: planned, weight: {weight}}}}}")
     assert inventory.problem().path.endswith("weight")
+
+
+@pytest.mark.parametrize(
+    ("words", "powered"),
+    [
+        (("", "", "", ""), Powered.ALWAYS),
+        (("opening-hours", "", "", ""), Powered.OPENING_HOURS),
+        (("always", "opening-hours", "", ""), Powered.OPENING_HOURS),
+        (("always", "opening-hours", "always", ""), Powered.ALWAYS),
+        (("always", "always", "always", "opening-hours"), Powered.OPENING_HOURS),
+        (("always", "always", "opening-hours", "always"), Powered.ALWAYS),
+    ],
+)
+def test_a_host_has_power_as_the_nearest_word_says(
+    inventory: Inventory, words: tuple[str, ...], powered: Powered
+) -> None:
+    fleet, group, shop, box = (f"powered: {word}" if word else "x-a: b" for word in words)
+    defaults = FLEET.replace("defaults:", f"defaults:\n  {fleet}")
+    inventory.write("fleet.yaml", f"{defaults}  g: {{{group}}}\n")
+    inventory.write(
+        "stores/all.yaml",
+        f"stores: {{s: {{groups: g, {shop}, hosts: {{h: {{{box}, hardware: nuc}}}}}}}}\n",
+    )
+
+    assert load_fleet(inventory.root).stores[0].hosts[0].powered is powered
+
+
+def test_another_word_for_power_is_refused(inventory: Inventory) -> None:
+    inventory.write(
+        "stores/all.yaml", "stores: {s: {powered: daytime, hosts: {h: {hardware: nuc}}}}\n"
+    )
+
+    assert "not one of always, opening-hours" in inventory.problem().message

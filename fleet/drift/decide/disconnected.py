@@ -76,6 +76,11 @@ class Group:
         return best
 
 
+def _is_connected(host: HostCase) -> bool:
+    """Return whether at least one agent of a host is certainly connected."""
+    return host.connection is not None and not host.is_dark and not host.is_switched_off
+
+
 class Carriers:
     """All carriers of a scan."""
 
@@ -88,7 +93,7 @@ class Carriers:
             group = self._groups.setdefault(key_of(case.store), Group(named))
             if since is not None:
                 group.dark[case.store.id] = since
-            elif any(h.connection is not None and not h.is_dark for h in case.hosts.values()):
+            elif any(_is_connected(host) for host in case.hosts.values()):
                 group.connected.add(case.store.id)
             else:
                 group.unknown += 1
@@ -183,7 +188,7 @@ _BOTH = 2
 def dark_since(case: StoreCase) -> datetime | None:
     """Return since when no host of an open store is connected; None where one is, or may be.
 
-    A host that is registered nowhere, or was never connected, counts neither way.
+    A host that is registered nowhere, was never connected or is switched off counts neither way.
     """
     nodes = case.shard.nodes
     if not case.is_open or isinstance(nodes, NotRead):
@@ -193,6 +198,8 @@ def dark_since(case: StoreCase) -> datetime | None:
         if host.is_dark:
             if host.connection is not None and not never_connected(host, case.background.now):
                 dark.append(host.connection.since)
+        elif host.is_switched_off:
+            continue  # it says nothing of the store's line and power
         elif host.connection is not None or (
             host.node is not None
             and pinged(host.node, nodes.at, case.background.settings.hold_s) is not Pinged.LOST
@@ -227,9 +234,10 @@ def _site_dark(case: StoreCase, since: datetime, carriers: Carriers) -> Finding:
     dark = [host for host in case.hosts.values() if host.is_dark]
     evidence = [e for host in dark for e in host_evidence(case, host)]
     again = _times(case, dark)
+    rest = "switched off" if any(h.is_switched_off for h in case.hosts.values()) else "not there"
     return case.found(
         codes.SITE_DARK,
-        f"{_how_many(len(dark), len(case.hosts))}{again}; {carriers.likely_cause(case)}",
+        f"{_how_many(len(dark), len(case.hosts), rest)}{again}; {carriers.likely_cause(case)}",
         *evidence,
         fix=(f"{carriers.first_step(case.store)}; then ", status(case.store)),
         since=since,
@@ -237,12 +245,12 @@ def _site_dark(case: StoreCase, since: datetime, carriers: Carriers) -> Finding:
     )
 
 
-def _how_many(dark: int, of: int) -> str:
+def _how_many(dark: int, of: int, rest: str) -> str:
     if of == 1:
         return "its only host"
     if dark == of:
         return "both hosts" if of == _BOTH else f"all {of} hosts"
-    return f"{dark} of {of} hosts, the others are not there"
+    return f"{dark} of {of} hosts, the others are {rest}"
 
 
 def _times(case: StoreCase, dark: list[HostCase]) -> str:
@@ -348,7 +356,7 @@ def _outages(case: StoreCase, host: HostCase) -> list[Spell]:
 
 def _begins_anew(before: Spell | None, spell: Spell) -> bool:
     """Tell a new outage from one that changed its kind, as when ECS drops out after SSM."""
-    if before is None or before.connection is HostConnection.CONNECTED:
+    if before is None or not before.is_away:
         return True
     return before.connection is spell.connection
 

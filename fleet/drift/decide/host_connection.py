@@ -10,11 +10,13 @@ has not pinged since, and one whose ECS agent is down has.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from fleet.drift.decide.store_status import PING_DUE, PING_STALE
+from fleet.inventory.decide.opening_hours import KeepsHours
+from fleet.inventory.decide.power import absent_from, planned_off
 from fleet.model.drift import Background, HostConnection, HostMemory, Spell, StoreSeen
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping, Reading
 
@@ -26,6 +28,9 @@ Nodes = Mapping[str, ManagedInstance]
 TOGETHER = timedelta(minutes=10)
 #: AWS's ``Date`` has whole seconds, so two looks may seem closer than they were.
 ROUNDING = timedelta(seconds=2)
+
+
+_SILENT = {HostConnection.DARK, HostConnection.SSM_DOWN, HostConnection.POWERED_OFF}
 
 
 class Pinged(Enum):
@@ -42,11 +47,13 @@ class SeenHost:
 
     Attributes:
         instance: of the current node.
+        off_with: the store with which it is switched off; None where it always has power.
     """
 
     node: ManagedInstance
     instance: ContainerInstance
     memory: HostMemory
+    off_with: KeepsHours | None = None
 
     @property
     def last(self) -> Spell | None:
@@ -104,6 +111,8 @@ def _is_dark_with_another(
     heard = host.node.last_ping_at
     if heard is None or _is_connected(host.instance, seen) or at - heard <= PING_DUE:
         return False
+    if host.off_with is not None:
+        return False  # it counts from the opening of its store, whatever the other one does
     if pinged(host.node, at, hold_s) is Pinged.HERE:
         return False
     return any(one is not None and abs(one - heard) <= TOGETHER for one in dark)
@@ -116,6 +125,8 @@ def _spell(
         return None
     said = pinged(host.node, nodes_at, background.settings.hold_s)
     connected = _is_connected(host.instance, seen)
+    if host.off_with is not None and not connected and said is not Pinged.HERE:
+        return _switched_off(host, host.off_with, nodes_at, background)
     if said is Pinged.UNCLEAR:
         return None
     if said is Pinged.LOST:
@@ -128,6 +139,24 @@ def _spell(
     else:
         return None
     return _since(host, connection, at, background.now)
+
+
+def _switched_off(
+    host: SeenHost, store: KeepsHours, at: datetime, background: Background
+) -> Spell | None:
+    """Return the spell of a host that may be switched off: planned, dark, or neither for certain.
+
+    Once its store has opened again it counts as dark after the hold time, as from then on.
+    """
+    hold_s = background.settings.hold_s
+    silent = host.node.last_ping_at or host.node.registered_at or at
+    if planned_off(store, silent, at, hold_s) is not None:
+        return _since(host, HostConnection.POWERED_OFF, at, background.now)
+    counts = absent_from(store, silent, hold_s)
+    if counts is None or (at - counts).total_seconds() < hold_s:
+        return None
+    spell = _since(host, HostConnection.DARK, at, background.now)
+    return replace(spell, since=max(spell.since, counts))
 
 
 def _is_connected(instance: ContainerInstance, seen: StoreSeen) -> bool:
@@ -158,7 +187,7 @@ def _since(host: SeenHost, connection: HostConnection, at: datetime, now: dateti
     A ping later than the last scan that saw a host dark means that it had come back in between.
     """
     last, heard = host.last, host.node.last_ping_at
-    lost = connection in {HostConnection.DARK, HostConnection.SSM_DOWN}
+    lost = connection in _SILENT
     if (
         last is not None
         and last.connection is connection

@@ -262,7 +262,9 @@ def _parts(case: StoreCase) -> list[tuple[str, str]]:
     for name, probe in sorted(seen.probes.items()):
         host = case.hosts.get(name)
         # A host that is disconnected cannot be asked, and is reported as that.
-        if host is None or (host.connection is not None and host.connection.is_away):
+        if host is None or host.is_switched_off:
+            continue
+        if host.connection is not None and host.connection.is_away:
             continue
         if isinstance(probe, NotRead):
             found.append((f"host {name}", probe.why))

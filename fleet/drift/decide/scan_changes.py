@@ -11,6 +11,7 @@ from datetime import datetime
 
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.finding_kinds import Need, Subject
+from fleet.inventory.decide.power import planned_off
 from fleet.model.drift import (
     Finding,
     HostConnection,
@@ -20,7 +21,7 @@ from fleet.model.drift import (
     StoreState,
     Unread,
 )
-from fleet.model.inventory import Lifecycle
+from fleet.model.inventory import Lifecycle, Store
 from fleet.model.observed import NotRead
 from fleet.model.printable import some
 from fleet.model.scan_result import FindingChanges, PastFinding
@@ -92,7 +93,8 @@ class Coverage:
 
     def _is_dark(self, store: str, host: str) -> bool:
         spell = self.connections.get((store, host))
-        return spell is not None and spell.connection is HostConnection.DARK
+        silent = {HostConnection.DARK, HostConnection.POWERED_OFF}
+        return spell is not None and spell.connection in silent
 
     def _is_silent(self, store: str, host: str) -> bool:
         """Tell whether a host that is registered somehow has not answered."""
@@ -167,6 +169,27 @@ def unsettled(known: Iterable[tuple[str, str]], found: Reconciled) -> tuple[str,
         f"how {some(names, 3)} {verb} connected is not known: it has just changed, and a change "
         "counts when it has held",
     )
+
+
+def switched_off(
+    stores: Iterable[Store], connections: Mapping[tuple[str, str], Spell], now: datetime
+) -> tuple[str, ...]:
+    """Return a note that names the hosts that are switched off until their stores open."""
+    off = {
+        store.id: store
+        for store in stores
+        for host in store.hosts
+        if (spell := connections.get((store.id, host.name))) is not None
+        and spell.connection is HostConnection.POWERED_OFF
+    }
+    if not off:
+        return ()
+    if len(off) > 1:
+        return (f"{some(sorted(off), 3)} are powered off while they are closed (planned)",)
+    (store,) = off.values()
+    planned = planned_off(store, now, now, 0.0)
+    words = planned.words if planned is not None else "powered off (planned)"
+    return (f"{store.id} is {words} there",)
 
 
 def known_to_both(

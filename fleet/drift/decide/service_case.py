@@ -7,7 +7,7 @@ from datetime import datetime
 from fleet.drift.decide.store_case import HostCase, StoreCase
 from fleet.model.commands import Command
 from fleet.model.desired import DesiredService, Release, ServiceShape
-from fleet.model.drift import Background, Evidence
+from fleet.model.drift import Background, Evidence, HostConnection
 from fleet.model.drift_settings import Severity
 from fleet.model.identity import TAG_CONTENT, TAG_FLEET, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.images import is_by_digest
@@ -148,7 +148,8 @@ def back_since(hosts: Iterable[HostCase]) -> datetime | None:
     known = [
         host.connection.since
         for host in hosts
-        if host.connection is not None and any(spell.is_away for spell in host.memory.spells)
+        if host.connection is not None
+        and any(spell.connection is not HostConnection.CONNECTED for spell in host.memory.spells)
     ]
     return max(known, default=None)
 

@@ -26,6 +26,7 @@ from fleet.model.drift import (
     StoreSeen,
 )
 from fleet.model.drift_settings import Severity
+from fleet.model.hours import Powered
 from fleet.model.identity import STORE_ATTRIBUTE, TAG_HOST, activation_name
 from fleet.model.inventory import Fleet, Host, Lifecycle, Store
 from fleet.model.observed import ContainerInstance, ManagedInstance, NotRead, Ping
@@ -133,6 +134,11 @@ class HostCase:
     def is_dark(self) -> bool:
         """Return whether it is certainly dark."""
         return self.is_certainly(HostConnection.DARK)
+
+    @property
+    def is_switched_off(self) -> bool:
+        """Return whether it is certainly switched off because its store is closed."""
+        return self.is_certainly(HostConnection.POWERED_OFF)
 
     @property
     def takes_tasks(self) -> bool:
@@ -338,7 +344,7 @@ def case_of(
         name: _joined(host, ledgers, background)
         for name, host in sorted({host.name: host for host in store.hosts}.items())
     }
-    for name, spell in _spells(hosts, seen, shard, background).items():
+    for name, spell in _spells(store, hosts, seen, shard, background).items():
         hosts[name] = replace(hosts[name], connection=spell)
     return StoreCase(wanted or Wanted(store, ()), seen, shard, background, hosts)
 
@@ -373,12 +379,21 @@ def _distinct(nodes: Iterable[ManagedInstance]) -> tuple[ManagedInstance, ...]:
 
 
 def _spells(
-    hosts: Mapping[str, HostCase], seen: StoreSeen, shard: ShardSeen, background: Background
+    store: Store,
+    hosts: Mapping[str, HostCase],
+    seen: StoreSeen,
+    shard: ShardSeen,
+    background: Background,
 ) -> Mapping[str, Spell]:
     if isinstance(shard.nodes, NotRead) or isinstance(seen.instances, NotRead):
         return {}
     both_seen = {
-        name: SeenHost(one.node, one.instance, one.memory)
+        name: SeenHost(
+            one.node,
+            one.instance,
+            one.memory,
+            store if one.host.powered is Powered.OPENING_HOURS else None,
+        )
         for name, one in hosts.items()
         if one.node and one.instance and one.instance.managed_instance_id == one.node.id
     }

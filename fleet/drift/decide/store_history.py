@@ -277,7 +277,7 @@ def _count(
         if place < 0 or not counted[number]:
             continue
         spell, end = ends[place]
-        if end >= result.started_at:
+        if end >= result.started_at and spell.connection is not HostConnection.POWERED_OFF:
             tally[number][0] += spell.connection is HostConnection.CONNECTED
             tally[number][1] += 1
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from fleet.inventory.decide.power import absent_from, planned_off
+from fleet.model.hours import Powered
 from fleet.model.identity import HOST_ATTRIBUTE, activation_name
 from fleet.model.inventory import Host, Lifecycle, Store
 from fleet.model.observed import (
@@ -15,7 +17,7 @@ from fleet.model.observed import (
     Reading,
     best_instance,
 )
-from fleet.model.spans import age
+from fleet.model.spans import age, span
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
 
 #: Meaning and remedy of each combination of SSM ping and ECS agentConnected. An SSM token is valid
@@ -65,6 +67,7 @@ class StoreReadings:
         nodes: SSM's nodes of the account and region, including those of other stores.
         recorded: by host id and ledger (host, ssm or ecs), what an earlier run recorded.
         now: the time that ages are counted from.
+        hold_s: how long a host must be silent to count as dark.
     """
 
     store: Store
@@ -73,6 +76,7 @@ class StoreReadings:
     nodes: Reading[tuple[ManagedInstance, ...]] | NotRead
     now: datetime
     recorded: Mapping[tuple[str, str], RecordedState] = field(default_factory=dict)
+    hold_s: float = 900.0
 
 
 def store_status(readings: StoreReadings, hosts: Sequence[Host] | None = None) -> StoreStatus:
@@ -197,7 +201,28 @@ def _health(
             f"{instances[0].status}: no task is placed on it",
             f"if that is over: fleet register {host.store} --host {host.name} says how",
         )
+    off = _switched_off(readings, host, node, instances[0])
+    if off:
+        return Health.POWERED_OFF, off, ""
     return _cell(readings, node, instances[0])
+
+
+def _switched_off(
+    readings: StoreReadings, host: Host, node: ManagedInstance, instance: ContainerInstance
+) -> str:
+    """Return why an absence is planned, or too short since the store opened; "" of others."""
+    heard, now, hold_s = node.last_ping_at, readings.now, readings.hold_s
+    if host.powered is not Powered.OPENING_HOURS or instance.agent_connected or heard is None:
+        return ""
+    off = planned_off(readings.store, heard, now, hold_s)
+    if off is not None:
+        # One that has pinged since closing has power.
+        pings = node.ping is Ping.ONLINE and now - heard <= PING_STALE
+        return "" if pings and off.since is not None and heard > off.since else off.words
+    counts = absent_from(readings.store, heard, hold_s)
+    if counts is None or not heard < counts <= now or (now - counts).total_seconds() >= hold_s:
+        return ""
+    return f"its store opened {age(counts, now)}; it counts as dark {span(hold_s)} after that"
 
 
 def _cell(

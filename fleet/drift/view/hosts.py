@@ -22,7 +22,11 @@ SHOWN = 500
 #: What to type when no scan was recorded yet.
 SCAN = "fleet drift"
 
-_STYLES = {HostConnection.CONNECTED: "green", HostConnection.DARK: "red"}
+_STYLES = {
+    HostConnection.CONNECTED: "green",
+    HostConnection.DARK: "red",
+    HostConnection.POWERED_OFF: "",
+}
 
 
 def hosts_view(seen: HostsNow, width: int) -> RenderableType:

@@ -14,7 +14,12 @@ from fleet.register.view.checks import fix_lines
 from fleet.terminal.documents import Document, document
 from fleet.terminal.screen import labelled, table
 
-_STYLES = {Health.HEALTHY: "green", Health.ABSENT: "", Health.UNKNOWN: "yellow"}
+_STYLES = {
+    Health.HEALTHY: "green",
+    Health.ABSENT: "",
+    Health.POWERED_OFF: "",
+    Health.UNKNOWN: "yellow",
+}
 
 
 def status_view(stores: Sequence[StoreStatus], now: datetime, width: int) -> RenderableType:

@@ -1,50 +1,33 @@
 """Decides when a store may be changed: windows from opening hours, freezes, and what still fits.
 
-Windows are kept in UTC and made from store-local words. On the nights in which clocks change, a
-local time may not exist or exist twice. A shop then counts as open from the earliest reading of
-its opening to the latest reading of its closing, and hours given by ``between`` count from the
-latest reading of their beginning to the earliest of their end: a window may come out shorter than
-people meant, never longer.
+Where hosts have no power while their store is closed, a window lies within their powered hours.
+Then "while it is closed" leaves nothing, and the policy has to say what may be used instead:
+``after_opening``, ``between``, or any time.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from fleet.inventory.decide.opening_hours import (
+    SEARCH,
+    KeepsHours,
+    Span,
+    closed_spans,
+    daily_spans,
+    powered_spans,
+    readings,
+    within,
+)
 from fleet.model import spans
-from fleet.model.hours import Hours, OpenSpan
+from fleet.model.hours import OpenSpan
 from fleet.model.policy import Freeze, Policy, Window
 from fleet.model.rollout import Place
 
-#: How far ahead anybody looks for a moment at which a store may be changed.
-SEARCH = timedelta(days=14)
-#: Windows are made for stretches that begin on the same weekday, so that shops with equal hours
-#: share them; a week before, as a window may have begun long ago.
-_STRETCH_DAYS = 7
-_BEFORE_DAYS = 9
-_AFTER_DAYS = _STRETCH_DAYS + SEARCH.days + 9
-
-_HoursKey = tuple[tuple[int, tuple[OpenSpan, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of time in which a store may be changed, aware UTC.
-
-    Attributes:
-        begins: None when it began before anybody looked.
-        ends: the first moment that is no longer in it; None when it lasts beyond every search.
-    """
-
-    begins: datetime | None
-    ends: datetime | None
-
-    def __contains__(self, moment: datetime) -> bool:
-        after = self.begins is None or self.begins <= moment
-        return after and (self.ends is None or moment < self.ends)
+_ALWAYS = (Span(None, None),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +47,12 @@ class Permission:
     next_at: datetime | None = None
 
 
-class KeepsHours(Protocol):
-    """A store or a place: whatever has a time zone and opening hours."""
+class HasWindows(KeepsHours, Protocol):
+    """What has opening hours and may lose its power outside them."""
 
     @property
-    def time_zone(self) -> str:
-        """IANA name."""
-        ...
-
-    @property
-    def hours(self) -> Hours:
-        """Opening spans by weekday."""
+    def is_off_when_closed(self) -> bool:
+        """Return whether a host that is to be changed has no power while the store is closed."""
         ...
 
 
@@ -83,17 +61,28 @@ def needs_s(policy: Policy, pull_s: float) -> float:
     return policy.finish_by_s + pull_s + policy.settle_s
 
 
-def window_at(shop: KeepsHours, policy: Policy, at: datetime) -> Span | None:
+def window_at(shop: HasWindows, policy: Policy, at: datetime) -> Span | None:
     """Return the window that ``at`` is in, or None."""
     return next((span for span in _windows(shop, policy, at) if at in span), None)
 
 
-def next_window(shop: KeepsHours, policy: Policy, at: datetime) -> Span | None:
+def next_window(shop: HasWindows, policy: Policy, at: datetime) -> Span | None:
     """Return the first window that begins after ``at``, within ``SEARCH``; None without any."""
     for span in _windows(shop, policy, at):
         if span.begins is not None and at < span.begins <= at + SEARCH:
             return span
     return None
+
+
+def longest_s(shop: HasWindows, policy: Policy, at: datetime) -> float:
+    """Return the seconds of the longest window within ``SEARCH`` of ``at``; 0 without any."""
+    lengths = (
+        (span.ends - span.begins).total_seconds() if span.begins and span.ends else math.inf
+        for span in _windows(shop, policy, at)
+        if (span.ends is None or span.ends > at)
+        and (span.begins is None or span.begins <= at + SEARCH)
+    )
+    return max(lengths, default=0.0)
 
 
 def slot(
@@ -162,8 +151,8 @@ def freeze_span(freeze: Freeze, time_zone: str) -> Span:
     zone = ZoneInfo(time_zone)
     begins, ends = freeze.begins, freeze.ends
     return Span(
-        min(_readings(begins, zone)) if begins.tzinfo is None else begins.astimezone(UTC),
-        max(_readings(ends, zone)) if ends.tzinfo is None else ends.astimezone(UTC),
+        min(readings(begins, zone)) if begins.tzinfo is None else begins.astimezone(UTC),
+        max(readings(ends, zone)) if ends.tzinfo is None else ends.astimezone(UTC),
     )
 
 
@@ -206,84 +195,39 @@ def _without(window: Span, frozen: Iterable[Span]) -> Iterator[Span]:
         yield Span(begins, window.ends)
 
 
-def _windows(shop: KeepsHours, policy: Policy, at: datetime) -> tuple[Span, ...]:
+def _windows(shop: HasWindows, policy: Policy, at: datetime) -> tuple[Span, ...]:
     """Windows around ``at``, in order: some before it, and those within ``SEARCH`` after it."""
-    if policy.between is None and policy.window is Window.ALWAYS:
-        return (Span(None, None),)
-    stretch = at.astimezone(UTC).date().toordinal() // _STRETCH_DAYS * _STRETCH_DAYS
+    powered = powered_spans(shop, at) if shop.is_off_when_closed else _ALWAYS
+    if powered == _ALWAYS:
+        return _allowed(shop, policy, at)
+    if policy.window is Window.CLOSED and policy.between is None:
+        if policy.after_opening_s:
+            return _first_hours(powered, timedelta(seconds=policy.after_opening_s))
+        # It has no closed hours with power, like a store that never closes.
+        quiet = policy.quiet_hours
+        return within(daily_spans(shop.time_zone, quiet, at), powered) if quiet else ()
+    return within(_allowed(shop, policy, at), powered)
+
+
+def _allowed(shop: HasWindows, policy: Policy, at: datetime) -> tuple[Span, ...]:
+    """Return the windows of a store whose hosts always have power."""
     if policy.between is not None:
-        return _between(shop.time_zone, policy.between, stretch)
-    hours: _HoursKey = tuple(sorted((day, tuple(spans)) for day, spans in shop.hours.items()))
-    closed = _closed(shop.time_zone, hours, stretch)
+        return daily_spans(shop.time_zone, policy.between, at)
+    if policy.window is Window.ALWAYS:
+        return _ALWAYS
+    closed = closed_spans(shop, at)
     if not closed and policy.quiet_hours is not None:
-        return _between(shop.time_zone, policy.quiet_hours, stretch)
+        return daily_spans(shop.time_zone, policy.quiet_hours, at)
     return closed
 
 
-@lru_cache(maxsize=2048)
-def _between(time_zone: str, span: OpenSpan, stretch: int) -> tuple[Span, ...]:
-    zone = ZoneInfo(time_zone)
-    daily = (
-        (max(_readings(begins, zone)), min(_readings(ends, zone)))
-        for begins, ends in (_on(day, span) for day in _days(stretch))
-    )
-    return _spans([(begins, ends) for begins, ends in daily if begins < ends], stretch)
-
-
-@lru_cache(maxsize=2048)
-def _closed(time_zone: str, hours: _HoursKey, stretch: int) -> tuple[Span, ...]:
-    zone, by_day = ZoneInfo(time_zone), dict(hours)
-    opened = _merged(
-        (min(_readings(opens, zone)), max(_readings(closes, zone)))
-        for day in _days(stretch)
-        for opens, closes in (_on(day, span) for span in by_day.get(day.weekday(), ()))
-    )
-    first, last = _limits(stretch)
-    edges = [first, *(moment for pair in opened for moment in pair), last]
-    closed = zip(edges[::2], edges[1::2], strict=True)
-    return _spans([(begins, ends) for begins, ends in closed if begins < ends], stretch)
-
-
-def _spans(pairs: list[tuple[datetime, datetime]], stretch: int) -> tuple[Span, ...]:
-    """Spans, joined where they meet, without the limits that are only those of the search."""
-    first, last = _limits(stretch)
+def _first_hours(powered: Iterable[Span], lasts: timedelta) -> tuple[Span, ...]:
+    """Return the beginnings of powered hours; where they have none, there is no window."""
     return tuple(
-        Span(begins if begins > first else None, ends if ends < last else None)
-        for begins, ends in _merged(pairs)
+        Span(one.begins, min(one.begins + lasts, one.ends or one.begins + lasts))
+        for one in powered
+        if one.begins is not None
     )
-
-
-def _merged(pairs: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    merged: list[tuple[datetime, datetime]] = []
-    for begins, ends in sorted(pairs):
-        if merged and begins <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], ends))
-        else:
-            merged.append((begins, ends))
-    return merged
-
-
-def _days(stretch: int) -> Iterator[date]:
-    """Local dates whose spans may matter, two more on either side than are looked at."""
-    for ordinal in range(stretch - _BEFORE_DAYS - 2, stretch + _AFTER_DAYS + 3):
-        yield date.fromordinal(ordinal)
-
-
-def _limits(stretch: int) -> tuple[datetime, datetime]:
-    midnight = datetime.combine(date.fromordinal(stretch), time(), UTC)
-    return midnight - timedelta(days=_BEFORE_DAYS), midnight + timedelta(days=_AFTER_DAYS)
-
-
-def _on(day: date, span: OpenSpan) -> tuple[datetime, datetime]:
-    """Return a span on a day, naive and local; past midnight it ends on the next day."""
-    ends = day if span.closes > span.opens else day + timedelta(days=1)
-    return datetime.combine(day, span.opens), datetime.combine(ends, span.closes)
-
-
-def _readings(local: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the moments that a local time may mean; two where clocks change (PEP 495)."""
-    first = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    return first, local.replace(tzinfo=zone, fold=1).astimezone(UTC)
 
 
 def _refused(
@@ -306,21 +250,50 @@ def _refused(
 
 def _closed_words(place: Place, policy: Policy, now: datetime) -> str:
     following = next_window(place, policy, now)
+    if place.is_off_when_closed and powered_spans(place, now) != _ALWAYS:
+        return _powered_words(place, policy, following)
     if policy.between is not None:
-        span = f"{policy.between.opens:%H:%M}-{policy.between.closes:%H:%M}"
-        return f"outside {span} store time ({_local(place, now)} there)"
+        return f"outside {_hours(policy.between)} store time ({_local(place, now)} there)"
     never_closes = window_at(place, replace(policy, quiet_hours=None), now) is None and (
         next_window(place, replace(policy, quiet_hours=None), now) is None
     )
     if never_closes and policy.quiet_hours is not None:
-        span = f"{policy.quiet_hours.opens:%H:%M}-{policy.quiet_hours.closes:%H:%M}"
-        return f"open around the clock, and outside its quiet hours, {span} store time"
+        quiet = _hours(policy.quiet_hours)
+        return f"open around the clock, and outside its quiet hours, {quiet} store time"
     if never_closes or following is None:
         return (
             f"the store is open around the clock, so policy {policy.name} finds no closed hours; "
             'give the policy `quiet_hours: "02:00-05:00"` for such stores'
         )
     return f"the store is open until {_local(place, following.begins)}"
+
+
+def _powered_words(place: Place, policy: Policy, following: Span | None) -> str:
+    names = place.off_when_closed
+    off = f"{', '.join(names)} {'have' if len(names) > 1 else 'has'} no power while it is closed"
+    if following is None:
+        return f"{off}, and {no_window_words(policy)}"
+    return f"{off}; the next window with power begins {_local(place, following.begins)}"
+
+
+def no_window_words(policy: Policy) -> str:
+    """Say why a policy has no window in powered hours that is long enough, and what to write."""
+    if policy.between is not None:
+        why = f"uses {_hours(policy.between)}, too little of which is within opening hours"
+        return f"policy {policy.name} {why}; give it other hours, or after_opening: 1h instead"
+    if policy.window is Window.ALWAYS or policy.after_opening_s:
+        return f"policy {policy.name} finds too few opening hours"
+    why = "sends only while a store is closed"
+    if policy.quiet_hours is not None:
+        why += f", and too little of {_hours(policy.quiet_hours)} is within opening hours"
+    return (
+        f"policy {policy.name} {why}; give it after_opening: 1h, between: with hours in which the "
+        "store is open, or window: always"
+    )
+
+
+def _hours(span: OpenSpan) -> str:
+    return f"{span.opens:%H:%M}-{span.closes:%H:%M}"
 
 
 def _allowed_words(place: Place, policy: Policy, until: datetime | None) -> str:

@@ -1,11 +1,14 @@
 """Finds settings of an inventory that are valid but probably not intended."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 
 from fleet.errors import UsageError
-from fleet.model.hours import Hours
-from fleet.model.inventory import Fleet, Lifecycle
+from fleet.inventory.decide.calendar import longest_s, needs_s, no_window_words
+from fleet.model.hours import Hours, Powered
+from fleet.model.inventory import Fleet, Lifecycle, Store, Workload
 from fleet.model.policy import Policy, Window
 from fleet.model.printable import some
 from fleet.model.rollout import CANARY
@@ -16,12 +19,15 @@ _DAY_MINUTES = 24 * 60
 #: bounds (amazon-ecs-agent 1.105.1); a look more, and it is known.
 SEEN_LOST_S = 240.0
 _FEW = 5
+#: Opening hours are those of every week; in this one no clock changes, whatever the zone.
+_ANY_WEEK = datetime(2026, 1, 12, tzinfo=UTC)
 
 
 def notes_of(fleet: Fleet) -> tuple[str, ...]:
     """Stores without a window first, then rings, then weights, then policies."""
     return (
         *_without_window(fleet),
+        *_without_power(fleet),
         *_rings_like_canary(fleet),
         *_without_weight(fleet),
         *_blind_bakes(fleet),
@@ -88,13 +94,49 @@ def _without_window(fleet: Fleet) -> Iterator[str]:
             )
         ]
         if stores:
-            named = ", ".join(stores[:_FEW])
-            more = f" and {len(stores) - _FEW} more" if len(stores) > _FEW else ""
             yield (
-                f"{named}{more} never close{'s' if len(stores) == 1 else ''}, and policy {policy} "
-                f"({', '.join(one.name for one in workloads)}) sends only while a store is closed: "
-                'give it quiet_hours: "02:00-05:00", between: or window: always'
+                f"{some(stores, _FEW)} never close{'s' if len(stores) == 1 else ''}, and policy "
+                f"{policy} ({', '.join(one.name for one in workloads)}) sends only while a store "
+                'is closed: give it quiet_hours: "02:00-05:00", between: or window: always'
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _OffWhenClosed:
+    """A store as its hosts see it that have no power while it is closed."""
+
+    time_zone: str
+    hours: Hours
+    is_off_when_closed: bool = True
+
+
+def _without_power(fleet: Fleet) -> Iterator[str]:
+    """Stores whose hosts have power while they are open only, and no window then."""
+    for name in sorted({workload.policy for workload in fleet.workloads}):
+        policy = fleet.policies.get(name, Policy(name))
+        workloads = [one for one in fleet.workloads if one.policy == name]
+        stores = [
+            store.id
+            for store in fleet.stores
+            if store.lifecycle is Lifecycle.OPEN
+            and _reaches_off_when_closed(store, workloads)
+            and longest_s(_OffWhenClosed(store.time_zone, store.hours), policy, _ANY_WEEK)
+            < needs_s(policy, 0.0)
+        ]
+        if stores:
+            yield (
+                f"{some(stores, _FEW)} {'has' if len(stores) == 1 else 'have'} no window: hosts "
+                f"have no power while the store is closed, and {no_window_words(policy)} "
+                f"({', '.join(one.name for one in workloads)})"
+            )
+
+
+def _reaches_off_when_closed(store: Store, workloads: Sequence[Workload]) -> bool:
+    return any(
+        host.powered is Powered.OPENING_HOURS
+        and any(one.wants(store) and one.fits(host.hardware) for one in workloads)
+        for host in store.hosts
+    )
 
 
 def _waits(policy: Policy) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from fleet.inventory.decide.power import PlannedOff, absent_from, planned_off
 from fleet.model.changes import Change, HostContact
 from fleet.model.identity import HOST_ATTRIBUTE
 from fleet.model.observed import ContainerInstance, best_instance
@@ -61,6 +62,27 @@ def away_since(change: Change, view: StoreView, place: Place) -> datetime | None
     if view.instances is None or view.problem:
         return change.away_since
     return first_away(hosts_seen(change, view, place))
+
+
+def absence_counts_from(change: Change, place: Place, dark_after_s: float) -> datetime | None:
+    """Return since when a host of the change is away that should be there; None without any.
+
+    It may lie in the future: a host that is switched off is expected at the next opening.
+    """
+    known = {n: h.away_since for n, h in change.observed.hosts.items() if h.away_since is not None}
+    if change.away_since is None:
+        return None
+    if not known:
+        known = dict.fromkeys(place.off_when_closed[:1] or ("",), change.away_since)
+    counted = (
+        counts_from(place, name, since, dark_after_s) for name, since in sorted(known.items())
+    )
+    return min((at for at in counted if at is not None), default=None)
+
+
+def counts_from(place: Place, name: str, since: datetime, dark_after_s: float) -> datetime | None:
+    """Return the moment from which a host's absence counts; None if its store never opens."""
+    return since if name not in place.off_when_closed else absent_from(place, since, dark_after_s)
 
 
 def stores_back(
@@ -211,9 +233,29 @@ class ChangeFacts:
 
     @cached_property
     def dark(self) -> tuple[HostSeen, ...]:
-        """Return the hosts that have been away for ``dark_after_s``."""
+        """Return the hosts that should be there and have been away for ``dark_after_s``."""
         limit = timedelta(seconds=self.policy.dark_after_s)
-        return tuple(h for h in self.away if h.away_since and self.at - h.away_since >= limit)
+        counted = ((h, self.counts_from[h.name]) for h in self.away)
+        return tuple(h for h, since in counted if since and self.at - since >= limit)
+
+    @cached_property
+    def counts_from(self) -> Mapping[str, datetime | None]:
+        """Return by host from when on its absence counts; in the future while it is planned."""
+        limit_s = self.policy.dark_after_s
+        return {
+            h.name: counts_from(self.place, h.name, h.away_since, limit_s)
+            for h in self.away
+            if h.away_since is not None
+        }
+
+    @cached_property
+    def switched_off(self) -> Mapping[str, PlannedOff]:
+        """Return by host what is planned of the absences that do not count yet."""
+        limit_s, off = self.policy.dark_after_s, {}
+        for host in self.away:
+            if host.name in self.place.off_when_closed and host.away_since is not None:
+                off[host.name] = planned_off(self.place, host.away_since, self.at, limit_s)
+        return {name: planned for name, planned in off.items() if planned is not None}
 
     @cached_property
     def sent_at(self) -> datetime:

@@ -255,30 +255,52 @@ def _unplaced(facts: ChangeFacts) -> str:
 
 def absent(facts: ChangeFacts, hosts: Sequence[HostSeen]) -> str:
     """Print which hosts are away, as ``cam-1 is not connected since 21 Nov 22:14Z (26h48m)``."""
-    away = [(h.words, h.away_since) for h in hosts if h.away_since is not None]
-    return ", ".join(
-        f"{words} since {moment(since)} ({span((facts.at - since).total_seconds())})"
-        for words, since in away
-    )
+    return ", ".join(_absence(facts, host) for host in hosts if host.away_since is not None)
+
+
+def _absence(facts: ChangeFacts, host: HostSeen) -> str:
+    planned, since = facts.switched_off.get(host.name), _away_since(facts, host)
+    if planned is not None:
+        return f"{host.name} is {planned.words}"
+    return f"{host.words} since {moment(since)} ({span((facts.at - since).total_seconds())})"
+
+
+def _away_since(facts: ChangeFacts, host: HostSeen) -> datetime:
+    """Return since when a host is away that should be there: never before its store opened."""
+    away, counts = host.away_since or facts.at, facts.counts_from.get(host.name)
+    return counts if counts is not None and counts <= facts.at else away
 
 
 def flapping(facts: ChangeFacts) -> str:
     """Print which hosts are away, for too short to be dark, and when they will be."""
-    limit = facts.policy.dark_after_s
-    return f"{absent(facts, facts.away)}; dark after {span(limit)}"
+    words, limit = absent(facts, facts.away), span(facts.policy.dark_after_s)
+    if len(facts.switched_off) == len(facts.away):
+        return words
+    return f"{words}; dark after {limit}"
 
 
 def until_dark_s(facts: ChangeFacts) -> float:
-    """Return the seconds until the first absence counts as dark, at most a minute."""
-    first = min((h.away_since for h in facts.away if h.away_since), default=facts.at)
+    """Return the seconds until the first absence counts as dark, at most a minute.
+
+    Hosts that are switched off are looked at as rarely as dark ones, and when they are due.
+    """
+    off = facts.switched_off
+    if off and len(off) == len(facts.away):
+        due = [(one.back_at - facts.at).total_seconds() for one in off.values() if one.back_at]
+        return max(1.0, min([DARK_LOOK_S, *due]))
+    first = _first_away(facts)
     left = facts.policy.dark_after_s - (facts.at - first).total_seconds()
     return max(1.0, min(60.0, left))
 
 
 def dark_look_s(facts: ChangeFacts) -> float:
     """Return the seconds until the next look at a dark store: more, the longer it is dark."""
-    first = min((h.away_since for h in facts.away if h.away_since), default=facts.at)
-    return min(DARK_LOOK_S, max(60.0, (facts.at - first).total_seconds() / 4))
+    return min(DARK_LOOK_S, max(60.0, (facts.at - _first_away(facts)).total_seconds() / 4))
+
+
+def _first_away(facts: ChangeFacts) -> datetime:
+    away = (h for h in facts.away if h.name not in facts.switched_off)
+    return min((_away_since(facts, host) for host in away), default=facts.at)
 
 
 def ok_look_s(facts: ChangeFacts) -> float:

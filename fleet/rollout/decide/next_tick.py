@@ -11,6 +11,7 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.judgement import retry_at
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, is_watched
 from fleet.rollout.decide.surveys import next_survey
+from fleet.rollout.decide.switched_off import switched_off
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.watch import SLOT_S, is_only_watched
 
@@ -116,10 +117,13 @@ def undo_at(state: TickState, change: Change) -> datetime | None:
 def may_undo(state: TickState, change: Change) -> bool:
     """Return whether a store may be set back now: always, unless the policy wants windows for it.
 
-    A dark one always may: nothing happens in the shop, and ECS would apply the release later.
+    A dark one always may, and one that is switched off: nothing happens in the shop, and ECS would
+    apply the release later.
     """
     policy = state.rollout.spec.policy
     if not policy.rollback_in_window or change.verdict is Verdict.DARK:
+        return True
+    if switched_off(state, change) is not None:
         return True
     return window_at(state.rollout.spec.places[change.store], policy, state.now) is not None
 

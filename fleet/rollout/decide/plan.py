@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from fleet.inventory.decide.calendar import SEARCH, freeze_span, may_begin, needs_s, slot
+from fleet.inventory.decide.calendar import freeze_span, may_begin, needs_s, slot
+from fleet.inventory.decide.opening_hours import SEARCH
 from fleet.model.desired import DesiredService, Release
 from fleet.model.gate import Sample
+from fleet.model.hours import Powered
 from fleet.model.images import images_of
 from fleet.model.inventory import Fleet, Lifecycle, Store
 from fleet.model.plan import Estimate, Kind, Plan, PlannedChange
@@ -125,6 +127,14 @@ def place_of(store: Store, hosts: Mapping[str, tuple[str, ...]]) -> Place:
         metered=store.link.metered,
         hosts=hosts,
         weight=Decimal(1) if store.weight is None else store.weight,
+        off_when_closed=tuple(
+            sorted(
+                host.name
+                for host in store.hosts
+                if host.powered is Powered.OPENING_HOURS
+                and any(host.name in names for names in hosts.values())
+            )
+        ),
     )
 
 
@@ -233,7 +243,14 @@ def _rolling(inputs: _Inputs) -> _Rolling:
     """Return what changes; a store that has no time for it is left, unless that is all of them."""
     changes, unread = _changes(inputs)
     rolling = [c for c in changes if c.kind.is_change]
-    places = {s.id: place_of(s, _hosts(inputs, s.id)) for s in _stores_of(inputs, rolling)}
+    touched = {(change.store, change.service) for change in rolling}
+    places = {
+        s.id: place_of(
+            s,
+            {name: on for name, on in _hosts(inputs, s.id).items() if (s.id, name) in touched},
+        )
+        for s in _stores_of(inputs, rolling)
+    }
     candidates = _candidates(inputs, rolling, places)
     never = {c.store: _why_never(inputs, places[c.store]) for c in candidates if c.next_at is None}
     if len(never) < len(candidates):

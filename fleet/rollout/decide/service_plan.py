@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from fleet.inventory.decide.power import absent_from, planned_off
 from fleet.model.desired import DesiredService, Scheduling, ServiceShape
 from fleet.model.history import Observation
+from fleet.model.hours import Powered
 from fleet.model.identity import HOST_ATTRIBUTE, TAG_CONTENT, TAG_FLEET, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.inventory import Lifecycle, Store
 from fleet.model.observed import ContainerInstance, best_instance
@@ -340,6 +342,8 @@ def _holds(wanted: Any, seen: Any) -> bool:
 def _away(case: _Case) -> tuple[str, str]:
     """Return what is said of hosts that are away: of dark ones, or of those that may only flap."""
     now, dark, flaps = case.background.now, [], []
+    limit_s = case.background.dark_after_s
+    off_when_closed = {h.name for h in case.store.hosts if h.powered is Powered.OPENING_HOURS}
     for name, instance in sorted(case.hosts.items()):
         if instance.agent_connected and instance.status == "ACTIVE":
             continue
@@ -347,11 +351,17 @@ def _away(case: _Case) -> tuple[str, str]:
             dark.append(f"{name} is {instance.status}")
             continue
         since = case.background.away.get(f"{case.store.id}/{name}")
+        if name in off_when_closed:
+            off = planned_off(case.store, since or now, now, limit_s)
+            if off is not None:
+                flaps.append(f"{name} is {off.words}")
+                continue
+            since = since and absent_from(case.store, since, limit_s)
         if since is None:
             dark.append(f"{name} is not connected")
             continue
         away_s = (now - since).total_seconds()
-        if away_s >= case.background.dark_after_s:
+        if away_s >= limit_s:
             dark.append(f"{name} is dark since {moment(since)} ({span(away_s)})")
         else:
             flaps.append(f"{name} is away for {span(away_s)}, which may pass")

@@ -27,7 +27,7 @@ from fleet.model.policy import Policy
 from fleet.model.rollout import Phase, Place
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.change_facts import hosts_seen
+from fleet.rollout.decide.change_facts import counts_from, hosts_seen
 from fleet.rollout.decide.darkness import (
     DarknessResult,
     Draw,
@@ -36,6 +36,7 @@ from fleet.rollout.decide.darkness import (
     with_draws,
     with_history,
 )
+from fleet.rollout.decide.switched_off import absent_from, switched_off
 from fleet.rollout.decide.tick_state import TickState, is_parked
 
 #: Untouched stores that are read for comparison: 200 in five minutes are 0.7 calls a second, one
@@ -118,7 +119,9 @@ def compare(
 def darkness_now(state: TickState) -> DarknessResult:
     """Return what the test says of the stores as they are now."""
     groups, test = _groups(state), state.rollout.darkness
-    away = [c for c in state.changes if _is_updated(c) and _is_away(c) and not _is_let(state, c)]
+    away = [
+        c for c in state.changes if _is_updated(c) and _is_away(state, c) and not _is_let(state, c)
+    ]
     dark = [c for c in away if c.verdict is Verdict.DARK]
     told = groups.is_enough or _has_history(test, state.rollout.spec.policy)
     unheard = [] if told else [c for c in dark if not c.observed.survey.counted]
@@ -277,14 +280,17 @@ def _may_count(change: Change) -> bool:
     return survey.presence.is_at_risk and not survey.counted
 
 
-def _is_away(change: Change) -> bool:
+def _is_away(state: TickState, change: Change) -> bool:
+    if switched_off(state, change) is not None:
+        return False
     return change.away_since is not None or change.observed.survey.presence is Presence.AWAY
 
 
 def _is_let(state: TickState, change: Change) -> bool:
     """Return whether a store was away before the test began, so that its absence says nothing."""
     began = state.rollout.answered_at or state.rollout.started_at
-    return change.away_since is not None and change.away_since <= began
+    since = absent_from(state, change)
+    return since is not None and since <= began
 
 
 def _due_at(state: TickState, store: str) -> datetime:
@@ -351,7 +357,15 @@ class _Counting:
         if before.at is not None and passed < every:
             return
         place = self.state.rollout.spec.places[store]
-        away = any(not h.is_here for row in rows for h in hosts_seen(row, view, place))
+        absences = [
+            counts_from(place, h.name, h.away_since, every)
+            for row in rows
+            for h in hosts_seen(row, view, place)
+            if h.away_since is not None
+        ]
+        away = any(since is not None and since <= view.at for since in absences)
+        if absences and not away:
+            return  # it is switched off with its store, which says nothing of the release
         now = _after(before, view.at, away=away)
         watched_s = min(passed, STALE * every) if before.presence.is_at_risk else 0.0
         goes_dark = before.presence is Presence.AWAY and now.presence is Presence.DARK
@@ -443,7 +457,9 @@ def _if_confirmed(state: TickState, groups: _Groups, test: DarknessTest) -> Dark
         seen.add(change.store)
         kind = groups.kinds.get(change.store, "")
         if _is_updated(change):
-            dark[kind] += _may_count(change) and _is_away(change) and not _is_let(state, change)
+            dark[kind] += (
+                _may_count(change) and _is_away(state, change) and not _is_let(state, change)
+            )
         elif change.observed.survey.presence is Presence.AWAY and _is_untouched(change):
             others[kind] += 1
     draws = [

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fleet.inventory.decide.calendar import window_at
+from fleet.inventory.decide.power import PlannedOff
 from fleet.model.changes import CONVOY, Change
 from fleet.model.gate import Gate, GateAnswer, Signal
 from fleet.model.plain import to_plain
@@ -29,6 +30,7 @@ from fleet.rollout.decide.store_choice import (
     sends_are_held,
 )
 from fleet.rollout.decide.surveys import darkness_now, note_result, surveyed_at_send
+from fleet.rollout.decide.switched_off import applies_in_window, switched_off
 from fleet.rollout.decide.tick_state import TickState, accepted, called_off, is_parked, is_sent
 from fleet.rollout.decide.unjudged import unjudged_row
 
@@ -249,12 +251,15 @@ def _take_back(state: TickState, *, unwatched: bool) -> None:
     """Set back dark stores that would apply a halted release, or apply it in opening hours."""
     phases = TAKES_BACK | TAKES_BACK_UNWATCHED if unwatched else TAKES_BACK
     for change in state.changes:
-        if not _may_apply_later(change):
+        off = switched_off(state, change)
+        if not _may_apply_later(change, off):
             continue
-        is_what = change.verdict.value
+        is_what = "switched off" if off else change.verdict.value
         if state.rollout.phase in phases:
             phase = state.rollout.phase.value
             why = f"{is_what} while the rollout is {phase}: ECS would apply it later"
+        elif off and applies_in_window(state, change, off):
+            continue
         elif _is_closing(state, change):
             why = f"{is_what}, and its window closes: ECS would apply it in opening hours"
         elif _is_over(state):
@@ -264,13 +269,13 @@ def _take_back(state: TickState, *, unwatched: bool) -> None:
         state.move(change, stage=Stage.UNDOING, reason=why, look_at=None)
 
 
-def _may_apply_later(change: Change) -> bool:
-    """Return whether ECS may still apply what was sent: the store is dark or still pulls."""
+def _may_apply_later(change: Change, off: PlannedOff | None) -> bool:
+    """Return whether ECS may still apply what was sent: the store is away or still pulls."""
     if change.stage is not Stage.SENT or change.was_applied:
         return False
     if change.verdict is Verdict.UNDELIVERED:
         return change.observed.task_definition == change.target
-    return change.verdict is Verdict.DARK
+    return change.verdict is Verdict.DARK or (off is not None and change.verdict is Verdict.WAITING)
 
 
 def _roll_back(state: TickState) -> None:

@@ -244,8 +244,12 @@ def _window(policy: Policy) -> str:
     if policy.window is Window.ALWAYS:
         return "any time"
     text = "while a store is closed, by its own opening hours"
-    quiet = policy.quiet_hours
-    return f"{text}; {_hours(quiet)} where it never closes" if quiet is not None else text
+    if policy.quiet_hours is not None:
+        text += f"; {_hours(policy.quiet_hours)} where it never closes"
+    if policy.after_opening_s:
+        first = span(policy.after_opening_s)
+        text += f"; the first {first} after opening where hosts have no power while it is closed"
+    return text
 
 
 def _hours(span: OpenSpan) -> str:

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import time
 from typing import Any, NamedTuple
 
 import pytest
@@ -8,7 +9,14 @@ from hypothesis import strategies as st
 
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.finding_kinds import Need
-from fleet.drift.decide.scan_changes import Coverage, answered, changes_of, known_to_both, unsettled
+from fleet.drift.decide.scan_changes import (
+    Coverage,
+    answered,
+    changes_of,
+    known_to_both,
+    switched_off,
+    unsettled,
+)
 from fleet.model.drift import (
     Finding,
     HostConnection,
@@ -20,6 +28,7 @@ from fleet.model.drift import (
     Unread,
 )
 from fleet.model.drift_settings import Severity
+from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import ManagedInstance, NotRead, Reading
 from fleet.model.scan_result import FindingChanges, PastFinding
@@ -251,6 +260,26 @@ def test_of_hosts_that_are_certain_or_told_as_unread_nothing_more_is_said() -> N
     assert unsettled(TWO, settled(cam=HostConnection.CONNECTED, tel=HostConnection.DARK)) == ()
     assert unsettled(TWO, settled(StoreState.NOT_VERIFIED)) == ()
     assert unsettled(TWO, settled(StoreState.NOT_COUNTED)) == ()
+
+
+def off(*stores: str) -> tuple[str, ...]:
+    """What a scan at 02:00 says of stores whose hosts are switched off at 22:00."""
+    daily = dict.fromkeys(range(7), (OpenSpan(time(7), time(22)),))
+    made = [build.store(build.host(store=id_), id=id_, hours=daily) for id_ in stores]
+    spells = {(id_, "tel-1"): spell(HostConnection.POWERED_OFF, LAST_NIGHT) for id_ in stores}
+    return switched_off(made, spells, build.NOW)
+
+
+def test_a_store_that_is_switched_off_is_told_once_with_its_hours() -> None:
+    assert off("s-1") == ("s-1 is powered off since 22:00 (planned), back at 07:00 there",)
+
+
+def test_several_stores_that_are_switched_off_are_one_note() -> None:
+    assert off("s-1", "s-2") == ("s-1, s-2 are powered off while they are closed (planned)",)
+
+
+def test_nothing_is_said_where_none_is_switched_off() -> None:
+    assert switched_off([build.store()], CONNECTED, build.NOW) == ()
 
 
 SCOPE = ("store-042",)

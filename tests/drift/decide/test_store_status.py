@@ -1,9 +1,11 @@
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
 
 from fleet.drift.decide.store_status import RecordedState, StoreReadings, store_status
+from fleet.model.hours import OpenSpan, Powered
 from fleet.model.inventory import Lifecycle
 from fleet.model.observed import NotRead, Ping, Reading
 from fleet.model.status import Freshness, Health, HostStatus
@@ -129,3 +131,46 @@ def test_twins_are_told() -> None:
 
 def test_a_node_without_a_container_instance_is_partial() -> None:
     assert only_host(instances=Reading((), build.NOW)).health is Health.PARTIAL
+
+
+def switched_off(heard: timedelta, opens: time = time(7), **changes: Any) -> HostStatus:
+    """A host that has no power from 22:00 on, at 02:00."""
+    hours = dict.fromkeys(range(7), (OpenSpan(opens, time(22)),))
+    box = replace(build.host(), powered=Powered.OPENING_HOURS)
+    node = build.node(last_ping_at=build.NOW - heard, ping=Ping.CONNECTION_LOST)
+    return only_host(
+        store=build.store(box, hours=hours),
+        nodes=Reading((replace(node, **changes),), build.NOW),
+        instances=Reading((build.instance(agent_connected=False),), build.NOW),
+    )
+
+
+def test_a_host_that_is_switched_off_is_told_with_the_hours_of_its_store() -> None:
+    status = switched_off(timedelta(hours=4, minutes=2))
+
+    assert status.health is Health.POWERED_OFF
+    assert status.reason == "powered off since 22:00 (planned), back at 07:00"
+    assert status.fix == ""
+
+
+def test_a_host_that_was_lost_before_closing_is_dark() -> None:
+    assert switched_off(timedelta(hours=4, minutes=15)).health is Health.DARK
+    assert switched_off(timedelta(hours=4, minutes=14)).health is Health.POWERED_OFF
+
+
+@pytest.mark.parametrize(
+    ("opens", "health"),
+    [(time(1, 46), Health.POWERED_OFF), (time(1, 45), Health.DARK), (time(1), Health.DARK)],
+)
+def test_a_host_that_does_not_come_back_is_dark_the_hold_time_after_opening(
+    opens: time, health: Health
+) -> None:
+    status = switched_off(timedelta(hours=4, minutes=2), opens)
+
+    assert status.health is health
+    if health is Health.POWERED_OFF:
+        assert status.reason == "its store opened 14m ago; it counts as dark 15m after that"
+
+
+def test_a_host_that_pings_after_closing_has_power_and_its_ecs_agent_is_down() -> None:
+    assert switched_off(timedelta(minutes=3), ping=Ping.ONLINE).health is Health.ECS_DOWN

@@ -7,6 +7,7 @@ A file of tests/cases/findings has these keys, all but ``about`` and ``expect`` 
       store-042:
         lifecycle: paused          # fields of Store; link: {kind: lte, carrier: red}
         hosts: {cam-1: ..., tel-1: ...}
+        open: "07:00-22:00"        # every day; hosts have power then only, or the switched_off do
         cluster: {tags: {}}        # fields of Cluster; null: there is none
         services:                  # by name, fields of ServiceState; null: it is not there
           telemetry-amd64: {running: 0}
@@ -41,6 +42,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from fleet.drift.decide.reconcile import reconcile
+from fleet.inventory.hours import parse_span
 from fleet.model.desired import DesiredService, Release, TaskDefinition
 from fleet.model.drift import (
     Background,
@@ -55,6 +57,7 @@ from fleet.model.drift import (
 )
 from fleet.model.drift_settings import DriftSettings
 from fleet.model.history import ActiveRollout
+from fleet.model.hours import Powered
 from fleet.model.identity import cluster_tags, declared_attributes, host_tags
 from fleet.model.inventory import Fleet, Host, Link, Store
 from fleet.model.observed import (
@@ -170,6 +173,9 @@ class _Maker:
         store = build.store(*hosts, id=store_id, cluster=store_id, name=f"Shop {store_id[-3:]}")
         plain = {k: told[k] for k in ("lifecycle", "region", "ring", "cluster_name") if k in told}
         store = changed(replace(store, link=Link(**told.get("link", {"kind": "lte"}))), plain)
+        if "open" in told:
+            store = _switched_off(store, told["open"], told.get("switched_off", boxes))
+            hosts = list(store.hosts)
         self.stores.append(store)
         instances: list[ContainerInstance] = []
         again: list[ContainerInstance] = []
@@ -294,6 +300,16 @@ def _active(told: Mapping[str, Any]) -> ActiveRollout:
 
 def _idle(told: Mapping[str, Any]) -> IdleRollout:
     return IdleRollout(_active(told), when(told["since"]), told["waits"])
+
+
+def _switched_off(store: Store, hours: str, names: Iterable[str]) -> Store:
+    """A store that opens at these hours every day, whose hosts have no power at other times."""
+    hosts = tuple(
+        replace(host, powered=Powered.OPENING_HOURS) if host.name in names else host
+        for host in store.hosts
+    )
+    daily = dict.fromkeys(range(7), (parse_span(hours),))
+    return replace(store, hours=daily, hosts=hosts)
 
 
 def _boxes(told: Mapping[str, Any]) -> Mapping[str, Any]:

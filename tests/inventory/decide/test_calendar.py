@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.inventory.decide.calendar import (
-    SEARCH,
     Permission,
     freeze_span,
     may_begin,
@@ -18,6 +17,7 @@ from fleet.inventory.decide.calendar import (
     slot,
     window_at,
 )
+from fleet.inventory.decide.opening_hours import SEARCH
 from fleet.model.hours import Hours, OpenSpan
 from fleet.model.policy import Freeze, Policy, Window
 from fleet.model.rollout import Place
@@ -344,3 +344,143 @@ def test_a_slot_is_now_exactly_when_a_change_may_begin_now(
 def test_a_freeze_lets_nothing_begin_at_any_hour(hour: int) -> None:
     now = datetime(2026, 11, 26, hour, 30, tzinfo=UTC)
     assert not ask(shop({}), now, freezes=(BLACK_FRIDAY,)).allowed
+
+
+#: A Tuesday evening after closing, and the morning after it.
+TUESDAY_NIGHT, WEDNESDAY = at("2026-11-24T23:00"), at("2026-11-25T08:00")
+
+
+def off_at_closing(hours: Hours = DAILY, time_zone: str = "Europe/London") -> Place:
+    """A shop in which one host has no power while it is closed."""
+    return replace(shop(hours, time_zone), off_when_closed=("cam-1",))
+
+
+def test_without_power_while_it_is_closed_a_store_has_no_window_and_is_told_what_to_write() -> None:
+    asked = ask(off_at_closing(), TUESDAY_NIGHT)
+
+    assert (asked.allowed, asked.next_at) == (False, None)
+    assert asked.reason == (
+        "cam-1 has no power while it is closed, and policy standard sends only while a store is "
+        "closed; give it after_opening: 1h, between: with hours in which the store is open, or "
+        "window: always"
+    )
+
+
+@pytest.mark.parametrize(
+    ("after_opening", "allowed", "ends"),
+    [(3600.0, True, "2026-11-25T09:00"), (14 * 3600.0, True, "2026-11-25T22:00")],
+)
+def test_a_policy_may_use_the_first_hours_after_opening_at_most_until_closing(
+    after_opening: float, *, allowed: bool, ends: str
+) -> None:
+    policy = replace(STANDARD, after_opening_s=after_opening)
+    window = window_at(off_at_closing(), policy, WEDNESDAY)
+
+    assert window is not None
+    assert (window.begins, window.ends) == (WEDNESDAY, at(ends))
+    assert ask(off_at_closing(), WEDNESDAY, policy=policy).allowed is allowed
+
+
+def test_before_opening_the_reason_says_when_there_is_power_in_the_window() -> None:
+    asked = ask(off_at_closing(), TUESDAY_NIGHT, policy=replace(STANDARD, after_opening_s=3600.0))
+
+    assert asked.next_at == WEDNESDAY
+    assert asked.reason == (
+        "cam-1 has no power while it is closed; the next window with power begins "
+        "Wed 25 Nov 08:00 Europe/London"
+    )
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "window"),
+    [
+        ("07:00", "09:00", ("08:00", "09:00")),
+        ("21:00", "23:00", ("21:00", "22:00")),
+        ("09:00", "10:00", ("09:00", "10:00")),
+    ],
+)
+def test_hours_of_a_policy_are_cut_to_those_with_power(
+    begins: str, ends: str, window: tuple[str, str]
+) -> None:
+    found = next_window(off_at_closing(), between(begins, ends), TUESDAY_NIGHT)
+
+    assert found is not None
+    assert (found.begins, found.ends) == tuple(at(f"2026-11-25T{end}") for end in window)
+
+
+def test_hours_of_a_policy_without_power_are_no_window() -> None:
+    asked = ask(off_at_closing(), TUESDAY_NIGHT, policy=between("01:00", "05:00"))
+
+    assert asked.next_at is None
+    assert "uses 01:00-05:00, too little of which is within opening hours" in asked.reason
+
+
+def test_at_any_time_means_while_there_is_power() -> None:
+    window = window_at(off_at_closing(), replace(STANDARD, window=Window.ALWAYS), WEDNESDAY)
+
+    assert window is not None
+    assert (window.begins, window.ends) == (WEDNESDAY, at("2026-11-25T22:00"))
+
+
+def test_quiet_hours_count_where_the_store_is_open_in_them() -> None:
+    policy = replace(STANDARD, quiet_hours=OpenSpan(time(21), time(23)))
+    found = next_window(off_at_closing(), policy, TUESDAY_NIGHT)
+
+    assert found is not None
+    assert (found.begins, found.ends) == (at("2026-11-25T21:00"), at("2026-11-25T22:00"))
+
+
+def test_a_store_that_never_closes_keeps_its_window_whatever_is_said_of_power() -> None:
+    policy = replace(STANDARD, quiet_hours=OpenSpan(time(2), time(5)), after_opening_s=3600.0)
+    never = off_at_closing(ROUND_THE_CLOCK)
+
+    assert window_at(never, policy, at("2026-11-25T03:00")) is not None
+    assert window_at(never, policy, WEDNESDAY) is None
+
+
+def test_a_day_on_which_the_store_is_closed_has_no_window() -> None:
+    weekdays = dict.fromkeys(range(5), (DAY,))
+    policy = replace(STANDARD, after_opening_s=3600.0)
+    found = next_window(off_at_closing(weekdays), policy, at("2026-11-27T23:00"))
+
+    assert found is not None
+    assert found.begins == at("2026-11-30T08:00")
+
+
+def test_a_freeze_holds_in_powered_hours_as_well() -> None:
+    policy = replace(STANDARD, window=Window.ALWAYS)
+    thursday = at("2026-11-26T12:00")
+
+    assert not ask(off_at_closing(), thursday, policy=policy, freezes=(BLACK_FRIDAY,)).allowed
+
+
+POLICIES = st.sampled_from(
+    [
+        STANDARD,
+        replace(STANDARD, after_opening_s=3600.0),
+        replace(STANDARD, window=Window.ALWAYS),
+        replace(STANDARD, quiet_hours=OpenSpan(time(20), time(6))),
+        between("06:00", "10:00"),
+        between("20:00", "02:00"),
+    ]
+)
+
+
+@given(PLACES, POLICIES, MOMENTS, st.integers(0, 8 * 3600))
+def test_no_call_is_sent_to_a_store_without_power(
+    place: Place, policy: Policy, now: datetime, needs: int
+) -> None:
+    asked = ask(replace(place, off_when_closed=("cam-1",)), now, policy=policy, needs=needs)
+    if asked.allowed:
+        for part in range(8):
+            assert is_open(place, now + timedelta(seconds=needs) * part / 8)
+
+
+@given(PLACES, POLICIES, MOMENTS)
+def test_power_only_ever_takes_from_a_window_that_a_policy_names_itself(
+    place: Place, policy: Policy, now: datetime
+) -> None:
+    off = replace(place, off_when_closed=("cam-1",))
+    is_named = policy.between is not None or policy.window is Window.ALWAYS
+    if is_named and window_at(off, policy, now) is not None:
+        assert window_at(place, policy, now) is not None

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from fleet.inventory.decide.checks import notes_of
-from fleet.model.hours import Hours, OpenSpan
+from fleet.model.hours import Hours, OpenSpan, Powered
 from fleet.model.inventory import Fleet, Lifecycle, Workload
 from fleet.model.policy import Amount, Policy, Window
 from tests import build
@@ -104,3 +104,54 @@ def test_a_limit_of_weight_without_any_weight_is_named() -> None:
     assert notes_of(weighed(1, 2, policy=limiting)) == ()
     (note,) = notes_of(weighed(None, policy=limiting))
     assert "no store carries one: every store counts as 1" in note
+
+
+OPEN_DAILY: Hours = dict.fromkeys(range(7), (OpenSpan(time(8), time(22)),))
+
+
+def switched_off(policy: Policy, hours: Hours = OPEN_DAILY) -> Fleet:
+    """A fleet whose hosts have no power while their store is closed."""
+    made = fleet(hours, policy)
+    (shop,) = made.stores
+    hosts = tuple(replace(host, powered=Powered.OPENING_HOURS) for host in shop.hosts)
+    return replace(made, stores=(replace(shop, hosts=hosts),))
+
+
+def test_a_store_without_power_in_its_window_is_named_with_what_to_write() -> None:
+    (note,) = notes_of(switched_off(Policy("standard")))
+
+    assert note == (
+        "store-042 has no window: hosts have no power while the store is closed, and policy "
+        "standard sends only while a store is closed; give it after_opening: 1h, between: with "
+        "hours in which the store is open, or window: always (telemetry)"
+    )
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy("standard", after_opening_s=3600),
+        Policy("standard", window=Window.ALWAYS),
+        Policy("standard", between=OpenSpan(time(7), time(9))),
+        Policy("standard", quiet_hours=OpenSpan(time(21), time(23))),
+    ],
+)
+def test_a_window_with_power_is_nothing_to_note(policy: Policy) -> None:
+    assert notes_of(switched_off(policy)) == ()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "noted"),
+    [(16, True), (17, False), (18, False)],  # finish_by and settle are 17 minutes
+)
+def test_a_window_with_power_must_be_long_enough(minutes: int, *, noted: bool) -> None:
+    policy = Policy("standard", between=OpenSpan(time(7), time(8, minutes)))
+
+    assert bool(notes_of(switched_off(policy))) is noted
+
+
+def test_hosts_that_no_workload_reaches_may_be_switched_off() -> None:
+    made = switched_off(Policy("standard"))
+    other = replace(TELEMETRY, where={"hardware": ("xavier-nx",)})
+
+    assert notes_of(replace(made, workloads=(other,))) == ()

@@ -1,9 +1,9 @@
 """What a plan says of each service, and that it says the same whatever the order of its inputs."""
 
 import random
-import time
+import time as clock
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from fleet.model.desired import TaskDefinition
 from fleet.model.gate import Sample
-from fleet.model.hours import OpenSpan
-from fleet.model.inventory import Lifecycle, Link
+from fleet.model.hours import OpenSpan, Powered
+from fleet.model.inventory import Lifecycle, Link, Store
 from fleet.model.plan import Kind
-from fleet.model.policy import Amount, Freeze, OnUnclear, Window
+from fleet.model.policy import Amount, Freeze, OnUnclear, Policy, Window
 from fleet.model.rollout import Hold
 from fleet.model.services import StoreView
 from fleet.rollout.decide.plan import differences, place_of
@@ -159,6 +159,48 @@ def test_a_host_that_has_been_away_for_long_makes_the_store_owe() -> None:
     assert change.reason == "tel-1 is dark since 21 Nov 23:12Z (26h48m)"
 
 
+def switched_off(opens: time, closes: time) -> Store:
+    """A shop whose hosts have no power while it is closed; it is 02:00 there."""
+    hosts = tuple(replace(host, powered=Powered.OPENING_HOURS) for host in shop().hosts)
+    daily = dict.fromkeys(range(7), (OpenSpan(opens, closes),))
+    return replace(shop(), hosts=hosts, hours=daily)
+
+
+@pytest.mark.parametrize("away", [{}, {"store-042/tel-1": NOW - timedelta(hours=1)}])
+def test_a_host_that_is_switched_off_owes_nothing(away: dict[str, datetime]) -> None:
+    store = switched_off(time(7), time(22))
+    policy = Policy("standard", window=Window.ALWAYS)
+    change = only(plan([store], [plans.dark(store)], away=away, policy=policy))
+    assert change.kind is Kind.UPDATE
+    assert "tel-1 is powered off since 22:00 (planned), back at 07:00" in change.reason
+
+
+def test_a_host_that_was_lost_before_it_was_switched_off_owes_the_release() -> None:
+    store = switched_off(time(7), time(22))
+    away = {"store-042/tel-1": NOW - timedelta(hours=12)}
+    policy = Policy("standard", window=Window.ALWAYS)
+    change = only(plan([store], [plans.dark(store)], away=away, policy=policy))
+    assert change.kind is Kind.OWED
+    assert change.reason == "tel-1 is dark since 22 Nov 14:00Z (12h)"
+
+
+@pytest.mark.parametrize(("minute", "kind"), [(54, Kind.OWED), (55, Kind.OWED), (56, Kind.UPDATE)])
+def test_a_host_that_does_not_come_back_owes_five_minutes_after_opening(
+    minute: int, kind: Kind
+) -> None:
+    store = switched_off(time(1, minute), time(22))
+    away = {"store-042/tel-1": NOW - timedelta(hours=4)}
+    policy = Policy("standard", window=Window.ALWAYS)
+    assert only(plan([store], [plans.dark(store)], away=away, policy=policy)).kind is kind
+
+
+def test_a_plan_of_a_store_without_power_in_its_window_is_refused_with_what_to_write() -> None:
+    store = switched_off(time(7), time(22))
+    (refusal,) = plan([store], policy=Policy("standard")).refusals
+    assert refusal.startswith("no store has a time for it within 14 days: store-042: tel-1 has no ")
+    assert "give it after_opening: 1h" in refusal
+
+
 def test_a_host_that_has_just_gone_away_may_only_flap() -> None:
     away = {"store-042/tel-1": NOW - timedelta(seconds=40)}
     change = only(plan([shop()], [plans.dark(shop())], away=away))
@@ -286,6 +328,13 @@ def test_many_bodies_are_said_beforehand() -> None:
 def test_a_place_tells_ticks_all_they_need_of_a_store() -> None:
     place = place_of(shop(), {"telemetry-amd64": ("tel-1",)})
     assert (place.account_id, place.carrier, place.metered) == ("111122223333", "red", True)
+    assert place.off_when_closed == ()
+
+
+def test_a_place_names_only_hosts_without_power_that_the_rollout_reaches() -> None:
+    store = switched_off(time(7), time(22))
+    assert place_of(store, {"telemetry-amd64": ("tel-1",)}).off_when_closed == ("tel-1",)
+    assert place_of(store, {"vision-arm64": ("cam-1",)}).off_when_closed == ()
 
 
 # Whether the world has moved.
@@ -366,9 +415,9 @@ def test_ten_thousand_stores_are_planned_within_five_seconds() -> None:
     stores = [shop(n, link=(plans.LTE, Link("fibre"))[n % 2]) for n in range(10_000)]
     seen = [view(s) for s in stores]
     whole, wanted = plans.fleet(stores), plans.release(stores)
-    began = time.process_time()
+    began = clock.process_time()
     plan(stores, seen, canary=True, fleet=whole, release=wanted)
-    assert time.process_time() - began < 5
+    assert clock.process_time() - began < 5
 
 
 def alone(stores: int, history: Sample | None = None, **fields: Any) -> list[str]:

@@ -26,6 +26,7 @@ from tests.rollout.decide.tick_states import (
     POLICY,
     after,
     away,
+    opening,
     parked,
     place,
     planned,
@@ -316,3 +317,40 @@ def test_untouched_stores_that_go_dark_are_recorded_by_the_hour() -> None:
     survey(rows, "store-900", here=tuple(f"store-9{n:02}" for n in range(1, 24)))
     assert hour_sample(rows.rollout.darkness) == Sample(1, 2)
     assert hour_sample(DarknessTest()) is None
+
+
+# stores that are switched off while they are closed
+
+
+def closing(*rows: Change, at: float, opens: float = 40000, **fields: Any) -> TickState:
+    """The first store is switched off at second 250, until it opens."""
+    off = place("store-001", hours=opening(opens, 250), off_when_closed=("cam-1",))
+    places = {row.store: place(row.store) for row in rows} | {"store-001": off}
+    return state(*rows, at=at, places=places, **fields)
+
+
+def test_a_store_that_is_switched_off_is_not_surveyed() -> None:
+    rows = closing(updated(1), updated(2), at=EVERY)
+    survey(rows, "store-001", "store-002")
+    assert of(rows).presence is Presence.HERE
+    assert of(rows).looks == 5
+    assert of(rows, "store-002").presence is Presence.AWAY
+
+
+def test_a_store_that_does_not_come_back_at_opening_is_surveyed_from_then_on() -> None:
+    for opens, presence in ((EVERY + 1, Presence.HERE), (EVERY, Presence.AWAY)):
+        gone = updated(1, away_since=after(251))
+        rows = closing(gone, updated(2), at=EVERY, opens=opens)
+        survey(rows, "store-001")
+        assert of(rows).presence is presence
+
+
+@pytest.mark.parametrize(("hosts", "holds"), [((), True), (("cam-1",), False)])
+def test_stores_that_are_switched_off_together_hold_no_sends(
+    hosts: tuple[str, ...], *, holds: bool
+) -> None:
+    gone = [updated(n, away_since=after(251), observed=found(at=200)) for n in range(1, 13)]
+    rows = [*gone, *others(40, at=200)]
+    where = {"hours": opening(40000, 250), "off_when_closed": hosts}
+    places = {row.store: place(row.store, **where) for row in rows}
+    assert darkness_now(state(*rows, at=EVERY, places=places)).holds is holds

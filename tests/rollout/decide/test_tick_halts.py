@@ -1,13 +1,15 @@
 """What halts a rollout, whom it asks, and which stores are set back because of it."""
 
 from dataclasses import replace
+from datetime import time
 from typing import Any
 
 import pytest
 
-from fleet.model.changes import CONVOY, Change, ObservedChange
+from fleet.model.changes import CONVOY, Change, HostContact, ObservedChange
 from fleet.model.darkness import DarknessTest, Presence, Survey
 from fleet.model.gate import GateAnswer, Sample
+from fleet.model.hours import OpenSpan
 from fleet.model.policy import Amount, OnHalt, OnUnclear, Window
 from fleet.model.rollout import ActionKind, Phase
 from fleet.model.verdicts import Stage, Verdict
@@ -244,3 +246,45 @@ def test_sends_go_on_when_the_dark_store_is_back() -> None:
     done = settled(rows)
     assert rows.rollout.darkness.holds == ""
     assert done.wake_at == rows.now
+
+
+def switched_off(*, until: float, **fields: Any) -> TickState:
+    """A store that was sent the release and switched off at second 30, until it opens."""
+    where = place(hours=opening(until, 30), off_when_closed=("cam-1",))
+    row = sent(
+        away_since=after(40),
+        observed=ObservedChange(
+            hosts={"cam-1": HostContact(connected=False, away_since=after(40))}
+        ),
+    )
+    return state(row, places={"store-042": where}, **fields)
+
+
+@pytest.mark.parametrize("phase", [Phase.HALTED, Phase.ABORTED])
+def test_a_store_that_is_switched_off_is_set_back_when_nothing_goes_on(phase: Phase) -> None:
+    rows = switched_off(until=40000, phase=phase)
+    assert kinds(settled(rows)) == [(ActionKind.UNDO, "store-042")]
+    assert of(rows).reason.startswith(f"switched off while the rollout is {phase.value}")
+
+
+def test_a_store_that_is_switched_off_is_left_to_open_in_its_window() -> None:
+    rows = switched_off(until=40000)
+    assert settled(rows).actions == ()
+    assert of(rows).stage is Stage.SENT
+
+
+def test_a_store_that_is_switched_off_is_set_back_where_it_opens_outside_its_window() -> None:
+    policy = replace(POLICY, between=OpenSpan(time(20), time(21)), window=Window.CLOSED)
+    rows = switched_off(until=40000, policy=policy)
+    assert kinds(settled(rows)) == [(ActionKind.UNDO, "store-042")]
+
+
+def test_a_store_that_is_switched_off_may_be_set_back_without_waiting_for_power() -> None:
+    policy = replace(POLICY, rollback_in_window=True)
+    rows = switched_off(until=40000, policy=policy, phase=Phase.HALTED)
+    assert kinds(settled(rows)) == [(ActionKind.UNDO, "store-042")]
+
+
+def test_a_store_whose_host_is_late_at_opening_is_not_switched_off() -> None:
+    rows = switched_off(until=55, phase=Phase.HALTED)
+    assert settled(rows).actions == ()

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.inventory.hours import parse_span
+from fleet.model.rollout import Place
 from tests.rollout.decide import verdicts
 
 CASES = sorted((Path(__file__).parents[2] / "cases" / "verdicts").glob("*.yaml"))
@@ -28,6 +30,7 @@ def test_case(path: Path) -> None:
             health_check=case.get("health_check", False),
             pull_s=case.get("pull_s", 0.0),
             lag_s=said.get("lag", 2.0),
+            where=_place(case),
         )
         expect = said["expect"]
         where = f"at {said['at']}: {got}"
@@ -43,6 +46,16 @@ def test_case(path: Path) -> None:
         if "next" in expect:
             assert got.next_look_s == pytest.approx(expect["next"]), where
         row = row if got.deeper else got.changed(seen.at)
+
+
+def _place(case: dict[str, Any]) -> Place:
+    """``open: "01:00-02:00"`` every day; all hosts, or ``switched_off``, have power then only."""
+    hosts = tuple(case.get("hosts", {"cam-1": {}}))
+    place = verdicts.place(*hosts)
+    if "open" not in case:
+        return place
+    daily = dict.fromkeys(range(7), (parse_span(case["open"]),))
+    return replace(place, hours=daily, off_when_closed=tuple(case.get("switched_off", hosts)))
 
 
 def test_the_folder_is_read() -> None:

@@ -198,12 +198,13 @@ def look(
     health_check: bool = False,
     pull_s: float = 0.0,
     lag_s: float = 2.0,
+    where: Place | None = None,
 ) -> Judgement:
     """Judge it two seconds after AWS answered."""
     return judge(
         row,
         seen,
-        place(*hosts),
+        where or place(*hosts),
         policy,
         seen.at + timedelta(seconds=lag_s),
         health_check=health_check,
