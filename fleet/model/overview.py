@@ -55,6 +55,22 @@ class NextWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """How the stores of earlier waves are watched.
+
+    Attributes:
+        stores: that were good when they were read last, or dark since.
+        period_s: seconds after which each is read again; longer than ``watch_every`` where the
+            read budget allows no more.
+        until: of a rollout that is done; None while it goes on.
+    """
+
+    stores: int
+    period_s: float
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything that is shown of one rollout.
 
@@ -69,6 +85,7 @@ class Overview:
         budgets: the busiest first.
         waits: what it waits for, one sentence each, the most important first.
         held_by: holds of other rollouts on stores and workloads of this one.
+        watch: of the stores of earlier waves; None while there are none, or they are not watched.
     """
 
     rollout: Rollout
@@ -83,6 +100,7 @@ class Overview:
     next_window: NextWindow | None = None
     waits: tuple[str, ...] = ()
     held_by: tuple[Hold, ...] = ()
+    watch: Watch | None = None
 
     @property
     def owed(self) -> tuple[Change, ...]:

@@ -250,6 +250,7 @@ class EventKind(StrEnum):
     VERB = "verb"
     PROBLEM = "problem"
     WAIT = "wait"
+    RECALL = "recall"
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,17 @@ class RolloutRecords(RolloutEventRecords):
         with self._database.read() as connection:
             return tuple(map(id_of, connection.scalars(query.order_by(ROLLOUTS.c.number))))
 
+    def done_since(self, at: datetime) -> dict[str, datetime]:
+        """Return when rollouts were done, by id, of those that were at this time or later.
+
+        One that was rebuilt from AWS has had no tick, and is left out.
+        """
+        done = (ROLLOUTS.c.phase == Phase.DONE.value) & (ROLLOUTS.c.finished_at >= at)
+        query = select(ROLLOUTS.c.number, ROLLOUTS.c.finished_at).where(done, ROLLOUTS.c.tick > 0)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(ROLLOUTS.c.number)).all()
+        return {id_of(number): finished_at for number, finished_at in rows}
+
     def under_way(self) -> tuple[ActiveRollout, ...]:
         """Return the rollouts that are not finished, oldest first, and when each last moved."""
         query = select(ROLLOUTS).where(ROLLOUTS.c.finished_at.is_(None))

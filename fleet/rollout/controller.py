@@ -34,6 +34,8 @@ AWAY_S = 2.0
 LOCKED_S = 5.0
 #: Seconds of the run's clock between asking owed stores of finished rollouts whether they are back.
 OWED_EVERY_S = 120.0
+#: Longest ``watch_for`` that a policy may ask for.
+LONGEST_WATCH = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class _Rounds:
         self._context = context
         self._due: dict[str, datetime] = {}
         self._told: dict[str, str] = {}
+        self._watch_for: dict[str, timedelta] = {}
         self._owed_at: datetime | None = None
         self._lease: Lease | None = None
         self._announced = 0.0
@@ -189,7 +192,7 @@ class _Rounds:
     def _go(self, stop: threading.Event, *, everything: bool) -> bool:
         worked = False
         context = self._context
-        for rollout_id in context.wiring.records.rollouts.active():
+        for rollout_id in (*context.wiring.records.rollouts.active(), *self._watched()):
             if stop.is_set():
                 return True
             if everything or self._is_due(rollout_id):
@@ -200,6 +203,19 @@ class _Rounds:
             self._owed_at = now + timedelta(seconds=OWED_EVERY_S)
             self._resume_owed()
         return worked
+
+    def _watched(self) -> tuple[str, ...]:
+        """Return the rollouts that are done and whose stores are still watched."""
+        now = self._context.wiring.clock.now()
+        rollouts = self._context.wiring.records.rollouts
+        found = []
+        for each, done_at in rollouts.done_since(now - LONGEST_WATCH).items():
+            if each not in self._watch_for:  # a spec is large, and its policy never changes
+                seconds = rollouts.load(each).spec.policy.watch_for_s
+                self._watch_for[each] = timedelta(seconds=seconds)
+            if now < done_at + self._watch_for[each]:
+                found.append(each)
+        return tuple(found)
 
     def _is_due(self, rollout_id: str) -> bool:
         due = self._due.get(rollout_id)

@@ -7,12 +7,18 @@ from fleet.aws.budget import Budget
 from fleet.errors import FleetError, Interrupted, UsageError
 from fleet.model.gate import Gate
 from fleet.model.history import Lease
-from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker
+from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker, Watch
 from fleet.model.rollout import Phase, VerbName
 from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, waiting_for_windows
 from fleet.rollout.decide.tick import gate_now
 from fleet.rollout.decide.tick_state import TickState
+from fleet.rollout.decide.watch import (
+    is_only_watched,
+    is_watched_after,
+    watch_period_s,
+    watched_until,
+)
 from fleet.rollout.tick import rollout_lease, shard_lease
 from fleet.runtime.lease import holder_of
 
@@ -51,12 +57,21 @@ def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
         budgets=_budgets(records, state, now),
         next_window=_next_window(state),
         waits=_waits(state, gate, choice),
+        watch=_watch(state),
         held_by=tuple(
             hold
             for hold in rollouts.holds()
             if hold.rollout != rollout_id and hold.workload in mine.get(hold.store, ())
         ),
     )
+
+
+def _watch(state: TickState) -> Watch | None:
+    rollout = state.rollout
+    watched = {c.store for c in state.changes if is_only_watched(state, c)}
+    if not watched or (rollout.finished_at is not None and not is_watched_after(state)):
+        return None
+    return Watch(len(watched), watch_period_s(state), watched_until(rollout))
 
 
 def _ticker(lease: Lease | None) -> tuple[Ticker, ...]:

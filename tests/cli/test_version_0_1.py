@@ -26,6 +26,7 @@ from tests.version_0_1 import (
 _BEFORE_SENDING = "evidence from before a send is dropped when it is sent, not at the next look"
 _ONE_OWED = "undelivered owes the release wherever it stands; dark and ok before owes nothing"
 _BY_VERDICT = "a held change stands by its verdict, and one that ran it already is unchanged"
+_EARLIER = "stores of earlier waves are a row of the gate, and count in the darkness test"
 _ONE_CONVENTION = "every kind is the command and what the document holds, joined by dashes"
 #: Their first words.
 _STANDINGS = (
@@ -45,6 +46,7 @@ OTHERWISE: Mapping[tuple[str, str], str] = {
         for place in ("tally", "waves[0].count")
         for standing in _STANDINGS
     },
+    ("rollout-status-*", "gate.checks"): _EARLIER,
     ("rollout-status-ro-6*", "tally.by"): _BY_VERDICT,
     ("rollout-status-ro-6*", "waves[1].count.by"): _BY_VERDICT,
     ("rollout-status-ro-6*", "changes[*].stands"): _BY_VERDICT,

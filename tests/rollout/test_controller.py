@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from fleet.errors import FleetError, Locked
 from fleet.model.policy import AfterCanary
-from fleet.model.rollout import Phase, VerbName
+from fleet.model.rollout import EventKind, Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout import controller
 from fleet.rollout.controller import CONTROLLER, run_controller, run_until_rest, say
@@ -228,3 +229,67 @@ def test_a_controller_that_cannot_ask_owed_stores_says_so(shops: Shops) -> None:
     once(shops)
     assert len(shops.warned) == 1
     assert shops.records.rollouts.load("ro-1").phase is Phase.DONE
+
+
+def done(shops: Shops, watch_for_s: float = POLICY.watch_for_s) -> None:
+    """A rollout that is done, to three stores."""
+    shops.start(policy=replace(POLICY, watch_for_s=watch_for_s))
+    assert shops.run().phase is Phase.DONE
+
+
+def lose_all(shops: Shops) -> None:
+    for store in STORES:
+        shops.chain.cut(store)
+
+
+def until_recalled(shops: Shops, waits: int = 600) -> None:
+    """Run a controller until it recalls the release, or has watched for long."""
+
+    def look(waited: int) -> None:
+        if shops.records.rollouts.load("ro-1").recalled or waited >= waits:
+            stop.set()
+
+    stop = Passing(shops, look)
+    run_controller(shops.crew, stop)
+
+
+def test_a_controller_recalls_a_release_whose_stores_are_lost_after_it_was_done(
+    shops: Shops,
+) -> None:
+    done(shops)
+    lose_all(shops)
+    until_recalled(shops)
+    rollout = shops.records.rollouts.load("ro-1")
+    assert rollout.phase is Phase.DONE
+    assert rollout.why.startswith("recalled: ")
+    (event,) = [e for e in shops.records.rollouts.events("ro-1") if e.kind is EventKind.RECALL]
+    assert event.text.endswith("to take it back: fleet rollout rollback ro-1")
+
+
+def test_a_release_that_was_recalled_can_be_rolled_back(shops: Shops) -> None:
+    done(shops)
+    lose_all(shops)
+    until_recalled(shops)
+    shops.say(VerbName.ROLLBACK)
+    once(shops)
+    assert shops.run().phase is Phase.ROLLED_BACK
+    assert {shops.runs(store) for store in STORES} == {shops.old}
+
+
+def test_a_controller_recalls_nothing_while_the_stores_are_well(shops: Shops) -> None:
+    done(shops)
+    before = shops.row(CANARY).looked_at
+    until_recalled(shops, waits=300)
+    assert shops.records.rollouts.load("ro-1").recalled == ""
+    seen = shops.row(CANARY).looked_at
+    assert seen is not None
+    assert before is not None
+    assert seen - before > timedelta(minutes=5)
+
+
+def test_a_controller_watches_no_longer_than_the_policy_says(shops: Shops) -> None:
+    done(shops, watch_for_s=60.0)
+    shops.pass_by(61)
+    before = shops.row(CANARY).looked_at
+    once(shops)
+    assert shops.row(CANARY).looked_at == before

@@ -15,6 +15,7 @@ from fleet.model.policy import Policy
 from fleet.model.printable import many, percent
 from fleet.model.spans import span
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.darkness import DarknessResult, Excess
 from fleet.rollout.decide.gate import count
 from fleet.rollout.decide.tick_state import TickState, accepted
 from fleet.rollout.decide.watch import is_earlier, watch_period_s
@@ -64,19 +65,36 @@ def lost_wave(state: TickState) -> LostWave | None:
 
     What was lost before a person let the rollout go on is accepted.
     """
-    policy = state.rollout.spec.policy
     for index, rows in _by_wave(state).items():
-        gone = [since for c in rows if (since := _lost_since(c)) is not None]
-        if not gone:
-            continue
-        left = [c for c in rows if not _is_accepted_loss(state, c)]
-        counted = count(left, lambda _: "").get("", Count())
-        away = state.stores(c for c in left if _is_good(c) and c.away_since is not None)
-        known = counted.ok + counted.failed - len(away)
-        if known < policy.coverage * counted.sent:
-            name = state.rollout.spec.wave_name(index)
-            return LostWave(name, known, counted.sent, min(gone))
+        lost = _lost(state, state.rollout.spec.wave_name(index), rows)
+        if lost is not None:
+            return lost
     return None
+
+
+def _lost(state: TickState, name: str, rows: Sequence[Change]) -> LostWave | None:
+    gone = [since for c in rows if (since := _lost_since(c)) is not None]
+    if not gone:
+        return None
+    left = [c for c in rows if not _is_accepted_loss(state, c)]
+    counted = count(left, lambda _: "").get("", Count())
+    away = state.stores(c for c in left if _is_good(c) and c.away_since is not None)
+    known = counted.ok + counted.failed - len(away)
+    if known >= state.rollout.spec.policy.coverage * counted.sent:
+        return None
+    return LostWave(name, known, counted.sent, min(gone))
+
+
+def recall(state: TickState, finding: DarknessResult) -> str:
+    """Return why a rollout that is done would not be by what its stores are now; "" if it would."""
+    row = late_verdicts(state)
+    if row is not None and row.answer is GateAnswer.HALT:
+        return row.check.detail
+    rows = [c for c in state.changes if is_earlier(state, c)]
+    if finding.excess is Excess.YES:
+        return f"{finding.seen} dark: {finding.words}"
+    lost = _lost(state, "the release", rows)
+    return "" if lost is None else _coverage_words(state, lost)
 
 
 def _by_wave(state: TickState) -> Mapping[int, list[Change]]:
@@ -152,11 +170,7 @@ def _success(counted: Count, accepted_failures: int, policy: Policy) -> str:
 
 def _hold(state: TickState, lost: LostWave, seen: str, needed: str) -> Signal:
     policy = state.rollout.spec.policy
-    share = percent(lost.known / lost.of)
-    words = (
-        f"{lost.name} has lost its coverage: {lost.known}/{lost.of}={share}, "
-        f"needed {percent(policy.coverage)}"
-    )
+    words = _coverage_words(state, lost)
     check = Check(NAME, seen, needed, Mark.UNDER, words)
     began = max(lost.since, state.rollout.answered_at or lost.since)
     asks_at = began + timedelta(seconds=policy.patience_s)
@@ -164,6 +178,12 @@ def _hold(state: TickState, lost: LostWave, seen: str, needed: str) -> Signal:
         reason = f"{NAME}: {words}; not back for {span(policy.patience_s)}"
         return Signal(check, GateAnswer.ASK, reason)
     return Signal(check, GateAnswer.WAIT, f"{NAME}: {words}; nothing is sent meanwhile", asks_at)
+
+
+def _coverage_words(state: TickState, lost: LostWave) -> str:
+    share = percent(lost.known / lost.of)
+    needed = percent(state.rollout.spec.policy.coverage)
+    return f"{lost.name} has lost its coverage: {lost.known}/{lost.of}={share}, needed {needed}"
 
 
 def _seen(counts: Mapping[str, Count], late: Mapping[str, int]) -> str:

@@ -43,7 +43,8 @@ def next_tick(
     """
     rollout = state.rollout
     if rollout.finished_at is not None:
-        return None, ""
+        looks = [_look_at(state, c) for c in state.changes if is_watched(state, c)]
+        return min(looks, default=None), "its stores are watched"
     if acts:
         return state.now, ""
     due = [(at, "what was sent settles") for at in map(_due_at(state), state.changes) if at]

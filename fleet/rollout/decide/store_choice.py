@@ -14,7 +14,7 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.late_verdicts import lost_wave
 from fleet.rollout.decide.surveys import surveys_due
 from fleet.rollout.decide.tick_state import TickState, is_parked
-from fleet.rollout.decide.watch import is_only_watched, room_to_watch
+from fleet.rollout.decide.watch import is_only_watched, is_watched_after, room_to_watch
 from fleet.rollout.decide.weights import FlightRoom
 
 #: Most stores read, and sent to, in one tick of one account and region; keeps ticks short.
@@ -212,7 +212,7 @@ def is_watched(state: TickState, change: Change) -> bool:
     """Return whether reading a change's store may show something that matters now."""
     rollout = state.rollout
     if rollout.finished_at is not None:
-        return is_only_watched(state, change)
+        return is_watched_after(state) and is_only_watched(state, change)
     if change.stage is Stage.SENDING:
         # The run was cut off, or its reply was lost; only the service shows whether it was sent.
         return True

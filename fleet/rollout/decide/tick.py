@@ -21,7 +21,7 @@ from fleet.model.verdicts import WORST, Stage, Standing, Verdict
 from fleet.rollout.decide.darkness import DarknessResult
 from fleet.rollout.decide.freshness import hold_until_read, restart_bake_after_gap
 from fleet.rollout.decide.gate import count, evaluate, with_signals
-from fleet.rollout.decide.late_verdicts import late_verdicts
+from fleet.rollout.decide.late_verdicts import late_verdicts, recall
 from fleet.rollout.decide.next_tick import next_tick, pulls_again_at, undo_at
 from fleet.rollout.decide.store_choice import (
     StoreChoice,
@@ -33,6 +33,7 @@ from fleet.rollout.decide.surveys import darkness_now, note_result, surveyed_at_
 from fleet.rollout.decide.switched_off import applies_in_window, switched_off
 from fleet.rollout.decide.tick_state import TickState, accepted, called_off, is_parked, is_sent
 from fleet.rollout.decide.unjudged import unjudged_row
+from fleet.rollout.decide.watch import is_watched_after
 
 #: A dark store is set back this long before its window ends, so that the call is in time.
 BEFORE_CLOSING = timedelta(minutes=5)
@@ -86,6 +87,7 @@ def settle(
     found = darkness_now(state)
     note_result(state, found)
     gate = _judge_wave(state, found)
+    _recall(state, found)
     _take_back(state, unwatched=unwatched)
     _roll_back(state)
     actions = [*_undo(state), *_send(state, choice, seen)]
@@ -154,6 +156,20 @@ def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
     elif gate.answer is GateAnswer.ADVANCE and state.rollout.baking_since is not None:
         _advance(state, gate)
     return gate
+
+
+def _recall(state: TickState, finding: DarknessResult) -> None:
+    """Report once that a rollout which is done would not have passed by what is known now."""
+    rollout = state.rollout
+    if not is_watched_after(state):
+        return
+    words = recall(state, finding)
+    if not words or words == rollout.recalled:
+        return
+    if not rollout.recalled:
+        undo = f"fleet rollout rollback {rollout.id}"
+        state.say(EventKind.RECALL, f"recalled: {words}; to take it back: {undo}")
+    state.rollout = replace(rollout, recalled=words, why=f"recalled: {words}")
 
 
 def gate_now(state: TickState) -> Gate | None:

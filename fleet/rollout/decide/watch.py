@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from fleet.model.changes import CONVOY, Change
 from fleet.model.rates import DEFAULT_SHARE, ECS_CLUSTER_RESOURCE_READ
+from fleet.model.rollout import Phase, Rollout
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.tick_state import TickState, is_sent
 
@@ -27,7 +28,25 @@ READS_PER_S = ECS_CLUSTER_RESOURCE_READ.refill * DEFAULT_SHARE * READ_SHARE / CA
 SLOT_S = 10.0
 #: Most stores that are read in one slot of an account and region.
 READS_PER_SLOT = int(READS_PER_S * SLOT_S)
+#: Stores that share a slot while there are slots enough: fewer ticks, and still spread.
+STORES_OF_A_SLOT = 5
 Shard = tuple[str, str]
+
+
+def watched_until(rollout: Rollout) -> datetime | None:
+    """Return until when the stores of a done rollout are watched; None for any other.
+
+    One that was rebuilt from AWS has had no tick: what its stores ran is not known well enough.
+    """
+    if rollout.phase is not Phase.DONE or rollout.finished_at is None or not rollout.tick:
+        return None
+    return rollout.finished_at + timedelta(seconds=rollout.spec.policy.watch_for_s)
+
+
+def is_watched_after(state: TickState) -> bool:
+    """Return whether the rollout is done and its stores are still watched."""
+    until = watched_until(state.rollout)
+    return until is not None and state.now < until
 
 
 def is_earlier(state: TickState, change: Change) -> bool:
@@ -76,11 +95,12 @@ def watch_schedule(state: TickState) -> WatchSchedule:
         place = state.rollout.spec.places[store]
         by_shard.setdefault((place.account, place.region), []).append(store)
     slots = {shard: _slots(state, len(stores)) for shard, stores in by_shard.items()}
-    places = {
-        store: (shard, number * slots[shard] // len(stores))
-        for shard, stores in by_shard.items()
-        for number, store in enumerate(stores)
-    }
+    places: dict[str, tuple[Shard, int]] = {}
+    for shard, stores in by_shard.items():
+        groups = min(slots[shard], math.ceil(len(stores) / STORES_OF_A_SLOT))
+        for number, store in enumerate(stores):
+            group = number * groups // len(stores)
+            places[store] = (shard, group * slots[shard] // groups)
     return WatchSchedule(slots, places)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fleet.model.changes import Change, by_store
 from fleet.model.gate import Gate
 from fleet.model.history import RolloutSummary
-from fleet.model.overview import Overview, Ticker
+from fleet.model.overview import Overview, Ticker, Watch
 from fleet.model.plain import to_plain
 from fleet.model.rollout import Rollout, RolloutEvent, Verb
 from fleet.model.spans import stamp
@@ -57,6 +57,7 @@ def rollout_document(rollout: Rollout) -> dict[str, Any]:
         "override_freeze": spec.override_freeze,
         "phase": rollout.phase.value,
         "why": rollout.why,
+        "recalled": rollout.recalled,
         "wave": rollout.wave,
         "waves": [{"name": w.name, "stores": list(w.stores)} for w in spec.waves],
         "caller": rollout.caller,
@@ -87,6 +88,7 @@ def status_document(
                     "name": wave.name,
                     "stores": wave.stores,
                     "count": {s.value: n for s, n in sorted(wave.count.items()) if n},
+                    "read_at": stamp(wave.read_at),
                     "weight": wave.weight,
                 }
                 for wave in wave_counts(overview.rollout, overview.changes)
@@ -94,6 +96,7 @@ def status_document(
             "gate": gate_document(overview.gate) if overview.gate else None,
             "owed": list(by_store(overview.owed)),
             "waits": list(overview.waits),
+            "watch": _watch_document(overview.watch),
             "next_window": {"at": stamp(window.at), "store": window.store, "stores": window.stores}
             if window
             else None,
@@ -107,6 +110,12 @@ def status_document(
             "events": [event_document(event) for event in (events or overview.events)],
         },
     )
+
+
+def _watch_document(watch: Watch | None) -> dict[str, Any] | None:
+    if watch is None:
+        return None
+    return {"stores": watch.stores, "every_s": watch.period_s, "until": stamp(watch.until)}
 
 
 def gate_document(gate: Gate) -> dict[str, Any]:

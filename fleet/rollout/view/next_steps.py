@@ -42,7 +42,8 @@ def next_steps(overview: Overview) -> tuple[NextStep, ...]:
             accept = NextStep(say("resume"), "go on and accept these failures")
             return (*explain, *([back] if sent else []), accept)
         case Phase.DONE:
-            return (*explain, *_when_done(overview, again if failed else 0))
+            recalled = [back] if overview.rollout.recalled and sent else []
+            return (*recalled, *explain, *_when_done(overview, again if failed else 0))
         case Phase.ABORTED:
             return (*explain, *([back] if sent else []))
         case Phase.ROLLED_BACK:

@@ -19,6 +19,7 @@ from fleet.model.verdicts import Standing, worst
 from fleet.model.weights import share_words, total_weight
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.next_steps import next_steps
+from fleet.rollout.view.watched import age_words, read_at, watch_words
 from fleet.terminal.screen import GAP, NARROW, labelled, needed_width, table
 
 #: Most rows of a list of stores; the rest is counted, and all of them are in ``--json``.
@@ -60,6 +61,7 @@ class WaveCount:
     Attributes:
         index: into the spec's waves, or ``CONVOY``.
         weight: the part of the weight of all stores, as ``18 %``; "" where all weigh the same.
+        read_at: when its store was read that was read longest ago; None where none was.
     """
 
     index: int
@@ -67,14 +69,19 @@ class WaveCount:
     stores: int
     count: Mapping[Standing, int]
     weight: str = ""
+    read_at: datetime | None = None
 
 
 def wave_counts(rollout: Rollout, changes: Sequence[Change]) -> tuple[WaveCount, ...]:
     """Return the waves in order, the convoy last; an empty convoy is left out."""
     rows: dict[int, dict[str, Standing]] = {index: {} for index in range(len(rollout.spec.waves))}
+    read: dict[int, datetime] = {}
     for store, mine in by_store(changes).items():
         wave = max(change.wave for change in mine)
         rows.setdefault(wave, {})[store] = worst(change.standing for change in mine)
+        seen_at = read_at(mine)
+        if seen_at is not None:
+            read[wave] = min(seen_at, read.get(wave, seen_at))
     ordered = sorted(rows, key=lambda index: (index == CONVOY, index))
     return tuple(
         WaveCount(
@@ -83,6 +90,7 @@ def wave_counts(rollout: Rollout, changes: Sequence[Change]) -> tuple[WaveCount,
             len(rows[index]),
             Counter(rows[index].values()),
             weight_words(rollout.spec, rows[index]),
+            read.get(index),
         )
         for index in ordered
     )
@@ -177,6 +185,9 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
     )
     if rollout.finished_at is None:
         yield _ticked(overview)
+    watched = watch_words(overview)
+    if watched:
+        yield "watched", watched, ""
 
 
 def _weight_in_flight(overview: Overview) -> str:
@@ -245,7 +256,11 @@ def waves_view(overview: Overview, width: int) -> RenderableType:
 
 
 def wave_state(overview: Overview, wave: WaveCount) -> str:
-    """Say what goes on with a wave, in a few words."""
+    """Say what goes on with a wave, in a few words, and how old that is unless it is fresh."""
+    return ", ".join(filter(None, (_wave_state(overview, wave), age_words(overview, wave.read_at))))
+
+
+def _wave_state(overview: Overview, wave: WaveCount) -> str:
     rollout = overview.rollout
     if wave.index < 0:
         return "came back"

@@ -17,6 +17,7 @@ from fleet.model.spans import clock, exact_moment, span
 from fleet.model.verdicts import WORST, Stage, Verdict
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.rollout import next_view, tally
+from fleet.rollout.view.watched import watch_words
 from fleet.terminal.screen import GAP, labelled, table
 
 #: Failed stores that are shown with their reason.
@@ -54,6 +55,9 @@ def summary_view(overview: Overview, width: int) -> RenderableType:
         labelled(" " * GAP, f"{service}  {words}") for service, words in running(overview.changes)
     ]
     parts += _failed(overview.changes)
+    watched = watch_words(overview)
+    if watched and rollout.phase is Phase.DONE:
+        parts.append(labelled("watched", watched))
     stores = list(by_store(overview.owed))
     if stores:
         parts.append(labelled("owed", f"by {many(len(stores), 'store')}: {some(stores)}"))

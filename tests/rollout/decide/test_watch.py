@@ -241,3 +241,54 @@ def test_an_earlier_store_that_somebody_changed_counts_no_more_on_the_new_revisi
     other = view_of(at=7400, service={"rev": 14}, view="deep")
     row = late(ok(), replace(other, deployments={}), at=7400)
     assert (row.verdict, row.stage) == (Verdict.CHANGED_BY_HAND, Stage.HELD)
+
+
+def done(*rows: Change, **fields: Any) -> TickState:
+    """These rows in a rollout that was done at second 100."""
+    given = {"phase": Phase.DONE, "finished_at": after(100), "wave": 2, "tick": 9, **fields}
+    return state(*rows, **given)
+
+
+@pytest.mark.parametrize(("at", "watched"), [(100, True), (86499, True), (86500, False)])
+def test_a_rollout_that_is_done_is_watched_for_a_day(at: float, watched: bool) -> None:
+    row = ok(look_at=after(0))
+    rows = done(row, at=at)
+    assert is_watched(rows, row) is watched
+    assert (next_tick(rows, choose_stores(rows), None, acts=False)[0] is not None) is watched
+
+
+@pytest.mark.parametrize("phase", [Phase.ABORTED, Phase.ROLLED_BACK])
+def test_a_release_that_was_withdrawn_is_not_watched(phase: Phase) -> None:
+    row = ok(look_at=after(0))
+    assert not is_watched(done(row, phase=phase), row)
+
+
+def test_a_rollout_that_was_rebuilt_from_aws_is_not_watched() -> None:
+    row = ok(look_at=after(0))
+    assert not is_watched(done(row, tick=0), row)
+
+
+def test_a_release_is_recalled_once_and_its_words_stay_true() -> None:
+    lost = [ok(f"store-{n}", Verdict.DARK, is_late=True, away_since=after(7000)) for n in range(3)]
+    rows = done(*lost, *earlier(2, look_at=after(9e9)), at=7400)
+    settled(rows, seen=())
+    assert rows.rollout.why == (
+        "recalled: the release has lost its coverage: 2/5=40 %, needed 80 %"
+    )
+    rows.put(ok("store-0"))
+    settled(rows, seen=())
+    assert "3/5=60 %" in rows.rollout.recalled
+    assert [event.kind for event in rows.events] == ["recall"]
+
+
+def test_a_late_failure_that_the_canary_would_not_have_passed_with_is_recalled() -> None:
+    rows = done(ok(), ok("store-900", Verdict.FAILED, is_late=True), at=7400)
+    settled(rows, seen=())
+    assert rows.rollout.recalled.startswith("canary would not pass now: arm64 success 1/2=50 %")
+
+
+def test_what_a_person_accepted_before_the_end_is_not_recalled() -> None:
+    taken = ok("store-900", Verdict.FAILED, is_late=True, failure_accepted=True)
+    rows = done(ok(), taken, at=7400)
+    settled(rows, seen=())
+    assert rows.rollout.recalled == ""
