@@ -16,6 +16,7 @@ import pytest
 
 from fleet.aws.calls import Patience
 from fleet.aws.session import AwsAccess
+from fleet.errors import HostUnreachable
 from fleet.model.changes import Change
 from fleet.model.desired import Scheduling, ServiceShape, TaskDefinition
 from fleet.model.inventory import Account, Fleet
@@ -116,6 +117,11 @@ def rollout_spec(stores: tuple[str, ...] = STORES, **fields: Any) -> RolloutSpec
     return replace(value, **fields)
 
 
+def no_way(host: Any, _accepted: Any) -> Any:
+    """No shop of this world is reached by SSH."""
+    raise HostUnreachable(f"no route to {host.id}")
+
+
 class Shops:
     """The world of these tests: AWS, the shops, and the records of one operator."""
 
@@ -147,7 +153,7 @@ class Shops:
             clock=self,
             shard=self.access.shard,
             records=records,
-            connect=lambda _host, _accepted: pytest.fail("a rollout needs no SSH"),
+            connect=no_way,
             load_pins=lambda: pytest.fail("a rollout needs no pins"),
             pin_machine=lambda _host, _machine: None,
             listen=lambda _event: None,

@@ -31,7 +31,6 @@ from fleet.drift.decide.scan_changes import (
 from fleet.drift.decide.scan_result import last_full_scan_at, scan_result_of
 from fleet.drift.decide.service_case import deadlines
 from fleet.drift.decide.wanted import idle_rollouts, waiting_rollouts, wanted_of
-from fleet.drift.host_probes import probe_hosts
 from fleet.drift.scan_records import (
     Recorded,
     ScanJournal,
@@ -52,6 +51,7 @@ from fleet.model.scan_result import Scan, ScanResult
 from fleet.model.spans import span
 from fleet.model.wanted import Wanted
 from fleet.rollout.plan import read_release
+from fleet.runtime.host_probes import probe_hosts
 from fleet.runtime.lease import Held
 from fleet.runtime.ledgers import check_caller
 from fleet.runtime.wiring import Wiring

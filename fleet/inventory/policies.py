@@ -24,6 +24,7 @@ from fleet.inventory.hours import HoursError, parse_span
 from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Store
 from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, OnUnclear, Policy, Window
+from fleet.model.restarts import RestartSource
 from fleet.model.selection import SelectionError, parse
 from fleet.model.spans import seconds_in, span
 
@@ -183,6 +184,9 @@ class PolicyShape(Shape):
     on_halt: OnHalt | None = None
     after_canary: AfterCanary | None = None
     rollback_in_window: bool | None = None
+    max_restarts: Annotated[int | None, Field(ge=0, le=100_000)] = None
+    restart_sample: Annotated[int | None, Field(ge=0, le=100_000)] = None
+    restart_source: RestartSource | None = None
 
 
 class FreezeShape(Shape):

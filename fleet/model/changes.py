@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fleet.model.darkness import Survey
+from fleet.model.restarts import Restarts
 from fleet.model.verdicts import Stage, Standing, Verdict
 
 #: Wave number of stores that were dark at their turn and have come back.
@@ -28,7 +29,7 @@ class HostContact:
 
 @dataclass(frozen=True, slots=True)
 class TaskSummary:
-    """One task of what was sent, for people and JSON; no rule reads it.
+    """One task of what was sent, for people and JSON; rules read only when it started.
 
     Attributes:
         host: name of the host in the inventory; "" where its instance is not known.
@@ -66,6 +67,7 @@ class ObservedChange:
         pull_counted: whether this try is already counted in ``pulls_failed``.
         restored: ARN that ECS had put back when the try counted as undelivered.
         survey: of the store; only that of its first change is used.
+        restarts: of its containers, on the hosts.
     """
 
     reason: str = ""
@@ -80,6 +82,7 @@ class ObservedChange:
     pull_counted: bool = False
     restored: str = ""
     survey: Survey = field(default_factory=Survey)
+    restarts: Restarts = field(default_factory=Restarts)
 
     def before_a_send(self) -> "ObservedChange":
         """Return what still counts once it is sent: since when its hosts are away."""

@@ -246,6 +246,13 @@ class ProbedContainer:
         container: label ``com.amazonaws.ecs.container-name``; else docker's own name.
         image: reference it was started from.
         digest: ``sha256:...`` of the image's repo digest; "" when docker does not know one.
+        name: docker's own, which differs from task to task.
+        created_at: by the host's clock, as the other times.
+        finished_at: end of its run before this one; None when it was started once.
+        revision: family and number of its task definition; "" for one that ECS did not start.
+        restarts: RestartCount of the ECS agent; None where the agent does not say.
+        ends: how often it has ended in the last day, as far as docker remembers; None for no end.
+        last_exit: exit code of the last of those ends.
     """
 
     task_arn: str
@@ -253,6 +260,13 @@ class ProbedContainer:
     image: str
     digest: str = ""
     started_at: datetime | None = None
+    name: str = ""
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+    revision: str = ""
+    restarts: int | None = None
+    ends: int | None = None
+    last_exit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

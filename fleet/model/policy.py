@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from fleet.model.hours import OpenSpan
+from fleet.model.restarts import RestartSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,11 @@ class Policy:
             does not fit before the window's end is not begun.
         on_halt: pause, or roll back what the rollout changed.
         after_canary: go on, or wait for ``promote``.
+        max_restarts: restarts of a container since it was sent, on its host, that are no failure.
+            The agent restarts it while its task stays RUNNING, so ECS tells nothing of it.
+        restart_sample: stores of each wave and variant whose restarts are read; of the canary
+            wave all are.
+        restart_source: how hosts are asked for them; Run Command is billed per use.
         rollback_in_window: whether rollbacks wait for windows too; a bad release rarely can.
     """
 
@@ -153,6 +159,9 @@ class Policy:
     begins_with_canary: bool = False
     max_weight_in_flight: Amount | None = None
     max_weight_per_wave: Amount | None = None
+    max_restarts: int = 1
+    restart_sample: int = 3
+    restart_source: RestartSource = RestartSource.SSH
 
     @property
     def limits_weight(self) -> bool:

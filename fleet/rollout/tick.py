@@ -15,9 +15,11 @@ from fleet.model.changes import Change
 from fleet.model.gate import Sample
 from fleet.model.identity import TAG_FLEET, TAG_ROLLOUT
 from fleet.model.inventory import Account
+from fleet.model.restarts import RestartSource
 from fleet.model.rollout import ActionKind, EventKind, Rollout, RolloutAction, RolloutEvent
 from fleet.model.services import StoreView
 from fleet.rollout.decide.observe import observe
+from fleet.rollout.decide.restarts import note_restarts, restart_reads
 from fleet.rollout.decide.service_calls import (
     CallResult,
     ServiceWrite,
@@ -29,6 +31,7 @@ from fleet.rollout.decide.surveys import HISTORY, compare, hour_sample
 from fleet.rollout.decide.tick import Settled, begin, settle
 from fleet.rollout.decide.tick_state import TickState, is_sent
 from fleet.rollout.decide.verbs import obey
+from fleet.rollout.restart_readers import read_restarts
 from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
 from fleet.runtime.aws_access import OpenShardAccess, open_shard_access
 from fleet.runtime.executor import open_executor
@@ -166,6 +169,7 @@ class _Tick:
             deep = self._look(store_read(state, store, tasks=True) for store in deeper)
             observe(state, deep)
             views |= deep
+        self._see_restarts(views)
         seen = frozenset(store for store, view in views.items() if not view.problem)
         known = hour_sample(state.rollout.darkness)
         compare(state, views, self._history())
@@ -186,6 +190,19 @@ class _Tick:
             ("/".join(shard), why, hint) for shard, (why, hint) in sorted(self._troubles.items())
         )
         return Ticked(settled, state.rollout, state.changes, troubles)
+
+    def _see_restarts(self, views: Mapping[str, StoreView]) -> None:
+        """Read the restarts that are due, and let them count."""
+        state = self._board
+        reads = restart_reads(state, views.keys())
+        if not reads:
+            return
+        source = state.rollout.spec.policy.restart_source
+        if source is RestartSource.RUN_COMMAND:
+            missing = (r.store for r in reads if r.store not in views)
+            views = {**views, **self._look(store_read(state, store) for store in missing)}
+        wiring = self._context.wiring
+        note_restarts(state, read_restarts(wiring, source, reads, state.change, views))
 
     def _not_obeyed(self, answers: Mapping[int, str], settled: Settled, error: Locked) -> Ticked:
         """Answer verbs that cannot be obeyed, because another rollout holds the stores."""

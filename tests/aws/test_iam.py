@@ -9,7 +9,6 @@ import fleet.aws.images
 from fleet.aws.iam import TAGGED, actions_of, policy_for
 from fleet.drift import (
     fixes,
-    host_probes,
     notifications,
     reread,
     scan,
@@ -23,7 +22,7 @@ from fleet.register import doctor, host_run, register
 from fleet.release import images, revisions
 from fleet.rollout import controller, overview, plan, shard_jobs, start, tick
 from fleet.runtime import doctor as doctor_of_runs
-from fleet.runtime import executor, lease, ledgers
+from fleet.runtime import executor, host_probes, lease, ledgers
 
 #: The modules in which each command calls the AWS edge.
 MODULES: dict[Sender, tuple[ModuleType, ...]] = {

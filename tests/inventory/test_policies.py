@@ -12,6 +12,7 @@ from fleet.inventory.loader import load_fleet
 from fleet.inventory.policies import PolicyShape
 from fleet.model.hours import OpenSpan
 from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, OnUnclear, Policy, Window
+from fleet.model.restarts import RestartSource
 from tests.inventory.conftest import FLEET, STORES, Inventory
 
 
@@ -31,7 +32,8 @@ def test_every_key_may_be_said(inventory: Inventory) -> None:
       on_unclear: wait, pulls: 5,
       pull_wait: 2m, convoy: 3, breaker_count: 2, window: closed, between: "23:00-05:00",
       finish_by: 20m, on_halt: rollback, after_canary: promote, rollback_in_window: true,
-      max_weight_in_flight: 5%, max_weight_per_wave: 20%}"""
+      max_weight_in_flight: 5%, max_weight_per_wave: 20%,
+      max_restarts: 0, restart_sample: 0, restart_source: run-command}"""
 
     assert policy(inventory, written) == Policy(
         "careful",
@@ -56,6 +58,9 @@ def test_every_key_may_be_said(inventory: Inventory) -> None:
         pull_wait_s=120,
         convoy=3,
         breaker_count=2,
+        max_restarts=0,
+        restart_sample=0,
+        restart_source=RestartSource.RUN_COMMAND,
         window=Window.CLOSED,
         between=OpenSpan(time(23), time(5)),
         finish_by_s=1200,

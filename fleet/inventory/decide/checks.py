@@ -11,6 +11,7 @@ from fleet.model.hours import Hours, Powered
 from fleet.model.inventory import Fleet, Lifecycle, Store, Workload
 from fleet.model.policy import Policy, Window
 from fleet.model.printable import some
+from fleet.model.restarts import RestartSource
 from fleet.model.rollout import CANARY
 from fleet.model.spans import span
 
@@ -31,6 +32,7 @@ def notes_of(fleet: Fleet) -> tuple[str, ...]:
         *_rings_like_canary(fleet),
         *_without_weight(fleet),
         *_blind_bakes(fleet),
+        *_unseen_restarts(fleet),
     )
 
 
@@ -61,6 +63,18 @@ def _without_weight(fleet: Fleet) -> Iterator[str]:
             f"{'s' if len(limiting) == 1 else ''} the weight of stores, but no store carries one: "
             "every store counts as 1"
         )
+
+
+def _unseen_restarts(fleet: Fleet) -> Iterator[str]:
+    """Policies under which nobody is asked for restarts."""
+    for name in sorted({workload.policy for workload in fleet.workloads}):
+        source = fleet.policies.get(name, Policy(name)).restart_source
+        if source is RestartSource.OFF:
+            yield (
+                f"policy {name}: restart_source is off: a container that crashes every few minutes "
+                "is started again on its host while its task stays RUNNING, so such a release "
+                "passes every gate; set restart_source, or give every task definition a healthCheck"
+            )
 
 
 def _blind_bakes(fleet: Fleet) -> Iterator[str]:

@@ -5,12 +5,13 @@ nothing about a late failure. Such stores count as if they had no verdict until 
 does one that is away, for too short to be dark: a release that cuts links begins like that.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.model.changes import Change
 from fleet.model.gate import Gate, GateAnswer
+from fleet.model.policy import Policy
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.tick_state import TickState
@@ -41,7 +42,7 @@ def hold_until_read(
     policy, since = state.rollout.spec.policy, state.rollout.baking_since
     if gate.answer is not GateAnswer.ADVANCE or since is None:
         return gate
-    ends = _bake_began(rows, since) + timedelta(seconds=policy.bake_s)
+    ends = bake_ends(rows, since, policy)
     least = ends - timedelta(seconds=policy.fresh_s)
     for variant, count in gate.counts.items():
         good = [c for c in rows if variant_of(c) == variant and _is_good(c)]
@@ -62,10 +63,10 @@ def hold_until_read(
     return gate
 
 
-def _bake_began(rows: Sequence[Change], since: datetime) -> datetime:
-    """Return when the bake began; a late failure begins it anew, as for the gate."""
+def bake_ends(rows: Iterable[Change], since: datetime, policy: Policy) -> datetime:
+    """Return when a bake that began then is over; a late failure begins it anew, as for a gate."""
     late = (c.since for c in rows if c.verdict is Verdict.FAILED and c.since is not None)
-    return max((since, *late))
+    return max((since, *late)) + timedelta(seconds=policy.bake_s)
 
 
 def _is_good(change: Change) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from fleet.model.changes import Change, ObservedChange, TaskSummary
 from fleet.model.policy import Policy
 from fleet.model.printable import printable
+from fleet.model.restarts import Restarts
 from fleet.model.services import TaskState
 from fleet.model.spans import moment, span
 from fleet.model.verdicts import Stage, Verdict
@@ -84,6 +85,11 @@ def judgement(
         stage=stage or change.stage,
     )
     return Judgement(judged, next_look_s)
+
+
+def ok_reason(reason: str, restarts: Restarts) -> str:
+    """Return the reason of an ok change with what is known of its restarts."""
+    return f"{reason}, {restarts.words}" if restarts.words else reason
 
 
 def unchanged(facts: ChangeFacts, reason: str, next_look_s: float | None) -> Judgement:

@@ -73,7 +73,7 @@ def _judge(state: TickState, change: Change, view: StoreView, schedule: WatchSch
         moved = replace(moved, look_at=schedule.next_look(change.store, state.now))
     state.put(moved)
     if moved.verdict is not change.verdict:
-        _tell(state, change, moved)
+        tell_verdict(state, change, moved)
     return False
 
 
@@ -238,7 +238,8 @@ def _runs_before(change: Change, service: ServiceState | None) -> bool:
     )
 
 
-def _tell(state: TickState, before: Change, now: Change) -> None:
+def tell_verdict(state: TickState, before: Change, now: Change) -> None:
+    """Report a new verdict of a change that was sent."""
     late = before.verdict is Verdict.OK and now.verdict is Verdict.FAILED
     rows = [c for c in state.changes if c.wave == now.wave]
     sent = state.stores(c for c in rows if is_sent(c))

@@ -23,6 +23,7 @@ from fleet.rollout.decide.freshness import hold_until_read, restart_bake_after_g
 from fleet.rollout.decide.gate import count, evaluate, with_signals
 from fleet.rollout.decide.late_verdicts import late_verdicts, recall
 from fleet.rollout.decide.next_tick import next_tick, pulls_again_at, undo_at
+from fleet.rollout.decide.restarts import restart_signal
 from fleet.rollout.decide.store_choice import (
     StoreChoice,
     flight_room,
@@ -203,7 +204,7 @@ def _ask(
         now=state.now,
         accepted=accepted(rows, state.rollout.spec.variant_of),
         failures=[c for c in rows if c.verdict is Verdict.FAILED and is_sent(c)],
-        signals=signals,
+        signals=[*signals, restart_signal(state, rows)],
     )
 
 

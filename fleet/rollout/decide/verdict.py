@@ -13,6 +13,7 @@ from fleet.model.changes import Change
 from fleet.model.desired import TaskDefinition
 from fleet.model.policy import Policy
 from fleet.model.printable import printable
+from fleet.model.restarts import RestartSource
 from fleet.model.rollout import Place
 from fleet.model.services import ServiceState, StoreView
 from fleet.model.spans import moment, span
@@ -31,6 +32,7 @@ from fleet.rollout.decide.judgement import (
     flapping,
     judgement,
     ok_look_s,
+    ok_reason,
     pending,
     progress,
     said,
@@ -72,8 +74,19 @@ def judge(
     for rule in RULES:
         judgement = rule(facts)
         if judgement is not None:
-            return judgement
+            return _with_restarts(facts, judgement)
     return _waiting(facts)
+
+
+def _with_restarts(facts: ChangeFacts, judged: Judgement) -> Judgement:
+    """Add to the reason of an ok change what is known of its restarts."""
+    change = judged.change
+    if change.verdict is not Verdict.OK or change.looked_at != facts.at:
+        return judged
+    reason = ok_reason(change.observed.reason, change.observed.restarts)
+    if facts.policy.restart_source is RestartSource.OFF and not facts.health_check:
+        reason = f"{reason}, restarts not seen"
+    return replace(judged, change=replace(change, reason=reason))
 
 
 def has_health_check(definition: TaskDefinition) -> bool:

@@ -7,6 +7,7 @@ as they were. Docker restarts none of them by itself (ECS sets no restart policy
 import json
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -24,6 +25,8 @@ SIGKILL = 137
 #: What dockerd leaves behind of a container that ran when the power went.
 POWER_CUT = 255
 _LOG_LINES = 50
+#: Events that dockerd keeps in memory (moby, daemon/events: 256), lost when it stops.
+_EVENTS = 256
 #: ECS's defaults for a health check that names only its command.
 INTERVAL_S = 30.0
 RETRIES = 3
@@ -55,6 +58,7 @@ class Container:
         labels: among them ``com.amazonaws.ecs.task-arn`` and ``...container-name``.
         ports: host ports it binds, as ``tcp/8080``.
         check: its health check, or None.
+        created_at: epoch seconds at which it was made.
         status: created, running or exited.
         exit_code: of the last run, or None.
         error: why it could not start, or "".
@@ -70,6 +74,7 @@ class Container:
     labels: dict[str, str]
     ports: list[str] = field(default_factory=list)
     check: HealthCheck | None = None
+    created_at: float | None = None
     status: str = "created"
     exit_code: int | None = None
     error: str = ""
@@ -77,6 +82,15 @@ class Container:
     finished_at: float | None = None
     health: str = ""
     log: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The end of a container, as ``docker events`` tells it."""
+
+    at: float
+    name: str
+    exit_code: int | None
 
 
 class Listener(Protocol):
@@ -114,12 +128,18 @@ class Containers:
         self._timers: dict[str, list[Timer]] = {}
         self._stopping: set[str] = set()
         self._containers: dict[str, Container] = {}
+        self._died: deque[Died] = deque(maxlen=_EVENTS)
         self._load()
 
     def all(self, *, running: bool = False) -> list[Container]:
         """Return all containers, or those that run, in the order they were made."""
         with self.lock:
             return [c for c in self._containers.values() if not running or c.status == "running"]
+
+    def died(self) -> list[Died]:
+        """Return the ends of containers that dockerd still has in memory, oldest first."""
+        with self.lock:
+            return list(self._died)
 
     def find(self, container_id: str) -> Container | None:
         """Return a container by id."""
@@ -128,6 +148,7 @@ class Containers:
     def create(self, container: Container) -> None:
         """Make a container of an image that is there; it does not run yet."""
         with self.lock:
+            container.created_at = self._host.clock.now()
             self._containers[container.id] = container
             self._save()
 
@@ -172,6 +193,7 @@ class Containers:
                 self._disarm(container)
                 if container.status == "running":
                     self._note_end(container, POWER_CUT)
+            self._died.clear()
             self._save()
 
     def resume(self) -> None:
@@ -274,6 +296,7 @@ class Containers:
         container.exit_code = exit_code
         container.finished_at = self._host.clock.now()
         container.health = ""
+        self._died.append(Died(container.finished_at, container.name, exit_code))
 
     def _later(self, container: Container, seconds: float, step: Callable[[], None]) -> None:
         timers = self._timers.setdefault(container.id, [])

@@ -159,6 +159,7 @@ class TaskPart:
         digest: that a pull resolved; "" for a cached image, as the agent has it.
         over: whether it will not run again.
         reason: the agent's error about it, or "".
+        restarts: how often its restart policy has started it again.
     """
 
     plan: ContainerPlan
@@ -171,6 +172,7 @@ class TaskPart:
     over: bool = False
     exit_code: int | None = None
     reason: str = ""
+    restarts: int = 0
 
     def end(self, container: Container) -> None:
         """Note that its container has ended for good."""

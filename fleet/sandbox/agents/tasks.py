@@ -166,6 +166,15 @@ class TaskEngine:
         with self._containers.lock:
             return list(self._tasks.values())
 
+    def restarts(self, container_id: str) -> int | None:
+        """Return the RestartCount of task metadata v4; None for one without a restart policy."""
+        with self._containers.lock:
+            for task in self._tasks.values():
+                for part in task.parts:
+                    if part.id == container_id:
+                        return None if part.plan.restart is None else part.restarts
+        return None
+
     def exited(self, container: Container) -> None:
         """Restart a container that ended, end its task, or note it."""
         task, part = self._find(container)
@@ -173,7 +182,9 @@ class TaskEngine:
             return
         if task.desired == "RUNNING" and part.may_restart(container):
             self._log(f"restarting {container.name}, which ended with {container.exit_code}")
+            part.restarts += 1
             self._start(task, part)
+            self._keep()
             return
         part.end(container)
         if part.plan.essential or task.over:

@@ -1,14 +1,11 @@
 """What hosts say themselves: disk, heat, clock, and which containers docker really runs."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fleet.drift.decide.probed_hosts import is_whole, of_hosts, read_answer
+from fleet.drift.decide.probed_hosts import of_hosts
 from fleet.model.drift import Finding, Probe, ProbedContainer
 from fleet.model.drift_settings import DriftSettings, Severity
 from fleet.model.inventory import Lifecycle
@@ -178,110 +175,3 @@ def test_only_a_young_container_of_the_same_name_stands_for_a_missing_one() -> N
 
 def test_a_closed_stores_host_is_let_be() -> None:
     assert found_in(probe(disk_free_mb=1), store={"lifecycle": Lifecycle.CLOSED}) == []
-
-
-AT = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
-LATER = AT + timedelta(seconds=10)
-PULLED = "sha256:" + "9" * 64
-IMAGE_ID = "sha256:" + "1" * 64
-TASK = "arn:aws:ecs:eu-west-1:111122223333:task/store-042/0123"
-
-
-def block(*lines: str, at: datetime = AT + timedelta(seconds=5), docker: str = "ok") -> str:
-    told = ["fleet-probe 1", f"time {at.timestamp():.3f}", "boot 1763870000"]
-    measured = ["disk 5242880 52428800", "temperature 61500", "machine abc"]
-    return "\n".join([*told, *measured, *lines, f"docker {docker}", "end\n"])
-
-
-def read(text: str) -> Probe:
-    answer = read_answer(text, after=AT, before=LATER, via="ssm")
-    assert isinstance(answer, Probe)
-    return answer
-
-
-def test_a_whole_answer_is_read_in_its_units() -> None:
-    said = read(block())
-
-    assert (said.disk_free_mb, said.disk_total_mb) == (5120, 51200)
-    assert said.temperature_c == 61.5
-    assert said.booted_at == datetime.fromtimestamp(1763870000, UTC)
-    assert (said.machine_id, said.via, said.containers) == ("abc", "ssm", ())
-
-
-def test_a_container_has_its_task_its_reference_and_the_digest_it_was_pulled_by() -> None:
-    line = f"c {IMAGE_ID}|2026-11-23T02:00:00.123456789Z|{TASK}|app|/ecs-x|shops/vision:1.9"
-    images = f"i {IMAGE_ID}|shops/vision@{PULLED} elsewhere/vision@{IMAGE_ID}"
-
-    assert read(block(line, images)).containers == (
-        ProbedContainer(
-            TASK,
-            "app",
-            "shops/vision:1.9",
-            PULLED,
-            datetime(2026, 11, 23, 2, 0, 0, 123456, UTC),
-        ),
-    )
-
-
-def test_a_pinned_reference_says_its_digest_itself() -> None:
-    line = f"c {IMAGE_ID}|2026-11-23T02:00:00Z|{TASK}|app|/x|shops/vision@{PULLED}"
-
-    assert read(block(line)).containers[0].digest == PULLED
-
-
-def test_a_container_that_ecs_did_not_start_has_dockers_name() -> None:
-    (seen,) = read(block("c x|2026-11-23T02:00:00Z|||/cam-legacy|cam:old")).containers
-
-    assert (seen.task_arn, seen.container, seen.digest) == ("", "cam-legacy", "")
-
-
-@pytest.mark.parametrize(
-    ("at", "offset"),
-    [
-        (AT, 0.0),
-        (LATER, 0.0),
-        (AT - timedelta(seconds=400), -400.0),
-        (LATER + timedelta(60), 5184000),
-    ],
-)
-def test_a_clock_is_wrong_only_by_what_cannot_be_the_way_there_and_back(
-    at: datetime, offset: float
-) -> None:
-    assert read(block(at=at)).clock_offset_s == pytest.approx(offset, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("", "cut off or is none"),
-        (block()[:-6], "cut off"),
-        (block(docker="silent"), "docker on it"),
-        (block().replace("disk 5242880 52428800", "disk ? ?"), "makes no sense"),
-    ],
-)
-def test_what_is_no_answer_is_said_to_be_none(text: str, why: str) -> None:
-    answer = read_answer(text, after=AT, before=LATER, via="ssm")
-
-    assert isinstance(answer, NotRead)
-    assert why in answer.why
-
-
-def test_noise_before_the_block_does_not_matter() -> None:
-    assert read(f"Welcome to store-042!\n{block()}").temperature_c == 61.5
-
-
-def test_nothing_that_a_terminal_would_obey_comes_through() -> None:
-    line = f"c x|2026-11-23T02:00:00Z|{TASK}|\x1b[2Japp|/x|shops/vision:1.9"
-
-    assert read(block(line)).containers[0].container.isprintable()
-
-
-@given(st.text())
-def test_no_answer_is_an_error(noise: str) -> None:
-    read_answer(f"fleet-probe 1\n{noise}\nend", after=AT, before=LATER, via="ssm")
-
-
-@given(st.integers(0, 400))
-def test_no_part_of_an_answer_is_taken_for_the_whole(length: int) -> None:
-    text = block().rstrip()
-    assert is_whole(text[:length]) == (length >= len(text))

@@ -10,6 +10,7 @@ from fleet.inventory.decide.checks import notes_of
 from fleet.model.hours import Hours, OpenSpan, Powered
 from fleet.model.inventory import Fleet, Lifecycle, Workload
 from fleet.model.policy import Amount, Policy, Window
+from fleet.model.restarts import RestartSource
 from tests import build
 
 WHOLE_DAY = (OpenSpan(time(0), time(0)),)
@@ -70,6 +71,19 @@ def test_many_stores_are_not_all_named() -> None:
     many = tuple(replace(made.stores[0], id=f"s-{number}") for number in range(8))
 
     assert notes_of(replace(made, stores=many))[0].startswith("s-0, s-1, s-2, s-3, s-4 and 3 more")
+
+
+@pytest.mark.parametrize(
+    ("source", "notes"),
+    [(RestartSource.SSH, 0), (RestartSource.RUN_COMMAND, 0), (RestartSource.OFF, 1)],
+)
+def test_a_policy_that_asks_nobody_for_restarts_is_said_to(
+    source: RestartSource, notes: int
+) -> None:
+    found = notes_of(fleet({}, Policy("standard", restart_source=source)))
+
+    assert [note for note in found if "restart_source is off" in note] == list(found)
+    assert len(found) == notes
 
 
 def test_a_bake_that_ends_before_a_lost_line_is_seen_is_said_to() -> None:

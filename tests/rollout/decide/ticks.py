@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from fleet.model.changes import Change
+from fleet.model.changes import Change, ObservedChange
 from fleet.model.policy import Amount
+from fleet.model.restarts import Restarts
 from fleet.model.rollout import ActionKind, Phase
 from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.store_choice import choose_stores
@@ -23,7 +24,10 @@ ENDED_PHASES = (Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK)
 
 
 def good(number: int, wave: int = 0, **fields: Any) -> Change:
-    return sent(f"store-{number:03}", Verdict.OK, wave=wave, look_at=after(9999), **fields)
+    """A good store of which nothing is due any more."""
+    seen = ObservedChange(restarts=Restarts(read_at=after(9999), tried_at=after(9999)))
+    told = {"wave": wave, "look_at": after(9999), "observed": seen, **fields}
+    return sent(f"store-{number:03}", Verdict.OK, **told)
 
 
 def canary(*others: Change) -> list[Change]:

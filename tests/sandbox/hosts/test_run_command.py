@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fleet.drift.decide.probed_hosts import is_whole, read_answer
 from fleet.model.drift import Probe
 from fleet.sandbox.agents import ssm
 from fleet.sandbox.hosts.program_server import ProgramServer
 from fleet.sandbox.hosts.shop_host import ShopHost
+from fleet.ssh.probe_answer import is_whole, read_answer
 from fleet.ssh.probing import probe_script
 from tests.sandbox.shop import Shop
 

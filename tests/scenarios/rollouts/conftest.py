@@ -7,6 +7,7 @@ leaves behind is set back to the first release, and the shops are taken again by
 
 import hashlib
 import json
+import shutil
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -170,6 +171,14 @@ class Shops(Shell):
         policies = self._fleet["policies"]
         policies[name] = {**policies.get(name, QUICK), **words}
         self._write_inventory()
+
+    def reach_hosts(self) -> None:
+        """Pin the SSH host keys of the shops, as a folder has them from which they were registered.
+
+        Without them no host is asked, and restarts are not seen.
+        """
+        chain = self.folder.parent / "chain" / "inventory" / "known_hosts"
+        shutil.copy(chain, self.folder / "inventory" / "known_hosts")
 
     def freeze(self, name: str, **words: Any) -> None:
         """Write a freeze, with ``from`` and the rest as in fleet.yaml; no word takes it out."""

@@ -36,6 +36,8 @@ _WITH_VALUE = {
 }
 _FLAGS = {"--fail": "f", "--silent": "s", "--show-error": "S", "--location": "L", "--head": "I"}
 _PACKAGE = re.compile(r"(amazon-ssm-agent|amazon-ecs-init)[^/]*\.(deb|rpm)(\.sig|\.asc)?$")
+#: Where a container asks the ECS agent about itself; ecs-init leads it there on the host too.
+METADATA = "http://169.254.170.2/v4/"
 _KNOWN_ENDS = (
     ".amazonaws.com",
     ".amazonaws.com.cn",
@@ -72,6 +74,14 @@ def curl(host: ShopHost, call: ProgramCall) -> ProgramReply:
         found = parts.path == "/v1/metadata"
         body = json.dumps(metadata).encode() if found else b"404 page not found\n"
         return _deliver(host, call, request, _OK if found else _NOT_FOUND, body)
+    if request.urls[0].startswith(METADATA):
+        container = host.containers.find(request.urls[0].removeprefix(METADATA))
+        if container is None or host.ecs_agent.metadata() is None:
+            return _complain(request, _REFUSED, f"Failed to connect to {name}: refused")
+        said = {"DockerId": container.id, "DockerName": container.name}
+        restarts = host.ecs_agent.tasks.restarts(container.id)
+        counted = {} if restarts is None else {"RestartCount": restarts}
+        return _deliver(host, call, request, _OK, json.dumps({**said, **counted}).encode())
     if not name.endswith(_KNOWN_ENDS):
         return _complain(request, _NO_NAME, f"Could not resolve host: {name}")
     if host.conditions.blocks(name):

@@ -9,6 +9,7 @@ from typing import Any
 
 from fleet.sandbox.agents.containers import Container
 from fleet.sandbox.hosts.programs.call import ProgramCall, ProgramReply, failed, unsupported
+from fleet.sandbox.hosts.programs.curl import METADATA
 from fleet.sandbox.hosts.shop_host import ShopHost
 
 Row = dict[str, str]
@@ -22,6 +23,9 @@ _INDEX = re.compile(r'index (\S+) "([^"]*)"')
 _ACTION = re.compile(r"{{\s*(.*?)\s*}}")
 _RANGE = re.compile(r"{{\s*range\s+(.*?)\s*}}(.*?){{\s*end\s*}}", re.DOTALL)
 _OF_TWO_WORDS = {"system", "image"}
+_TAILS = {"--tail", "-n"}
+#: Of events only the ends of containers are modelled, so that these make no difference.
+_OF_EVENTS = {"--since", "--until", "--filter"}
 _OPTIONS = {"-a", "--all", "-q", "--quiet", "-aq", "--no-trunc"}
 
 
@@ -40,7 +44,7 @@ class _Asked:
 
 
 def docker(host: ShopHost, call: ProgramCall) -> ProgramReply:
-    """Run ``info``, ``ps``, ``system df``, ``inspect``, ``image inspect`` or ``logs``."""
+    """Run ``info``, ``ps``, ``system df``, ``inspect``, ``image inspect``, ``logs``, ``events``."""
     asked = _read(call)
     if isinstance(asked, ProgramReply):
         return asked
@@ -69,7 +73,7 @@ def _read(call: ProgramCall) -> _Asked | ProgramReply:
             template = next(rest, "")
         elif word.startswith("--format="):
             template = word.partition("=")[2]
-        elif word in {"--tail", "-n"}:
+        elif word in _TAILS or (words == ["events"] and word in _OF_EVENTS):
             next(rest, "")
         elif not words or not word.startswith("-"):
             words.append(word)
@@ -162,6 +166,20 @@ def _logs(host: ShopHost, asked: _Asked) -> ProgramReply:
     return ProgramReply(0, "".join(f"{line}\n" for line in container.log).encode())
 
 
+def _events(host: ShopHost, asked: _Asked) -> ProgramReply:
+    """Tell the ends of containers that are still in memory, and no other event."""
+    told = (
+        {
+            "Type": "container",
+            "Action": "die",
+            "Actor": {"Attributes": {"name": one.name, "exitCode": str(one.exit_code or 0)}},
+            "time": int(one.at),
+        }
+        for one in host.containers.died()
+    )
+    return ProgramReply(0, "".join(_one(asked.template, one) for one in told).encode())
+
+
 def _each(asked: _Asked, kind: str, find: Callable[[str], dict[str, Any] | None]) -> ProgramReply:
     out, err = "", ""
     for name in asked.names or [""]:
@@ -200,7 +218,14 @@ def _inspected(host: ShopHost, name: str) -> dict[str, Any] | None:
         "Id": container.id,
         "Name": f"/{container.name}",
         "Image": cached.digest if cached is not None else "",
-        "Config": {"Image": container.image, "Labels": container.labels},
+        "Created": _written_at(container.created_at),
+        # Docker counts what its own restart policy does; the ECS agent starts it by itself.
+        "RestartCount": 0,
+        "Config": {
+            "Image": container.image,
+            "Labels": container.labels,
+            "Env": [f"ECS_CONTAINER_METADATA_URI_V4={METADATA}{container.id}"],
+        },
         "State": state,
     }
 
@@ -225,6 +250,7 @@ _VERBS: dict[str, Callable[[ShopHost, _Asked], ProgramReply]] = {
     "inspect": _inspect,
     "image inspect": _image_inspect,
     "logs": _logs,
+    "events": _events,
 }
 
 

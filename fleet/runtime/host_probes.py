@@ -2,17 +2,17 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from itertools import chain
 
 from fleet.aws.run_command import run_script
-from fleet.drift.decide.probed_hosts import is_whole, read_answer
 from fleet.errors import AwsError, SshError
 from fleet.model.drift import Probe
 from fleet.model.inventory import Host, Store
 from fleet.model.observed import NotRead, Reading
 from fleet.runtime.wiring import Wiring
+from fleet.ssh.probe_answer import is_whole, read_answer
 from fleet.ssh.probing import probe_script, run_probe
 
 HostKey = tuple[str, str]
@@ -21,7 +21,11 @@ Answers = Iterable[tuple[HostKey, Answer]]
 
 
 def probe_hosts(
-    wiring: Wiring, stores: Sequence[Store], nodes: Mapping[HostKey, str]
+    wiring: Wiring,
+    stores: Sequence[Store],
+    nodes: Mapping[HostKey, str],
+    *,
+    limit_s: float | None = None,
 ) -> Mapping[HostKey, Answer]:
     """Return what every host of these stores says of itself, or why it does not answer.
 
@@ -31,6 +35,8 @@ def probe_hosts(
     Args:
         nodes: by store and host, the ``mi-`` id of those whose SSM agent is there. The others are
             not asked through SSM, which could only wait for them.
+        limit_s: seconds of this machine's clock after which a host that has not answered is left;
+            None to wait for as long as each takes.
     """
     shards: dict[tuple[str, str], dict[str, HostKey]] = {}
     found: dict[HostKey, Answer] = {}
@@ -46,13 +52,33 @@ def probe_hosts(
                 found[key] = NotRead(
                     "its SSM agent is not online, as far as SSM was read: nobody can ask it"
                 )
-    jobs: list[Callable[[], Answers]] = [
-        *(lambda s=shard, n=own: _through_ssm(wiring, s, n) for shard, own in shards.items()),
-        *(lambda h=host: _over_ssh(wiring, h) for host in over_ssh),
+    jobs: list[tuple[tuple[HostKey, ...], Callable[[], Answers]]] = [
+        *(
+            (tuple(own.values()), lambda s=shard, n=own: _through_ssm(wiring, s, n))
+            for shard, own in shards.items()
+        ),
+        *((((host.store, host.name),), lambda h=host: _over_ssh(wiring, h)) for host in over_ssh),
     ]
-    with ThreadPoolExecutor(wiring.workers) as pool:
-        found.update(chain.from_iterable(pool.map(lambda job: job(), jobs)))
-    return found
+    return {**found, **_side_by_side(jobs, wiring.workers, limit_s)}
+
+
+def _side_by_side(
+    jobs: Sequence[tuple[tuple[HostKey, ...], Callable[[], Answers]]],
+    workers: int,
+    limit_s: float | None,
+) -> dict[HostKey, Answer]:
+    """Run the jobs; those that are not over in time go on, and nobody listens to them."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="probe")
+    try:
+        futures = {pool.submit(job): keys for keys, job in jobs}
+        over, late = wait(futures, timeout=limit_s)
+        found = dict(chain.from_iterable(future.result() for future in over))
+        why = NotRead(f"it had not answered after {limit_s:g} s") if limit_s is not None else None
+        for future in late:
+            found.update({key: why for key in futures[future] if why is not None})
+        return found
+    finally:
+        pool.shutdown(wait=limit_s is None, cancel_futures=True)
 
 
 def _through_ssm(

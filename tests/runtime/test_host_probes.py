@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from fleet.drift.host_probes import probe_hosts
 from fleet.errors import HostUnreachable
 from fleet.model.drift import Probe
 from fleet.model.observed import NotRead, Reading
+from fleet.runtime.host_probes import probe_hosts
 from tests import build
 from tests.shops import STORES, Shops
 
