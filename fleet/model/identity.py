@@ -13,6 +13,8 @@ TAG_WORKLOAD = "fleet:workload"
 TAG_ROLLOUT = "fleet:rollout"
 TAG_CONTENT = "fleet:content"
 TAG_PREVIOUS = "fleet:previous"
+#: Tag on services: the settings that fleet sent last, which nobody else is taken to have set.
+TAG_SENT = "fleet:sent"
 #: Prefix of the custom attributes that fleet sets on container instances.
 OWN_ATTRIBUTES = "fleet."
 #: The attributes that say which host of the inventory a container instance is.

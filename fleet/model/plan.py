@@ -44,6 +44,8 @@ class PlannedChange:
         before_count: tasks it should run now.
         count: tasks it shall run: registered hosts that match.
         missing_hosts: hosts that match but are not registered.
+        by_hand: settings that somebody set and that are left alone, each in words.
+        keeps_count: whether the count is among them.
     """
 
     store: str
@@ -58,6 +60,8 @@ class PlannedChange:
     before_count: int
     count: int
     missing_hosts: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
+    keeps_count: bool = False
 
 
 @dataclass(frozen=True, slots=True)

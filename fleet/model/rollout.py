@@ -127,6 +127,8 @@ class RolloutSpec:
         pull_s: by (store, service) joined with "/", seconds that pulling is expected to take.
         seed: of every tie-break.
         retention: days of log groups that are made.
+        overwrite: whether settings that somebody set by hand are set back.
+        kept_counts: store and service joined with "/", where somebody set the count that stays.
     """
 
     release: str
@@ -144,6 +146,8 @@ class RolloutSpec:
     pull_s: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     canary: bool = False
+    overwrite: bool = False
+    kept_counts: frozenset[str] = frozenset()
 
     def wave_name(self, index: int) -> str:
         """Return the name of a wave: ``canary``, ``wave 1`` ...; after the last ``convoy``."""

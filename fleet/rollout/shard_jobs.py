@@ -21,7 +21,7 @@ from fleet.aws.task_definitions import Registered, register_task_definition
 from fleet.aws.tasks import read_tasks
 from fleet.errors import AccessDenied, AwsError, AwsUnreachable, CredentialsError, Throttled
 from fleet.model.desired import LogGroup, TaskDefinition
-from fleet.model.identity import TAG_PREVIOUS
+from fleet.model.identity import TAG_PREVIOUS, TAG_SENT
 from fleet.model.inventory import Account
 from fleet.model.observed import Cluster
 from fleet.model.rollout import ActionKind
@@ -256,14 +256,16 @@ def _call(
             return None
         case Create():
             request = {**write.request, "taskDefinition": target}
-            return create_service(shard, request, write.tags, token=write.token).at
+            tags = {**write.tags, TAG_SENT: call.sent}
+            return create_service(shard, request, tags, token=write.token).at
         case Update():
+            sent = {TAG_SENT: call.sent} if call.sent else {}
             return update_service(
                 shard,
                 call.service,
                 task_definition=call.task_definition,
-                tags={**write.tags, TAG_PREVIOUS: call.previous},
-                desired_count=write.count,
+                tags={**write.tags, TAG_PREVIOUS: call.previous, **sent},
+                desired_count=call.count,
                 settings=call.settings,
             ).at
         case Delete():

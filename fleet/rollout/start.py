@@ -50,6 +50,7 @@ def start(
             "selection": spec.selection,
             "policy": spec.policy.name,
             "override_freeze": override_freeze,
+            "overwrite": spec.overwrite,
         },
     )
     return rollout
@@ -94,6 +95,8 @@ def _spec(
         },
         seed=plan.seed,
         canary=plan.canary,
+        overwrite=plan.overwrite,
+        kept_counts=frozenset(f"{c.store}/{c.service}" for c in planned if c.keeps_count),
     )
 
 

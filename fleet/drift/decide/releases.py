@@ -122,11 +122,7 @@ def _by_hand(one: ServiceCase, service: ServiceState) -> Finding:
         _runs(one, service),
         one.says(f"{tags}, rollout {sender or 'none'}"),
         subject=one.name,
-        fix=Command(
-            f"fleet plan {one.workload} --store {one.case.store.id} --overwrite",
-            sends=False,
-            accepts="the change by hand is overwritten",
-        ),
+        fix=one.overwrite,
         since=began if is_new else None,
         data={
             "service": service.arn,

@@ -112,6 +112,15 @@ class ServiceCase:
         """Return the command that sends it what is wanted."""
         return Command(f"fleet rollout {self.workload} --store {self.case.store.id}")
 
+    @property
+    def overwrite(self) -> Command:
+        """Return the command that shows what would be sent over what somebody set."""
+        return Command(
+            f"fleet plan {self.workload} --store {self.case.store.id} --overwrite",
+            sends=False,
+            accepts="the change by hand is overwritten",
+        )
+
     def says(self, words: str) -> Evidence:
         """Return what ECS says of it."""
         return Evidence("ECS", words, self.at)

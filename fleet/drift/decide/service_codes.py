@@ -36,10 +36,12 @@ SERVICE_SETTINGS = FindingKind(
     Severity.LOW,
     "settings of a service are not what fleet sends",
     "Placement, deployment limits, circuit breaker, launch type or other settings differ from "
-    "what the inventory comes to. Defaults that ECS fills in are no difference. Without the "
-    "breaker, a bad release is not rolled back while nobody watches.",
-    "Roll the workload out to the store: settings are set with it. Launch type and scheduling "
-    "cannot be changed; such a service is deleted and made anew.",
+    "what the inventory comes to. Defaults that ECS fills in are no difference, and neither is the "
+    "breaker count of the policy that a rollout was sent with. Without the breaker, a bad release "
+    "is not rolled back while nobody watches.",
+    "Roll the workload out to the store: settings are set with it. What somebody set is left alone "
+    "unless you say --overwrite. Launch type and scheduling cannot be changed; such a service is "
+    "deleted and made anew.",
     needs_release=True,
 )
 SERVICE_COUNT = FindingKind(
@@ -48,7 +50,8 @@ SERVICE_COUNT = FindingKind(
     "a service's desired count is not its number of hosts",
     "Fleet runs one task on every matching host. Fewer leave a host idle, as after one was added; "
     "more can never be placed. A count of 0 was set by a person, and nothing runs.",
-    "Roll the workload out to the store: the count is set with it.",
+    "Roll the workload out to the store: the count is set with it. One that somebody set is left "
+    "alone unless you say --overwrite.",
     needs_release=True,
 )
 SERVICE_UNTAGGED = FindingKind(

@@ -28,8 +28,8 @@ from fleet.model.observed import NotRead
 from fleet.model.printable import listed, many, printable
 from fleet.model.services import Deployment, ServiceState, revision
 from fleet.model.spans import moment, span
+from fleet.release.decide.sent_settings import COUNT, compare, told
 from fleet.release.decide.service_input import service_settings
-from fleet.rollout.decide.service_plan import differing
 
 #: Settings that UpdateService cannot change: such a service is deleted and made anew.
 FIXED = ("launchType", "schedulingStrategy")
@@ -136,46 +136,64 @@ def _settings(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
     # What a rollout still brings may have other settings, and brings them along.
     if shape is None or one.is_awaited:
         return
-    seen = {**service.settings, "schedulingStrategy": service.scheduling}
+    sent = service_settings(shape)
     fixed = {"launchType": "EXTERNAL", "schedulingStrategy": shape.scheduling.value}
-    wanted = {**service_settings(shape), **fixed}
-    differ = differing(wanted, seen)
-    if not differ:
+    seen = {**service.settings, "schedulingStrategy": service.scheduling}
+    anew = {key: value for key, value in fixed.items() if seen.get(key, value) != value}
+    # The policy of the rollout that sent it may be another than the workload's.
+    differ = told(
+        each for each in compare(sent, service) if not (each.field.by_policy and each.was_sent)
+    )
+    if not differ and not anew:
         return
-    anew = [key for key in differ if key in FIXED]
-    are = "is" if len(differ) == 1 else "are"
-    cause = f"{' and '.join(differ)} of {one.name} {are} not what fleet sends"
+    names = [each.field.words for each in differ] + list(anew)
+    are = "is" if len(names) == 1 else "are"
+    cause = f"{listed(names)} of {one.name} {are} not what fleet sends"
     if anew:
         cause += f"; ECS cannot change {' and '.join(anew)}: delete it, then {one.roll_out}"
+    expected = [each.expected for each in differ] + [f"{key} {anew[key]}" for key in anew]
+    by_hand = any(each.is_by_hand for each in differ)
     yield case.found(
         codes.SERVICE_SETTINGS,
         cause,
-        *(one.says(f"{key} {printable(str(seen[key]), limit=_LONGEST)}") for key in differ),
-        Evidence("inventory", "; ".join(f"{key} {wanted[key]}" for key in differ)),
+        *(one.says(each.words) for each in differ),
+        *(one.says(f"{key} {printable(str(seen[key]))}, expected {anew[key]}") for key in anew),
+        Evidence("inventory", "; ".join(expected)),
         subject=one.name,
-        fix=_delete_command(case, service) if anew else one.roll_out,
+        fix=_delete_command(case, service) if anew else _roll_out(one, by_hand=by_hand),
         severity=Severity.MEDIUM if anew else None,
-        data={"service": service.arn, "settings": {key: wanted[key] for key in differ}},
+        data={
+            "service": service.arn,
+            "settings": {**{(key := each.field.path[0]): sent[key] for each in differ}, **anew},
+        },
     )
+
+
+def _roll_out(one: ServiceCase, *, by_hand: bool) -> Command:
+    """Return the command that sends what is wanted; what somebody set has to be asked about."""
+    return one.overwrite if by_hand else one.roll_out
 
 
 def _count(one: ServiceCase, service: ServiceState) -> Iterator[Finding]:
     """Report a count that is not one task per host; unregistered hosts are reported themselves."""
-    shape, registered, all_ = one.shape, len(one.hosts), len(one.wanted.hosts)
+    shape, registered, all_hosts = one.shape, len(one.hosts), one.wanted.hosts
     if shape is None or shape.scheduling is Scheduling.DAEMON or service.scheduling == "DAEMON":
         return
     if isinstance(one.case.seen.instances, NotRead) or one.is_awaited:
         return
-    if registered <= service.desired <= all_:
+    if registered <= service.desired <= len(all_hosts):
         return
     hosts = f"{many(registered, 'host')} of it {'is' if registered == 1 else 'are'} registered"
+    counts = range(1, len(all_hosts) + 1)
+    differ = compare({COUNT: registered}, service, counts=counts)
+    by_hand = any(each.is_by_hand for each in differ)
     yield one.case.found(
         codes.SERVICE_COUNT,
         f"{one.name} is set to {many(service.desired, 'task')}, and {hosts}",
-        one.says(f"desiredCount {service.desired}"),
-        Evidence("inventory", f"runs on {', '.join(one.wanted.hosts)}"),
+        *(one.says(each.words) for each in differ),
+        Evidence("inventory", f"runs on {', '.join(all_hosts)}"),
         subject=one.name,
-        fix=one.roll_out,
+        fix=_roll_out(one, by_hand=by_hand),
         severity=Severity.HIGH if service.desired == 0 else None,
         data={"service": service.arn, "desired": service.desired, "count": registered},
     )

@@ -93,6 +93,7 @@ def _change_fact(change: PlannedChange) -> dict[str, Any]:
         "tasks": change.before_count,
         "tasks wanted": change.count,
         "not registered": ", ".join(change.missing_hosts),
+        "set by somebody": "; ".join(change.by_hand),
         "workload": change.workload,
         "variant": change.variant,
     }

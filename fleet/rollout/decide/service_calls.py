@@ -4,7 +4,7 @@ A job may run twice, when a worker is lost. Every call is chosen from the servic
 just before, and none is made where the work is done already.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -22,8 +22,18 @@ from fleet.model.identity import (
 from fleet.model.rollout import ActionKind, EventKind, RolloutAction, RolloutSpec
 from fleet.model.services import ServiceState, revision
 from fleet.model.verdicts import Stage, Verdict
+from fleet.release.decide.sent_settings import (
+    COUNT,
+    COUNT_KEY,
+    Difference,
+    compare,
+    last_sent,
+    recounted,
+    sent_tag,
+    told,
+    with_kept,
+)
 from fleet.release.decide.service_input import service_input, service_settings
-from fleet.rollout.decide.service_plan import differing
 from fleet.rollout.decide.tick_state import TickState, mark_sent
 
 #: Seconds until a store is read after its change was sent.
@@ -48,6 +58,10 @@ class ServiceWrite:
         tags: of the service.
         token: names this one intent.
         overwrite: whether a person has said that it may run anything now.
+        send: names this send in the tag ``fleet:sent``.
+        count_before: tasks that it was to run when the rollout was planned.
+        keeps_count: whether the count was set by somebody and is left as it is.
+        overwrites_settings: whether settings that somebody set are set back.
     """
 
     kind: ActionKind
@@ -63,6 +77,16 @@ class ServiceWrite:
     tags: Mapping[str, str]
     token: str
     overwrite: bool = False
+    send: str = ""
+    count_before: int = 0
+    keeps_count: bool = False
+    overwrites_settings: bool = False
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """Return the settings and the count, as UpdateService takes them."""
+        count = {} if self.count is None else {COUNT: self.count}
+        return {**self.settings, **count}
 
 
 def service_write(
@@ -101,6 +125,10 @@ def service_write(
         },
         token=f"{rollout}/{change.store}/{change.service}/{change.sends}",
         overwrite=change.next_send.overwrite,
+        send=f"{rollout}.{change.sends}",
+        count_before=change.previous_count,
+        keeps_count=f"{change.store}/{change.service}" in spec.kept_counts,
+        overwrites_settings=spec.overwrite or change.next_send.overwrite,
     )
 
 
@@ -145,21 +173,32 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Calls for CreateService, with the write's request and tags."""
+    """Calls for CreateService, with the write's request and tags.
+
+    Attributes:
+        sent: the tag that names what is sent.
+    """
+
+    sent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Calls for UpdateService, with the write's count.
+    """Calls for UpdateService.
 
     Attributes:
         previous: ARN that the tag of that name is to hold.
+        settings: those that are not as wanted.
+        count: tasks; None when it stays as it is.
+        sent: the tag that names what fleet sends; "" leaves it.
     """
 
     service: ServiceState
     task_definition: str
     previous: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    count: int | None = None
+    sent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,23 +242,51 @@ def _send(write: ServiceWrite, service: ServiceState | None, target: str) -> Cal
         return (
             _GONE
             if write.previous and not write.overwrite
-            else CallChoice(Create(), CallOutcome.DONE)
+            else CallChoice(Create(sent_tag(write.wanted, write.send)), CallOutcome.DONE)
         )
     runs = service.task_definition
     if runs == target and not write.previous and _gave_up(service):
         # Sending the same again would change nothing, and nothing that ran before is lost.
         why = "its first deployment failed, so it is made anew"
         return CallChoice(Delete(), CallOutcome.REMOVED, why)
-    if (
-        runs == target
-        and _is_counted(write, service)
-        and not differing(write.settings, service.settings)
-    ):
+    differ = compare(write.wanted, service, counts=(write.count_before,), send=write.send)
+    kept = () if write.overwrites_settings else tuple(one for one in differ if one.is_by_hand)
+    if runs == target and len(kept) == len(differ):
         return _sent_before(write, service)
     if runs not in {write.previous, target} and not write.overwrite:
         return CallChoice(None, CallOutcome.BY_HAND, runs=runs)
-    previous = runs if runs != target else write.previous
-    return CallChoice(Update(service, target, previous, write.settings), CallOutcome.DONE)
+    if any(one.is_count for one in kept):
+        # It was set since the plan was made, which expects another number of tasks.
+        return CallChoice(None, CallOutcome.BY_HAND, "; ".join(one.words for one in told(kept)))
+    return CallChoice(
+        _update(write, service, target, differ, kept),
+        CallOutcome.DONE,
+        "; ".join(f"{one.words}: left alone" for one in told(kept)),
+    )
+
+
+def _update(
+    write: ServiceWrite,
+    service: ServiceState,
+    target: str,
+    differ: Sequence[Difference],
+    kept: Sequence[Difference],
+) -> Update:
+    """Return the call that sends the target and what differs, except what somebody set."""
+    changed = {one.field.path[0] for one in differ if one not in kept}
+    settings = with_kept(write.wanted, kept)
+    theirs = {one.field.key for one in kept}
+    if write.keeps_count and write.count == service.desired:
+        theirs.add(COUNT_KEY)
+    runs = service.task_definition
+    return Update(
+        service,
+        target,
+        previous=runs if runs != target else write.previous,
+        settings={key: settings[key] for key in write.settings if key in changed},
+        count=write.count if COUNT in changed else None,
+        sent=sent_tag(write.wanted, write.send, last_sent(service.tags), theirs),
+    )
 
 
 def _sent_before(write: ServiceWrite, service: ServiceState) -> CallChoice:
@@ -247,7 +314,11 @@ def _undo(write: ServiceWrite, service: ServiceState | None) -> CallChoice:
     if not write.previous:
         why = "removed: there was no such service before"
         return CallChoice(Delete(), CallOutcome.DONE, why)
-    return CallChoice(Update(service, write.previous, write.previous), CallOutcome.DONE)
+    if _is_counted(write, service):
+        return CallChoice(Update(service, write.previous, write.previous), CallOutcome.DONE)
+    sent = recounted(service.tags, write.count or 0, write.send)
+    back = Update(service, write.previous, write.previous, count=write.count, sent=sent)
+    return CallChoice(back, CallOutcome.DONE)
 
 
 def _is_counted(write: ServiceWrite, service: ServiceState) -> bool:
@@ -273,9 +344,10 @@ def _sent(state: TickState, change: Change, one: CallResult) -> None:
         look_at = state.in_seconds(FIRST_LOOK_S)
         mark_sent(state, change, "sent", target=one.target, sent_at=one.at, look_at=look_at)
         again = " again" if change.sends else ""
+        kept = f"; {one.words}" if one.words else ""
         state.say(
             EventKind.SENT,
-            f"{change.service} sent{again}",
+            f"{change.service} sent{again}{kept}",
             change.store,
             {"service": change.service},
         )
@@ -324,7 +396,7 @@ def _refused(state: TickState, change: Change, one: CallResult) -> None:
 
 def _by_hand(state: TickState, change: Change, one: CallResult) -> None:
     what = one.words
-    if one.outcome is CallOutcome.BY_HAND:
+    if one.outcome is CallOutcome.BY_HAND and not what:
         what = f"it runs {revision(one.runs)}, which is neither the plan's nor ours"
     reason = f"changed by hand: {what}; left alone"
     state.move(change, stage=Stage.HELD, verdict=Verdict.CHANGED_BY_HAND, reason=reason)

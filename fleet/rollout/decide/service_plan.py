@@ -6,7 +6,7 @@ Nothing that is not provably fleet's is touched, and neither is what a person ch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from functools import cached_property
 
 from fleet.inventory.decide.power import absent_from, planned_off
 from fleet.model.desired import DesiredService, Scheduling, ServiceShape
@@ -19,7 +19,11 @@ from fleet.model.plan import Kind, PlannedChange
 from fleet.model.rollout import Hold
 from fleet.model.services import ServiceState, StoreView, revision
 from fleet.model.spans import moment, span
+from fleet.release.decide.sent_settings import COUNT, Difference, compare, told
 from fleet.release.decide.service_input import service_settings
+
+#: What is said of a setting that somebody set.
+_KEPT = "left alone: set it back, or plan with --overwrite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class PlanContext:
     overwrite: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Case:
     """Holds one service in question."""
 
@@ -70,6 +74,29 @@ class _Case:
         arn = self.service.task_definition if self.service else ""
         content = self.background.contents.get(arn, "")
         return self.background.alike.get(content, content)
+
+    @cached_property
+    def differences(self) -> tuple[Difference, ...]:
+        """Return the settings of the service that are not as wanted."""
+        if self.service is None:
+            return ()
+        wanted = service_settings(self.shape)
+        if self.shape.scheduling is not Scheduling.DAEMON:
+            wanted[COUNT] = len(self.hosts)
+        # Fleet 0.1 sent one task per registered host, of those that the inventory names.
+        return compare(wanted, self.service, counts=range(1, len(self.wanted.hosts) + 1))
+
+    @cached_property
+    def kept(self) -> tuple[Difference, ...]:
+        """Return those that somebody set and that are left as they are."""
+        if self.background.overwrite:
+            return ()
+        return tuple(one for one in self.differences if one.is_by_hand)
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """Return those in words."""
+        return tuple(one.words for one in told(self.kept))
 
 
 def why_unread(view: StoreView | None) -> str:
@@ -179,16 +206,19 @@ def _decided(case: _Case, view: StoreView) -> PlannedChange:
     if left:
         return _planned(case, Kind.LEFT, left)
     kind, reason = _difference(case)
-    if kind is Kind.UNCHANGED:
+    kept = "".join(f"; {words}" for words in (*case.by_hand, _KEPT)) if case.by_hand else ""
+    reason += kept
+    if not kind.is_change:
         return _planned(case, kind, reason)
     dark, flaps = _away(case)
     if dark:
-        return _planned(case, Kind.OWED, dark)
+        return _planned(case, Kind.OWED, f"{dark}{kept}")
     return _planned(case, kind, f"{reason}; {flaps}" if flaps else reason)
 
 
 def _planned(case: _Case, kind: Kind, reason: str) -> PlannedChange:
-    service, count = case.service, len(case.hosts)
+    service = case.service
+    keeps_count = any(one.is_count for one in case.kept)
     change = PlannedChange(
         store=case.store.id,
         service=case.wanted.service,
@@ -200,8 +230,10 @@ def _planned(case: _Case, kind: Kind, reason: str) -> PlannedChange:
         before_content=case.runs,
         content=case.wanted.content,
         before_count=service.desired if service else 0,
-        count=count,
+        count=service.desired if service and keeps_count else len(case.hosts),
         missing_hosts=case.missing,
+        by_hand=case.by_hand,
+        keeps_count=keeps_count,
     )
     if not case.missing or kind is Kind.LEFT:
         return change
@@ -225,7 +257,12 @@ def _left(case: _Case, view: StoreView) -> str:
         return ""
     if service.status == "DRAINING":
         return "it was deleted and still has tasks (DRAINING); plan again when it is gone"
-    return _foreign(case, service) or _other_scheduling(case, service) or _by_hand(case, service)
+    return (
+        _foreign(case, service)
+        or _other_scheduling(case, service)
+        or _by_hand(case, service)
+        or _stopped(case, service)
+    )
 
 
 def _lifecycle_words(store: Store) -> str:
@@ -307,36 +344,30 @@ def _difference(case: _Case) -> tuple[Kind, str]:
         retry = service.tags.get(TAG_CONTENT) == case.wanted.content
         before = f" (after {service.tags.get(TAG_ROLLOUT, 'an earlier try')})" if retry else ""
         return Kind.UPDATE, f"runs {now}{before}"
-    daemon = case.shape.scheduling is Scheduling.DAEMON
-    if not daemon and service.desired != len(case.hosts):
+    ours = [one for one in case.differences if one not in case.kept]
+    if any(one.is_count for one in ours):
         return Kind.ADJUST, f"runs {now}, set to {service.desired} tasks; {_tasks(case)}"
-    differ = differing(service_settings(case.shape), service.settings)
-    if differ:
-        return Kind.ADJUST, f"runs {now}; {' and '.join(differ)} differ"
+    if ours:
+        return Kind.ADJUST, f"runs {now}; {' and '.join(one.step for one in told(ours))}"
+    if case.by_hand:
+        return Kind.LEFT, f"runs {now}, which is it"
     return Kind.UNCHANGED, f"runs {now}, which is it"
+
+
+def _stopped(case: _Case, service: ServiceState) -> str:
+    """Return what to say of a service that somebody set to no tasks; "" when nobody did.
+
+    With no task nothing runs that could be judged, and the shop was switched off on purpose.
+    """
+    if service.desired:
+        return ""
+    kept = (one for one in case.kept if one.is_count)
+    return "".join(f"{one.words}; {_KEPT}" for one in kept)
 
 
 def _tasks(case: _Case) -> str:
     names = [name for name in case.wanted.hosts if name in case.hosts]
     return f"{len(names)} {'task' if len(names) == 1 else 'tasks'} on {', '.join(names)}"
-
-
-def differing(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
-    """Return the settings that differ from those wanted; what ECS does not show is left out."""
-    return [key for key, value in wanted.items() if key in seen and not _holds(value, seen[key])]
-
-
-def _holds(wanted: Any, seen: Any) -> bool:
-    """Return whether all that is wanted is so; ECS may say more, and lists have no order."""
-    if isinstance(wanted, Mapping):
-        return isinstance(seen, Mapping) and all(_holds(v, seen.get(k)) for k, v in wanted.items())
-    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
-        return (
-            isinstance(seen, Sequence)
-            and len(wanted) == len(seen)
-            and all(any(_holds(one, other) for other in seen) for one in wanted)
-        )
-    return bool(wanted == seen)
 
 
 def _away(case: _Case) -> tuple[str, str]:

@@ -292,7 +292,9 @@ def _still_ok(facts: ChangeFacts) -> Judgement | None:
     settles = facts.change.observed.settles_at
     if settles is not None and facts.at < settles and _is_quiet(facts, service):
         return None
-    return deeper_look(facts) if primary.running >= primary.desired else None
+    # A count that somebody set above the number of hosts is never reached.
+    least = min(primary.desired, len(facts.hosts)) if facts.hosts else primary.desired
+    return deeper_look(facts) if primary.running >= least else None
 
 
 def _knew_hosts(facts: ChangeFacts) -> bool:

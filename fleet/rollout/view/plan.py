@@ -175,7 +175,7 @@ def _per_store(plan: Plan, changing: Sequence[PlannedChange]) -> _PlanSection:
     shown = list(changing)
     title = "Per store"
     if len(stores) > STORE_LINES:
-        shown = [c for c in changing if c.kind is Kind.OWED or c.missing_hosts]
+        shown = [c for c in changing if c.kind is Kind.OWED or c.missing_hosts or c.by_hand]
         title = f"Stores to know of; `--json` has all {len(stores)}"
     if not shown:
         return _PlanSection()

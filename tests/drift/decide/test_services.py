@@ -17,6 +17,8 @@ from fleet.model.observed import NotRead, Reading
 from fleet.model.policy import Policy
 from fleet.model.services import ServiceState
 from fleet.model.wanted import Owed
+from fleet.release.decide.sent_settings import sent_tag
+from fleet.release.decide.service_input import service_settings
 from tests import build
 from tests.drift.decide import shop
 from tests.drift.decide.shop import ago, case, deployment, host, only, service
@@ -157,7 +159,50 @@ def test_a_breaker_that_was_switched_off_is_a_setting_that_differs() -> None:
     settings = {**shop.SETTINGS, "deploymentConfiguration": configuration}
     found = only(of_services(case(service(settings=settings))))
     assert (found.code, found.severity) == ("SERVICE_SETTINGS", Severity.LOW)
-    assert found.cause.startswith("deploymentConfiguration of telemetry-amd64 is not")
+    assert found.cause.startswith("circuit breaker of telemetry-amd64 is not")
+    assert found.fix == "fleet plan telemetry --store store-042 --overwrite"
+
+
+def sent_with(breaker_count: int, sent: int | None) -> ServiceState:
+    """A service with such a breaker, and what fleet's tag says of it."""
+    settings = {
+        **service_settings(replace(plans.SHAPE, breaker_count=breaker_count)),
+        "launchType": "EXTERNAL",
+    }
+    tag = {} if sent is None else {"fleet:sent": f"ro-7.0 failures={sent}"}
+    return service(settings=settings, tags={**shop.TAGS, **tag})
+
+
+def test_what_the_policy_of_a_rollout_sent_is_expected() -> None:
+    assert codes(sent_with(2, sent=2)) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "sent", "words"),
+    [
+        (2, 1, "breaker count 2, set by somebody; fleet sent 1 with ro-7"),
+        (2, 3, "breaker count 2, set by somebody; fleet sent 3 with ro-7"),
+        (2, None, "breaker count 2, expected 1"),
+    ],
+)
+def test_a_breaker_that_no_rollout_sent_is_told_in_words(
+    there: int, sent: int | None, words: str
+) -> None:
+    found = only(of_services(case(sent_with(there, sent))))
+    assert (found.code, found.evidence[0].words) == ("SERVICE_SETTINGS", words)
+    assert found.evidence[-1].words == "breaker count 1"
+    by_hand = "set by somebody" in words
+    assert found.fix.startswith("fleet plan" if by_hand else "fleet rollout")
+
+
+def test_a_placement_that_was_sent_and_is_not_committed_any_more_is_told() -> None:
+    settings = {**shop.SETTINGS, "placementConstraints": []}
+    tag = sent_tag({"placementConstraints": []}, "ro-7.0")
+    seen = service(settings=settings, tags={**shop.TAGS, "fleet:sent": tag})
+    found = only(of_services(case(seen)))
+    assert found.evidence[0].words == (
+        "placement none, expected distinctInstance (fleet sent none with ro-7)"
+    )
     assert found.fix == "fleet rollout telemetry --store store-042"
 
 

@@ -15,10 +15,11 @@ from fleet.model.desired import TaskDefinition
 from fleet.model.gate import Sample
 from fleet.model.hours import OpenSpan, Powered
 from fleet.model.inventory import Lifecycle, Link, Store
-from fleet.model.plan import Kind
+from fleet.model.plan import Kind, PlannedChange
 from fleet.model.policy import Amount, Freeze, OnUnclear, Policy, Window
 from fleet.model.rollout import Hold
 from fleet.model.services import StoreView
+from fleet.release.decide.service_input import service_settings
 from fleet.rollout.decide.plan import differences, place_of
 from tests import build
 from tests.rollout.decide import plans
@@ -47,16 +48,115 @@ def test_a_service_that_runs_the_release_is_unchanged() -> None:
     assert made.estimate.seconds_least == 0
 
 
-def test_another_count_of_tasks_is_adjusted() -> None:
-    change = only(plan([shop()], [view(shop(), service(plans.arn(42), desired=0))]))
-    assert (change.kind, change.before_count, change.count) == (Kind.ADJUST, 0, 1)
+def hosts_of(count: int) -> tuple[Store, StoreView]:
+    """A store with so many hosts, all registered."""
+    names = [f"tel-{number}" for number in range(1, count + 1)]
+    store = shop()
+    store = replace(store, hosts=tuple(replace(store.hosts[0], name=name) for name in names))
+    return store, view(store, instances=tuple(plans.instance(name) for name in names))
+
+
+def counted(desired: int, hosts: int, sent: str = "", **more: Any) -> PlannedChange:
+    """What is planned for a service that runs the release and is set to so many tasks."""
+    store, seen = hosts_of(hosts)
+    tags = {**TAGS, **({"fleet:sent": sent} if sent else {})}
+    now = service(plans.arn(42), desired=desired, tags=tags)
+    return only(plan([store], [replace(seen, services=(now,))], **more))
+
+
+@pytest.mark.parametrize(
+    ("desired", "hosts", "kind"),
+    [
+        (0, 2, Kind.LEFT),
+        (1, 2, Kind.ADJUST),
+        (2, 2, Kind.UNCHANGED),
+        (3, 2, Kind.LEFT),
+    ],
+)
+def test_without_the_tag_only_a_count_that_fleet_0_1_may_have_sent_is_adjusted(
+    desired: int, hosts: int, kind: Kind
+) -> None:
+    change = counted(desired, hosts)
+    assert (change.kind, change.before_count) == (kind, desired)
+
+
+@pytest.mark.parametrize(
+    ("desired", "sent", "kind", "count"),
+    [
+        (0, 1, Kind.LEFT, 0),
+        (1, 1, Kind.ADJUST, 2),
+        (1, 3, Kind.LEFT, 1),
+        (2, 1, Kind.UNCHANGED, 2),
+        (3, 1, Kind.LEFT, 3),
+        (3, 3, Kind.ADJUST, 2),
+    ],
+)
+def test_a_count_that_fleet_did_not_send_is_left(
+    desired: int, sent: int, kind: Kind, count: int
+) -> None:
+    change = counted(desired, 2, f"ro-1.0 count={sent}")
+    assert (change.kind, change.count) == (kind, count)
+
+
+def test_a_count_that_somebody_set_is_shown_with_what_fleet_sent() -> None:
+    change = counted(3, 1, "ro-7.0 count=1")
+    assert change.by_hand == ("desired count 3, set by somebody; fleet sent 1 with ro-7",)
+    assert change.reason == (
+        "runs telemetry-amd64:42, which is it; desired count 3, set by somebody; fleet sent 1 with "
+        "ro-7; left alone: set it back, or plan with --overwrite"
+    )
+
+
+def test_a_count_that_somebody_set_is_set_back_when_asked() -> None:
+    change = counted(3, 1, "ro-7.0 count=1", overwrite=True)
+    assert (change.kind, change.count, change.by_hand) == (Kind.ADJUST, 1, ())
+    change = counted(0, 1, "ro-7.0 count=1", overwrite=True)
+    assert (change.kind, change.count) == (Kind.ADJUST, 1)
+
+
+def test_a_release_is_sent_beside_a_count_that_somebody_set() -> None:
+    tags = {**TAGS, "fleet:sent": "ro-7.0 count=1"}
+    change = only(plan([shop()], [view(shop(), service(desired=3, tags=tags))]))
+    assert (change.kind, change.count, change.before_count) == (Kind.UPDATE, 3, 3)
+    assert "desired count 3, set by somebody" in change.reason
+
+
+@pytest.mark.parametrize(("desired", "kind"), [(0, Kind.LEFT), (1, Kind.UPDATE), (2, Kind.UPDATE)])
+def test_a_release_is_not_sent_to_a_service_that_somebody_stopped(desired: int, kind: Kind) -> None:
+    tags = {**TAGS, "fleet:sent": "ro-7.0 count=1"}
+    change = only(plan([shop()], [view(shop(), service(desired=desired, tags=tags))]))
+    assert change.kind is kind
+
+
+def test_what_fleet_itself_set_to_no_task_is_sent_the_release() -> None:
+    tags = {**TAGS, "fleet:sent": "ro-7.0 count=0"}
+    assert only(plan([shop()], [view(shop(), service(desired=0, tags=tags))])).kind is Kind.UPDATE
 
 
 def test_another_placement_is_adjusted() -> None:
-    settings = {**service().settings, "placementConstraints": []}
+    wider = [{"type": "memberOf", "expression": "attribute:fleet.variant == amd64"}]
+    settings = {**service().settings, "placementConstraints": wider}
     change = only(plan([shop()], [view(shop(), service(plans.arn(42), settings=settings))]))
     assert change.kind is Kind.ADJUST
-    assert "placementConstraints differ" in change.reason
+    assert change.reason == (
+        "runs telemetry-amd64:42; placement memberOf attribute:fleet.variant == amd64 -> "
+        "distinctInstance"
+    )
+
+
+def test_a_breaker_of_another_policy_is_adjusted_and_one_that_somebody_set_is_not() -> None:
+    settings = service_settings(replace(plans.SHAPE, breaker_count=2))
+    tags = {**TAGS, "fleet:sent": "ro-7.0 failures=2"}
+    seen = service(plans.arn(42), settings=settings, tags=tags)
+    change = only(plan([shop()], [view(shop(), seen)]))
+    assert (change.kind, change.reason) == (
+        Kind.ADJUST,
+        "runs telemetry-amd64:42; breaker count 2 -> 1",
+    )
+    tags = {**TAGS, "fleet:sent": "ro-7.0 failures=1"}
+    change = only(plan([shop()], [view(shop(), replace(seen, tags=tags))]))
+    assert change.kind is Kind.LEFT
+    assert "breaker count 2, set by somebody; fleet sent 1 with ro-7" in change.reason
 
 
 def test_what_ecs_adds_to_settings_is_no_difference() -> None:

@@ -41,7 +41,8 @@ from tests.rollout.decide.tick_states import (
     state,
 )
 
-SETTINGS = {"enableExecuteCommand": False}
+SETTINGS = {"propagateTags": "SERVICE"}
+SENT = "ro-118.0 count=1 propagate=SERVICE"
 SENDING = planned(stage=Stage.SENDING)
 UNDOING = sent(verdict=Verdict.FAILED, stage=Stage.UNDOING, reason="rollback by me")
 
@@ -82,22 +83,22 @@ def undo(seen: ServiceState | None, **fields: Any) -> CallChoice:
 
 def test_a_service_that_runs_what_it_ran_before_is_updated() -> None:
     seen = service(OLD)
-    assert send(seen) == CallChoice(Update(seen, NEW, OLD, SETTINGS), CallOutcome.DONE)
+    assert send(seen) == CallChoice(Update(seen, NEW, OLD, sent=SENT), CallOutcome.DONE)
 
 
 def test_a_service_that_is_not_there_is_made_where_there_was_none() -> None:
-    assert send(None, previous="") == CallChoice(Create(), CallOutcome.DONE)
+    assert send(None, previous="") == CallChoice(Create(SENT), CallOutcome.DONE)
 
 
 def test_a_service_that_is_gone_is_made_only_where_a_person_said_so() -> None:
     assert send(None) == CallChoice(None, CallOutcome.GONE, "there is no such service any more")
-    assert send(None, overwrite=True).call == Create()
+    assert send(None, overwrite=True).call == Create(SENT)
 
 
 def test_what_a_hand_set_is_left_alone_where_no_person_said_so() -> None:
     seen = service(OTHER)
     assert send(seen) == CallChoice(None, CallOutcome.BY_HAND, runs=OTHER)
-    assert send(seen, overwrite=True).call == Update(seen, NEW, OTHER, SETTINGS)
+    assert send(seen, overwrite=True).call == Update(seen, NEW, OTHER, sent=SENT)
 
 
 def test_what_runs_already_is_not_sent() -> None:
@@ -110,14 +111,67 @@ def test_what_this_job_sent_before_its_worker_was_lost_is_done_since_then() -> N
     assert send(seen, target=NEW).outcome is CallOutcome.ALREADY
 
 
-@pytest.mark.parametrize(
-    "differs",
-    [{"desired": 0}, {"settings": {"enableExecuteCommand": True}}],
-    ids=["count", "setting"],
-)
-def test_another_count_or_setting_is_adjusted(differs: dict[str, Any]) -> None:
-    seen = service(NEW, **differs)
-    assert send(seen).call == Update(seen, NEW, OLD, SETTINGS)
+LAST = {"fleet:sent": "ro-7.0 count=2 propagate=off"}
+
+
+def test_a_count_and_a_setting_that_fleet_sent_are_adjusted() -> None:
+    seen = service(NEW, desired=2, settings={"propagateTags": "NONE"}, tags=LAST)
+    both = "ro-118.0 count=1/2 propagate=SERVICE/off"
+    assert send(seen).call == Update(seen, NEW, OLD, SETTINGS, count=1, sent=both)
+
+
+@pytest.mark.parametrize(("desired", "outcome"), [(0, "by-hand"), (1, "done"), (2, "done")])
+def test_a_count_that_was_set_since_the_plan_is_left_with_all_of_the_service(
+    desired: int, outcome: str
+) -> None:
+    seen = service(OLD, desired=desired, tags=LAST)
+    found = send(seen, count_before=2)
+    assert found.outcome.value == outcome
+    if outcome == "by-hand":
+        assert found.call is None
+        assert found.reason == "desired count 0, set by somebody; fleet sent 2 with ro-7"
+        assert send(seen, overwrites_settings=True).outcome is CallOutcome.DONE
+
+
+def test_a_setting_that_somebody_set_is_left_and_the_release_is_sent() -> None:
+    seen = service(OLD, settings={"propagateTags": "TASK_DEFINITION"}, tags=LAST)
+    found = send(seen, count_before=1)
+    kept = "ro-118.0 count=1/2 propagate=off"
+    assert found.call == Update(seen, NEW, OLD, sent=kept)
+    assert found.reason == (
+        "propagated tags TASK_DEFINITION, set by somebody; fleet sent off with ro-7: left alone"
+    )
+    asked = send(seen, overwrites_settings=True)
+    assert asked.reason == ""
+    assert isinstance(asked.call, Update)
+    assert asked.call.settings == SETTINGS
+
+
+@pytest.mark.parametrize(("keeps_count", "sent"), [(True, "2"), (False, "3/2")])
+def test_a_count_that_is_kept_is_not_taken_for_fleets(keeps_count: bool, sent: str) -> None:
+    row = planned(previous=OLD, desired_count=3, previous_count=3)
+    found = send(service(OLD, desired=3, tags=LAST), row, keeps_count=keeps_count)
+    assert isinstance(found.call, Update)
+    assert f" count={sent} " in found.call.sent
+
+
+def test_a_run_that_was_cut_off_between_tag_and_call_is_no_hand() -> None:
+    tags = {"fleet:sent": "ro-118.0 count=1/2 propagate=SERVICE/off"}
+    seen = service(OLD, desired=2, settings={"propagateTags": "NONE"}, tags=tags)
+    found = send(seen)
+    assert found.outcome is CallOutcome.DONE
+    assert isinstance(found.call, Update)
+    assert (found.call.count, found.call.settings) == (1, SETTINGS)
+    later = planned(previous=OLD, sends=1)
+    assert send(seen, later).outcome is CallOutcome.BY_HAND
+
+
+def test_what_is_set_back_keeps_what_fleet_sent_but_for_the_count() -> None:
+    seen = service(NEW, desired=2, tags=LAST)
+    found = undo(seen, count=1)
+    assert found.call == Update(seen, OLD, OLD, count=1, sent="ro-118.1 count=1/2 propagate=off")
+    untagged = replace(seen, tags={})
+    assert undo(untagged, count=1).call == Update(untagged, OLD, OLD, count=1)
 
 
 def test_the_count_of_a_daemon_is_no_matter() -> None:

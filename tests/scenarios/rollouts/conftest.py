@@ -115,13 +115,10 @@ class Shops(Shell):
             if arn != first["serviceArn"]:
                 ecs.delete_service(cluster=store, service=arn, force=True)
         now = self.service(store)
-        if now["taskDefinition"] != first["taskDefinition"] or now["desiredCount"] != 1:
-            ecs.update_service(
-                cluster=store,
-                service=first["serviceName"],
-                taskDefinition=first["taskDefinition"],
-                desiredCount=1,
-            )
+        settings = ("deploymentConfiguration", "placementConstraints", "propagateTags")
+        asked = {key: first[key] for key in ("taskDefinition", "desiredCount", *settings)}
+        if any(now[key] != value for key, value in asked.items()):
+            ecs.update_service(cluster=store, service=first["serviceName"], **asked)
         added = {tag["key"] for tag in now["tags"]} - {tag["key"] for tag in first["tags"]}
         ecs.tag_resource(resourceArn=first["serviceArn"], tags=first["tags"])
         if added:
