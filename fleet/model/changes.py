@@ -110,6 +110,7 @@ class NextSend:
             been sent before, or the send follows from its verdict.
         overwrite: whether a person has said to overwrite what somebody else set.
         refusals: calls in a row that AWS has refused.
+        rejected: whether AWS would not have its task definition, in whichever store.
         postponed: whether its turn has come and the store could not be read.
         was_set_back: whether it was sent and set back while its store was away.
         deployment_before: id of the newest deployment at the last look, "" when there was none;
@@ -119,6 +120,7 @@ class NextSend:
     last_try: PastTry | None = None
     overwrite: bool = False
     refusals: int = 0
+    rejected: bool = False
     postponed: bool = False
     was_set_back: bool = False
     deployment_before: str | None = None
@@ -132,10 +134,14 @@ class Undo:
         settled: whether waiting for the store to run its previous revision is over; None when the
             store was not looked at for that.
         stays_back: whether a person has named the store, so that it does not owe the release.
+        since: when it was first tried.
+        refusals: calls that AWS has refused.
     """
 
     settled: bool | None = None
     stays_back: bool = False
+    since: datetime | None = None
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +228,11 @@ class Change:
     def was_applied(self) -> bool:
         """Return whether the store was seen running what was sent last."""
         return self.ok_at is not None
+
+    @property
+    def is_not_set_back(self) -> bool:
+        """Return whether it was to be set back and fleet has given that up."""
+        return self.stage is Stage.HELD and self.undo.since is not None
 
     @property
     def owes(self) -> bool:

@@ -170,6 +170,11 @@ def _task_problems(body: Mapping[str, Any], architecture: Architecture) -> Itera
     if body.get("enableFaultInjection"):
         message = "fault injection is not there on external instances"
         yield Complaint(("enableFaultInjection",), message)
+    containers = [c for c in _dicts(body.get("containerDefinitions")) if c]
+    if containers and not any(c.get("essential", True) for c in containers):
+        message = "ECS refuses a task definition in which no container is essential"
+        hint = "mark the one without which the task is of no use `essential: true`"
+        yield Complaint(("containerDefinitions",), message, hint)
     platform = body.get("runtimePlatform")
     wanted = {"arm64": "ARM64", "amd64": "X86_64"}[architecture.value]
     if isinstance(platform, dict) and platform.get("cpuArchitecture", wanted) != wanted:

@@ -155,6 +155,7 @@ def exit_code(overview: Overview, *, said: VerbName | None = None) -> int:
         case Phase.ABORTED:
             return 0 if said is VerbName.ABORT else FleetError.exit_code
         case Phase.ROLLED_BACK:
-            return 0 if said is VerbName.ROLLBACK else FleetError.exit_code
+            whole = not any(change.is_not_set_back for change in overview.changes)
+            return 0 if said is VerbName.ROLLBACK and whole else FleetError.exit_code
         case Phase.RUNNING | Phase.ROLLING_BACK:
             return Interrupted.exit_code

@@ -40,8 +40,6 @@ from fleet.runtime.aws_access import OpenShardAccess
 
 #: Calls of one job that are under way at once; the call budget decides how many a second.
 THREADS = 8
-#: What ECS answers when it is the body of a task definition that it does not want.
-REFUSED_BODY = frozenset({"ClientException", "InvalidParameterException"})
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -105,7 +103,7 @@ def run_shard_job(open_access: OpenShardAccess, job: ShardJob) -> ShardResult:
         refused = _prepare(shard, job, registered)
         now = access.clock.now()
         able = [w for w in job.writes if w.kind is ActionKind.UNDO or w.content not in refused]
-        written.extend(_refused(w, refused[w.content], now) for w in job.writes if w not in able)
+        written.extend(_rejected(w, refused[w.content], now) for w in job.writes if w not in able)
         written.extend(_side_by_side(lambda one: _write(shard, one, registered, now), able))
     except AwsError as error:
         trouble, hint = str(error), error.hint or ""
@@ -200,6 +198,9 @@ def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> dict[st
 
     Returns:
         Why ECS would not have some, by content; the others are in ``registered``.
+
+    Raises:
+        AwsError: that says nothing about a task definition, as a throttle or missing rights.
     """
     wanted = {w.content for w in job.writes if w.kind is ActionKind.SEND}
     missing = sorted(wanted - registered.keys())
@@ -217,15 +218,15 @@ def _prepare(shard: Shard, job: ShardJob, registered: dict[str, str]) -> dict[st
             registered[content] = register_task_definition(
                 shard, job.definitions[content], job.tags, seen=seen
             )
+        except (AccessDenied, CredentialsError, Throttled, AwsUnreachable):
+            raise
         except AwsError as error:
-            if error.code not in REFUSED_BODY:
-                raise
             refused[content] = str(error)
     return refused
 
 
-def _refused(write: ServiceWrite, why: str, now: datetime) -> CallResult:
-    return CallResult(write.kind, write.store, write.service, CallOutcome.REFUSED, now, words=why)
+def _rejected(write: ServiceWrite, why: str, now: datetime) -> CallResult:
+    return CallResult(write.kind, write.store, write.service, CallOutcome.REJECTED, now, words=why)
 
 
 def _write(

@@ -269,8 +269,26 @@ class _Tick:
             self._board.rollout, self._board.changes, self._context.wiring.clock.now()
         )
         apply_results(self._board, written)
+        self._note_unanswered(writes, written)
         self._audit(written)
         self._record()
+
+    def _note_unanswered(
+        self, writes: Mapping[Shard, list[ServiceWrite]], written: Iterable[CallResult]
+    ) -> None:
+        """Note why nothing came of writes to an account and region; the next tick looks first."""
+        answered = {(one.store, one.service) for one in written}
+        for shard, mine in writes.items():
+            if shard not in self._troubles:
+                continue
+            reason = f"no answer: {self._troubles[shard][0]}"
+            rows = [self._board.change(w.store, w.service) for w in mine]
+            new = [c for c in rows if c.key not in answered and c.reason != reason]
+            for change in new:
+                self._board.move(change, reason=reason)
+            if new:
+                # A controller tries again every minute; it is told once.
+                self._board.say(EventKind.PROBLEM, f"{'/'.join(shard)}: {reason}")
 
     def _jobs(
         self, reads: Mapping[Shard, list[StoreRead]], writes: Mapping[Shard, list[ServiceWrite]]

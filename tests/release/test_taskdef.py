@@ -27,6 +27,19 @@ def test_a_plain_body_has_no_problems() -> None:
     assert external(body()) == []
 
 
+def test_one_container_at_least_is_essential() -> None:
+    side = {"name": "side", "image": "b", "memory": 64, "essential": False}
+    none = body({"essential": False})
+    none["containerDefinitions"].append(side)
+    one = body()
+    one["containerDefinitions"].append(side)
+
+    assert external(one) == []
+    [(path, message)] = external(none)
+    assert path == "containerDefinitions"
+    assert message == "ECS refuses a task definition in which no container is essential"
+
+
 @pytest.mark.parametrize(
     ("value", "path", "message", "hint"),
     [

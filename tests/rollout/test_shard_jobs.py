@@ -233,7 +233,7 @@ def test_nothing_is_sent_when_the_release_cannot_be_registered(shops: Shops) -> 
     shops.fail("RegisterTaskDefinition", "ClientException", count=9)
     result = run(shops, shops.write())
     [written] = result.written
-    assert written.outcome is CallOutcome.REFUSED
+    assert written.outcome is CallOutcome.REJECTED
     assert "RegisterTaskDefinition" in written.words
     assert result.trouble == ""
     assert shops.actions(*WRITES) == []

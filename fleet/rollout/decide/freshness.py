@@ -14,17 +14,24 @@ from fleet.model.gate import Gate, GateAnswer
 from fleet.model.policy import Policy
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.patience import latest_step, settles_within
 from fleet.rollout.decide.tick_state import TickState
 
 #: Multiple of ``fresh_s`` between two ticks that counts as a gap; ticks of thousands take long.
 GAP = 2
 
 
-def restart_bake_after_gap(state: TickState) -> None:
-    """Extend a bake during which nothing was read up to now, so that the stores are read again."""
+def restart_bake_after_gap(state: TickState, gate: Gate) -> None:
+    """Extend a bake during which nothing was read up to now, so that the stores are read again.
+
+    Only where the gate would pass: the patience of one that lacks verdicts counts from the same
+    moment, and would begin anew at each wake that is further away than a gap.
+    """
     rollout, policy = state.rollout, state.rollout.spec.policy
     since, last = rollout.baking_since, rollout.updated_at
-    if since is None or last is None or (state.now - last).total_seconds() <= GAP * policy.fresh_s:
+    if gate.answer is not GateAnswer.ADVANCE or since is None or last is None:
+        return
+    if (state.now - last).total_seconds() <= GAP * policy.fresh_s:
         return
     begins = max(since, state.now - timedelta(seconds=policy.bake_s))
     state.rollout = replace(rollout, baking_since=begins)
@@ -52,7 +59,10 @@ def hold_until_read(
         known = count.ok + count.failed - len(doubtful)
         if not doubtful or known >= policy.coverage * count.sent:
             continue
-        asks_at = max(ends, state.rollout.wave_at or ends) + timedelta(seconds=policy.patience_s)
+        # The end of the bake moves with every gap; the latest send does not.
+        latest = latest_step(state, rows) + settles_within(state, rows)
+        waits_from = min(max(ends, state.rollout.wave_at or ends), latest)
+        asks_at = waits_from + timedelta(seconds=policy.patience_s)
         reason = f"{len(old)} of {count.ok} good stores were not read since {moment(least)}"
         if not old:
             reason = f"{len(away)} of {count.ok} good stores are away now"

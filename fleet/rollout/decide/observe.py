@@ -6,7 +6,7 @@ from dataclasses import replace
 from fleet.model.changes import CONVOY, Change
 from fleet.model.identity import TAG_CONTENT
 from fleet.model.rollout import EventKind, Phase
-from fleet.model.services import ServiceDeployment, ServiceState, StoreView
+from fleet.model.services import ServiceDeployment, ServiceState, StoreView, revision
 from fleet.model.spans import span
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.change_facts import away_since, service_of
@@ -179,13 +179,24 @@ def _is_other(record: ServiceDeployment, change: Change) -> bool:
 def _see_undone(state: TickState, change: Change, view: StoreView) -> None:
     """Update a change that was set back: does it run its previous revision, is its store back?"""
     if view.problem or view.services is None:
-        state.move(change, look_at=state.in_seconds(UNDONE_LOOK_S))
+        given_up = _is_given_up(state, change)
+        unread = f"set back, but it could not be read since: {view.problem}"
+        state.move(
+            change,
+            reason=unread if given_up else change.reason,
+            look_at=state.in_seconds(UNDONE_LOOK_S),
+            undo=replace(change.undo, settled=True if given_up else change.undo.settled),
+        )
         return
     place = state.rollout.spec.places[change.store]
     away = away_since(change, view, place)
     service = service_of(change, view)
     ill = _is_ill(state, change, service, view)
-    settled = _runs_before(change, service) or away is not None or bool(ill)
+    runs_before = _runs_before(change, service)
+    if not ill and not runs_before and _is_given_up(state, change):
+        now = f"runs {revision(service.task_definition)}" if service is not None else "is gone"
+        ill = f"set back, but its service {now}"
+    settled = runs_before or away is not None or bool(ill)
     if ill and not change.undo.settled:
         state.say(EventKind.PROBLEM, ill, change.store)
     moved = state.move(
@@ -225,6 +236,14 @@ def _is_ill(state: TickState, change: Change, service: ServiceState | None, view
     if newest.rollout_state == "COMPLETED" or not late:
         return ""
     return f"set back, but what ran before has not come up in {span(limit)}"
+
+
+def _is_given_up(state: TickState, change: Change) -> bool:
+    """Return whether a store has had all the time that a rollback waits for it."""
+    policy, since = state.rollout.spec.policy, change.undo.since
+    if since is None:
+        return False
+    return (state.now - since).total_seconds() >= policy.deadline_s + policy.patience_s
 
 
 def _runs_before(change: Change, service: ServiceState | None) -> bool:

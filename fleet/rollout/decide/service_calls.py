@@ -137,8 +137,9 @@ class CallOutcome(StrEnum):
 
     DONE: AWS accepted it. ALREADY: the service was as it shall be. BY_HAND: it runs something that
     neither this rollout nor the plan knows. GONE: there is no such service any more. REMOVED: it
-    was deleted, and the next tick makes it anew. REFUSED: AWS said no. LOST: nobody can tell; the
-    next look will.
+    was deleted, and the next tick makes it anew. REFUSED: AWS said no. REJECTED: AWS will not have
+    the task definition itself, in whichever store. CALLED_OFF: a person stopped it before it was
+    made. LOST: nobody can tell; the next look will.
     """
 
     DONE = "done"
@@ -147,6 +148,8 @@ class CallOutcome(StrEnum):
     GONE = "gone"
     REMOVED = "removed"
     REFUSED = "refused"
+    REJECTED = "rejected"
+    CALLED_OFF = "called-off"
     LOST = "lost"
 
 
@@ -157,7 +160,7 @@ class CallResult:
     Attributes:
         at: AWS's time of it.
         target: ARN that the service was told to run.
-        words: why, for a person; what AWS said, for REFUSED and LOST.
+        words: why, for a person; what AWS said, for REFUSED, REJECTED and LOST.
         runs: ARN that the service runs, for BY_HAND.
     """
 
@@ -364,11 +367,41 @@ def _sent(state: TickState, change: Change, one: CallResult) -> None:
         _by_hand(state, change, one)
     elif one.outcome is CallOutcome.LOST:
         # The change stays as it is; the next tick reads what the service runs.
+        state.move(change, reason=f"no answer: {one.words}")
         state.say(EventKind.PROBLEM, f"no answer for {change.service}: {one.words}", change.store)
+    elif one.outcome is CallOutcome.CALLED_OFF:
+        state.move(change, stage=Stage.PLANNED, reason=one.words)
+    elif one.outcome is CallOutcome.REJECTED:
+        _rejected(state, change, one)
     elif one.outcome is CallOutcome.REMOVED:
         state.say(EventKind.PROBLEM, f"{change.service} was deleted: {one.words}", change.store)
     else:
         _refused(state, change, one)
+
+
+def _rejected(state: TickState, change: Change, one: CallResult) -> None:
+    """Fail a task definition at once in every store that was to get it in this account and region.
+
+    It is a failure of the release: no store would answer otherwise, and no time changes it.
+    """
+    where = change.account, change.region, change.content
+    waiting = {Stage.PLANNED, Stage.SENDING}
+    rows = [
+        c for c in state.changes if (c.account, c.region, c.content) == where and c.stage in waiting
+    ]
+    reason = f"not sent, the task definition is refused: {one.words}"
+    for row in rows:
+        state.move(
+            row,
+            stage=Stage.HELD,
+            verdict=Verdict.FAILED,
+            reason=reason,
+            look_at=None,
+            next_send=replace(row.next_send, rejected=True),
+        )
+    if rows:
+        variant = state.rollout.spec.variant_of(change)
+        state.say(EventKind.PROBLEM, f"{variant}, {len(rows)} changes: {reason}")
 
 
 def _refused(state: TickState, change: Change, one: CallResult) -> None:
@@ -425,7 +458,20 @@ def _undone(state: TickState, change: Change, one: CallResult) -> None:
     else:
         # It stays to be set back, and AWS is asked again after a while.
         lost = one.outcome is CallOutcome.LOST
-        state.move(change, look_at=state.in_seconds(FIRST_LOOK_S if lost else REFUSED_WAIT_S))
+        undo = replace(change.undo, refusals=change.undo.refusals + (0 if lost else 1))
         state.say(
             EventKind.PROBLEM, f"{change.service} is not set back yet: {one.words}", change.store
         )
+        if undo.refusals >= REFUSALS:
+            leave_not_set_back(state, change, f"AWS refused it {undo.refusals} times: {one.words}")
+            return
+        look_at = state.in_seconds(FIRST_LOOK_S if lost else REFUSED_WAIT_S)
+        state.move(change, look_at=look_at, undo=undo)
+
+
+def leave_not_set_back(state: TickState, change: Change, why: str) -> None:
+    """Give up setting a change back; a person has to see to it, and may say `rollback` again."""
+    reason = f"not set back: {why}"
+    state.move(change, stage=Stage.HELD, verdict=Verdict.FAILED, reason=reason, look_at=None)
+    data = {"verdict": Verdict.FAILED.value, "service": change.service}
+    state.say(EventKind.VERDICT, reason, change.store, data)

@@ -17,13 +17,17 @@ from fleet.model.plain import to_plain
 from fleet.model.policy import AfterCanary, OnHalt, Policy
 from fleet.model.printable import many
 from fleet.model.rollout import ActionKind, EventKind, Phase, RolloutAction
+from fleet.model.spans import moment
 from fleet.model.verdicts import WORST, Stage, Standing, Verdict
 from fleet.rollout.decide.darkness import DarknessResult
 from fleet.rollout.decide.freshness import hold_until_read, restart_bake_after_gap
 from fleet.rollout.decide.gate import count, evaluate, with_signals
 from fleet.rollout.decide.late_verdicts import late_verdicts, recall
 from fleet.rollout.decide.next_tick import next_tick, pulls_again_at, undo_at
+from fleet.rollout.decide.patience import ask_when_stuck, latest_step, settles_within
+from fleet.rollout.decide.refusals import refused_alike
 from fleet.rollout.decide.restarts import restart_signal
+from fleet.rollout.decide.service_calls import leave_not_set_back
 from fleet.rollout.decide.store_choice import (
     StoreChoice,
     flight_room,
@@ -32,7 +36,14 @@ from fleet.rollout.decide.store_choice import (
 )
 from fleet.rollout.decide.surveys import darkness_now, note_result, surveyed_at_send
 from fleet.rollout.decide.switched_off import applies_in_window, switched_off
-from fleet.rollout.decide.tick_state import TickState, accepted, called_off, is_parked, is_sent
+from fleet.rollout.decide.tick_state import (
+    TickState,
+    accepted,
+    called_off,
+    is_failed,
+    is_parked,
+    is_sent,
+)
 from fleet.rollout.decide.unjudged import unjudged_row
 from fleet.rollout.decide.watch import is_watched_after
 
@@ -91,6 +102,7 @@ def settle(
     _recall(state, found)
     _take_back(state, unwatched=unwatched)
     _roll_back(state)
+    _give_up_doubt(state)
     actions = [*_undo(state), *_send(state, choice, seen)]
     _finish(state, actions)
     wake_at, why = next_tick(state, choice, gate, acts=bool(actions))
@@ -141,13 +153,12 @@ def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
     else:
         rows = list(state.current)
         _note_baking(state, complete=not any(is_unsettled(state, c) for c in rows))
-        restart_bake_after_gap(state)
-        gate = hold_until_read(
-            state,
-            rows,
-            _ask(state, rows, finding, _signals(state)),
-            state.rollout.spec.variant_of,
-        )
+        gate = _ask(state, rows, finding, _signals(state))
+        restart_bake_after_gap(state, gate)
+        gate = hold_until_read(state, rows, gate, state.rollout.spec.variant_of)
+    if rollout.phase is Phase.RUNNING:
+        rows = list(state.current) if rollout.wave < len(rollout.spec.waves) else convoy
+        gate = ask_when_stuck(state, rows, [c for c in rows if is_unsettled(state, c)], gate)
     if rollout.phase is not Phase.RUNNING or gate is None:
         return gate
     if returned is not None and returned.answer is GateAnswer.HALT:
@@ -177,7 +188,7 @@ def gate_now(state: TickState) -> Gate | None:
     """Return the present gate without changing anything; None when nothing was sent."""
     waves = len(state.rollout.spec.waves)
     rows = list(state.current if state.rollout.wave < waves else state.convoy)
-    if not any(map(is_sent, rows)):
+    if not any(is_sent(c) or c.stage is Stage.HELD for c in rows):
         return None
     return _ask(state, rows, darkness_now(state), _signals(state))
 
@@ -203,8 +214,8 @@ def _ask(
         complete_since=rollout.baking_since,
         now=state.now,
         accepted=accepted(rows, state.rollout.spec.variant_of),
-        failures=[c for c in rows if c.verdict is Verdict.FAILED and is_sent(c)],
-        signals=[*signals, restart_signal(state, rows)],
+        failures=[c for c in rows if is_failed(c)],
+        signals=[*signals, *refused_alike(state, rows), restart_signal(state, rows)],
     )
 
 
@@ -304,6 +315,21 @@ def _roll_back(state: TickState) -> None:
             state.move(change, stage=Stage.UNDOING, reason=state.rollout.why, look_at=None)
 
 
+def _give_up_doubt(state: TickState) -> None:
+    """Leave calls to a person of which nobody can tell, in a rollout that only waits for those."""
+    if state.rollout.phase not in {Phase.ABORTED, Phase.ROLLING_BACK}:
+        return
+    patience = timedelta(seconds=_policy(state).patience_s)
+    for change in state.changes:
+        if change.stage is not Stage.SENDING:
+            continue
+        since = change.undo.since or state.now
+        if state.now - since >= patience:
+            leave_not_set_back(state, change, "whether it was sent could not be read")
+        else:
+            state.move(change, undo=replace(change.undo, since=since))
+
+
 def _is_closing(state: TickState, change: Change) -> bool:
     place = state.rollout.spec.places[change.store]
     window = window_at(place, _policy(state), state.now)
@@ -311,11 +337,19 @@ def _is_closing(state: TickState, change: Change) -> bool:
 
 
 def _undo(state: TickState) -> list[RolloutAction]:
-    return [
-        RolloutAction(ActionKind.UNDO, c.store, c.service, c.reason)
-        for c in state.changes
-        if c.stage is Stage.UNDOING and undo_at(state, c) == state.now
-    ]
+    """Return the stores to set back now; one that cannot be for too long is left to a person."""
+    actions = []
+    patience = timedelta(seconds=_policy(state).patience_s)
+    for change in state.changes:
+        if change.stage is not Stage.UNDOING or undo_at(state, change) != state.now:
+            continue
+        since = change.undo.since or state.now
+        if state.now - since >= patience:
+            leave_not_set_back(state, change, f"it was tried since {moment(since)}")
+            continue
+        state.move(change, undo=replace(change.undo, since=since))
+        actions.append(RolloutAction(ActionKind.UNDO, change.store, change.service, change.reason))
+    return actions
 
 
 def _send(state: TickState, choice: StoreChoice, seen: frozenset[str]) -> list[RolloutAction]:
@@ -357,12 +391,17 @@ def _finish(state: TickState, actions: list[RolloutAction]) -> None:
     if any(c.stage.is_call_open for c in state.changes):
         return
     if rollout.phase is Phase.ABORTED:
-        # What was sent stays, and is watched until it is known what became of it.
-        if not any(c.is_settling for c in state.changes):
+        # What was sent stays, and is watched until it is known what became of it, or until its
+        # store had all the time to say so.
+        settling = [c for c in state.changes if c.is_settling]
+        latest = latest_step(state, settling) + settles_within(state, settling)
+        if not settling or state.now >= latest:
             state.rollout = replace(rollout, finished_at=state.now)
     elif rollout.phase is Phase.ROLLING_BACK:
         if all(c.stage is not Stage.UNDONE or c.undo.settled for c in state.changes):
-            state.enter_phase(Phase.ROLLED_BACK, rollout.why, finished_at=state.now)
+            left = state.stores(c for c in state.changes if c.is_not_set_back)
+            why = f"{rollout.why}; {many(len(left), 'store')} not set back" if left else rollout.why
+            state.enter_phase(Phase.ROLLED_BACK, why, finished_at=state.now)
     elif _is_over(state):
         state.enter_phase(Phase.DONE, _done_words(state), finished_at=state.now)
     elif rollout.phase in {Phase.DONE, Phase.ROLLED_BACK}:

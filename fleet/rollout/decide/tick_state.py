@@ -99,8 +99,9 @@ def is_sent(change: Change) -> bool:
 
 
 def is_failed(change: Change) -> bool:
-    """Return whether a change that was sent has failed."""
-    return is_sent(change) and change.verdict is Verdict.FAILED
+    """Return whether a change has failed that was sent, or that AWS would not have."""
+    tried = is_sent(change) or change.stage is Stage.HELD
+    return tried and change.verdict is Verdict.FAILED
 
 
 def accepted(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dict[str, int]:

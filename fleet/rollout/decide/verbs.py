@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from fleet.model.changes import CONVOY, Change
+from fleet.model.changes import CONVOY, Change, Undo
 from fleet.model.printable import many, who
 from fleet.model.rollout import EventKind, Phase, Verb, VerbName
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.refusals import is_refused
 from fleet.rollout.decide.surveys import begin_anew
 from fleet.rollout.decide.tick_state import (
     TickState,
@@ -68,7 +69,7 @@ def _resume(state: TickState, verb: Verb) -> str:
         return f"{count} owed stores are sent the release when they are back, until {until}"
     waived = "" if is_answered(state) else ", ".join(unjudged(state))
     if phase is Phase.HALTED:
-        for change in filter(is_failed, _judged(state)):
+        for change in to_accept(state):
             state.move(change, failure_accepted=True)
         for change in state.changes:
             _readmit(state, change)
@@ -96,6 +97,14 @@ def _resume(state: TickState, verb: Verb) -> str:
 def _judged(state: TickState) -> list[Change]:
     """Return the changes that a gate judges now: the wave, the convoy, and late verdicts."""
     return [*state.current, *state.convoy, *(c for c in state.changes if c.is_late)]
+
+
+def to_accept(state: TickState) -> list[Change]:
+    """Return the failures that a person accepts who resumes a halted rollout."""
+    judged = [c for c in _judged(state) if is_failed(c)]
+    # What AWS refuses for all stores alike would halt each later wave again.
+    refused = [c for c in state.changes if is_refused(c) or c.next_send.rejected]
+    return list({c.key: c for c in (*judged, *refused)}.values())
 
 
 def _owe_again(state: TickState, change: Change, verb: Verb) -> None:
@@ -162,7 +171,10 @@ def _retry(state: TickState, verb: Verb) -> str:
             pulls_failed=0,
             look_at=None,
             next_send=replace(
-                to_be_sent_again(change), overwrite=change.verdict is Verdict.CHANGED_BY_HAND
+                to_be_sent_again(change),
+                overwrite=change.verdict is Verdict.CHANGED_BY_HAND,
+                refusals=0,
+                rejected=False,
             ),
             failure_accepted=False,
         )
@@ -199,12 +211,15 @@ def _abort(state: TickState, verb: Verb) -> str:
 
 
 def _rollback(state: TickState, verb: Verb) -> str:
-    if state.rollout.phase is Phase.ROLLED_BACK:
+    left = any(c.is_not_set_back for c in _chosen(state, verb))
+    if state.rollout.phase is Phase.ROLLED_BACK and not left:
         return "it is rolled back already"
     for change in _chosen(state, verb):
         state.put(called_off(change))
     moved = {Stage.SENT, Stage.SENDING, Stage.SKIPPED}
-    chosen = [c for c in _chosen(state, verb) if c.sends and c.stage in moved]
+    chosen = [
+        c for c in _chosen(state, verb) if c.sends and (c.stage in moved or c.is_not_set_back)
+    ]
     for change in chosen:
         # A named store stays back, even when it was dark and would owe the release.
         stays_back = change.undo.stays_back or bool(verb.stores)
@@ -213,7 +228,7 @@ def _rollback(state: TickState, verb: Verb) -> str:
             stage=Stage.UNDOING,
             reason=_because(verb, "rollback"),
             look_at=None,
-            undo=replace(change.undo, stays_back=stays_back),
+            undo=Undo(stays_back=stays_back),
         )
     if not verb.stores:
         state.enter_phase(Phase.ROLLING_BACK, _because(verb, "rolled back"), finished_at=None)

@@ -13,6 +13,7 @@ from tests.rollout.decide.tick_states import POLICY, after, seconds, sent, state
 
 HOUR = 3600.0
 PASSES = "4/4 ok"
+PASSING = Gate(GateAnswer.ADVANCE, PASSES, (), {"xavier": Count(sent=4, ok=4)})
 
 
 def good(looked_at: float, count: int = 4) -> list[Change]:
@@ -77,22 +78,22 @@ def test_a_bake_that_nobody_watched_lasts_until_somebody_does() -> None:
     rows = good(looked_at=500)
     some = baking(rows, at=HOUR, last=500)
 
-    restart_bake_after_gap(some)
+    restart_bake_after_gap(some, PASSING)
 
     assert seconds(some.rollout.baking_since) == HOUR - POLICY.bake_s
-    gate = Gate(GateAnswer.ADVANCE, PASSES, (), {"xavier": Count(sent=4, ok=4)})
-    assert hold_until_read(some, rows, gate, lambda _: "xavier").answer is GateAnswer.WAIT
+    gate = hold_until_read(some, rows, PASSING, lambda _: "xavier")
+    assert gate.answer is GateAnswer.WAIT
 
 
 @pytest.mark.parametrize("gap", [15.0, 400.0])
 def test_ticks_that_take_their_time_are_no_gap(gap: float) -> None:
     some = baking(good(looked_at=0), at=HOUR, last=HOUR - gap)
-    restart_bake_after_gap(some)
+    restart_bake_after_gap(some, PASSING)
     assert some.rollout.baking_since == after(0)
 
 
 def test_a_gap_ends_no_bake_early() -> None:
     some = baking(good(looked_at=0), at=HOUR, last=0)
     some.rollout = state(baking_since=after(HOUR) - timedelta(seconds=60)).rollout
-    restart_bake_after_gap(some)
+    restart_bake_after_gap(some, PASSING)
     assert seconds(some.rollout.baking_since) == HOUR - 60

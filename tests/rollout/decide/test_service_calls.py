@@ -268,7 +268,7 @@ def test_what_this_rollout_sent_before_and_still_runs_is_judged_anew() -> None:
 
 def test_a_lost_reply_leaves_the_row_for_the_next_look() -> None:
     row, rows = noted(SENDING, CallOutcome.LOST, "timed out")
-    assert row == SENDING
+    assert row == replace(SENDING, reason="no answer: timed out")
     assert [e.kind for e in rows.events] == ["problem"]
 
 
