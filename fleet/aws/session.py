@@ -131,7 +131,7 @@ class Shard:
         Raises:
             AwsError: besides what ``call`` raises, AWS returns the same page again.
         """
-        key = "NextToken" if action.service == "ssm" else "nextToken"
+        key = "NextToken" if action.service in {"ssm", "cloudwatch"} else "nextToken"
         seen: set[str] = set()
         token: str | None = None
         while True:

@@ -16,9 +16,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from fleet.inventory.amounts import AtLeastOne, Duration, Share
 from fleet.inventory.checking import Several, Shape, Written, wrong
 from fleet.inventory.files import Problems
-from fleet.inventory.policies import AtLeastOne, Duration, End, Share
+from fleet.inventory.policies import End
 from fleet.model.drift_settings import DriftSettings, Ignore, Severity
 from fleet.model.inventory import Store
 from fleet.model.selection import SelectionError, parse

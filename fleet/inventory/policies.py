@@ -9,26 +9,26 @@ Durations carry their unit, shares are 95% or 0.95, and amounts are 5 or 10%.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from fleet.inventory.amounts import TEXT, AmountText, AtLeastOne, Duration, Share, reads
 from fleet.inventory.checking import Shape, Written, several, wrong
 from fleet.inventory.files import Problems
 from fleet.inventory.hours import HoursError, parse_span
+from fleet.inventory.policy_checks import AlarmName, CheckName, CheckShape, build_checks
 from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Store
 from fleet.model.policy import AfterCanary, Amount, Freeze, OnHalt, OnUnclear, Policy, Window
 from fleet.model.restarts import RestartSource
 from fleet.model.selection import SelectionError, parse
-from fleet.model.spans import seconds_in, span
-
-T = TypeVar("T")
+from fleet.model.spans import span
 
 #: The policy that is there without being written.
 BUILT_IN = "standard"
@@ -47,60 +47,9 @@ RETENTION_DAYS = (
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
 _TOO_SHORT = "shorter than finish_by and settle, {}: nothing could begin"
-_LONGEST_S = 30 * 24 * 3600
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%")
-_FRACTION = re.compile(r"0?\.\d{1,6}|0(?:\.0*)?|1(?:\.0*)?")
-_COUNT = re.compile(r"\d{1,6}")
 _MOMENT = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)(?P<time>[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?"
 )
-_HUNDRED = Decimal(100)
-
-
-def _read(read: Callable[[str], T]) -> Callable[[Any], T | None]:
-    """Return a validator of text; an empty value counts as not given."""
-
-    def validate(value: Any) -> T | None:
-        if value is None:
-            return None
-        if isinstance(value, (dict, list)):
-            raise wrong("one value expected, found several")
-        return read(str(value))
-
-    return validate
-
-
-def _duration(text: str) -> float:
-    try:
-        seconds = seconds_in(text)
-    except ValueError as error:
-        raise wrong(str(error), "write 90s, 10m, 1h30m or 2d") from None
-    if seconds > _LONGEST_S:
-        raise wrong(f'"{text}" is too long; at most 30d')
-    return seconds
-
-
-def _share(text: str) -> float:
-    if match := _PERCENT.fullmatch(text):
-        share = Decimal(match[1]) / _HUNDRED
-    elif _FRACTION.fullmatch(text):
-        share = Decimal(text)
-    else:
-        raise wrong(f'"{text}" is not a share', "write 95% or 0.95")
-    if share > 1:
-        raise wrong(f'"{text}" is more than all', "at most 100%")
-    return float(share)
-
-
-def _amount(text: str) -> Amount:
-    if match := _PERCENT.fullmatch(text):
-        percent = Decimal(match[1])
-        if percent > _HUNDRED:
-            raise wrong(f'"{text}" is more than all', "at most 100%")
-        return Amount(percent=percent)
-    if _COUNT.fullmatch(text):
-        return Amount(count=int(text))
-    raise wrong(f'"{text}" is neither a number nor a share', "write 5 or 10%")
 
 
 def _span(text: str) -> Any:
@@ -132,21 +81,9 @@ def _moment(text: str) -> tuple[datetime, bool]:
     raise wrong(f'"{text}" is not a day or a time', hint)
 
 
-_TEXT = {"type": "string"}
-_TEXT_OR_NUMBER = {"type": ["string", "number"]}
-Duration = Annotated[
-    float | None,
-    BeforeValidator(_read(_duration)),
-    WithJsonSchema({**_TEXT, "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}),
-]
-Share = Annotated[float | None, BeforeValidator(_read(_share)), WithJsonSchema(_TEXT_OR_NUMBER)]
-AmountText = Annotated[
-    Amount | None, BeforeValidator(_read(_amount)), WithJsonSchema(_TEXT_OR_NUMBER)
-]
-Span = Annotated[Any, BeforeValidator(_read(_span)), WithJsonSchema(_TEXT)]
-Begin = Annotated[datetime, BeforeValidator(_read(_begins)), WithJsonSchema(_TEXT)]
-End = Annotated[datetime, BeforeValidator(_read(_ends)), WithJsonSchema(_TEXT)]
-AtLeastOne = Annotated[int | None, Field(ge=1, le=100_000)]
+Span = Annotated[Any, BeforeValidator(reads(_span)), WithJsonSchema(TEXT)]
+Begin = Annotated[datetime, BeforeValidator(reads(_begins)), WithJsonSchema(TEXT)]
+End = Annotated[datetime, BeforeValidator(reads(_ends)), WithJsonSchema(TEXT)]
 
 
 class PolicyShape(Shape):
@@ -157,6 +94,8 @@ class PolicyShape(Shape):
     concurrency: AmountText = None
     max_weight_in_flight: AmountText = None
     max_weight_per_wave: AmountText = None
+    alarms: Annotated[list[AlarmName] | None, BeforeValidator(several)] = None
+    checks: dict[CheckName, CheckShape] | None = None
     success: Share = None
     coverage: Share = None
     min_sample: AtLeastOne = None
@@ -233,6 +172,8 @@ def _merged(base: Policy, shape: PolicyShape) -> Policy:
         for key, value in shape
         if value is not None
     }
+    if shape.checks is not None:
+        said["checks"] = build_checks(shape.checks)
     # Hours of its own replace an inherited "always", and the other way round.
     if "between" in said:
         said.setdefault("window", Window.CLOSED)

@@ -405,6 +405,22 @@ PUT_RETENTION_POLICY = Action(
     resources=_LOG_GROUP,
 )
 
+DESCRIBE_ALARMS = Action(
+    "cloudwatch",
+    "DescribeAlarms",
+    rates.CLOUDWATCH_ALARM_READ,
+    _PLAN_AND_TICK,
+    answers="MetricAlarms",
+    resources=("arn:{partition}:cloudwatch:*:{account}:alarm:*",),
+)
+GET_METRIC_DATA = Action(
+    "cloudwatch",
+    "GetMetricData",
+    rates.CLOUDWATCH_METRIC_READ,
+    _TICK,
+    answers="MetricDataResults",
+)
+
 PUBLISH = Action(
     "sns",
     "Publish",

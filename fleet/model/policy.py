@@ -37,6 +37,59 @@ class Amount:
         return str(self.count) if self.count is not None else f"{self.percent}%"
 
 
+@dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """A request to a URL whose status is known.
+
+    Attributes:
+        url: with ``{store}`` and ``{region}``; without ``{store}`` one URL is for all stores.
+        status: that is expected.
+    """
+
+    url: str
+    status: int = 200
+    timeout_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class MetricBaseline:
+    """A CloudWatch metric that is compared with the same store's past.
+
+    Attributes:
+        dimensions: names and values; ``{store}`` in one of them.
+        statistic: as CloudWatch names it: ``Average``, ``Sum``, ``p90``.
+        period_s: seconds over which a value is taken.
+        weeks: that are looked back; the usual value is the median of the same period, by the
+            store's own clock, on the same weekday of each.
+        at_most: multiple of the usual value that is still good, or None for no upper limit.
+        at_least: likewise the lower limit.
+    """
+
+    namespace: str
+    metric: str
+    dimensions: tuple[tuple[str, str], ...]
+    statistic: str = "Average"
+    period_s: float = 900.0
+    weeks: int = 4
+    at_most: Decimal | None = None
+    at_least: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCheck:
+    """A check of stores that were sent the release and are ok; exactly one kind is given.
+
+    Attributes:
+        name: as people read it in the gate.
+        max_stores: stores, of those asked, that may be out of the limit without a halt.
+    """
+
+    name: str
+    http: HttpProbe | None = None
+    metric: MetricBaseline | None = None
+    max_stores: Amount = Amount(count=0)
+
+
 class OnHalt(StrEnum):
     """What follows when a gate halts."""
 
@@ -80,6 +133,9 @@ class Policy:
         max_weight_in_flight: most weight in flight at once, of the weight of the stores that the
             rollout changes; None for no limit. A store that is heavier by itself goes alone.
         max_weight_per_wave: most weight of a wave, likewise; waves are cut to it.
+        alarms: names of CloudWatch alarms, with ``{store}`` and ``{region}``; one that fires
+            halts, one that cannot be read asks.
+        checks: of stores that were sent the release, each a row of the gate.
         success: least ok / (ok + failed).
         coverage: least (ok + failed) / N, N being the stores that were sent a change.
         min_sample: verdicts before anything is concluded; all of them in a smaller wave.
@@ -162,6 +218,8 @@ class Policy:
     max_restarts: int = 1
     restart_sample: int = 3
     restart_source: RestartSource = RestartSource.SSH
+    alarms: tuple[str, ...] = ()
+    checks: tuple[PolicyCheck, ...] = ()
 
     @property
     def limits_weight(self) -> bool:

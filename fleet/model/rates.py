@@ -43,6 +43,9 @@ ECS_SERVICE_REVISION_READ = Rate("ecs service revision read", 50, 20)
 ECS_CLUSTER_RESOURCE_MODIFY = Rate("ecs cluster resource modify", 100, 40)
 ECS_CLUSTER_RESOURCE_READ = Rate("ecs cluster resource read", 100, 20)
 ECS_TAG_MODIFY = Rate("ecs tag modify", 20, 10)
+# "CloudWatch service quotas" in the CloudWatch user guide: 9 and 50 a second; no bursts are given.
+CLOUDWATCH_ALARM_READ = Rate("cloudwatch alarm read", 9, 9)
+CLOUDWATCH_METRIC_READ = Rate("cloudwatch metric read", 50, 50)
 # STS publishes 600 per second; fleet takes very little of it.
 STS = Rate("sts", 20, 20)
 # AWS publishes none of these. They are low enough that a throttle is rare, and a throttle halves

@@ -17,6 +17,7 @@ from fleet.model.gate import Gate
 from fleet.model.hours import Hours
 from fleet.model.plain import from_plain
 from fleet.model.policy import Freeze, Policy
+from fleet.model.signals import SignalReadings
 from fleet.model.verdicts import Verdict
 
 
@@ -176,6 +177,7 @@ class Rollout:
         accepted: failures that a person has accepted by ``resume`` after a halt, by variant.
         answered_at: when a person last let it go on by ``resume``; losses before that are accepted.
         recalled: what of the release went wrong after it was done, for people; "" while nothing.
+        signals: alarms and checks of the policy, as last read.
         owed_until: until when a finished rollout that was resumed waits for stores that owe it.
         darkness: the running comparison of updated with untouched stores.
         tick: how many ticks it has had; every write of a tick checks its lease's token.
@@ -202,6 +204,7 @@ class Rollout:
     finished_at: datetime | None = None
     answered_at: datetime | None = None
     recalled: str = ""
+    signals: SignalReadings = field(default_factory=SignalReadings)
 
     @property
     def wave_name(self) -> str:

@@ -163,8 +163,8 @@ def _add_scans(connection: Connection) -> None:
 
 
 def _add_watching(connection: Connection) -> None:
-    """Add what is known of a rollout after its waves have passed, and its darkness test."""
-    columns = ROLLOUTS.c.answered_at, ROLLOUTS.c.recalled, ROLLOUTS.c.darkness
+    """Add what is known of a rollout after its waves, of its darkness test and from outside."""
+    columns = ROLLOUTS.c.answered_at, ROLLOUTS.c.recalled, ROLLOUTS.c.darkness, ROLLOUTS.c.signals
     _add_columns(connection, *columns)
 
 

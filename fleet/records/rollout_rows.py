@@ -22,6 +22,7 @@ from fleet.model.rollout import (
     Verb,
     VerbName,
 )
+from fleet.model.signals import SignalReadings
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.column_types import canonical
 from fleet.records.tables import CHANGES, EVENTS, HOLDS, ROLLOUTS
@@ -104,8 +105,11 @@ def _fields_of(column: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def rollout_row(rollout: Rollout) -> dict[str, Any]:
     """Return the columns of the moving part."""
-    moving = {name: getattr(rollout, name) for name in MOVING}
-    return moving | {"phase": rollout.phase.value, "darkness": to_plain(rollout.darkness)}
+    return {name: getattr(rollout, name) for name in MOVING} | {
+        "phase": rollout.phase.value,
+        "darkness": to_plain(rollout.darkness),
+        "signals": to_plain(rollout.signals),
+    }
 
 
 def rollout_of(row: Mapping[Any, Any], spec: RolloutSpec) -> Rollout:
@@ -114,8 +118,11 @@ def rollout_of(row: Mapping[Any, Any], spec: RolloutSpec) -> Rollout:
     Raises:
         RecordsError: its darkness test has another shape than this fleet reads.
     """
-    moving = {name: row[name] for name in MOVING} | {"phase": Phase(row["phase"])}
-    moving["darkness"] = _darkness_of(row["darkness"])
+    moving = {name: row[name] for name in MOVING} | {
+        "phase": Phase(row["phase"]),
+        "darkness": _darkness_of(row["darkness"]),
+        "signals": _signals_of(row["signals"]),
+    }
     return Rollout(id=id_of(row["number"]), spec=spec, caller=row["caller"], **moving)
 
 
@@ -128,6 +135,17 @@ def _darkness_of(column: Mapping[str, Any] | None) -> DarknessTest:
             f"a rollout was recorded in another shape than this fleet reads: {error}",
             hint="use the version of fleet that wrote it",
         ) from error
+
+
+def _signals_of(column: Mapping[str, Any]) -> SignalReadings:
+    """Return the readings of a column; none of those that another fleet wrote otherwise.
+
+    They are read anew within minutes, so they are no reason to refuse a rollout.
+    """
+    try:
+        return from_plain(SignalReadings, column)
+    except ValueError:
+        return SignalReadings()
 
 
 def change_row(change: Change) -> dict[str, Any]:

@@ -141,6 +141,7 @@ ROLLOUTS = Table(
     Column("answered_at", UtcTime),
     Column("recalled", Text, nullable=False, server_default=""),
     Column("darkness", CanonicalJson),
+    Column("signals", CanonicalJson, nullable=False, server_default="{}"),
     Index("fleet_rollouts_finished", "finished_at"),
 )
 

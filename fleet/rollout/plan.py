@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from fleet.aws.cloudwatch import describe_alarms
 from fleet.aws.clusters import describe_clusters
 from fleet.aws.container_instances import read_container_instances
 from fleet.aws.session import Shard
@@ -26,11 +27,13 @@ from fleet.model.policy import Policy
 from fleet.model.progress import Note
 from fleet.model.rates import DEFAULT_SHARE
 from fleet.model.services import ServiceState, StoreView
+from fleet.model.signals import SignalsSeen
 from fleet.release.decide.desired import image_questions, release_of, unread
 from fleet.release.images import read_image
 from fleet.release.renderings import render_all
 from fleet.release.revisions import Key, read_contents
-from fleet.rollout.decide.plan import plan_rollout
+from fleet.rollout.decide.alarm_notes import alarm_notes, alarms_to_read
+from fleet.rollout.decide.plan import place_of, plan_rollout
 from fleet.rollout.decide.service_plan import away_of
 from fleet.rollout.decide.surveys import HISTORY
 from fleet.runtime.ledgers import check_caller
@@ -87,7 +90,7 @@ def make_plan(wiring: Wiring, request: Request) -> Plan:
     readings = Readings(wiring, release)
     readings.read([s for s in request.stores if s.lifecycle is Lifecycle.OPEN])
     seed = int(release.id[:8], 16) if request.seed is None else request.seed
-    return plan_rollout(
+    plan = plan_rollout(
         fleet,
         release,
         readings.views,
@@ -108,6 +111,21 @@ def make_plan(wiring: Wiring, request: Request) -> Plan:
         overwrite=request.overwrite,
         share=request.share,
     )
+    return replace(plan, notes=(*plan.notes, *_alarm_notes(wiring, plan, request.stores)))
+
+
+def _alarm_notes(wiring: Wiring, plan: Plan, stores: Sequence[Store]) -> Iterable[str]:
+    """Read the alarms of the policy, for the stores that change, and say what there is to say."""
+    changing = {store for wave in plan.waves for store in wave.stores}
+    places = {store.id: place_of(store, {}) for store in stores if store.id in changing}
+    seen: dict[Key, SignalsSeen] = {}
+    for key, names in alarms_to_read(plan.policy, places).items():
+        shard = wiring.shard(wiring.fleet.accounts[key[0]], key[1])
+        try:
+            seen[key] = SignalsSeen(describe_alarms(shard, names).value)
+        except AwsError as error:
+            seen[key] = SignalsSeen(alarms_unread=str(error))
+    return alarm_notes(plan.policy, places, seen)
 
 
 def _under(policy: Policy, release: Release) -> Release:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from fleet.aws.cloudwatch import describe_alarms, get_metric_values
 from fleet.aws.container_instances import read_container_instances
 from fleet.aws.log_groups import create_log_group, describe_log_groups
 from fleet.aws.service_deployments import read_service_deployments
@@ -26,6 +27,7 @@ from fleet.model.inventory import Account
 from fleet.model.observed import Cluster
 from fleet.model.rollout import ActionKind
 from fleet.model.services import StoreView, TaskState
+from fleet.model.signals import SignalsRead, SignalsSeen
 from fleet.rollout.decide.service_calls import (
     CallOutcome,
     CallResult,
@@ -54,6 +56,7 @@ class ShardJob:
         log_groups: that must exist before something new is registered.
         tags: of what is made beside services.
         budget: state of the shard's call budget, as the last holder of its lease left it.
+        signals: alarms and metrics to read.
     """
 
     account: Account
@@ -65,6 +68,7 @@ class ShardJob:
     log_groups: tuple[LogGroup, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     budget: Mapping[str, Any] = field(default_factory=dict)
+    signals: SignalsRead = field(default_factory=SignalsRead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class ShardResult:
         trouble: why the account and region could not be worked with at all, as expired
             credentials; "" when they could.
         hint: what to do about it.
+        signals: what was read of alarms and metrics; says itself what could not be read.
     """
 
     account: str
@@ -86,6 +91,7 @@ class ShardResult:
     budget: Mapping[str, Any]
     trouble: str = ""
     hint: str = ""
+    signals: SignalsSeen = field(default_factory=SignalsSeen)
 
 
 def run_shard_job(open_access: OpenShardAccess, job: ShardJob) -> ShardResult:
@@ -107,6 +113,7 @@ def run_shard_job(open_access: OpenShardAccess, job: ShardJob) -> ShardResult:
         written.extend(_side_by_side(lambda one: _write(shard, one, registered, now), able))
     except AwsError as error:
         trouble, hint = str(error), error.hint or ""
+    signals = _read_signals(shard, job.signals)
     return ShardResult(
         account=job.account.name,
         region=job.region,
@@ -116,7 +123,21 @@ def run_shard_job(open_access: OpenShardAccess, job: ShardJob) -> ShardResult:
         budget=access.budget(job.account, job.region),
         trouble=trouble,
         hint=hint,
+        signals=signals,
     )
+
+
+def _read_signals(shard: Shard, asked: SignalsRead) -> SignalsSeen:
+    """Read alarms and metrics; what is refused stops no other work of the job."""
+    seen = SignalsSeen()
+    try:
+        seen = replace(seen, alarms=describe_alarms(shard, asked.alarms).value)
+    except AwsError as error:
+        seen = replace(seen, alarms_unread=str(error))
+    try:
+        return replace(seen, metrics=get_metric_values(shard, asked.metrics).value)
+    except AwsError as error:
+        return replace(seen, metrics_unread=str(error))
 
 
 def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:

@@ -5,7 +5,7 @@ next tick, in this process or another, reads the services before it concludes an
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +26,8 @@ from fleet.rollout.decide.service_calls import (
     apply_results,
     service_write,
 )
+from fleet.rollout.decide.signal_readings import note_signals
+from fleet.rollout.decide.signal_reads import signals_to_read
 from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_read
 from fleet.rollout.decide.surveys import HISTORY, compare, hour_sample
 from fleet.rollout.decide.tick import Settled, begin, settle
@@ -35,6 +37,7 @@ from fleet.rollout.restart_readers import read_restarts
 from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
 from fleet.runtime.aws_access import OpenShardAccess, open_shard_access
 from fleet.runtime.executor import open_executor
+from fleet.runtime.http_probe import ask_urls
 from fleet.runtime.lease import Held, owner_name
 from fleet.runtime.wiring import Wiring
 
@@ -170,6 +173,7 @@ class _Tick:
             observe(state, deep)
             views |= deep
         self._see_restarts(views)
+        self._read_signals(choice.to_send)
         seen = frozenset(store for store, view in views.items() if not view.problem)
         known = hour_sample(state.rollout.darkness)
         compare(state, views, self._history())
@@ -244,6 +248,18 @@ class _Tick:
         for result in self._run(self._jobs(by_shard, {})):
             views |= result.views
         return views
+
+    def _read_signals(self, to_send: Sequence[str]) -> None:
+        """Read alarms and checks where they are due; what fails is part of the readings."""
+        asked = signals_to_read(self._board, to_send)
+        if asked is None:
+            return
+        jobs = {
+            key: replace(job, signals=asked.by_shard[key])
+            for key, job in self._jobs({key: [] for key in asked.by_shard}, {}).items()
+        }
+        seen = {(result.account, result.region): result.signals for result in self._run(jobs)}
+        note_signals(self._board, asked, seen, ask_urls(asked.probes))
 
     def _act(self, actions: Iterable[RolloutAction]) -> None:
         writes: dict[Shard, list[ServiceWrite]] = {}

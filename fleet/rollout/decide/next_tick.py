@@ -9,6 +9,7 @@ from fleet.model.gate import Gate
 from fleet.model.rollout import Phase, Rollout, RolloutAction
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.judgement import retry_at
+from fleet.rollout.decide.signal_reads import read_again_at
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, is_watched
 from fleet.rollout.decide.surveys import next_survey
 from fleet.rollout.decide.switched_off import switched_off
@@ -58,6 +59,9 @@ def next_tick(
         survey_at = next_survey(state)
         if survey_at is not None:
             due.append((survey_at, "untouched stores are read for comparison"))
+        read_at = read_again_at(state)
+        if read_at is not None:
+            due.append((read_at, "alarms and checks are read"))
     if not due:
         return None, rollout.why
     at, why = min(due, key=lambda item: item[0])

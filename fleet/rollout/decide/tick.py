@@ -28,6 +28,7 @@ from fleet.rollout.decide.patience import ask_when_stuck, latest_step, settles_w
 from fleet.rollout.decide.refusals import refused_alike
 from fleet.rollout.decide.restarts import restart_signal
 from fleet.rollout.decide.service_calls import leave_not_set_back
+from fleet.rollout.decide.signals import signals
 from fleet.rollout.decide.store_choice import (
     StoreChoice,
     flight_room,
@@ -149,7 +150,8 @@ def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
     convoy = list(state.convoy)
     returned = _ask(state, convoy, finding) if any(map(is_sent, convoy)) else None
     if rollout.wave >= len(rollout.spec.waves):
-        gate = returned or _by_signals(_signals(state))
+        rows_beside = _signals(state)
+        gate = with_signals(returned, rows_beside) if returned else _by_signals(rows_beside)
     else:
         rows = list(state.current)
         _note_baking(state, complete=not any(is_unsettled(state, c) for c in rows))
@@ -185,10 +187,11 @@ def _recall(state: TickState, finding: DarknessResult) -> None:
 
 
 def gate_now(state: TickState) -> Gate | None:
-    """Return the present gate without changing anything; None when nothing was sent."""
-    waves = len(state.rollout.spec.waves)
-    rows = list(state.current if state.rollout.wave < waves else state.convoy)
-    if not any(is_sent(c) or c.stage is Stage.HELD for c in rows):
+    """Return the present gate without changing anything; None when nothing was sent or read."""
+    goes_on = state.rollout.wave < len(state.rollout.spec.waves)
+    rows = list(state.current if goes_on else state.convoy)
+    has_read = goes_on and state.rollout.signals.tried_at is not None
+    if not has_read and not any(is_sent(c) or c.stage is Stage.HELD for c in rows):
         return None
     return _ask(state, rows, darkness_now(state), _signals(state))
 
@@ -203,7 +206,7 @@ def _ask(
     state: TickState,
     rows: list[Change],
     finding: DarknessResult,
-    signals: Sequence[Signal] = (),
+    beside: Sequence[Signal] = (),
 ) -> Gate:
     rollout = state.rollout
     return evaluate(
@@ -215,19 +218,19 @@ def _ask(
         now=state.now,
         accepted=accepted(rows, state.rollout.spec.variant_of),
         failures=[c for c in rows if is_failed(c)],
-        signals=[*signals, *refused_alike(state, rows), restart_signal(state, rows)],
+        signals=[*beside, *refused_alike(state, rows), restart_signal(state, rows)],
     )
 
 
 def _signals(state: TickState) -> tuple[Signal, ...]:
     """Return the rows of the gate that are not counted by variant."""
-    found = (late_verdicts(state), unjudged_row(state))
+    found = (late_verdicts(state), unjudged_row(state), *signals(state))
     return tuple(signal for signal in found if signal is not None)
 
 
-def _by_signals(signals: Sequence[Signal]) -> Gate | None:
+def _by_signals(rows: Sequence[Signal]) -> Gate | None:
     """Return the gate of a rollout without a wave to judge; None while nothing holds it."""
-    gate = with_signals(Gate(GateAnswer.ADVANCE, "", (), {}), signals)
+    gate = with_signals(Gate(GateAnswer.ADVANCE, "", (), {}), rows)
     return None if gate.answer is GateAnswer.ADVANCE else gate
 
 

@@ -22,9 +22,12 @@ from fleet.sandbox.control_plane.faults import FaultRule, strike
 from fleet.sandbox.control_plane.moto_fallback import MotoFallback, moto_models
 from fleet.sandbox.control_plane.ssm_nodes import NATIVE_TAG_TYPE
 from fleet.sandbox.control_plane.wire import (
+    CBOR_PROTOCOL,
+    CBOR_TYPE,
     JSON_TYPE,
     XML_TYPE,
     Scope,
+    cbor_error,
     json_body,
     json_error,
     query_error,
@@ -172,6 +175,10 @@ class AwsHttp:
     def _refusal(self, request: web.Request, fault: AwsFault) -> web.Response:
         if "X-Amz-Target" in request.headers:
             return self._json(*_fault_answer(fault))
+        if _is_cbor(request):
+            answer = self._reply(fault.status, cbor_error(fault), CBOR_TYPE)
+            answer.headers["smithy-protocol"] = CBOR_PROTOCOL
+            return answer
         request_id = str(uuid.uuid4())
         status, text = query_error(fault, request_id)
         return self._reply(status, text, XML_TYPE, request_id)
@@ -197,11 +204,17 @@ def _fault_answer(fault: AwsFault) -> tuple[int, bytes]:
     return fault.status, json_error(fault)
 
 
+def _is_cbor(request: web.Request) -> bool:
+    return request.headers.get("smithy-protocol") == CBOR_PROTOCOL
+
+
 def _action_of(request: web.Request, body: bytes) -> str:
     """Return the name of a call that moto answers, or the HTTP method where there is none."""
     target = request.headers.get("X-Amz-Target", "")
     if target:
         return target.rpartition(".")[2]
+    if _is_cbor(request):
+        return request.path.rpartition("/")[2]
     if request.content_type == "application/x-www-form-urlencoded":
         return dict(parse_qsl(body.decode(errors="replace"))).get("Action", request.method)
     return request.method

@@ -11,6 +11,9 @@ from fleet.sandbox.agents.session import AwsFault
 
 JSON_TYPE = "application/x-amz-json-1.1"
 XML_TYPE = "text/xml"
+CBOR_TYPE = "application/cbor"
+#: The protocol in which boto3 calls CloudWatch; the action is the last part of the path.
+CBOR_PROTOCOL = "rpc-v2-cbor"
 _STS = "https://sts.amazonaws.com/doc/2011-06-15/"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/([0-9]{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 _TARGETS = {"AmazonEC2ContainerServiceV20141113": "ecs", "AmazonSSM": "ssm"}
@@ -63,6 +66,18 @@ def json_body(data: bytes) -> dict[str, Any]:
 def json_error(fault: AwsFault) -> bytes:
     """Return an error as ECS and SSM answer it."""
     return json.dumps({"__type": fault.code, "message": fault.message}).encode()
+
+
+def cbor_error(fault: AwsFault) -> bytes:
+    """Return an error as CloudWatch answers it: a CBOR map of two texts (Smithy RPC v2)."""
+    pairs = (("__type", fault.code), ("message", fault.message))
+    return b"\xa2" + b"".join(_cbor_text(text) for pair in pairs for text in pair)
+
+
+def _cbor_text(text: str) -> bytes:
+    """Return a text string of CBOR with its length in two bytes (RFC 8949)."""
+    content = text.encode()
+    return b"\x79" + len(content).to_bytes(2, "big") + content
 
 
 def sts_answer(action: str, result: Mapping[str, Any], request_id: str) -> bytes:
