@@ -66,6 +66,7 @@ class DriftShape(Shape):
     disk_free_mb: Annotated[int | None, Field(ge=0)] = None
     temperature_c: Annotated[float | None, Field(gt=0, le=200, allow_inf_nan=False)] = None
     clock: Duration = None
+    restarts_per_day: Annotated[int | None, Field(ge=0, le=100_000)] = None
     tier_share: Share = None
     clusters: Annotated[int | None, Field(ge=1)] = None
     revisions: Annotated[int | None, Field(ge=1)] = None

@@ -35,6 +35,7 @@ class DriftSettings:
         disk_free_mb: less on / of a host is low, where the hardware does not say.
         temperature_c: more is hot.
         clock_s: further off is wrong.
+        restarts_per_day: a container that its agent starts again more often crashes in a loop.
         tier_share: share of the SSM standard tier's nodes from which its end is near.
         clusters: quota of clusters per region (ECS service quotas: 10,000, adjustable).
         revisions: quota of revisions per family (1,000,000).
@@ -52,6 +53,7 @@ class DriftSettings:
     disk_free_mb: int = 2048
     temperature_c: float = 85.0
     clock_s: float = 300.0
+    restarts_per_day: int = 3
     tier_share: float = 0.9
     clusters: int = 10_000
     revisions: int = 1_000_000

@@ -32,8 +32,8 @@ def test_the_example_writes_the_built_in_settings() -> None:
 def test_every_setting_may_be_said(inventory: Inventory) -> None:
     written = """hold: 20m, look_again: 6m, unsteady: 4, unsteady_days: 14, keep_days: 60,
       activation_open: 2d, min_versions: {ecs_agent: 1.10, docker: "24.0.7"}, disk_free_mb: 4096,
-      temperature_c: 90.5, clock: 1m, tier_share: 80%, clusters: 500, revisions: 1000,
-      fail_on: high"""
+      temperature_c: 90.5, clock: 1m, restarts_per_day: 0, tier_share: 80%,
+      clusters: 500, revisions: 1000, fail_on: high"""
 
     assert settings(inventory, written) == DriftSettings(
         hold_s=1200,
@@ -46,6 +46,7 @@ def test_every_setting_may_be_said(inventory: Inventory) -> None:
         disk_free_mb=4096,
         temperature_c=90.5,
         clock_s=60,
+        restarts_per_day=0,
         tier_share=0.8,
         clusters=500,
         revisions=1000,

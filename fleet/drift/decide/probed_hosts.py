@@ -16,9 +16,10 @@ from fleet.model.commands import Command
 from fleet.model.drift import Evidence, Finding, Probe, ProbedContainer
 from fleet.model.drift_settings import Severity
 from fleet.model.observed import NotRead, Reading
-from fleet.model.printable import printable
+from fleet.model.printable import many, printable
 from fleet.model.services import TaskState
 from fleet.model.spans import moment, span
+from fleet.rollout.decide.restarts import restarts_at_least
 
 #: What is younger than this may be news to ECS or to docker, and is no finding yet.
 YOUNG = timedelta(minutes=5)
@@ -29,6 +30,7 @@ _URGENT = 0.5
 #: Containers that the agent makes for itself, as the one that holds a network.
 _INTERNAL = "~internal~"
 _MIB_PER_GB = 1024
+_DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
 def of_hosts(case: StoreCase) -> list[Finding]:
@@ -86,6 +88,7 @@ def _of_host(seen: _Probed) -> Iterator[Finding]:
             return  # It is reported as unread.
         mine = {t.arn: t for t in tasks.value if t.container_instance_arn == instance.arn}
         yield from _missing(seen, mine, tasks.at)
+        yield from _loops(seen, mine)
         # Tasks that are stopping are not listed with the others; ECS counts them as running.
         if sum(t.last_status == "RUNNING" for t in mine.values()) >= instance.running_tasks:
             yield from _unknown(seen, {t.arn for t in tasks.value}, tasks.at)
@@ -155,6 +158,36 @@ def _missing(seen: _Probed, tasks: Mapping[str, TaskState], at: datetime) -> Ite
                 yield _missing_one(seen, task, container.name, at)
 
 
+def _loops(seen: _Probed, tasks: Mapping[str, TaskState]) -> Iterator[Finding]:
+    """Report containers that their agent starts again and again, while ECS sees a task RUNNING.
+
+    A rollout that is at work does not silence it: no release that is meant to run does that.
+    """
+    limit = seen.case.background.settings.restarts_per_day
+    for one in seen.probe.containers:
+        task = tasks.get(one.task_arn)
+        if task is None:
+            continue
+        count = restarts_at_least(one, task.started_at, seen.probe.clock_offset_s)
+        made = one.created_at or task.started_at
+        lived = seen.at - made if made is not None else _DAY
+        if max(count * min(1.0, _DAY / max(lived, _SECOND)), one.ends or 0) <= limit:
+            continue
+        code = "" if one.last_exit is None else f", last exit {one.last_exit}"
+        yield seen.case.found(
+            codes.CRASH_LOOP,
+            f"{one.container} of {task.service} on {seen.name} was started again {count} times in "
+            f"{span(lived.total_seconds())}{code} (limit {limit} a day), and its task is RUNNING",
+            seen.says(f"{many(count, 'restart')}{code}"),
+            Evidence("ECS", f"task {task.id[:8]} {task.last_status}"),
+            host=seen.name,
+            subject=f"{task.service}/{one.container}",
+            fix=seen.command(_LOGS.format(task=_plain(one.task_arn)), sends=False),
+            since=made,
+            data={"task": task.arn, "restarts": count, "limit": limit},
+        )
+
+
 def _is_replaced(seen: _Probed, container: str, at: datetime) -> bool:
     """Tell whether a container of the same name began after ECS was asked."""
     return any(
@@ -199,6 +232,11 @@ def _unknown(seen: _Probed, known: set[str], at: datetime) -> Iterator[Finding]:
         )
 
 
+#: Shows how the containers of one task ended.
+_LOGS = (
+    "docker ps --quiet --filter label=com.amazonaws.ecs.task-arn={task} | "
+    "xargs -r -n1 docker logs --tail 50"
+)
 #: Stops what docker runs of one task; the ARN is checked for what a shell could take amiss.
 _STOP_LABELLED = (
     "docker ps --quiet --filter label=com.amazonaws.ecs.task-arn={task} | xargs -r docker stop"

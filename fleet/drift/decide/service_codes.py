@@ -274,3 +274,14 @@ CONTAINER_OLD_IMAGE = FindingKind(
     needs=frozenset({Need.TASKS, Need.PROBE, Need.CONNECTED}),
     subject=Subject.SERVICE_PART,
 )
+CRASH_LOOP = FindingKind(
+    "CRASH_LOOP",
+    Severity.HIGH,
+    "a container crashes again and again, and its task stays RUNNING",
+    "The restart policy lets the ECS agent start it again on the host, so that the shop survives a "
+    "crash while it is offline. ECS sees a RUNNING task and counts no failure, while every restart "
+    "is an outage in the shop. It is reported above restarts_per_day.",
+    "Read the container's last output; then roll back, or release what does not crash.",
+    needs=frozenset({Need.TASKS, Need.PROBE, Need.CONNECTED}),
+    subject=Subject.SERVICE_PART,
+)

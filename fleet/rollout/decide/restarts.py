@@ -252,23 +252,30 @@ def _containers(change: Change, host: str, probe: Probe) -> Iterator[ContainerSe
         yield ContainerSeen(
             # A container that replaces another has another name of docker's.
             name=f"{host}/{one.name or one.container}",
-            restarts=_at_least(one, starts.get(task), wrong),
+            restarts=restarts_at_least(one, starts.get(task), probe.clock_offset_s),
             created_at=None if one.created_at is None else one.created_at - wrong,
             started_at=None if one.started_at is None else one.started_at - wrong,
             last_exit=one.last_exit,
         )
 
 
-def _at_least(one: ProbedContainer, task_began: datetime | None, wrong: timedelta) -> int:
+def restarts_at_least(
+    one: ProbedContainer, task_began: datetime | None, clock_offset_s: float
+) -> int:
     """Return how often a container was started again, by whatever tells most.
 
     The agent's own count and the ends that docker remembers are numbers. That it has ended before
     and runs, or runs since long after its task began, says only that it was once at least.
+
+    Args:
+        task_began: ECS's time at which its task began to run; None where it is not known.
+        clock_offset_s: of the host.
     """
     again = one.finished_at is not None
     if one.started_at is not None and task_began is not None:
         margin = timedelta(seconds=CLOCKS_DIFFER_S)
-        again = again or one.started_at - wrong - task_began > margin
+        began = one.started_at - timedelta(seconds=clock_offset_s)
+        again = again or began - task_began > margin
     return max(one.restarts or 0, one.ends or 0, int(again))
 
 

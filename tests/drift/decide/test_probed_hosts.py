@@ -44,6 +44,40 @@ def test_a_host_on_which_all_is_well_is_no_finding() -> None:
     assert found_in(probe(ran()), task()) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "codes"),
+    [
+        ({"restarts": 3, "created_at": ago(hours=12)}, []),
+        ({"restarts": 4, "created_at": ago(hours=12)}, ["CRASH_LOOP"]),
+        ({"restarts": 9, "created_at": ago(days=3)}, []),
+        ({"restarts": 10, "created_at": ago(days=3)}, ["CRASH_LOOP"]),
+        ({"ends": 3, "created_at": ago(days=30)}, []),
+        ({"ends": 4, "created_at": ago(days=30)}, ["CRASH_LOOP"]),
+        ({"finished_at": ago(hours=1), "created_at": ago(days=3)}, []),
+    ],
+    ids=[
+        "at the limit of a day",
+        "above it",
+        "at the limit of three days",
+        "above that",
+        "today at the limit",
+        "today above it",
+        "once",
+    ],
+)
+def test_more_restarts_than_the_limit_of_a_day_are_a_crash_loop(
+    said: dict[str, Any], codes: list[str]
+) -> None:
+    assert [one.code for one in found_in(probe(ran(**said)), task(started_at=ago(days=3)))] == codes
+
+
+def test_a_crash_loop_is_told_while_a_rollout_is_at_work() -> None:
+    looping = probe(ran(restarts=900, created_at=ago(days=1), last_exit=139))
+    found = only(found_in(looping, task(), want={"rolling": {shop.SERVICE: "ro-118"}}))
+    assert (found.code, found.severity) == ("CRASH_LOOP", Severity.HIGH)
+    assert "900 times in 24h, last exit 139" in found.cause
+
+
 def test_a_host_that_could_not_be_asked_gives_no_finding() -> None:
     assert found_in(NotRead("no answer within 60 s"), task()) == []
 

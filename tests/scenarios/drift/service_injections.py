@@ -292,5 +292,13 @@ def container_old_image(spot: Spot) -> list[Expected]:
     return spot.expect_here("CONTAINER_OLD_IMAGE")
 
 
+@injects("CRASH_LOOP")
+def crash_loop(spot: Spot) -> list[Expected]:
+    """It exits every ten minutes, and the agent starts it again: ECS sees a RUNNING task."""
+    spot.behave(run="crash", after_s=600)
+    spot.update(forceNewDeployment=True)
+    return spot.expect_here("CRASH_LOOP")
+
+
 def _container(spot: Spot) -> Container:
     return next(c for c in spot.box.containers.all(running=True) if c.image == spot.image)

@@ -398,15 +398,30 @@ def probe_answer(host: BareHost, _script: str) -> tuple[int, str, str]:
         f"machine {hashlib.sha256(host.id.encode()).hexdigest()[:32]}",
     ]
     for one in host.containers.all(running=True):
-        began = datetime.fromtimestamp(one.started_at or 0.0, UTC)
         cached = host.containers.images.cached(one.image)
         digest = cached.digest if cached else ""
         task = one.labels["com.amazonaws.ecs.task-arn"]
         name = one.labels["com.amazonaws.ecs.container-name"]
-        of = f"{digest}|{began:%Y-%m-%dT%H:%M:%S}.000000000Z|{task}|{name}|/{one.name}|{one.image}"
-        lines += [f"c {of}", f"i {digest}|{one.image.partition('@')[0]}@{digest} "]
+        words = (digest, _written(one.started_at), task, name, f"/{one.name}", one.image)
+        made = (_written(one.created_at), _written(one.finished_at), _family(one.labels))
+        lines += [f"c {'|'.join((*words, *made))}"]
+        lines += [f"i {digest}|{one.image.partition('@')[0]}@{digest} "]
+        ends = [died.exit_code for died in host.containers.died() if died.name == one.name]
+        lines += [f"e /{one.name}|{len(ends)}|{ends[-1]}"] if ends else []
     lines += ["docker ok", "end"]
     return 0, "".join(f"{line}\n" for line in lines), ""
+
+
+def _written(moment: float | None) -> str:
+    """A time as docker writes it, also that there is none."""
+    if moment is None:
+        return "0001-01-01T00:00:00Z"
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%S}.000000000Z"
+
+
+def _family(labels: Mapping[str, str]) -> str:
+    prefix = "com.amazonaws.ecs.task-definition"
+    return f"{labels[f'{prefix}-family']}:{labels[f'{prefix}-version']}"
 
 
 def _nobody(*_: object, **__: object) -> object:
