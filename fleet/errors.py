@@ -18,6 +18,7 @@
     ├── NotDelivered              1   a message could not be handed over to a channel
     ├── RecordsError              1   the database is locked, full, or of another version
     ├── SandboxError              1   the sandbox is not up, or does not model what was asked
+    ├── SendingStopped            4   `fleet stop --all` is in force; nothing was sent
     ├── Locked                    5   another run holds this, since when and who
     │   └── LeaseLost             5   another owner took over; nothing of this write was kept
     └── Interrupted             130   a person stopped it at a safe point
@@ -195,6 +196,12 @@ class RecordsError(FleetError):
 
 class SandboxError(FleetError):
     """The sandbox is not up, or does not model what was asked of it."""
+
+
+class SendingStopped(FleetError):
+    """A person has stopped every send of every rollout; nothing was sent."""
+
+    exit_code = 4
 
 
 class Locked(FleetError):

@@ -12,7 +12,7 @@ from fleet.cli.options import (
     WhereOption,
     choice_of,
 )
-from fleet.cli.output import show, width
+from fleet.cli.output import show, talk_console, tell_stop, width
 from fleet.drift.hosts import hosts_now
 from fleet.drift.view.hosts import hosts_document, hosts_view
 from fleet.errors import FleetError
@@ -36,6 +36,7 @@ def hosts(
     choice = choice_of(stores, where, ring, every)
     with open_history(inventory) as (fleet, records, clock):
         chosen = stores_to_show(fleet, choice)
+        tell_stop(records, clock.now(), talk_console())
         seen = hosts_now(records, chosen, clock.now(), keep_days=fleet.drift.keep_days)
     show(hosts_document(seen) if json else hosts_view(seen, width()))
     if seen.scan is None or seen.unscanned:

@@ -51,6 +51,8 @@ COMMANDS = (
     CommandRow("installer", "Fetch the ECS Anywhere install script, and pin it."),
     CommandRow("controller", "Advance every active rollout, as a service."),
     CommandRow("rollout", "Change what stores run, wave by wave, and steer rollouts."),
+    CommandRow("stop", "Stop every send of every rollout, at once, for all processes."),
+    CommandRow("start", "Let rollouts send again after `fleet stop --all`."),
     CommandRow("inventory", "List and show what the inventory says."),
     CommandRow("state", "Rebuild the records of rollouts from AWS."),
     CommandRow("sandbox", "Run a local ECS Anywhere to try things on."),

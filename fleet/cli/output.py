@@ -5,7 +5,8 @@ Talk is never an error: work on hosts does not end because nobody reads stderr a
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 from rich.console import Console, RenderableType
@@ -13,9 +14,13 @@ from rich.console import Console, RenderableType
 from fleet.errors import UsageError
 from fleet.model.progress import Event, Note
 from fleet.model.spans import clock
+from fleet.rollout.view.stop import stop_line
 from fleet.terminal.documents import Document, document_text
 from fleet.terminal.screen import console_for
 from fleet.terminal.streams import Talk, let_go
+
+if TYPE_CHECKING:
+    from fleet.records.records import Records
 
 #: Exit code of a plan that would change something.
 CHANGES_PENDING = 3
@@ -89,6 +94,13 @@ def notes_to(talk: Console) -> Callable[[Event], None]:
             talk.print(f"{clock(event.at)} {event.text}")
 
     return listen
+
+
+def tell_stop(records: "Records", now: datetime, talk: Console) -> None:
+    """Print that every send of every rollout is stopped, while that is so."""
+    stop = records.stops.in_force()
+    if stop is not None:
+        talk.print(stop_line(stop, now), style="bold red", soft_wrap=True)
 
 
 def ignore_events(_event: Event) -> None:

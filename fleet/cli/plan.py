@@ -23,7 +23,7 @@ from fleet.cli.options import (
     WorkloadsArgument,
     choice_of,
 )
-from fleet.cli.output import CHANGES_PENDING, notes_to, show, talk_console, width
+from fleet.cli.output import CHANGES_PENDING, notes_to, show, talk_console, tell_stop, width
 from fleet.errors import FleetError
 from fleet.model.plan import Plan
 from fleet.rollout.plan_request import PlanRequest, plan_document, plan_for
@@ -77,6 +77,7 @@ def plan(
     wiring = open_wiring(inventory, listen=notes_to(talk))
     with leaves_at_once(lambda: "interrupted while reading; nothing was changed"):
         made = plan_for(wiring, request, tell=talk.print)
+    tell_stop(wiring.records, wiring.clock.now(), talk)
     form = PlanFormat.JSON if json else form
     if out is not None:
         _save(made, form, out)

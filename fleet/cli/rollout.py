@@ -37,6 +37,7 @@ from fleet.rollout.plan_request import (
     PlanRequest,
     check_controller,
     check_free,
+    check_may_send,
     plan_document,
     plan_for,
     shards_of,
@@ -149,6 +150,7 @@ def roll_out(
     """
     talk = talk_console()
     wiring = open_wiring(inventory, listen=notes_to(talk), stop=threading.Event())
+    check_may_send(wiring)
     if detach:
         check_controller(wiring)
     with leaves_at_once(lambda: "interrupted; nothing was sent"):
@@ -169,6 +171,7 @@ def roll_out(
                 if not agreed(talk):
                     run.end("declined")
                     raise Interrupted("nothing was sent")
+        check_may_send(wiring)
         caller = ", ".join(sorted(set(arns)))
         rollout = start_rollout(
             wiring,

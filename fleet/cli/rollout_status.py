@@ -72,9 +72,12 @@ def history(
 ) -> None:
     """List rollouts, the latest first."""
     with open_records_and_clock() as (records, clock):
-        rollouts = records.rollouts.history(limit)
+        rollouts, stop = records.rollouts.history(limit), records.stops.in_force()
         now = clock.now()
-    show(history_document(rollouts) if json else history_view(rollouts, now, width()))
+    if json:
+        show(history_document(rollouts, stop))
+    else:
+        show(history_view(rollouts, now, width(), stop))
 
 
 def watch(rollout: IdArgument = None) -> None:

@@ -12,7 +12,7 @@ from fleet.cli.options import (
     WhereOption,
     choice_of,
 )
-from fleet.cli.output import ignore_events, show, width
+from fleet.cli.output import ignore_events, show, talk_console, tell_stop, width
 from fleet.drift.status import read_status
 from fleet.drift.view.status import status_document, status_view
 from fleet.errors import FleetError
@@ -39,6 +39,7 @@ def status(
     with leaves_at_once(lambda: "interrupted while reading"):
         seen = read_status(wiring, chosen)
     now = wiring.clock.now()
+    tell_stop(wiring.records, now, talk_console())
     show(status_document(seen, now) if json else status_view(seen, now, width()))
     if any(store.unread for store in seen):
         raise typer.Exit(FleetError.exit_code)

@@ -209,6 +209,7 @@ class _Scanning:
             deep=request.deep,
             last_full_scan_at=self._last_full_scan_at(recorded),
             idle=idle if request.whole else (),
+            stop=recorded.stop,
             waiting=waiting_rollouts(recorded.active, wanted.values(), whole=request.whole),
         )
         return _Read(now, recorded, wanted, shards, background, revisions)

@@ -19,6 +19,7 @@ from fleet.model.drift import Finding, HostMemory, Reconciled, Unread, Versions
 from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.rollout import Hold
 from fleet.model.scan_result import FindingChanges, PastFinding, Scan
+from fleet.model.stop import Stop
 from fleet.runtime.lease import Held, held, owner_name
 from fleet.runtime.wiring import Wiring
 
@@ -67,6 +68,7 @@ class Recorded:
         owed: rollout ids and what they are owed.
         holds: what active rollouts have to themselves.
         active: those rollouts.
+        stop: of every send, while it is in force.
     """
 
     memory: Mapping[HostKey, HostMemory] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class Recorded:
     owed: tuple[tuple[str, Change], ...] = ()
     holds: tuple[Hold, ...] = ()
     active: tuple[ActiveRollout, ...] = ()
+    stop: Stop | None = None
 
 
 class ScanJournal:
@@ -146,6 +149,7 @@ class ScanJournal:
             owed=owed or (),
             holds=holds or (),
             active=active or (),
+            stop=self._try("whether all sending is stopped is not known", records.stops.in_force),
         )
 
     def write(

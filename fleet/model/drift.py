@@ -25,6 +25,7 @@ from fleet.model.observed import (
     Reading,
 )
 from fleet.model.services import ServiceState, TaskState
+from fleet.model.stop import Stop
 from fleet.model.wanted import IdleRollout
 
 
@@ -367,6 +368,7 @@ class Background:
             for a scan of a part of it, and without one.
         idle: rollouts that stand still, told in a scan of the whole fleet.
         waiting: rollouts that wait for a person and hold stores in scope.
+        stop: of every send of every rollout, while it is in force.
     """
 
     fleet: str
@@ -384,6 +386,7 @@ class Background:
     last_full_scan_at: datetime | None = None
     idle: tuple[IdleRollout, ...] = ()
     waiting: tuple[ActiveRollout, ...] = ()
+    stop: Stop | None = None
 
     def content_of(self, arn: str) -> str | None:
         """Return the address of a revision, by its meaning in this release; None if not known."""

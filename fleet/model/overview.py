@@ -6,6 +6,7 @@ from datetime import datetime
 from fleet.model.changes import Change
 from fleet.model.gate import Gate
 from fleet.model.rollout import Hold, Rollout, RolloutEvent, Verb, owed
+from fleet.model.stop import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Overview:
         waits: what it waits for, one sentence each, the most important first.
         held_by: holds of other rollouts on stores and workloads of this one.
         watch: of the stores of earlier waves; None while there are none, or they are not watched.
+        stop: of every send of every rollout, while it is in force.
     """
 
     rollout: Rollout
@@ -101,6 +103,7 @@ class Overview:
     waits: tuple[str, ...] = ()
     held_by: tuple[Hold, ...] = ()
     watch: Watch | None = None
+    stop: Stop | None = None
 
     @property
     def owed(self) -> tuple[Change, ...]:

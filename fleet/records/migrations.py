@@ -168,6 +168,17 @@ def _add_watching(connection: Connection) -> None:
     _add_columns(connection, *columns)
 
 
+def _add_stops_and_notices(connection: Connection) -> None:
+    """Create the tables of stops of all sends, and of what channels were notified of."""
+    METADATA.create_all(connection, tables=[tables.STOPS, tables.NOTICES])
+
+
+def _to_version_5(connection: Connection) -> None:
+    """Change what the fifth version has changed."""
+    _add_watching(connection)
+    _add_stops_and_notices(connection)
+
+
 def _add_columns(connection: Connection, *columns: Column[Any]) -> None:
     """Add columns to their tables, where they are not there yet."""
     for column in columns:
@@ -183,5 +194,5 @@ _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _add_rollouts,
     2: _add_scans,
     3: type_evidence,
-    4: _add_watching,
+    4: _to_version_5,
 }

@@ -17,6 +17,7 @@ from fleet.records.database import Database
 from fleet.records.leases import LeaseRecords
 from fleet.records.rollouts import RolloutRecords
 from fleet.records.scans import ScanRecords
+from fleet.records.stops import StopRecords
 from fleet.records.store_history import StoreHistoryRecords
 from fleet.records.tables import AUDIT, OBSERVATIONS, RUNS
 from fleet.records.task_definitions import TaskDefinitionCache
@@ -39,6 +40,7 @@ class Records:
         leases: who works on what.
         past: what all of them say of one store.
         scans: what they found over the nights.
+        stops: of every send of every rollout.
         task_definitions: what is behind their ARNs.
     """
 
@@ -48,6 +50,7 @@ class Records:
         self.leases = LeaseRecords(database)
         self.stores = StoreHistoryRecords(database)
         self.scans = ScanRecords(database)
+        self.stops = StopRecords(database)
         self.task_definitions = TaskDefinitionCache(database)
 
     def close(self) -> None:

@@ -69,6 +69,13 @@ class RolloutEventRecords:
         with self._database.read() as connection:
             return tuple(map(event_of, connection.execute(query).mappings()))
 
+    def has_event(self, rollout_id: str, text: str, since: datetime) -> bool:
+        """Return whether a rollout has told this since then."""
+        mine = (EVENTS.c.rollout == number_of(rollout_id)) & (EVENTS.c.text == text)
+        query = select(EVENTS.c.id).where(mine, EVENTS.c.at >= since).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def latest_events(
         self, rollout_id: str, *, limit: int, store: str = ""
     ) -> tuple[RolloutEvent, ...]:

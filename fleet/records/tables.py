@@ -222,6 +222,28 @@ HOLDS = Table(
     Column("since", UtcTime, nullable=False),
 )
 
+#: Stops of every send; the newest one is in force until it is lifted.
+STOPS = Table(
+    "fleet_stops",
+    METADATA,
+    Column("id", SERIAL, Identity(), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("lifted_at", UtcTime),
+    Column("lifted_by", Text, nullable=False),
+)
+
+#: What a channel was notified of about a rollout; ``key`` says of what, once.
+NOTICES = Table(
+    "fleet_rollout_notices",
+    METADATA,
+    Column("rollout", ForeignKey("fleet_rollouts.number"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("key", String(40), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
 # Rows stay when a lease is given back: the token has to rise for ever. Times are seconds since
 # 1970 of the database's own clock, which both kinds of database can compare in the statement.
 LEASES = Table(

@@ -11,6 +11,7 @@ from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
 from fleet.model.changes import Change
 from fleet.model.history import Lease
 from fleet.model.rollout import Rollout, VerbName
+from fleet.model.stop import Stop
 from fleet.rollout.decide.change_facts import stores_back
 from fleet.rollout.decide.next_tick import waits_for_person
 from fleet.rollout.decide.store_choice import StoreRead
@@ -103,15 +104,16 @@ def _tick(context: TickContext, rollout_id: str, own: Held, *, unwatched: bool =
 def _wait(
     context: TickContext, rollout_id: str, until: datetime | None, stop: threading.Event, own: Held
 ) -> None:
-    """Wait until a time of the run's clock, a new verb, or ``stop``."""
-    records = context.wiring.records.rollouts
+    """Wait until a time of the run's clock, a new verb, ``stop``, or what `fleet stop` changes."""
+    records, stops = context.wiring.records.rollouts, context.wiring.records.stops
+    stopped = stops.in_force()
     look_at = time.monotonic() + VERBS_EVERY_S
     while not stop.is_set():
         if until is not None and context.wiring.clock.now() >= until:
             return
         if time.monotonic() >= look_at:
             own.proceed()
-            if records.verbs(rollout_id, unobeyed_only=True):
+            if records.verbs(rollout_id, unobeyed_only=True) or stops.in_force() != stopped:
                 return
             look_at = time.monotonic() + VERBS_EVERY_S
         stop.wait(CLOCK_EVERY_S)
@@ -147,6 +149,7 @@ class _Rounds:
         self._told: dict[str, str] = {}
         self._watch_for: dict[str, timedelta] = {}
         self._owed_at: datetime | None = None
+        self._stopped: Stop | None = None
         self._lease: Lease | None = None
         self._announced = 0.0
 
@@ -192,6 +195,7 @@ class _Rounds:
     def _go(self, stop: threading.Event, *, everything: bool) -> bool:
         worked = False
         context = self._context
+        self._notice_stop()
         for rollout_id in (*context.wiring.records.rollouts.active(), *self._watched()):
             if stop.is_set():
                 return True
@@ -201,7 +205,8 @@ class _Rounds:
         now = context.wiring.clock.now()
         if everything or self._owed_at is None or self._owed_at <= now:
             self._owed_at = now + timedelta(seconds=OWED_EVERY_S)
-            self._resume_owed()
+            if self._stopped is None:
+                self._resume_owed()
         return worked
 
     def _watched(self) -> tuple[str, ...]:
@@ -216,6 +221,19 @@ class _Rounds:
             if now < done_at + self._watch_for[each]:
                 found.append(each)
         return tuple(found)
+
+    def _notice_stop(self) -> None:
+        """Say that every send is stopped, or may go on, and tick all rollouts at once for that."""
+        stopped = self._context.wiring.records.stops.in_force()
+        if stopped == self._stopped:
+            return
+        if stopped is not None:
+            self._context.warn(f"{stopped.words}; lift it: fleet start")
+        else:
+            self._context.warn("sending goes on: the stop of all sends was lifted")
+        self._stopped = stopped
+        self._due.clear()
+        self._owed_at = None
 
     def _is_due(self, rollout_id: str) -> bool:
         due = self._due.get(rollout_id)

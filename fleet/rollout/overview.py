@@ -41,7 +41,7 @@ def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
     """
     rollouts = records.rollouts
     rollout = rollouts.load(rollout_id)
-    state = TickState(rollout, rollouts.changes(rollout_id), now)
+    state = TickState(rollout, rollouts.changes(rollout_id), now, records.stops.latest())
     gate = gate_now(state)
     choice = choose_stores(state)
     mine = {store: set(rollout.spec.workloads) for store in rollout.spec.places}
@@ -58,6 +58,7 @@ def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
         next_window=_next_window(state),
         waits=_waits(state, gate, choice),
         watch=_watch(state),
+        stop=state.stop,
         held_by=tuple(
             hold
             for hold in rollouts.holds()

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from fleet.errors import UsageError
+from fleet.errors import SendingStopped, UsageError
 from fleet.inventory.decide.selection import Choice, describe, stores_to_change
 from fleet.model.desired import content_of
 from fleet.model.inventory import Fleet
@@ -265,6 +265,20 @@ def check_free(wiring: Wiring, plan: Plan) -> None:
     """
     left = ((c.store, c.workload) for c in plan.changes if c.kind is Kind.LEFT)
     wiring.records.rollouts.check_free(left)
+
+
+def check_may_send(wiring: Wiring) -> None:
+    """Refuse to start a rollout while every send is stopped.
+
+    Raises:
+        SendingStopped: says by whom, since when and why.
+    """
+    stop = wiring.records.stops.in_force()
+    if stop is not None:
+        raise SendingStopped(
+            f"{stop.words}; no rollout was started",
+            hint="fleet plan shows what it would do; fleet start lets rollouts send again",
+        )
 
 
 def check_controller(wiring: Wiring) -> None:

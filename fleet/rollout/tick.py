@@ -21,6 +21,7 @@ from fleet.model.services import StoreView
 from fleet.rollout.decide.observe import observe
 from fleet.rollout.decide.restarts import note_restarts, restart_reads
 from fleet.rollout.decide.service_calls import (
+    CallOutcome,
     CallResult,
     ServiceWrite,
     apply_results,
@@ -28,12 +29,14 @@ from fleet.rollout.decide.service_calls import (
 )
 from fleet.rollout.decide.signal_readings import note_signals
 from fleet.rollout.decide.signal_reads import signals_to_read
+from fleet.rollout.decide.stopped import stop_words
 from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_read
 from fleet.rollout.decide.surveys import HISTORY, compare, hour_sample
 from fleet.rollout.decide.tick import Settled, begin, settle
 from fleet.rollout.decide.tick_state import TickState, is_sent
 from fleet.rollout.decide.verbs import obey
 from fleet.rollout.restart_readers import read_restarts
+from fleet.rollout.sends import SENDS_PER_QUESTION, called_off, in_turn, why_not_to_send
 from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
 from fleet.runtime.aws_access import OpenShardAccess, open_shard_access
 from fleet.runtime.executor import open_executor
@@ -157,11 +160,16 @@ class _Tick:
         self._id = rollout_id
         rollout = self._records.load(rollout_id)
         changes = self._records.changes(rollout_id)
-        self._board = TickState(rollout, changes, context.wiring.clock.now())
+        self._stop = context.wiring.records.stops.latest()
+        self._board = self._state(rollout, changes)
         self._troubles: dict[Shard, tuple[str, str]] = {}
+
+    def _state(self, rollout: Rollout, changes: Iterable[Change]) -> TickState:
+        return TickState(rollout, changes, self._context.wiring.clock.now(), self._stop)
 
     def run(self) -> Ticked:
         state = self._board
+        self._say_stop()
         verbs = self._records.verbs(self._id, unobeyed_only=True)
         answers = obey(state, verbs)
         begin(state)
@@ -208,10 +216,17 @@ class _Tick:
         wiring = self._context.wiring
         note_restarts(state, read_restarts(wiring, source, reads, state.change, views))
 
+    def _say_stop(self) -> None:
+        """Add an event about a stop of every send, or its end, unless there is one already."""
+        state, stop = self._board, self._stop
+        words = stop_words(stop, state.rollout, state.now)
+        if words and stop and not self._records.has_event(self._id, words, stop.at):
+            state.say(EventKind.WAIT, words)
+
     def _not_obeyed(self, answers: Mapping[int, str], settled: Settled, error: Locked) -> Ticked:
         """Answer verbs that cannot be obeyed, because another rollout holds the stores."""
         rollout, changes = self._records.load(self._id), self._records.changes(self._id)
-        self._board = TickState(rollout, changes, self._context.wiring.clock.now())
+        self._board = self._state(rollout, changes)
         self._board.say(EventKind.PROBLEM, str(error))
         self._record(dict.fromkeys(answers, f"not done: {error}"))
         # An unfinished rollout goes on as it was, without what could not be done.
@@ -237,7 +252,7 @@ class _Tick:
             self._context.tell(event)
         self._own.proceed()
         self._shards.proceed()
-        self._board = TickState(rollout, state.changes, self._context.wiring.clock.now())
+        self._board = self._state(rollout, state.changes)
 
     def _look(self, reads: Iterable[StoreRead]) -> dict[str, StoreView]:
         by_shard: dict[Shard, list[StoreRead]] = {}
@@ -262,7 +277,8 @@ class _Tick:
         note_signals(self._board, asked, seen, ask_urls(asked.probes))
 
     def _act(self, actions: Iterable[RolloutAction]) -> None:
-        writes: dict[Shard, list[ServiceWrite]] = {}
+        undos: dict[Shard, list[ServiceWrite]] = {}
+        sends: dict[Shard, list[ServiceWrite]] = {}
         for action in actions:
             change = self._board.change(action.store, action.service)
             write = service_write(
@@ -272,22 +288,32 @@ class _Tick:
                 fleet=self._context.wiring.fleet.name,
                 rollout=self._id,
             )
+            writes = undos if action.kind is ActionKind.UNDO else sends
             writes.setdefault((change.account, change.region), []).append(write)
         # Whatever follows cannot be fenced by the database.
         self._own.check()
         self._shards.check()
+        written = self._write(undos) if undos else []
+        for some in in_turn(sends, SENDS_PER_QUESTION):
+            why_not = why_not_to_send(self._context.wiring.records, self._id)
+            if why_not:
+                written += called_off(some, why_not, self._context.wiring.clock.now())
+            else:
+                written += self._write(some)
+        # The calls took time; what follows happens after them.
+        self._board = self._state(self._board.rollout, self._board.changes)
+        apply_results(self._board, written)
+        self._note_unanswered(undos, written)
+        self._note_unanswered(sends, written)
+        self._audit(one for one in written if one.outcome is not CallOutcome.CALLED_OFF)
+        self._record()
+
+    def _write(self, writes: Mapping[Shard, list[ServiceWrite]]) -> list[CallResult]:
         written: list[CallResult] = []
         for result in self._run(self._jobs({}, writes)):
             written += result.written
             self._remember(result)
-        # The calls took time; what follows happens after them.
-        self._board = TickState(
-            self._board.rollout, self._board.changes, self._context.wiring.clock.now()
-        )
-        apply_results(self._board, written)
-        self._note_unanswered(writes, written)
-        self._audit(written)
-        self._record()
+        return written
 
     def _note_unanswered(
         self, writes: Mapping[Shard, list[ServiceWrite]], written: Iterable[CallResult]

@@ -86,6 +86,47 @@ def test_what_is_said_while_it_waits_is_obeyed_before_it_would_wake(
     assert rested.rollout.phase is Phase.PAUSED
 
 
+def test_a_stop_that_is_lifted_is_noticed_at_once(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller, "VERBS_EVERY_S", 0.0)
+    sent: list[int] = []
+
+    def lift(waits: int) -> None:
+        if waits == 3:
+            sent.append(len(shops.actions("UpdateService")))
+            shops.records.stops.lift(by="anna", at=shops.now())
+
+    shops.start(CANARY)
+    shops.records.stops.set(by="anna", at=shops.now(), why="bad image")
+    rested = run_until_rest(shops.crew, "ro-1", Passing(shops, lift))
+    assert (sent, rested.rollout.phase) == ([0], Phase.DONE)
+
+
+def test_a_controller_says_that_it_is_stopped_and_resumes_nothing_that_is_owed(
+    shops: Shops,
+) -> None:
+    said: list[str] = []
+    crew = replace(shops.crew, warn=said.append)
+    shops.start(CANARY)
+    shops.records.stops.set(by="anna", at=shops.now(), why="bad image")
+
+    def lift(waits: int) -> None:
+        if waits == 30:
+            assert shops.runs(CANARY) == shops.old
+            shops.records.stops.lift(by="anna", at=shops.now())
+        if waits == 200:
+            stop.set()
+
+    stop = Passing(shops, lift)
+    run_controller(crew, stop)
+    assert shops.runs(CANARY) != shops.old
+    assert [line.split(":")[0][:25] for line in said] == [
+        "all sending is stopped si",
+        "sending goes on",
+    ]
+
+
 def test_trouble_ends_it_with_the_words_that_resume_it(shops: Shops) -> None:
     shops.start()
     shops.fail("DescribeServices", "ExpiredTokenException", count=99)

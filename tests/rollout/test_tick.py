@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from fleet.errors import FleetError, LeaseLost, RecordsError
-from fleet.model.rollout import Phase, VerbName
+from fleet.model.rollout import EventKind, Phase, VerbName, WavePlan
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout import tick as tick_module
+from fleet.rollout.sends import why_not_to_send
 from fleet.rollout.shard_jobs import run_shard_job
 from fleet.rollout.tick import rollout_lease, shard_lease, tick
 from fleet.runtime.lease import held
@@ -68,6 +69,71 @@ def test_what_is_about_to_be_done_is_recorded_before_it_is_done(
     monkeypatch.setattr(tick_module, "run_shard_job", watched)
     shops.tick()
     assert found == [Stage.SENDING]
+
+
+def stop_before(shops: Shops, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let somebody stop every send right before so many batches of sends were asked about."""
+    asked: list[str] = []
+
+    def ask(records: Any, rollout_id: str) -> str:
+        asked.append(rollout_id)
+        if len(asked) == number:
+            shops.records.stops.set(by="anna on laptop", at=shops.now(), why="bad image")
+        return why_not_to_send(records, rollout_id)
+
+    monkeypatch.setattr(tick_module, "why_not_to_send", ask)
+
+
+def test_a_stop_after_the_tick_has_decided_is_in_time_for_its_calls(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shops.start()
+    stop_before(shops, monkeypatch, 1)
+    shops.tick()
+    row = shops.row(CANARY)
+    assert (updates(shops), row.stage, row.sends) == (0, Stage.PLANNED, 0)
+    assert "bad image" in row.reason
+    shops.tick()
+    assert updates(shops) == 0
+    shops.records.stops.lift(by="anna on laptop", at=shops.now())
+    assert shops.run().phase is Phase.DONE
+    assert updates(shops) == len(STORES)
+
+
+def test_a_stop_between_two_batches_lets_the_second_one_be(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tick_module, "SENDS_PER_QUESTION", 1)
+    shops.start(waves=(WavePlan("wave 1", STORES),))
+    stop_before(shops, monkeypatch, 2)
+    shops.tick()
+    stages = [shops.row(store).stage for store in STORES]
+    assert updates(shops) == 1
+    assert stages == [Stage.SENT, Stage.PLANNED, Stage.PLANNED]
+
+
+def test_a_rollout_tells_once_of_a_stop_and_once_of_its_end(shops: Shops) -> None:
+    shops.start()
+    shops.records.stops.set(by="anna on laptop", at=shops.now(), why="bad image")
+    for _ in range(3):
+        shops.tick()
+        shops.pass_by(30)
+    shops.records.stops.lift(by="ben on desk", at=shops.now())
+    for _ in range(3):
+        shops.tick()
+        shops.pass_by(30)
+    texts = [e.text for e in shops.records.rollouts.events("ro-1") if e.kind is EventKind.WAIT]
+    assert ["bad image" in text for text in texts] == [True, False]
+    assert "ben on desk has lifted the stop" in texts[1]
+
+
+def test_stores_are_set_back_while_every_send_is_stopped(shops: Shops) -> None:
+    shops.start()
+    shops.tick()
+    shops.records.stops.set(by="anna on laptop", at=shops.now(), why="bad image")
+    shops.say(VerbName.ROLLBACK)
+    assert shops.run().phase is Phase.ROLLED_BACK
+    assert shops.runs(CANARY) == shops.old
 
 
 def cut_off(shops: Shops, monkeypatch: pytest.MonkeyPatch, at: str) -> None:

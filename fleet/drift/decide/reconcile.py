@@ -95,6 +95,7 @@ def reconcile(
         found += _of_store(case, ledgers_of[id_], carriers)
     found += leftovers.clones(cases, all_ledgers)
     found += carriers.findings(background)
+    found += releases.of_stop(background)
     found += releases.of_waiting(background)
     found += releases.of_idle(background)
     for ledgers in all_ledgers:

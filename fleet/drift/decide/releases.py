@@ -13,7 +13,7 @@ from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.history import ActiveRollout
 from fleet.model.identity import TAG_CONTENT, TAG_ROLLOUT
-from fleet.model.printable import many, printable
+from fleet.model.printable import many, printable, who
 from fleet.model.rollout import Phase
 from fleet.model.services import ServiceState, revision
 from fleet.model.spans import moment, span
@@ -147,6 +147,25 @@ def _gone(one: ServiceCase, service: ServiceState) -> Finding:
         fix=one.case.aws(words, sends=False) if is_wanted else one.roll_out,
         data={"service": service.arn, "revision": service.task_definition},
     )
+
+
+def of_stop(background: Background) -> list[Finding]:
+    """Report that every send is stopped."""
+    stop = background.stop
+    if stop is None:
+        return []
+    by = printable(who(stop.by), limit=80)
+    return [
+        make_finding(
+            background,
+            Where(),
+            codes.SENDING_STOPPED,
+            f"{by} has stopped every send of every rollout: {printable(stop.why, limit=200)}",
+            Evidence("records", "fleet stop --all", stop.at),
+            since=stop.at,
+            fix=Command("fleet start"),
+        )
+    ]
 
 
 def of_waiting(background: Background) -> list[Finding]:

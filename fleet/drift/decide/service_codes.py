@@ -106,6 +106,16 @@ RELEASE_PENDING = FindingKind(
     "Roll the workload out, or revert the commit.",
     needs_release=True,
 )
+SENDING_STOPPED = FindingKind(
+    "SENDING_STOPPED",
+    Severity.HIGH,
+    "every send of every rollout is stopped",
+    "Somebody has typed `fleet stop --all`. No store is sent anything, in no rollout, and stores "
+    "that come back do not get what they are owed. Stores can still be set back.",
+    "Ask who did it whether the reason still holds. Then `fleet start`.",
+    comes_first=True,
+    from_records=True,
+)
 ROLLOUT_WAITS = FindingKind(
     "ROLLOUT_WAITS",
     Severity.HIGH,

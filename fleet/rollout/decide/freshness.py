@@ -61,7 +61,7 @@ def hold_until_read(
             continue
         # The end of the bake moves with every gap; the latest send does not.
         latest = latest_step(state, rows) + settles_within(state, rows)
-        waits_from = min(max(ends, state.rollout.wave_at or ends), latest)
+        waits_from = min(max(ends, state.patience_from), latest)
         asks_at = waits_from + timedelta(seconds=policy.patience_s)
         reason = f"{len(old)} of {count.ok} good stores were not read since {moment(least)}"
         if not old:

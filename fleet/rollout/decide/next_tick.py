@@ -16,7 +16,8 @@ from fleet.rollout.decide.switched_off import switched_off
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.watch import SLOT_S, is_only_watched
 
-#: Seconds between ticks of a rollout that runs and of which nothing else says when.
+#: Seconds between ticks of a rollout that runs and of which nothing else says when, and most while
+#: every send is stopped.
 AT_LEAST_EVERY_S = 15.0
 
 
@@ -55,7 +56,8 @@ def next_tick(
             # Their turn came with what this tick read or decided: a wave began, or a store is back.
             return state.now, ""
         due += _due_while_running(state, after, gate)
-        due = due or [(state.in_seconds(AT_LEAST_EVERY_S), rollout.why)]
+        if not due or state.stop is not None:
+            due.append((state.in_seconds(AT_LEAST_EVERY_S), rollout.why))
         survey_at = next_survey(state)
         if survey_at is not None:
             due.append((survey_at, "untouched stores are read for comparison"))

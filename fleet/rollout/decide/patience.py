@@ -20,12 +20,15 @@ from fleet.rollout.decide.tick_state import TickState
 
 
 def latest_step(state: TickState, rows: Sequence[Change]) -> datetime:
-    """Return when the wave began, a person last answered for it, or it was last sent to."""
+    """Return when the wave began, a person last answered for it, or it was last sent to.
+
+    A stop of every send that was lifted counts as an answer.
+    """
     rollout = state.rollout
     sent = (c.sent_at for c in rows if c.sends and c.sent_at is not None)
     # While the darkness test holds the sends back, it asks at a time of its own.
     held = rollout.darkness.held_since
-    steps = (rollout.wave_at or rollout.started_at, *sent, *([held] if held else []))
+    steps = (state.patience_from, *sent, *([held] if held else []))
     return max(steps)
 
 

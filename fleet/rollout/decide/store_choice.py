@@ -94,6 +94,8 @@ def flight_room(state: TickState) -> FlightRoom:
 
 def may_send(state: TickState, store: str) -> Permission:
     """Return whether a store may be sent the release now."""
+    if state.stop is not None:
+        return Permission(False, state.stop.words)
     spec = state.rollout.spec
     return may_begin(
         spec.places[store],

@@ -116,7 +116,7 @@ def _policy(state: TickState) -> Policy:
 
 def _try_pulls_again(state: TickState) -> None:
     """Send again what could not be pulled, while its own budget of tries lasts."""
-    if state.rollout.phase is not Phase.RUNNING:
+    if state.rollout.phase is not Phase.RUNNING or state.stop is not None:
         return
     for change in state.changes:
         again = pulls_again_at(state, change)
@@ -165,6 +165,7 @@ def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
         return gate
     if returned is not None and returned.answer is GateAnswer.HALT:
         gate = returned
+    gate = _wait_while_stopped(state, gate)
     if gate.answer in {GateAnswer.HALT, GateAnswer.ASK}:
         _stop(state, gate)
     elif gate.answer is GateAnswer.ADVANCE and state.rollout.baking_since is not None:
@@ -184,6 +185,13 @@ def _recall(state: TickState, finding: DarknessResult) -> None:
         undo = f"fleet rollout rollback {rollout.id}"
         state.say(EventKind.RECALL, f"recalled: {words}; to take it back: {undo}")
     state.rollout = replace(rollout, recalled=words, why=f"recalled: {words}")
+
+
+def _wait_while_stopped(state: TickState, gate: Gate) -> Gate:
+    """Wait instead of asking while every send is stopped: a person is at it, and will lift that."""
+    if state.stop is None or gate.answer is not GateAnswer.ASK:
+        return gate
+    return replace(gate, answer=GateAnswer.WAIT, reason=state.stop.words, again_at=None)
 
 
 def gate_now(state: TickState) -> Gate | None:
@@ -213,7 +221,7 @@ def _ask(
         count(rows, state.rollout.spec.variant_of),
         finding,
         rollout.spec.policy,
-        wave_at=rollout.wave_at or rollout.started_at,
+        wave_at=state.patience_from,
         complete_since=rollout.baking_since,
         now=state.now,
         accepted=accepted(rows, state.rollout.spec.variant_of),

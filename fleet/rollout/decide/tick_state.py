@@ -8,6 +8,7 @@ from typing import Any
 
 from fleet.model.changes import CONVOY, Change, NextSend, PastTry, Undo
 from fleet.model.rollout import EventKind, Phase, Rollout, RolloutEvent
+from fleet.model.stop import Stop
 from fleet.model.verdicts import Stage, Verdict
 
 
@@ -16,11 +17,19 @@ class TickState:
 
     Args:
         now: the run's time, used for everything that the tick does.
+        stop: the latest stop of every send, in force or lifted; None when there never was one.
     """
 
-    def __init__(self, rollout: Rollout, changes: Iterable[Change], now: datetime) -> None:
+    def __init__(
+        self,
+        rollout: Rollout,
+        changes: Iterable[Change],
+        now: datetime,
+        stop: Stop | None = None,
+    ) -> None:
         self.rollout = rollout
         self.now = now
+        self.latest_stop = stop
         self.events: list[RolloutEvent] = []
         self._changes = {change.key: change for change in changes}
         self._before = dict(self._changes)
@@ -37,6 +46,19 @@ class TickState:
     def moved(self) -> tuple[Change, ...]:
         """Return the changes that differ from what was given."""
         return tuple(c for key, c in self._changes.items() if c != self._before[key])
+
+    @property
+    def stop(self) -> Stop | None:
+        """Return the stop of every send that is in force; None when the rollout may send."""
+        stop = self.latest_stop
+        return stop if stop is not None and stop.is_in_force else None
+
+    @property
+    def patience_from(self) -> datetime:
+        """Return from when it counts that nothing has come: not from before a stop was lifted."""
+        began = self.rollout.wave_at or self.rollout.started_at
+        stop = self.latest_stop
+        return max(began, stop.lifted_at) if stop is not None and stop.lifted_at else began
 
     def change(self, store: str, service: str) -> Change:
         """Return one change as it is now."""

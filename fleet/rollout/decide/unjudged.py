@@ -46,7 +46,7 @@ def unjudged_row(state: TickState) -> Signal | None:
     if rollout.baking_since is None:
         return Signal(check, GateAnswer.WAIT, words)
     patience_s = rollout.spec.policy.patience_s
-    began = max(rollout.baking_since, rollout.wave_at or rollout.baking_since)
+    began = max(rollout.baking_since, state.patience_from)
     asks_at = began + timedelta(seconds=patience_s)
     if state.now >= asks_at:
         reason = f"{words}; not back for {span(patience_s)}, and {stores} would be sent it"

@@ -12,16 +12,19 @@ from fleet.model.overview import Overview, Ticker, Watch
 from fleet.model.plain import to_plain
 from fleet.model.rollout import Rollout, RolloutEvent, Verb
 from fleet.model.spans import stamp
+from fleet.model.stop import Stop
 from fleet.rollout.view.next_steps import next_steps
 from fleet.rollout.view.rollout import store_standings, wave_counts
+from fleet.rollout.view.stop import stop_document
 from fleet.terminal.documents import Document, document
 
 
-def history_document(rollouts: Sequence[RolloutSummary]) -> Document:
+def history_document(rollouts: Sequence[RolloutSummary], stop: Stop | None = None) -> Document:
     """Return what ``rollout history --json`` prints."""
     return document(
         "rollout-history",
         {
+            "stopped": stop_document(stop),
             "rollouts": [
                 {
                     "id": r.id,
@@ -104,6 +107,7 @@ def status_document(
             "controller": _ticker(overview.controller) if overview.controller else None,
             "budgets": [asdict(budget) for budget in overview.budgets],
             "verbs": [verb_document(verb) for verb in overview.verbs],
+            "stopped": stop_document(overview.stop),
             "held_by": [{**asdict(hold), "since": stamp(hold.since)} for hold in overview.held_by],
             "next": [step.command for step in next_steps(overview)],
             "changes": [change_document(change) for change in changes],

@@ -26,6 +26,7 @@ from fleet.rollout.view.rollout import (
     wave_counts,
     wave_state,
 )
+from fleet.rollout.view.stop import stop_view
 
 #: From this many columns on there are two columns.
 WIDE = 140
@@ -142,6 +143,7 @@ class RolloutPicture:
     def _head(self) -> Iterable[RenderableType]:
         overview = self._overview
         rollout = overview.rollout
+        yield from stop_view(overview.stop, overview.at)
         since = span((overview.at - phase_since(overview)).total_seconds())
         style = _PHASE_STYLES.get(rollout.phase, "bold yellow")
         yield Text(

@@ -19,6 +19,7 @@ from fleet.model.verdicts import Standing, worst
 from fleet.model.weights import share_words, total_weight
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.next_steps import next_steps
+from fleet.rollout.view.stop import stop_view
 from fleet.rollout.view.watched import age_words, read_at, watch_words
 from fleet.terminal.screen import GAP, NARROW, labelled, needed_width, table
 
@@ -117,7 +118,8 @@ def slowest(changes: Iterable[Change], now: datetime) -> tuple[tuple[Change, flo
 
 def status_view(overview: Overview, width: int) -> RenderableType:
     """Draw the whole rollout: state and freshness, then numbers, stores and commands."""
-    parts: list[RenderableType] = [*head(overview), Text(""), waves_view(overview, width)]
+    parts: list[RenderableType] = [*stop_view(overview.stop, overview.at), *head(overview)]
+    parts += [Text(""), waves_view(overview, width)]
     if overview.gate is not None and not overview.rollout.phase.has_ended:
         parts += [
             Text(""),

@@ -18,6 +18,7 @@ from fleet.model.spans import age, clock, exact_moment, local_time
 from fleet.model.verdicts import Standing
 from fleet.rollout.view.documents import evidence_document
 from fleet.rollout.view.lines import EventLines
+from fleet.rollout.view.stop import stop_view
 from fleet.terminal.screen import GAP, NARROW
 
 #: Most lines that evidence of one service may take; ``--json`` has all of it.
@@ -38,6 +39,7 @@ def store_view(
     rollout = overview.rollout
     mine = [change for change in overview.changes if change.store == store]
     parts: list[RenderableType] = [
+        *stop_view(overview.stop, overview.at),
         Text(_place_line(store, rollout.spec.places.get(store), overview.at), style="bold"),
         Text(f"in {rollout.id} {rollout.spec.title} · {rollout.phase.value}"),
     ]

@@ -14,9 +14,11 @@ from fleet.model.printable import many, some, who
 from fleet.model.rollout import Phase
 from fleet.model.services import revision
 from fleet.model.spans import clock, exact_moment, span
+from fleet.model.stop import Stop
 from fleet.model.verdicts import WORST, Stage, Verdict
 from fleet.rollout.view.lines import gate_view
 from fleet.rollout.view.rollout import next_view, tally
+from fleet.rollout.view.stop import stop_view
 from fleet.rollout.view.watched import watch_words
 from fleet.terminal.screen import GAP, labelled, table
 
@@ -44,7 +46,7 @@ def summary_view(overview: Overview, width: int) -> RenderableType:
     took = span((until - rollout.started_at).total_seconds())
     goes_on = overview.tickers and rollout.phase in {Phase.RUNNING, Phase.ROLLING_BACK}
     means = "goes on" if goes_on else _MEANS[rollout.phase]
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = stop_view(overview.stop, overview.at)
     if overview.gate is not None and rollout.phase in {Phase.HALTED, Phase.PAUSED}:
         parts.append(gate_view(overview.gate, rollout.wave_name, width))
     parts += [
@@ -117,11 +119,14 @@ def _failed(changes: Iterable[Change]) -> list[RenderableType]:
     return parts
 
 
-def history_view(rollouts: Sequence[RolloutSummary], now: datetime, width: int) -> RenderableType:
-    """Draw a row per rollout, in the order given."""
+def history_view(
+    rollouts: Sequence[RolloutSummary], now: datetime, width: int, stop: Stop | None = None
+) -> RenderableType:
+    """Draw a row per rollout, in the order given, below a stop of every send."""
+    stopped = stop_view(stop, now)
     if not rollouts:
-        return Text("no rollout was started yet")
-    return table(
+        return Group(*stopped, Text("no rollout was started yet"))
+    rows = table(
         ("ID", "BEGAN", "TOOK", "PHASE", "STORES", "BY", "WHAT"),
         [
             (
@@ -137,9 +142,32 @@ def history_view(rollouts: Sequence[RolloutSummary], now: datetime, width: int) 
         ],
         width=width,
     )
+    return Group(*stopped, rows)
 
 
 def _what(rollout: RolloutSummary) -> str:
     counts = [f"{rollout.verdicts[v]} {v.value}" for v in WORST if rollout.verdicts.get(v)]
     services = f"services {', '.join(counts)}" if counts else ""
     return "; ".join(filter(None, (rollout.title, rollout.why or services)))
+
+
+def what_goes_on(overviews: Sequence[Overview]) -> RenderableType:
+    """Draw what every rollout sends once the stop is lifted."""
+    running = [one for one in overviews if one.rollout.phase is Phase.RUNNING]
+    others = [one for one in overviews if one.rollout.phase is not Phase.RUNNING]
+    lines: list[RenderableType] = [labelled("goes on", _goes_on(one)) for one in running]
+    if not running:
+        lines.append(labelled("goes on", "no rollout"))
+    for one in others:
+        rollout = one.rollout
+        words = f"{rollout.id} {rollout.spec.title} is {rollout.phase.value}"
+        lines.append(labelled("as it is", words))
+    return Group(*lines)
+
+
+def _goes_on(overview: Overview) -> str:
+    rollout = overview.rollout
+    words = f"{rollout.id} {rollout.spec.title}, {rollout.wave_name}: {tally(overview.changes)}"
+    if overview.tickers or overview.controller:
+        return words
+    return f"{words}; nobody ticks it: fleet rollout resume {rollout.id}"

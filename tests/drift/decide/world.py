@@ -72,6 +72,7 @@ from fleet.model.observed import (
 )
 from fleet.model.rollout import Phase
 from fleet.model.services import ServiceState, TaskState
+from fleet.model.stop import Stop
 from fleet.model.wanted import IdleRollout, Owed, Wanted
 from tests import build
 from tests.drift.decide import shop
@@ -271,6 +272,7 @@ class _Maker:
                 deep=background.get("deep", False),
                 deadlines={"telemetry": 1800.0},
                 idle=tuple(map(_idle, background.get("idle", ()))),
+                stop=_stop(background.get("stop")),
                 waiting=tuple(map(_active, background.get("waiting", ()))),
             ),
         )
@@ -283,6 +285,10 @@ class _Maker:
         }
         mine = tuple(one for one in release.services if one.store == store.id)
         return Wanted(store, mine, owed, told.get("rolling", {}), told.get("idle", {}))
+
+
+def _stop(told: Mapping[str, Any] | None) -> Stop | None:
+    return Stop(when(told["since"]), told["by"], told["why"]) if told else None
 
 
 def _active(told: Mapping[str, Any]) -> ActiveRollout:

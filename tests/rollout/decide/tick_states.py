@@ -81,8 +81,9 @@ _SPEC = frozenset(RolloutSpec.__dataclass_fields__)
 
 
 def state(*rows: Change, at: float = 60.0, **fields: Any) -> TickState:
-    """These rows at a second of the rollout."""
-    return TickState(rollout(*rows, **fields), rows, after(at))
+    """These rows at a second of the rollout; ``stop`` is the latest stop of every send."""
+    stop = fields.pop("stop", None)
+    return TickState(rollout(*rows, **fields), rows, after(at), stop)
 
 
 def place(store: str = "store-042", **fields: Any) -> Place:

@@ -82,6 +82,7 @@ def scans_of(town: Town, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scans]:
     with open_records(None, town.folder / ".fleet") as records:
         scans = Scans(town, records)
         town.look, town.roll_out = scans.scan, partial(roll_out, scans)
+        town.stop = lambda why: scans.records.stops.set(by="a test", at=scans.now(), why=why)
         try:
             yield scans
         finally:

@@ -129,6 +129,12 @@ def release_pending(spot: Spot) -> list[Expected]:
     return [Expected("RELEASE_PENDING", store_id(n)) for n in range(spot.town.plan.stores)]
 
 
+@injects("SENDING_STOPPED", alone=True)
+def sending_stopped(spot: Spot) -> list[Expected]:
+    spot.town.stop("1.9.0 kills tills")
+    return [Expected("SENDING_STOPPED")]
+
+
 @injects("ROLLOUT_WAITS", alone=True)
 def rollout_waits(spot: Spot) -> list[Expected]:
     """Somebody paused it a moment ago."""

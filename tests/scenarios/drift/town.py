@@ -113,6 +113,7 @@ class Town:
         #: Scan, and roll a workload out: there once somebody has opened scans of it.
         self.look: Callable[[], object] = _nobody
         self.roll_out: Callable[..., object] = _nobody
+        self.stop: Callable[[str], object] = _nobody
         self.clock = SandboxClock(0.0, START - SETTLED_S - HOUR)
         spec = sandbox_spec(self.fleet, rate=0, throttling=throttling)
         self.state = StateDir(folder / "sandbox")

@@ -48,6 +48,52 @@ def test_after_the_canary_it_waits_for_promote(take: TakeShops) -> None:
     assert running(shops, "1.9.0") == shops.stores
 
 
+def test_a_stop_of_all_sends_holds_until_it_is_lifted_and_everything_goes_on(
+    take: TakeShops,
+) -> None:
+    shops = take(4)
+    shops.policy(**TWO_FIRST)
+    shops.release("1.9.0")
+    foreground = began(shops)
+
+    with slowed(shops):
+        stopped = shops.fleet("stop", "--all", "the till vendor calls")
+    shops.pass_time(7200)  # bake and patience would be over
+    refused = shops.roll()
+    planned = shops.fleet("plan", "--all")
+    status = shops.fleet("rollout", "status")
+
+    assert stopped.code == 0
+    assert (refused.code, refused.out) == (HALTED, "")
+    assert len(running(shops, "1.9.0")) == 2
+    for screen in (status.out, planned.err, refused.err):
+        assert "the till vendor calls" in " ".join(screen.split())
+    assert shops.status()["rollout"]["phase"] == "running"
+    lifted = shops.fleet("start", "--yes")
+    ended = foreground.end()
+    assert "goes on  ro-1" in lifted.err
+    assert ended.code == 0, ended.err
+    assert "all sending is stopped since" in ended.err
+    assert "sending goes on" in ended.err
+    assert running(shops, "1.9.0") == shops.stores
+
+
+def test_what_was_sent_can_be_rolled_back_while_all_sends_are_stopped(take: TakeShops) -> None:
+    shops = take(2)
+    shops.release("1.9.0")
+    assert shops.roll().code == 0
+    assert shops.fleet("stop", "--all", "it loses receipts").code == 0
+
+    back = shops.fleet("rollout", "rollback", "--yes")
+    drift = shops.fleet("drift")
+
+    assert back.code == 0, back.err
+    assert running(shops, "1.8.3") == shops.stores
+    assert drift.code == 3
+    assert "SENDING_STOPPED" in drift.out
+    assert "it loses receipts" in drift.out
+
+
 @pytest.mark.long
 def test_promote_said_early_is_obeyed_when_the_canary_has_passed(take: TakeShops) -> None:
     shops = take(4)
