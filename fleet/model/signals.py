@@ -104,6 +104,7 @@ class Alert:
         since: when it began, as far as CloudWatch says; else when it was first read so.
         seen_at: when it was first read so; a person who answers later knows of it.
         words: what was read, for people.
+        changed_at: CloudWatch's time of it; another one means that it began anew.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Alert:
     since: datetime
     seen_at: datetime
     words: str = ""
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +151,22 @@ class SignalReadings:
     tried_at: datetime | None = None
     alarms: tuple[SignalReading, ...] = ()
     checks: tuple[SignalReading, ...] = ()
+
+    def unanswered(self, answered_at: datetime | None) -> tuple[str, ...]:
+        """Return in words what fires, is out of its limit or is unread and nobody accepted yet.
+
+        Args:
+            answered_at: when a person last let the rollout go on, which accepts what was known.
+        """
+        found: list[str] = []
+        for kind, readings in (("alarm ", self.alarms), ("", self.checks)):
+            for reading in readings:
+                found += [
+                    f"{kind}{alert.name or ' '.join(filter(None, (reading.name, alert.store)))}"
+                    for alert in reading.alerts
+                    if answered_at is None or alert.seen_at >= answered_at
+                ]
+                since = reading.unread_since if reading.unread else None
+                if since is not None and (answered_at is None or since >= answered_at):
+                    found.append(f"{kind}{reading.name} unread")
+        return tuple(found)

@@ -21,11 +21,14 @@ from fleet.model.changes import (
 from fleet.model.darkness import DarknessTest, Presence, Survey
 from fleet.model.gate import Sample
 from fleet.model.history import Lease
+from fleet.model.restarts import ContainerRestarts, Restarts
 from fleet.model.rollout import EventKind, Hold, Phase, Rollout, RolloutEvent, VerbName
 from fleet.model.secret import Secret
+from fleet.model.signals import Alert, SignalReading, SignalReadings
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
 from fleet.records.records import Records
+from fleet.records.rollout_rows import rollout_of, rollout_row
 from tests import rollouts as some
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
@@ -122,6 +125,11 @@ BY_KIND[Mapping[str, HostContact]] = st.dictionaries(printable, anything(HostCon
 BY_KIND[tuple[TaskSummary, ...]] = st.lists(anything(TaskSummary), max_size=2).map(tuple)
 BY_KIND[Presence] = st.sampled_from(Presence)
 BY_KIND[Survey] = anything(Survey)
+BY_KIND[int | None] = st.none() | counts
+BY_KIND[Mapping[str, ContainerRestarts]] = st.dictionaries(
+    printable, anything(ContainerRestarts), max_size=2
+)
+BY_KIND[Restarts] = anything(Restarts)
 BY_KIND[ObservedChange] = anything(ObservedChange)
 BY_KIND[PastTry | None] = st.none() | anything(PastTry)
 BY_KIND[NextSend] = anything(NextSend)
@@ -173,9 +181,29 @@ def test_the_moving_part_comes_back_as_a_tick_left_it(records: Records) -> None:
             hour=NOON,
             hour_s=900.5,
         ),
+        signals=SignalReadings(
+            NOON,
+            (
+                SignalReading(
+                    "latency-{store}",
+                    NOON,
+                    of=2,
+                    alerts=(Alert("latency-s-1", "s-1", NOON, NOON + MINUTE, "3 errors", NOON),),
+                    no_data=1,
+                    missing=1,
+                ),
+            ),
+            (SignalReading("till answers", unread="no time", unread_since=NOON),),
+        ),
     )
     records.rollouts.write_tick(lease(records), moved)
     assert records.rollouts.load("ro-1") == moved
+
+
+def test_readings_of_signals_that_another_fleet_wrote_are_read_anew(records: Records) -> None:
+    began = start(records)
+    row = {**rollout_row(began), "number": 1, "caller": "arn:me", "signals": {"clouds": 3}}
+    assert rollout_of(row, began.spec) == began
 
 
 def test_a_tick_moves_only_the_changes_that_it_names(records: Records) -> None:

@@ -84,8 +84,8 @@ def _alarm_reading(
         if alarm.value is AlarmValue.ALARM:
             since = min(state.now, alarm.changed_at or state.now)
             where = f" in {shard[1]}" if not store and len(asked.by_shard) > 1 else ""
-            known = Alert(name + where, store, since, state.now, alarm.reason)
-            alerts.append(_seenreading_of(before, known))
+            alert = Alert(name + where, store, since, state.now, alarm.reason, alarm.changed_at)
+            alerts.append(_seen_before(before, alert))
     missing = len({store for _, _, store in named} - have)
     troubles = [seen[shard].alarms_unread for shard, _, _ in named]
     unread = next(filter(None, troubles), "") or ("" if of else NO_ALARM)
@@ -124,7 +124,7 @@ def _probe_reading(
             no_data += 1
         elif words:
             alert = Alert("", request.store, state.now, state.now, words)
-            alerts.append(_seenreading_of(before, alert))
+            alerts.append(_seen_before(before, alert))
     unread = "no URL could be asked in time" if no_data == len(requests) else ""
     return _reading(state, before, alerts, unread, of=len(requests), no_data=no_data)
 
@@ -153,7 +153,7 @@ def _metric_reading(
         elif _is_out(metric, now, usual):
             words = f"{now:g}, usual {usual:g}"
             alert = Alert("", store, state.now, state.now, words)
-            alerts.append(_seenreading_of(before, alert))
+            alerts.append(_seen_before(before, alert))
     unread = next(filter(None, troubles), "") or (NO_VALUES if no_data == len(stores) else "")
     return _reading(state, before, alerts, unread, of=len(stores), no_data=no_data)
 
@@ -170,11 +170,12 @@ def _is_out(metric: MetricBaseline, now: float, usual: float) -> bool:
     return high or low
 
 
-def _seenreading_of(before: SignalReading, alert: Alert) -> Alert:
-    """Return an alert with the time at which it was first read, if it was before."""
+def _seen_before(before: SignalReading, alert: Alert) -> Alert:
+    """Return an alert with the time at which it was first read, unless it began anew."""
     for known in before.alerts:
-        if (known.name, known.store) == (alert.name, alert.store):
-            return replace(alert, since=min(known.since, alert.since), seen_at=known.seen_at)
+        same = (known.name, known.store) == (alert.name, alert.store)
+        if same and known.changed_at == alert.changed_at:
+            return replace(alert, since=known.since, seen_at=known.seen_at)
     return alert
 
 

@@ -99,6 +99,8 @@ def _by_send(
     An alarm of all stores counts from the first send of the rollout on. Before that, every alarm
     began too early.
     """
+    if not firing:
+        return [], [], []
     sent: dict[str, datetime] = {}
     for change in state.changes:
         if is_sent(change) and change.sent_at is not None:

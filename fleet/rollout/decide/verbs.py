@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from fleet.model.changes import CONVOY, Change, Undo
-from fleet.model.printable import many, who
+from fleet.model.printable import many, some, who
 from fleet.model.rollout import EventKind, Phase, Verb, VerbName
 from fleet.model.spans import moment
 from fleet.model.verdicts import Stage, Verdict
@@ -76,6 +76,7 @@ def _resume(state: TickState, verb: Verb) -> str:
     begin_anew(state)
     taken = accepted(_judged(state), state.rollout.spec.variant_of)
     lost = state.stores(c for c in state.changes if c.is_late and not is_failed(c))
+    signals = state.rollout.signals.unanswered(state.rollout.answered_at)
     # The time after which a person is asked begins anew with the answer.
     state.enter_phase(
         Phase.RUNNING,
@@ -89,6 +90,7 @@ def _resume(state: TickState, verb: Verb) -> str:
         many(count, "failure") if count else "",
         f"{many(len(lost), 'store')} lost after the wave had passed" if lost else "",
         f"{waived} unjudged" if waived else "",
+        some(signals),
     )
     words = ", ".join(filter(None, said))
     return f"resumed, {words} accepted" if words else "resumed"

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from fleet.model.changes import Change, by_store
 from fleet.model.overview import Overview
-from fleet.model.printable import many
+from fleet.model.printable import many, some
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Standing
+
+#: Alarms and checks that are named in a step.
+NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,13 @@ def next_steps(overview: Overview) -> tuple[NextStep, ...]:
         case Phase.AWAITING:
             return (NextStep(say("promote"), "go on beyond the canary"), *([back] if sent else []))
         case Phase.PAUSED:
-            go_on = NextStep(say("resume"), "go on where it was")
+            go_on = NextStep(say("resume"), f"go on where it was{_with_signals(overview)}")
             ends = NextStep(say("abort"), "send nothing more, for good")
             return (*explain, *_about_silent(overview), go_on, ends)
         case Phase.HALTED:
-            accept = NextStep(say("resume"), "go on and accept these failures")
+            accept = NextStep(
+                say("resume"), f"go on and accept these failures{_with_signals(overview)}"
+            )
             return (*explain, *([back] if sent else []), accept)
         case Phase.DONE:
             recalled = [back] if overview.rollout.recalled and sent else []
@@ -48,6 +53,13 @@ def next_steps(overview: Overview) -> tuple[NextStep, ...]:
             return (*explain, *([back] if sent else []))
         case Phase.ROLLED_BACK:
             return (*explain, NextStep(say("status"), "what each store runs"))
+
+
+def _with_signals(overview: Overview) -> str:
+    """Name the alarms and checks that are accepted when a person lets the rollout go on."""
+    rollout = overview.rollout
+    signals = rollout.signals.unanswered(rollout.answered_at)
+    return f", and accept {some(signals, NAMED)}" if signals else ""
 
 
 def _when_done(overview: Overview, again: int) -> Iterable[NextStep]:

@@ -11,7 +11,7 @@ import pytest
 from fleet.model.changes import Change
 from fleet.model.gate import GateAnswer, Mark, Signal
 from fleet.model.policy import Amount, HttpProbe, MetricBaseline, PolicyCheck
-from fleet.model.rollout import Phase
+from fleet.model.rollout import Phase, VerbName
 from fleet.model.signals import AlarmState, AlarmValue, SignalReadings, SignalsSeen
 from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.signal_readings import note_signals, usual_of
@@ -25,7 +25,8 @@ from fleet.rollout.decide.signals import signals
 from fleet.rollout.decide.store_choice import choose_stores
 from fleet.rollout.decide.tick import settle
 from fleet.rollout.decide.tick_state import TickState
-from tests.rollout.decide.tick_states import POLICY, after, place, planned, sent, state
+from fleet.rollout.decide.verbs import obey
+from tests.rollout.decide.tick_states import POLICY, after, place, planned, said, sent, state
 
 SHARD = ("emea-prod", "eu-west-1")
 LATENCY = "latency-{store}"
@@ -422,3 +423,30 @@ def test_readings_are_kept_beside_each_other() -> None:
     rows = probed(rows, s_1="")
     assert [one.name for one in rows.rollout.signals.checks] == [METRIC.name, HTTP.name]
     assert isinstance(rows.rollout.signals, SignalReadings)
+
+
+# what a person accepts
+
+
+def test_an_alarm_that_began_to_fire_anew_is_not_the_one_that_was_accepted() -> None:
+    rows = read(board(good(), at=600), SignalsSeen(states(changed=300, s_1=FIRES)))
+    rows.rollout = replace(rows.rollout, answered_at=after(700))
+    same = read(later(rows, 700), SignalsSeen(states(changed=300, s_1=FIRES)))
+    assert only(same).answer is GateAnswer.ADVANCE
+    anew = read(later(same, 800), SignalsSeen(states(changed=750, s_1=FIRES)))
+    assert only(anew).answer is GateAnswer.HALT
+
+
+def test_resume_says_which_alarms_and_checks_it_accepts() -> None:
+    rows = board(good(), at=600, checks=(HTTP,))
+    asked = signals_to_read(rows, ())
+    assert asked is not None
+    seen = {SHARD: SignalsSeen(states(s_1=FIRES))}
+    note_signals(rows, asked, seen, dict.fromkeys(asked.probes, "HTTP 500"))
+    rows = later(rows, 700)
+    rows.rollout = replace(rows.rollout, phase=Phase.HALTED)
+
+    (answer,) = obey(rows, [said(VerbName.RESUME)]).values()
+
+    assert answer == "resumed, alarm latency-s-1, till answers s-1 accepted"
+    assert rows.rollout.signals.unanswered(rows.rollout.answered_at) == ()
