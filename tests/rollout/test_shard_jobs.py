@@ -7,6 +7,7 @@ from typing import Any
 
 from fleet.model.desired import LogGroup
 from fleet.model.rollout import ActionKind
+from fleet.model.signals import MetricQuery, SignalsRead, SignalsSeen
 from fleet.release.decide.service_input import service_input, service_settings
 from fleet.rollout.decide.service_calls import CallOutcome, ServiceWrite
 from fleet.rollout.decide.store_choice import StoreRead
@@ -363,3 +364,26 @@ def test_a_store_that_cannot_be_surveyed_is_no_problem_of_its_turn(shops: Shops)
     shops.fail("DescribeContainerInstances", "InvalidParameterException")
     view = run(shops, reads=(StoreRead(STORE, STORE, ()),)).views[STORE]
     assert (view.problem, view.services, view.instances) == ("", None, None)
+
+
+def test_alarms_that_may_not_be_read_are_said_and_stop_nothing_else(shops: Shops) -> None:
+    shops.chain.plane.faults.add("monitoring", "DescribeAlarms", "AccessDenied", 403)
+
+    result = run(
+        shops,
+        reads=(StoreRead(STORE, STORE, (SERVICE,)),),
+        signals=SignalsRead(("errors",)),
+    )
+
+    assert (result.trouble, list(result.views)) == ("", [STORE])
+    assert "cloudwatch:DescribeAlarms" in result.signals.alarms_unread
+    assert result.signals.metrics_unread == ""
+
+
+def test_alarms_and_metrics_are_read_for_a_job(shops: Shops) -> None:
+    at = shops.now().replace(minute=0, second=0)
+    query = MetricQuery("k", "Shops", "Errors", (("Store", "s"),), "Sum", 300, at)
+
+    result = run(shops, signals=SignalsRead(("none",), (query,)))
+
+    assert result.signals == SignalsSeen()

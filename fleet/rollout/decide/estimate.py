@@ -24,6 +24,7 @@ from fleet.model.policy import AfterCanary, Freeze, Policy
 from fleet.model.rates import DEFAULT_SHARE, Rate
 from fleet.model.rollout import CANARY, Place, WavePlan
 from fleet.model.weights import total_weight, weight_limit
+from fleet.rollout.decide.signal_reads import PUBLISHED_S
 
 #: Bytes per second that a link of a kind is taken to carry; 10 Mbit/s for a kind that is not here.
 #: Assumptions, no measurements: they decide how long before a window's end a change is begun.
@@ -198,8 +199,14 @@ def _least(matter: Matter) -> float:
             continue
         rounds = max(math.ceil(len(stores) / max(1, places)), _rounds_by_weight(matter, stores))
         sent = _sent_s(matter, stores, sendable)
-        seconds += max(rounds * policy.settle_s, sent + policy.settle_s) + policy.bake_s
+        seconds += max(rounds * policy.settle_s, sent + policy.settle_s) + _bake_s(policy)
     return seconds + register_s(matter) if seconds else 0.0
+
+
+def _bake_s(policy: Policy) -> float:
+    """Return the seconds that a wave stays good at least: a metric needs a whole period of it."""
+    periods = [c.metric.period_s + PUBLISHED_S for c in policy.checks if c.metric is not None]
+    return max([policy.bake_s, *periods])
 
 
 def _rounds_by_weight(matter: Matter, stores: Iterable[str]) -> int:
@@ -234,7 +241,7 @@ def _finish(matter: Matter) -> str:
         done, without = _wave_done(matter, stores, sendable, places, at)
         windowless += without
         if done is not None:
-            at = done + timedelta(seconds=matter.policy.bake_s)
+            at = done + timedelta(seconds=_bake_s(matter.policy))
         if wave.name == CANARY:
             canary_done = at
     if windowless == len(sendable):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import time
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,15 @@ from fleet.model.desired import ImageFact
 from fleet.model.hours import OpenSpan
 from fleet.model.inventory import Link
 from fleet.model.plan import Plan
-from fleet.model.policy import AfterCanary, Amount, Freeze, Policy, Window
+from fleet.model.policy import (
+    AfterCanary,
+    Amount,
+    Freeze,
+    MetricBaseline,
+    Policy,
+    PolicyCheck,
+    Window,
+)
 from fleet.model.rates import ECS_SERVICE_MODIFY
 from fleet.rollout.decide.estimate import UNKNOWN_BYTES, pull_s
 from tests.rollout.decide import plans
@@ -112,6 +121,24 @@ def test_the_least_time_of_one_store_is_its_write_settling_and_bake() -> None:
 def test_stores_take_their_places_in_rounds() -> None:
     two = replace(ONE_WAVE, concurrency=Amount(count=2))
     assert plan([shop(n) for n in range(5)], policy=two).estimate.seconds_least == 3 * 120 + 600
+
+
+@pytest.mark.parametrize(("limit", "rounds"), [("25", 4), ("49", 3), ("50", 2), ("100", 1)])
+def test_a_limit_of_weight_in_flight_makes_more_rounds(limit: str, rounds: int) -> None:
+    policy = replace(
+        ONE_WAVE,
+        concurrency=Amount(count=99),
+        max_weight_in_flight=Amount(percent=Decimal(limit)),
+    )
+    stores = [shop(n, weight=Decimal(10)) for n in range(4)]
+    least = plan(stores, policy=policy).estimate.seconds_least
+    assert least == pytest.approx(rounds * 120 + 600, abs=2)
+
+
+def test_a_metric_needs_a_whole_period_of_each_wave() -> None:
+    metric = MetricBaseline("Shops", "Latency", (("Store", "{store}"),), period_s=900.0)
+    policy = replace(ONE_WAVE, checks=(PolicyCheck("latency", metric=metric),))
+    assert plan([shop()], policy=policy).estimate.seconds_least == 0.25 + 120 + 900 + 120
 
 
 def test_dark_stores_take_no_time() -> None:
