@@ -317,7 +317,10 @@ def _undo(write: ServiceWrite, service: ServiceState | None) -> CallChoice:
     if not write.previous:
         why = "removed: there was no such service before"
         return CallChoice(Delete(), CallOutcome.DONE, why)
-    if _is_counted(write, service):
+    known = (write.request.get(COUNT, 0),)
+    differ = compare({COUNT: write.count}, service, counts=known) if write.count is not None else ()
+    # A count that somebody set since it was sent stays, unless a person said otherwise.
+    if not differ or (differ[0].is_by_hand and not write.overwrites_settings):
         return CallChoice(Update(service, write.previous, write.previous), CallOutcome.DONE)
     sent = recounted(service.tags, write.count or 0, write.send)
     back = Update(service, write.previous, write.previous, count=write.count, sent=sent)

@@ -166,12 +166,27 @@ def test_a_run_that_was_cut_off_between_tag_and_call_is_no_hand() -> None:
     assert send(seen, later).outcome is CallOutcome.BY_HAND
 
 
+@pytest.mark.parametrize(("desired", "count"), [(0, None), (1, None), (2, 1), (3, None)])
+def test_a_count_that_somebody_set_since_the_send_stays_when_it_is_set_back(
+    desired: int, count: int | None
+) -> None:
+    seen = service(NEW, desired=desired, tags=LAST)
+    call = undo(seen, count=1).call
+    assert isinstance(call, Update)
+    assert (call.task_definition, call.count) == (OLD, count)
+    asked = undo(seen, count=1, overwrites_settings=True).call
+    assert isinstance(asked, Update)
+    assert asked.count == (None if desired == 1 else 1)
+
+
 def test_what_is_set_back_keeps_what_fleet_sent_but_for_the_count() -> None:
     seen = service(NEW, desired=2, tags=LAST)
     found = undo(seen, count=1)
     assert found.call == Update(seen, OLD, OLD, count=1, sent="ro-118.1 count=1/2 propagate=off")
     untagged = replace(seen, tags={})
-    assert undo(untagged, count=1).call == Update(untagged, OLD, OLD, count=1)
+    row = sent(previous=OLD, target=NEW, desired_count=2, previous_count=1)
+    made = write(ActionKind.UNDO, row)
+    assert choose_call(made, untagged, NEW).call == Update(untagged, OLD, OLD, count=1)
 
 
 def test_the_count_of_a_daemon_is_no_matter() -> None:
