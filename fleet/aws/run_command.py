@@ -67,7 +67,7 @@ def run_script(
     *,
     clock: Clock,
     is_whole: Callable[[str], bool],
-    deadline_s: float = 900.0,
+    deadline_s: float,
 ) -> Mapping[str, Printed | NotRead]:
     """Run a script on every one of these nodes; each has an answer or a reason.
 

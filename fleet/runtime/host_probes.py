@@ -15,6 +15,8 @@ from fleet.runtime.wiring import Wiring
 from fleet.ssh.probe_answer import is_whole, read_answer
 from fleet.ssh.probing import probe_script, run_probe
 
+#: Seconds for Run Command, by the run's clock: a node that boots takes its command late.
+DEADLINE_S = 900.0
 HostKey = tuple[str, str]
 Answer = Reading[Probe] | NotRead
 Answers = Iterable[tuple[HostKey, Answer]]
@@ -54,7 +56,7 @@ def probe_hosts(
                 )
     jobs: list[tuple[tuple[HostKey, ...], Callable[[], Answers]]] = [
         *(
-            (tuple(own.values()), lambda s=shard, n=own: _through_ssm(wiring, s, n))
+            (tuple(own.values()), lambda s=shard, n=own: _through_ssm(wiring, s, n, limit_s))
             for shard, own in shards.items()
         ),
         *((((host.store, host.name),), lambda h=host: _over_ssh(wiring, h)) for host in over_ssh),
@@ -82,7 +84,7 @@ def _side_by_side(
 
 
 def _through_ssm(
-    wiring: Wiring, shard: tuple[str, str], nodes: Mapping[str, HostKey]
+    wiring: Wiring, shard: tuple[str, str], nodes: Mapping[str, HostKey], limit_s: float | None
 ) -> list[tuple[HostKey, Answer]]:
     try:
         said = run_script(
@@ -92,6 +94,7 @@ def _through_ssm(
             f"fleet drift {uuid.uuid4().hex[:12]}",
             clock=wiring.clock,
             is_whole=is_whole,
+            deadline_s=DEADLINE_S if limit_s is None else limit_s,
         )
     except AwsError as error:
         return [(key, NotRead(str(error))) for key in nodes.values()]

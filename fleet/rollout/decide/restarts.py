@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from heapq import nsmallest
 
 from fleet.model.changes import CONVOY, Change
 from fleet.model.drift import Probe, ProbedContainer
@@ -306,31 +305,45 @@ def _ends(state: TickState, wave: int, rows: Sequence[Change]) -> datetime | Non
     return bake_ends(rows, since, _policy(state))
 
 
-def _sampled(state: TickState, wave: int, rows: Iterable[Change]) -> list[Change]:
+def _sampled(state: TickState, wave: int, rows: Sequence[Change]) -> list[Change]:
     """Return the changes of a wave whose restarts are read.
 
-    All of the canary, and of other waves a few of each variant, drawn by the rollout's seed from
-    those that can have a verdict. Once one of them has restarted too often, all are read.
+    All of the canary, and of other waves a few stores of each variant, drawn by the rollout's seed
+    from those that can have a verdict. Once one of them has restarted too often, all are read.
     """
     spec = state.rollout.spec
     if wave == 0 and spec.canary:
         return list(rows)
-    by_variant: dict[str, list[Change]] = {}
-    for change in rows:
-        if change.is_left_out or change.verdict in _SAYS_NOTHING:
-            continue
-        by_variant.setdefault(spec.variant_of(change), []).append(change)
-    found: list[Change] = []
-    for mine in by_variant.values():
-        if any(c.observed.restarts.count > spec.policy.max_restarts for c in mine):
-            found += mine
-            continue
-        # Two services of a store are one store of the sample.
-        stores = {c.store for c in mine}
-        rank = {store: _rank(spec.seed, store) for store in stores}
-        drawn = set(nsmallest(spec.policy.restart_sample, stores, key=rank.__getitem__))
-        found += [c for c in mine if c.store in drawn]
+    looping = {
+        spec.variant_of(c)
+        for c in rows
+        if c.verdict is Verdict.FAILED and c.observed.restarts.count > spec.policy.max_restarts
+    }
+    found = [c for c in rows if spec.variant_of(c) in looping] if looping else []
+    room = {shape.variant: spec.policy.restart_sample for shape in spec.shapes.values()}
+    room |= dict.fromkeys(looping, 0)
+    for store in _drawn(state, wave, rows):
+        if not any(room.values()):
+            break
+        mine = [
+            c
+            for c in state.of_store(store)
+            if c.wave == wave and not c.is_left_out and c.verdict not in _SAYS_NOTHING
+        ]
+        for variant in sorted({spec.variant_of(c) for c in mine}):
+            # Two services of one variant in a store are one store of the sample.
+            if room.get(variant, 0):
+                room[variant] -= 1
+                found += [c for c in mine if spec.variant_of(c) == variant]
     return found
+
+
+def _drawn(state: TickState, wave: int, rows: Iterable[Change]) -> Sequence[str]:
+    """Return the stores of a wave in the order in which they are drawn."""
+    spec = state.rollout.spec
+    if 0 <= wave < len(spec.waves):
+        return _ranked(spec.seed, spec.waves[wave].stores)
+    return _ranked(spec.seed, tuple(state.stores(rows)))
 
 
 #: Verdicts under which a store's containers are not those of the release, or cannot be asked.
@@ -345,7 +358,11 @@ _SAYS_NOTHING = frozenset(
 )
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=64)
+def _ranked(seed: int, stores: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(stores, key=lambda store: _rank(seed, store)))
+
+
 def _rank(seed: int, store: str) -> str:
     return hashlib.sha256(f"{seed} restarts {store}".encode()).hexdigest()
 

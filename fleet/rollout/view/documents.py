@@ -182,6 +182,8 @@ def evidence_document(change: Change) -> dict[str, Any]:
         "stays_back": undo.stays_back,
         "accepted": change.failure_accepted,
     }
+    if observed.restarts.tried_at is not None:
+        document["restarts"] = observed.restarts
     return {name: to_plain(value) for name, value in document.items()}
 
 

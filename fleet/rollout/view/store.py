@@ -84,6 +84,12 @@ def _change_lines(overview: Overview, change: Change) -> Iterable[RenderableType
         ("stage", change.stage.value),
         ("read", f"AWS, {age(change.looked_at, now)}" if change.looked_at else "not yet"),
     ]
+    restarts = change.observed.restarts
+    if restarts.read_at is not None:
+        by = f"by {restarts.source}, {age(restarts.read_at, now)}"
+        rows.append(("restarts", f"{restarts.words}; {by}"))
+    elif restarts.problem:
+        rows.append(("restarts", restarts.words))
     if change.away_since is not None:
         away = f"{exact_moment(change.away_since, now)} ({age(change.away_since, now)})"
         rows.append(("away", f"its hosts are disconnected since {away}"))

@@ -2,12 +2,14 @@
 
 import io
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from fleet.model.changes import HostContact, ObservedChange
+from fleet.model.restarts import Restarts
 from fleet.model.verdicts import Verdict
 from fleet.rollout.view.store import evidence_lines, store_view
 from tests import rollouts
@@ -44,6 +46,21 @@ def test_what_a_host_said_cannot_move_the_terminal() -> None:
 
     assert "\x1b" not in text
     assert "\x07" not in text
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (
+            Restarts(4, rollouts.NOW - timedelta(minutes=8), 139, "ssh", rollouts.NOW),
+            "restarted 4 times in 8m, last exit 139; by ssh, 0s ago",
+        ),
+        (Restarts(problem="cam-1: no route"), "restarts not seen: cam-1: no route"),
+    ],
+    ids=["seen", "not seen"],
+)
+def test_it_says_what_is_known_of_restarts(known: Restarts, words: str) -> None:
+    assert f"restarts  {words}" in shown(observed=ObservedChange(restarts=known))
 
 
 def test_long_evidence_is_cut_and_counted() -> None:
