@@ -108,10 +108,9 @@ def signals_to_read(state: TickState, to_send: Sequence[str]) -> SignalQuestions
         if check.http is not None:
             probes += probes_of(spec.places, check.name, check.http, stores)
         elif check.metric is not None:
-            for store in stores:
-                place = spec.places[store]
-                mine = metrics.setdefault((place.account, place.region), [])
-                mine += _queries(check.name, check.metric, place, state.now)
+            places = [spec.places[store] for store in stores]
+            for shard, query in _queries(check.name, check.metric, places, state.now):
+                metrics.setdefault(shard, []).append(query)
     shards = dict.fromkeys([*alarms, *metrics])
     by_shard = {
         shard: SignalsRead(
@@ -167,18 +166,19 @@ def stores_to_ask(state: TickState, check: PolicyCheck) -> list[str]:
     Of a metric those that have run the release for the whole latest period.
     """
     good: dict[str, tuple[bool, datetime]] = {}
-    for store in state.stores(c for c in state.changes if c.ok_at is not None):
-        rows = [c for c in state.of_store(store) if is_sent(c)]
-        if not rows or any(
-            c.stage is not Stage.SENT
-            or c.verdict is not Verdict.OK
-            or c.away_since is not None
-            or c.ok_at is None
-            for c in rows
-        ):
+    others: set[str] = set()
+    for change in state.changes:
+        if not is_sent(change):
             continue
-        ok_at = max(c.ok_at for c in rows if c.ok_at is not None)
-        good[store] = any(c.wave == state.rollout.wave for c in rows), ok_at
+        is_good = change.stage is Stage.SENT and change.verdict is Verdict.OK
+        if not is_good or change.away_since is not None or change.ok_at is None:
+            others.add(change.store)
+            continue
+        is_now, ok_at = good.get(change.store, (False, change.ok_at))
+        is_now = is_now or change.wave == state.rollout.wave
+        good[change.store] = is_now, max(ok_at, change.ok_at)
+    for store in others:
+        good.pop(store, None)
     if check.metric is not None:
         begins = _period(check.metric, state.now)
         return [store for store, (_, ok_at) in good.items() if ok_at <= begins]
@@ -230,28 +230,34 @@ def first_period_read_at(metric: MetricBaseline, ok_at: datetime) -> datetime:
 
 
 def _queries(
-    name: str, metric: MetricBaseline, place: Place, now: datetime
-) -> Iterable[MetricQuery]:
+    name: str, metric: MetricBaseline, places: Iterable[Place], now: datetime
+) -> Iterable[tuple[Shard, MetricQuery]]:
     """Yield the value of the latest period, and of the same one of each week before.
 
     The same one is so by the store's clock, whatever became of daylight saving time.
     """
-    begins = _period(metric, now)
-    here = begins.astimezone(ZoneInfo(place.time_zone))
-    for week in range(metric.weeks + 1):
-        then = (here - timedelta(weeks=week)).astimezone(UTC)
-        yield MetricQuery(
-            key=value_key(name, place.store, week),
-            namespace=metric.namespace,
-            metric=metric.metric,
-            dimensions=tuple(
-                (key, value.replace("{store}", place.store).replace("{region}", place.region))
-                for key, value in metric.dimensions
-            ),
-            statistic=metric.statistic,
-            period_s=int(metric.period_s),
-            begins=then,
+    latest = _period(metric, now)
+    begins: dict[str, list[datetime]] = {}
+    for place in places:
+        if place.time_zone not in begins:
+            here = latest.astimezone(ZoneInfo(place.time_zone))
+            weeks = (here - timedelta(weeks=week) for week in range(metric.weeks + 1))
+            begins[place.time_zone] = [then.astimezone(UTC) for then in weeks]
+        dimensions = tuple(
+            (key, value.replace("{store}", place.store).replace("{region}", place.region))
+            for key, value in metric.dimensions
         )
+        for week, then in enumerate(begins[place.time_zone]):
+            query = MetricQuery(
+                key=value_key(name, place.store, week),
+                namespace=metric.namespace,
+                metric=metric.metric,
+                dimensions=dimensions,
+                statistic=metric.statistic,
+                period_s=int(metric.period_s),
+                begins=then,
+            )
+            yield (place.account, place.region), query
 
 
 def value_key(check: str, store: str, week: int) -> str:

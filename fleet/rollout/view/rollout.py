@@ -195,7 +195,8 @@ def _facts(overview: Overview) -> Iterable[tuple[str, str, str]]:
 def _weight_in_flight(overview: Overview) -> str:
     """Return ``4.1 % in flight, limit 5%; a wave at most 20%``."""
     spec = overview.rollout.spec
-    flying = {c.store for c in overview.changes if c.in_flight}
+    # A store of an earlier wave that was good has nothing left to apply.
+    flying = {c.store for c in overview.changes if c.in_flight and not c.is_late}
     words = [f"{weight_words(spec, flying)} in flight"]
     if spec.policy.max_weight_in_flight is not None:
         words[0] += f", limit {spec.policy.max_weight_in_flight}"
