@@ -29,11 +29,12 @@ def rebuild(
     json: JsonOption = False,
     inventory: InventoryOption = DEFAULT_INVENTORY,
 ) -> None:
-    """Restore what rollouts did and what is owed, from AWS alone.
+    """Restore what rollouts did, from AWS alone.
 
     For when the database is lost: every service says which rollout changed it and what it ran
-    before. Changes nothing at AWS, and nothing that the records know. Ends with 1 when a store
-    could not be read.
+    before, so that stores can be set back. AWS does not know whether more stores were planned:
+    nothing counts as owed, and `fleet plan` shows which stores are behind. Changes nothing at AWS,
+    and nothing that the records know. Ends with 1 when a store could not be read.
     """
     talk = talk_console()
     wiring = open_wiring(inventory, listen=notes_to(talk))

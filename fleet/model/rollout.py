@@ -25,7 +25,8 @@ class Phase(StrEnum):
     """What a rollout does now.
 
     AWAITING: the canary passed and the policy wants ``promote``. DONE may still have owed stores,
-    which join in when they are back. ABORTED: nothing more is sent, what was sent stays.
+    which join in when they are back. ABORTED: nothing more is sent, what was sent stays. REBUILT:
+    its records were lost; AWS knows which stores carry it, and not how many were meant to.
     """
 
     RUNNING = "running"
@@ -36,11 +37,12 @@ class Phase(StrEnum):
     DONE = "done"
     ABORTED = "aborted"
     ROLLED_BACK = "rolled-back"
+    REBUILT = "rebuilt"
 
     @property
     def has_ended(self) -> bool:
         """Return whether the rollout has ended."""
-        return self in {Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK}
+        return self in {Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK, Phase.REBUILT}
 
     @property
     def awaits_person(self) -> bool:
@@ -49,8 +51,8 @@ class Phase(StrEnum):
 
     @property
     def forgives(self) -> bool:
-        """Return whether the release was withdrawn, so that no store owes it any more."""
-        return self in {Phase.ABORTED, Phase.ROLLING_BACK, Phase.ROLLED_BACK}
+        """Return whether no store owes the release: it was withdrawn, or nobody knows who does."""
+        return self in {Phase.ABORTED, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.REBUILT}
 
 
 #: Name of the wave of those stores, which is judged last.
@@ -353,7 +355,7 @@ class RebuiltRollout:
     Attributes:
         id: as ``ro-118``; from the tags.
         began: the earliest deployment that is still known of it.
-        changes: of the services that carry its tag, and what is owed to it.
+        changes: of the services that carry its tag; whether more were planned is not known.
         added: whether the records did not know it.
     """
 

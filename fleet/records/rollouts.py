@@ -90,21 +90,21 @@ class RolloutRecords(RolloutEventRecords):
         started_at: datetime,
         at: datetime,
     ) -> bool:
-        """Insert a rollout that was reconstructed from AWS's tags, as one that is done.
+        """Insert a rollout that was reconstructed from AWS's tags; it holds and owes nothing.
 
         Returns:
             Whether it was missing; one that is known stays as it is.
         """
         number = number_of(rollout_id)
         text, rows = spec_text(spec), _change_rows(spec, changes)
-        why = "rebuilt from AWS"
+        why = "rebuilt from AWS: whether more stores were planned is not known"
         # StoreHistoryRecords its last wave, so that resuming it is about what it is owed.
         rollout = Rollout(
             rollout_id,
             spec,
             caller,
             started_at,
-            Phase.DONE,
+            Phase.REBUILT,
             why,
             wave=len(spec.waves),
             updated_at=at,

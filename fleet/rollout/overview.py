@@ -147,7 +147,7 @@ def exit_code(overview: Overview, *, said: VerbName | None = None) -> int:
             not failed.
     """
     match overview.rollout.phase:
-        case Phase.DONE:
+        case Phase.DONE | Phase.REBUILT:
             return 0
         case Phase.AWAITING:
             return AWAITS

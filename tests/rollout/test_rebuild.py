@@ -11,7 +11,7 @@ import pytest
 from fleet.aws.session import AwsAccess
 from fleet.model.inventory import Lifecycle
 from fleet.model.rollout import Phase
-from fleet.model.verdicts import Stage, Verdict
+from fleet.model.verdicts import Stage
 from fleet.records.opening import open_records
 from fleet.records.records import Records
 from fleet.rollout.rebuild import rebuild_records
@@ -59,11 +59,14 @@ def world(monkeypatch: pytest.MonkeyPatch, records: Records) -> Iterator[World]:
     rig.close()
 
 
-def test_a_lost_rollout_is_inserted_as_done_with_what_it_changed(world: World) -> None:
+def test_a_lost_rollout_is_inserted_with_its_changes_and_is_not_called_done(
+    world: World,
+) -> None:
     restored = rebuild_records(world.wiring, caller=CALLER)
     assert [(one.id, one.added) for one in restored.rollouts] == [("ro-1", True)]
     rollout = world.wiring.records.rollouts.load("ro-1")
-    assert (rollout.phase, rollout.why) == (Phase.DONE, "rebuilt from AWS")
+    assert rollout.phase is Phase.REBUILT
+    assert rollout.why == "rebuilt from AWS: whether more stores were planned is not known"
     rows = world.wiring.records.rollouts.changes("ro-1")
     assert {row.store for row in rows} == {world.fleet.stores[0].id}
     assert {row.stage for row in rows} == {Stage.SENT}
@@ -92,12 +95,12 @@ def test_rebuilding_changes_nothing_at_aws(world: World) -> None:
     assert {a for a in asked if not a.startswith(("Describe", "List", "Get"))} == set()
 
 
-def test_a_store_that_joined_since_owes_what_the_others_run(world: World) -> None:
-    second = world.fleet.stores[1]
-    world.join(second)
+def test_a_rebuilt_rollout_holds_and_owes_nothing(world: World) -> None:
+    world.join(world.fleet.stores[1])
     rebuild_records(world.wiring, caller=CALLER)
-    owed = {c.store: c for _, c in world.wiring.records.rollouts.owed()}
-    assert (owed[second.id].verdict, owed[second.id].previous) == (Verdict.PARKED, "")
+    rollouts = world.wiring.records.rollouts
+    assert (rollouts.owed(), rollouts.holds(), rollouts.active()) == ((), (), ())
+    assert {row.store for row in rollouts.changes("ro-1")} == {world.fleet.stores[0].id}
 
 
 def test_a_store_that_is_not_open_is_not_asked(world: World) -> None:

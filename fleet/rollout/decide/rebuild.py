@@ -1,14 +1,15 @@
 """Rebuilds rollouts from the tags of services, for when the database is lost.
 
 Every service that fleet changed says which rollout did it, what it was told to run and what it ran
-before. That is enough to set it back, and with the committed inventory, to know what is owed.
+before. That is enough to set it back. To which stores a rollout was to go, and whether it came to
+its end, AWS does not know, so nothing is said to be owed: ``fleet plan`` shows what is missing.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from fleet.model.changes import CONVOY, Change
-from fleet.model.desired import DesiredService, Release, TaskDefinition
+from fleet.model.changes import Change
+from fleet.model.desired import Release, TaskDefinition
 from fleet.model.identity import TAG_CONTENT, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.inventory import Fleet, Store
 from fleet.model.policy import Policy
@@ -25,10 +26,7 @@ def rebuild(
     contents: Mapping[str, str],
     now: datetime,
 ) -> tuple[RebuiltRollout, ...]:
-    """Return the rollouts that services name, oldest first.
-
-    The newest one that names a service's content of this release is owed by the stores that
-    should run it and do not.
+    """Return the rollouts that services name, oldest first, with those services only.
 
     Args:
         release: of the committed inventory.
@@ -37,7 +35,6 @@ def rebuild(
     stores = {store.id: store for store in fleet.stores}
     named: dict[str, list[Change]] = {}
     began: dict[str, datetime] = {}
-    newest: dict[tuple[str, str], str] = {}
     for store_id, view in sorted(views.items()):
         for service in view.services or ():
             rollout = service.tags.get(TAG_ROLLOUT, "")
@@ -47,18 +44,6 @@ def rebuild(
             named.setdefault(rollout, []).append(change)
             at = _changed_at(service) or now
             began[rollout] = min(at, began.get(rollout, at))
-            key = service.name, change.content
-            if _number(rollout) > _number(newest.get(key, "")):
-                newest[key] = rollout
-    for wanted in release.services:
-        owner = newest.get((wanted.service, wanted.content))
-        seen = views.get(wanted.store)
-        if owner is None or seen is None or seen.problem:
-            continue
-        owed = _owed(stores[wanted.store], wanted, seen, contents, now)
-        already = {c.key for c in named[owner]}
-        if owed is not None and owed.key not in already:
-            named[owner].append(owed)
     return tuple(
         RebuiltRollout(id_, _spec(fleet, release, stores, changes), began[id_], tuple(changes))
         for id_, changes in sorted(named.items(), key=lambda item: _number(item[0]))
@@ -107,36 +92,6 @@ def _of_tags(
 
 def _changed_at(service: ServiceState) -> datetime | None:
     return service.deployments[0].created_at if service.deployments else service.created_at
-
-
-def _owed(
-    store: Store,
-    wanted: DesiredService,
-    view: StoreView,
-    contents: Mapping[str, str],
-    now: datetime,
-) -> Change | None:
-    """Return what a store owes that should run this content, is registered, and does not."""
-    state = next((s for s in view.services or () if s.name == wanted.service), None)
-    if not view.instances or (
-        state is not None and contents.get(state.task_definition) == wanted.content
-    ):
-        return None
-    return Change(
-        store=store.id,
-        service=wanted.service,
-        account=store.account.name,
-        region=store.region,
-        cluster=store.cluster,
-        wave=CONVOY,
-        content=wanted.content,
-        previous=state.task_definition if state is not None else "",
-        desired_count=state.desired if state is not None else len(view.instances),
-        previous_count=state.desired if state is not None else 0,
-        verdict=Verdict.PARKED,
-        reason="rebuilt from AWS: should run the release and does not",
-        since=now,
-    )
 
 
 def _spec(

@@ -415,7 +415,7 @@ def _finish(state: TickState, actions: list[RolloutAction]) -> None:
             state.enter_phase(Phase.ROLLED_BACK, why, finished_at=state.now)
     elif _is_over(state):
         state.enter_phase(Phase.DONE, _done_words(state), finished_at=state.now)
-    elif rollout.phase in {Phase.DONE, Phase.ROLLED_BACK}:
+    elif rollout.phase in {Phase.DONE, Phase.ROLLED_BACK, Phase.REBUILT}:
         state.rollout = replace(rollout, finished_at=state.now)
 
 

@@ -51,7 +51,7 @@ def _resume(state: TickState, verb: Verb) -> str:
     if phase in {Phase.RUNNING, Phase.AWAITING, Phase.ROLLING_BACK}:
         word = "; say promote to go beyond the canary" if phase is Phase.AWAITING else ""
         return f"it is {phase.value} already{word}"
-    if phase in {Phase.ABORTED, Phase.ROLLED_BACK}:
+    if phase in {Phase.ABORTED, Phase.ROLLED_BACK, Phase.REBUILT}:
         return f"it is {phase.value}: start a new rollout"
     if phase is Phase.DONE:
         owed = [c for c in state.changes if c.owes]
@@ -156,7 +156,7 @@ def _chosen(state: TickState, verb: Verb) -> list[Change]:
 
 
 def _retry(state: TickState, verb: Verb) -> str:
-    if state.rollout.phase in {Phase.ABORTED, Phase.ROLLED_BACK, Phase.ROLLING_BACK}:
+    if state.rollout.phase.forgives:
         return f"it is {state.rollout.phase.value}: start a new rollout"
     again = [c for c in _chosen(state, verb) if c.may_retry(named=bool(verb.stores))]
     if not again:

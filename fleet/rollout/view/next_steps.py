@@ -51,6 +51,9 @@ def next_steps(overview: Overview) -> tuple[NextStep, ...]:
             return (*recalled, *explain, *_when_done(overview, again if failed else 0))
         case Phase.ABORTED:
             return (*explain, *([back] if sent else []))
+        case Phase.REBUILT:
+            missing = NextStep("fleet plan", "which stores do not run the committed release")
+            return (missing, *([back] if sent else []))
         case Phase.ROLLED_BACK:
             return (*explain, NextStep(say("status"), "what each store runs"))
 

@@ -34,6 +34,7 @@ _MEANS = {
     Phase.AWAITING: "the canary passed; nothing further is sent before `promote`",
     Phase.DONE: "every wave has passed",
     Phase.ABORTED: "nothing further will be sent, what was sent stays",
+    Phase.REBUILT: "which stores were to get it is not known, so nothing counts as owed",
     Phase.ROLLED_BACK: "every store that was sent it is back at what it ran before",
 }
 

@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from fleet.model.changes import CONVOY, Change
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.model.changes import Change
 from fleet.model.inventory import Store
-from fleet.model.rollout import RebuiltRollout
+from fleet.model.rollout import Phase, RebuiltRollout, owed
 from fleet.model.services import Deployment, ServiceState, StoreView
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.rebuild import rebuild
@@ -83,45 +86,33 @@ def test_a_store_that_runs_something_else_than_it_was_told_has_failed() -> None:
 
 
 def test_every_row_says_that_it_was_rebuilt() -> None:
-    rows = changes(plans.view(SHOPS[0], tagged()), behind(SHOPS[1]))
+    rows = changes(plans.view(SHOPS[0], tagged()), plans.view(SHOPS[1], tagged(rev=41)))
     assert all(row.reason.startswith("rebuilt from AWS: ") for row in rows.values())
 
 
-def test_a_store_that_should_run_the_release_and_does_not_owes_it() -> None:
-    rows = changes(plans.view(SHOPS[0], tagged()), behind(SHOPS[1]))
-    owed = rows["store-042"]
-    assert (owed.stage, owed.verdict, owed.wave) == (Stage.PLANNED, Verdict.PARKED, CONVOY)
-    assert (owed.previous, owed.sends) == (plans.arn(41), 0)
+def test_a_store_that_no_tag_tells_of_is_in_no_rollout() -> None:
+    for other in (behind(SHOPS[1]), plans.view(SHOPS[1], plans.service(plans.arn(42), tags={}))):
+        assert changes(plans.view(SHOPS[0], tagged()), other).keys() == {"store-041"}
 
 
-def test_a_store_that_runs_the_release_without_a_tag_owes_nothing() -> None:
-    there = plans.service(plans.arn(42), tags={})
-    assert changes(plans.view(SHOPS[0], tagged()), plans.view(SHOPS[1], there)).keys() == {
-        "store-041"
-    }
-
-
-def test_a_store_that_is_not_registered_owes_nothing() -> None:
-    nowhere = behind(SHOPS[1], instances=())
-    assert "store-042" not in changes(plans.view(SHOPS[0], tagged()), nowhere)
-
-
-def test_a_registered_store_without_the_service_owes_it_for_each_host() -> None:
-    empty = plans.view(
-        SHOPS[1], plans.service(name="other"), instances=(plans.instance(), plans.instance("b"))
+@given(
+    st.lists(
+        st.sampled_from(["untagged", "behind", "ok", "dark", "failed"]), min_size=3, max_size=3
     )
-    owed = changes(plans.view(SHOPS[0], tagged()), empty)["store-042"]
-    assert (owed.previous, owed.desired_count, owed.previous_count) == ("", 2, 0)
-
-
-def test_what_a_store_owes_is_not_guessed_where_it_could_not_be_read() -> None:
-    unread = behind(SHOPS[1], problem="no answer")
-    assert changes(plans.view(SHOPS[0], tagged()), unread).keys() == {"store-041"}
-
-
-def test_nothing_is_owed_of_a_release_that_no_service_was_told() -> None:
-    old = tagged(rev=41, tags={"fleet:content": plans.OLD.content})
-    assert changes(plans.view(SHOPS[0], old), behind(SHOPS[1])).keys() == {"store-041"}
+)
+def test_a_rollout_has_exactly_the_stores_that_carry_its_tag(kinds: list[str]) -> None:
+    made = {
+        "untagged": plans.service(plans.arn(42), tags={}),
+        "behind": plans.service(tags={}),
+        "ok": tagged(),
+        "dark": tagged(state="IN_PROGRESS"),
+        "failed": tagged(rev=41),
+    }
+    views = [plans.view(shop, made[kind]) for shop, kind in zip(SHOPS, kinds, strict=True)]
+    told_of = {c.store for one in told(*views) for c in one.changes}
+    carrying = {"ok", "dark", "failed"}
+    assert told_of == {s.id for s, kind in zip(SHOPS, kinds, strict=True) if kind in carrying}
+    assert all(owed(one.changes, Phase.REBUILT) == () for one in told(*views))
 
 
 def test_a_store_that_failed_waits_for_a_person_and_owes_nothing() -> None:
@@ -132,18 +123,6 @@ def test_a_store_that_failed_waits_for_a_person_and_owes_nothing() -> None:
 def test_rollouts_come_oldest_first_by_number_and_not_by_letter() -> None:
     found = told(plans.view(SHOPS[0], tagged("ro-10")), plans.view(SHOPS[1], tagged("ro-9")))
     assert [one.id for one in found] == ["ro-9", "ro-10"]
-
-
-def test_the_newest_rollout_of_the_release_is_the_one_that_is_owed() -> None:
-    found = told(
-        plans.view(SHOPS[0], tagged("ro-9")),
-        plans.view(SHOPS[1], tagged("ro-10")),
-        behind(SHOPS[2]),
-    )
-    assert [[c.store for c in one.changes] for one in found] == [
-        ["store-041"],
-        ["store-042", "store-043"],
-    ]
 
 
 def test_a_rollout_began_with_its_first_deployment() -> None:

@@ -24,7 +24,7 @@ from tests.rollout.decide.tick_states import (
     undone,
 )
 
-ENDED = (Phase.DONE, Phase.ABORTED, Phase.ROLLED_BACK)
+ENDED = frozenset(phase for phase in Phase if phase.has_ended)
 #: What becomes of the phase; those that are not named stay as they are.
 LEADS_TO: dict[VerbName, dict[Phase, Phase]] = {
     VerbName.PAUSE: dict.fromkeys((Phase.RUNNING, Phase.AWAITING), Phase.PAUSED),

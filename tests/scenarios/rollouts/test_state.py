@@ -122,10 +122,41 @@ def test_a_lost_database_is_rebuilt_from_aws_and_the_rollout_set_back(take: Take
 
     assert rebuilt.code == 0, rebuilt.err
     assert "ro-2" in rebuilt.out
-    assert shops.verdicts() == {behind: "ok", ahead: "ok", owing: "parked"}
+    assert shops.verdicts() == {behind: "ok", ahead: "ok"}
+    assert owing not in rebuilt.out
     rolled = shops.fleet("rollout", "rollback", "ro-2", "--yes")
     assert rolled.code == 0, rolled.err
     assert (shops.runs(behind), shops.runs(ahead)) == ("1.8.3", "1.8.4")
+
+
+def test_a_rollout_killed_on_the_way_is_not_rebuilt_as_done_and_not_with_further_shops(
+    take: TakeShops,
+) -> None:
+    shops = take(4)
+    shops.policy(**TWO_FIRST)
+    shops.release("1.9.0")
+    foreground = began(shops)
+    foreground.kill(signal.SIGKILL)
+    foreground.end()
+    shutil.rmtree(shops.folder / ".fleet")
+    sent = running(shops, "1.9.0")
+
+    rebuilt = shops.fleet("state", "rebuild", "--json")
+
+    assert rebuilt.code == 0, rebuilt.err
+    [one] = rebuilt.document["rollouts"]
+    # The others carry the tag of the rollout that brought them their first release.
+    [content] = {change["content"] for change in one["changes"] if change["store"] in sent}
+    mine = [change["store"] for change in one["changes"] if change["content"] == content]
+    assert sorted(mine) == sent
+    assert one["owed"] == []
+    shown = shops.status()
+    assert (shown["rollout"]["phase"], shown["owed"]) == ("rebuilt", [])
+    assert shown["next"][0] == "fleet plan"
+    planned = shops.fleet("plan", "--all", "--json").document["totals"]
+    assert planned["stores_changed"] == 4 - len(sent)
+    assert shops.roll("--no-canary").code == 0
+    assert running(shops, "1.9.0") == shops.stores
 
 
 @pytest.mark.long
