@@ -405,13 +405,14 @@ PUT_RETENTION_POLICY = Action(
     resources=_LOG_GROUP,
 )
 
+#: For any resource: with a narrower permission CloudWatch returns no composite alarms
+#: (DescribeAlarms, CloudWatch API reference).
 DESCRIBE_ALARMS = Action(
     "cloudwatch",
     "DescribeAlarms",
     rates.CLOUDWATCH_ALARM_READ,
     _PLAN_AND_TICK,
     answers="MetricAlarms",
-    resources=("arn:{partition}:cloudwatch:*:{account}:alarm:*",),
 )
 GET_METRIC_DATA = Action(
     "cloudwatch",

@@ -151,7 +151,7 @@ def _metric_reading(
         if now is None or usual is None:
             no_data += 1
         elif _is_out(metric, now, usual):
-            words = f"{now:g}, usual {usual:g}"
+            words = f"{now:g} (usual {usual:g})"
             alert = Alert("", store, state.now, state.now, words)
             alerts.append(_seen_before(before, alert))
     unread = next(filter(None, troubles), "") or (NO_VALUES if no_data == len(stores) else "")

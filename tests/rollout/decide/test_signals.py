@@ -371,7 +371,7 @@ def test_a_value_may_be_as_high_as_the_limit(now: float, halts: bool) -> None:
     assert (signal.answer is GateAnswer.HALT) == halts
     if halts:
         assert signal.check.seen == "1/1 stores over 1.5x of their usual"
-        assert "s-1 151, usual 100" in signal.check.detail
+        assert "s-1 151 (usual 100)" in signal.check.detail
 
 
 @pytest.mark.parametrize(("now", "halts"), [(49.0, True), (50.0, False), (51.0, False)])

@@ -52,6 +52,7 @@ def test_an_alarm_of_a_shop_that_fires_during_the_bake_halts(take: TakeShops) ->
     assert running(shops, "1.9.0") == shops.stores
 
 
+@pytest.mark.long
 def test_an_alarm_that_fires_already_is_told_by_the_plan_and_asked_about(take: TakeShops) -> None:
     shops = take(2)
     for store in shops.stores:
@@ -71,6 +72,7 @@ def test_an_alarm_that_fires_already_is_told_by_the_plan_and_asked_about(take: T
     assert running(shops, "1.9.0") == shops.stores
 
 
+@pytest.mark.long
 def test_an_alarm_that_may_not_be_read_asks_before_anything_is_sent(take: TakeShops) -> None:
     shops = take(2)
     shops.policy(alarms=["till-errors-{store}"])
@@ -88,6 +90,7 @@ def test_an_alarm_that_may_not_be_read_asks_before_anything_is_sent(take: TakeSh
     assert running(shops, "1.8.3") == shops.stores
 
 
+@pytest.mark.long
 def test_a_pattern_that_no_alarm_has_is_told_by_the_plan_and_asked_about(take: TakeShops) -> None:
     shops = take(2)
     shops.policy(alarms=["misspelt-{store}"])
@@ -146,6 +149,7 @@ def test_a_probe_that_answers_500_during_the_bake_halts(take: TakeShops) -> None
     assert len(running(shops, "1.9.0")) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("value", "code"), [(140.0, 0), (160.0, HALTED)])
 def test_a_metric_is_compared_with_the_shops_own_weeks_before(
     take: TakeShops, value: float, code: int

@@ -2,10 +2,13 @@
 
 from itertools import pairwise
 
+import pytest
+
 from tests.scenarios.rollouts.conftest import TakeShops
 from tests.scenarios.rollouts.foreground import running, sent_at
 
 
+@pytest.mark.long
 def test_the_heavy_shop_goes_alone_and_every_shop_gets_the_release(take: TakeShops) -> None:
     shops = take(5)
     heavy, *light = shops.stores
