@@ -214,9 +214,9 @@ class Change:
 
         A dark store counts: ECS will apply the change when it returns.
         """
-        if self.stage.is_call_open:
-            return True
-        return self.stage is Stage.SENT and self.verdict.traits.in_flight
+        if self.stage is Stage.SENT:
+            return self.verdict.traits.in_flight
+        return self.stage.is_call_open
 
     @property
     def is_settling(self) -> bool:

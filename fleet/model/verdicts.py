@@ -43,7 +43,7 @@ class Stage(StrEnum):
     @property
     def is_call_open(self) -> bool:
         """Return whether a call is about to be made, or was made and its outcome is not known."""
-        return self in {Stage.SENDING, Stage.UNDOING}
+        return self is Stage.SENDING or self is Stage.UNDOING
 
 
 class Standing(StrEnum):

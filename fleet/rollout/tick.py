@@ -159,7 +159,7 @@ class _Tick:
         self._shards = shards
         self._id = rollout_id
         rollout = self._records.load(rollout_id)
-        changes = self._records.changes(rollout_id)
+        changes = self._records.changes_of(rollout)
         self._stop = context.wiring.records.stops.latest()
         self._board = self._state(rollout, changes)
         self._troubles: dict[Shard, tuple[str, str]] = {}
@@ -248,11 +248,12 @@ class _Tick:
         )
         lease = self._own.lease(rollout_lease(self._id))
         self._records.write_tick(lease, rollout, state.moved, state.events, answers)
+        self._board = state.again(rollout, self._context.wiring.clock.now())
+        self._records.keep_at_hand(rollout, self._board.changes)
         for event in state.events:
             self._context.tell(event)
         self._own.proceed()
         self._shards.proceed()
-        self._board = self._state(rollout, state.changes)
 
     def _look(self, reads: Iterable[StoreRead]) -> dict[str, StoreView]:
         by_shard: dict[Shard, list[StoreRead]] = {}
@@ -301,7 +302,7 @@ class _Tick:
             else:
                 written += self._write(some)
         # The calls took time; what follows happens after them.
-        self._board = self._state(self._board.rollout, self._board.changes)
+        self._board = self._board.again(self._board.rollout, self._context.wiring.clock.now())
         apply_results(self._board, written)
         self._note_unanswered(undos, written)
         self._note_unanswered(sends, written)

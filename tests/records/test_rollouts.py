@@ -652,3 +652,31 @@ def test_ten_thousand_stores_are_started_and_loaded_whole(tmp_path: Path) -> Non
         start(records, changes, holds=[(store, "vision") for store in stores])
         assert records.rollouts.changes("ro-1") == changes
         assert len(records.rollouts.holds()) == len(stores)
+
+
+@sqlite_only
+def test_changes_that_were_just_written_are_at_hand_until_somebody_else_writes(
+    records: Records,
+) -> None:
+    rollout = start(records)
+    kept = tuple(replace(c, reason="at hand") for c in records.rollouts.changes("ro-1"))
+    records.rollouts.keep_at_hand(rollout, kept)
+    assert records.rollouts.changes_of(rollout) is kept
+    assert records.rollouts.changes_of(replace(rollout, tick=rollout.tick + 1)) != kept
+
+
+@sqlite_only
+def test_changes_of_a_done_rollout_are_always_read(records: Records) -> None:
+    rollout = done(records, some.planned("store-1"))
+    kept = tuple(replace(c, reason="at hand") for c in records.rollouts.changes("ro-1"))
+    records.rollouts.keep_at_hand(rollout, kept)
+    assert records.rollouts.changes_of(rollout) != kept
+
+
+@sqlite_only
+def test_only_rollouts_that_were_done_lately_and_had_ticks_are_watched(records: Records) -> None:
+    for tick in (3, 0):
+        finish(records, replace(start(records, holds=()), tick=tick))
+    finish(records, replace(start(records, holds=()), tick=3), Phase.ABORTED)
+    assert records.rollouts.done_since(NOON) == {"ro-1": NOON + MINUTE}
+    assert records.rollouts.done_since(NOON + 2 * MINUTE) == {}

@@ -20,6 +20,8 @@ from fleet.model.spans import moment, span
 from fleet.model.verdicts import WORST, Stage, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, Excess
 
+_RANKS = {verdict: verdict.traits.standing.rank for verdict in Verdict}
+
 
 def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dict[str, Count]:
     """Count stores by verdict for every variant; a store has the worst of its services'.
@@ -38,18 +40,20 @@ def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dic
         if change.stage is Stage.UNDONE and change.verdict in {Verdict.OK, Verdict.WAITING}:
             continue
         key = variant, change.store
-        sent, seen = worst.get(key, (False, change.verdict))
-        verdict = max(seen, change.verdict, key=lambda verdict: verdict.traits.standing.rank)
+        sent, verdict = worst.get(key, (False, change.verdict))
+        if verdict is not change.verdict and _RANKS[change.verdict] > _RANKS[verdict]:
+            verdict = change.verdict
         # A change that AWS refused, or that fleet let go, was tried: a wave of nothing but those
         # has not been judged.
         tried = change.sends > 0 or change.stage is Stage.HELD
         worst[key] = sent or tried, verdict
+    found = Counter((variant, *judged) for (variant, _), judged in worst.items())
     tallies: dict[str, Counter[str]] = {variant: Counter() for variant in variants}
-    for (variant, _), (sent, verdict) in worst.items():
+    for (variant, sent, verdict), number in found.items():
         if sent:
-            tallies[variant]["sent"] += 1
+            tallies[variant]["sent"] += number
         if sent or verdict in {Verdict.PARKED, Verdict.UNCHANGED}:
-            tallies[variant][verdict.traits.gate_column] += 1
+            tallies[variant][verdict.traits.gate_column] += number
     return {variant: Count(**tally) for variant, tally in sorted(tallies.items())}
 
 

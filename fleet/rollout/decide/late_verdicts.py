@@ -65,7 +65,8 @@ def lost_wave(state: TickState) -> LostWave | None:
 
     What was lost before a person let the rollout go on is accepted.
     """
-    for index, rows in _by_wave(state).items():
+    for index in sorted({c.wave for c in _troubled(state)}):
+        rows = [c for c in state.of_wave(index) if is_earlier(state, c)]
         lost = _lost(state, state.rollout.spec.wave_name(index), rows)
         if lost is not None:
             return lost
@@ -97,12 +98,10 @@ def recall(state: TickState, finding: DarknessResult) -> str:
     return "" if lost is None else _coverage_words(state, lost)
 
 
-def _by_wave(state: TickState) -> Mapping[int, list[Change]]:
-    waves: dict[int, list[Change]] = {}
-    for change in state.changes:
-        if is_earlier(state, change):
-            waves.setdefault(change.wave, []).append(change)
-    return dict(sorted(waves.items()))
+def _troubled(state: TickState) -> list[Change]:
+    """Return the earlier changes that are away or have got a late verdict: mostly none."""
+    suspects = [c for c in state.changes if c.is_late or c.away_since is not None]
+    return [c for c in suspects if is_earlier(state, c)]
 
 
 def _is_good(change: Change) -> bool:

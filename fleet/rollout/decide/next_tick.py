@@ -10,7 +10,7 @@ from fleet.model.rollout import Phase, Rollout, RolloutAction
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.judgement import retry_at
 from fleet.rollout.decide.signal_reads import read_again_at
-from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, is_watched
+from fleet.rollout.decide.store_choice import StoreChoice, is_watched, next_up
 from fleet.rollout.decide.surveys import next_survey
 from fleet.rollout.decide.switched_off import switched_off
 from fleet.rollout.decide.tick_state import TickState
@@ -51,11 +51,13 @@ def next_tick(
         return state.now, ""
     due = [(at, "what was sent settles") for at in map(_due_at(state), state.changes) if at]
     if rollout.phase is Phase.RUNNING:
-        after = choose_stores(state)
-        if set(after.to_send) - set(choice.to_send):
+        to_send, opens_at, opens_for = next_up(state)
+        if set(to_send) - set(choice.to_send):
             # Their turn came with what this tick read or decided: a wave began, or a store is back.
             return state.now, ""
-        due += _due_while_running(state, after, gate)
+        if opens_at is not None:
+            due.append((opens_at, opens_for))
+        due += _due_while_running(state, gate)
         if not due or state.stop is not None:
             due.append((state.in_seconds(AT_LEAST_EVERY_S), rollout.why))
         survey_at = next_survey(state)
@@ -70,13 +72,9 @@ def next_tick(
     return max(at, state.now), gate.reason if gate and rollout.phase is Phase.RUNNING else why
 
 
-def _due_while_running(
-    state: TickState, choice: StoreChoice, gate: Gate | None
-) -> Iterator[tuple[datetime, str]]:
+def _due_while_running(state: TickState, gate: Gate | None) -> Iterator[tuple[datetime, str]]:
     if gate is not None and gate.again_at is not None:
         yield gate.again_at, gate.reason
-    if choice.waits_until is not None:
-        yield choice.waits_until, choice.waits_for
     if state.rollout.owed_until is not None:
         yield state.rollout.owed_until, "stores that owe the release may come back"
 

@@ -260,7 +260,7 @@ def _runs_before(change: Change, service: ServiceState | None) -> bool:
 def tell_verdict(state: TickState, before: Change, now: Change) -> None:
     """Report a new verdict of a change that was sent."""
     late = before.verdict is Verdict.OK and now.verdict is Verdict.FAILED
-    rows = [c for c in state.changes if c.wave == now.wave]
+    rows = list(state.of_wave(now.wave))
     sent = state.stores(c for c in rows if is_sent(c))
     done = state.stores(c for c in rows if is_sent(c) and c.verdict is not Verdict.WAITING)
     state.say(

@@ -69,7 +69,7 @@ class StoreChoice:
 
 def choose_stores(state: TickState) -> StoreChoice:
     """Return what to read now, and which stores are next; no change is updated."""
-    to_send, waits_until, waits_for = _next_up(state)
+    to_send, waits_until, waits_for = next_up(state)
     control = tuple(surveys_due(state)[:SURVEYS_PER_TICK])
     stores = dict.fromkeys([*to_send, *_due(state)])
     surveys = [_survey_read(state, store) for store in control if store not in stores]
@@ -119,7 +119,7 @@ def sends_are_held(state: TickState) -> bool:
     return bool(state.rollout.darkness.holds) or lost_wave(state) is not None
 
 
-def _next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
+def next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
     """Return the stores that may be sent to now, in order, and until when and why others wait."""
     if state.rollout.phase is not Phase.RUNNING or sends_are_held(state):
         return (), None, ""

@@ -34,8 +34,19 @@ class TickState:
         self._changes = {change.key: change for change in changes}
         self._before = dict(self._changes)
         self._by_store: dict[str, list[tuple[str, str]]] = {}
-        for key in self._changes:
+        self._by_wave: dict[int, dict[tuple[str, str], None]] = {}
+        for key, change in self._changes.items():
             self._by_store.setdefault(key[0], []).append(key)
+            self._by_wave.setdefault(change.wave, {})[key] = None
+
+    def again(self, rollout: Rollout, now: datetime) -> "TickState":
+        """Return a state at another time on which nothing has changed, without indexing anew."""
+        state = TickState(rollout, (), now, self.latest_stop)
+        state._changes = dict(self._changes)
+        state._before = dict(self._changes)
+        state._by_store = self._by_store
+        state._by_wave = {wave: dict(keys) for wave, keys in self._by_wave.items()}
+        return state
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -45,7 +56,9 @@ class TickState:
     @property
     def moved(self) -> tuple[Change, ...]:
         """Return the changes that differ from what was given."""
-        return tuple(c for key, c in self._changes.items() if c != self._before[key])
+        before = self._before
+        pairs = ((c, before[key]) for key, c in self._changes.items())
+        return tuple(now for now, was in pairs if now is not was and now != was)
 
     @property
     def stop(self) -> Stop | None:
@@ -77,12 +90,18 @@ class TickState:
         if fields.get("verdict", change.verdict) is not change.verdict:
             fields.setdefault("since", self.now)
         moved = replace(change, **fields)
-        self._changes[moved.key] = moved
+        self.put(moved)
         return moved
 
     def put(self, change: Change) -> None:
         """Replace one change."""
-        self._changes[change.key] = change
+        key = change.key
+        was = self._changes[key].wave
+        self._changes[key] = change
+        if change.wave != was:
+            del self._by_wave[was][key]
+            there = self._by_wave.get(change.wave, {})
+            self._by_wave[change.wave] = dict.fromkeys(sorted((*there, key)))
 
     def in_seconds(self, seconds: float) -> datetime:
         """Return the time that is so many seconds from now."""
@@ -107,12 +126,16 @@ class TickState:
     @property
     def current(self) -> Iterator[Change]:
         """Yield the changes of the wave that is sent or judged now."""
-        return (c for c in self._changes.values() if c.wave == self.rollout.wave)
+        return self.of_wave(self.rollout.wave)
 
     @property
     def convoy(self) -> Iterator[Change]:
         """Yield the changes of stores that were dark at their turn and have come back."""
-        return (c for c in self._changes.values() if c.wave == CONVOY)
+        return self.of_wave(CONVOY)
+
+    def of_wave(self, wave: int) -> Iterator[Change]:
+        """Yield the changes of a wave, as they are now."""
+        return (self._changes[key] for key in tuple(self._by_wave.get(wave, ())))
 
 
 def is_sent(change: Change) -> bool:

@@ -6,7 +6,7 @@ most a quarter of the read budget, so that with thousands of stores the period b
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,9 +61,11 @@ def is_earlier(state: TickState, change: Change) -> bool:
 
 def is_only_watched(state: TickState, change: Change) -> bool:
     """Return whether an earlier change was good, so that only late trouble is looked for."""
-    if change.stage is not Stage.SENT or not is_earlier(state, change):
+    if change.stage is not Stage.SENT:
         return False
-    return change.verdict is Verdict.OK or (change.verdict is Verdict.DARK and change.was_applied)
+    if change.verdict is not Verdict.OK and change.verdict is not Verdict.DARK:
+        return False
+    return is_earlier(state, change) and (change.verdict is Verdict.OK or change.was_applied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,5 +137,5 @@ def room_to_watch(state: TickState) -> dict[Shard, int]:
         and is_only_watched(state, change)
     }
     used = Counter(just.values())
-    shards = {(place.account, place.region) for place in state.rollout.spec.places.values()}
-    return {shard: max(0, READS_PER_SLOT - used[shard]) for shard in shards}
+    left = {shard: max(0, READS_PER_SLOT - number) for shard, number in used.items()}
+    return defaultdict(lambda: READS_PER_SLOT, left)

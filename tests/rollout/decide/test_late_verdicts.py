@@ -179,13 +179,14 @@ def test_a_loss_that_this_tick_has_read_stops_its_sends() -> None:
 
 @pytest.mark.parametrize(("waited", "phase"), [(-1, Phase.RUNNING), (0, Phase.PAUSED)])
 def test_a_person_is_asked_when_the_stores_do_not_come_back(waited: float, phase: Phase) -> None:
-    rows = after_two_waves(dark(1), dark(2), at=7000 + POLICY.patience_s + waited)
+    at = 7000 + POLICY.patience_s + waited
+    rows = after_two_waves(dark(1), dark(2), at=at, wave_at=after(7100))
     settled(rows, seen=())
     assert rows.rollout.phase is phase
 
 
 def test_a_loss_is_accepted_by_resume_and_a_later_one_is_not() -> None:
-    rows = after_two_waves(dark(1), dark(2), phase=Phase.PAUSED)
+    rows = after_two_waves(dark(1), dark(2), ok(3, 1), phase=Phase.PAUSED)
     (answer,) = obey(rows, [said(VerbName.RESUME)]).values()
     assert answer == "resumed, 2 stores lost after the wave had passed accepted"
     assert lost_wave(rows) is None

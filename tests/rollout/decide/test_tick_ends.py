@@ -89,7 +89,7 @@ def test_a_rollout_is_done_after_its_last_wave() -> None:
     done = settled(rows)
     assert (rows.rollout.phase, rows.rollout.why) == (Phase.DONE, "4 ok")
     assert rows.rollout.finished_at == rows.now
-    assert done.wake_at is None
+    assert done.why == "its stores are watched"
 
 
 def test_a_rollout_is_done_though_a_parked_store_owes_it() -> None:
@@ -143,7 +143,8 @@ def test_a_done_rollout_of_which_a_store_was_set_back_is_finished_again() -> Non
 
 @pytest.mark.parametrize("phase", ENDED_PHASES)
 def test_a_finished_rollout_stays_as_it_finished(phase: Phase) -> None:
-    rows = state(*canary(parked()), phase=phase, wave=2, finished_at=after(10))
+    policy = replace(POLICY, watch_for_s=0.0)
+    rows = state(*canary(parked()), phase=phase, wave=2, finished_at=after(10), policy=policy)
     done = settled(rows)
     assert rows.rollout.finished_at == after(10)
     assert (rows.moved, done.actions, done.wake_at) == ((), (), None)

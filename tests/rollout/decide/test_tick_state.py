@@ -77,3 +77,20 @@ def test_only_an_unsent_row_can_be_parked() -> None:
     assert is_parked(parked())
     assert not is_parked(planned())
     assert not is_parked(parked(stage=Stage.SKIPPED))
+
+
+def test_a_row_that_joins_another_wave_is_found_there_in_order() -> None:
+    rows = state(sent("store-001"), sent("store-002"), sent("store-003", wave=CONVOY))
+    rows.move(rows.changes[0], wave=CONVOY)
+    assert [c.store for c in rows.convoy] == ["store-001", "store-003"]
+    assert [c.store for c in rows.current] == ["store-002"]
+
+
+def test_a_state_that_goes_on_has_the_same_rows_and_none_of_them_moved() -> None:
+    rows = state(sent("store-001"), sent("store-002"))
+    rows.move(rows.changes[0], wave=CONVOY)
+    later = rows.again(rows.rollout, after(90))
+    assert (later.changes, later.moved, later.now) == (rows.changes, (), after(90))
+    later.move(later.changes[1], wave=CONVOY)
+    assert [c.store for c in rows.convoy] == ["store-001"]
+    assert [c.store for c in later.convoy] == ["store-001", "store-002"]

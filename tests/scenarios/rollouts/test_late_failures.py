@@ -1,6 +1,7 @@
 """Releases that fail late: how many of 60 shops they reach, with thresholds of production."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ STORES = 60
 #: Thresholds as in production, and no windows: a rollout begins and ends within hours.
 POLICY = "window: always, concurrency: 10%"
 #: Sandbox seconds a second.
-RATE = 60.0
+RATE = 120.0
+#: Sandbox seconds that a tick takes at that rate, from its readings to its last call.
+TICK_S = 120.0
 
 
 class Shops(chains.Shops):
@@ -54,30 +57,37 @@ def shops(tmp_path: Path) -> Iterator[Shops]:
         made.close()
 
 
-#: What a release does, and the most shops that it may reach: no more than were sent it when the
-#: first reading that the policy asks for could show that.
-LATE: dict[str, tuple[dict[str, Any], int]] = {
-    "kills links after 5 minutes": ({"run": "kills-link", "after_s": 300.0}, 2),
-    "kills links after 20 minutes": ({"run": "kills-link", "after_s": 1200.0}, 3),
-    "kills links of arm64 after 20 minutes": (
-        {"run": "kills-link", "after_s": 1200.0, "on": ["arm64"]},
-        3,
-    ),
-    "kills links after 60 minutes": ({"run": "kills-link", "after_s": 3600.0}, STORES),
-    "crashes at once on arm64": ({"run": "crash", "on": ["arm64"]}, 2),
+#: What a release does.
+LATE: dict[str, dict[str, Any]] = {
+    "kills links after 5 minutes": {"run": "kills-link", "after_s": 300.0},
+    "kills links after 20 minutes": {"run": "kills-link", "after_s": 1200.0},
+    "kills links of arm64 after 20 minutes": {
+        "run": "kills-link",
+        "after_s": 1200.0,
+        "on": ["arm64"],
+    },
+    "kills links after 60 minutes": {"run": "kills-link", "after_s": 3600.0},
+    "crashes at once on arm64": {"run": "crash", "on": ["arm64"]},
 }
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("what", LATE)
-def test_a_release_reaches_no_more_shops_than_were_sent_it_when_its_failure_could_be_read(
+def test_a_release_reaches_no_shop_after_the_reading_that_shows_its_failure(
     shops: Shops, what: str
 ) -> None:
-    behaviour, most = LATE[what]
-    shops.behave(**behaviour)
+    shops.behave(**LATE[what])
 
     ran = shops.roll()
 
-    print(f"{what}: {len(shops.reached)} of {STORES} reached, {ran.document['rollout']['why']}")  # noqa: T201
-    assert len(shops.reached) <= most
+    print(f"{what}: {len(shops.reached)} of {STORES}: {ran.document['rollout']['why']}")  # noqa: T201
     assert ran.code == 4
+    changes = [change for change in ran.document["changes"] if change["sends"]]
+    shown = min(datetime.fromisoformat(c["away_since"] or c["since"]) for c in changes if bad(c))
+    late = {sent.cluster for sent in shops.ledger.sent if sent.at > shown.timestamp() + TICK_S}
+    assert late == set()
+
+
+def bad(change: dict[str, Any]) -> bool:
+    """Whether the last reading of a shop shows that something is wrong there."""
+    return bool(change["away_since"]) or change["verdict"] in {"failed", "dark"}
