@@ -23,6 +23,7 @@ from fleet.rollout.tick import open_tick_context
 from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.lines import EventLines
 from fleet.rollout.view.live import RolloutPicture
+from fleet.rollout.view.next_steps import next_steps
 from fleet.rollout.view.summary import summary_view
 from fleet.runtime.run_record import RunRecord
 from fleet.runtime.stopping import stops_safely
@@ -73,7 +74,7 @@ def advance(
             ) as context,
             stops_safely(
                 wiring.stop,
-                resume=f"fleet rollout resume {rollout_id}",
+                resume=f"fleet rollout status {rollout_id}",
                 first="the tick that is under way ends first",
                 leaving=lambda: _leave(run, give_back),
             ),
@@ -84,7 +85,8 @@ def advance(
     run.end(_OUTCOMES.get(code, "failed"))
     show_report(status_document(overview) if as_json else summary_view(overview, width()), talk)
     if rested.stopped:
-        talk.print(f"stopped; resume with: fleet rollout resume {rollout_id}")
+        steps = next_steps(overview)
+        talk.print("stopped; resume with: " + (steps[0].command.words if steps else "nothing"))
     return code
 
 

@@ -25,9 +25,11 @@ from fleet.model.spans import span
 from fleet.rollout.overview import find_rollout, overview
 from fleet.rollout.verbs import (
     ADVANCES,
+    NEEDS_NO_CALL,
     VerbRequest,
     answer_to,
     check_request,
+    obey_now,
     say,
     stores_sent_to,
     who_obeys,
@@ -175,20 +177,33 @@ def tell(request: VerbRequest, inventory: Path) -> int:
     with recorded(wiring, "rollout", callers=arns, tell=talk.print) as run:
         said = say(wiring, request, id_, caller=caller, run_id=run.id)
         owner = who_obeys(before)
+        if not owner and request.verb in NEEDS_NO_CALL:
+            if obey_now(wiring, id_):
+                talk.print(f"{id_}: {answer_to(wiring.records, said)}")
+            else:
+                owner = "whoever ticks it now"
+            if not owner and _is_to_be_ticked(wiring, request, id_):
+                return advance(wiring, id_, run, talk, caller=caller, said=request.verb)
         if owner:
             _wait_for_answer(wiring, request, said, owner, talk)
-        elif request.verb in ADVANCES and not request.no_wait:
+        elif request.verb in ADVANCES - NEEDS_NO_CALL and not request.no_wait:
             code = advance(wiring, id_, run, talk, caller=caller, said=request.verb)
             answer = answer_to(wiring.records, said)
             if answer and talk.is_terminal:  # elsewhere it was one of the lines
                 talk.print(f"{request.verb.value}: {answer}")
             return code
-        else:
-            talk.print(
-                f"{id_}: nobody ticks it now, so the next tick obeys: fleet rollout resume {id_}"
-            )
+        elif request.verb not in NEEDS_NO_CALL:
+            again = f"fleet rollout {request.verb.value} {id_}"
+            talk.print(f"{id_}: said; nobody ticks it now: `{again}` does, or `fleet controller`")
         run.end("said")
     return 0
+
+
+def _is_to_be_ticked(wiring: Wiring, request: VerbRequest, id_: str) -> bool:
+    """Return whether an abort that was obeyed leaves stores to set back or to watch."""
+    after = overview(wiring.records, id_, wiring.clock.now())
+    is_open = request.verb is VerbName.ABORT and after.rollout.finished_at is None
+    return is_open and not request.no_wait
 
 
 def _ask(request: VerbRequest, before: Overview, talk: Console) -> None:

@@ -111,6 +111,7 @@ class NextSend:
         overwrite: whether a person has said to overwrite what somebody else set.
         refusals: calls in a row that AWS has refused.
         rejected: whether AWS would not have its task definition, in whichever store.
+        by_itself: whether a person retries just this store of a rollout that stays as it is.
         postponed: whether its turn has come and the store could not be read.
         was_set_back: whether it was sent and set back while its store was away.
         deployment_before: id of the newest deployment at the last look, "" when there was none;
@@ -121,6 +122,7 @@ class NextSend:
     overwrite: bool = False
     refusals: int = 0
     rejected: bool = False
+    by_itself: bool = False
     postponed: bool = False
     was_set_back: bool = False
     deployment_before: str | None = None
@@ -228,6 +230,12 @@ class Change:
     def was_applied(self) -> bool:
         """Return whether the store was seen running what was sent last."""
         return self.ok_at is not None
+
+    @property
+    def is_sent_by_itself(self) -> bool:
+        """Return whether it is to be sent though its rollout waits for a person."""
+        planned = self.stage is Stage.PLANNED and self.verdict is not Verdict.PARKED
+        return planned and self.next_send.by_itself
 
     @property
     def is_not_set_back(self) -> bool:

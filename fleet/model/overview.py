@@ -87,6 +87,8 @@ class Overview:
         waits: what it waits for, one sentence each, the most important first.
         held_by: holds of other rollouts on stores and workloads of this one.
         watch: of the stores of earlier waves; None while there are none, or they are not watched.
+        resume_accepts: what a person accepts who says `resume`, as ``2 failures in arm64``.
+        resume_sends: the stores that are sent the release next when it goes on; "" for none.
         stop: of every send of every rollout, while it is in force.
     """
 
@@ -103,6 +105,8 @@ class Overview:
     waits: tuple[str, ...] = ()
     held_by: tuple[Hold, ...] = ()
     watch: Watch | None = None
+    resume_accepts: str = ""
+    resume_sends: str = ""
     stop: Stop | None = None
 
     @property

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from fleet.errors import FleetError, LeaseLost, Locked, RecordsError
 from fleet.model.changes import Change
 from fleet.model.history import Lease
-from fleet.model.rollout import Rollout, VerbName
+from fleet.model.rollout import Phase, Rollout, VerbName
 from fleet.model.stop import Stop
 from fleet.rollout.decide.change_facts import stores_back
 from fleet.rollout.decide.next_tick import waits_for_person
@@ -74,12 +74,19 @@ def run_until_rest(context: TickContext, rollout_id: str, stop: threading.Event)
                 return Rested(ticked.rollout, ticked.changes, stopped=True)
             if ticked.troubles:
                 where, why, hint = ticked.troubles[0]
-                then = f"fleet rollout resume {rollout_id}"
+                then = _to_go_on(rollout)
                 raise FleetError(
                     f"{rollout_id} goes no further: {where}: {why}",
                     hint=f"{hint}; then: {then}" if hint else then,
                 )
             _wait(context, rollout_id, ticked.settled.wake_at, stop, own)
+
+
+def _to_go_on(rollout: Rollout) -> str:
+    """Return the command that only ticks it; `resume` would accept what halted it."""
+    if rollout.phase in {Phase.RUNNING, Phase.ROLLING_BACK}:
+        return f"fleet rollout resume {rollout.id}"
+    return "fleet controller --once"
 
 
 def _tick(context: TickContext, rollout_id: str, own: Held, *, unwatched: bool = False) -> Ticked:

@@ -13,6 +13,7 @@ from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, waiting_for_windows
 from fleet.rollout.decide.tick import gate_now
 from fleet.rollout.decide.tick_state import TickState
+from fleet.rollout.decide.verbs import accepted_by_resume, sent_after_resume
 from fleet.rollout.decide.watch import (
     is_only_watched,
     is_watched_after,
@@ -47,6 +48,8 @@ def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
     mine = {store: set(rollout.spec.workloads) for store in rollout.spec.places}
     return Overview(
         rollout=rollout,
+        resume_accepts=accepted_by_resume(state),
+        resume_sends=sent_after_resume(state),
         at=now,
         changes=state.changes,
         gate=gate,

@@ -5,10 +5,12 @@ process or another, counts for the calls that were not made yet. Setting stores 
 about: it undoes a release.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from fleet.model.printable import who
+from fleet.model.rollout import VerbName
 from fleet.rollout.decide.service_calls import CallOutcome, CallResult, ServiceWrite
 
 if TYPE_CHECKING:
@@ -16,13 +18,27 @@ if TYPE_CHECKING:
 
 #: Sends of an account and region between two questions; as many as a job has under way at once.
 SENDS_PER_QUESTION = 8
+#: Verbs after which nothing more is sent to the stores that they name, or to any.
+STOPS = frozenset({VerbName.PAUSE, VerbName.SKIP, VerbName.ABORT, VerbName.ROLLBACK})
 
 
-def why_not_to_send(records: "Records", rollout_id: str) -> str:
-    """Return why a rollout may send nothing now, though a tick has decided so; "" if it may."""
-    del rollout_id
+def why_not_to_send(
+    records: "Records", rollout_id: str, stores: Collection[str]
+) -> Mapping[str, str]:
+    """Return to which of these stores nothing may be sent now, though a tick has decided so.
+
+    Returns:
+        Why, by store; two small reads of the records.
+    """
     stop = records.stops.in_force()
-    return f"not sent: {stop.words}" if stop is not None else ""
+    if stop is not None:
+        return dict.fromkeys(stores, f"not sent: {stop.words}")
+    stopped: dict[str, str] = {}
+    for verb in records.rollouts.verbs(rollout_id, unobeyed_only=True):
+        if verb.name in STOPS:
+            why = f"not sent: {verb.name.value} was said by {who(verb.by)}"
+            stopped |= {store: why for store in verb.stores or stores if store in stores}
+    return stopped
 
 
 def in_turn(
@@ -36,9 +52,15 @@ def in_turn(
 
 
 def called_off(
-    writes: Mapping[tuple[str, str], list[ServiceWrite]], why: str, now: datetime
+    writes: Mapping[tuple[str, str], list[ServiceWrite]], why_not: Mapping[str, str], now: datetime
 ) -> Iterator[CallResult]:
-    """Yield the results of sends for which no call was made."""
+    """Yield the results of sends for which no call is made.
+
+    Args:
+        why_not: by store, as ``why_not_to_send`` returns it.
+    """
     outcome = CallOutcome.CALLED_OFF
     for one in (write for several in writes.values() for write in several):
-        yield CallResult(one.kind, one.store, one.service, outcome, now, words=why)
+        if one.store in why_not:
+            words = why_not[one.store]
+            yield CallResult(one.kind, one.store, one.service, outcome, now, words=words)

@@ -296,11 +296,11 @@ class _Tick:
         self._shards.check()
         written = self._write(undos) if undos else []
         for some in in_turn(sends, SENDS_PER_QUESTION):
-            why_not = why_not_to_send(self._context.wiring.records, self._id)
-            if why_not:
-                written += called_off(some, why_not, self._context.wiring.clock.now())
-            else:
-                written += self._write(some)
+            stores = {write.store for mine in some.values() for write in mine}
+            why_not = why_not_to_send(self._context.wiring.records, self._id, stores)
+            written += called_off(some, why_not, self._context.wiring.clock.now())
+            left = {s: [w for w in mine if w.store not in why_not] for s, mine in some.items()}
+            written += self._write({shard: mine for shard, mine in left.items() if mine})
         # The calls took time; what follows happens after them.
         self._board = self._board.again(self._board.rollout, self._context.wiring.clock.now())
         apply_results(self._board, written)

@@ -5,10 +5,16 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from fleet.errors import UsageError
+from fleet.errors import Locked, UsageError
 from fleet.model.changes import by_store
 from fleet.model.overview import Overview
-from fleet.model.rollout import Verb, VerbName
+from fleet.model.rollout import Phase, Verb, VerbName
+from fleet.rollout.decide.store_choice import StoreChoice
+from fleet.rollout.decide.tick import settle
+from fleet.rollout.decide.tick_state import TickState
+from fleet.rollout.decide.verbs import obey
+from fleet.rollout.tick import rollout_lease
+from fleet.runtime.lease import held, owner_name
 from fleet.runtime.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -18,6 +24,12 @@ if TYPE_CHECKING:
 ADVANCES = frozenset(
     {VerbName.RESUME, VerbName.PROMOTE, VerbName.RETRY, VerbName.ABORT, VerbName.ROLLBACK}
 )
+
+
+#: Verbs that need no call to AWS; the command itself obeys them when nobody ticks the rollout.
+NEEDS_NO_CALL = frozenset({VerbName.PAUSE, VerbName.SKIP, VerbName.ABORT})
+#: What a tick chooses when it reads nothing and sends nothing.
+_NOTHING = StoreChoice((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,28 @@ def say(wiring: Wiring, request: VerbRequest, rollout_id: str, *, caller: str, r
         detail={"rollout": rollout_id, "stores": list(request.stores)},
     )
     return said
+
+
+def obey_now(wiring: Wiring, rollout_id: str) -> bool:
+    """Obey what was said to a rollout that nobody ticks, without a call to AWS.
+
+    An aborted rollout ends at once where nothing was sent that has to be set back or watched.
+
+    Returns:
+        Whether it was obeyed; not where somebody ticks the rollout after all.
+    """
+    records, name = wiring.records.rollouts, rollout_lease(rollout_id)
+    try:
+        with held(wiring.records, [name], owner_name(f"fleet rollout {rollout_id}")) as own:
+            rollout, changes = records.load(rollout_id), records.changes(rollout_id)
+            state = TickState(rollout, changes, wiring.clock.now())
+            answers = obey(state, records.verbs(rollout_id, unobeyed_only=True))
+            if state.rollout.phase is Phase.ABORTED:
+                settle(state, _NOTHING, frozenset())
+            records.write_tick(own.lease(name), state.rollout, state.moved, state.events, answers)
+    except Locked:
+        return False
+    return True
 
 
 def who_obeys(overview: Overview) -> str:

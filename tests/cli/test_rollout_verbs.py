@@ -12,6 +12,7 @@ from fleet.cli import rollout_verbs
 from fleet.cli.rollout_verbs import tell
 from fleet.errors import UsageError
 from fleet.model.rollout import Phase, VerbName
+from fleet.model.verdicts import Verdict
 from fleet.rollout.verbs import VerbRequest
 from fleet.runtime.wiring import records_from_environment
 from tests import rollouts
@@ -132,7 +133,7 @@ def test_an_answer_that_does_not_come_leaves_the_word_said(
     assert said() == [("pause", (), "")]
 
 
-@pytest.mark.parametrize("name", ["resume", "promote", "retry", "abort", "rollback"])
+@pytest.mark.parametrize("name", ["resume", "promote", "retry", "rollback"])
 def test_what_is_to_be_acted_on_is_ticked_here_when_nobody_does(
     name: str, went_along: list[tuple[str, Any]]
 ) -> None:
@@ -144,7 +145,7 @@ def test_what_is_to_be_acted_on_is_ticked_here_when_nobody_does(
 
 
 @pytest.mark.parametrize(("name", "stores"), [("pause", []), ("skip", ["store-001"])])
-def test_what_only_holds_back_is_left_to_the_next_tick(
+def test_what_only_holds_back_is_obeyed_at_once_when_nobody_ticks(
     name: str, stores: list[str], went_along: list[tuple[str, Any]], capsys: Said
 ) -> None:
     begin()
@@ -152,7 +153,53 @@ def test_what_only_holds_back_is_left_to_the_next_tick(
     assert tell(word(name, stores=stores), INVENTORY) == 0
 
     assert went_along == []
-    assert "nobody ticks it now, so the next tick obeys" in capsys.readouterr().err
+    [(answer, stage, phase)] = obeyed()
+    assert f"ro-1: {answer}" in capsys.readouterr().err
+    assert (stage, phase) == (("skipped", "running") if stores else ("sent", "paused"))
+
+
+def obeyed() -> list[tuple[str, str, str]]:
+    with records_from_environment() as records:
+        rollouts_ = records.rollouts
+        stage = next(c.stage for c in rollouts_.changes("ro-1") if c.store == "store-001")
+        phase = rollouts_.load("ro-1").phase
+        return [(v.answer, stage.value, phase.value) for v in rollouts_.verbs("ro-1")]
+
+
+@pytest.mark.parametrize("name", ["pause", "skip"])
+def test_on_a_halted_rollout_they_propose_nothing_that_sends(
+    name: str, went_along: list[tuple[str, Any]], capsys: Said
+) -> None:
+    begin(phase=Phase.HALTED)
+
+    assert tell(word(name, stores=["store-001"] if name == "skip" else []), INVENTORY) == 0
+
+    assert went_along == []
+    assert "resume" not in capsys.readouterr().err
+    assert obeyed()[0][2] == "halted"
+
+
+def test_an_abort_with_nothing_to_set_back_ends_it_without_a_tick(
+    went_along: list[tuple[str, Any]],
+) -> None:
+    begin(phase=Phase.HALTED)
+
+    assert tell(word("abort"), INVENTORY) == 0
+
+    assert went_along == []
+    with records_from_environment() as records:
+        assert records.rollouts.load("ro-1").finished_at is not None
+        assert records.rollouts.holds() == ()
+
+
+def test_an_abort_with_a_dark_store_is_ticked_here_to_set_it_back(
+    went_along: list[tuple[str, Any]],
+) -> None:
+    begin(rollouts.changes(store_003=Verdict.DARK), phase=Phase.HALTED)
+
+    assert tell(word("abort"), INVENTORY) == 4
+
+    assert went_along == [("ro-1", VerbName.ABORT)]
 
 
 def test_a_finished_rollout_is_ticked_here_even_while_a_controller_lives(

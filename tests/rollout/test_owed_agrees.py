@@ -96,7 +96,7 @@ def test_resume_is_offered_exactly_where_it_has_something_to_send(rows: tuple[Ch
 
     answer = obey(state, [verb])[1]
 
-    offered = any(" resume " in step.command for step in next_steps(seen))
+    offered = any(" resume " in step.command.words for step in next_steps(seen))
     assert offered is any(change.owes for change in rows)
     assert offered is (answer != "it is done and nothing is owed")
     assert (state.rollout.phase is Phase.RUNNING) is offered

@@ -75,11 +75,11 @@ def stop_before(shops: Shops, monkeypatch: pytest.MonkeyPatch, number: int) -> N
     """Let somebody stop every send right before so many batches of sends were asked about."""
     asked: list[str] = []
 
-    def ask(records: Any, rollout_id: str) -> str:
+    def ask(records: Any, rollout_id: str, stores: Any) -> Any:
         asked.append(rollout_id)
         if len(asked) == number:
             shops.records.stops.set(by="anna on laptop", at=shops.now(), why="bad image")
-        return why_not_to_send(records, rollout_id)
+        return why_not_to_send(records, rollout_id, stores)
 
     monkeypatch.setattr(tick_module, "why_not_to_send", ask)
 

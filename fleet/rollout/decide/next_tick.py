@@ -10,7 +10,12 @@ from fleet.model.rollout import Phase, Rollout, RolloutAction
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.judgement import retry_at
 from fleet.rollout.decide.signal_reads import read_again_at
-from fleet.rollout.decide.store_choice import StoreChoice, is_watched, next_up
+from fleet.rollout.decide.store_choice import (
+    StoreChoice,
+    is_watched,
+    next_up,
+    retries_by_itself,
+)
 from fleet.rollout.decide.surveys import next_survey
 from fleet.rollout.decide.switched_off import switched_off
 from fleet.rollout.decide.tick_state import TickState
@@ -29,7 +34,7 @@ def waits_for_person(
     Args:
         actions: of the latest tick.
     """
-    under_way = any(change.is_settling for change in changes)
+    under_way = any(change.is_settling or change.is_sent_by_itself for change in changes)
     return rollout.phase.awaits_person and not under_way and not actions
 
 
@@ -50,7 +55,7 @@ def next_tick(
     if acts:
         return state.now, ""
     due = [(at, "what was sent settles") for at in map(_due_at(state), state.changes) if at]
-    if rollout.phase is Phase.RUNNING:
+    if rollout.phase is Phase.RUNNING or retries_by_itself(state):
         to_send, opens_at, opens_for = next_up(state)
         if set(to_send) - set(choice.to_send):
             # Their turn came with what this tick read or decided: a wave began, or a store is back.

@@ -373,7 +373,8 @@ def _sent(state: TickState, change: Change, one: CallResult) -> None:
         state.move(change, reason=f"no answer: {one.words}")
         state.say(EventKind.PROBLEM, f"no answer for {change.service}: {one.words}", change.store)
     elif one.outcome is CallOutcome.CALLED_OFF:
-        state.move(change, stage=Stage.PLANNED, reason=one.words)
+        if change.stage is Stage.SENDING:
+            state.move(change, stage=Stage.PLANNED, reason=one.words)
     elif one.outcome is CallOutcome.REJECTED:
         _rejected(state, change, one)
     elif one.outcome is CallOutcome.REMOVED:

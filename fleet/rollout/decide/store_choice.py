@@ -119,9 +119,22 @@ def sends_are_held(state: TickState) -> bool:
     return bool(state.rollout.darkness.holds) or lost_wave(state) is not None
 
 
+def sends_now(state: TickState) -> bool:
+    """Return whether anything may be sent: it runs, or a person retries single stores of it."""
+    if state.rollout.phase is Phase.RUNNING:
+        return not sends_are_held(state)
+    return retries_by_itself(state)
+
+
+def retries_by_itself(state: TickState) -> bool:
+    """Return whether stores are sent to though the rollout waits for a person otherwise."""
+    rests = state.rollout.phase.awaits_person
+    return rests and any(change.is_sent_by_itself for change in state.changes)
+
+
 def next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
     """Return the stores that may be sent to now, in order, and until when and why others wait."""
-    if state.rollout.phase is not Phase.RUNNING or sends_are_held(state):
+    if not sends_now(state):
         return (), None, ""
     busy = set(stores_in_flight(state))
     room = FlightRoom(state.rollout.spec, busy)
@@ -182,6 +195,8 @@ def _waiting(state: TickState) -> Iterable[tuple[str, bool]]:
 
 def is_next(state: TickState, change: Change) -> bool:
     """Return whether a change can be sent as soon as concurrency allows."""
+    if state.rollout.phase is not Phase.RUNNING and not change.is_sent_by_itself:
+        return False
     refused_lately = change.look_at is not None and change.look_at > state.now
     return change.stage is Stage.PLANNED and not is_parked(change) and not refused_lately
 

@@ -33,7 +33,7 @@ from fleet.rollout.decide.store_choice import (
     StoreChoice,
     flight_room,
     is_next,
-    sends_are_held,
+    sends_now,
 )
 from fleet.rollout.decide.surveys import darkness_now, note_result, surveyed_at_send
 from fleet.rollout.decide.switched_off import applies_in_window, switched_off
@@ -262,12 +262,14 @@ def _advance(state: TickState, gate: Gate) -> None:
     passed = state.rollout.wave_name
     is_canary = rollout.wave == 0 and rollout.spec.canary
     more = rollout.wave + 1 < len(rollout.spec.waves)
+    taken = sum(accepted(list(state.current), rollout.spec.variant_of).values())
+    why = f"{gate.reason}; {many(taken, 'failure')} accepted by a person" if taken else gate.reason
     asks = _policy(state).after_canary is AfterCanary.PROMOTE
     if is_canary and more and asks and not rollout.promoted:
-        state.say(EventKind.GATE, f"gate {passed}: passed: {gate.reason}", data=to_plain(gate))
+        state.say(EventKind.GATE, f"gate {passed}: passed: {why}", data=to_plain(gate))
         state.enter_phase(Phase.AWAITING, "the canary passed; the policy wants `promote`")
         return
-    state.say(EventKind.GATE, f"gate {passed}: advance: {gate.reason}", data=to_plain(gate))
+    state.say(EventKind.GATE, f"gate {passed}: advance: {why}", data=to_plain(gate))
     state.rollout = replace(
         rollout, wave=rollout.wave + 1, wave_at=state.now, baking_since=None, accepted={}
     )
@@ -365,7 +367,7 @@ def _undo(state: TickState) -> list[RolloutAction]:
 
 def _send(state: TickState, choice: StoreChoice, seen: frozenset[str]) -> list[RolloutAction]:
     """Return the sends to the chosen stores that were read and whose hosts are connected."""
-    if state.rollout.phase is not Phase.RUNNING or sends_are_held(state):
+    if not sends_now(state):
         return []
     actions = []
     # What was read in this tick may have put stores back into flight.

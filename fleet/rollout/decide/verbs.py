@@ -1,5 +1,6 @@
 """Obeys what people tell a rollout; the same verb twice has the effect of one."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -41,6 +42,10 @@ def _pause(state: TickState, verb: Verb) -> str:
     if phase.has_ended or phase is Phase.ROLLING_BACK:
         return f"nothing to pause: it is {phase.value}"
     if phase in {Phase.PAUSED, Phase.HALTED}:
+        for change in [c for c in state.changes if c.next_send.by_itself]:
+            state.put(
+                called_off(replace(change, next_send=replace(change.next_send, by_itself=False)))
+            )
         return f"it is {phase.value} already"
     state.enter_phase(Phase.PAUSED, _because(verb, "paused"))
     return "paused; what was sent is still watched, nothing more is sent"
@@ -99,6 +104,36 @@ def _resume(state: TickState, verb: Verb) -> str:
 def _judged(state: TickState) -> list[Change]:
     """Return the changes that a gate judges now: the wave, the convoy, and late verdicts."""
     return [*state.current, *state.convoy, *(c for c in state.changes if c.is_late)]
+
+
+def accepted_by_resume(state: TickState) -> str:
+    """Say what a person accepts who resumes it now, as ``2 failures in arm64``; "" for nothing."""
+    rollout, said = state.rollout, []
+    if rollout.phase is Phase.HALTED:
+        new = {
+            (rollout.spec.variant_of(c), c.store)
+            for c in to_accept(state)
+            if not c.failure_accepted
+        }
+        counts = sorted(Counter(variant for variant, _ in new).items())
+        said += [f"{many(number, 'failure')} in {variant}" for variant, number in counts]
+    lost = state.stores(c for c in state.changes if c.is_late and not is_failed(c))
+    if lost:
+        said.append(f"{many(len(lost), 'store')} lost after the wave had passed")
+    waived = "" if is_answered(state) else ", ".join(unjudged(state))
+    return ", ".join([*said, *([f"{waived} unjudged"] if waived else [])])
+
+
+def sent_after_resume(state: TickState) -> str:
+    """Say which stores are sent the release first when it goes on; "" when none is left."""
+    rollout = state.rollout
+    for index in range(rollout.wave, len(rollout.spec.waves)):
+        rows = [c for c in state.changes if c.wave == index and c.stage is Stage.PLANNED]
+        stores = state.stores(c for c in rows if c.verdict is not Verdict.UNCHANGED)
+        if stores:
+            more = "more " if index == rollout.wave else ""
+            return f"{rollout.spec.wave_name(index)}: {many(len(stores), f'{more}store')}"
+    return ""
 
 
 def to_accept(state: TickState) -> list[Change]:
@@ -161,6 +196,7 @@ def _retry(state: TickState, verb: Verb) -> str:
     again = [c for c in _chosen(state, verb) if c.may_retry(named=bool(verb.stores))]
     if not again:
         return "no store has failed" if not verb.stores else "none of these stores has failed"
+    stays = bool(verb.stores) and state.rollout.phase.awaits_person
     for change in again:
         # A later wave may have begun; what is sent again is judged with the convoy then.
         wave = change.wave if change.wave == state.rollout.wave else CONVOY
@@ -177,9 +213,14 @@ def _retry(state: TickState, verb: Verb) -> str:
                 overwrite=change.verdict is Verdict.CHANGED_BY_HAND,
                 refusals=0,
                 rejected=False,
+                by_itself=stays,
             ),
             failure_accepted=False,
         )
+    count = len(state.stores(again))
+    told = f"{many(count, 'store')} {'is' if count == 1 else 'are'} sent the release again"
+    if stays:
+        return f"{told}; the rollout stays {state.rollout.phase.value}"
     state.enter_phase(
         Phase.RUNNING,
         _because(verb, "retried"),
@@ -187,8 +228,7 @@ def _retry(state: TickState, verb: Verb) -> str:
         wave_at=state.now,
         finished_at=None,
     )
-    count = len(state.stores(again))
-    return f"{many(count, 'store')} {'is' if count == 1 else 'are'} sent the release again"
+    return told
 
 
 def _skip(state: TickState, verb: Verb) -> str:

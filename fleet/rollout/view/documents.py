@@ -109,7 +109,7 @@ def status_document(
             "verbs": [verb_document(verb) for verb in overview.verbs],
             "stopped": stop_document(overview.stop),
             "held_by": [{**asdict(hold), "since": stamp(hold.since)} for hold in overview.held_by],
-            "next": [step.command for step in next_steps(overview)],
+            "next": [step.command.words for step in next_steps(overview)],
             "changes": [change_document(change) for change in changes],
             "events": [event_document(event) for event in (events or overview.events)],
         },

@@ -177,7 +177,7 @@ class RolloutPicture:
             rests = ", rests" if overview.rollout.phase.awaits_person else ", NOBODY ticks it"
             ticked += f" by {owners}" if owners else rests
         steps = next_steps(overview)
-        hint = self._note or (steps[0].command if steps else "")
+        hint = self._note or (steps[0].command.words if steps else "")
         return "  ".join(filter(None, (ticked, hint)))
 
     def _state(self, drawn: _Drawn, width: int, *, ascii_only: bool) -> list[_PictureSection]:

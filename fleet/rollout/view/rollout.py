@@ -18,7 +18,7 @@ from fleet.model.spans import age, clock, exact_moment, local_time, span
 from fleet.model.verdicts import Standing, worst
 from fleet.model.weights import share_words, total_weight
 from fleet.rollout.view.lines import gate_view
-from fleet.rollout.view.next_steps import next_steps
+from fleet.rollout.view.next_steps import NextStep, next_steps
 from fleet.rollout.view.stop import stop_view
 from fleet.rollout.view.watched import age_words, read_at, watch_words
 from fleet.terminal.screen import GAP, NARROW, labelled, needed_width, table
@@ -268,7 +268,7 @@ def _wave_state(overview: Overview, wave: WaveCount) -> str:
     if wave.index < 0:
         return "came back"
     if wave.index < rollout.wave:
-        return "passed"
+        return _passed(overview, wave)
     if wave.index > rollout.wave:
         return "to come"
     if rollout.phase.has_ended:
@@ -279,6 +279,16 @@ def _wave_state(overview: Overview, wave: WaveCount) -> str:
     to_send = wave.count.get(Standing.PLANNED, 0)
     now = "now" if rollout.phase is Phase.RUNNING else rollout.phase.value
     return f"{now}, {to_send} to send" if to_send else now
+
+
+def _passed(overview: Overview, wave: WaveCount) -> str:
+    """Say how a wave ended; one whose failures a person accepted has not passed."""
+    taken = {
+        c.store
+        for c in overview.changes
+        if c.wave == wave.index and c.failure_accepted and c.standing is Standing.FAILED
+    }
+    return f"not passed, {many(len(taken), 'failure')} accepted" if taken else "passed"
 
 
 def _slowest(overview: Overview, width: int) -> list[RenderableType]:
@@ -334,16 +344,21 @@ def _verb_line(verb: Verb, now: datetime) -> RenderableType:
 
 def next_view(overview: Overview, width: int) -> RenderableType:
     """Draw the commands that make sense now, each with what it is good for."""
+    return steps_view(next_steps(overview), width)
+
+
+def steps_view(steps: Sequence[NextStep], width: int) -> RenderableType:
+    """Draw commands, each with what it is good for."""
     grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_column(overflow="fold")
-    for number, step in enumerate(next_steps(overview)):
+    for number, step in enumerate(steps):
         label = "next" if number == 0 else ""
         if width < NARROW:
             grid.add_row(Text(label), Text(f"{step.command}\n  {step.what}"))
         else:
-            grid.add_row(Text(label), Text(step.command), Text(step.what))
+            grid.add_row(Text(label), Text(step.command.words), Text(step.what))
     return grid
 
 

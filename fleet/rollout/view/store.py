@@ -15,11 +15,12 @@ from fleet.model.printable import printable
 from fleet.model.rollout import Place, RolloutEvent
 from fleet.model.services import revision
 from fleet.model.spans import age, clock, exact_moment, local_time
-from fleet.model.verdicts import Standing
 from fleet.rollout.view.documents import evidence_document
 from fleet.rollout.view.lines import EventLines
+from fleet.rollout.view.next_steps import store_steps
+from fleet.rollout.view.rollout import steps_view
 from fleet.rollout.view.stop import stop_view
-from fleet.terminal.screen import GAP, NARROW
+from fleet.terminal.screen import GAP
 
 #: Most lines that evidence of one service may take; ``--json`` has all of it.
 EVIDENCE_LINES = 40
@@ -48,7 +49,7 @@ def store_view(
     lines = EventLines(rollout.spec)
     if events:
         parts += [Text(""), *(lines.view(event, width) for event in events)]
-    return Group(*parts, Text(""), _next(overview, store, mine, width))
+    return Group(*parts, Text(""), steps_view(store_steps(overview, store), width))
 
 
 def _place_line(store: str, place: Place | None, now: datetime) -> str:
@@ -150,27 +151,3 @@ def _item_lines(values: Iterable[Any], indent: str) -> Iterable[str]:
             yield f"{indent}{printable(', '.join(words))}"
         else:
             yield f"{indent}{printable(str(value))}"
-
-
-def _next(overview: Overview, store: str, mine: Sequence[Change], width: int) -> RenderableType:
-    id_ = overview.rollout.id
-    standings = {change.standing for change in mine}
-    steps = []
-    phase = overview.rollout.phase
-    if not phase.forgives and any(change.may_retry(named=True) for change in mine):
-        steps.append((f"fleet rollout retry {id_} --store {store}", "send it again"))
-    if any(change.sends for change in mine) and Standing.UNDONE not in standings:
-        steps.append((f"fleet rollout rollback {id_} --store {store}", "back to what it ran"))
-    if standings & {Standing.PLANNED, Standing.PARKED, Standing.WAITING, Standing.FAILED}:
-        steps.append((f"fleet rollout skip {id_} --store {store}", "leave it out"))
-    steps.append((f"fleet status {store}", "its hosts in SSM and ECS, now"))
-    grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
-    for _ in range(3):
-        grid.add_column(overflow="fold")
-    for number, (command, what) in enumerate(steps):
-        label = "next" if number == 0 else ""
-        if width < NARROW:
-            grid.add_row(Text(label), Text(f"{command}\n  {what}"))
-        else:
-            grid.add_row(Text(label), Text(command), Text(what))
-    return grid

@@ -14,6 +14,7 @@ from fleet.rollout.decide.tick import settle
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.tick_states import (
+    SERVICE,
     after,
     parked,
     planned,
@@ -372,3 +373,35 @@ def test_accepted_failures_stay_accepted_for_as_long_as_they_stand() -> None:
     rows.rollout = replace(rows.rollout, accepted={})
     settle(rows, choose_stores(rows), frozenset())
     assert rows.rollout.phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize("phase", [Phase.HALTED, Phase.PAUSED])
+def test_a_named_retry_sends_to_that_store_only_and_the_rollout_stays_as_it_is(
+    phase: Phase,
+) -> None:
+    rows = state(
+        sent("store-001", Verdict.FAILED),
+        sent("store-002", Verdict.FAILED),
+        planned("store-003"),
+        planned("store-004", wave=1),
+        phase=phase,
+    )
+
+    answer = tell(rows, VerbName.RETRY, "store-001")
+    done = settle(rows, choose_stores(rows), frozenset({"store-001", "store-003"}))
+
+    assert answer == f"1 store is sent the release again; the rollout stays {phase.value}"
+    assert [action.store for action in done.actions] == ["store-001"]
+    assert rows.rollout.phase is phase
+    assert not rows.change("store-002", SERVICE).failure_accepted
+
+
+def test_a_pause_takes_back_a_retry_of_a_halted_rollout_that_was_not_sent_yet() -> None:
+    rows = state(sent("store-001", Verdict.FAILED), phase=Phase.HALTED)
+    tell(rows, VerbName.RETRY, "store-001")
+
+    tell(rows, VerbName.PAUSE)
+
+    assert rows.change("store-001", SERVICE).stage is Stage.SENT
+    assert rows.change("store-001", SERVICE).verdict is Verdict.FAILED
+    assert choose_stores(rows).to_send == ()

@@ -24,7 +24,7 @@ BAD = rollouts.changes(store_002=Verdict.FAILED, store_003=Verdict.DARK)
     ],
 )
 def test_each_phase_says_what_to_type_first(phase: Phase, first: str) -> None:
-    assert next_steps(rollouts.overview(phase=phase, changes=BAD))[0].command == first
+    assert next_steps(rollouts.overview(phase=phase, changes=BAD))[0].command.words == first
 
 
 def test_one_that_is_ticked_is_only_watched() -> None:
@@ -32,11 +32,13 @@ def test_one_that_is_ticked_is_only_watched() -> None:
 
     steps = next_steps(rollouts.overview(tickers=(ticker,)))
 
-    assert [step.command for step in steps] == ["fleet rollout watch ro-118"]
+    assert [step.command.words for step in steps] == ["fleet rollout watch ro-118"]
 
 
 def test_a_halt_offers_to_go_back_before_it_offers_to_go_on() -> None:
-    commands = [s.command.split()[2] for s in next_steps(rollouts.overview(phase=Phase.HALTED))]
+    commands = [
+        s.command.words.split()[2] for s in next_steps(rollouts.overview(phase=Phase.HALTED))
+    ]
 
     assert commands == ["rollback", "resume"]
 
@@ -46,7 +48,7 @@ def test_nothing_is_rolled_back_where_nothing_was_sent() -> None:
 
     steps = next_steps(rollouts.overview(phase=Phase.HALTED, changes=changes))
 
-    assert [s.command.split()[2] for s in steps] == ["resume"]
+    assert [s.command.words.split()[2] for s in steps] == ["resume"]
 
 
 def test_a_finished_rollout_offers_to_wait_for_those_that_owe_it() -> None:
@@ -65,7 +67,7 @@ def test_a_pause_over_a_store_that_says_nothing_offers_to_try_it_again_or_leave_
 ) -> None:
     overview = rollouts.overview(phase=Phase.PAUSED, changes=rollouts.changes(store_002=verdict))
 
-    commands = [step.command for step in next_steps(overview)]
+    commands = [step.command.words for step in next_steps(overview)]
 
     assert commands[:2] == [
         "fleet rollout retry ro-118 --store store-002",

@@ -80,4 +80,4 @@ def test_a_rollout_that_is_done_names_until_when_and_by_whom_it_is_watched() -> 
 
 def test_a_recalled_release_is_taken_back_by_what_is_proposed_first() -> None:
     first, *_ = next_steps(done(recalled="canary would not pass now"))
-    assert first.command == "fleet rollout rollback ro-118"
+    assert first.command.words == "fleet rollout rollback ro-118"

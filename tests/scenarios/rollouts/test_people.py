@@ -159,6 +159,9 @@ def test_what_failed_is_sent_again_on_retry(take: TakeShops) -> None:
     again = shops.fleet("rollout", "retry", "--store", bad, "--why", "licence renewed")
 
     assert again.code == 0, again.err + again.out
+    assert shops.runs(bad) == "1.9.0"
+    assert shops.status()["rollout"]["phase"] == "halted", "the others were not asked for"
+    assert shops.fleet("rollout", "resume").code == 0
     assert running(shops, "1.9.0") == shops.stores
 
 
