@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet.model.changes import Change
 from fleet.model.gate import GateAnswer, Mark, Signal
@@ -450,3 +452,43 @@ def test_resume_says_which_alarms_and_checks_it_accepts() -> None:
 
     assert answer == "resumed, alarm latency-s-1, till answers s-1 accepted"
     assert rows.rollout.signals.unanswered(rows.rollout.answered_at) == ()
+
+
+# every wait ends
+
+ANSWERS = st.sampled_from(["fine", "unread", "nothing", "fires"])
+
+
+@given(st.lists(ANSWERS, min_size=1, max_size=12), st.booleans())
+def test_a_complete_wave_is_held_no_longer_than_a_reading_can_take(
+    answers: list[str], accepted: bool
+) -> None:
+    """Whatever CloudWatch answers, and in which order, it goes on, halts or asks in time."""
+    assert METRIC.metric is not None
+    rows = board(good(), at=130, checks=(METRIC,), baking_since=after(130))
+    if accepted:
+        rows.rollout = replace(rows.rollout, answered_at=after(129))
+    latest = 130 + 2 * METRIC.metric.period_s + PUBLISHED_S + 2 * FRESH
+    for tick in range(1000):
+        asked = signals_to_read(rows, ())
+        if asked is not None:
+            answer = answers[tick % len(answers)]
+            values = measured(100, 100, 100).metrics
+            seen = {
+                "fine": SignalsSeen(states(s_1=FINE), values),
+                "unread": SignalsSeen(alarms_unread="no", metrics_unread="no"),
+                "nothing": SignalsSeen(),
+                "fires": SignalsSeen(states(s_1=FIRES), values),
+            }[answer]
+            note_signals(rows, asked, {SHARD: seen}, {})
+        said_now = signals(rows)
+        if all(one.answer is GateAnswer.ADVANCE for one in said_now):
+            return
+        if any(one.answer in {GateAnswer.HALT, GateAnswer.ASK} for one in said_now):
+            return
+        moments = [one.again_at for one in said_now if one.answer is GateAnswer.WAIT]
+        assert all(moment is not None and moment >= rows.now for moment in moments)
+        again = min(moment for moment in [*moments, read_again_at(rows)] if moment is not None)
+        rows = TickState(rows.rollout, rows.changes, max(again, rows.now + timedelta(seconds=1)))
+        assert rows.now <= after(latest), "it waits for ever"
+    pytest.fail("it never came to an end")
