@@ -28,7 +28,8 @@ def test_the_standard_policy_is_there_unwritten(inventory: Inventory) -> None:
 def test_every_key_may_be_said(inventory: Inventory) -> None:
     written = """careful: {canary: 10%, waves: [5, 10%, 100%], concurrency: 4, success: 98%,
       coverage: 0.9, min_sample: 8, max_failures: 0, bake: 1h30m, settle: 90s, fresh: 4m,
-      deadline: 2h, dark_after: 10m, patience: 1d, alpha: 1%, min_control: 30,
+      deadline: 2h, dark_after: 10m, watch_every: 20m, watch_for: 2d, patience: 1d,
+      alpha: 1%, min_control: 30,
       on_unclear: wait, pulls: 5,
       pull_wait: 2m, convoy: 3, breaker_count: 2, window: closed, between: "23:00-05:00",
       finish_by: 20m, on_halt: rollback, after_canary: promote, rollback_in_window: true,
@@ -50,6 +51,8 @@ def test_every_key_may_be_said(inventory: Inventory) -> None:
         fresh_s=240,
         deadline_s=7200,
         dark_after_s=600,
+        watch_every_s=1200,
+        watch_for_s=172800,
         patience_s=86400,
         alpha=0.01,
         min_control=30,

@@ -19,6 +19,8 @@ _DAY_MINUTES = 24 * 60
 #: ECS shows an agent as connected until its session is dead, which its read timeout of 3 minutes
 #: bounds (amazon-ecs-agent 1.105.1); a look more, and it is known.
 SEEN_LOST_S = 240.0
+#: Good stores are read this often at the least while their wave bakes.
+READ_EVERY_S = 120.0
 _FEW = 5
 #: Opening hours are those of every week; in this one no clock changes, whatever the zone.
 _ANY_WEEK = datetime(2026, 1, 12, tzinfo=UTC)
@@ -81,13 +83,14 @@ def _blind_bakes(fleet: Fleet) -> Iterator[str]:
     """Policies that are done before a release that cuts links can be seen to have cut them."""
     for name in sorted({workload.policy for workload in fleet.workloads}):
         policy = fleet.policies.get(name, Policy(name))
-        needed = policy.dark_after_s + SEEN_LOST_S
+        needed = SEEN_LOST_S + READ_EVERY_S + policy.dark_after_s
         if policy.settle_s + policy.bake_s < needed:
             yield (
                 f"policy {name}: settle and bake are over after "
                 f"{span(policy.settle_s + policy.bake_s)}, and a store that lost its line is known "
-                f"to be dark after about {span(needed)}: a release that cuts links could pass; "
-                "give it a longer bake"
+                f"to be dark after up to {span(needed)} ({span(SEEN_LOST_S)} until ECS shows it, "
+                f"{span(READ_EVERY_S)} until it is read, dark_after {span(policy.dark_after_s)}): "
+                "a release that cuts links could pass; give it a longer bake"
             )
 
 

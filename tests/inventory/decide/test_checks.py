@@ -90,7 +90,16 @@ def test_a_bake_that_ends_before_a_lost_line_is_seen_is_said_to() -> None:
     (note,) = notes_of(fleet({}, Policy("standard", bake_s=120)))
 
     assert "policy standard: settle and bake are over after 4m" in note
-    assert "after about 9m" in note
+    assert "after up to 11m (4m until ECS shows it, 2m until it is read, dark_after 5m)" in note
+
+
+@pytest.mark.parametrize(("bake_s", "noted"), [(539, True), (540, False), (541, False)])
+def test_a_bake_is_long_enough_when_a_lost_line_is_seen_by_its_end(
+    bake_s: float, noted: bool
+) -> None:
+    notes = notes_of(fleet({}, Policy("standard", bake_s=bake_s)))
+
+    assert any("a release that cuts links could pass" in note for note in notes) is noted
 
 
 def test_the_policy_that_is_built_in_sees_a_lost_line_in_time() -> None:
