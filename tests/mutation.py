@@ -35,7 +35,10 @@ from tests.mutants import ROOT, Mutant, mutants_of
 
 _ROLLOUT = "tests/rollout/decide/"
 _VERDICTS = [f"{_ROLLOUT}{name}.py" for name in ("test_verdict_cases", "test_verdict")]
-_HOURS = [f"tests/inventory/decide/test_{name}.py" for name in ("calendar", "power", "checks")]
+_HOURS = [
+    f"tests/inventory/decide/test_{name}.py"
+    for name in ("calendar", "opening_hours", "power", "checks")
+]
 _GATE = [f"{_ROLLOUT}test_{name}.py" for name in ("gate", "gate_now", "tick_halts", "tick")]
 #: Module -> the tests that ought to notice a change of it: unit tests and properties only.
 TESTS: dict[str, list[str]] = {

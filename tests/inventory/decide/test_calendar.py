@@ -484,3 +484,72 @@ def test_power_only_ever_takes_from_a_window_that_a_policy_names_itself(
     is_named = policy.between is not None or policy.window is Window.ALWAYS
     if is_named and window_at(off, policy, now) is not None:
         assert window_at(place, policy, now) is not None
+
+
+@pytest.mark.parametrize(
+    ("hours", "found"), [(9.99, "2026-11-23T22:00"), (10.0, "2026-11-23T22:00"), (10.01, None)]
+)
+def test_a_change_that_takes_the_whole_window_fits_and_no_longer_one(
+    hours: float, found: str | None
+) -> None:
+    noon = MONDAY + timedelta(hours=12)
+    slotted = slot(shop(), STANDARD, (), hours * 3600, noon)
+    assert slotted == (at(found) if found else None)
+    assert (ask(shop(), noon, needs=hours * 3600).next_at is not None) is bool(found)
+
+
+def test_a_store_whose_windows_are_all_too_short_is_told_so() -> None:
+    asked = ask(shop(), MONDAY + timedelta(hours=12), needs=20 * 3600)
+    assert asked.reason == (
+        "the store is open until Mon 23 Nov 22:00 Europe/London; nothing within 14 days is long "
+        "enough for the 20h needed"
+    )
+
+
+def frozen(name: str, begins: str, ends: str) -> Freeze:
+    return Freeze(name, at(begins), at(ends), None, "")
+
+
+def test_a_freeze_that_is_over_does_not_hide_the_next_one() -> None:
+    over = frozen("over", "2026-11-22T00:00", "2026-11-23T21:00")
+    night = frozen("night", "2026-11-23T22:00", "2026-11-24T01:00")
+    assert slot(shop(), STANDARD, (over, night), 600.0, MONDAY + timedelta(hours=12)) == (
+        at("2026-11-24T01:00")
+    )
+
+
+def test_a_window_that_ends_with_its_freeze_leaves_no_moment() -> None:
+    night = frozen("night", "2026-11-23T23:00", "2026-11-24T08:00")
+    found = slot(shop(), STANDARD, (night,), 0.0, at("2026-11-23T23:30"))
+    assert found == at("2026-11-24T22:00")
+
+
+def test_several_hosts_without_power_are_all_named() -> None:
+    place = replace(off_at_closing(), off_when_closed=("cam-1", "tel-1"))
+    assert ask(place, TUESDAY_NIGHT).reason.startswith("cam-1, tel-1 have no power while")
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "first", "last"),
+    [
+        # 01:30 comes twice on the night of 25 October, UTC 00:30 and 01:30.
+        ("2026-10-25T01:30", "2026-10-25T12:00", "2026-10-25T00:30", "2026-10-25T12:00"),
+        ("2026-10-24T12:00", "2026-10-25T01:30", "2026-10-24T11:00", "2026-10-25T01:30"),
+        # 01:30 does not come on 29 March: it is read as before and as after the change.
+        ("2026-03-29T01:30", "2026-03-29T12:00", "2026-03-29T00:30", "2026-03-29T11:00"),
+        ("2026-03-28T12:00", "2026-03-29T01:30", "2026-03-28T12:00", "2026-03-29T01:30"),
+    ],
+)
+def test_a_freeze_holds_from_the_first_reading_of_its_begin_to_the_last_of_its_end(
+    begins: str, ends: str, first: str, last: str
+) -> None:
+    freeze = Freeze(
+        "clocks", datetime.fromisoformat(begins), datetime.fromisoformat(ends), None, ""
+    )
+    span = freeze_span(freeze, "Europe/London")
+    assert (span.begins, span.ends) == (at(first), at(last))
+    assert not ask(shop({}), at(first), freezes=(freeze,)).allowed
+    assert ask(shop({}), at(first) - timedelta(seconds=600), freezes=(freeze,)).allowed
+    assert not ask(shop({}), at(first) - timedelta(seconds=599), freezes=(freeze,)).allowed
+    assert not ask(shop({}), at(last) - timedelta(seconds=1), freezes=(freeze,)).allowed
+    assert ask(shop({}), at(last), freezes=(freeze,)).allowed

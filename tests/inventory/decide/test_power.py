@@ -211,3 +211,19 @@ def test_an_absence_counts_from_its_own_begin_or_from_an_opening(
     assert counts == since or counts in openings
     assert counts is not None
     assert counts >= since
+
+
+@pytest.mark.parametrize(
+    ("opens", "words"),
+    [
+        (time(6, 59), "powered off since 07:00 (planned), back at 06:59"),
+        (time(7), "powered off since 07:00 (planned), back at 07:00"),
+        (time(7, 1), "powered off since Mon 23 Nov 07:00 (planned), back at Tue 24 Nov 07:01"),
+    ],
+)
+def test_an_absence_of_more_than_a_day_is_told_with_its_days(opens: time, words: str) -> None:
+    shop = Shop({0: (OpenSpan(time(0), time(7)),), 1: (OpenSpan(opens, time(22)),)})
+    planned = off(on(0, "07:00"), on(0, "12:00"), shop)
+
+    assert planned is not None
+    assert planned.words == words
