@@ -82,7 +82,7 @@ class Mutant:
         return "\n".join(f"    {line[0]} {line[1:].strip()}" for line in changed)
 
 
-def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:  # noqa: C901 - a table of node types
+def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:  # noqa: C901, PLR0912 - a table of node types
     """Yield, for each change of a node, a function that makes it."""
 
     def change(target: ast.AST, **fields: object) -> Callable[[], None]:
@@ -110,6 +110,9 @@ def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:  # noqa: C901 - a t
             yield change(node, value=not value)
         case ast.Constant(value=int() | float() as value):
             yield change(node, value=value + 1)
+        case ast.Return(value=ast.Constant(value="")):
+            # None would be as false, and mean the same to most callers.
+            yield change(node, value=ast.Constant("mutant"))
         case ast.Return(value=value) if value is not None and not _is_none(value):
             yield change(node, value=ast.Constant(None))
         case ast.Call(func=ast.Name(id=name)) if name in _CALLED:

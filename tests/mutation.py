@@ -34,7 +34,8 @@ import pytest
 from tests.mutants import ROOT, Mutant, mutants_of
 
 _ROLLOUT = "tests/rollout/decide/"
-_VERDICTS = [f"{_ROLLOUT}{name}.py" for name in ("test_verdict_cases", "test_verdict")]
+_JUDGING = ("test_verdict_cases", "test_verdict", "test_observe", "test_restarts")
+_VERDICTS = [f"{_ROLLOUT}{name}.py" for name in _JUDGING]
 _HOURS = [
     f"tests/inventory/decide/test_{name}.py"
     for name in ("calendar", "opening_hours", "power", "checks")
@@ -43,8 +44,8 @@ _GATE = [f"{_ROLLOUT}test_{name}.py" for name in ("gate", "gate_now", "tick_halt
 #: Module -> the tests that ought to notice a change of it: unit tests and properties only.
 TESTS: dict[str, list[str]] = {
     "fleet/rollout/decide/gate.py": _GATE,
-    "fleet/rollout/decide/verdict.py": [*_VERDICTS, f"{_ROLLOUT}test_observe.py"],
-    "fleet/rollout/decide/judgement.py": [*_VERDICTS, f"{_ROLLOUT}test_observe.py"],
+    "fleet/rollout/decide/verdict.py": _VERDICTS,
+    "fleet/rollout/decide/judgement.py": _VERDICTS,
     "fleet/rollout/decide/change_facts.py": [f"{_ROLLOUT}test_change_facts.py", *_VERDICTS, *_GATE],
     "fleet/rollout/decide/waves.py": [
         f"{_ROLLOUT}test_{name}.py" for name in ("waves", "weights", "plan")
@@ -70,7 +71,8 @@ TESTS: dict[str, list[str]] = {
     "fleet/model/policy.py": ["tests/model/test_policy.py"],
     "fleet/ssh/install.py": ["tests/ssh/test_install_report.py"],
 }
-#: Seconds for the tests of one mutant: one that loops for ever is killed by that.
+#: Seconds for the tests of one mutant, or four times what they take: one that loops for ever is
+#: killed by that.
 LIMIT_S = 120.0
 
 
@@ -90,13 +92,16 @@ class Runner:
         self.mutants = mutants
         self.ended: list[Ended] = []
         self.baseline = ""
+        self._limit_s = 5 * LIMIT_S
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests unchanged, then once for each mutant."""
         # Forks share the folder for their files; each would else make one and tidy up older ones.
         session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-        self.baseline = self._forked(session, None).killed_by
+        unchanged = self._forked(session, None)
+        self.baseline = unchanged.killed_by
+        self._limit_s = max(LIMIT_S, 4 * unchanged.seconds)
         for mutant in () if self.baseline else self.mutants:
             ended = self._forked(session, mutant)
             self.ended.append(ended)
@@ -120,7 +125,7 @@ class Runner:
                 code = 1
             os._exit(code)
         os.close(there)
-        said = _read_all(here, began + LIMIT_S)
+        said = _read_all(here, began + self._limit_s)
         if said is None:
             os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)

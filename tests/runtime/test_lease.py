@@ -306,3 +306,35 @@ def test_a_process_that_is_paused_loses_its_lease_and_finds_out_when_it_goes_on(
     child.send_signal(signal.SIGCONT)
     out, _ = child.communicate("\n", timeout=60)
     assert out == "me has taken a over; nothing of this write was kept\n"
+
+
+@pytest.mark.usefixtures("eager")
+def test_leases_are_renewed_again_and_again(records: Records) -> None:
+    ends = set()
+    with held(records, ["a"], "me") as own:
+
+        def renewed() -> bool:
+            own.check()
+            holder = records.leases.holder("a")
+            assert holder is not None
+            ends.add(holder.expires_at)
+            return len(ends) > 4
+
+        wait_until(renewed)
+
+
+def test_where_process_ids_mean_nothing_an_owner_says_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: str) -> Path:
+        raise OSError("no /proc here")
+
+    monkeypatch.setattr(engine_lease, "Path", missing)
+
+    assert engine_lease._pid_namespace() == ""
+
+
+def test_a_dead_owner_is_waited_for_half_a_minute_and_a_stuck_one_for_a_quarter_of_an_hour(
+    records: Records,
+) -> None:
+    with held(records, ["a"], "me") as own:
+        assert own.lease("a").ttl_s == 30.0
+        assert own._stall_s == 900.0

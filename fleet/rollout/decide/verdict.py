@@ -115,7 +115,7 @@ def _unread(facts: ChangeFacts) -> Judgement | None:
     last = change.looked_at
     known = change.observed.reason or change.verdict.value
     if last is None:
-        return unchanged(facts, f"{why}; never facts since it was planned", SOON_S)
+        return unchanged(facts, f"{why}; never seen since it was planned", SOON_S)
     age = span((facts.now - last).total_seconds())
     return unchanged(facts, f"{why}; {age} ago: {known}", SOON_S)
 

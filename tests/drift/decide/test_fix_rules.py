@@ -183,6 +183,36 @@ def test_a_node_is_left_while_anything_about_it_is_in_doubt(
     assert why in parts.left(parts.ghost_node(), parts.seen(*instances, nodes=(node,)))
 
 
+def test_of_several_connected_instances_the_newest_speaks_for_the_host() -> None:
+    older = replace(KEEP, arn="older", managed_instance_id="mi-older", registered_at=NOW - 10 * DAY)
+    for instances in ((older, KEEP, OLD), (KEEP, older, OLD)):
+        said = parts.seen(*instances, nodes=(LOST, build.node(), build.node(id="mi-older")))
+        assert parts.done(parts.ghost_node(), said) == (DeregisterNode(LOST.id),)
+        assert KEEP.managed_instance_id in parts.fix(parts.ghost_node(), said).why
+
+
+@pytest.mark.parametrize(("seconds", "fixed"), [(-1, False), (0, True), (1, True)])
+def test_an_activation_is_forgotten_when_it_has_been_open_for_its_time(
+    seconds: int, *, fixed: bool
+) -> None:
+    age = timedelta(seconds=parts.FLEET.drift.activation_open_s + seconds)
+    said = FixObservation(NOW, activation=replace(OPEN, created_at=NOW - age))
+    if fixed:
+        assert parts.done(parts.stale_activation(), said) == (RemoveActivation("act-1"),)
+    else:
+        assert "not known to be older" in parts.left(parts.stale_activation(), said)
+
+
+@pytest.mark.parametrize(("seconds", "expired"), [(-1, True), (0, True), (1, False)])
+def test_an_activation_has_expired_at_its_moment(seconds: int, *, expired: bool) -> None:
+    moment = NOW + timedelta(seconds=seconds)
+    said = FixObservation(NOW, activation=replace(OPEN, created_at=None, expires_at=moment))
+    if expired:
+        assert "it expired" in parts.fix(parts.stale_activation(), said).why
+    else:
+        assert "not known" in parts.left(parts.stale_activation(), said)
+
+
 OPEN = build.activation(count=0, expires_at=NOW + DAY, created_at=NOW - 2 * DAY)
 
 
@@ -217,7 +247,7 @@ def test_an_activation_that_may_be_in_use_or_another_s_is_left(
     assert why in parts.left(parts.stale_activation(), said)
 
 
-@pytest.mark.parametrize("make", [parts.twin, parts.ghost, parts.ghost_node])
+@pytest.mark.parametrize("make", [parts.twin, parts.ghost, parts.ghost_node, parts.attributes])
 def test_what_is_of_no_host_of_the_inventory_is_left(make: object) -> None:
     one: Finding = make()  # type: ignore[operator] # of a parameter list
     said = parts.seen(KEEP, DEAD, nodes=(LOST,))

@@ -23,9 +23,11 @@ def spans(draw: st.DrawFn) -> tuple[Span, ...]:
     edges = sorted(draw(st.sets(st.integers(0, 60), max_size=12)))
     edges = edges[: len(edges) // 2 * 2]
     pairs: list[tuple[int | None, int | None]] = list(zip(edges[::2], edges[1::2], strict=True))
-    if pairs and draw(st.booleans()):
+    begins_before: bool = draw(st.booleans())
+    goes_on: bool = draw(st.booleans())
+    if pairs and begins_before:
         pairs[0] = (None, pairs[0][1])
-    if pairs and draw(st.booleans()):
+    if pairs and goes_on:
         pairs[-1] = (pairs[-1][0], None)
     return tuple(span(*pair) for pair in pairs)
 

@@ -7,7 +7,7 @@ import pytest
 from fleet.model.changes import Change
 from fleet.model.gate import Count, Gate, GateAnswer
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.freshness import hold_until_read, restart_bake_after_gap
+from fleet.rollout.decide.freshness import bake_ends, hold_until_read, restart_bake_after_gap
 from fleet.rollout.decide.tick_state import TickState
 from tests.rollout.decide.tick_states import POLICY, after, seconds, sent, state
 
@@ -97,3 +97,19 @@ def test_a_gap_ends_no_bake_early() -> None:
     some.rollout = state(baking_since=after(HOUR) - timedelta(seconds=60)).rollout
     restart_bake_after_gap(some, PASSING)
     assert seconds(some.rollout.baking_since) == HOUR - 60
+
+
+@pytest.mark.parametrize(
+    ("old", "answer"),
+    [(1, GateAnswer.ADVANCE), (2, GateAnswer.ADVANCE), (3, GateAnswer.WAIT)],
+)
+def test_as_many_as_coverage_asks_for_must_have_been_read(old: int, answer: GateAnswer) -> None:
+    rows = good(looked_at=550, count=10)
+    rows[:old] = [sent(f"store-9{n:02}", Verdict.OK, looked_at=after(100)) for n in range(old)]
+    assert asked(rows, at=POLICY.bake_s).answer is answer
+
+
+@pytest.mark.parametrize(("late", "ends"), [(Verdict.OK, 600), (Verdict.FAILED, 1100)])
+def test_only_a_late_failure_begins_a_bake_anew(late: Verdict, ends: float) -> None:
+    rows = [sent("store-001", late, since=after(500)), sent("store-002", Verdict.OK)]
+    assert seconds(bake_ends(rows, after(0), POLICY)) == ends

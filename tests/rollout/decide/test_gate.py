@@ -478,3 +478,80 @@ def test_the_worst_of_verdicts_and_further_rows_decides(
 
     assert (gate.answer, gate.reason.startswith(reason)) == (expected, True)
     assert [check.name for check in gate.checks][-len(rows) :] == ["alarms"] * len(rows)
+
+
+# every limit: at it, just below, just above
+
+MANY = replace(POLICY, max_failures=Amount(count=50))
+
+
+def numbers(gate: Gate, name: str) -> Check:
+    return next(check for check in gate.checks if check.name == name)
+
+
+@pytest.mark.parametrize(
+    ("ok", "answer"),
+    [(94, GateAnswer.HALT), (95, GateAnswer.ADVANCE), (96, GateAnswer.ADVANCE)],
+)
+def test_success_is_enough_at_its_limit(ok: int, answer: GateAnswer) -> None:
+    gate = ask(Count(sent=100, ok=ok, failed=100 - ok), policy=MANY)
+    assert gate.answer is answer
+    assert numbers(gate, "success").mark is (Mark.OK if ok >= 95 else Mark.UNDER)
+
+
+@pytest.mark.parametrize(
+    ("ok", "answer"),
+    [(79, GateAnswer.WAIT), (80, GateAnswer.ADVANCE), (81, GateAnswer.ADVANCE)],
+)
+def test_coverage_is_enough_at_its_limit(ok: int, answer: GateAnswer) -> None:
+    gate = ask(Count(sent=100, ok=ok, dark=100 - ok))
+    assert gate.answer is answer
+    assert numbers(gate, "coverage").mark is (Mark.OK if ok >= 80 else Mark.UNDER)
+    assert numbers(gate, "coverage").detail == f"dark {100 - ok}"
+
+
+@pytest.mark.parametrize(
+    ("failed", "answer"),
+    [(0, GateAnswer.ADVANCE), (1, GateAnswer.ADVANCE), (2, GateAnswer.HALT)],
+)
+def test_two_percent_of_seventy_five_stores_is_one_failure(failed: int, answer: GateAnswer) -> None:
+    gate = ask(Count(sent=75, ok=75 - failed, failed=failed))
+    assert gate.answer is answer
+    assert numbers(gate, "failures").needed == "budget 1"
+    assert numbers(gate, "failures").mark is (Mark.OVER if failed > 1 else Mark.OK)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "answer"),
+    [(4, GateAnswer.WAIT), (5, GateAnswer.HALT), (6, GateAnswer.HALT)],
+)
+def test_failures_halt_once_the_sample_is_reached(verdicts: int, answer: GateAnswer) -> None:
+    gate = ask(Count(sent=20, failed=verdicts, waiting=20 - verdicts), complete_since=None)
+    assert gate.answer is answer
+    assert numbers(gate, "coverage").detail == f"waiting {20 - verdicts}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "answer"),
+    [(599, GateAnswer.WAIT), (600, GateAnswer.ADVANCE), (601, GateAnswer.ADVANCE)],
+)
+def test_a_bake_is_over_at_its_end(seconds: float, answer: GateAnswer) -> None:
+    since = NOW - timedelta(seconds=seconds)
+    gate = ask(Count(sent=10, ok=10), complete_since=since)
+    assert gate.answer is answer
+    assert numbers(gate, "bake").mark is (Mark.WAIT if seconds < 600 else Mark.OK)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "answer"),
+    [(3599, GateAnswer.WAIT), (3600, GateAnswer.ASK), (3601, GateAnswer.ASK)],
+)
+def test_patience_is_over_at_its_end(seconds: float, answer: GateAnswer) -> None:
+    since = NOW - timedelta(seconds=seconds)
+    gate = ask(Count(sent=10, ok=1, dark=9), wave_at=since, complete_since=since)
+    assert gate.answer is answer
+
+
+def test_of_two_variants_that_wait_the_one_of_which_nothing_is_known_is_named() -> None:
+    counts = {"a": Count(sent=5, dark=5), "b": Count(sent=5, ok=5)}
+    assert ask(counts, complete_since=ago(1)).reason.startswith("a: coverage 0/5=0 %")

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from fleet.model.changes import Change, HostContact, NextSend, ObservedChange
 from fleet.model.desired import TaskDefinition
+from fleet.model.restarts import RestartSource
 from fleet.model.verdicts import Verdict
-from fleet.rollout.decide.judgement import retry_at
+from fleet.rollout.decide.change_facts import ChangeFacts
+from fleet.rollout.decide.judgement import Judgement, retry_at, undelivered
 from fleet.rollout.decide.task_failures import counted, failures
 from fleet.rollout.decide.tick_state import TickState, mark_sent
 from fleet.rollout.decide.verdict import has_health_check, judge
@@ -269,3 +271,88 @@ def test_of_two_containers_the_one_with_words_is_blamed() -> None:
     both = replace(ended, containers=(sidecar, culprit))
 
     assert counted(failures([both], revision(13), SENT)) == "exit 1: vision: no licence"
+
+
+def test_a_good_store_whose_tasks_were_never_read_is_read_before_it_stays_good() -> None:
+    row = change(verdict=Verdict.OK, ok_at=after(100), since=after(100))
+    assert look(row, view({"at": 200, "view": "shallow"})).deeper
+
+
+@pytest.mark.parametrize(("at", "read"), [(-1, False), (0, True), (1, True)])
+def test_a_view_counts_from_the_moment_at_which_the_change_was_sent(at: int, *, read: bool) -> None:
+    assert (
+        "not read since it was sent" not in look(change(), view({"at": at})).change.reason
+    ) is read
+
+
+@pytest.mark.parametrize(("lag_s", "read"), [(299, True), (300, True), (301, False)])
+def test_a_view_is_fresh_up_to_its_limit(lag_s: float, *, read: bool) -> None:
+    got = look(change(), view({"at": 100}), lag_s=lag_s)
+    assert ("not read lately" not in got.change.reason) is read
+    assert (got.change.looked_at is not None) is read
+
+
+@pytest.mark.parametrize(("length", "whole"), [(199, True), (200, True), (201, False)])
+def test_what_aws_says_is_shown_up_to_a_length(length: int, *, whole: bool) -> None:
+    got = look(change(), view({"at": 100, "problem": "x" * length}))
+    assert ("x" * length in got.change.reason) is whole
+
+
+@pytest.mark.parametrize(("at", "verdict"), [(1799, Verdict.WAITING), (1800, Verdict.FAILED)])
+def test_without_a_pull_the_deadline_is_that_of_the_policy(at: int, verdict: Verdict) -> None:
+    known = HostContact(connected=True, tried_s=at - 1.0)
+    row = change(observed=ObservedChange(hosts={"cam-1": known}, hosts_read_at=after(at - 1)))
+    seen = view({"at": at, "tasks": [], "service": {"running": 0, "state": "IN_PROGRESS"}})
+    got = judge(row, seen, place(), POLICY, seen.at, health_check=False)
+    assert got.change.verdict is verdict
+
+
+def test_a_good_store_says_whether_restarts_are_seen() -> None:
+    seen = view({"at": 200})
+    assert look(change(), seen).change.reason == "new task RUNNING 3m18s, hosts connected"
+    blind = replace(POLICY, restart_source=RestartSource.OFF)
+    got = look(change(), seen, policy=blind).change.reason
+    assert got == "new task RUNNING 3m18s, hosts connected, restarts not seen"
+    checked = look(
+        change(),
+        view({"at": 200, "tasks": [{"health": "HEALTHY"}]}),
+        policy=blind,
+        health_check=True,
+    )
+    assert checked.change.reason == "new task RUNNING 3m18s, healthy, hosts connected"
+    waits = look(change(), view({"at": 60, "tasks": []}), policy=blind).change.reason
+    assert "restarts" not in waits
+
+
+@pytest.mark.parametrize(
+    ("at", "next_s"), [(20, 15), (60, 15), (64, 16), (400, 100), (480, 120), (500, 120)]
+)
+def test_a_store_in_progress_is_looked_at_less_often_the_longer_it_takes(
+    at: int, next_s: float
+) -> None:
+    got = look(change(), view({"at": at, "tasks": [], "service": {"running": 0}}))
+    assert got.next_look_s == pytest.approx(next_s)
+
+
+@pytest.mark.parametrize(
+    ("at", "next_s"), [(100, 120), (180, 120), (181, 119), (299, 1), (300, 120), (301, 120)]
+)
+def test_an_image_that_could_not_be_pulled_is_looked_at_when_it_is_due_again(
+    at: int, next_s: float
+) -> None:
+    row = change(verdict=Verdict.UNDELIVERED, since=after(0), pulls_failed=1)
+    row = replace(row, observed=replace(row.observed, pull_counted=True))
+    seen = view({"at": at})
+    facts = ChangeFacts(row, seen, place(), POLICY, seen.at, False, 0.0, "ro-118")
+    assert undelivered(facts, "cannot be pulled").next_look_s == pytest.approx(next_s)
+
+
+def test_the_exit_codes_of_its_tasks_are_kept_for_people() -> None:
+    ended = {"stopped": 50, "code": "EssentialContainerExited", "exit": 3}
+    got = look(change(), view({"at": 60, "tasks": [ended, {"created": 55, "started": 56}]}))
+    assert [one.exit_codes for one in got.change.observed.tasks] == [(), (3,)]
+
+
+def test_the_next_look_is_so_many_seconds_from_now() -> None:
+    assert Judgement(change(), 90.0).changed(SENT).look_at == after(90)
+    assert Judgement(change(look_at=SENT), None).changed(SENT).look_at is None
