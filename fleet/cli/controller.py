@@ -13,9 +13,12 @@ from fleet.errors import FleetError
 from fleet.model.rollout import RolloutEvent
 from fleet.model.spans import clock
 from fleet.rollout.controller import run_controller
+from fleet.rollout.notifier import notifying
 from fleet.rollout.tick import open_tick_context
 from fleet.rollout.view.lines import EventLines
+from fleet.rollout.view.notice import message_of
 from fleet.runtime.callers import fleet_callers
+from fleet.runtime.messages import senders_for
 from fleet.runtime.run_record import recorded
 from fleet.runtime.stopping import stops_safely
 from fleet.runtime.wiring import Wiring, open_wiring
@@ -37,14 +40,20 @@ def controller(
     wiring = open_wiring(inventory, listen=ignore_events, stop=threading.Event())
     arns = fleet_callers(wiring, tell=talk.print)
     story = _Story(wiring, talk)
+
+    def tell(event: RolloutEvent) -> None:
+        story.tell(event)
+        notify(event)
+
     with (
+        notifying(wiring, senders_for(wiring), message_of, story.warn) as notify,
         recorded(wiring, "controller", callers=arns, tell=talk.print) as run,
         open_tick_context(
             wiring,
             command="fleet controller",
             run_id=run.id,
             caller=", ".join(sorted(set(arns))),
-            tell=story.tell,
+            tell=tell,
             warn=story.warn,
         ) as context,
         stops_safely(

@@ -33,7 +33,7 @@ from fleet.cli.options import (
 from fleet.cli.output import notes_to, talk_console
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.scan_ending import ending_of
-from fleet.drift.notifications import notify_channels, senders_for
+from fleet.drift.notifications import notify_channels
 from fleet.drift.report_folder import ReportFolder, folder_words
 from fleet.drift.scan import ScanRequest, scan
 from fleet.drift.view.page.document import page_of
@@ -50,6 +50,7 @@ from fleet.model.drift_settings import Severity
 from fleet.model.rates import call_share
 from fleet.model.scan_result import ScanResult
 from fleet.model.spans import span
+from fleet.runtime.messages import senders_for
 from fleet.runtime.stopping import leaves_at_once, stops_safely
 from fleet.runtime.wiring import Wiring, command_line, open_wiring
 from fleet.terminal.screen import console_for

@@ -17,6 +17,7 @@ from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent, VerbName
 from fleet.model.spans import clock as clock_time
 from fleet.rollout.controller import run_until_rest
+from fleet.rollout.notifier import notifying
 from fleet.rollout.overview import exit_code
 from fleet.rollout.overview import overview as read_overview
 from fleet.rollout.tick import open_tick_context
@@ -24,7 +25,9 @@ from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.lines import EventLines
 from fleet.rollout.view.live import RolloutPicture
 from fleet.rollout.view.next_steps import next_steps
+from fleet.rollout.view.notice import message_of
 from fleet.rollout.view.summary import summary_view
+from fleet.runtime.messages import senders_for
 from fleet.runtime.run_record import RunRecord
 from fleet.runtime.stopping import stops_safely
 from fleet.runtime.wiring import Wiring
@@ -63,13 +66,19 @@ def advance(
     before = read_overview(records, rollout_id, clock.now())
     with _shown(wiring, before, talk) as (tell, give_back):
         what = f"fleet rollout {rollout_id}"
+
+        def tell_all(event: RolloutEvent) -> None:
+            tell(event)
+            notify(event)
+
         with (
+            notifying(wiring, senders_for(wiring), message_of, talk.print) as notify,
             open_tick_context(
                 wiring,
                 command=what,
                 run_id=run.id,
                 caller=caller,
-                tell=tell,
+                tell=tell_all,
                 warn=talk.print,
             ) as context,
             stops_safely(

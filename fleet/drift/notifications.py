@@ -1,6 +1,5 @@
 """Notifies the channels of the inventory of a scan: each that is due, once."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -8,8 +7,7 @@ from datetime import UTC, datetime
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from fleet.aws.sns import publish
-from fleet.errors import FleetError, NotDelivered, RecordsError, UsageError
+from fleet.errors import FleetError, NotDelivered, RecordsError
 from fleet.model.drift_settings import Severity
 from fleet.model.history import Ledger
 from fleet.model.notify import (
@@ -17,37 +15,17 @@ from fleet.model.notify import (
     MailChannel,
     Message,
     Occasion,
-    SnsChannel,
-    WebhookChannel,
 )
 from fleet.model.scan_result import ScanResult
-from fleet.model.secret import Secret
 from fleet.model.spans import moment
-from fleet.notify import mail, webhook
 from fleet.notify.due import is_due
+from fleet.runtime.messages import AnyChannel, Senders, send_to
 from fleet.runtime.wiring import Wiring
 
-#: Field of a topic's ARN that is its region, counted from 0.
-_REGION = 3
 #: Most attempts per channel, and the upper end of the first and of any random wait between them.
 ATTEMPTS = 4
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 30.0
-
-AnyChannel = MailChannel | WebhookChannel | SnsChannel
-
-
-@dataclass(frozen=True, slots=True)
-class Senders:
-    """Functions that send to each kind of channel; secrets are already in them.
-
-    All raise ``FleetError`` when a message was not handed over. What may work in a moment is a
-    ``NotDelivered`` that is ``passing``; everything else is final.
-    """
-
-    mail: Callable[[MailChannel, Message, Occasion], None]
-    webhook: Callable[[WebhookChannel, Message, Occasion], None]
-    topic: Callable[[SnsChannel, Message, Occasion], None]
 
 
 def notify_channels(
@@ -168,13 +146,7 @@ class _Notifier:
 
     def _send(self, channel: AnyChannel, message: Message) -> None:
         occasion = Occasion(self._wiring.fleet.name, self._result.scan.id, self._wiring.clock.now())
-        match channel:
-            case MailChannel():
-                self._senders.mail(channel, message, occasion)
-            case WebhookChannel():
-                self._senders.webhook(channel, message, occasion)
-            case SnsChannel():
-                self._senders.topic(channel, message, occasion)
+        send_to(self._senders, channel, message, occasion)
 
     def _retrying(self) -> Retrying:
         waits = wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)
@@ -193,30 +165,3 @@ class _Notifier:
             ),
             reraise=True,
         )
-
-
-def senders_for(wiring: Wiring, environment: Mapping[str, str] = os.environ) -> Senders:
-    """Return the senders of a fleet's channels; secrets are looked up when one sends."""
-
-    def secret(name: str) -> Secret:
-        value = environment.get(name, "")
-        if not value:
-            raise UsageError(
-                f"the environment has no {name}",
-                hint="cron has an environment of its own: `fleet cron` says where to put it",
-            )
-        return Secret(value)
-
-    def by_mail(channel: MailChannel, message: Message, occasion: Occasion) -> None:
-        password = secret(channel.password_env) if channel.password_env else None
-        mail.send(channel, message, password, occasion)
-
-    def by_webhook(channel: WebhookChannel, message: Message, _occasion: Occasion) -> None:
-        webhook.send(channel, secret(channel.url_env), message)
-
-    def by_topic(channel: SnsChannel, message: Message, _occasion: Occasion) -> None:
-        account = wiring.fleet.accounts[channel.account]
-        shard = wiring.shard(account, channel.topic_arn.split(":")[_REGION])
-        publish(shard, channel.topic_arn, message.subject, message.text)
-
-    return Senders(mail=by_mail, webhook=by_webhook, topic=by_topic)

@@ -74,13 +74,15 @@ class Occasion:
 
     Attributes:
         fleet: name.
-        scan: id, as ``drift-7f3a``.
+        scan: id, as ``drift-7f3a``; of a rollout, its id and what of it.
         at: when it is told, aware UTC.
+        thread: what messages that belong together have in common, as ``ro-118``; "" for none.
     """
 
     fleet: str
     scan: str
     at: datetime
+    thread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,11 @@ class Message:
         subject: one line, at most 100 characters.
         text: plain, at most 80 columns wide.
         markdown: for receivers that show it.
+        thread: names the thread that it belongs to; "" for none.
     """
 
     subject: str
     text: str
     markdown: str
     attachments: tuple[Attachment, ...] = ()
+    thread: str = ""

@@ -155,6 +155,9 @@ def _mail(
     mail["Subject"] = printable(message.subject)
     mail["Date"] = format_datetime(occasion.at)
     mail["Message-ID"] = _message_id(channel, occasion)
+    if occasion.thread:
+        root = Occasion(occasion.fleet, occasion.thread, occasion.at)
+        mail["References"] = _message_id(channel, root)
     # So that nobody's holiday answers (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
     text = message.text.rstrip("\n")

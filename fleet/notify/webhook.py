@@ -143,7 +143,10 @@ def document(message: Message) -> dict[str, Any]:
         {"type": "section", "text": {"type": "mrkdwn", "text": text}}
         for text in _sections(message.text)
     ]
+    # Receivers that group messages do so by this; others leave it alone.
+    thread = {"thread_key": _tame(message.thread)} if message.thread else {}
     return {
+        **thread,
         "text": f"**{_escaped(subject)}**\n\n{markdown}",
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": False}},

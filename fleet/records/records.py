@@ -15,6 +15,7 @@ from fleet.model.history import AuditEntry, Ledger, Observation, Run
 from fleet.records.column_types import canonical
 from fleet.records.database import Database
 from fleet.records.leases import LeaseRecords
+from fleet.records.notices import NoticeRecords
 from fleet.records.rollouts import RolloutRecords
 from fleet.records.scans import ScanRecords
 from fleet.records.stops import StopRecords
@@ -41,6 +42,7 @@ class Records:
         past: what all of them say of one store.
         scans: what they found over the nights.
         stops: of every send of every rollout.
+        notices: what channels were notified of about rollouts.
         task_definitions: what is behind their ARNs.
     """
 
@@ -51,6 +53,7 @@ class Records:
         self.stores = StoreHistoryRecords(database)
         self.scans = ScanRecords(database)
         self.stops = StopRecords(database)
+        self.notices = NoticeRecords(database)
         self.task_definitions = TaskDefinitionCache(database)
 
     def close(self) -> None:

@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 
-from fleet.drift import notifications
 from fleet.drift.notifications import (
     ATTEMPTS,
     LONGEST_WAIT_S,
-    Senders,
     notify_channels,
-    senders_for,
 )
 from fleet.errors import AwsUnreachable, FleetError, NotDelivered, RecordsError, UsageError
 from fleet.model.drift_settings import Severity
@@ -34,6 +31,8 @@ from fleet.model.scan_result import ScanResult
 from fleet.notify import mail, webhook
 from fleet.records.opening import open_records
 from fleet.records.records import Records
+from fleet.runtime import messages
+from fleet.runtime.messages import Senders, senders_for
 from fleet.runtime.wiring import Wiring
 from tests import build, nights
 
@@ -278,7 +277,7 @@ def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     kept: list[tuple[Any, ...]] = []
     monkeypatch.setattr(mail, "send", lambda *words: kept.append(words))
     monkeypatch.setattr(webhook, "send", lambda *words: kept.append(words))
-    monkeypatch.setattr(notifications, "publish", lambda *words: kept.append(words))
+    monkeypatch.setattr(messages, "publish", lambda *words: kept.append(words))
     return kept
 
 

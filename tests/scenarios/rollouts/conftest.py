@@ -177,6 +177,11 @@ class Shops(Shell):
         chain = self.folder.parent / "chain" / "inventory" / "known_hosts"
         shutil.copy(chain, self.folder / "inventory" / "known_hosts")
 
+    def notify(self, **channels: Any) -> None:
+        """Write channels, as in fleet.yaml."""
+        self._fleet["notify"] = channels
+        self._write_inventory()
+
     def freeze(self, name: str, **words: Any) -> None:
         """Write a freeze, with ``from`` and the rest as in fleet.yaml; no word takes it out."""
         self._fleet["freezes"].pop(name, None)

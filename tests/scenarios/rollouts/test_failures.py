@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.notify.receivers import hook
 from tests.scenarios.rollouts.conftest import TEMPLATE, TakeShops
 
 #: A container that nobody restarts on the host, so that ECS sees each of its ends.
@@ -58,6 +59,20 @@ def test_a_halted_rollout_is_the_first_thing_that_drift_reports(take: TakeShops)
     after = shops.fleet("drift", "--json").document
     assert "ROLLOUT_WAITS" not in {finding["code"] for finding in after["findings"]}
     assert "ROLLOUT_WAITS" in {past["code"] for past in after["resolved"]}
+
+
+def test_the_chat_is_told_that_a_rollout_began_and_that_it_halted(take: TakeShops) -> None:
+    shops = take(2)
+    shops.behave(shops.release("1.9.0"), run="crash")
+    with hook() as chat:
+        shops.notify(chat={"webhook": {"url_env": "FLEET_CHAT_URL"}})
+        ran = shops.fleet("rollout", "--all", "--yes", env={"FLEET_CHAT_URL": chat.url})
+
+    assert ran.code == 4, ran.err
+    told = [body["blocks"][0]["text"]["text"] for body in chat.posted]
+    assert told == ["[fleet] ro-1 till: started", "[fleet] ro-1 till: HALTED"]
+    assert {body["thread_key"] for body in chat.posted} == {"ro-1"}
+    assert chat.url not in ran.err + ran.out
 
 
 @pytest.mark.long
