@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from fleet.cli import rollout_status, rollout_verbs
+from fleet.cli import rollout_simulate, rollout_status, rollout_verbs
 from fleet.cli.command_class import CommandGroup
 from fleet.cli.options import (
     DEFAULT_INVENTORY,
@@ -125,6 +125,7 @@ def start(
     raise typer.Exit(roll_out(request, inventory, detach=detach, yes=yes, as_json=json))
 
 
+app.command()(rollout_simulate.simulate)
 app.command()(rollout_status.status)
 app.command()(rollout_status.watch)
 app.command()(rollout_status.wait)

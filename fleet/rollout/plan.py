@@ -128,6 +128,56 @@ def _alarm_notes(wiring: Wiring, plan: Plan, stores: Sequence[Store]) -> Iterabl
     return alarm_notes(plan.policy, places, seen)
 
 
+def plan_of_inventory(fleet: Fleet, request: Request, now: datetime) -> Plan:
+    """Return the plan of a rollout to stores that are all connected and run nothing yet.
+
+    Nobody is asked; images stay as they are written. It must not be run.
+
+    Raises:
+        UsageError: a workload or policy that is not there.
+        InventoryError: templates that cannot be.
+    """
+    workloads = _workloads(fleet, request.workloads)
+    policy = choose_policy(fleet, workloads, request.policy)
+    renderings = render_all(fleet)
+    images = {image: unread(image) for image in image_questions(fleet, renderings)}
+    release = _under(policy, release_of(fleet, renderings, images))
+    views = {store.id: _connected(store, now) for store in request.stores}
+    return plan_rollout(
+        fleet,
+        release,
+        views,
+        contents={},
+        bodies={},
+        workloads=[w.name for w in workloads],
+        stores=request.stores,
+        selection=request.selection,
+        policy=policy,
+        seed=int(release.id[:8], 16) if request.seed is None else request.seed,
+        canary=policy.begins_with_canary if request.canary is None else request.canary,
+        now=now,
+        override=request.override,
+    )
+
+
+def _connected(store: Store, now: datetime) -> StoreView:
+    """Return a store all of whose hosts are connected, and that runs nothing."""
+    hosts = tuple(
+        ContainerInstance(
+            f"arn:simulated:container-instance/{store.id}/{host.name}",
+            store.cluster,
+            "",
+            "ACTIVE",
+            True,
+            None,
+            attributes={HOST_ATTRIBUTE: host.name},
+        )
+        for host in store.hosts
+    )
+    cluster = Cluster(store.cluster, "", "ACTIVE", len(hosts))
+    return StoreView(store.id, now, cluster=cluster, services=(), instances=hosts)
+
+
 def _under(policy: Policy, release: Release) -> Release:
     """Return the release with the circuit breaker of the rollout's policy in every service."""
     shapes = {

@@ -31,7 +31,15 @@ from fleet.terminal.documents import Document
 from fleet.terminal.documents import document as versioned
 
 #: First words of ``fleet rollout`` that are no workload, in the order of the help.
-VERBS = ("start", "status", "watch", "wait", "history", *(verb.value for verb in VerbName))
+VERBS = (
+    "start",
+    "simulate",
+    "status",
+    "watch",
+    "wait",
+    "history",
+    *(verb.value for verb in VerbName),
+)
 #: Most lines about what differs from a saved plan.
 DIFFERENCES_SHOWN = 12
 KIND = "rollout-plan"

@@ -28,14 +28,9 @@ def start(
     """
     if plan.refusals:
         raise UsageError(f"the plan cannot be run: {plan.refusals[0]}", hint="fleet plan")
-    planned = [c for c in plan.changes if c.kind.is_change]
-    if not planned:
-        raise UsageError("there is nothing to roll out: every store runs the release already")
-    stores = {store.id: store for store in wiring.fleet.stores}
     now = wiring.clock.now()
-    spec = _spec(wiring.fleet, plan, planned, stores, override_freeze)
-    changes = _changes(plan, planned, spec, now)
-    pairs = sorted({(c.store, c.workload) for c in planned})
+    spec, changes = parts_of(wiring.fleet, plan, now, override_freeze)
+    pairs = sorted({(c.store, c.workload) for c in plan.changes if c.kind.is_change})
     rollouts = wiring.records.rollouts
     rollout = rollouts.start(spec, changes, pairs, caller=caller, at=now, run=run_id)
     wiring.records.audit(
@@ -54,6 +49,22 @@ def start(
         },
     )
     return rollout
+
+
+def parts_of(
+    fleet: Fleet, plan: Plan, now: datetime, override_freeze: str
+) -> tuple[RolloutSpec, list[Change]]:
+    """Return what a rollout of this plan is told, and its changes.
+
+    Raises:
+        UsageError: the plan changes nothing.
+    """
+    planned = [c for c in plan.changes if c.kind.is_change]
+    if not planned:
+        raise UsageError("there is nothing to roll out: every store runs the release already")
+    stores = {store.id: store for store in fleet.stores}
+    spec = _spec(fleet, plan, planned, stores, override_freeze)
+    return spec, _changes(plan, planned, spec, now)
 
 
 def _spec(

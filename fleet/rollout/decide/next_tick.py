@@ -8,6 +8,7 @@ from fleet.model.changes import Change
 from fleet.model.gate import Gate
 from fleet.model.rollout import Phase, Rollout, RolloutAction
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.control_sample import surveys
 from fleet.rollout.decide.judgement import retry_at
 from fleet.rollout.decide.signal_reads import read_again_at
 from fleet.rollout.decide.store_choice import (
@@ -16,7 +17,6 @@ from fleet.rollout.decide.store_choice import (
     next_up,
     retries_by_itself,
 )
-from fleet.rollout.decide.surveys import next_survey
 from fleet.rollout.decide.switched_off import switched_off
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.watch import SLOT_S, is_only_watched
@@ -65,7 +65,7 @@ def next_tick(
         due += _due_while_running(state, gate)
         if not due or state.stop is not None:
             due.append((state.in_seconds(AT_LEAST_EVERY_S), rollout.why))
-        survey_at = next_survey(state)
+        survey_at = surveys(state).next_at
         if survey_at is not None:
             due.append((survey_at, "untouched stores are read for comparison"))
         read_at = read_again_at(state)

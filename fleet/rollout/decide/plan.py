@@ -23,6 +23,7 @@ from fleet.model.spans import moment, span
 from fleet.model.weights import share_words, weight_limit
 from fleet.release.decide.task_diff import task_diff
 from fleet.rollout.decide import service_plan
+from fleet.rollout.decide.control_sample import CONTROL_SAMPLE
 from fleet.rollout.decide.estimate import Matter, bodies_to_register, estimate, pull_s, register_s
 from fleet.rollout.decide.fingerprint import differences, fingerprint
 from fleet.rollout.decide.waves import Candidate, choose_canary, plan_waves
@@ -427,14 +428,17 @@ def _heavy_notes(inputs: _Inputs, candidates: Sequence[Candidate]) -> list[str]:
 
 
 def _darkness_notes(policy: Policy, waves: Sequence[WavePlan], history: Sample) -> list[str]:
-    """Name the waves in which a dark store can be compared with nothing, and what follows."""
-    if history.of >= policy.min_control:
-        return []
+    """Name the waves in which a dark store can be compared with nothing, and what follows.
+
+    Untouched stores are recorded while earlier waves settle and bake, which stands in for them.
+    """
     left, alone = sum(len(wave.stores) for wave in waves), []
+    on_record = float(history.of)
     for wave in waves:
         left -= len(wave.stores)
-        if left < policy.min_control:
+        if left < policy.min_control and on_record < policy.min_control:
             alone.append(wave.name)
+        on_record += min(left, CONTROL_SAMPLE) * (policy.settle_s + policy.bake_s) / 3600
     if not alone:
         return []
     follows = {
@@ -443,8 +447,8 @@ def _darkness_notes(policy: Policy, waves: Sequence[WavePlan], history: Sample) 
     }
     return [
         f"{' and '.join(alone)}: by the end fewer than {policy.min_control} stores are left to "
-        f"compare a dark store with, and {history.of} store-hours are on record; where that is so, "
-        f"the rollout sends nothing more and {follows[policy.on_unclear]} (on_unclear: "
+        f"compare with when one goes dark, and {history.of} store-hours are on record; then the "
+        f"rollout sends nothing more and {follows[policy.on_unclear]} (on_unclear: "
         f"{policy.on_unclear.value})"
     ]
 

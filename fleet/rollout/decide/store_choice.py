@@ -11,8 +11,8 @@ from fleet.model.changes import CONVOY, Change
 from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.control_sample import surveys
 from fleet.rollout.decide.late_verdicts import lost_wave
-from fleet.rollout.decide.surveys import surveys_due
 from fleet.rollout.decide.tick_state import TickState, is_parked
 from fleet.rollout.decide.watch import is_only_watched, is_watched_after, room_to_watch
 from fleet.rollout.decide.weights import FlightRoom
@@ -70,11 +70,11 @@ class StoreChoice:
 def choose_stores(state: TickState) -> StoreChoice:
     """Return what to read now, and which stores are next; no change is updated."""
     to_send, waits_until, waits_for = next_up(state)
-    control = tuple(surveys_due(state)[:SURVEYS_PER_TICK])
+    control = surveys(state).due[: SURVEYS_PER_TICK * state.scale]
     stores = dict.fromkeys([*to_send, *_due(state)])
-    surveys = [_survey_read(state, store) for store in control if store not in stores]
+    alone = [_survey_read(state, store) for store in control if store not in stores]
     # Untouched stores are surveyed as punctually as updated ones, or they would seem less dark.
-    wanted = [*surveys, *(store_read(state, store) for store in stores)]
+    wanted = [*alone, *(store_read(state, store) for store in stores)]
     reads = tuple(_capped(state, wanted, set(to_send)))
     return StoreChoice(reads, to_send, control, waits_until, waits_for)
 
@@ -152,7 +152,7 @@ def next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
             continue
         place = state.rollout.spec.places[store]
         shard = (place.account, place.region)
-        if per_shard[shard] >= SENDS_PER_TICK:
+        if per_shard[shard] >= SENDS_PER_TICK * state.scale:
             continue
         asked = may_send(state, store)
         if not asked.allowed:
@@ -299,5 +299,5 @@ def _capped(
         shard = place.account, place.region
         cost = 1 + LOOKS_OF_A_SEND if read.store in sends else 1
         taken[shard] = taken.get(shard, 0) + cost
-        if taken[shard] <= LOOKS_PER_TICK:
+        if taken[shard] <= LOOKS_PER_TICK * state.scale:
             yield read

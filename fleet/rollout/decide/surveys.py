@@ -12,22 +12,20 @@ of the convoy were away at their turn and are not compared, nor is one that was 
 test began.
 """
 
-import heapq
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
-from fleet.model.changes import CONVOY, Change
+from fleet.model.changes import Change
 from fleet.model.darkness import DarknessTest, Presence, Survey
 from fleet.model.gate import Sample
 from fleet.model.policy import Policy
-from fleet.model.rollout import Phase, Place
+from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
-from fleet.model.verdicts import Stage, Verdict
+from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.change_facts import counts_from, hosts_seen
+from fleet.rollout.decide.control_sample import is_untouched, is_updated, kinds
 from fleet.rollout.decide.darkness import (
     DarknessResult,
     Draw,
@@ -37,64 +35,15 @@ from fleet.rollout.decide.darkness import (
     with_history,
 )
 from fleet.rollout.decide.switched_off import absent_from, switched_off
-from fleet.rollout.decide.tick_state import TickState, is_parked
+from fleet.rollout.decide.tick_state import TickState
 
-#: Untouched stores that are read for comparison: 200 in five minutes are 0.7 calls a second, one
-#: twentieth of what fleet reads at most.
-CONTROL_SAMPLE = 200
-#: Fewest of them in one carrier, link and time zone.
-CONTROL_LEAST = 10
 #: How far back recorded hours of untouched stores are used for comparison.
 HISTORY = timedelta(days=7)
 #: Multiple of ``dark_after_s`` after which a survey is too old to compare its store with others.
 STALE = 3
-#: Seconds until a survey that is due and was not made is tried again.
-SOON_S = 15.0
 #: Surveys after which an untouched store is compared: only then could it have been found dark.
 FOLLOWED = 2
 _SURVEYED = frozenset({Phase.RUNNING, Phase.AWAITING, Phase.PAUSED})
-
-
-def control_sample(state: TickState) -> list[str]:
-    """Return the untouched stores to compare with, drawn by the seed; none before the first send.
-
-    Each carrier, link and time zone in which a store was sent the release has an equal part.
-    """
-    if state.rollout.phase is not Phase.RUNNING:
-        return []
-    kinds = _kinds(state)
-    wanted = {kinds.get(c.store, "") for c in state.changes if _is_updated(c)}
-    if not wanted:
-        return []
-    pools: dict[str, dict[str, None]] = {kind: {} for kind in sorted(wanted)}
-    for change in state.changes:
-        pool = pools.get(kinds.get(change.store, ""))
-        if pool is not None and _is_untouched(change):
-            pool[change.store] = None
-    share = max(CONTROL_LEAST, CONTROL_SAMPLE // len(pools))
-    seed = state.rollout.spec.seed
-    return [
-        store
-        for pool in pools.values()
-        for store in heapq.nsmallest(share, pool, key=lambda store: (_draw(seed, store), store))
-    ]
-
-
-def surveys_due(state: TickState) -> list[str]:
-    """Return the stores of the sample whose survey is due, the longest overdue first."""
-    due = [
-        (at, store) for store in control_sample(state) if (at := _due_at(state, store)) <= state.now
-    ]
-    return [store for _, store in sorted(due)]
-
-
-def next_survey(state: TickState) -> datetime | None:
-    """Return when the next survey of an untouched store is due; None when none is.
-
-    Not before ``SOON_S``: a store that cannot be read stays due.
-    """
-    first = min((_due_at(state, store) for store in control_sample(state)), default=None)
-    return None if first is None else max(first, state.in_seconds(SOON_S))
 
 
 def compare(
@@ -120,7 +69,7 @@ def darkness_now(state: TickState) -> DarknessResult:
     """Return what the test says of the stores as they are now."""
     groups, test = _groups(state), state.rollout.darkness
     away = [
-        c for c in state.changes if _is_updated(c) and _is_away(state, c) and not _is_let(state, c)
+        c for c in state.changes if is_updated(c) and _is_away(state, c) and not _is_let(state, c)
     ]
     dark = [c for c in away if c.verdict is Verdict.DARK]
     told = groups.is_enough or _has_history(test, state.rollout.spec.policy)
@@ -132,7 +81,7 @@ def darkness_now(state: TickState) -> DarknessResult:
         updated=len(groups.updated),
         away=len(state.stores(away)),
         unheard=len(state.stores(unheard)),
-        if_confirmed=_if_confirmed(state, groups, test),
+        if_confirmed=_if_confirmed(state, groups, test) if away else test,
     )
 
 
@@ -174,28 +123,6 @@ def hour_sample(test: DarknessTest) -> Sample | None:
     return Sample(test.hour_dark, max(test.hour_dark, round(test.hour_s / 3600)))
 
 
-def kinds_of(places: Mapping[str, Place], least: int) -> dict[str, str]:
-    """Return by store what it is compared within: ``carrier/link/time zone``.
-
-    A kind with fewer stores than ``least`` is taken together with others of the carrier and link,
-    and if these are too few as well, with all others of which that is so.
-    """
-    fine = {store: f"{p.carrier}/{p.link}/{p.time_zone}" for store, p in places.items()}
-    sizes = Counter(fine.values())
-    if all(size >= least for size in sizes.values()):
-        return fine
-    coarse = {store: f"{places[store].carrier}/{places[store].link}" for store in fine}
-    left = Counter(coarse[store] for store, kind in fine.items() if sizes[kind] < least)
-    return {
-        store: kind
-        if sizes[kind] >= least
-        else coarse[store]
-        if left[coarse[store]] >= least
-        else ""
-        for store, kind in fine.items()
-    }
-
-
 def surveyed_at_send(change: Change, now: datetime) -> Survey:
     """Return the survey of a store that was just read and is sent the release: it is here."""
     return Survey(change.looked_at or now, Presence.HERE, 1)
@@ -232,47 +159,21 @@ class _Groups:
         return self.is_enough and self.others[kind] > 0
 
 
-def _kinds(state: TickState) -> Mapping[str, str]:
-    spec = state.rollout.spec
-    return kinds_of(spec.places, 2 * spec.policy.min_control)
-
-
 def _groups(state: TickState) -> _Groups:
-    kinds = _kinds(state)
+    kind_of = kinds(state)
     policy = state.rollout.spec.policy
     stale = state.now - timedelta(seconds=STALE * policy.dark_after_s)
     at_risk, others = Counter[str](), Counter[str]()
     updated: set[str] = set()
-    seen: set[str] = set()
-    for change in state.changes:
-        # The first change of a store carries its survey.
-        if change.store in seen:
-            continue
-        seen.add(change.store)
-        survey, kind = change.observed.survey, kinds.get(change.store, "")
-        if _is_updated(change):
+    for change in state.first_changes:
+        survey = change.observed.survey
+        if change.sends and is_updated(change):
             updated.add(change.store)
-            at_risk[kind] += _may_count(change)
-        elif survey.looks >= FOLLOWED and survey.at is not None and survey.at >= stale:
-            others[kind] += survey.presence.is_at_risk and _is_untouched(change)
-    return _Groups(kinds, frozenset(updated), at_risk, others, policy.min_control)
-
-
-def _is_updated(change: Change) -> bool:
-    """Return whether a store counts as updated: also when it was set back because it is dark."""
-    if not change.sends or change.wave == CONVOY:
-        return False
-    set_back = change.stage in {Stage.UNDOING, Stage.UNDONE} and change.verdict is Verdict.DARK
-    return set_back or change.stage is Stage.SENT
-
-
-def _is_untouched(change: Change) -> bool:
-    return (
-        change.stage is Stage.PLANNED
-        and not change.sends
-        and change.wave != CONVOY
-        and not is_parked(change)
-    )
+            at_risk[kind_of.get(change.store, "")] += _may_count(change)
+        elif survey.at is not None and survey.at >= stale and survey.looks >= FOLLOWED:
+            counts = survey.presence.is_at_risk and is_untouched(change)
+            others[kind_of.get(change.store, "")] += counts
+    return _Groups(kind_of, frozenset(updated), at_risk, others, policy.min_control)
 
 
 def _may_count(change: Change) -> bool:
@@ -281,9 +182,8 @@ def _may_count(change: Change) -> bool:
 
 
 def _is_away(state: TickState, change: Change) -> bool:
-    if switched_off(state, change) is not None:
-        return False
-    return change.away_since is not None or change.observed.survey.presence is Presence.AWAY
+    away = change.away_since is not None or change.observed.survey.presence is Presence.AWAY
+    return away and switched_off(state, change) is None
 
 
 def _is_let(state: TickState, change: Change) -> bool:
@@ -291,12 +191,6 @@ def _is_let(state: TickState, change: Change) -> bool:
     began = state.rollout.answered_at or state.rollout.started_at
     since = absent_from(state, change)
     return since is not None and since <= began
-
-
-def _due_at(state: TickState, store: str) -> datetime:
-    at = state.of_store(store)[0].observed.survey.at
-    every = timedelta(seconds=state.rollout.spec.policy.dark_after_s)
-    return state.now if at is None else at + every
 
 
 def _next_at(state: TickState, away: Iterable[Change]) -> datetime | None:
@@ -308,11 +202,6 @@ def _next_at(state: TickState, away: Iterable[Change]) -> datetime | None:
         if (at := change.observed.survey.at) is not None
     ]
     return min(moments, default=None)
-
-
-@lru_cache(maxsize=65_536)
-def _draw(seed: int, store: str) -> int:
-    return zlib.crc32(f"{seed} {store}".encode())
 
 
 def _has_history(test: DarknessTest, policy: Policy) -> bool:
@@ -348,8 +237,8 @@ class _Counting:
         if not rows:
             return
         holder = rows[0]
-        updated = _is_updated(holder)
-        if not updated and not _is_untouched(holder):
+        updated = is_updated(holder)
+        if not updated and not is_untouched(holder):
             return
         before = holder.observed.survey
         every = self.state.rollout.spec.policy.dark_after_s
@@ -393,17 +282,12 @@ class _Counting:
 
     def result(self) -> DarknessTest:
         """Return the test after these surveys."""
-        hour = self.state.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        same = hour == self.test.hour
         test = replace(
-            self.test,
+            self._with_hour(),
             updated_dark=self.test.updated_dark + self.dark.total(),
             others_dark=self.test.others_dark + self.others_first,
             others_of=self.test.others_of + self.others_new,
             control=self.groups.control,
-            hour=hour if same or self.control_s else self.test.hour,
-            hour_dark=(self.test.hour_dark if same else 0) + self.others_dark.total(),
-            hour_s=(self.test.hour_s if same else 0.0) + self.control_s,
         )
         draws = [
             Draw(
@@ -415,6 +299,19 @@ class _Counting:
         ]
         test = replace(test, log_ratios=with_draws(test.log_ratios, draws)) if draws else test
         return self._alone(test)
+
+    def _with_hour(self) -> DarknessTest:
+        """Return the test with what untouched stores did in the present hour."""
+        if not self.control_s:
+            return self.test
+        hour = self.state.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        same = hour == self.test.hour
+        return replace(
+            self.test,
+            hour=hour,
+            hour_dark=(self.test.hour_dark if same else 0) + self.others_dark.total(),
+            hour_s=(self.test.hour_s if same else 0.0) + self.control_s,
+        )
 
     def _alone(self, test: DarknessTest) -> DarknessTest:
         """Return the test after the surveys of stores that only history can be compared with.
@@ -450,17 +347,14 @@ def _after(before: Survey, at: datetime, *, away: bool) -> Survey:
 
 def _if_confirmed(state: TickState, groups: _Groups, test: DarknessTest) -> DarknessTest:
     """Return the test as it will be if every store that is away is so at its next survey too."""
-    dark, others, seen = Counter[str](), Counter[str](), set[str]()
-    for change in state.changes:
-        if change.store in seen:
+    dark, others = Counter[str](), Counter[str]()
+    for change in state.first_changes:
+        if not _is_away(state, change):
             continue
-        seen.add(change.store)
         kind = groups.kinds.get(change.store, "")
-        if _is_updated(change):
-            dark[kind] += (
-                _may_count(change) and _is_away(state, change) and not _is_let(state, change)
-            )
-        elif change.observed.survey.presence is Presence.AWAY and _is_untouched(change):
+        if is_updated(change):
+            dark[kind] += _may_count(change) and not _is_let(state, change)
+        elif change.observed.survey.presence is Presence.AWAY and is_untouched(change):
             others[kind] += 1
     draws = [
         Draw(Sample(dark[kind], groups.at_risk[kind]), Sample(min(others[kind], of), of))

@@ -18,6 +18,7 @@ class TickState:
     Args:
         now: the run's time, used for everything that the tick does.
         stop: the latest stop of every send, in force or lifted; None when there never was one.
+        scale: ticks that this one stands for, in a simulation of thousands of stores.
     """
 
     def __init__(
@@ -26,10 +27,13 @@ class TickState:
         changes: Iterable[Change],
         now: datetime,
         stop: Stop | None = None,
+        *,
+        scale: int = 1,
     ) -> None:
         self.rollout = rollout
         self.now = now
         self.latest_stop = stop
+        self.scale = scale
         self.events: list[RolloutEvent] = []
         self._changes = {change.key: change for change in changes}
         self._before = dict(self._changes)
@@ -52,6 +56,11 @@ class TickState:
     def changes(self) -> tuple[Change, ...]:
         """Return all changes, in the order they were given."""
         return tuple(self._changes.values())
+
+    @property
+    def first_changes(self) -> list[Change]:
+        """Return one change of every store: the first."""
+        return [self._changes[keys[0]] for keys in self._by_store.values()]
 
     @property
     def moved(self) -> tuple[Change, ...]:

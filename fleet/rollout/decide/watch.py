@@ -137,5 +137,6 @@ def room_to_watch(state: TickState) -> dict[Shard, int]:
         and is_only_watched(state, change)
     }
     used = Counter(just.values())
-    left = {shard: max(0, READS_PER_SLOT - number) for shard, number in used.items()}
-    return defaultdict(lambda: READS_PER_SLOT, left)
+    most = READS_PER_SLOT * state.scale
+    left = {shard: max(0, most - number) for shard, number in used.items()}
+    return defaultdict(lambda: most, left)

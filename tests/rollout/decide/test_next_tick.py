@@ -12,6 +12,7 @@ from fleet.model.gate import Gate, GateAnswer
 from fleet.model.policy import Window
 from fleet.model.rollout import ActionKind, Phase, RolloutAction
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.control_sample import SOON_S
 from fleet.rollout.decide.next_tick import (
     AT_LEAST_EVERY_S,
     may_undo,
@@ -20,7 +21,6 @@ from fleet.rollout.decide.next_tick import (
     waits_for_person,
 )
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores
-from fleet.rollout.decide.surveys import SOON_S
 from fleet.rollout.decide.tick_state import TickState
 from tests.rollout.decide.tick_states import (
     POLICY,

@@ -10,16 +10,9 @@ from fleet.model.darkness import DarknessTest, Presence, Survey
 from fleet.model.gate import Sample
 from fleet.model.rollout import Phase, VerbName
 from fleet.model.verdicts import Verdict
+from fleet.rollout.decide.control_sample import CONTROL_SAMPLE, control_sample, kinds_of, surveys
 from fleet.rollout.decide.darkness import Excess, log_e_value
-from fleet.rollout.decide.surveys import (
-    CONTROL_SAMPLE,
-    compare,
-    control_sample,
-    darkness_now,
-    hour_sample,
-    kinds_of,
-    surveys_due,
-)
+from fleet.rollout.decide.surveys import compare, darkness_now, hour_sample
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.tick_states import (
@@ -245,7 +238,7 @@ def test_nobody_is_sampled_before_the_first_send_or_while_it_does_not_run() -> N
 
 def test_the_sample_is_surveyed_on_a_schedule_whatever_happens_to_updated_stores() -> None:
     for at, due in ((EVERY - 1, []), (EVERY, ["store-900"]), (EVERY + 1, ["store-900"])):
-        assert surveys_due(state(updated(), *others(1), at=at)) == due
+        assert list(surveys(state(updated(), *others(1), at=at)).due) == due
 
 
 # history, a restart, and people
@@ -317,6 +310,13 @@ def test_untouched_stores_that_go_dark_are_recorded_by_the_hour() -> None:
     survey(rows, "store-900", here=tuple(f"store-9{n:02}" for n in range(1, 24)))
     assert hour_sample(rows.rollout.darkness) == Sample(1, 2)
     assert hour_sample(DarknessTest()) is None
+
+
+def test_a_tick_without_surveys_leaves_the_recorded_hour_as_it_is() -> None:
+    known = DarknessTest(hour=after(-7200), hour_dark=1, hour_s=9000.0)
+    rows = state(updated(), *others(3), at=EVERY, darkness=known)
+    compare(rows, {})
+    assert hour_sample(rows.rollout.darkness) == hour_sample(known)
 
 
 # stores that are switched off while they are closed
