@@ -1,5 +1,6 @@
 """Advances a rollout in the foreground: ticks it, shows it, and stops at a safe point."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from fleet.cli.output import show_report, width
 from fleet.errors import FleetError, Interrupted
+from fleet.model.gate import GateAnswer
 from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent, VerbName
 from fleet.model.spans import clock as clock_time
@@ -64,7 +66,8 @@ def advance(
     """
     records, clock = wiring.records, wiring.clock
     before = read_overview(records, rollout_id, clock.now())
-    with _shown(wiring, before, talk) as (tell, give_back):
+    gates: list[GateAnswer] = []
+    with _shown(wiring, before, talk, gates) as (tell, give_back):
         what = f"fleet rollout {rollout_id}"
 
         def tell_all(event: RolloutEvent) -> None:
@@ -92,7 +95,9 @@ def advance(
     overview = read_overview(records, rollout_id, clock.now())
     code = Interrupted.exit_code if rested.stopped else exit_code(overview, said=said)
     run.end(_OUTCOMES.get(code, "failed"))
-    show_report(status_document(overview) if as_json else summary_view(overview, width()), talk)
+    told = bool(gates) and gates[-1] in {GateAnswer.HALT, GateAnswer.ASK} and _is_one_stream()
+    summary = summary_view(overview, width(), gate_was_told=told)
+    show_report(status_document(overview) if as_json else summary, talk)
     if rested.stopped:
         steps = next_steps(overview)
         talk.print("stopped; resume with: " + (steps[0].command.words if steps else "nothing"))
@@ -101,12 +106,21 @@ def advance(
 
 @contextmanager
 def _shown(
-    wiring: Wiring, overview: Overview, talk: Console
+    wiring: Wiring, overview: Overview, talk: Console, gates: list[GateAnswer]
 ) -> Iterator[tuple[Callable[[RolloutEvent], None], Callable[[], None]]]:
-    """Yield what is called with every event, and what restores the screen."""
+    """Yield what is called with every event, and what restores the screen.
+
+    Args:
+        gates: is given the answer of each gate that is printed as a line.
+    """
     if not talk.is_terminal or talk.is_dumb_terminal:
         lines = EventLines(overview.rollout.spec)
-        yield lambda event: talk.print(lines.view(event, talk.width)), lambda: None
+
+        def tell(event: RolloutEvent) -> None:
+            gates.extend([event.gate.answer] if event.gate is not None else [])
+            talk.print(lines.view(event, talk.width))
+
+        yield tell, lambda: None
         return
 
     def note() -> str:
@@ -118,6 +132,14 @@ def _shown(
 
     with Picture(talk, read, note) as picture:
         yield lambda _event: None, picture.close  # the picture reads the story from the records
+
+
+def _is_one_stream() -> bool:
+    """Return whether lines and summary go into the same pipe or file, as after ``2>&1``."""
+    try:
+        return os.path.sameopenfile(1, 2)
+    except OSError:
+        return False
 
 
 def _leave(run: RunRecord, give_back: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 """Reads how a rollout stands from the records alone, without the inventory and without AWS."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from fleet.model.overview import BudgetUse, NextWindow, Overview, Ticker, Watch
 from fleet.model.rollout import Phase, VerbName
 from fleet.rollout.controller import CONTROLLER
 from fleet.rollout.decide.store_choice import StoreChoice, choose_stores, waiting_for_windows
-from fleet.rollout.decide.tick import gate_now
+from fleet.rollout.decide.tick import done_words, gate_now
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.verbs import accepted_by_resume, sent_after_resume
 from fleet.rollout.decide.watch import (
@@ -46,6 +47,9 @@ def overview(records: "Records", rollout_id: str, now: datetime) -> Overview:
     gate = gate_now(state)
     choice = choose_stores(state)
     mine = {store: set(rollout.spec.workloads) for store in rollout.spec.places}
+    if rollout.phase is Phase.DONE and rollout.finished_at is not None and not rollout.recalled:
+        # A store that was owed it may have been taken over since.
+        rollout = replace(rollout, why=done_words(state))
     return Overview(
         rollout=rollout,
         resume_accepts=accepted_by_resume(state),

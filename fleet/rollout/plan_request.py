@@ -86,6 +86,10 @@ def plan_from_document(document: Any) -> Plan:
     return plan
 
 
+#: What is proposed for a file that holds no plan, and may be anything: it is not to be overwritten.
+SAVE_A_PLAN = "save one in a file of its own: fleet plan --json --out new-plan.json"
+
+
 def read_plan(path: Path, *, tell: Callable[[str], None] | None = None) -> Plan:
     """Read a plan that was saved as JSON.
 
@@ -100,9 +104,7 @@ def read_plan(path: Path, *, tell: Callable[[str], None] | None = None) -> Plan:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(
-            f"{path} is no JSON: {error}", hint=f"fleet plan --json > {path}"
-        ) from error
+        raise UsageError(f"{path} is no JSON: {error}", hint=SAVE_A_PLAN) from error
     try:
         plan = plan_from_document(document)
     except EditedPlanError as error:
@@ -112,7 +114,7 @@ def read_plan(path: Path, *, tell: Callable[[str], None] | None = None) -> Plan:
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{path} is no plan of this version of fleet: {type(error).__name__}: {error}",
-            hint=f"fleet plan --json > {path}",
+            hint=SAVE_A_PLAN,
         ) from error
     if tell is not None and DIGEST not in document:
         tell(

@@ -110,4 +110,6 @@ def test_a_file_that_holds_no_plan_says_how_to_make_one(
     with pytest.raises(UsageError, match=said) as caught:
         read_plan(path)
 
-    assert caught.value.hint == f"fleet plan --json > {path}"
+    assert caught.value.hint is not None
+    assert "fleet plan --json --out new-plan.json" in caught.value.hint
+    assert str(path) not in caught.value.hint, "it may be any file"

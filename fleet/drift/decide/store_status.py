@@ -179,6 +179,8 @@ def _health(
     instances: Sequence[ContainerInstance],
 ) -> tuple[Health, str, str]:
     register = f"fleet register {host.store} --host {host.name}"
+    # `fleet register` refuses a host of which AWS still has such a record.
+    left_over = f"fleet drift {host.store} names the command for what is left of it"
     if isinstance(readings.nodes, NotRead) or isinstance(readings.instances, NotRead):
         return Health.UNKNOWN, "a ledger could not be read; nothing is concluded", "fleet doctor"
     if len(instances) > 1:
@@ -192,14 +194,14 @@ def _health(
             return Health.ABSENT, f"not registered; the store is {readings.store.lifecycle}", ""
         return Health.ABSENT, "not registered", register
     if node is None:
-        return Health.PARTIAL, "ECS knows it, SSM does not: its node was deregistered", register
+        return Health.PARTIAL, "ECS knows it, SSM does not: its node was deregistered", left_over
     if not instances:
         return Health.PARTIAL, f"SSM knows {node.id}, ECS does not", register
     if instances[0].status != "ACTIVE":
         return (
             Health.DRAINING,
             f"{instances[0].status}: no task is placed on it",
-            f"if that is over: fleet register {host.store} --host {host.name} says how",
+            left_over,
         )
     off = _switched_off(readings, host, node, instances[0])
     if off:

@@ -416,7 +416,7 @@ def _finish(state: TickState, actions: list[RolloutAction]) -> None:
             why = f"{rollout.why}; {many(len(left), 'store')} not set back" if left else rollout.why
             state.enter_phase(Phase.ROLLED_BACK, why, finished_at=state.now)
     elif _is_over(state):
-        state.enter_phase(Phase.DONE, _done_words(state), finished_at=state.now)
+        state.enter_phase(Phase.DONE, done_words(state), finished_at=state.now)
     elif rollout.phase in {Phase.DONE, Phase.ROLLED_BACK, Phase.REBUILT}:
         state.rollout = replace(rollout, finished_at=state.now)
 
@@ -432,9 +432,15 @@ def _is_over(state: TickState) -> bool:
     return not any(is_unsettled(state, c) for c in state.convoy)
 
 
-def _done_words(state: TickState) -> str:
+def done_words(state: TickState) -> str:
+    """Say how the stores of a rollout stand that is done; later words of people change that."""
+
+    def stands_so(change: Change, verdict: Verdict) -> bool:
+        owes = change.owes and change.verdict is verdict
+        return owes or change.standing is verdict.traits.standing
+
     counted = [
-        (verdict.value, [c for c in state.changes if c.verdict is verdict])
+        (verdict.value, [c for c in state.changes if stands_so(c, verdict)])
         for verdict in (Verdict.OK, *(v for v in reversed(WORST) if v.traits.is_retryable))
     ]
     has_it = [c for c in state.changes if c.standing is Standing.DARK and not c.owes]

@@ -7,7 +7,7 @@ which has been off for a week is still full (containers-roadmap #2040).
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fleet.model.changes import Change
 from fleet.model.desired import TaskDefinition
@@ -264,8 +264,14 @@ def _good_words(facts: ChangeFacts) -> str:
     if not facts.hosts:
         return "no host of it is left, and no task runs"
     ages = [facts.age(facts.best[h.name]) for h in facts.hosts]
-    tasks = "new task" if len(ages) == 1 else f"{len(ages)} new tasks"
     healthy = ", healthy" if facts.health_check else ""
+    sent = (facts.at - facts.sent_at).total_seconds()
+    if facts.change.ok_at is not None or max(ages) > sent + SETTLING_S:
+        # It is not new: it was seen before, or it ran before only settings were sent.
+        since = moment(facts.at - timedelta(seconds=min(ages)))
+        tasks = "task" if len(ages) == 1 else f"{len(ages)} tasks"
+        return f"{tasks} RUNNING since {since}{healthy}, hosts connected"
+    tasks = "new task" if len(ages) == 1 else f"{len(ages)} new tasks"
     return f"{tasks} RUNNING {span(min(ages))}{healthy}, hosts connected"
 
 

@@ -39,8 +39,12 @@ _MEANS = {
 }
 
 
-def summary_view(overview: Overview, width: int) -> RenderableType:
-    """Draw phase, counts, what runs where, failed and owed stores, and what to type next."""
+def summary_view(overview: Overview, width: int, *, gate_was_told: bool = False) -> RenderableType:
+    """Draw phase, counts, what runs where, failed and owed stores, and what to type next.
+
+    Args:
+        gate_was_told: whether the lines before it have the arithmetic of the gate already.
+    """
     rollout = overview.rollout
     why = f" ({rollout.why})" if rollout.why else ""
     until = rollout.finished_at or overview.at
@@ -48,7 +52,8 @@ def summary_view(overview: Overview, width: int) -> RenderableType:
     goes_on = overview.tickers and rollout.phase in {Phase.RUNNING, Phase.ROLLING_BACK}
     means = "goes on" if goes_on else _MEANS[rollout.phase]
     parts: list[RenderableType] = stop_view(overview.stop, overview.at)
-    if overview.gate is not None and rollout.phase in {Phase.HALTED, Phase.PAUSED}:
+    stopped = rollout.phase in {Phase.HALTED, Phase.PAUSED}
+    if overview.gate is not None and stopped and not gate_was_told:
         parts.append(gate_view(overview.gate, rollout.wave_name, width))
     parts += [
         labelled(clock(overview.at), f"{rollout.id} {rollout.phase.value}{why}: {means}"),
@@ -72,10 +77,15 @@ def running(changes: Iterable[Change]) -> Sequence[tuple[str, str]]:
 
     A dark store is unknown: ECS may still do there what it was told before its link went down.
     """
+    changes = tuple(changes)
+    is_wide = len({(c.account, c.region) for c in changes}) > 1
     found: dict[str, Counter[str]] = {}
     unknown: dict[str, list[Change]] = {}
     for change in changes:
         runs = _runs(change)
+        if runs is not None and is_wide:
+            # Each account and region counts revisions by itself.
+            runs = f"{change.account}/{change.region} {runs}"
         if runs is None:
             unknown.setdefault(change.service, []).append(change)
             found.setdefault(change.service, Counter())

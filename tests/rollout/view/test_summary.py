@@ -15,10 +15,10 @@ from fleet.rollout.view.summary import history_view, running, summary_view
 from tests import rollouts
 
 
-def drawn(overview: Overview, width: int = 120) -> str:
+def drawn(overview: Overview, width: int = 120, *, gate_was_told: bool = False) -> str:
     out = io.StringIO()
     Console(file=out, width=width, markup=False, highlight=False).print(
-        summary_view(overview, width)
+        summary_view(overview, width, gate_was_told=gate_was_told)
     )
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
@@ -111,3 +111,22 @@ def test_no_rollout_yet_is_said() -> None:
 
 def test_one_that_gives_no_reason_counts_its_services() -> None:
     assert "services 6 ok, 32 waiting, 2 failed" in listed(rollouts.summary(), width=200)
+
+
+def test_revisions_of_two_regions_are_not_added_up() -> None:
+    here = rollouts.change("store-001", Verdict.OK)
+    there = rollouts.change("store-002", Verdict.OK, region="us-east-1")
+
+    [(_, words)] = running([here, there])
+
+    assert words == (
+        "emea-prod/eu-west-1 vision-arm64:13: 1 store · "
+        "emea-prod/us-east-1 vision-arm64:13: 1 store"
+    )
+
+
+def test_a_gate_that_was_told_is_not_told_again() -> None:
+    overview = rollouts.overview(phase=Phase.HALTED, gate=rollouts.gate())
+
+    assert "GATE" in drawn(overview)
+    assert "GATE" not in drawn(overview, gate_was_told=True)
