@@ -1,5 +1,6 @@
 """Shops that lose their link: by the release, by a carrier, for a moment, for weeks."""
 
+import json
 import signal
 
 import pytest
@@ -122,3 +123,26 @@ def test_a_shop_that_comes_back_in_the_middle_joins_the_convoy(take: TakeShops) 
     assert ran.code == 0, ran.err
     assert "is back and joins the convoy" in ran.err
     assert {shops.serves(store) for store in shops.stores} == {"1.9.0"}
+
+
+@pytest.mark.long
+def test_a_variant_of_which_every_canary_shop_is_away_is_sent_to_no_other_shop(
+    take: TakeShops,
+) -> None:
+    shops = take(8)
+    arm64 = shops.of("arm64")
+    shops.policy(patience="20m", waves=["100%"])
+    shops.release("1.9.0")
+    plan = shops.fleet("plan", "--all", "--canary", "--json", "--out", "plan.json")
+    assert plan.code in {0, 3}, plan.err
+    document = json.loads((shops.folder / "plan.json").read_text(encoding="utf-8"))
+    first = [s for s in document["plan"]["waves"][0]["stores"] if s in arm64]
+    shops.cut(*first)
+    shops.pass_time(120)
+
+    ran = shops.fleet("rollout", "--plan-file", "plan.json", "--yes", "--json")
+
+    assert ran.code == 4, ran.err
+    assert "no store has judged arm64" in ran.document["rollout"]["why"]
+    assert {shops.runs(store) for store in arm64} == {"1.8.3"}
+    shops.restore(*first)
