@@ -27,6 +27,14 @@ def test_a_crash_loop_that_the_agent_hides_from_ecs_fails_the_canary(take: TakeS
     failed = [store for store, verdict in shops.verdicts(ran).items() if verdict == "failed"]
     assert shops.serves(failed[0]) == "1.9.0"
 
+    shops.pace(10)
+    night = shops.fleet("drift", "--deep", "--json")
+
+    assert night.code == 3, night.err
+    loops = [one for one in night.document["findings"] if one["code"] == "CRASH_LOOP"]
+    assert {one["store"] for one in loops} >= set(failed)
+    assert all("last exit 3 (limit 3 a day)" in one["cause"] for one in loops)
+
 
 @pytest.mark.long
 @pytest.mark.parametrize(
