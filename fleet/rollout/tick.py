@@ -18,13 +18,13 @@ from fleet.model.inventory import Account
 from fleet.model.restarts import RestartSource
 from fleet.model.rollout import ActionKind, EventKind, Rollout, RolloutAction, RolloutEvent
 from fleet.model.services import StoreView
+from fleet.rollout.decide.call_results import apply_results
 from fleet.rollout.decide.observe import observe
 from fleet.rollout.decide.restarts import note_restarts, restart_reads
 from fleet.rollout.decide.service_calls import (
     CallOutcome,
     CallResult,
     ServiceWrite,
-    apply_results,
     service_write,
 )
 from fleet.rollout.decide.signal_readings import note_signals

@@ -1,10 +1,10 @@
-"""Chooses the AWS call that sends a release to one service or sets it back, and applies its result.
+"""Chooses the AWS call that sends a release to one service or sets it back.
 
 A job may run twice, when a worker is lost. Every call is chosen from the service as it was read
 just before, and none is made where the work is done already.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -19,9 +19,8 @@ from fleet.model.identity import (
     TAG_STORE,
     TAG_WORKLOAD,
 )
-from fleet.model.rollout import ActionKind, EventKind, RolloutAction, RolloutSpec
-from fleet.model.services import ServiceState, revision
-from fleet.model.verdicts import Stage, Verdict
+from fleet.model.rollout import ActionKind, RolloutAction, RolloutSpec
+from fleet.model.services import ServiceState
 from fleet.release.decide.sent_settings import (
     COUNT,
     COUNT_KEY,
@@ -34,14 +33,6 @@ from fleet.release.decide.sent_settings import (
     with_kept,
 )
 from fleet.release.decide.service_input import service_input, service_settings
-from fleet.rollout.decide.tick_state import TickState, mark_sent
-
-#: Seconds until a store is read after its change was sent.
-FIRST_LOOK_S = 15.0
-#: How often AWS may refuse a call for one service before a person has to see to it.
-REFUSALS = 3
-#: Seconds until a refused call is tried again.
-REFUSED_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +252,9 @@ def _send(write: ServiceWrite, service: ServiceState | None, target: str) -> Cal
     if any(one.is_count for one in kept):
         # It was set since the plan was made, which expects another number of tasks.
         return CallChoice(None, CallOutcome.BY_HAND, "; ".join(one.words for one in told(kept)))
+    if write.keeps_count and service.desired != write.count:
+        why = f"desired count {service.desired}, and the plan left it at {write.count}"
+        return CallChoice(None, CallOutcome.BY_HAND, why)
     return CallChoice(
         _update(write, service, target, differ, kept),
         CallOutcome.DONE,
@@ -279,7 +273,7 @@ def _update(
     changed = {one.field.path[0] for one in differ if one not in kept}
     settings = with_kept(write.wanted, kept)
     theirs = {one.field.key for one in kept}
-    if write.keeps_count and write.count == service.desired:
+    if write.keeps_count:
         theirs.add(COUNT_KEY)
     runs = service.task_definition
     return Update(
@@ -310,172 +304,22 @@ def _undo(write: ServiceWrite, service: ServiceState | None) -> CallChoice:
     if service is None:
         return _GONE if write.previous else CallChoice(None, CallOutcome.ALREADY)
     runs = service.task_definition
-    if write.previous and runs == write.previous and _is_counted(write, service):
+    known = (write.request.get(COUNT, 0),)
+    differ = compare({COUNT: write.count}, service, counts=known) if write.count is not None else ()
+    # A count that somebody set since it was sent stays, unless a person said otherwise.
+    stays = not differ or (differ[0].is_by_hand and not write.overwrites_settings)
+    if write.previous and runs == write.previous and stays:
         return CallChoice(None, CallOutcome.ALREADY)
     if runs != write.target:
         return CallChoice(None, CallOutcome.BY_HAND, runs=runs)
     if not write.previous:
         why = "removed: there was no such service before"
         return CallChoice(Delete(), CallOutcome.DONE, why)
-    known = (write.request.get(COUNT, 0),)
-    differ = compare({COUNT: write.count}, service, counts=known) if write.count is not None else ()
-    # A count that somebody set since it was sent stays, unless a person said otherwise.
-    if not differ or (differ[0].is_by_hand and not write.overwrites_settings):
-        return CallChoice(Update(service, write.previous, write.previous), CallOutcome.DONE)
-    sent = recounted(service.tags, write.count or 0, write.send)
-    back = Update(service, write.previous, write.previous, count=write.count, sent=sent)
+    back = Update(service, write.previous, write.previous)
+    if not stays:
+        sent = recounted(service.tags, write.count or 0, write.send)
+        back = replace(back, count=write.count, sent=sent)
     return CallChoice(back, CallOutcome.DONE)
 
 
-def _is_counted(write: ServiceWrite, service: ServiceState) -> bool:
-    """Return whether the desired count is the write's; it is not compared for DAEMON."""
-    return write.count is None or service.desired == write.count
-
-
 _GONE = CallChoice(None, CallOutcome.GONE, "there is no such service any more")
-
-
-def apply_results(state: TickState, written: Iterable[CallResult]) -> None:
-    """Update changes by their calls' outcomes; one without an outcome is read at the next tick."""
-    for one in written:
-        change = state.change(one.store, one.service)
-        if one.kind is ActionKind.SEND:
-            _sent(state, change, one)
-        else:
-            _undone(state, change, one)
-
-
-def _sent(state: TickState, change: Change, one: CallResult) -> None:
-    if one.outcome is CallOutcome.DONE or (one.outcome is CallOutcome.ALREADY and change.sends):
-        look_at = state.in_seconds(FIRST_LOOK_S)
-        mark_sent(state, change, "sent", target=one.target, sent_at=one.at, look_at=look_at)
-        again = " again" if change.sends else ""
-        kept = f"; {one.words}" if one.words else ""
-        state.say(
-            EventKind.SENT,
-            f"{change.service} sent{again}{kept}",
-            change.store,
-            {"service": change.service},
-        )
-    elif one.outcome is CallOutcome.ALREADY:
-        state.move(
-            change,
-            stage=Stage.SKIPPED,
-            verdict=Verdict.UNCHANGED,
-            reason="runs it already",
-            target=one.target,
-        )
-        state.say(EventKind.VERDICT, "runs it already", change.store, {"verdict": "unchanged"})
-    elif one.outcome in {CallOutcome.BY_HAND, CallOutcome.GONE}:
-        _by_hand(state, change, one)
-    elif one.outcome is CallOutcome.LOST:
-        # The change stays as it is; the next tick reads what the service runs.
-        state.move(change, reason=f"no answer: {one.words}")
-        state.say(EventKind.PROBLEM, f"no answer for {change.service}: {one.words}", change.store)
-    elif one.outcome is CallOutcome.CALLED_OFF:
-        if change.stage is Stage.SENDING:
-            state.move(change, stage=Stage.PLANNED, reason=one.words)
-    elif one.outcome is CallOutcome.REJECTED:
-        _rejected(state, change, one)
-    elif one.outcome is CallOutcome.REMOVED:
-        state.say(EventKind.PROBLEM, f"{change.service} was deleted: {one.words}", change.store)
-    else:
-        _refused(state, change, one)
-
-
-def _rejected(state: TickState, change: Change, one: CallResult) -> None:
-    """Fail a task definition at once in every store that was to get it in this account and region.
-
-    It is a failure of the release: no store would answer otherwise, and no time changes it.
-    """
-    where = change.account, change.region, change.content
-    waiting = {Stage.PLANNED, Stage.SENDING}
-    rows = [
-        c for c in state.changes if (c.account, c.region, c.content) == where and c.stage in waiting
-    ]
-    reason = f"not sent, the task definition is refused: {one.words}"
-    for row in rows:
-        state.move(
-            row,
-            stage=Stage.HELD,
-            verdict=Verdict.FAILED,
-            reason=reason,
-            look_at=None,
-            next_send=replace(row.next_send, rejected=True),
-        )
-    if rows:
-        variant = state.rollout.spec.variant_of(change)
-        state.say(EventKind.PROBLEM, f"{variant}, {len(rows)} changes: {reason}")
-
-
-def _refused(state: TickState, change: Change, one: CallResult) -> None:
-    refusals = change.next_send.refusals + 1
-    next_send = replace(change.next_send, refusals=refusals)
-    state.say(EventKind.PROBLEM, f"AWS refused {change.service}: {one.words}", change.store)
-    if refusals >= REFUSALS:
-        reason = f"AWS refused it {refusals} times: {one.words}"
-        state.move(
-            change,
-            stage=Stage.HELD,
-            verdict=Verdict.UNDELIVERED,
-            reason=reason,
-            next_send=next_send,
-        )
-        return
-    state.move(
-        change,
-        stage=Stage.PLANNED,
-        reason=f"AWS refused: {one.words}",
-        look_at=state.in_seconds(REFUSED_WAIT_S),
-        next_send=next_send,
-    )
-
-
-def _by_hand(state: TickState, change: Change, one: CallResult) -> None:
-    what = one.words
-    if one.outcome is CallOutcome.BY_HAND and not what:
-        what = f"it runs {revision(one.runs)}, which is neither the plan's nor ours"
-    reason = f"changed by hand: {what}; left alone"
-    state.move(change, stage=Stage.HELD, verdict=Verdict.CHANGED_BY_HAND, reason=reason)
-    state.say(EventKind.VERDICT, reason, change.store, {"verdict": Verdict.CHANGED_BY_HAND.value})
-
-
-def _undone(state: TickState, change: Change, one: CallResult) -> None:
-    if one.outcome in {CallOutcome.DONE, CallOutcome.ALREADY}:
-        back = f"back to {revision(change.previous)}" if change.previous else "removed again"
-        # A dark or undelivered change would owe the release and be sent again.
-        owing = Stage.UNDONE in change.verdict.traits.owes
-        stays = owing and change.undo.stays_back
-        state.move(
-            change,
-            stage=Stage.UNDONE,
-            verdict=Verdict.WAITING if stays else change.verdict,
-            reason=f"{back}: {change.reason}",
-            look_at=state.in_seconds(FIRST_LOOK_S),
-            undo=replace(change.undo, settled=False),
-        )
-        state.say(
-            EventKind.SENT, f"{change.service} {back}", change.store, {"service": change.service}
-        )
-    elif one.outcome in {CallOutcome.BY_HAND, CallOutcome.GONE}:
-        _by_hand(state, change, one)
-    else:
-        # It stays to be set back, and AWS is asked again after a while.
-        lost = one.outcome is CallOutcome.LOST
-        undo = replace(change.undo, refusals=change.undo.refusals + (0 if lost else 1))
-        state.say(
-            EventKind.PROBLEM, f"{change.service} is not set back yet: {one.words}", change.store
-        )
-        if undo.refusals >= REFUSALS:
-            leave_not_set_back(state, change, f"AWS refused it {undo.refusals} times: {one.words}")
-            return
-        look_at = state.in_seconds(FIRST_LOOK_S if lost else REFUSED_WAIT_S)
-        state.move(change, look_at=look_at, undo=undo)
-
-
-def leave_not_set_back(state: TickState, change: Change, why: str) -> None:
-    """Give up setting a change back; a person has to see to it, and may say `rollback` again."""
-    reason = f"not set back: {why}"
-    state.move(change, stage=Stage.HELD, verdict=Verdict.FAILED, reason=reason, look_at=None)
-    data = {"verdict": Verdict.FAILED.value, "service": change.service}
-    state.say(EventKind.VERDICT, reason, change.store, data)

@@ -15,9 +15,9 @@ from fleet.model.rates import DEFAULT_SHARE, ECS_CLUSTER_RESOURCE_READ, ECS_SERV
 from fleet.model.rollout import Phase, Rollout, RolloutSpec
 from fleet.model.simulation import Moment, SimulatedRun, StoreModel
 from fleet.model.verdicts import Verdict
+from fleet.rollout.decide.call_results import apply_results
 from fleet.rollout.decide.next_tick import waits_for_person
 from fleet.rollout.decide.observe import observe
-from fleet.rollout.decide.service_calls import apply_results
 from fleet.rollout.decide.store_choice import (
     StoreChoice,
     choose_stores,

@@ -19,6 +19,7 @@ from fleet.model.printable import many
 from fleet.model.rollout import ActionKind, EventKind, Phase, RolloutAction
 from fleet.model.spans import moment
 from fleet.model.verdicts import WORST, Stage, Standing, Verdict
+from fleet.rollout.decide.call_results import leave_not_set_back
 from fleet.rollout.decide.darkness import DarknessResult
 from fleet.rollout.decide.freshness import hold_until_read, restart_bake_after_gap
 from fleet.rollout.decide.gate import count, evaluate, with_signals
@@ -27,7 +28,6 @@ from fleet.rollout.decide.next_tick import next_tick, pulls_again_at, undo_at
 from fleet.rollout.decide.patience import ask_when_stuck, latest_step, settles_within
 from fleet.rollout.decide.refusals import refused_alike
 from fleet.rollout.decide.restarts import restart_signal
-from fleet.rollout.decide.service_calls import leave_not_set_back
 from fleet.rollout.decide.signals import signals
 from fleet.rollout.decide.store_choice import (
     StoreChoice,

@@ -29,8 +29,9 @@ from fleet.model.services import (
     StoreView,
 )
 from fleet.model.verdicts import Stage
+from fleet.rollout.decide.call_results import apply_results
 from fleet.rollout.decide.observe import observe
-from fleet.rollout.decide.service_calls import CallOutcome, CallResult, apply_results
+from fleet.rollout.decide.service_calls import CallOutcome, CallResult
 from fleet.rollout.decide.store_choice import StoreRead, choose_stores, store_read, stores_in_flight
 from fleet.rollout.decide.surveys import compare
 from fleet.rollout.decide.tick import Settled, begin, settle

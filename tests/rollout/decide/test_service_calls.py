@@ -11,10 +11,13 @@ from fleet.model.identity import TAG_ROLLOUT
 from fleet.model.rollout import ActionKind, RolloutAction
 from fleet.model.services import Deployment, ServiceState
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.service_calls import (
+from fleet.rollout.decide.call_results import (
     FIRST_LOOK_S,
     REFUSALS,
     REFUSED_WAIT_S,
+    apply_results,
+)
+from fleet.rollout.decide.service_calls import (
     CallChoice,
     CallOutcome,
     CallResult,
@@ -22,7 +25,6 @@ from fleet.rollout.decide.service_calls import (
     Delete,
     ServiceWrite,
     Update,
-    apply_results,
     choose_call,
     service_write,
 )
@@ -145,6 +147,19 @@ def test_a_setting_that_somebody_set_is_left_and_the_release_is_sent() -> None:
     assert asked.reason == ""
     assert isinstance(asked.call, Update)
     assert asked.call.settings == SETTINGS
+
+
+@pytest.mark.parametrize(("desired", "outcome"), [(2, "by-hand"), (3, "done"), (4, "by-hand")])
+def test_a_count_that_is_kept_is_never_sent(desired: int, outcome: str) -> None:
+    row = planned(previous=OLD, desired_count=3, previous_count=3)
+    found = send(service(OLD, desired=desired, tags=LAST), row, keeps_count=True)
+    assert found.outcome.value == outcome
+    if isinstance(found.call, Update):
+        assert found.call.count is None
+
+
+def test_what_was_set_back_beside_a_count_that_somebody_set_is_done() -> None:
+    assert undo(service(OLD, desired=3, tags=LAST), count=1).outcome is CallOutcome.ALREADY
 
 
 @pytest.mark.parametrize(("keeps_count", "sent"), [(True, "2"), (False, "3/2")])

@@ -8,8 +8,9 @@ from fleet.model.changes import CONVOY, Undo
 from fleet.model.policy import Window
 from fleet.model.rollout import ActionKind, Phase, VerbName
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.call_results import apply_results
 from fleet.rollout.decide.observe import observe
-from fleet.rollout.decide.service_calls import CallOutcome, CallResult, apply_results
+from fleet.rollout.decide.service_calls import CallOutcome, CallResult
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.tick_states import (
