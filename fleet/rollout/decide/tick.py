@@ -217,7 +217,8 @@ def _ask(
     beside: Sequence[Signal] = (),
 ) -> Gate:
     rollout = state.rollout
-    return evaluate(
+    refused = refused_alike(state, rows)
+    gate = evaluate(
         count(rows, state.rollout.spec.variant_of),
         finding,
         rollout.spec.policy,
@@ -226,8 +227,10 @@ def _ask(
         now=state.now,
         accepted=accepted(rows, state.rollout.spec.variant_of),
         failures=[c for c in rows if is_failed(c)],
-        signals=[*beside, *refused_alike(state, rows), restart_signal(state, rows)],
+        signals=[*beside, *refused, restart_signal(state, rows)],
     )
+    # The words of AWS say more than the failures that follow from them.
+    return replace(gate, reason=refused[0].reason) if refused else gate
 
 
 def _signals(state: TickState) -> tuple[Signal, ...]:

@@ -54,6 +54,15 @@ def test_it_halts_the_rollout_at_the_next_look_with_the_words_of_aws() -> None:
     assert done.actions == ()
 
 
+def test_its_words_come_before_the_arithmetic_of_a_small_wave() -> None:
+    rows = state(planned(STORES[0], stage=Stage.SENDING), planned(STORES[1], wave=1))
+    rejected(rows)
+
+    settled(rows)
+
+    assert WORDS in rows.rollout.why
+
+
 def test_a_policy_that_rolls_back_takes_back_what_other_variants_got() -> None:
     other = sent("store-020", Verdict.OK, service="vision-amd64", content="d" * 64)
     rows = wave_of(other, policy=replace(POLICY, on_halt=OnHalt.ROLLBACK))
