@@ -99,7 +99,6 @@ class RolloutRecords(RolloutEventRecords):
         number = number_of(rollout_id)
         text, rows = spec_text(spec), _change_rows(spec, changes)
         why = "rebuilt from AWS: whether more stores were planned is not known"
-        # StoreHistoryRecords its last wave, so that resuming it is about what it is owed.
         rollout = Rollout(
             rollout_id,
             spec,

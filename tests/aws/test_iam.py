@@ -9,7 +9,6 @@ import fleet.aws.images
 from fleet.aws.iam import TAGGED, actions_of, policy_for
 from fleet.drift import (
     fixes,
-    notifications,
     reread,
     scan,
     scan_nodes,
@@ -22,7 +21,7 @@ from fleet.register import doctor, host_run, register
 from fleet.release import images, revisions
 from fleet.rollout import controller, overview, plan, shard_jobs, start, tick
 from fleet.runtime import doctor as doctor_of_runs
-from fleet.runtime import executor, host_probes, lease, ledgers
+from fleet.runtime import executor, host_probes, lease, ledgers, messages
 
 #: The modules in which each command calls the AWS edge.
 MODULES: dict[Sender, tuple[ModuleType, ...]] = {
@@ -36,7 +35,7 @@ MODULES: dict[Sender, tuple[ModuleType, ...]] = {
     Sender.FIX: (fixes, reread),
     Sender.DEEP: (host_probes,),
     Sender.RENDER: (images,),
-    Sender.NOTIFY: (notifications,),
+    Sender.NOTIFY: (messages,),
 }
 #: Those that ask nobody who they are, because their command has asked already or need not.
 WITHOUT_CALLER = {Sender.DEEP, Sender.RENDER, Sender.NOTIFY}

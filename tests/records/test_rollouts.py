@@ -611,15 +611,15 @@ def rebuild(records: Records, name: str = "ro-7", *changes: Change) -> bool:
     )
 
 
-def test_a_rollout_that_was_rebuilt_is_done_and_is_owed(records: Records) -> None:
+def test_a_rollout_that_was_rebuilt_holds_and_owes_nothing(records: Records) -> None:
     assert rebuild(records)
     found = records.rollouts.load("ro-7")
     assert (found.phase, found.why, found.finished_at) == (
-        Phase.DONE,
-        "rebuilt from AWS",
+        Phase.REBUILT,
+        "rebuilt from AWS: whether more stores were planned is not known",
         NOON + MINUTE,
     )
-    assert records.rollouts.owed() == (("ro-7", PARKED),)
+    assert records.rollouts.owed() == ()
     assert records.rollouts.active() == ()
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fleet.model.darkness import Survey
+from fleet.model.restarts import Restarts
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.opening import open_records
@@ -25,9 +26,10 @@ def test_a_rollout_of_version_3_goes_on_where_it_was(shops: Shops, tmp_path: Pat
     turn_back(tmp_path / "state" / "fleet.db")
 
     with open_records(None, tmp_path / "state") as records:
-        # Version 3 made no surveys.
+        # Version 3 made no surveys and read no restarts.
         assert records.rollouts.changes("ro-1") == tuple(
-            replace(change, observed=replace(change.observed, survey=Survey())) for change in before
+            replace(change, observed=replace(change.observed, survey=Survey(), restarts=Restarts()))
+            for change in before
         )
         shops.records = records
         shops.crew = replace(shops.crew, wiring=replace(shops.wiring, records=records))

@@ -66,7 +66,9 @@ def _resume(state: TickState, verb: Verb) -> str:
             _owe_again(state, change, verb)
         patience = state.in_seconds(state.rollout.spec.policy.patience_s)
         why = _because(verb, "resumed for owed stores")
-        state.enter_phase(Phase.RUNNING, why, finished_at=None, owed_until=patience)
+        state.enter_phase(
+            Phase.RUNNING, why, finished_at=None, owed_until=patience, wave_at=state.now
+        )
         count = len(state.stores(owed))
         until = moment(patience, state.now)
         if count == 1:
