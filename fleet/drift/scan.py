@@ -211,6 +211,7 @@ class _Scanning:
             idle=idle if request.whole else (),
             stop=recorded.stop,
             waiting=waiting_rollouts(recorded.active, wanted.values(), whole=request.whole),
+            watched=recorded.watched,
         )
         return _Read(now, recorded, wanted, shards, background, revisions)
 
@@ -323,6 +324,7 @@ class _Scanning:
                 hosts={one.id: [host.name for host in one.hosts] for one in request.stores},
                 wanted=read.wanted,
                 answered=answered(read.shards),
+                watched=[one.rollout.id for one in read.recorded.watched],
                 whole=request.whole,
             ),
             read.now,

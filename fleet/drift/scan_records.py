@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from fleet.drift.decide.recalls import watched_rollout
 from fleet.drift.decide.scan_changes import Coverage, changes_of
 from fleet.drift.decide.scan_result import NIGHTS
 from fleet.errors import LeaseLost, RecordsError
@@ -20,6 +21,8 @@ from fleet.model.history import ActiveRollout, RolloutSummary
 from fleet.model.rollout import Hold
 from fleet.model.scan_result import FindingChanges, PastFinding, Scan
 from fleet.model.stop import Stop
+from fleet.model.wanted import WatchedRollout
+from fleet.rollout.decide.watch import LONGEST_WATCH
 from fleet.runtime.lease import Held, held, owner_name
 from fleet.runtime.wiring import Wiring
 
@@ -69,6 +72,7 @@ class Recorded:
         holds: what active rollouts have to themselves.
         active: those rollouts.
         stop: of every send, while it is in force.
+        watched: rollouts that are done and whose stores are still watched.
     """
 
     memory: Mapping[HostKey, HostMemory] = field(default_factory=dict)
@@ -80,6 +84,7 @@ class Recorded:
     holds: tuple[Hold, ...] = ()
     active: tuple[ActiveRollout, ...] = ()
     stop: Stop | None = None
+    watched: tuple[WatchedRollout, ...] = ()
 
 
 class ScanJournal:
@@ -138,8 +143,11 @@ class ScanJournal:
         owed = self._try("what stores still owe is not known", records.rollouts.owed)
         holds = self._try("which rollouts are under way is not known", records.rollouts.holds)
         active = self._try("which rollouts stand still is not known", records.rollouts.under_way)
+        watched = self._try(
+            "which releases are still watched is not known", lambda: _watched(self._wiring, at)
+        )
         # What was found rested on these; without them it would be called gone, or something else.
-        comparable = None not in (memory, owed, holds, active)
+        comparable = None not in (memory, owed, holds, active, watched)
         return Recorded(
             memory=memory or {},
             open=open_ if comparable else None,
@@ -150,6 +158,7 @@ class ScanJournal:
             holds=holds or (),
             active=active or (),
             stop=self._try("whether all sending is stopped is not known", records.stops.in_force),
+            watched=watched or (),
         )
 
     def write(
@@ -189,6 +198,16 @@ class ScanJournal:
             if lost:
                 self.notes.append(f"{lost}: {error}")
             return None
+
+
+def _watched(wiring: Wiring, now: datetime) -> tuple[WatchedRollout, ...]:
+    """Read the rollouts that are done and whose stores are still watched."""
+    rollouts = wiring.records.rollouts
+    found = (
+        watched_rollout(rollouts.load(id_), rollouts.changes(id_), rollouts.sent_after(id_), now)
+        for id_ in rollouts.done_since(now - LONGEST_WATCH)
+    )
+    return tuple(one for one in found if one is not None)
 
 
 def first_seen(recorded: Recorded) -> dict[tuple[str, ...], datetime]:

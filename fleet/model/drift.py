@@ -26,7 +26,7 @@ from fleet.model.observed import (
 )
 from fleet.model.services import ServiceState, TaskState
 from fleet.model.stop import Stop
-from fleet.model.wanted import IdleRollout
+from fleet.model.wanted import IdleRollout, WatchedRollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class NamedResources:
         activation: id of the activation, or "".
         runs: ARN of the revision that the service ran.
         tags: the tags that are missing.
+        counted: code, store, host and subject of the findings that it adds up.
     """
 
     arn: str = ""
@@ -73,6 +74,7 @@ class NamedResources:
     activation: str = ""
     runs: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    counted: tuple[tuple[str, str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,10 @@ class Finding:
             activation=self._text("activation"),
             runs=self._text("runs"),
             tags=self.data.get("tags", {}),
+            counted=tuple(
+                (str(code), str(store), str(host), str(subject))
+                for code, store, host, subject in self.data.get("counted", ())
+            ),
         )
 
     def _text(self, key: str) -> str:
@@ -369,6 +375,7 @@ class Background:
         idle: rollouts that stand still, told in a scan of the whole fleet.
         waiting: rollouts that wait for a person and hold stores in scope.
         stop: of every send of every rollout, while it is in force.
+        watched: rollouts that are done and whose stores are still watched.
     """
 
     fleet: str
@@ -387,6 +394,7 @@ class Background:
     idle: tuple[IdleRollout, ...] = ()
     waiting: tuple[ActiveRollout, ...] = ()
     stop: Stop | None = None
+    watched: tuple[WatchedRollout, ...] = ()
 
     def content_of(self, arn: str) -> str | None:
         """Return the address of a revision, by its meaning in this release; None if not known."""

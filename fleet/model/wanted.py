@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from fleet.model.changes import Change
 from fleet.model.desired import DesiredService
 from fleet.model.history import ActiveRollout
 from fleet.model.inventory import Store
+from fleet.model.rollout import Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,18 @@ class IdleRollout:
     rollout: ActiveRollout
     since: datetime
     waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRollout:
+    """A rollout that is done and whose stores are still watched.
+
+    Attributes:
+        sent: what it sent and nobody has sent anew since; not what was set back or left out.
+    """
+
+    rollout: Rollout
+    sent: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)

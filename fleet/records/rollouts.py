@@ -177,6 +177,13 @@ class RolloutRecords(RolloutEventRecords):
             rows = connection.execute(query.order_by(ROLLOUTS.c.number)).all()
         return {id_of(number): finished_at for number, finished_at in rows}
 
+    def sent_after(self, rollout_id: str) -> frozenset[tuple[str, str]]:
+        """Return store and service of what rollouts that are newer than this one have sent."""
+        newer = (CHANGES.c.rollout > number_of(rollout_id)) & (CHANGES.c.sends > 0)
+        query = select(CHANGES.c.store, CHANGES.c.service).where(newer)
+        with self._database.read() as connection:
+            return frozenset((store, name) for store, name in connection.execute(query))
+
     def under_way(self) -> tuple[ActiveRollout, ...]:
         """Return the rollouts that are not finished, oldest first, and when each last moved."""
         query = select(ROLLOUTS).where(ROLLOUTS.c.finished_at.is_(None))

@@ -15,6 +15,7 @@ from fleet.model.stop import Stop
 from fleet.rollout.decide.change_facts import stores_back
 from fleet.rollout.decide.next_tick import waits_for_person
 from fleet.rollout.decide.store_choice import StoreRead
+from fleet.rollout.decide.watch import LONGEST_WATCH
 from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
 from fleet.rollout.tick import TickContext, Ticked, rollout_lease, shard_lease, tick
 from fleet.runtime.lease import TTL_S, Held, held, holder_of
@@ -35,8 +36,6 @@ AWAY_S = 2.0
 LOCKED_S = 5.0
 #: Seconds of the run's clock between asking owed stores of finished rollouts whether they are back.
 OWED_EVERY_S = 120.0
-#: Longest ``watch_for`` that a policy may ask for.
-LONGEST_WATCH = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)

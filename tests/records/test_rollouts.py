@@ -674,6 +674,15 @@ def test_changes_of_a_done_rollout_are_always_read(records: Records) -> None:
 
 
 @sqlite_only
+def test_what_a_newer_rollout_has_sent_is_told_and_what_it_only_plans_is_not(
+    records: Records,
+) -> None:
+    start(records, [some.change("store-1"), some.change("store-2")], holds=())
+    start(records, [some.change("store-2"), some.planned("store-1")], holds=())
+    assert records.rollouts.sent_after("ro-1") == {("store-2", "vision-arm64")}
+    assert records.rollouts.sent_after("ro-2") == frozenset()
+
+
 def test_only_rollouts_that_were_done_lately_and_had_ticks_are_watched(records: Records) -> None:
     for tick in (3, 0):
         finish(records, replace(start(records, holds=()), tick=tick))

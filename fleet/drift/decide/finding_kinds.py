@@ -25,6 +25,7 @@ class Need(Enum):
         CONNECTION: how its hosts are connected, which is known once a state has held.
         NAMED_CLUSTER: the cluster of another store, named in ``data["cluster"]``.
         NAMED_HOSTS: the other hosts that it is about, named in ``data["hosts"]``.
+        COUNTED: what the findings need that it adds up, named in ``data["counted"]``.
     """
 
     TASKS = auto()
@@ -33,6 +34,7 @@ class Need(Enum):
     CONNECTION = auto()
     NAMED_CLUSTER = auto()
     NAMED_HOSTS = auto()
+    COUNTED = auto()
 
 
 class Subject(Enum):
@@ -139,6 +141,8 @@ class FindingKind:
         comes_first: whether it is listed before all others, as it has to be decided first.
         from_records: whether it rests on the records alone, so that nothing that could not be read
             from AWS leaves it open.
+        fails_release: whether the service does not do its work, so that it counts against the
+            failure budget of the rollout that sent it.
         fix: how ``--fix`` fixes it; None where a person decides.
     """
 
@@ -152,6 +156,7 @@ class FindingKind:
     needs_release: bool = False
     comes_first: bool = False
     from_records: bool = False
+    fails_release: bool = False
     fix: SafeFix | None = None
 
     @property

@@ -14,6 +14,7 @@ from fleet.drift.decide import (
     disconnected,
     leftovers,
     probed_hosts,
+    recalls,
     registration,
     releases,
     returned_stores,
@@ -102,6 +103,7 @@ def reconcile(
         shard_case = ShardCase(fleet, ledgers, background)
         found += [finding for rule in SHARD_RULES for finding in rule(shard_case)]
     unread, touched = unread_of([one.shard for one in all_ledgers], cases, background)
+    found += recalls.of_recalled(found, fleet, background, cases.keys(), touched)
     missing = [stores[id_] for id_ in sorted(wanted) if id_ in stores and id_ not in cases]
     return Reconciled(
         findings=tuple(sorted(found, key=_order)),

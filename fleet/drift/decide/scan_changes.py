@@ -43,6 +43,7 @@ class Coverage:
         hosts: names of the hosts of each store that was scanned.
         wanted: by store id; what a rollout is at work on is not reported.
         answered: hosts that were asked and answered.
+        watched: ids of done rollouts whose stores are still watched.
         whole: whether these are all stores of the inventory, so that a finding cannot be about
             another store as well.
     """
@@ -54,7 +55,16 @@ class Coverage:
     hosts: Mapping[str, Collection[str]] = field(default_factory=dict)
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
     answered: Collection[tuple[str, str]] = frozenset()
+    watched: Collection[str] = frozenset()
     whole: bool = True
+
+    def is_over(self, finding: Finding) -> bool:
+        """Tell whether the records alone say that it is gone, whatever could not be read."""
+        kind = CATALOGUE.get(finding.code)
+        if kind is None:
+            return False
+        ended = Need.COUNTED in kind.needs and finding.subject not in self.watched
+        return kind.from_records or ended
 
     def covers(self, finding: Finding) -> bool:
         """Tell whether the scan would have found this again; nothing unread is considered."""
@@ -71,6 +81,7 @@ class Coverage:
         unmet = {
             Need.NAMED_CLUSTER: not self._has_named_cluster(finding),
             Need.NAMED_HOSTS: not self._has_named_hosts(finding),
+            Need.COUNTED: not self._has_counted(finding),
             Need.PROBE: self._is_silent(finding.store, finding.host),
             Need.CONNECTED: not hows <= {HostConnection.CONNECTED},
             # One host that is connected is enough to know that a site is not dark.
@@ -89,6 +100,15 @@ class Coverage:
             (store not in self.hosts and not self.whole)
             or (of_machine and self._is_dark(store, host))
             for store, host in named_hosts(finding)
+        )
+
+    def _has_counted(self, finding: Finding) -> bool:
+        """Tell whether the scan would have found again each finding that it adds up."""
+        return all(
+            self.covers(
+                replace(finding, code=code, store=store, host=host, subject=subject, data={})
+            )
+            for code, store, host, subject in finding.resources.counted
         )
 
     def _is_dark(self, store: str, host: str) -> bool:
@@ -235,8 +255,7 @@ def changes_of(
         is_in_scope = store in coverage.hosts
         if key in now or not (coverage.whole or is_in_scope):
             continue
-        kind = CATALOGUE.get(row.finding.code)
-        if kind is not None and kind.from_records:
+        if coverage.is_over(row.finding):
             resolved.append(replace(row, resolved_at=at))
             continue
         has_left = bool(store) and not is_in_scope

@@ -71,6 +71,7 @@ TASKS_SHORT = FindingKind(
     "the hosts could run. A full count would prove nothing; one that is not full does.",
     "Read why the last tasks stopped; then roll back, or repair the host.",
     needs=frozenset({Need.CONNECTED}),
+    fails_release=True,
 )
 DEPLOYMENT_STUCK = FindingKind(
     "DEPLOYMENT_STUCK",
@@ -80,6 +81,7 @@ DEPLOYMENT_STUCK = FindingKind(
     "were connected all the time and no rollout is at work on it.",
     "Read the service's events and why its tasks stopped; send another revision, or roll back.",
     needs=frozenset({Need.CONNECTED}),
+    fails_release=True,
 )
 DEPLOYMENT_FAILED = FindingKind(
     "DEPLOYMENT_FAILED",
@@ -88,6 +90,7 @@ DEPLOYMENT_FAILED = FindingKind(
     "The circuit breaker ended the deployment of what should run. It restored the revision "
     "before, which runs, or there was none to restore, and nothing may be running.",
     "Find the cause with the rollout's status, then retry it or send a better release.",
+    fails_release=True,
 )
 RELEASE_OWED = FindingKind(
     "RELEASE_OWED",
@@ -136,6 +139,18 @@ ROLLOUT_IDLE = FindingKind(
     "release would change.",
     "Let it go on, in the foreground or by a controller, or abort it.",
     from_records=True,
+)
+RELEASE_RECALLED = FindingKind(
+    "RELEASE_RECALLED",
+    Severity.HIGH,
+    "a release fails in its stores after its rollout was done",
+    "A rollout is done, its stores are still watched (`watch_for`), and by what they are now its "
+    "gate would not have let it pass: more of them are in trouble than its failure budget allows, "
+    "success is too low, or a controller has recalled it. A store that was not read counts neither "
+    "way; darkness is tested by the controller.",
+    "Look at the stores that it names. If it is the release, roll it back.",
+    needs=frozenset({Need.COUNTED}),
+    comes_first=True,
 )
 CHANGED_BY_HAND = FindingKind(
     "CHANGED_BY_HAND",
@@ -294,4 +309,5 @@ CRASH_LOOP = FindingKind(
     "Read the container's last output; then roll back, or release what does not crash.",
     needs=frozenset({Need.TASKS, Need.PROBE, Need.CONNECTED}),
     subject=Subject.SERVICE_PART,
+    fails_release=True,
 )

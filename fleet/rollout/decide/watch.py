@@ -30,6 +30,8 @@ SLOT_S = 10.0
 READS_PER_SLOT = int(READS_PER_S * SLOT_S)
 #: Stores that share a slot while there are slots enough: fewer ticks, and still spread.
 STORES_OF_A_SLOT = 5
+#: Longest ``watch_for`` that a policy may ask for.
+LONGEST_WATCH = timedelta(days=30)
 Shard = tuple[str, str]
 
 

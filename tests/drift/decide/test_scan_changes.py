@@ -365,6 +365,40 @@ def test_what_rests_on_the_records_alone_is_gone_whatever_aws_did_not_answer(cod
     assert compare([], [row], unread()).resolved == (replace(row, resolved_at=TONIGHT),)
 
 
+def recall(code: str = "TASKS_SHORT") -> PastFinding:
+    counted = [[code, "store-042", "tel-1", "telemetry-amd64"]]
+    data = {"counted": counted}
+    return past(finding("RELEASE_RECALLED", "", account="", region="", subject="ro-118", data=data))
+
+
+def test_a_recall_is_gone_when_its_stores_were_seen_well() -> None:
+    (resolved,) = compare([], [recall()], coverage=looked(watched={"ro-118"})).resolved
+    assert resolved.finding.code == "RELEASE_RECALLED"
+
+
+@pytest.mark.parametrize(
+    ("code", "seen", "gaps"),
+    [
+        ("TASKS_SHORT", looked(connections=AWAY), ()),
+        ("CRASH_LOOP", looked(deep=False), ()),
+        ("CRASH_LOOP", looked(answered=()), ()),
+        ("TASKS_SHORT", looked(), (unread("store-043"),)),
+    ],
+    ids=["away", "not asked", "silent", "unread"],
+)
+def test_a_recall_stays_while_what_it_adds_up_was_not_read(
+    code: str, seen: Coverage, gaps: tuple[Unread, ...]
+) -> None:
+    watching = replace(seen, watched={"ro-118"})
+    changes = compare([], [recall(code)], *gaps, coverage=watching)
+    assert (changes.not_verified, changes.resolved) == ((recall(code),), ())
+
+
+def test_a_recall_is_gone_when_its_rollout_is_watched_no_more_whatever_was_not_read() -> None:
+    (resolved,) = compare([], [recall()], unread(), coverage=looked(connections=AWAY)).resolved
+    assert resolved.finding.subject == "ro-118"
+
+
 def test_a_finding_rests_on_the_other_stores_that_it_names() -> None:
     copy = finding("CLONE", data={"hosts": ["store-042/tel-1", "store-043/tel-1"]})
     part = covering(["store-042", "store-043"], whole=False)

@@ -73,8 +73,9 @@ from fleet.model.observed import (
 from fleet.model.rollout import Phase
 from fleet.model.services import ServiceState, TaskState
 from fleet.model.stop import Stop
-from fleet.model.wanted import IdleRollout, Owed, Wanted
-from tests import build
+from fleet.model.verdicts import Verdict
+from fleet.model.wanted import IdleRollout, Owed, Wanted, WatchedRollout
+from tests import build, rollouts
 from tests.drift.decide import shop
 from tests.rollout.decide import plans
 
@@ -274,6 +275,7 @@ class _Maker:
                 idle=tuple(map(_idle, background.get("idle", ()))),
                 stop=_stop(background.get("stop")),
                 waiting=tuple(map(_active, background.get("waiting", ()))),
+                watched=tuple(map(_watched, background.get("watched", ()))),
             ),
         )
 
@@ -301,6 +303,26 @@ def _active(told: Mapping[str, Any]) -> ActiveRollout:
         told["why"],
         since,
         since,
+    )
+
+
+def _watched(told: Mapping[str, Any]) -> WatchedRollout:
+    """A rollout that is done and has sent telemetry to these stores; they were ok but for some."""
+    failed = told.get("failed", ())
+    return WatchedRollout(
+        rollouts.rollout(
+            id=told["id"],
+            phase=Phase.DONE,
+            finished_at=when(told["ended"]),
+            recalled=told.get("recalled", ""),
+            spec=rollouts.spec(shapes={plans.SERVICE: plans.SHAPE}),
+        ),
+        tuple(
+            rollouts.change(
+                store, Verdict.FAILED if store in failed else Verdict.OK, service=plans.SERVICE
+            )
+            for store in told["stores"]
+        ),
     )
 
 

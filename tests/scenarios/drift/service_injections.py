@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from fleet.sandbox.agents.containers import Container
+from tests.scenarios.chains import reference
 from tests.scenarios.drift.injecting import Table
 from tests.scenarios.drift.spots import Expected, Spot
 from tests.scenarios.drift.town import HOUR, WORKLOADS, store_id
@@ -142,6 +143,17 @@ def rollout_waits(spot: Spot) -> list[Expected]:
     spot.town.load()
     spot.town.roll_out(spot.workload, ticks=1, paused=True)
     return [Expected("ROLLOUT_WAITS")]
+
+
+@injects("RELEASE_RECALLED", alone=True)
+def release_recalled(spot: Spot) -> list[Expected]:
+    """Its rollout was done; then it did not come up again in one of two shops."""
+    spot.town.commit("2", spot.workload)
+    spot.town.load()
+    spot.town.roll_out(spot.workload)
+    spot.box.catalogue.tell({reference(spot.workload, "2"): {"run": "crash"}})
+    spot.ecs("StopTask", task=spot.task())
+    return [Expected("RELEASE_RECALLED"), *spot.expect("TASKS_SHORT")]
 
 
 @injects("ROLLOUT_IDLE", alone=True, lasts_s=25 * HOUR)

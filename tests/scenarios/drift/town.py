@@ -60,7 +60,9 @@ defaults:
 groups:
 {groups}
 {more}policies:
-  swift: {{window: always, settle: 20s, bake: 30s, concurrency: 100%, waves: [100%], deadline: 30m}}
+  swift:  # the boxes have no shells to be asked for restarts
+    {{window: always, settle: 20s, bake: 30s, concurrency: 100%, waves: [100%], deadline: 30m,
+      restart_source: "off"}}
 """
 _WORKLOAD = """\
 template: {name}.yaml.j2

@@ -185,3 +185,36 @@ def test_what_was_changed_by_hand_is_left_out_of_a_plan_unless_it_may_be_overwri
     assert (shops.runs(mine), shops.runs(other)) == ("by hand", "1.9.0")
     assert shops.roll("--overwrite").code == 0
     assert shops.runs(mine) == "1.9.0"
+
+
+def test_a_release_that_fails_after_its_rollout_is_recalled_by_the_nightly_scan(
+    take: TakeShops,
+) -> None:
+    shops = take(2)
+    shops.policy(deadline="5m")
+    image = shops.release("1.9.0")
+    rolled = shops.roll()
+    assert rolled.code == 0, rolled.err
+    assert "by each `fleet drift`, which recalls it too" in rolled.out
+    before = shops.fleet("drift", "--json").document
+    assert "RELEASE_RECALLED" not in {finding["code"] for finding in before["findings"]}
+
+    shops.behave(image, run="crash")
+    for store in shops.stores:
+        [task] = shops.tasks(store)
+        shops.aws("ecs").stop_task(cluster=store, task=task["taskArn"])
+    shops.pass_time(1800)
+    night = shops.fleet("drift", "--json")
+
+    assert night.code == 3, night.err
+    first = night.document["findings"][0]
+    assert (first["code"], first["subject"]) == ("RELEASE_RECALLED", "ro-1")
+    assert "1 of 1 amd64 store that ro-1 sent is in trouble" in first["cause"]
+    assert first["fix"] == "fleet rollout rollback ro-1"
+    assert shops.fleet("drift", shops.stores[0]).code == 3
+
+    back = shops.fleet(*first["fix"].split()[1:], "--yes")
+    assert back.code == 0, back.err
+    after = shops.fleet("drift", "--json").document
+    assert "RELEASE_RECALLED" in {past["code"] for past in after["resolved"]}
+    assert {shops.runs(store) for store in shops.stores} == {"1.8.3"}
