@@ -1,7 +1,7 @@
 """Reads CloudWatch alarms and metrics."""
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fleet.aws.replies import clean, in_batches, items, part_of, unreadable, utc
@@ -9,7 +9,7 @@ from fleet.aws.session import Shard
 from fleet.model.aws_actions import DESCRIBE_ALARMS, GET_METRIC_DATA
 from fleet.model.observed import Reading
 from fleet.model.printable import printable
-from fleet.model.signals import AlarmState, AlarmValue, MetricQuery
+from fleet.model.signals import AlarmState, AlarmValue, MetricQuery, MetricSeries
 
 #: Most names, and most alarms of a page, of DescribeAlarms (CloudWatch API reference).
 ALARMS = 100
@@ -74,6 +74,28 @@ def get_metric_values(shard: Shard, queries: Iterable[MetricQuery]) -> Reading[d
     return Reading(found, shard.oldest(times))
 
 
+def get_metric_series(
+    shard: Shard, queries: Iterable[MetricQuery], ends: datetime
+) -> Reading[dict[str, MetricSeries]]:
+    """Return all values of each query that has one, by its key, from its begin until ``ends``."""
+    found: dict[str, dict[datetime, float]] = {}
+    times: list[datetime] = []
+    for batch in in_batches(list(queries), QUERIES):
+        asked = {f"q{number}": query for number, query in enumerate(batch)}
+        pages = shard.pages(
+            GET_METRIC_DATA,
+            MetricDataQueries=[_query(name, query) for name, query in asked.items()],
+            StartTime=min(query.begins for query in batch),
+            EndTime=ends,
+        )
+        for reply in pages:
+            times.append(reply.at)
+            for one in items(reply, GET_METRIC_DATA):
+                _take_all(found, asked, one)
+    series = {key: tuple(sorted(values.items())) for key, values in found.items()}
+    return Reading(series, shard.oldest(times))
+
+
 def _query(name: str, query: MetricQuery) -> dict[str, Any]:
     dimensions = [{"Name": key, "Value": value} for key, value in query.dimensions]
     metric = {"Namespace": query.namespace, "MetricName": query.metric, "Dimensions": dimensions}
@@ -84,8 +106,24 @@ def _query(name: str, query: MetricQuery) -> dict[str, Any]:
 @part_of(GET_METRIC_DATA)
 def _take(found: dict[str, float], keys: dict[str, str], one: Any, begins: datetime) -> None:
     """Take the value of the period that begins then; the end of the time asked for is another."""
+    for at, value in _points(one):
+        if at == begins:
+            found[keys[one["Id"]]] = value
+
+
+@part_of(GET_METRIC_DATA)
+def _take_all(
+    found: dict[str, dict[datetime, float]], asked: dict[str, MetricQuery], one: Any
+) -> None:
+    """Take the values from the query's own begin on; a call is for the earliest of its batch."""
+    query = asked[one["Id"]]
+    for at, value in _points(one):
+        if at >= query.begins:
+            found.setdefault(query.key, {})[at] = value
+
+
+def _points(one: Any) -> Iterator[tuple[datetime, float]]:
     if one["StatusCode"] in {"InternalError", "Forbidden"}:
         raise unreadable(GET_METRIC_DATA, f"{clean(one['StatusCode'])} for a metric")
     for at, value in zip(one["Timestamps"], one["Values"], strict=True):
-        if utc(at) == begins:
-            found[keys[one["Id"]]] = float(value)
+        yield at.astimezone(UTC), float(value)

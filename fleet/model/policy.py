@@ -173,7 +173,7 @@ class Policy:
             The agent restarts it while its task stays RUNNING, so ECS tells nothing of it.
         restart_sample: stores of each wave and variant whose restarts are read; of the canary
             wave all are.
-        restart_source: how hosts are asked for them; Run Command is billed per use.
+        restart_source: who is asked for them; Run Command and Container Insights are billed.
         rollback_in_window: whether rollbacks wait for windows too; a bad release rarely can.
     """
 

@@ -13,14 +13,20 @@ from fleet.model.spans import span
 
 
 class RestartSource(StrEnum):
-    """How hosts are asked for restarts: by SSH, by Run Command, or not at all.
+    """Who is asked for restarts: hosts by SSH or Run Command, Container Insights, or nobody.
 
     AWS bills Run Command on hybrid nodes per use; it needs the IAM policy of ``fleet iam deep``.
+    Container Insights has to be enabled on the clusters, and AWS bills it.
     """
 
     SSH = "ssh"
     RUN_COMMAND = "run-command"
+    CONTAINER_INSIGHTS = "container-insights"
     OFF = "off"
+
+
+#: Name of Container Insights as a source, for people.
+INSIGHTS = "Container Insights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class ContainerSeen:
     """A container as a source shows it.
 
     Attributes:
-        name: ``host/container``, unique among those of a change.
+        name: ``host/container``, unique among those of a change; for Container Insights its own.
         restarts: in all, at least.
         created_at: when it was made, by AWS's clock; None where ``restarts`` counts from the send.
         started_at: its latest start, likewise; None where the source does not say.
@@ -62,7 +68,7 @@ class RestartsSeen:
     """What a source says of the containers of one change.
 
     Attributes:
-        source: ``ssh`` or ``ssm``.
+        source: ``ssh``, ``ssm`` or ``Container Insights``.
         problem: why nothing was seen, or less than all; "" when all was.
     """
 
@@ -105,7 +111,14 @@ class Restarts:
         began = self.since or self.read_at
         time = span(max(0.0, (self.read_at - began).total_seconds()))
         if not self.count:
-            return f"no restart in {time}"
+            where = f"{self.source} shows " if self.is_lower_bound else ""
+            return f"{where}no restart in {time}"
         times = "once" if self.count == 1 else f"{self.count} times"
+        least = "at least " if self.is_lower_bound else ""
         code = "" if self.last_exit is None else f", last exit {self.last_exit}"
-        return f"restarted {times} in {time}{code}"
+        return f"restarted {least}{times} in {time}{code}"
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Return whether the source may count less than there were."""
+        return self.source == INSIGHTS

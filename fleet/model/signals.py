@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+#: Values of a metric with the begins of their periods, in the order of time.
+MetricSeries = tuple[tuple[datetime, float], ...]
+
 
 class AlarmValue(StrEnum):
     """The state of a CloudWatch alarm."""
@@ -54,10 +57,14 @@ class SignalsRead:
 
     Attributes:
         alarms: names.
+        series: metrics of which every value is read, from ``begins`` on.
+        series_end: until when.
     """
 
     alarms: tuple[str, ...] = ()
     metrics: tuple[MetricQuery, ...] = ()
+    series: tuple[MetricQuery, ...] = ()
+    series_end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +76,16 @@ class SignalsSeen:
         metrics: values by key, of those with data.
         alarms_unread: why alarms could not be read; "" when they could.
         metrics_unread: likewise for metrics.
+        series: values by key, each with the begin of its period, in the order of time.
+        series_unread: likewise for them.
     """
 
     alarms: Mapping[str, AlarmState] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     alarms_unread: str = ""
     metrics_unread: str = ""
+    series: Mapping[str, MetricSeries] = field(default_factory=dict)
+    series_unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from fleet.aws.cloudwatch import describe_alarms, get_metric_values
+from fleet.aws.cloudwatch import describe_alarms, get_metric_series, get_metric_values
 from fleet.aws.container_instances import read_container_instances
 from fleet.aws.log_groups import create_log_group, describe_log_groups
 from fleet.aws.service_deployments import read_service_deployments
@@ -135,9 +135,16 @@ def _read_signals(shard: Shard, asked: SignalsRead) -> SignalsSeen:
     except AwsError as error:
         seen = replace(seen, alarms_unread=str(error))
     try:
-        return replace(seen, metrics=get_metric_values(shard, asked.metrics).value)
+        seen = replace(seen, metrics=get_metric_values(shard, asked.metrics).value)
     except AwsError as error:
-        return replace(seen, metrics_unread=str(error))
+        seen = replace(seen, metrics_unread=str(error))
+    if asked.series_end is None:
+        return seen
+    try:
+        series = get_metric_series(shard, asked.series, asked.series_end).value
+        return replace(seen, series=series)
+    except AwsError as error:
+        return replace(seen, series_unread=str(error))
 
 
 def _side_by_side(do: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:

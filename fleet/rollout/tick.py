@@ -15,12 +15,14 @@ from fleet.model.changes import Change
 from fleet.model.gate import Sample
 from fleet.model.identity import TAG_FLEET, TAG_ROLLOUT
 from fleet.model.inventory import Account
-from fleet.model.restarts import RestartSource
+from fleet.model.restarts import RestartSource, RestartsSeen
 from fleet.model.rollout import ActionKind, EventKind, Rollout, RolloutAction, RolloutEvent
 from fleet.model.services import StoreView
+from fleet.model.signals import SignalsRead, SignalsSeen
 from fleet.rollout.decide.call_results import apply_results
+from fleet.rollout.decide.insights import insights_reads, of_insights, unseen
 from fleet.rollout.decide.observe import observe
-from fleet.rollout.decide.restarts import note_restarts, restart_reads
+from fleet.rollout.decide.restarts import RestartRead, note_restarts, restart_reads
 from fleet.rollout.decide.service_calls import (
     CallOutcome,
     CallResult,
@@ -210,11 +212,23 @@ class _Tick:
         if not reads:
             return
         source = state.rollout.spec.policy.restart_source
+        if source is RestartSource.CONTAINER_INSIGHTS:
+            note_restarts(state, self._see_insights(reads))
+            return
         if source is RestartSource.RUN_COMMAND:
             missing = (r.store for r in reads if r.store not in views)
             views = {**views, **self._look(store_read(state, store) for store in missing)}
         wiring = self._context.wiring
-        note_restarts(state, read_restarts(wiring, source, reads, state.change, views))
+        seen = read_restarts(wiring, source, reads, state.change, views)
+        # Where it is enabled, Container Insights knows of hosts that nobody reached.
+        second = self._see_insights(unseen(reads, seen))
+        note_restarts(state, seen | {key: one for key, one in second.items() if one.containers})
+
+    def _see_insights(self, reads: Iterable[RestartRead]) -> dict[tuple[str, str], RestartsSeen]:
+        """Return what Container Insights says of restarts; what fails is part of the answers."""
+        mine = list(reads)
+        asked = insights_reads(self._board, mine)
+        return of_insights(self._board, mine, self._ask_cloudwatch(asked))
 
     def _say_stop(self) -> None:
         """Add an event about a stop of every send, or its end, unless there is one already."""
@@ -270,12 +284,15 @@ class _Tick:
         asked = signals_to_read(self._board, to_send)
         if asked is None:
             return
-        jobs = {
-            key: replace(job, signals=asked.by_shard[key])
-            for key, job in self._jobs({key: [] for key in asked.by_shard}, {}).items()
-        }
-        seen = {(result.account, result.region): result.signals for result in self._run(jobs)}
+        seen = self._ask_cloudwatch(asked.by_shard)
         note_signals(self._board, asked, seen, ask_urls(asked.probes))
+
+    def _ask_cloudwatch(self, asked: Mapping[Shard, SignalsRead]) -> dict[Shard, SignalsSeen]:
+        jobs = {
+            key: replace(job, signals=asked[key])
+            for key, job in self._jobs({key: [] for key in asked}, {}).items()
+        }
+        return {(result.account, result.region): result.signals for result in self._run(jobs)}
 
     def _act(self, actions: Iterable[RolloutAction]) -> None:
         undos: dict[Shard, list[ServiceWrite]] = {}

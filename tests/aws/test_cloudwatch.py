@@ -8,7 +8,13 @@ from typing import Any
 import boto3
 import pytest
 
-from fleet.aws.cloudwatch import ALARMS, QUERIES, describe_alarms, get_metric_values
+from fleet.aws.cloudwatch import (
+    ALARMS,
+    QUERIES,
+    describe_alarms,
+    get_metric_series,
+    get_metric_values,
+)
 from fleet.aws.session import Shard
 from fleet.errors import AccessDenied, AwsError, Throttled
 from fleet.model.signals import AlarmState, AlarmValue, MetricQuery
@@ -102,6 +108,21 @@ def test_five_hundred_queries_are_one_call(shard: Shard, rig: Rig) -> None:
 
     assert get_metric_values(shard, asked).value == {}
     assert shard.counter.attempts["cloudwatch:GetMetricData"] - before == 2
+
+
+def test_a_series_has_all_values_from_its_own_begin_on(shard: Shard, cloudwatch: Any) -> None:
+    for minutes, value in ((-1, 9.0), (0, 1.0), (1, 0.0), (3, 2.0), (5, 9.0)):
+        put_value(cloudwatch, "cw-series", BEGINS + timedelta(minutes=minutes), value)
+    later = BEGINS + timedelta(minutes=1)
+    more: dict[str, Any] = {"statistic": "Maximum", "period_s": 60}
+    first, second = query("cw-series", **more), query("cw-series", later, **more)
+    second = replace(second, key="later")
+    none = query("cw-none", **more)
+
+    found = get_metric_series(shard, [first, second, none], BEGINS + timedelta(minutes=5)).value
+
+    points = tuple((BEGINS + timedelta(minutes=n), v) for n, v in ((0, 1.0), (1, 0.0), (3, 2.0)))
+    assert found == {first.key: points, "later": points[1:]}
 
 
 @pytest.mark.parametrize(

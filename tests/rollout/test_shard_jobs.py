@@ -387,3 +387,13 @@ def test_alarms_and_metrics_are_read_for_a_job(shops: Shops) -> None:
     result = run(shops, signals=SignalsRead(("none",), (query,)))
 
     assert result.signals == SignalsSeen()
+
+
+def test_a_series_that_cannot_be_read_says_why(shops: Shops) -> None:
+    query = MetricQuery("k", "Shops", "Errors", (("Store", "s"),), "Maximum", 60, shops.now())
+    ends = shops.now() + timedelta(minutes=5)
+    asked = SignalsRead(series=(query,), series_end=ends)
+
+    assert run(shops, signals=asked).signals == SignalsSeen()
+    shops.chain.plane.faults.add("monitoring", "GetMetricData", "AccessDenied", 403)
+    assert "cloudwatch:GetMetricData" in run(shops, signals=asked).signals.series_unread

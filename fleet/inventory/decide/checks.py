@@ -75,7 +75,8 @@ def _unseen_restarts(fleet: Fleet) -> Iterator[str]:
             yield (
                 f"policy {name}: restart_source is off: a container that crashes every few minutes "
                 "is started again on its host while its task stays RUNNING, so such a release "
-                "passes every gate; set restart_source, or give every task definition a healthCheck"
+                "passes every gate; set restart_source to ssh, run-command or container-insights, "
+                "or give every task definition a healthCheck"
             )
 
 

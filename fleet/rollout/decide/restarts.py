@@ -147,7 +147,10 @@ def restart_signal(state: TickState, rows: Sequence[Change]) -> Signal:
     known = [c for c in mine if c.observed.restarts.read_at is not None]
     worst = max((c.observed.restarts.count for c in known), default=0)
     stores = len(state.stores(known))
-    words = f"at most {worst} on {many(stores, 'store')} read" if stores else "not seen"
+    if any(c.observed.restarts.is_lower_bound for c in known):
+        words = f"at least {worst} on the worst of {many(stores, 'store')} read"
+    else:
+        words = f"at most {worst} on {many(stores, 'store')} read" if stores else "not seen"
     problems = [c for c in mine if c.observed.restarts.problem]
     detail = ""
     if problems:

@@ -75,7 +75,7 @@ def test_many_stores_are_not_all_named() -> None:
 
 @pytest.mark.parametrize(
     ("source", "notes"),
-    [(RestartSource.SSH, 0), (RestartSource.RUN_COMMAND, 0), (RestartSource.OFF, 1)],
+    [(source, int(source is RestartSource.OFF)) for source in RestartSource],
 )
 def test_a_policy_that_asks_nobody_for_restarts_is_said_to(
     source: RestartSource, notes: int
@@ -83,6 +83,7 @@ def test_a_policy_that_asks_nobody_for_restarts_is_said_to(
     found = notes_of(fleet({}, Policy("standard", restart_source=source)))
 
     assert [note for note in found if "restart_source is off" in note] == list(found)
+    assert all("ssh, run-command or container-insights" in note for note in found)
     assert len(found) == notes
 
 

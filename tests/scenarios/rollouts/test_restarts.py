@@ -1,8 +1,14 @@
 """Releases that crash again and again; the agent restarts them, and ECS sees a task RUNNING."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
 import pytest
 
-from tests.scenarios.rollouts.conftest import TakeShops
+from tests.scenarios.rollouts.conftest import Shops, TakeShops
+from tests.scenarios.rollouts.foreground import HALTED
 
 #: Thresholds as in production; only the window is not waited for.
 PRODUCTION = {"settle": "2m", "bake": "10m", "concurrency": "10%"}
@@ -34,6 +40,77 @@ def test_a_crash_loop_that_the_agent_hides_from_ecs_fails_the_canary(take: TakeS
     loops = [one for one in night.document["findings"] if one["code"] == "CRASH_LOOP"]
     assert {one["store"] for one in loops} >= set(failed)
     assert all("last exit 3 (limit 3 a day)" in one["cause"] for one in loops)
+
+
+@contextmanager
+def told_insights(shops: Shops) -> Iterator[None]:
+    """Write RestartCount as time passes, as the agent counts a loop of 90 s: each minute's.
+
+    No value is of a later minute, so that no later scenario of the same shops reads it.
+    """
+    over = threading.Event()
+    cloudwatch = shops.aws("cloudwatch")
+    services = {store: shops.service(store)["serviceName"] for store in shops.stores}
+
+    def tell() -> None:
+        minute = shops.now().replace(second=0, microsecond=0)
+        while not over.wait(0.05):
+            while minute < shops.now() - timedelta(minutes=1):
+                points = [
+                    {
+                        "MetricName": "RestartCount",
+                        "Dimensions": [
+                            {"Name": "ClusterName", "Value": store},
+                            {"Name": "ServiceName", "Value": service},
+                        ],
+                        "Timestamp": minute,
+                        "Value": float(minute.minute % 3 > 0),
+                    }
+                    for store, service in services.items()
+                ]
+                cloudwatch.put_metric_data(Namespace="ECS/ContainerInsights", MetricData=points)
+                minute += timedelta(minutes=1)
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+
+
+@pytest.mark.parametrize(
+    "source", [pytest.param("container-insights", marks=pytest.mark.long), "ssh"]
+)
+def test_container_insights_sees_a_crash_loop_on_hosts_that_nobody_reaches(
+    take: TakeShops, source: str
+) -> None:
+    shops = take(4)
+    shops.policy(canary=2, settle="2m", bake="5m", restart_source=source)
+    shops.behave(shops.release("1.9.0"), run="crash", after_s=90)
+
+    with told_insights(shops):
+        ran = shops.roll("--canary", "--json")
+
+    assert ran.code == HALTED, ran.err
+    assert "restarted at least " in ran.err
+    assert "max_restarts 1" in ran.err
+    assert list(shops.verdicts(ran).values()).count("to send") == 2
+
+
+def test_a_service_without_the_metric_is_said_not_to_be_seen(take: TakeShops) -> None:
+    shops = take(2)
+    shops.policy(waves=["100%"], restart_source="container-insights")
+    shops.release("1.9.0")
+
+    ran = shops.roll("--json")
+
+    assert ran.code == 0, ran.err
+    reasons = [change["reason"] for change in ran.document["changes"]]
+    assert len(reasons) == 2
+    for reason in reasons:
+        assert "restarts not seen: Container Insights has no RestartCount for this serv" in reason
 
 
 @pytest.mark.long
