@@ -37,7 +37,9 @@ def read_restarts(
     wanted = list(reads)
     answers = _ask_hosts(wiring, source, wanted, views)
     return {
-        (read.store, service): of_hosts(change_of(read.store, service), read.hosts, answers)
+        (read.store, service): of_hosts(
+            change_of(read.store, service), read.hosts.get(service, ()), answers
+        )
         for read in wanted
         for service in read.services
     }
@@ -57,9 +59,9 @@ def _ask_hosts(
         store = by_id.get(read.store)
         if store is None:
             why = NotRead("the inventory does not have its store any more")
-            found.update({(read.store, host): why for host in read.hosts})
+            found.update({(read.store, host): why for host in read.asked})
             continue
-        asked = [host for host in store.hosts if host.name in read.hosts]
+        asked = [host for host in store.hosts if host.name in read.asked]
         if source is RestartSource.SSH:
             asked = [replace(host, probe="ssh") for host in asked]
         stores.append(replace(store, hosts=tuple(asked)))

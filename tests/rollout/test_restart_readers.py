@@ -35,7 +35,7 @@ def read(
     shops: Shops, source: RestartSource = RestartSource.SSH, connect: Any = None, **more: Any
 ) -> RestartsSeen:
     wiring = shops.wiring if connect is None else replace(shops.wiring, connect=connect)
-    reads = [RestartRead(more.pop("store", STORE), (SERVICE,), ("cam-1",))]
+    reads = [RestartRead(more.pop("store", STORE), (SERVICE,), {SERVICE: ("cam-1",)})]
     (seen,) = read_restarts(wiring, source, reads, change_of, more.pop("views", {})).values()
     return seen
 
@@ -66,6 +66,29 @@ def test_a_host_that_answers_says_how_often_a_container_was_started_again(shops:
 
     assert (seen.source, seen.problem) == ("ssh", "")
     assert [one.restarts for one in seen.containers] == [4]
+
+
+def test_a_host_is_asked_about_the_services_that_it_runs_alone(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def of_hosts(change: Change, hosts: tuple[str, ...], _answers: Any) -> RestartsSeen:
+        asked.append((change.service, hosts))
+        return RestartsSeen("ssh", (), "")
+
+    monkeypatch.setattr(restart_readers, "of_hosts", of_hosts)
+    hosts = {SERVICE: ("cam-1",), "telemetry-amd64": ("tel-1",)}
+
+    read_restarts(
+        shops.wiring,
+        RestartSource.SSH,
+        [RestartRead(STORE, tuple(hosts), hosts)],
+        lambda store, service: replace(CHANGE, store=store, service=service),
+        {},
+    )
+
+    assert dict(asked) == hosts
 
 
 def test_a_host_that_cannot_be_reached_says_why(shops: Shops) -> None:

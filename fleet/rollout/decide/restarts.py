@@ -56,12 +56,17 @@ class RestartRead:
 
     Attributes:
         services: of the store, by name.
-        hosts: names of those that run them.
+        hosts: by service, the names of those that run it.
     """
 
     store: str
     services: tuple[str, ...]
-    hosts: tuple[str, ...]
+    hosts: Mapping[str, tuple[str, ...]]
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """Return the names of the hosts that are asked."""
+        return frozenset(host for one in self.services for host in self.hosts.get(one, ()))
 
 
 def restart_reads(state: TickState, looked: Collection[str]) -> tuple[RestartRead, ...]:
@@ -85,7 +90,7 @@ def restart_reads(state: TickState, looked: Collection[str]) -> tuple[RestartRea
         RestartRead(
             store,
             tuple(sorted(c.service for c in due[store])),
-            tuple(sorted({h for c in due[store] for h in places[store].hosts.get(c.service, ())})),
+            places[store].hosts,
         )
         for store in first[:READS_PER_TICK]
     )

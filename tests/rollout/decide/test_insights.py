@@ -27,7 +27,7 @@ from tests.rollout.decide.tick_states import BODY, CONTENT, POLICY, SERVICE, aft
 
 STORE = "store-042"
 SHARD = ("emea-prod", "eu-west-1")
-READ = RestartRead(STORE, (SERVICE,), ("cam-1",))
+READ = RestartRead(STORE, (SERVICE,), {SERVICE: ("cam-1",)})
 INSIGHTS = replace(POLICY, restart_source=RestartSource.CONTAINER_INSIGHTS)
 NO_METRIC = "restarts not seen: Container Insights has no RestartCount for this service"
 
@@ -86,7 +86,7 @@ def test_nothing_is_asked_before_a_minute_has_passed(early: float, asks: bool) -
 
 
 def test_what_hosts_have_said_is_not_asked_again() -> None:
-    both = RestartRead(STORE, (SERVICE, "tel"), ("cam-1",))
+    both = RestartRead(STORE, (SERVICE, "tel"), {SERVICE: ("cam-1",), "tel": ("cam-1",)})
     heard = said(rows(), 0, begins=480)
     seen = {(STORE, SERVICE): heard, (STORE, "tel"): RestartsSeen("", (), "no route")}
     assert unseen([both], seen) == (replace(both, services=("tel",)),)
