@@ -42,7 +42,7 @@ def watch_words(overview: Overview) -> str:
     until = f"until {exact_moment(watch.until, overview.at)}"
     if overview.controller is not None:
         return f"{until} by the controller: {many(watch.stores, 'store')}, {often}"
-    return f"{until}, by each `fleet drift`, which recalls it too; for {often}: fleet controller"
+    return f"{until}, when `fleet drift` runs; `fleet controller` would read {often}"
 
 
 def _is_ticked(overview: Overview) -> bool:

@@ -74,7 +74,7 @@ def done(**parts: Any) -> Overview:
 def test_a_rollout_that_is_done_names_until_when_and_by_whom_it_is_watched() -> None:
     assert "by the controller: 57 stores" in watch_words(done(controller=SOMEBODY))
     assert watch_words(done()).endswith(
-        ", by each `fleet drift`, which recalls it too; for each every 10m: fleet controller"
+        ", when `fleet drift` runs; `fleet controller` would read each every 10m"
     )
 
 
