@@ -28,16 +28,17 @@ def control_sample(state: TickState) -> list[str]:
     """
     if state.rollout.phase is not Phase.RUNNING:
         return []
-    firsts = {change.store: change for change in state.first_changes}
     kind_of = kinds(state)
-    wanted = {kind_of.get(c.store, "") for c in firsts.values() if c.sends and is_updated(c)}
+    sent = (c for c in state.first_changes if c.sends)
+    wanted = {kind_of.get(c.store, "") for c in sent if is_updated(c)}
     if not wanted:
         return []
     share = max(CONTROL_LEAST, CONTROL_SAMPLE // len(wanted))
     room, sample = dict.fromkeys(wanted, share), []
     for store in _drawn(_ById(state.rollout.spec.places), state.rollout.spec.seed):
         kind = kind_of.get(store, "")
-        if not room.get(kind) or store not in firsts or not is_untouched(firsts[store]):
+        first = state.first_change(store) if room.get(kind) else None
+        if first is None or not is_untouched(first):
             continue
         sample.append(store)
         room[kind] -= 1

@@ -18,7 +18,7 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, Excess
 from fleet.rollout.decide.gate import count
 from fleet.rollout.decide.tick_state import TickState, accepted
-from fleet.rollout.decide.watch import is_earlier, watch_period_s
+from fleet.rollout.decide.watch import earlier_changes, is_earlier, watch_period_s
 
 NAME = "earlier waves"
 
@@ -41,7 +41,7 @@ class LostWave:
 
 def late_verdicts(state: TickState) -> Signal | None:
     """Return the row of the earlier waves; None while there are none."""
-    rows = [c for c in state.changes if is_earlier(state, c)]
+    rows = earlier_changes(state)
     if not rows:
         return None
     policy = state.rollout.spec.policy
@@ -91,7 +91,7 @@ def recall(state: TickState, finding: DarknessResult) -> str:
     row = late_verdicts(state)
     if row is not None and row.answer is GateAnswer.HALT:
         return row.check.detail
-    rows = [c for c in state.changes if is_earlier(state, c)]
+    rows = earlier_changes(state)
     if finding.excess is Excess.YES:
         return f"{finding.seen} dark: {finding.words}"
     lost = _lost(state, "the release", rows)
@@ -100,8 +100,7 @@ def recall(state: TickState, finding: DarknessResult) -> str:
 
 def _troubled(state: TickState) -> list[Change]:
     """Return the earlier changes that are away or have got a late verdict: mostly none."""
-    suspects = [c for c in state.changes if c.is_late or c.away_since is not None]
-    return [c for c in suspects if is_earlier(state, c)]
+    return [c for c in earlier_changes(state) if c.is_late or c.away_since is not None]
 
 
 def _is_good(change: Change) -> bool:

@@ -10,7 +10,7 @@ from fleet.model.services import ServiceDeployment, ServiceState, StoreView, rev
 from fleet.model.spans import span
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.change_facts import away_since, service_of
-from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent, mark_sent
+from fleet.rollout.decide.tick_state import TickState, is_parked, mark_sent
 from fleet.rollout.decide.verdict import has_health_check, judge
 from fleet.rollout.decide.watch import WatchSchedule, is_only_watched, watch_schedule
 
@@ -260,9 +260,7 @@ def _runs_before(change: Change, service: ServiceState | None) -> bool:
 def tell_verdict(state: TickState, before: Change, now: Change) -> None:
     """Report a new verdict of a change that was sent."""
     late = before.verdict is Verdict.OK and now.verdict is Verdict.FAILED
-    rows = list(state.of_wave(now.wave))
-    sent = state.stores(c for c in rows if is_sent(c))
-    done = state.stores(c for c in rows if is_sent(c) and c.verdict is not Verdict.WAITING)
+    done, sent = state.judged(now.wave)
     state.say(
         EventKind.VERDICT,
         now.reason,
@@ -271,7 +269,7 @@ def tell_verdict(state: TickState, before: Change, now: Change) -> None:
             "service": now.service,
             "verdict": now.verdict.value,
             "late": late,
-            "done": len(done),
-            "of": len(sent),
+            "done": done,
+            "of": sent,
         },
     )

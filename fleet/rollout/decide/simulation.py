@@ -33,7 +33,7 @@ from fleet.rollout.decide.tick_state import TickState, is_sent
 CALLS_OF_A_READ = 2
 READS_PER_S = ECS_CLUSTER_RESOURCE_READ.refill * DEFAULT_SHARE / CALLS_OF_A_READ
 SENDS_PER_S = ECS_SERVICE_MODIFY.refill * DEFAULT_SHARE
-#: Shortest tick.
+#: Shortest tick; as many times that as the ticks that it stands for.
 LEAST_S = 1.0
 #: Stores for which ticks are as short as in a rollout; with more, each stands for several.
 STORES_OF_A_TICK = 1000
@@ -73,25 +73,25 @@ class _Simulation:
         seed: int,
         history: Sample | None,
     ) -> None:
-        self._rollout = rollout
-        self._changes = changes
+        self._scale = max(1, len(rollout.spec.places) // STORES_OF_A_TICK)
+        self._state = TickState(rollout, changes, rollout.started_at, scale=self._scale)
         self._stores = stores
         self._seed, self._began = seed, rollout.started_at
         self._recorded: dict[datetime | None, Sample] = {None: history or Sample(0, 0)}
         self._moments: list[Moment] = []
-        self._scale = max(1, len(rollout.spec.places) // STORES_OF_A_TICK)
 
     def run(self) -> SimulatedRun:
         now, ticks, by_darkness = self._began, 0, False
         rests = False
         while not rests and now - self._began <= LONGEST:
-            state = TickState(self._rollout, self._changes, now, scale=self._scale)
-            settled, cost_s = self._tick(state)
+            self._state = self._state.again(self._state.rollout, now)
+            settled, cost_s = self._tick(self._state)
             ticks += 1
             by_darkness = by_darkness or self._halted_by_darkness(settled)
             self._note(now)
-            waits = waits_for_person(self._rollout, self._changes, settled.actions)
-            rests = self._rollout.finished_at is not None or waits
+            rollout = self._state.rollout
+            waits = waits_for_person(rollout, self._state.changes, settled.actions)
+            rests = rollout.finished_at is not None or waits
             ended_at, now = now, max(now + timedelta(seconds=cost_s), settled.wake_at or now)
         return self._ended(ended_at, ticks, by_darkness=by_darkness)
 
@@ -110,14 +110,12 @@ class _Simulation:
         if sample is not None:
             self._recorded[test.hour] = sample
         settled = settle(state, choice, frozenset(views))
-        after = TickState(state.rollout, state.changes, now)
         written = [
-            self._stores.perform(action, after.change(action.store, action.service), now)
+            self._stores.perform(action, state.change(action.store, action.service), now)
             for action in settled.actions
         ]
-        apply_results(after, written)
-        self._rollout = replace(after.rollout, updated_at=now, tick=after.rollout.tick + 1)
-        self._changes = after.changes
+        apply_results(state, written)
+        state.rollout = replace(state.rollout, updated_at=now, tick=state.rollout.tick + 1)
         return settled, self._cost_s(choice, len(written))
 
     def _history(self) -> Sample:
@@ -126,19 +124,21 @@ class _Simulation:
         return Sample(sum(s.dark for s in samples), sum(s.of for s in samples))
 
     def _cost_s(self, choice: StoreChoice, calls: int) -> float:
-        places = self._rollout.spec.places
+        places = self._state.rollout.spec.places
         shards = Counter((places[r.store].account, places[r.store].region) for r in choice.reads)
         reads = max(shards.values(), default=0)
-        return max(LEAST_S, reads / READS_PER_S, calls / len(shards or (1,)) / SENDS_PER_S)
+        return max(
+            LEAST_S * self._scale, reads / READS_PER_S, calls / len(shards or (1,)) / SENDS_PER_S
+        )
 
     def _halted_by_darkness(self, settled: Settled) -> bool:
         checks = settled.gate.checks if settled.gate is not None else ()
         over = any(check.name == "darkness" and check.mark.value == "OVER" for check in checks)
-        return over and self._rollout.phase in {Phase.HALTED, Phase.ROLLING_BACK}
+        return over and self._state.rollout.phase in {Phase.HALTED, Phase.ROLLING_BACK}
 
     def _note(self, now: datetime) -> None:
-        state = TickState(self._rollout, self._changes, now)
-        sent = [c for c in self._changes if is_sent(c)]
+        state = self._state
+        sent = [c for c in state.changes if is_sent(c)]
         verdicts = {v: {c.store for c in sent if c.verdict is v} for v in _SHOWN}
         self._moments.append(
             Moment(
@@ -151,8 +151,8 @@ class _Simulation:
         )
 
     def _ended(self, now: datetime, ticks: int, *, by_darkness: bool) -> SimulatedRun:
-        rollout = self._rollout
-        reached = {c.store for c in self._changes if is_sent(c)}
+        rollout = self._state.rollout
+        reached = {c.store for c in self._state.changes if is_sent(c)}
         return SimulatedRun(
             seed=self._seed,
             phase=rollout.phase,

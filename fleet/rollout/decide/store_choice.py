@@ -184,9 +184,9 @@ def _waiting(state: TickState) -> Iterable[tuple[str, bool]]:
     """Yield the stores to which something is to be sent: those of the wave, then of the convoy."""
     rollout = state.rollout
     if 0 <= rollout.wave < len(rollout.spec.waves):
+        ready = {c.store for c in state.current if is_next(state, c)}
         for store in rollout.spec.waves[rollout.wave].stores:
-            rows = [c for c in state.of_store(store) if c.wave == rollout.wave]
-            if any(is_next(state, c) for c in rows):
+            if store in ready:
                 yield store, False
     back = [c for c in state.convoy if is_next(state, c)]
     for store in state.stores(back):

@@ -69,7 +69,9 @@ def darkness_now(state: TickState) -> DarknessResult:
     """Return what the test says of the stores as they are now."""
     groups, test = _groups(state), state.rollout.darkness
     away = [
-        c for c in state.changes if is_updated(c) and _is_away(state, c) and not _is_let(state, c)
+        c
+        for c in state.changes
+        if c.sends and _is_away(state, c) and is_updated(c) and not _is_let(state, c)
     ]
     dark = [c for c in away if c.verdict is Verdict.DARK]
     told = groups.is_enough or _has_history(test, state.rollout.spec.policy)
@@ -170,7 +172,7 @@ def _groups(state: TickState) -> _Groups:
         if change.sends and is_updated(change):
             updated.add(change.store)
             at_risk[kind_of.get(change.store, "")] += _may_count(change)
-        elif survey.at is not None and survey.at >= stale and survey.looks >= FOLLOWED:
+        elif survey.looks >= FOLLOWED and survey.at is not None and survey.at >= stale:
             counts = survey.presence.is_at_risk and is_untouched(change)
             others[kind_of.get(change.store, "")] += counts
     return _Groups(kind_of, frozenset(updated), at_risk, others, policy.min_control)

@@ -295,6 +295,8 @@ def _take_back(state: TickState, *, unwatched: bool) -> None:
     """Set back dark stores that would apply a halted release, or apply it in opening hours."""
     phases = TAKES_BACK | TAKES_BACK_UNWATCHED if unwatched else TAKES_BACK
     for change in state.changes:
+        if change.stage is not Stage.SENT or change.was_applied:
+            continue
         off = switched_off(state, change)
         if not _may_apply_later(change, off):
             continue
@@ -314,9 +316,7 @@ def _take_back(state: TickState, *, unwatched: bool) -> None:
 
 
 def _may_apply_later(change: Change, off: PlannedOff | None) -> bool:
-    """Return whether ECS may still apply what was sent: the store is away or still pulls."""
-    if change.stage is not Stage.SENT or change.was_applied:
-        return False
+    """Return whether ECS may still apply what was sent and never was: it is away or still pulls."""
     if change.verdict is Verdict.UNDELIVERED:
         return change.observed.task_definition == change.target
     return change.verdict is Verdict.DARK or (off is not None and change.verdict is Verdict.WAITING)

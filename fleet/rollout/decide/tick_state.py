@@ -39,13 +39,14 @@ class TickState:
         self._before = dict(self._changes)
         self._by_store: dict[str, list[tuple[str, str]]] = {}
         self._by_wave: dict[int, dict[tuple[str, str], None]] = {}
+        self._judged: dict[int, tuple[set[str], set[str]]] = {}
         for key, change in self._changes.items():
             self._by_store.setdefault(key[0], []).append(key)
             self._by_wave.setdefault(change.wave, {})[key] = None
 
     def again(self, rollout: Rollout, now: datetime) -> "TickState":
         """Return a state at another time on which nothing has changed, without indexing anew."""
-        state = TickState(rollout, (), now, self.latest_stop)
+        state = TickState(rollout, (), now, self.latest_stop, scale=self.scale)
         state._changes = dict(self._changes)
         state._before = dict(self._changes)
         state._by_store = self._by_store
@@ -61,6 +62,11 @@ class TickState:
     def first_changes(self) -> list[Change]:
         """Return one change of every store: the first."""
         return [self._changes[keys[0]] for keys in self._by_store.values()]
+
+    def first_change(self, store: str) -> Change | None:
+        """Return the first change of a store; None for one that the rollout does not change."""
+        keys = self._by_store.get(store)
+        return self._changes[keys[0]] if keys else None
 
     @property
     def moved(self) -> tuple[Change, ...]:
@@ -111,6 +117,29 @@ class TickState:
             del self._by_wave[was][key]
             there = self._by_wave.get(change.wave, {})
             self._by_wave[change.wave] = dict.fromkeys(sorted((*there, key)))
+        for wave, (done, sent) in self._judged.items():
+            done.discard(change.store)
+            sent.discard(change.store)
+            self._count_judged(c for c in self.of_store(change.store) if c.wave == wave)
+
+    def judged(self, wave: int) -> tuple[int, int]:
+        """Return how many stores of a wave have a verdict, and how many were sent to.
+
+        It is kept up to date with every change: in one tick thousands may get their verdict.
+        """
+        if wave not in self._judged:
+            self._judged[wave] = (set(), set())
+            self._count_judged(self.of_wave(wave))
+        done, sent = self._judged[wave]
+        return len(done), len(sent)
+
+    def _count_judged(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            if is_sent(change):
+                done, sent = self._judged[change.wave]
+                sent.add(change.store)
+                if change.verdict is not Verdict.WAITING:
+                    done.add(change.store)
 
     def in_seconds(self, seconds: float) -> datetime:
         """Return the time that is so many seconds from now."""

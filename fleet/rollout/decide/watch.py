@@ -61,6 +61,13 @@ def is_earlier(state: TickState, change: Change) -> bool:
     return change.wave != CONVOY and change.wave < rollout.wave
 
 
+def earlier_changes(state: TickState) -> list[Change]:
+    """Return the changes for which ``is_earlier`` holds, without a look at all the others."""
+    if state.rollout.finished_at is not None:
+        return [c for c in state.changes if is_sent(c)]
+    return [c for wave in range(state.rollout.wave) for c in state.of_wave(wave) if is_sent(c)]
+
+
 def is_only_watched(state: TickState, change: Change) -> bool:
     """Return whether an earlier change was good, so that only late trouble is looked for."""
     if change.stage is not Stage.SENT:
@@ -123,7 +130,7 @@ def _slots(state: TickState, stores: int) -> int:
 
 def _earlier_stores(state: TickState) -> list[str]:
     """Return the stores of earlier waves in the order of sending; each wave is a fair sample."""
-    earlier = {c.store for c in state.changes if is_only_watched(state, c)}
+    earlier = {c.store for c in earlier_changes(state) if is_only_watched(state, c)}
     ordered = [store for wave in state.rollout.spec.waves for store in wave.stores]
     return [store for store in ordered if store in earlier]
 
@@ -133,7 +140,7 @@ def room_to_watch(state: TickState) -> dict[Shard, int]:
     since = state.now - timedelta(seconds=SLOT_S)
     just = {
         change.store: (change.account, change.region)
-        for change in state.changes
+        for change in earlier_changes(state)
         if change.looked_at is not None
         and change.looked_at > since
         and is_only_watched(state, change)

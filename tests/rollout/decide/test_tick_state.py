@@ -94,3 +94,14 @@ def test_a_state_that_goes_on_has_the_same_rows_and_none_of_them_moved() -> None
     later.move(later.changes[1], wave=CONVOY)
     assert [c.store for c in rows.convoy] == ["store-001"]
     assert [c.store for c in later.convoy] == ["store-001", "store-002"]
+
+
+def test_stores_with_a_verdict_are_counted_as_they_get_it() -> None:
+    rows = state(sent("store-1"), sent("store-2"))
+    assert rows.judged(0) == (0, 2)
+    rows.move(rows.change("store-1", "vision-arm64"), verdict=Verdict.OK)
+    assert rows.judged(0) == (1, 2)
+    rows.move(rows.change("store-1", "vision-arm64"), verdict=Verdict.WAITING)
+    assert rows.judged(0) == (0, 2)
+    rows.move(rows.change("store-2", "vision-arm64"), wave=CONVOY)
+    assert (rows.judged(0), rows.judged(CONVOY)) == ((0, 1), (0, 1))
