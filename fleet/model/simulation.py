@@ -93,6 +93,7 @@ class Simulation:
         stores: that the plan changes.
         bad: of those, the ones in which the release crashes or takes the link.
         waves: name and number of stores of each.
+        scale: ticks of a rollout that one of the simulation stands for.
     """
 
     policy: str
@@ -102,3 +103,4 @@ class Simulation:
     waves: tuple[tuple[str, int], ...]
     model: StoreModel
     runs: tuple[SimulatedRun, ...]
+    scale: int = 1

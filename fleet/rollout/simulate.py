@@ -10,7 +10,7 @@ from fleet.model.progress import Note
 from fleet.model.restarts import RestartSource
 from fleet.model.simulation import SimulatedRun, Simulation, StoreModel
 from fleet.model.spans import span
-from fleet.rollout.decide.simulation import simulate
+from fleet.rollout.decide.simulation import scale_of, simulate
 from fleet.rollout.decide.store_model import SimulatedStores
 from fleet.rollout.decide.surveys import HISTORY
 from fleet.rollout.plan import Request, plan_of_inventory
@@ -67,6 +67,7 @@ def simulate_rollouts(
         waves=tuple((wave.name, len(wave.stores)) for wave in spec.waves),
         model=model,
         runs=tuple(played),
+        scale=scale_of(len(spec.places)),
     )
 
 

@@ -36,7 +36,7 @@ SENDS_PER_S = ECS_SERVICE_MODIFY.refill * DEFAULT_SHARE
 #: Shortest tick; as many times that as the ticks that it stands for.
 LEAST_S = 1.0
 #: Stores for which ticks are as short as in a rollout; with more, each stands for several.
-STORES_OF_A_TICK = 1000
+STORES_OF_A_TICK = 500
 #: Moments that are kept of a run.
 MOMENTS = 120
 
@@ -63,6 +63,11 @@ def simulate(
     return _Simulation(rollout, rows, stores, seed=seed, history=history).run()
 
 
+def scale_of(stores: int) -> int:
+    """Return how many ticks of a rollout of so many stores a simulated one stands for."""
+    return max(1, stores // STORES_OF_A_TICK)
+
+
 class _Simulation:
     def __init__(
         self,
@@ -73,7 +78,7 @@ class _Simulation:
         seed: int,
         history: Sample | None,
     ) -> None:
-        self._scale = max(1, len(rollout.spec.places) // STORES_OF_A_TICK)
+        self._scale = scale_of(len(rollout.spec.places))
         self._state = TickState(rollout, changes, rollout.started_at, scale=self._scale)
         self._stores = stores
         self._seed, self._began = seed, rollout.started_at

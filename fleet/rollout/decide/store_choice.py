@@ -84,7 +84,8 @@ def stores_in_flight(state: TickState) -> list[str]:
 
     A store of an earlier wave that was good and lost its link has nothing left to apply.
     """
-    return state.stores(c for c in state.changes if c.in_flight and not is_only_watched(state, c))
+    begun = (c for c in state.changes if c.stage is not Stage.PLANNED)
+    return state.stores(c for c in begun if c.in_flight and not is_only_watched(state, c))
 
 
 def flight_room(state: TickState) -> FlightRoom:

@@ -41,6 +41,8 @@ def simulation_view(simulation: Simulation, width: int) -> RenderableType:
             + f" of {many(simulation.stores, 'store')}",
         ),
     ]
+    if simulation.scale > 1:
+        rows.append(("ticks", f"each stands for {simulation.scale} of a rollout"))
     if simulation.model.is_harmless:
         false = sum(map(is_false_halt, runs))
         rows.append(

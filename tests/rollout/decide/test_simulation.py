@@ -12,7 +12,7 @@ from fleet.model.hours import OpenSpan
 from fleet.model.policy import Amount, OnUnclear, Window
 from fleet.model.rollout import Phase, RolloutSpec
 from fleet.model.simulation import SimulatedRun, StoreModel
-from fleet.rollout.decide.simulation import simulate
+from fleet.rollout.decide.simulation import scale_of, simulate
 from fleet.rollout.start import parts_of
 from tests.rollout.decide import plans
 
@@ -89,3 +89,8 @@ def test_a_rollout_that_begins_at_noon_waits_for_its_hours() -> None:
     run = simulate(spec, changes, HARMLESS, seed=1, began=noon)
     assert run.phase is Phase.DONE
     assert run.seconds > 6 * 3600
+
+
+@pytest.mark.parametrize(("stores", "scale"), [(1, 1), (999, 1), (1000, 2), (10_000, 20)])
+def test_a_tick_of_thousands_of_stores_stands_for_several(stores: int, scale: int) -> None:
+    assert scale_of(stores) == scale
