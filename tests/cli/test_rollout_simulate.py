@@ -1,6 +1,8 @@
 """`fleet rollout simulate`: its table, its document, its picture, and that it asks nobody."""
 
+import itertools
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,13 @@ def test_programs_read_every_run(capsys: Said) -> None:
 def test_a_picture_is_svg_with_two_lines_for_each_run(tmp_path: Path) -> None:
     file = tmp_path / "runs.svg"
     simulate(fails="100%", runs=1, picture=file, inventory=INVENTORY)
-    assert file.read_text().count("<polyline") == 2
+    lines = re.findall(r'<polyline points="([^"]*)"', file.read_text())
+    assert len(lines) == 2
+    for line in lines:
+        points = [point.split(",") for point in line.split()]
+        steps = itertools.pairwise(points)
+        # A number holds until the next one: no line is drawn aslant.
+        assert all(x == x2 or y == y2 for (x, y), (x2, y2) in steps)
 
 
 @pytest.mark.parametrize(

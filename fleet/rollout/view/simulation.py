@@ -156,12 +156,15 @@ def _lines(simulation: Simulation, longest: float, name: str, style: str) -> str
 
 
 def _line(run: SimulatedRun, stores: int, longest: float, name: str) -> str:
-    """Return the points of a line in the picture."""
-    points = []
+    """Return the points of a line in the picture; a number holds until the next moment."""
+    points: list[str] = []
+    level = ""
     for moment in run.moments:
         x = EDGE + moment.after_s / longest * (WIDE - 2 * EDGE)
-        y = HIGH - EDGE - getattr(moment, name) / stores * (HIGH - 2 * EDGE)
-        points.append(f"{x:.1f},{y:.1f}")
+        if level:
+            points.append(f"{x:.1f},{level}")
+        level = f"{HIGH - EDGE - getattr(moment, name) / stores * (HIGH - 2 * EDGE):.1f}"
+        points.append(f"{x:.1f},{level}")
     return " ".join(points)
 
 
