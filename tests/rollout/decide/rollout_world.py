@@ -84,6 +84,7 @@ class World:
         self.changes = tuple(self._change(store) for store in self.fates)
         self.settled: Settled | None = None
         self._verbs = 0
+        self.retried: set[str] = set()
 
     def _rollout(self) -> Rollout:
         stores = tuple(self.fates)
@@ -141,6 +142,8 @@ class World:
     def say(self, name: VerbName, *stores: str) -> str:
         """Tell the rollout something, in a tick of its own."""
         self._verbs += 1
+        if name is VerbName.RETRY:
+            self.retried |= set(stores)
         verb = Verb(
             self._verbs, "ro-1", name, stores, "arn:aws:sts::1:assumed-role/op/me", self.now
         )

@@ -95,8 +95,11 @@ def test_never_more_stores_in_flight_than_the_policy_allows(world: World) -> Non
 
 
 @property_of_rollouts
-def test_a_halted_rollout_sends_nothing(world: World) -> None:
-    assert {call.phase for call in sends(world)} <= {Phase.RUNNING}
+def test_a_rollout_that_does_not_run_sends_only_where_a_person_has_named_the_store(
+    world: World,
+) -> None:
+    assert {c.store for c in sends(world) if c.phase is not Phase.RUNNING} <= world.retried
+    assert {c.phase for c in sends(world)} <= {Phase.RUNNING, Phase.HALTED, Phase.PAUSED}
 
 
 @property_of_rollouts
