@@ -16,9 +16,8 @@ from fleet.rollout.decide.service_calls import CallOutcome, CallResult, ServiceW
 if TYPE_CHECKING:
     from fleet.records.records import Records
 
-#: Sends of an account and region between two questions: four seconds at AWS's rate. Each question
-#: costs about a quarter of a second of that rate, which is 15 % after every 8 sends.
-SENDS_PER_QUESTION = 20
+#: Sends of an account and region between two questions; as many as a job has under way at once.
+SENDS_PER_QUESTION = 8
 #: Verbs after which nothing more is sent to the stores that they name, or to any.
 STOPS = frozenset({VerbName.PAUSE, VerbName.SKIP, VerbName.ABORT, VerbName.ROLLBACK})
 
