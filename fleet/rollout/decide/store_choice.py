@@ -23,6 +23,8 @@ SENDS_PER_TICK = 40
 #: Reads that are left out for every store that is sent to: reading (20 calls a second, several per
 #: store) must take no longer than the calls of the sends (5 a second).
 LOOKS_OF_A_SEND = 0.75
+#: A survey is one call, where reading a store is two: its services and its container instances.
+LOOKS_OF_A_SURVEY = 0.5
 #: Part of the reads of a tick that surveys of untouched stores may take.
 SURVEYS_PER_TICK = LOOKS_PER_TICK // 4
 
@@ -298,7 +300,8 @@ def _capped(
     for read in reads:
         place = state.rollout.spec.places[read.store]
         shard = place.account, place.region
-        cost = 1 + LOOKS_OF_A_SEND if read.store in sends else 1
+        cost = 1.0 if read.services else LOOKS_OF_A_SURVEY
+        cost += LOOKS_OF_A_SEND if read.store in sends else 0.0
         taken[shard] = taken.get(shard, 0) + cost
         if taken[shard] <= LOOKS_PER_TICK * state.scale:
             yield read
