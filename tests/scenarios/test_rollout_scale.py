@@ -30,7 +30,6 @@ def wait_for_sends(shops: Shops, number: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.xfail(reason="85 % of the rate since stores are watched and asked about")
 def test_a_thousand_shops_are_sent_a_release_at_the_rate_that_aws_allows(tmp_path: Path) -> None:
     shops = Shops(tmp_path, STORES, policy=POLICY, regions=len(REGIONS), throttling=True)
     try:
