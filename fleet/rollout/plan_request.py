@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -191,35 +191,45 @@ def plan_for(wiring: Wiring, request: PlanRequest, *, tell: Callable[[str], None
         UsageError: a word means nothing to the inventory, or the saved plan cannot be run.
         FleetError: AWS could not be read at all.
     """
-    if request.plan_file is not None:
-        return _saved_plan(wiring, request, request.plan_file, tell)
-    check_workloads(wiring.fleet, request.workloads)
+    path = only_plan_file(request, "fleet rollout")
+    if path is not None:
+        return _saved_plan(wiring, request, path, tell)
+    return make_plan(wiring, replace(asked_of(wiring.fleet, request, tell), share=_share()))
+
+
+def asked_of(fleet: Fleet, request: PlanRequest, tell: Callable[[str], None]) -> Request:
+    """Return what is to be planned, with the stores that are chosen: all unless some are.
+
+    Raises:
+        UsageError: a word means nothing to the inventory.
+    """
+    check_workloads(fleet, request.workloads)
     choice = request.choice if request.choice.is_given else Choice(all=True)
-    stores = stores_to_change(wiring.fleet, choice, tell)
-    return make_plan(
-        wiring,
-        Request(
-            workloads=request.workloads,
-            stores=stores,
-            selection=describe(choice),
-            policy=request.policy,
-            seed=request.seed,
-            canary=request.canary,
-            override=request.override_freeze,
-            overwrite=request.overwrite,
-            share=_share(),
-        ),
+    return Request(
+        workloads=request.workloads,
+        stores=stores_to_change(fleet, choice, tell),
+        selection=describe(choice),
+        policy=request.policy,
+        seed=request.seed,
+        canary=request.canary,
+        override=request.override_freeze,
+        overwrite=request.overwrite,
     )
+
+
+def only_plan_file(request: PlanRequest, command: str) -> Path | None:
+    """Return the plan file of a request, which may choose nothing beside it; None without one."""
+    if request.plan_file is not None and request.chooses:
+        raise UsageError(
+            "a plan file says what is rolled out where, so no other words may",
+            hint=f"{command} --plan-file {request.plan_file}",
+        )
+    return request.plan_file
 
 
 def _saved_plan(
     wiring: Wiring, request: PlanRequest, path: Path, tell: Callable[[str], None]
 ) -> Plan:
-    if request.chooses:
-        raise UsageError(
-            "a plan file says what is rolled out where, so no other words may",
-            hint=f"fleet rollout --plan-file {path}",
-        )
     saved = read_plan(path, tell=tell)
     plan = _plan_again(wiring, saved, request)
     moved = differences(saved, plan)

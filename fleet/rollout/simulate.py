@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fleet.errors import UsageError
-from fleet.inventory.decide.selection import Choice, describe, stores_to_change
 from fleet.model.plan import Plan
 from fleet.model.progress import Note
 from fleet.model.restarts import RestartSource
@@ -13,8 +12,8 @@ from fleet.model.spans import span
 from fleet.rollout.decide.simulation import scale_of, simulate
 from fleet.rollout.decide.store_model import SimulatedStores
 from fleet.rollout.decide.surveys import HISTORY
-from fleet.rollout.plan import Request, plan_of_inventory
-from fleet.rollout.plan_request import PlanRequest, check_workloads, read_plan
+from fleet.rollout.plan import plan_of_inventory
+from fleet.rollout.plan_request import PlanRequest, asked_of, only_plan_file, read_plan
 from fleet.rollout.start import parts_of
 from fleet.runtime.wiring import Wiring
 
@@ -72,22 +71,9 @@ def simulate_rollouts(
 
 
 def _plan(wiring: Wiring, request: PlanRequest, tell: Callable[[str], None]) -> Plan:
-    if request.plan_file is not None:
-        if request.chooses:
-            raise UsageError(
-                "a plan file says what is rolled out where, so no other words may",
-                hint=f"fleet rollout simulate --plan-file {request.plan_file}",
-            )
-        return read_plan(request.plan_file, tell=tell)
-    check_workloads(wiring.fleet, request.workloads)
-    choice = request.choice if request.choice.is_given else Choice(all=True)
-    asked = Request(
-        stores=stores_to_change(wiring.fleet, choice, tell),
-        selection=describe(choice),
-        workloads=request.workloads,
-        policy=request.policy,
-        canary=request.canary,
-        seed=request.seed,
-        override=request.override_freeze,
+    path = only_plan_file(request, "fleet rollout simulate")
+    if path is not None:
+        return read_plan(path, tell=tell)
+    return plan_of_inventory(
+        wiring.fleet, asked_of(wiring.fleet, request, tell), wiring.clock.now()
     )
-    return plan_of_inventory(wiring.fleet, asked, wiring.clock.now())

@@ -67,9 +67,8 @@ def evaluate(
     now: datetime,
     accepted: Mapping[str, int] | None = None,
     failures: Sequence[Change] = (),
-    signals: Sequence[Signal] = (),
 ) -> Gate:
-    """Return the gate of one wave.
+    """Return the gate of one wave, by its verdicts and the darkness test alone.
 
     Args:
         counts: by variant, as ``count`` makes them.
@@ -79,52 +78,17 @@ def evaluate(
         accepted: failures by variant that a person has accepted; they no longer count.
         failures: the changes that have failed; the newest is what a bake must be free of, and
             their causes are compared.
-        signals: further rows; the worst answer of all decides, a variant's before a signal's.
     """
-    gate = _by_verdicts(
-        counts,
-        darkness,
-        policy,
-        wave_at=wave_at,
-        complete_since=complete_since,
-        now=now,
-        accepted=accepted or {},
-        failures=failures,
-    )
-    return with_signals(gate, signals)
-
-
-def with_signals(gate: Gate, signals: Sequence[Signal]) -> Gate:
-    """Return the gate with further rows; the worst answer of all decides."""
-    gate = replace(gate, checks=(*gate.checks, *(signal.check for signal in signals)))
-    worst = max(signals, key=lambda signal: _WEIGHT[signal.answer], default=None)
-    if worst is None or _WEIGHT[worst.answer] <= _WEIGHT[gate.answer]:
-        return gate
-    return replace(gate, answer=worst.answer, reason=worst.reason, again_at=worst.again_at)
-
-
-def _by_verdicts(
-    counts: Mapping[str, Count],
-    darkness: DarknessResult,
-    policy: Policy,
-    *,
-    wave_at: datetime,
-    complete_since: datetime | None,
-    now: datetime,
-    accepted: Mapping[str, int],
-    failures: Sequence[Change],
-) -> Gate:
-    """Return the gate by the verdicts of the stores and the darkness test alone."""
     judged = [
         _Variant(
-            name,
             counts[name],
-            darkness,
             policy,
+            (accepted or {}).get(name, 0),
+            name,
+            darkness,
             wave_at,
             complete_since,
             now,
-            accepted.get(name, 0),
             tuple(failures),
             len(counts) > 1,
         )
@@ -150,24 +114,30 @@ def _by_verdicts(
     return Gate(answer, reason, checks, counts, again_at)
 
 
+def with_signals(gate: Gate, signals: Sequence[Signal]) -> Gate:
+    """Return the gate with further rows; the worst answer decides, the gate's before a row's."""
+    gate = replace(gate, checks=(*gate.checks, *(signal.check for signal in signals)))
+    worst = max(signals, key=lambda signal: _WEIGHT[signal.answer], default=None)
+    if worst is None or _WEIGHT[worst.answer] <= _WEIGHT[gate.answer]:
+        return gate
+    return replace(gate, answer=worst.answer, reason=worst.reason, again_at=worst.again_at)
+
+
 #: Of several variants the one that holds the wave back decides.
 _WEIGHT = {GateAnswer.ADVANCE: 0, GateAnswer.WAIT: 1, GateAnswer.ASK: 2, GateAnswer.HALT: 3}
 
 
 @dataclass(frozen=True)
-class _Variant:
-    """Does the arithmetic of one variant of a wave."""
+class Tally:
+    """Holds the stores of one variant by verdict, beside the limits of a policy.
 
-    name: str
+    Attributes:
+        accepted: failures that a person has accepted.
+    """
+
     count: Count
-    darkness: DarknessResult
     policy: Policy
-    wave_at: datetime
-    complete_since: datetime | None
-    now: datetime
     accepted: int
-    failures: tuple[Change, ...]
-    is_one_of_many: bool
 
     @property
     def verdicts(self) -> int:
@@ -181,32 +151,55 @@ class _Variant:
 
     @property
     def success(self) -> float:
+        """Return ok / (ok + failed), accepted failures left out; 1 without a verdict."""
         of = self.count.ok + self.failed
         return self.count.ok / of if of else 1.0
+
+    @property
+    def sample(self) -> int:
+        """Return the verdicts that are needed before anything is concluded."""
+        return min(self.policy.min_sample, self.count.sent)
+
+    @property
+    def budget(self) -> int:
+        """Return the failures that do not halt."""
+        return self.policy.max_failures.of(self.count.sent)
+
+    @property
+    def has_sample(self) -> bool:
+        """Return whether enough verdicts are in to conclude anything."""
+        return self.verdicts >= self.sample
+
+    @property
+    def has_success(self) -> bool:
+        """Return whether enough of the verdicts are ok."""
+        return self.success >= self.policy.success
+
+    def success_words(self) -> str:
+        """Return the ratio as ``6/8=75 %``."""
+        of = self.count.ok + self.failed
+        return f"{self.count.ok}/{of}={percent(self.success)}" if of else "0/0"
+
+
+@dataclass(frozen=True)
+class _Variant(Tally):
+    """Does the arithmetic of one variant of a wave."""
+
+    name: str
+    darkness: DarknessResult
+    wave_at: datetime
+    complete_since: datetime | None
+    now: datetime
+    failures: tuple[Change, ...]
+    is_one_of_many: bool
 
     @property
     def coverage(self) -> float:
         return self.verdicts / self.count.sent
 
     @property
-    def sample(self) -> int:
-        return min(self.policy.min_sample, self.count.sent)
-
-    @property
-    def budget(self) -> int:
-        return self.policy.max_failures.of(self.count.sent)
-
-    @property
     def is_complete(self) -> bool:
         return self.complete_since is not None and not self.count.waiting
-
-    @property
-    def has_sample(self) -> bool:
-        return self.verdicts >= self.sample
-
-    @property
-    def has_success(self) -> bool:
-        return self.success >= self.policy.success
 
     @property
     def has_coverage(self) -> bool:
@@ -272,7 +265,7 @@ class _Variant:
             return f"{many(self.failed, 'failure')}, budget {self.budget}"
         if self.is_complete and self.has_sample and not self.has_success:
             return (
-                f"success {self._success_words()} with every verdict in, "
+                f"success {self.success_words()} with every verdict in, "
                 f"needed {percent(self.policy.success)}"
             )
         return ""
@@ -318,10 +311,6 @@ class _Variant:
     def _named(self, text: str) -> str:
         return f"{self.name}: {text}" if self.is_one_of_many else text
 
-    def _success_words(self) -> str:
-        of = self.count.ok + self.failed
-        return f"{self.count.ok}/{of}={percent(self.success)}" if of else "0/0"
-
     def _coverage_words(self) -> str:
         return f"{self.verdicts}/{self.count.sent}={percent(self.coverage)}"
 
@@ -341,7 +330,7 @@ class _Variant:
             Check("failures", str(self.failed), f"budget {self.budget}", over, detail),
             Check(
                 "success",
-                self._success_words(),
+                self.success_words(),
                 f"needed {percent(self.policy.success)}",
                 Mark.OK if self.has_success and self.has_sample else still,
             ),

@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 
 from fleet.model.changes import Change
 from fleet.model.gate import Check, Count, GateAnswer, Mark, Signal
-from fleet.model.policy import Policy
 from fleet.model.printable import many, percent
 from fleet.model.spans import span
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, Excess
-from fleet.rollout.decide.gate import count
+from fleet.rollout.decide.gate import Tally, count
 from fleet.rollout.decide.tick_state import TickState, accepted
 from fleet.rollout.decide.watch import earlier_changes, is_earlier, watch_period_s
 
@@ -148,22 +147,11 @@ def _would_not_pass(state: TickState, rows: Sequence[Change]) -> str:
     for wave, variant in sorted(late):
         mine = [c for c in rows if c.wave == wave and variant_of(c) == variant]
         counted = count(mine, variant_of)[variant]
-        ratio = _success(counted, accepted(mine, variant_of).get(variant, 0), policy)
-        if ratio:
+        tally = Tally(counted, policy, accepted(mine, variant_of).get(variant, 0))
+        if tally.failed and tally.has_sample and not tally.has_success:
+            ratio = f"success {tally.success_words()}, needed {percent(policy.success)}"
             return f"{state.rollout.spec.wave_name(wave)} would not pass now: {variant} {ratio}"
     return ""
-
-
-def _success(counted: Count, accepted_failures: int, policy: Policy) -> str:
-    """Return the success ratio where it is below its limit, or ""."""
-    failed = max(0, counted.failed - accepted_failures)
-    verdicts = counted.ok + failed
-    if not failed or counted.ok + counted.failed < min(policy.min_sample, counted.sent):
-        return ""
-    if counted.ok / verdicts >= policy.success:
-        return ""
-    share = f"{counted.ok}/{verdicts}={percent(counted.ok / verdicts)}"
-    return f"success {share}, needed {percent(policy.success)}"
 
 
 def _hold(state: TickState, lost: LostWave, seen: str, needed: str) -> Signal:

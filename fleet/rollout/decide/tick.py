@@ -227,8 +227,8 @@ def _ask(
         now=state.now,
         accepted=accepted(rows, state.rollout.spec.variant_of),
         failures=[c for c in rows if is_failed(c)],
-        signals=[*beside, *refused, restart_signal(state, rows)],
     )
+    gate = with_signals(gate, [*beside, *refused, restart_signal(state, rows)])
     # The words of AWS say more than the failures that follow from them.
     return replace(gate, reason=refused[0].reason) if refused else gate
 

@@ -16,7 +16,7 @@ from fleet.model.gate import Check, Count, Gate, GateAnswer, Mark, Signal
 from fleet.model.policy import Amount, OnUnclear, Policy
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, Excess
-from fleet.rollout.decide.gate import count, evaluate
+from fleet.rollout.decide.gate import count, evaluate, with_signals
 from tests import rollouts
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
@@ -474,7 +474,7 @@ def row(answer: GateAnswer, name: str = "alarms") -> Signal:
 def test_the_worst_of_verdicts_and_further_rows_decides(
     counts: Count, rows: list[GateAnswer], expected: GateAnswer, reason: str
 ) -> None:
-    gate = ask(counts, signals=[row(answer) for answer in rows])
+    gate = with_signals(ask(counts), [row(answer) for answer in rows])
 
     assert (gate.answer, gate.reason.startswith(reason)) == (expected, True)
     assert [check.name for check in gate.checks][-len(rows) :] == ["alarms"] * len(rows)
