@@ -94,11 +94,16 @@ class ObservedChange:
 
 @dataclass(frozen=True, slots=True)
 class PastTry:
-    """How a try of a change ended that is to be sent once more."""
+    """How a try of a change ended that is to be sent once more.
+
+    Attributes:
+        pulls_failed: tries until then of which the image could not be pulled.
+    """
 
     stage: Stage
     verdict: Verdict
     reason: str
+    pulls_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ moved only by what takes the rollout further: how often each store is sent to is
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -44,7 +44,11 @@ def settles_within(state: TickState, rows: Sequence[Change]) -> timedelta:
 
 
 def ask_when_stuck(
-    state: TickState, rows: Sequence[Change], unsettled: Sequence[Change], gate: Gate | None
+    state: TickState,
+    rows: Sequence[Change],
+    unsettled: Sequence[Change],
+    gate: Gate | None,
+    to_send: Collection[str],
 ) -> Gate | None:
     """Ask a person where a wave is not complete and nothing has taken it further for too long.
 
@@ -52,11 +56,15 @@ def ask_when_stuck(
         rows: of the wave, or of the convoy after the last one.
         unsettled: those of them that keep it from being complete.
         gate: by the verdicts; None while there is none.
+        to_send: stores that this tick has read and may send to.
     """
     if not unsettled or (gate is not None and gate.answer in {GateAnswer.HALT, GateAnswer.ASK}):
         return gate
     at = _asks_at(state, rows, unsettled)
     if at is None:
+        return gate
+    if state.now >= at and any(_is_tried_now(c, to_send) for c in unsettled):
+        # A freeze ended, or nobody ticked it for hours: it is tried before a person is asked.
         return gate
     if state.now >= at:
         waited = span((state.now - latest_step(state, rows)).total_seconds())
@@ -96,6 +104,16 @@ def _asks_at(
             half = (window.ends - window.begins) / 2 if window.ends else patience
             at = max(at, window.begins + min(patience, half))
     return at
+
+
+def _is_tried_now(change: Change, to_send: Collection[str]) -> bool:
+    """Return whether this tick sends a change for the first time since its turn came.
+
+    One that AWS has refused, or whose hosts were away, is tried again and again; that is no step.
+    """
+    first = change.next_send.refusals == 0 and not change.next_send.postponed
+    waits = change.stage is Stage.PLANNED and change.away_since is None
+    return waits and first and change.store in to_send
 
 
 def _stuck_words(state: TickState, unsettled: Sequence[Change]) -> str:

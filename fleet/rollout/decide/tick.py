@@ -99,7 +99,7 @@ def settle(
     _call_off(state)
     found = darkness_now(state)
     note_result(state, found)
-    gate = _judge_wave(state, found)
+    gate = _judge_wave(state, found, seen.intersection(choice.to_send))
     _recall(state, found)
     _take_back(state, unwatched=unwatched)
     _roll_back(state)
@@ -142,7 +142,9 @@ def is_unsettled(state: TickState, change: Change) -> bool:
     return change.stage is Stage.SENT and change.verdict is Verdict.WAITING
 
 
-def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
+def _judge_wave(
+    state: TickState, finding: DarknessResult, to_send: frozenset[str]
+) -> Gate | None:
     """Evaluate the gate of the wave (of the convoy after the last one) and act on its answer."""
     rollout = state.rollout
     if rollout.phase not in {Phase.RUNNING, Phase.AWAITING, Phase.PAUSED, Phase.HALTED}:
@@ -160,7 +162,8 @@ def _judge_wave(state: TickState, finding: DarknessResult) -> Gate | None:
         gate = hold_until_read(state, rows, gate, state.rollout.spec.variant_of)
     if rollout.phase is Phase.RUNNING:
         rows = list(state.current) if rollout.wave < len(rollout.spec.waves) else convoy
-        gate = ask_when_stuck(state, rows, [c for c in rows if is_unsettled(state, c)], gate)
+        unsettled = [c for c in rows if is_unsettled(state, c)]
+        gate = ask_when_stuck(state, rows, unsettled, gate, to_send)
     if rollout.phase is not Phase.RUNNING or gate is None:
         return gate
     if returned is not None and returned.answer is GateAnswer.HALT:

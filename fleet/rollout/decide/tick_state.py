@@ -239,9 +239,9 @@ def mark_sent(
 
 def to_be_sent_again(change: Change) -> NextSend:
     """Return what the next send has to know: how the last try ended, if there was one."""
-    if not change.sends:
+    if not change.sends or change.next_send.last_try is not None:
         return change.next_send
-    ended = PastTry(change.stage, change.verdict, change.reason)
+    ended = PastTry(change.stage, change.verdict, change.reason, change.pulls_failed)
     return replace(change.next_send, last_try=ended)
 
 
@@ -255,6 +255,7 @@ def called_off(change: Change) -> Change:
         stage=ended.stage,
         verdict=ended.verdict,
         reason=ended.reason,
+        pulls_failed=ended.pulls_failed,
         observed=replace(change.observed, reason=ended.reason),
         next_send=replace(change.next_send, last_try=None),
     )

@@ -65,8 +65,31 @@ def test_dark_stores_that_hold_every_place_are_asked_about() -> None:
     policy = replace(POLICY, concurrency=Amount(count=1))
     some.rollout = replace(some.rollout, spec=replace(some.rollout.spec, policy=policy))
 
-    gate = ask_when_stuck(some, rows, rows[1:], None)
+    gate = ask_when_stuck(some, rows, rows[1:], None, to_send=())
 
     assert gate is not None
     assert gate.answer is GateAnswer.ASK
     assert "not sent yet; 1 dark store in the way" in gate.reason
+
+
+def test_a_store_is_tried_after_hours_without_a_tick_before_a_person_is_asked() -> None:
+    """A freeze ended, or the controller was away: the stores could not be sent to before."""
+    some = state(planned("store-001"), at=9 * PATIENCE)
+
+    done = settled(some)
+
+    assert some.rollout.phase is Phase.RUNNING
+    assert [action.store for action in done.actions] == ["store-001"]
+
+
+def test_a_store_that_was_refused_is_asked_about_though_it_is_tried_again() -> None:
+    row = planned("store-001", next_send=NextSend(refusals=1), reason="refused: no")
+
+    assert phase_after_a_look(row, at=PATIENCE - 1) is Phase.RUNNING
+    assert phase_after_a_look(row, at=PATIENCE) is Phase.PAUSED
+
+
+def phase_after_a_look(*rows: Change, at: float) -> Phase:
+    some = state(*rows, at=at)
+    settled(some)
+    return some.rollout.phase

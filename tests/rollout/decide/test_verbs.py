@@ -405,3 +405,17 @@ def test_a_pause_takes_back_a_retry_of_a_halted_rollout_that_was_not_sent_yet() 
     assert rows.change("store-001", SERVICE).stage is Stage.SENT
     assert rows.change("store-001", SERVICE).verdict is Verdict.FAILED
     assert choose_stores(rows).to_send == ()
+
+
+@pytest.mark.parametrize("retries", [1, 2])
+def test_a_retry_that_is_called_off_leaves_the_store_as_its_last_try_ended(retries: int) -> None:
+    last = sent("store-002", Verdict.UNDELIVERED, pulls_failed=4, reason="no space left")
+    rows = state(sent("store-001", Verdict.OK), last, phase=Phase.PAUSED)
+
+    for _ in range(retries):
+        tell(rows, VerbName.RETRY, "store-002")
+    tell(rows, VerbName.PAUSE)
+
+    now = rows.change("store-002", SERVICE)
+    assert (now.stage, now.verdict, now.reason) == (last.stage, last.verdict, last.reason)
+    assert now.pulls_failed == 4

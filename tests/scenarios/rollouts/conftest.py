@@ -408,6 +408,10 @@ class Chain:
         chain.policy(concurrency="100%", canary=BATCH, waves=["100%"], bake="1s", settle="1s")
         stores = [word for store in new for word in ("--store", store)]
         self._done(chain.fleet("rollout", "--yes", *stores))
+        for store in new:
+            # Scenarios count their rollouts from 1 as well, and rebuild them from what AWS says.
+            service = chain.service(store)["serviceArn"]
+            chain.aws("ecs").untag_resource(resourceArn=service, tagKeys=["fleet:rollout"])
         self._free += new
 
     def _made(self, name: str) -> Path:
