@@ -142,9 +142,7 @@ def is_unsettled(state: TickState, change: Change) -> bool:
     return change.stage is Stage.SENT and change.verdict is Verdict.WAITING
 
 
-def _judge_wave(
-    state: TickState, finding: DarknessResult, to_send: frozenset[str]
-) -> Gate | None:
+def _judge_wave(state: TickState, finding: DarknessResult, to_send: frozenset[str]) -> Gate | None:
     """Evaluate the gate of the wave (of the convoy after the last one) and act on its answer."""
     rollout = state.rollout
     if rollout.phase not in {Phase.RUNNING, Phase.AWAITING, Phase.PAUSED, Phase.HALTED}:
