@@ -18,7 +18,7 @@ from fleet.model.gate import GateAnswer
 from fleet.model.overview import Overview
 from fleet.model.rollout import RolloutEvent, VerbName
 from fleet.model.spans import clock as clock_time
-from fleet.rollout.controller import run_until_rest
+from fleet.rollout.controller import run_until_rest, to_go_on
 from fleet.rollout.notifier import notifying
 from fleet.rollout.overview import exit_code
 from fleet.rollout.overview import overview as read_overview
@@ -26,7 +26,6 @@ from fleet.rollout.tick import open_tick_context
 from fleet.rollout.view.documents import status_document
 from fleet.rollout.view.lines import EventLines
 from fleet.rollout.view.live import RolloutPicture
-from fleet.rollout.view.next_steps import next_steps
 from fleet.rollout.view.notice import message_of
 from fleet.rollout.view.summary import summary_view
 from fleet.runtime.messages import senders_for
@@ -99,8 +98,7 @@ def advance(
     summary = summary_view(overview, width(), gate_was_told=told)
     show_report(status_document(overview) if as_json else summary, talk)
     if rested.stopped:
-        steps = next_steps(overview)
-        talk.print("stopped; resume with: " + (steps[0].command.words if steps else "nothing"))
+        talk.print(f"stopped; resume with: {to_go_on(overview.rollout)}")
     return code
 
 

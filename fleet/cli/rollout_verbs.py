@@ -98,10 +98,10 @@ def retry(
     Sends to all stores that failed or could not pull the image, or to those named. A store that was
     changed by hand must be named.
     """
-    tell(
-        VerbRequest(VerbName.RETRY, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait),
-        inventory,
+    request = VerbRequest(
+        VerbName.RETRY, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait
     )
+    raise typer.Exit(tell(request, inventory))
 
 
 def skip(
@@ -115,10 +115,10 @@ def skip(
 
     What was sent to them stays.
     """
-    tell(
-        VerbRequest(VerbName.SKIP, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait),
-        inventory,
+    request = VerbRequest(
+        VerbName.SKIP, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait
     )
+    raise typer.Exit(tell(request, inventory))
 
 
 def abort(
@@ -148,12 +148,10 @@ def rollback(
 
     Sets back every store that was sent the release, or those named.
     """
-    tell(
-        VerbRequest(
-            VerbName.ROLLBACK, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait, yes=yes
-        ),
-        inventory,
+    request = VerbRequest(
+        VerbName.ROLLBACK, rollout, stores=tuple(store or ()), why=why, no_wait=no_wait, yes=yes
     )
+    raise typer.Exit(tell(request, inventory))
 
 
 def tell(request: VerbRequest, inventory: Path) -> int:
@@ -193,7 +191,7 @@ def tell(request: VerbRequest, inventory: Path) -> int:
                 talk.print(f"{request.verb.value}: {answer}")
             return code
         elif request.verb not in NEEDS_NO_CALL:
-            again = f"fleet rollout {request.verb.value} {id_}"
+            again = request.words(id_)
             talk.print(f"{id_}: said; nobody ticks it now: `{again}` does, or `fleet controller`")
         run.end("said")
     return 0

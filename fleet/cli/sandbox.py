@@ -259,7 +259,7 @@ def _refuse_the_past(client: SandboxClient, spec: SandboxSpec) -> None:
         raise UsageError(
             f"the sandbox has reached {datetime.fromtimestamp(reached, UTC):%Y-%m-%dT%H:%M:%SZ}, "
             "and time does not run backwards",
-            hint="fleet sandbox down --purge, then fleet sandbox up --start ... begins a new one",
+            hint="fleet sandbox down --purge, then the same again: it begins a new one",
         )
 
 

@@ -27,6 +27,22 @@ class Command:
 Proposal = tuple[str | Command, ...]
 
 
+def aws_command(words: str, region: str, profile: str | None, *, sends: bool = True) -> Command:
+    """Return the command line of an AWS call; without region and profile it asks elsewhere."""
+    of_profile = f" --profile {profile}" if profile else ""
+    return Command(f"aws {words} --region {region}{of_profile}", sends=sends)
+
+
+def text_of(proposal: Proposal) -> str:
+    """Return the advice as people read it."""
+    return "".join(map(str, proposal))
+
+
+def commands_of(proposal: Proposal) -> tuple[Command, ...]:
+    """Return the commands of an advice."""
+    return tuple(part for part in proposal if isinstance(part, Command))
+
+
 def in_turn(commands: Iterable[Command]) -> Proposal:
     """Propose commands one after the other."""
     parts: list[str | Command] = []

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from fleet.model.commands import Command
 from fleet.model.inventory import Host, Store
 
 
@@ -55,7 +56,8 @@ class HostStatus:
     Attributes:
         health: one word.
         reason: why that word, in one sentence.
-        fix: what to type next; "" when healthy.
+        fix: what to do next; "" when there is nothing to do.
+        commands: those in ``fix``.
     """
 
     host: Host
@@ -65,6 +67,7 @@ class HostStatus:
     health: Health
     reason: str
     fix: str = ""
+    commands: tuple[Command, ...] = ()
     managed_instance_id: str = ""
     container_instance_arn: str = ""
 

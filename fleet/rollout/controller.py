@@ -73,7 +73,7 @@ def run_until_rest(context: TickContext, rollout_id: str, stop: threading.Event)
                 return Rested(ticked.rollout, ticked.changes, stopped=True)
             if ticked.troubles:
                 where, why, hint = ticked.troubles[0]
-                then = _to_go_on(rollout)
+                then = to_go_on(rollout)
                 raise FleetError(
                     f"{rollout_id} goes no further: {where}: {why}",
                     hint=f"{hint}; then: {then}" if hint else then,
@@ -81,8 +81,8 @@ def run_until_rest(context: TickContext, rollout_id: str, stop: threading.Event)
             _wait(context, rollout_id, ticked.settled.wake_at, stop, own)
 
 
-def _to_go_on(rollout: Rollout) -> str:
-    """Return the command that only ticks it; `resume` would accept what halted it."""
+def to_go_on(rollout: Rollout) -> str:
+    """Return a command that ticks it and accepts nothing, as `resume` would after a halt."""
     if rollout.phase in {Phase.RUNNING, Phase.ROLLING_BACK}:
         return f"fleet rollout resume {rollout.id}"
     return "fleet controller --once"
@@ -276,7 +276,10 @@ class _Rounds:
             self._context.warn(f"{rollout_id}: {trouble}; it is tried again")
 
     def _resume_owed(self) -> None:
-        """Resume the finished rollouts that a connected store still owes."""
+        """Resume the finished rollouts that a connected store still owes.
+
+        Not one that was recalled: whether stores get it all the same is for a person to say.
+        """
         context = self._context
         owed: dict[str, list[Change]] = {}
         for rollout_id, change in context.wiring.records.rollouts.owed():
@@ -284,6 +287,8 @@ class _Rounds:
             if not change.verdict.traits.is_retryable:
                 owed.setdefault(rollout_id, []).append(change)
         for rollout_id, changes in owed.items():
+            if context.wiring.records.rollouts.load(rollout_id).recalled:
+                continue
             try:
                 back = sorted(_back(context, rollout_id, changes))
             except FleetError as error:

@@ -1,7 +1,9 @@
 """Checks what a person asks to roll out, and plans it or reads a saved plan."""
 
+import itertools
 import os
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -86,8 +88,37 @@ def plan_from_document(document: Any) -> Plan:
     return plan
 
 
-#: What is proposed for a file that holds no plan, and may be anything: it is not to be overwritten.
-SAVE_A_PLAN = "save one in a file of its own: fleet plan --json --out new-plan.json"
+def save_a_plan() -> str:
+    """Propose to save a plan, for a file that holds none: it and any other are left as they are."""
+    names = (f"new-plan{number or ''}.json" for number in itertools.count())
+    name = next(name for name in names if not Path(name).exists())
+    return f"save one in a file of its own: fleet plan --json --out {name}"
+
+
+def plan_again(saved: Plan, path: Path, gone: Collection[str] = ()) -> str:
+    """Propose to make a plan anew in the words in which it was made: no other stores, no more.
+
+    Args:
+        gone: ids of stores that the inventory does not have any more.
+    """
+    try:
+        chosen = shlex.split(saved.selection)
+    except ValueError:  # no words of fleet's
+        return "make it again as it was made, with --json --out"
+    ids = list(itertools.takewhile(lambda word: not word.startswith("--"), chosen))
+    left = [store for store in ids if store not in gone]
+    if ids and not left:
+        return "none of the stores that it names is left"
+    words = [
+        *("fleet", "plan", *saved.workloads),
+        *(word for store in left for word in ("--store", store)),
+        *chosen[len(ids) :],
+        *("--policy", saved.policy.name, "--seed", str(saved.seed)),
+        "--canary" if saved.canary else "--no-canary",
+        *(["--overwrite"] if saved.overwrite else []),
+        *("--json", "--out", str(path)),
+    ]
+    return f"plan again: {shlex.join(words)}"
 
 
 def read_plan(path: Path, *, tell: Callable[[str], None] | None = None) -> Plan:
@@ -104,17 +135,18 @@ def read_plan(path: Path, *, tell: Callable[[str], None] | None = None) -> Plan:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}", hint=SAVE_A_PLAN) from error
+        raise UsageError(f"{path} is no JSON: {error}", hint=save_a_plan()) from error
     try:
         plan = plan_from_document(document)
     except EditedPlanError as error:
         raise UsageError(
-            f"{path}: {error}; nothing was sent", hint=f"plan again: fleet plan --json --out {path}"
+            f"{path}: {error}; nothing was sent",
+            hint="make it again as it was made, with --json --out; its words cannot be trusted now",
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{path} is no plan of this version of fleet: {type(error).__name__}: {error}",
-            hint=SAVE_A_PLAN,
+            hint=save_a_plan(),
         ) from error
     if tell is not None and DIGEST not in document:
         tell(
@@ -231,7 +263,7 @@ def _saved_plan(
     wiring: Wiring, request: PlanRequest, path: Path, tell: Callable[[str], None]
 ) -> Plan:
     saved = read_plan(path, tell=tell)
-    plan = _plan_again(wiring, saved, request)
+    plan = _plan_again(wiring, saved, request, path)
     moved = differences(saved, plan)
     if moved:
         more = len(moved) - DIFFERENCES_SHOWN
@@ -239,12 +271,12 @@ def _saved_plan(
         raise UsageError(
             f"the world has moved since the plan was made ({saved.stamped}); nothing was sent"
             f"{lines}" + (f"\n  and {more} more" if more > 0 else ""),
-            hint=f"plan again: fleet plan --json --out {path}",
+            hint=plan_again(saved, path),
         )
     return plan
 
 
-def _plan_again(wiring: Wiring, saved: Plan, request: PlanRequest) -> Plan:
+def _plan_again(wiring: Wiring, saved: Plan, request: PlanRequest, path: Path) -> Plan:
     check_workloads(wiring.fleet, saved.workloads)
     known = {store.id: store for store in wiring.fleet.stores}
     named = sorted({change.store for change in saved.changes} | saved.unread.keys())
@@ -252,7 +284,7 @@ def _plan_again(wiring: Wiring, saved: Plan, request: PlanRequest) -> Plan:
     if gone:
         raise UsageError(
             f"the plan is about {', '.join(gone[:5])}, which the inventory does not have any more",
-            hint="plan again: fleet plan --json",
+            hint=plan_again(saved, path, gone),
         )
     return make_plan(
         wiring,

@@ -50,6 +50,11 @@ class VerbRequest:
     no_wait: bool = False
     yes: bool = True
 
+    def words(self, rollout_id: str) -> str:
+        """Return the command that says the same again, of the same stores and no others."""
+        named = "".join(f" --store {store}" for store in self.stores)
+        return f"fleet rollout {self.verb.value} {rollout_id}{named}"
+
 
 def check_stores(overview: Overview, stores: Sequence[str]) -> None:
     """Refuse stores that are not in the rollout.

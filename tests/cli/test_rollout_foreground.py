@@ -17,6 +17,7 @@ from fleet.cli.rollout_foreground import Picture, advance
 from fleet.errors import FleetError, RecordsError
 from fleet.model.overview import Overview
 from fleet.model.rollout import Phase, VerbName
+from fleet.model.verdicts import Verdict
 from fleet.rollout.controller import Rested
 from fleet.runtime.run_record import RunRecord
 from fleet.runtime.wiring import Wiring, open_wiring
@@ -129,6 +130,17 @@ def test_stopped_by_a_person_it_says_what_resumes_it(
     assert along(wiring) == (130, "stopped")
 
     assert "resume with: fleet rollout resume ro-1" in capsys.readouterr().err
+
+
+def test_stopped_while_one_store_of_a_halted_rollout_is_retried_nothing_more_is_proposed(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    begin(rollouts.changes(store_002=Verdict.FAILED), phase=Phase.HALTED)
+    ticks(monkeypatch, stopped=True)
+
+    along(wiring, said=VerbName.RETRY)
+
+    assert "resume with: fleet controller --once\n" in capsys.readouterr().err
 
 
 def test_the_crew_acts_in_the_name_of_who_asked(

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from fleet.cli import rollout_verbs
+from fleet.cli.main import app
 from fleet.cli.rollout_verbs import tell
 from fleet.errors import UsageError
 from fleet.model.rollout import Phase, VerbName
@@ -242,3 +244,26 @@ def test_rolling_back_without_a_terminal_wants_yes() -> None:
     assert "sets 8 stores back" in str(caught.value)
     assert caught.value.hint == "add --yes"
     assert said() == []
+
+
+@pytest.mark.parametrize("name", ["retry", "rollback"])
+def test_what_is_proposed_again_names_the_same_stores_and_no_others(
+    name: str, capsys: Said
+) -> None:
+    begin(phase=Phase.HALTED)
+
+    tell(word(name, stores=("store-002", "store-003"), no_wait=True), INVENTORY)
+
+    again = f"`fleet rollout {name} ro-1 --store store-002 --store store-003` does"
+    assert again in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("words", [["retry"], ["rollback", "--yes"], ["resume"]])
+def test_a_verb_ends_with_the_code_of_how_the_rollout_rests(
+    words: list[str], went_along: list[tuple[str, Any]]
+) -> None:
+    begin(phase=Phase.HALTED)
+
+    ran = CliRunner().invoke(app, ["rollout", *words, "--inventory", str(INVENTORY)])
+
+    assert (ran.exit_code, len(went_along)) == (4, 1)

@@ -48,6 +48,15 @@ def test_a_store_that_is_back_is_sent_what_it_owes(shops: Shops) -> None:
     assert resumed(shops)
 
 
+def test_a_recalled_release_is_sent_to_nobody_without_a_word(shops: Shops) -> None:
+    owed(shops, stage=Stage.UNDONE, verdict=Verdict.DARK)
+    with held(shops.records, [rollout_lease("ro-1")], "the test") as own:
+        recalled = replace(shops.records.rollouts.load("ro-1"), recalled="2 failures, budget 1")
+        shops.records.rollouts.write_tick(own.lease(rollout_lease("ro-1")), recalled)
+    once(shops)
+    assert not resumed(shops)
+
+
 def test_a_store_that_could_not_pull_is_left_to_a_person(shops: Shops) -> None:
     owed(shops, verdict=Verdict.UNDELIVERED, since=shops.now() - timedelta(hours=1), pulls_failed=4)
     once(shops)

@@ -1,5 +1,6 @@
 """The words of a plan: all open stores without any; the nearest word for a wrong one."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,16 @@ from fleet.errors import UsageError
 from fleet.inventory.decide.selection import Choice
 from fleet.inventory.loader import load_fleet
 from fleet.model.inventory import Fleet, Lifecycle, Store
+from fleet.model.plan import Plan
 from fleet.rollout import plan_request
-from fleet.rollout.plan_request import PlanRequest, check_workloads, plan_for, read_plan
+from fleet.rollout.plan_request import (
+    PlanRequest,
+    check_workloads,
+    plan_again,
+    plan_for,
+    plan_from_document,
+    read_plan,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,3 +122,46 @@ def test_a_file_that_holds_no_plan_says_how_to_make_one(
     assert caught.value.hint is not None
     assert "fleet plan --json --out new-plan.json" in caught.value.hint
     assert str(path) not in caught.value.hint, "it may be any file"
+
+
+def test_a_plan_is_proposed_for_a_file_that_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("new-plan.json").write_text("mine")
+
+    with pytest.raises(UsageError) as caught:
+        read_plan(Path("new-plan.json"))
+
+    assert str(caught.value.hint).endswith("fleet plan --json --out new-plan1.json")
+
+
+def a_plan() -> Plan:
+    old = ROOT / "tests/cases/version_0_1/plan.json"
+    plan = plan_from_document(json.loads(old.read_text(encoding="utf-8")))
+    return replace(plan, workloads=("vision",), canary=True, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [
+        ("--all", "--all"),
+        ("store-1 store-2", "--store store-1 --store store-2"),
+        ("store-1 --where 'market in (uk, de)'", "--store store-1 --where 'market in (uk, de)'"),
+        ("--where market=uk --ring canary", "--where market=uk --ring canary"),
+    ],
+)
+def test_a_plan_is_made_again_for_the_same_stores(selection: str, words: str) -> None:
+    saved = replace(a_plan(), selection=selection)
+
+    assert plan_again(saved, Path("a plan.json")) == (
+        f"plan again: fleet plan vision {words} --policy standard --seed 7 --canary "
+        "--json --out 'a plan.json'"
+    )
+
+
+def test_a_store_that_is_gone_is_left_out_and_never_makes_it_all_stores() -> None:
+    saved = replace(a_plan(), selection="store-1 store-2")
+
+    assert "--store store-1 --policy" in plan_again(saved, Path("p"), gone=["store-2"])
+    assert "fleet plan" not in plan_again(saved, Path("p"), gone=["store-1", "store-2"])

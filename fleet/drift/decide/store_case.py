@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 from fleet.drift.decide.finding_kinds import FindingKind
 from fleet.drift.decide.host_connection import SeenHost, spells_of
-from fleet.model.commands import Command, Proposal
+from fleet.model.commands import Command, Proposal, aws_command, commands_of, text_of
 from fleet.model.drift import (
     Background,
     Evidence,
@@ -91,17 +91,11 @@ def make_finding(
         since_known=details.get("since_known", since is not None),
         cause=cause,
         evidence=evidence,
-        fix="".join(map(str, fix)),
-        commands=tuple(part for part in fix if isinstance(part, Command)),
+        fix=text_of(fix),
+        commands=commands_of(fix),
         safe=kind.safe and details.get("sure", True),
         data=details.get("data", {}),
     )
-
-
-def aws_command(words: str, region: str, profile: str | None, *, sends: bool) -> Command:
-    """Return the command line of an AWS call."""
-    of_profile = f" --profile {profile}" if profile else ""
-    return Command(f"aws {words} --region {region}{of_profile}", sends=sends)
 
 
 @dataclass(frozen=True, slots=True)

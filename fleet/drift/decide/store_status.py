@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from fleet.inventory.decide.power import absent_from, planned_off
+from fleet.model.commands import Command, Proposal, commands_of, text_of
 from fleet.model.hours import Powered
 from fleet.model.identity import HOST_ATTRIBUTE, activation_name
 from fleet.model.inventory import Host, Lifecycle, Store
@@ -23,22 +24,22 @@ from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreS
 #: Meaning and remedy of each combination of SSM ping and ECS agentConnected. An SSM token is valid
 #: for an hour, so an SSM agent that stays down takes the ECS agent with it (ECS developer guide,
 #: source of the ECS agent).
-CELLS: Mapping[tuple[bool, bool], tuple[Health, str, str]] = {
-    (True, True): (Health.HEALTHY, "both agents are connected", ""),
+CELLS: Mapping[tuple[bool, bool], tuple[Health, str, Proposal]] = {
+    (True, True): (Health.HEALTHY, "both agents are connected", ()),
     (True, False): (
         Health.ECS_DOWN,
         "SSM answers, the ECS agent does not: agent or docker is down, or it is a short flap",
-        "on the host: systemctl status docker ecs; journalctl -u ecs -n 50",
+        ("on the host: systemctl status docker ecs; journalctl -u ecs -n 50",),
     ),
     (False, True): (
         Health.SSM_DOWN,
         "ECS answers, SSM does not: its credentials run out within the hour, then ECS drops too",
-        "on the host: systemctl restart amazon-ssm-agent",
+        ("on the host: systemctl restart amazon-ssm-agent",),
     ),
     (False, False): (
         Health.DARK,
         "neither agent is connected: the host or its link is down; containers go on running",
-        "check power and link at the store; it catches up by itself when it returns",
+        ("check power and link at the store; it catches up by itself when it returns",),
     ),
 }
 
@@ -119,7 +120,8 @@ def _host_status(readings: StoreReadings, host: Host) -> HostStatus:
         on_host,
         health,
         reason,
-        fix,
+        text_of(fix),
+        commands_of(fix),
         node.id if node else "",
         best_instance(instances).arn if instances else "",
     )
@@ -177,21 +179,24 @@ def _health(
     host: Host,
     node: ManagedInstance | None,
     instances: Sequence[ContainerInstance],
-) -> tuple[Health, str, str]:
-    register = f"fleet register {host.store} --host {host.name}"
+) -> tuple[Health, str, Proposal]:
+    store = readings.store
+    register = (Command(f"fleet register {host.store} --host {host.name}"),)
     # `fleet register` refuses a host of which AWS still has such a record.
-    left_over = f"fleet drift {host.store} names the command for what is left of it"
+    drift = Command(f"fleet drift {host.store}", sends=False)
+    left_over = (drift, " names the command for what is left of it")
     if isinstance(readings.nodes, NotRead) or isinstance(readings.instances, NotRead):
-        return Health.UNKNOWN, "a ledger could not be read; nothing is concluded", "fleet doctor"
+        doctor = Command("fleet doctor", sends=False)
+        return Health.UNKNOWN, "a ledger could not be read; nothing is concluded", (doctor,)
     if len(instances) > 1:
         return (
             Health.TWINS,
             f"{len(instances)} container instances for this host",
-            f"aws ecs list-container-instances --cluster {readings.store.cluster}",
+            left_over,
         )
     if node is None and not instances:
-        if readings.store.lifecycle is not Lifecycle.OPEN:
-            return Health.ABSENT, f"not registered; the store is {readings.store.lifecycle}", ""
+        if store.lifecycle is not Lifecycle.OPEN:
+            return Health.ABSENT, f"not registered; the store is {store.lifecycle}", ()
         return Health.ABSENT, "not registered", register
     if node is None:
         return Health.PARTIAL, "ECS knows it, SSM does not: its node was deregistered", left_over
@@ -205,7 +210,7 @@ def _health(
         )
     off = _switched_off(readings, host, node, instances[0])
     if off:
-        return Health.POWERED_OFF, off, ""
+        return Health.POWERED_OFF, off, ()
     return _cell(readings, node, instances[0])
 
 
@@ -229,12 +234,13 @@ def _switched_off(
 
 def _cell(
     readings: StoreReadings, node: ManagedInstance, instance: ContainerInstance
-) -> tuple[Health, str, str]:
+) -> tuple[Health, str, Proposal]:
     pinged = readings.now - node.last_ping_at if node.last_ping_at else None
     online = node.ping is Ping.ONLINE and (pinged is None or pinged <= PING_STALE)
     health, reason, fix = CELLS[online, instance.agent_connected]
     if health is Health.ECS_DOWN and pinged is not None and pinged > PING_DUE:
         heard = age(node.last_ping_at, readings.now)
         reason = f"the ECS agent is gone and SSM's ping of {heard} is overdue: going dark?"
-        fix = f"fleet status {readings.store.id} in a few minutes; is the store's link up?"
+        status = Command(f"fleet status {readings.store.id}", sends=False)
+        fix = (status, " in a few minutes; is the store's link up?")
     return health, reason, fix

@@ -11,7 +11,7 @@ from fleet.inventory.view import store_line
 from fleet.model.spans import age, stamp
 from fleet.model.status import Freshness, Health, HostStatus, LedgerView, StoreStatus
 from fleet.register.view.checks import fix_lines
-from fleet.terminal.documents import Document, document
+from fleet.terminal.documents import Document, document, fields_of
 from fleet.terminal.screen import labelled, table
 
 _STYLES = {
@@ -87,6 +87,7 @@ def status_document(stores: Sequence[StoreStatus], now: datetime) -> Document:
                             "health": str(h.health),
                             "reason": h.reason,
                             "fix": h.fix,
+                            **fields_of(h, "commands"),
                             "managed_instance_id": h.managed_instance_id,
                             "container_instance_arn": h.container_instance_arn,
                             "ledgers": {

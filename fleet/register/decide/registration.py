@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.errors import UsageError
+from fleet.model.commands import aws_command
 from fleet.model.identity import (
     activation_name,
     cluster_tags,
@@ -205,20 +206,24 @@ def _decide_registered(
     best = best_instance(evidence.instances)
     if len(evidence.instances) > 1:
         dead = [i.arn for i in evidence.instances if i is not best]
+        drop = f"ecs deregister-container-instance --cluster {cluster} --force --container-instance"
         return HostRegistration(
             host,
             found,
             refusal="its node has more than one container instance",
-            fix=f"aws ecs deregister-container-instance --cluster {cluster} --force "
-            f"--container-instance {' and '.join(dead)}",
+            fix="; ".join(_aws(given.store, f"{drop} {arn}") for arn in dead),
         )
     if best.status != "ACTIVE":
         return HostRegistration(
             host,
             found,
             refusal=f"it is {best.status}: no task is placed on it",
-            fix="if that is over: aws ecs update-container-instances-state --status ACTIVE "
-            f"--cluster {cluster} --container-instances {best.arn}",
+            fix="if that is over: "
+            + _aws(
+                given.store,
+                "ecs update-container-instances-state --status ACTIVE "
+                f"--cluster {cluster} --container-instances {best.arn}",
+            ),
         )
     steps: list[HostStep] = [*_old_activations(given, host)]
     attributes = differing(declared_attributes(given.store, host), best.attributes)
@@ -290,19 +295,31 @@ def _orphan_refusal(
         if node.id in arns:
             return (
                 f"{node.id} was this host's node and still has a container instance",
-                "if the box was wiped or replaced, deregister both: aws ecs "
-                f"deregister-container-instance --cluster {given.store.cluster} --force "
-                f"--container-instance {arns[node.id]}, then aws ssm "
-                f"deregister-managed-instance --instance-id {node.id}",
+                "if the box was wiped or replaced, deregister both: "
+                + _aws(
+                    given.store,
+                    f"ecs deregister-container-instance --cluster {given.store.cluster} --force "
+                    f"--container-instance {arns[node.id]}",
+                )
+                + "; then "
+                + _drop_node(given.store, node),
             )
     for node in orphans:
         if not is_ours(node.tags, given.fleet.name, host):
             return (
                 f"{node.id} has this host's name, but not the tags of fleet {given.fleet.name}",
-                "find out whose it is; if nobody's: aws ssm deregister-managed-instance "
-                f"--instance-id {node.id}",
+                f"find out whose it is; if nobody's: {_drop_node(given.store, node)}",
             )
     return None
+
+
+def _drop_node(store: Store, node: ManagedInstance) -> str:
+    return _aws(store, f"ssm deregister-managed-instance --instance-id {node.id}")
+
+
+def _aws(store: Store, words: str) -> str:
+    """Return an AWS call in the store's account and region; elsewhere it would find nothing."""
+    return aws_command(words, store.region, store.account.profile).words
 
 
 def _runtime_to_set(checked: PreflightFacts) -> str | None:

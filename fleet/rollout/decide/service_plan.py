@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 
 from fleet.inventory.decide.power import absent_from, planned_off
+from fleet.model.commands import aws_command
 from fleet.model.desired import DesiredService, Scheduling, ServiceShape
 from fleet.model.history import Observation
 from fleet.model.hours import Powered
@@ -296,10 +297,14 @@ def _foreign(case: _Case, service: ServiceState) -> str:
 def _other_scheduling(case: _Case, service: ServiceState) -> str:
     if service.scheduling == case.shape.scheduling.value:
         return ""
+    delete = aws_command(
+        f"ecs delete-service --cluster {service.cluster} --service {service.name} --force",
+        case.store.region,
+        case.store.account.profile,
+    )
     return (
         f"it is {service.scheduling} and shall be {case.shape.scheduling.value}, which ECS cannot "
-        f"change; delete it with `aws ecs delete-service --cluster {service.cluster} "
-        f"--service {service.name} --force` and plan again"
+        f"change; delete it with `{delete}` and plan again"
     )
 
 

@@ -194,7 +194,11 @@ class RolloutPicture:
 
     def _bars(self, width: int, *, ascii_only: bool) -> Iterable[RenderableType]:
         names = max(len(wave.name) for wave in self._waves)
-        words = [f" {tally_words(wave.count)} · {self._wave(wave)}" for wave in self._waves]
+        ended = self._overview.rollout.phase.has_ended
+        words = [
+            f" {tally_words(wave.count, has_ended=ended)} · {self._wave(wave)}"
+            for wave in self._waves
+        ]
         least, most = BAR_CELLS
         cells = max(least, min(most, width - names - 1 - max(map(len, words))))
         for wave, text in zip(self._waves, words, strict=True):

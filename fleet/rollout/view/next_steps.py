@@ -116,18 +116,21 @@ def _takes_back(overview: Overview) -> bool:
 
 
 def _when_done(overview: Overview) -> Iterator[NextStep]:
-    id_, owing = overview.rollout.id, overview.owed
+    rollout, owing = overview.rollout, overview.owed
+    id_, accepts = rollout.id, "that it was recalled" if rollout.recalled else ""
+    although = f"accept {accepts}, " if accepts else ""
     failed = stores_that(overview.changes, Standing.FAILED)
     again = len(by_store(c for c in overview.changes if c.may_retry(named=False)))
     if failed and again:
-        yield _step(f"fleet rollout retry {id_}", f"send it to {many(again, 'store')} again")
+        what = f"{although}send it to {many(again, 'store')} again"
+        yield _step(f"fleet rollout retry {id_}", what, accepts=accepts)
     if not owing:
         return
     stores = many(len(by_store(owing)), "store")
     what = f"wait for {stores} to be back: the release is owed there"
     if any(change.may_retry(named=True) for change in owing):
         what = f"send the release to {stores}, once they are back: it is owed there"
-    yield _step(f"fleet rollout resume {id_}", what)
+    yield _step(f"fleet rollout resume {id_}", f"{although}{what}", accepts=accepts)
 
 
 def _about_silent(overview: Overview) -> tuple[NextStep, ...]:

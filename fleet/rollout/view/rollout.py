@@ -251,7 +251,8 @@ def waves_view(overview: Overview, width: int) -> RenderableType:
             labelled(
                 w.name,
                 f"{many(w.stores, 'store')}{f', {w.weight} of the weight' if w.weight else ''}: "
-                f"{tally_words(w.count)} · {wave_state(overview, w)}",
+                f"{tally_words(w.count, has_ended=overview.rollout.phase.has_ended)} · "
+                f"{wave_state(overview, w)}",
             )
             for w in waves
         )
@@ -270,7 +271,7 @@ def _wave_state(overview: Overview, wave: WaveCount) -> str:
     if wave.index < rollout.wave:
         return _passed(overview, wave)
     if wave.index > rollout.wave:
-        return "to come"
+        return "not sent" if rollout.phase.has_ended else "to come"
     if rollout.phase.has_ended:
         return rollout.phase.value
     if rollout.baking_since is not None and rollout.phase is Phase.RUNNING:
@@ -283,12 +284,15 @@ def _wave_state(overview: Overview, wave: WaveCount) -> str:
 
 def _passed(overview: Overview, wave: WaveCount) -> str:
     """Say how a wave ended; one whose failures a person accepted has not passed."""
-    taken = {
-        c.store
-        for c in overview.changes
-        if c.wave == wave.index and c.failure_accepted and c.standing is Standing.FAILED
-    }
+    taken = accepted_failures(c for c in overview.changes if c.wave == wave.index)
     return f"not passed, {many(len(taken), 'failure')} accepted" if taken else "passed"
+
+
+def accepted_failures(changes: Iterable[Change]) -> frozenset[str]:
+    """Return the stores that have failed and whose failure a person accepted."""
+    return frozenset(
+        c.store for c in changes if c.failure_accepted and c.standing is Standing.FAILED
+    )
 
 
 def _slowest(overview: Overview, width: int) -> list[RenderableType]:
@@ -362,12 +366,18 @@ def steps_view(steps: Sequence[NextStep], width: int) -> RenderableType:
     return grid
 
 
-def tally(changes: Iterable[Change]) -> str:
+def tally(overview: Overview) -> str:
     """Count stores by how they stand, as ``6 ok, 2 failed, 32 to send``."""
-    return tally_words(Counter(store_standings(changes).values()))
+    count = Counter(store_standings(overview.changes).values())
+    return tally_words(count, has_ended=overview.rollout.phase.has_ended)
 
 
-def tally_words(count: Mapping[Standing, int]) -> str:
-    """Print counts of stores, as ``6 ok, 2 failed, 32 to send``."""
+def tally_words(count: Mapping[Standing, int], *, has_ended: bool) -> str:
+    """Print counts of stores, as ``6 ok, 2 failed, 32 to send``.
+
+    Args:
+        has_ended: whether the rollout has; nobody sends what was still to send.
+    """
     order = (*_ALWAYS, *_SOMETIMES, *_NEVER)
-    return ", ".join(f"{count[s]} {s.value}" for s in order if count.get(s)) or "none"
+    words = {s: s.value for s in order} | ({Standing.PLANNED: "not sent"} if has_ended else {})
+    return ", ".join(f"{count[s]} {words[s]}" for s in order if count.get(s)) or "none"

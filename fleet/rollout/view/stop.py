@@ -11,7 +11,7 @@ from fleet.model.spans import age, stamp
 from fleet.model.stop import Stop
 
 #: What a stop does not keep anybody from.
-_ALLOWED = "stores may still be set back: fleet rollout rollback"
+_ALLOWED = "stores may still be set back: fleet rollout rollback ID"
 #: The command that ends it.
 LIFT = "fleet start"
 

@@ -17,7 +17,7 @@ from fleet.model.spans import clock, exact_moment, span
 from fleet.model.stop import Stop
 from fleet.model.verdicts import WORST, Stage, Verdict
 from fleet.rollout.view.lines import gate_view
-from fleet.rollout.view.rollout import next_view, tally
+from fleet.rollout.view.rollout import accepted_failures, next_view, tally
 from fleet.rollout.view.stop import stop_view
 from fleet.rollout.view.watched import watch_words
 from fleet.terminal.screen import GAP, labelled, table
@@ -49,20 +49,20 @@ def summary_view(overview: Overview, width: int, *, gate_was_told: bool = False)
     why = f" ({rollout.why})" if rollout.why else ""
     until = rollout.finished_at or overview.at
     took = span((until - rollout.started_at).total_seconds())
-    goes_on = overview.tickers and rollout.phase in {Phase.RUNNING, Phase.ROLLING_BACK}
-    means = "goes on" if goes_on else _MEANS[rollout.phase]
     parts: list[RenderableType] = stop_view(overview.stop, overview.at)
     stopped = rollout.phase in {Phase.HALTED, Phase.PAUSED}
     if overview.gate is not None and stopped and not gate_was_told:
         parts.append(gate_view(overview.gate, rollout.wave_name, width))
     parts += [
-        labelled(clock(overview.at), f"{rollout.id} {rollout.phase.value}{why}: {means}"),
-        labelled("stores", f"{tally(overview.changes)} in {took}"),
+        labelled(
+            clock(overview.at), f"{rollout.id} {rollout.phase.value}{why}: {_means(overview)}"
+        ),
+        labelled("stores", f"{tally(overview)} in {took}"),
     ]
     parts += [
         labelled(" " * GAP, f"{service}  {words}") for service, words in running(overview.changes)
     ]
-    parts += _failed(overview.changes)
+    parts += _failed(overview)
     watched = watch_words(overview)
     if watched and rollout.phase is Phase.DONE:
         parts.append(labelled("watched", watched))
@@ -119,14 +119,31 @@ def _runs(change: Change) -> str | None:
     return f"{revision(seen)}, failing" if failing else revision(seen)
 
 
-def _failed(changes: Iterable[Change]) -> list[RenderableType]:
-    bad = [c for c in changes if c.standing.needs_person and not c.owes]
+def _means(overview: Overview) -> str:
+    """Say what its phase means for what is sent from now on, and for what was sent."""
+    rollout = overview.rollout
+    if overview.tickers and rollout.phase in {Phase.RUNNING, Phase.ROLLING_BACK}:
+        return "goes on"
+    if rollout.phase is Phase.DONE:
+        taken = accepted_failures(overview.changes)
+        if taken:
+            return f"every wave was sent, {many(len(taken), 'failure')} accepted"
+    if rollout.phase is Phase.ROLLED_BACK:
+        left = len(by_store(c for c in overview.changes if c.is_not_set_back))
+        if left:
+            return f"{many(left, 'store')} could not be set back"
+    return _MEANS[rollout.phase]
+
+
+def _failed(overview: Overview) -> list[RenderableType]:
+    bad = [c for c in overview.changes if c.standing.needs_person and not c.owes]
     parts: list[RenderableType] = [
         labelled(c.standing.value, f"{c.store} {c.service}: {c.reason}", "red")
         for c in bad[:FAILED_SHOWN]
     ]
     if len(bad) > FAILED_SHOWN:
-        parts.append(Text(f"{' ' * 8}and {len(bad) - FAILED_SHOWN} more: fleet rollout status"))
+        more, status = len(bad) - FAILED_SHOWN, f"fleet rollout status {overview.rollout.id}"
+        parts.append(Text(f"{' ' * 8}and {more} more: {status}"))
     return parts
 
 
@@ -178,7 +195,7 @@ def what_goes_on(overviews: Sequence[Overview]) -> RenderableType:
 
 def _goes_on(overview: Overview) -> str:
     rollout = overview.rollout
-    words = f"{rollout.id} {rollout.spec.title}, {rollout.wave_name}: {tally(overview.changes)}"
+    words = f"{rollout.id} {rollout.spec.title}, {rollout.wave_name}: {tally(overview)}"
     if overview.tickers or overview.controller:
         return words
     return f"{words}; nobody ticks it: fleet rollout resume {rollout.id}"

@@ -50,6 +50,16 @@ def test_every_cell_of_the_two_by_two_has_its_meaning_and_remedy(
     assert bool(status.fix) == (health is not Health.HEALTHY)
 
 
+def test_a_command_that_is_proposed_says_whether_it_sends() -> None:
+    absent = only_host(nodes=Reading((), build.NOW), instances=Reading((), build.NOW))
+    twins = only_host(
+        instances=Reading((build.instance(), build.instance(arn="another")), build.NOW)
+    )
+
+    assert [(c.words, c.sends) for c in absent.commands] == [(absent.fix, True)]
+    assert [(c.words, c.sends) for c in twins.commands] == [("fleet drift store-042", False)]
+
+
 @pytest.mark.parametrize("ledger", ["nodes", "instances"])
 def test_nothing_is_healthy_for_lack_of_data(ledger: str) -> None:
     status = store_status(readings(**{ledger: NotRead("AccessDenied")}))

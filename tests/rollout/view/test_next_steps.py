@@ -73,3 +73,14 @@ def test_a_pause_over_a_store_that_says_nothing_offers_to_try_it_again_or_leave_
         "fleet rollout retry ro-118 --store store-002",
         "fleet rollout skip ro-118 --store store-002",
     ]
+
+
+def test_a_recalled_rollout_says_so_before_it_is_sent_to_more_stores() -> None:
+    overview = rollouts.overview(phase=Phase.DONE, changes=BAD, recalled="3 failures, budget 1")
+
+    steps = {step.command.words.split()[2]: step for step in next_steps(overview)}
+
+    assert next_steps(overview)[0].command.words == "fleet rollout rollback ro-118"
+    for verb in ("resume", "retry"):
+        assert steps[verb].command.accepts == "that it was recalled"
+        assert steps[verb].what.startswith("accept that it was recalled, ")

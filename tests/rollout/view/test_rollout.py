@@ -15,7 +15,7 @@ from fleet.model.policy import Amount
 from fleet.model.printable import who
 from fleet.model.rollout import Hold, Phase
 from fleet.model.verdicts import Verdict
-from fleet.rollout.view.rollout import slowest, status_view, wave_counts
+from fleet.rollout.view.rollout import slowest, status_view, wave_counts, wave_state
 from tests import rollouts
 from tests.rollouts import NOW
 
@@ -193,3 +193,14 @@ def test_the_status_shows_the_weight_in_flight_beside_its_limit() -> None:
 
 def test_the_status_of_stores_that_weigh_the_same_says_nothing_of_weights() -> None:
     assert "WEIGHT" not in status()
+
+
+@pytest.mark.parametrize(
+    ("phase", "state"), [(Phase.HALTED, "to come"), (Phase.ABORTED, "not sent")]
+)
+def test_a_later_wave_comes_only_while_the_rollout_has_not_ended(phase: Phase, state: str) -> None:
+    overview = rollouts.overview(phase=phase)
+
+    *_, last = wave_counts(overview.rollout, overview.changes)
+
+    assert wave_state(overview, last) == state

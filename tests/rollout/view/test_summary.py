@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fleet.model.changes import ObservedChange
+from fleet.model.changes import ObservedChange, Undo
 from fleet.model.history import RolloutSummary
 from fleet.model.overview import Overview
 from fleet.model.rollout import Phase
@@ -130,3 +130,38 @@ def test_a_gate_that_was_told_is_not_told_again() -> None:
 
     assert "GATE" in drawn(overview)
     assert "GATE" not in drawn(overview, gate_was_told=True)
+
+
+def test_what_an_aborted_rollout_had_planned_is_not_to_be_sent() -> None:
+    changes = (rollouts.change("store-001", Verdict.OK), rollouts.planned("store-090"))
+
+    text = drawn(rollouts.overview(phase=Phase.ABORTED, changes=changes))
+
+    assert "1 not sent" in text
+    assert "to send" not in text
+
+
+def test_a_done_rollout_with_an_accepted_failure_did_not_pass_every_wave() -> None:
+    failed = rollouts.change("store-002", Verdict.FAILED, failure_accepted=True)
+
+    text = drawn(rollouts.overview(phase=Phase.DONE, changes=(failed,)))
+
+    assert "every wave was sent, 1 failure accepted" in text
+    assert "has passed" not in text
+
+
+def test_a_rollback_that_left_a_store_does_not_say_that_every_store_is_back() -> None:
+    left = rollouts.change("store-002", stage=Stage.HELD, undo=Undo(since=rollouts.NOW))
+
+    text = drawn(rollouts.overview(phase=Phase.ROLLED_BACK, changes=(left,)))
+
+    assert "1 store could not be set back" in text
+    assert "every store" not in text
+
+
+def test_more_failed_stores_are_looked_up_in_this_rollout() -> None:
+    changes = tuple(rollouts.change(f"store-{n:03}", Verdict.FAILED) for n in range(7))
+
+    text = drawn(rollouts.overview(phase=Phase.HALTED, changes=changes))
+
+    assert "and 2 more: fleet rollout status ro-118" in text
