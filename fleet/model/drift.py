@@ -57,6 +57,7 @@ class NamedResources:
         nodes: ids of all managed instances that it names.
         machine_id: the id that several hosts share, or "".
         hosts: names, or ids such as ``store-042/cam-1`` where they are of several stores.
+        stores: ids of the stores that an outage has taken, or that a release has failed.
         activation: id of the activation, or "".
         runs: ARN of the revision that the service ran.
         tags: the tags that are missing.
@@ -71,6 +72,7 @@ class NamedResources:
     nodes: tuple[str, ...] = ()
     machine_id: str = ""
     hosts: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
     activation: str = ""
     runs: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -132,6 +134,7 @@ class Finding:
             nodes=((node,) if node else ()) + self._texts("nodes"),
             machine_id=self._text("machine_id"),
             hosts=self._texts("hosts"),
+            stores=self._texts("stores"),
             activation=self._text("activation"),
             runs=self._text("runs"),
             tags=self.data.get("tags", {}),

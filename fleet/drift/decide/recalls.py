@@ -2,9 +2,10 @@
 
 One store in trouble is a finding of that store. More than the failure budget of the rollout that
 sent them are a release that its gate would not have let pass. A store that was not read counts
-neither way: the budget and the success ratio are those of all stores that were sent, as if each
-one that was not read were well, so that what was read suffices for what is said. Dark stores are no
-part of it: whether more of them are dark than of others, the controller tests while it watches.
+neither way: the budget, the success ratio and the coverage are those of all stores that were sent,
+as if each one that was not read were well, so that what was read suffices for what is said. Stores
+that went dark after their send leave a release without its coverage, unless their carrier has an
+outage. Whether more of them are dark than of others, the controller tests while it watches.
 """
 
 from collections import Counter
@@ -12,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from fleet.drift.decide import host_codes
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.catalogue import CATALOGUE
 from fleet.drift.decide.store_case import Where, make_finding
@@ -69,16 +71,15 @@ def of_recalled(
     ]
     if not watched:
         return []
-    troubles = _troubles(found, fleet, background.now)
+    counted = [f for f in found if rule_for(f, fleet.ignores, background.now) is None]
+    troubles, dark = _troubles(counted), _dark_hosts(counted)
     read = {*scope} - {*unread}
-    reported = (_recalled(one, troubles, background, read) for one in watched)
+    reported = (_recalled(one, troubles, dark, background, read) for one in watched)
     return [finding for finding in reported if finding is not None]
 
 
-def _troubles(
-    found: Iterable[Finding], fleet: Fleet, now: datetime
-) -> Mapping[Key, Sequence[Finding]]:
-    """Return what says that a service does not do its work, unless a rule ignores it.
+def _troubles(found: Iterable[Finding]) -> Mapping[Key, Sequence[Finding]]:
+    """Return what says that a service does not do its work.
 
     What somebody changed by hand runs something else than was sent.
     """
@@ -89,13 +90,68 @@ def _troubles(
         if finding.code == codes.CHANGED_BY_HAND.code:
             by_hand.add(key)
         kind = CATALOGUE.get(finding.code)
-        if (
-            kind is not None
-            and kind.fails_release
-            and rule_for(finding, fleet.ignores, now) is None
-        ):
+        if kind is not None and kind.fails_release:
             troubles.setdefault(key, []).append(finding)
     return {key: some for key, some in troubles.items() if key not in by_hand}
+
+
+def _dark_hosts(found: Sequence[Finding]) -> Mapping[Key, Finding]:
+    """Return the finding of each dark host, by store and host, where no outage explains it."""
+    outages = {
+        store
+        for finding in found
+        if finding.code == host_codes.CARRIER_DARK.code
+        for store in finding.resources.stores
+    }
+    return {
+        (finding.store, host): finding
+        for finding in found
+        if finding.code in {host_codes.SITE_DARK.code, host_codes.HOST_DARK.code}
+        and finding.store not in outages
+        for host in (finding.resources.hosts or (finding.host,))
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """What has become of a release whose stores went dark after it was sent to them.
+
+    Attributes:
+        dark: findings of their hosts, by store.
+        words: how little coverage is left, with the numbers; "" while it is enough.
+    """
+
+    dark: Mapping[str, Finding]
+    words: str
+
+
+def _loss(one: WatchedRollout, dark: Mapping[Key, Finding]) -> _Loss:
+    places, policy = one.rollout.spec.places, one.rollout.spec.policy
+    unknown: set[str] = set()
+    gone: dict[str, Finding] = {}
+    for change in one.sent:
+        if change.verdict not in {Verdict.OK, Verdict.FAILED}:
+            unknown.add(change.store)
+        for host in places[change.store].hosts.get(change.service, ()):
+            finding = dark.get((change.store, host))
+            if finding and change.verdict is Verdict.OK and _is_later(finding, change):
+                gone[change.store] = finding
+    sent = len({change.store for change in one.sent})
+    known = sent - len({*unknown, *gone})
+    if not gone or known >= policy.coverage * sent:
+        return _Loss({}, "")
+    names, are = some(sorted(gone), 4), "is" if len(gone) == 1 else "are"
+    share = f"{known}/{sent}={percent(known / sent)}, needed {percent(policy.coverage)}"
+    return _Loss(
+        gone,
+        f"{len(gone)} of {many(sent, 'store')} that {one.rollout.id} sent {are} dark since, "
+        f"coverage {share}: {names}",
+    )
+
+
+def _is_later(finding: Finding, change: Change) -> bool:
+    """Return whether a host went dark after the release was sent to its store."""
+    return change.sent_at is not None and finding.since > change.sent_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +217,20 @@ def _variant(
 def _recalled(
     one: WatchedRollout,
     troubles: Mapping[Key, Sequence[Finding]],
+    dark: Mapping[Key, Finding],
     background: Background,
     read: Collection[str],
 ) -> Finding | None:
     rollout = one.rollout
     variants = _variants(one, troubles)
     bad = [(v, words) for v in variants if (words := v.words(rollout.spec.policy))]
-    if not bad and not rollout.recalled:
+    loss = _loss(one, dark)
+    if not bad and not loss.words and not rollout.recalled:
         return None
     stores = {change.store for change in one.sent}
     late = {store for variant, _words in bad for store in variant.late}
     counted = [f for c in one.sent if c.store in late for f in troubles.get(c.key, ())]
+    counted += loss.dark.values()
     evidence = []
     if counted:
         number = Counter(finding.code for finding in counted)
@@ -183,6 +242,7 @@ def _recalled(
     if rollout.recalled:
         ended += f", recalled by a controller: {printable(rollout.recalled, limit=160)}"
     said = [_words(v, words, rollout.id, alone=len(variants) == 1) for v, words in bad]
+    said += [loss.words] if loss.words else []
     said = said or [f"a controller recalled it: {printable(rollout.recalled, limit=160)}"]
     workloads = sorted({rollout.spec.shapes[c.service].workload for c in one.sent})
     done = moment(rollout.finished_at or background.now)
@@ -198,7 +258,7 @@ def _recalled(
         data={
             "rollout": rollout.id,
             "sent": len(stores),
-            "stores": sorted(late),
+            "stores": sorted({*late, *loss.dark}),
             "counted": [[f.code, f.store, f.host, f.subject] for f in counted],
         },
     )

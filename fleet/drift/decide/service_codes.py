@@ -146,8 +146,8 @@ RELEASE_RECALLED = FindingKind(
     "a release fails in its stores after its rollout was done",
     "A rollout is done, its stores are still watched (`watch_for`), and by what they are now its "
     "gate would not have let it pass: more of them are in trouble than its failure budget allows, "
-    "success is too low, or a controller has recalled it. A store that was not read counts neither "
-    "way; darkness is tested by the controller.",
+    "success is too low, too few are connected still, or a controller has recalled it. A store "
+    "that was not read counts neither way.",
     "Look at the stores that it names. If it is the release, roll it back.",
     needs=frozenset({Need.COUNTED}),
     comes_first=True,

@@ -228,3 +228,68 @@ def test_what_a_newer_rollout_sent_or_was_set_back_or_was_never_sent_is_no_part_
     watched = watched_rollout(done(), changes, {("store-002", SERVICE)}, TONIGHT)
     assert watched is not None
     assert [change.store for change in watched.sent] == ["store-001"]
+
+
+#: Half of the stores must be known, whatever has failed; each store's service has one host.
+COVERED = replace(LENIENT, coverage=0.5)
+
+
+def with_hosts(policy: Policy = COVERED) -> Rollout:
+    spec = rollouts.spec(policy=policy)
+    places = {s: replace(p, hosts={SERVICE: ("cam-1",)}) for s, p in spec.places.items()}
+    return done(spec=replace(spec, places=places))
+
+
+def dark(*stores: str, code: str = "SITE_DARK", **changes: Any) -> list[Finding]:
+    where = {"data": {"hosts": ["cam-1"]}} if code == "SITE_DARK" else {"host": "cam-1"}
+    return [finding(code, store, since=TONIGHT, **where, **changes) for store in stores]
+
+
+@pytest.mark.parametrize(("number", "is_recalled"), [(19, False), (20, False), (21, True)])
+@pytest.mark.parametrize("code", ["SITE_DARK", "HOST_DARK"])
+def test_a_release_whose_stores_went_dark_since_has_lost_its_coverage(
+    number: int, is_recalled: bool, code: str
+) -> None:
+    found = recalled(dark(*STORES[:number], code=code), ok(*STORES), with_hosts())
+    assert (found is not None) is is_recalled
+
+
+def test_the_lost_coverage_is_told_with_its_numbers_and_the_command() -> None:
+    found = recalled(dark(*STORES[:3]), ok(*STORES[:4]), with_hosts())
+    assert found is not None
+    assert found.cause.endswith(
+        "3 of 4 stores that ro-118 sent are dark since, coverage 1/4=25 %, needed 50 %: "
+        "store-001, store-002, store-003"
+    )
+    assert found.evidence[0].words == "SITE_DARK 3"
+    assert [one.words for one in found.commands] == ["fleet rollout rollback ro-118"]
+    assert found.resources.stores == ("store-001", "store-002", "store-003")
+
+
+def test_a_store_that_was_dark_before_the_send_was_not_lost_since() -> None:
+    before = [replace(one, since=rollouts.BEGAN) for one in dark(*STORES)]
+    assert recalled(before, ok(*STORES), with_hosts()) is None
+
+
+def test_a_dark_host_on_which_the_service_does_not_run_says_nothing_of_the_release() -> None:
+    assert recalled(dark(*STORES), ok(*STORES), done(COVERED)) is None
+
+
+def test_stores_whose_carrier_has_an_outage_are_not_lost() -> None:
+    outage = finding("CARRIER_DARK", "", data={"stores": [*STORES[:25]], "of": 25})
+    assert recalled([outage, *dark(*STORES[:25])], ok(*STORES), with_hosts()) is None
+    assert recalled([outage, *dark(*STORES)], ok(*STORES[:30]), with_hosts()) is None
+    assert recalled([outage, *dark(*STORES[20:])], ok(*STORES[20:]), with_hosts()) is not None
+
+
+def test_dark_stores_that_a_rule_ignores_are_not_lost() -> None:
+    rule = ignore(codes=frozenset({"SITE_DARK"}))
+    assert recalled(dark(*STORES), ok(*STORES), with_hosts(), ignores=(rule,)) is None
+
+
+def test_a_store_of_which_nothing_was_known_at_the_end_is_no_coverage() -> None:
+    unknown = tuple(rollouts.change(store, Verdict.DARK) for store in STORES[:19])
+    sent = (*unknown, *ok(*STORES[19:]))
+    assert recalled(dark(*STORES[:19]), sent, with_hosts()) is None
+    assert recalled(dark(*STORES[:20]), sent, with_hosts()) is None
+    assert recalled(dark(*STORES[:21]), sent, with_hosts()) is not None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.notify.receivers import hook
-from tests.scenarios.rollouts.conftest import TEMPLATE, TakeShops
+from tests.scenarios.rollouts.conftest import TEMPLATE, Shops, TakeShops
 
 #: A container that nobody restarts on the host, so that ECS sees each of its ends.
 UNAIDED: dict[str, Any] = {
@@ -218,3 +218,29 @@ def test_a_release_that_fails_after_its_rollout_is_recalled_by_the_nightly_scan(
     after = shops.fleet("drift", "--json").document
     assert "RELEASE_RECALLED" in {past["code"] for past in after["resolved"]}
     assert {shops.runs(store) for store in shops.stores} == {"1.8.3"}
+
+
+def test_a_release_whose_shops_go_dark_after_its_rollout_is_recalled_by_the_nightly_scan(
+    take: TakeShops,
+) -> None:
+    shops = take(2)
+    shops.release("1.9.0")
+    rolled = shops.roll()
+    assert rolled.code == 0, rolled.err
+
+    shops.cut(*shops.stores)
+    shops.pass_time(3600)
+    night = shops.fleet("drift", "--json")
+
+    assert night.code == 3, night.err
+    first = night.document["findings"][0]
+    assert (first["code"], first["subject"]) == ("RELEASE_RECALLED", "ro-1")
+    assert "2 of 2 stores that ro-1 sent are dark since, coverage 0/2=0 %" in first["cause"]
+
+    shops.restore(*shops.stores)
+    shops.wait_until(lambda: "RELEASE_RECALLED" not in codes(shops))
+
+
+def codes(shops: Shops) -> set[str]:
+    """What a scan finds now."""
+    return {finding["code"] for finding in shops.fleet("drift", "--json").document["findings"]}
