@@ -132,7 +132,8 @@ def _loss(one: WatchedRollout, dark: Mapping[Key, Finding]) -> _Loss:
     for change in one.sent:
         if change.verdict not in {Verdict.OK, Verdict.FAILED}:
             unknown.add(change.store)
-        for host in places[change.store].hosts.get(change.service, ()):
+        place = places.get(change.store)
+        for host in place.hosts.get(change.service, ()) if place else ():
             finding = dark.get((change.store, host))
             if finding and change.verdict is Verdict.OK and _is_later(finding, change):
                 gone[change.store] = finding

@@ -228,7 +228,7 @@ class Shop:
         running = sum(t.last_status == "RUNNING" for t in self.tasks)
         shown = tuple(
             Deployment(
-                f"ecs-svc/{n}",
+                f"ecs-svc/{len(self.deployments) - n}",
                 "PRIMARY" if n == 0 else "ACTIVE",
                 d.arn,
                 1,

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet.model.policy import AfterCanary, Amount, OnHalt, Policy
-from fleet.model.rollout import ActionKind, Phase, VerbName
+from fleet.model.rollout import ActionKind, Phase, RolloutAction, VerbName
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.service_calls import CallOutcome, CallResult
 from tests.rollout.decide.rollout_shop import NEW, START, Fate
 from tests.rollout.decide.rollout_world import Call, World
 from tests.rollout.endings import ending
@@ -253,15 +254,29 @@ def test_a_hand_change_is_left_alone() -> None:
     assert world.shops["s0"].arn.endswith(":7")
 
 
+class LosesReplies(World):
+    """A world in which the reply of every call is lost."""
+
+    def _perform(self, action: RolloutAction, in_flight: int) -> CallResult:
+        return replace(super()._perform(action, in_flight), outcome=CallOutcome.LOST)
+
+
 def test_a_call_whose_reply_was_lost_is_found_and_not_repeated() -> None:
-    world = World(QUICK, {"s0": Fate()})
-    world.chance = 1.0
-    world.tick()
-    world.chance = 0.0
+    world = LosesReplies(QUICK, {"s0": Fate()})
     world.run(10)
 
     assert endings(world) == ["ok"]
-    assert len([call for call in sends(world) if call.moved]) == 1
+    assert len(sends(world)) == 1
+
+
+def test_a_call_whose_reply_was_lost_was_sent_though_the_breaker_has_restored_the_shop() -> None:
+    world = LosesReplies(QUICK, {"s0": Fate(pulls=9)})
+    world.tick()
+    world.now += timedelta(minutes=5)
+    world.tick()
+
+    assert world.shops["s0"].arn == world.changes[0].previous
+    assert (endings(world), world.changes[0].sends) == (["undelivered"], 1)
 
 
 @pytest.mark.parametrize("verb", [VerbName.PAUSE, VerbName.ABORT])
