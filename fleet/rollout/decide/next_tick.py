@@ -51,6 +51,8 @@ def next_tick(
     rollout = state.rollout
     if rollout.finished_at is not None:
         looks = [_look_at(state, c) for c in state.changes if is_watched(state, c)]
+        read_at = read_again_at(state)
+        looks += [max(read_at, state.now)] if read_at is not None else []
         return min(looks, default=None), "its stores are watched"
     if acts:
         return state.now, ""

@@ -16,6 +16,7 @@ from fleet.model.signals import (
 )
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.tick_state import TickState, is_sent
+from fleet.rollout.decide.watch import is_watched_after
 
 #: Readings in the time for which one counts; a single one that fails then asks nobody.
 PER_FRESH = 5
@@ -49,9 +50,21 @@ def has_signals(state: TickState) -> bool:
     return bool(policy.alarms or policy.checks)
 
 
+def are_read(state: TickState) -> bool:
+    """Return whether alarms and checks are read: it runs, or its stores are watched still."""
+    runs = state.rollout.phase is Phase.RUNNING
+    return has_signals(state) and (runs or is_watched_after(state))
+
+
 def every(policy: Policy) -> timedelta:
     """Return the time between two readings."""
     return timedelta(seconds=policy.fresh_s / PER_FRESH)
+
+
+def _between(state: TickState) -> timedelta:
+    """Return the time between two readings: that of earlier stores once the rollout is done."""
+    policy = state.rollout.spec.policy
+    return timedelta(seconds=policy.watch_every_s) if is_watched_after(state) else every(policy)
 
 
 def is_stale(state: TickState, reading: SignalReading) -> bool:
@@ -72,12 +85,12 @@ def is_stale(state: TickState, reading: SignalReading) -> bool:
 
 def read_again_at(state: TickState) -> datetime | None:
     """Return when alarms and checks are to be read next; None while nothing was sent."""
-    if not has_signals(state) or state.rollout.phase is not Phase.RUNNING:
+    if not are_read(state):
         return None
     tried_at = state.rollout.signals.tried_at
     if tried_at is None:
         return None
-    return tried_at + every(state.rollout.spec.policy)
+    return tried_at + _between(state)
 
 
 def signals_to_read(state: TickState, to_send: Sequence[str]) -> SignalQuestions | None:
@@ -87,7 +100,7 @@ def signals_to_read(state: TickState, to_send: Sequence[str]) -> SignalQuestions
         to_send: stores that may be sent the release in this tick: before the first of all, alarms
             are read.
     """
-    if not has_signals(state) or state.rollout.phase is not Phase.RUNNING:
+    if not are_read(state):
         return None
     if not to_send and not any(map(is_sent, state.changes)):
         return None
@@ -142,7 +155,7 @@ def _is_due(state: TickState) -> bool:
         for c in policy.checks
     ):
         return True
-    return state.now - tried_at >= every(policy)
+    return state.now - tried_at >= _between(state)
 
 
 def _is_check_due(state: TickState, check: PolicyCheck) -> bool:

@@ -179,13 +179,18 @@ def _recall(state: TickState, finding: DarknessResult) -> None:
     rollout = state.rollout
     if not is_watched_after(state):
         return
-    words = recall(state, finding)
+    words = recall(state, finding) or _halting_words(signals(state))
     if not words or words == rollout.recalled:
         return
     if not rollout.recalled:
         undo = f"fleet rollout rollback {rollout.id}"
         state.say(EventKind.RECALL, f"recalled: {words}; to take it back: {undo}")
     state.rollout = replace(rollout, recalled=words, why=f"recalled: {words}")
+
+
+def _halting_words(rows: Sequence[Signal]) -> str:
+    """Return why the first row that would halt a rollout does; "" where none would."""
+    return next((row.reason for row in rows if row.answer is GateAnswer.HALT), "")
 
 
 def _wait_while_stopped(state: TickState, gate: Gate) -> Gate:

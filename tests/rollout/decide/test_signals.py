@@ -265,6 +265,39 @@ def test_a_rollout_that_does_not_run_reads_nothing() -> None:
     assert read_again_at(rows) is None
 
 
+def watched(at: float, **fields: Any) -> TickState:
+    """A rollout that was done at second 700, and whose alarms were read then."""
+    rows = read(board(good(), at=700, **fields), SignalsSeen(states(s_1=FINE)))
+    rows.rollout = replace(rows.rollout, phase=Phase.DONE, finished_at=after(700), wave=1, tick=9)
+    return later(rows, at)
+
+
+def test_the_alarms_of_a_rollout_that_is_done_are_read_as_often_as_its_stores() -> None:
+    every_s = POLICY.watch_every_s
+    assert read_again_at(watched(701)) == after(700 + every_s)
+    assert signals_to_read(watched(700 + every_s - 1), ()) is None
+    assert signals_to_read(watched(700 + every_s), ()) is not None
+    rows = watched(701)
+    assert settle(rows, choose_stores(rows), frozenset()).wake_at == after(700 + every_s)
+
+
+def test_the_alarms_are_read_no_more_when_the_watch_is_over() -> None:
+    over = 700 + POLICY.watch_for_s
+    assert signals_to_read(watched(over - 1), ()) is not None
+    assert signals_to_read(watched(over), ()) is None
+    assert read_again_at(watched(over)) is None
+
+
+def test_an_alarm_that_fires_after_the_rollout_was_done_recalls_the_release() -> None:
+    rows = read(watched(9000), SignalsSeen(states(8000, s_1=FIRES)))
+    settle(rows, choose_stores(rows), frozenset())
+    assert rows.rollout.recalled == "alarm latency-s-1 (3 errors) fires"
+    assert rows.rollout.phase is Phase.DONE
+    rows = read(watched(9000), SignalsSeen(states(s_1=FINE)))
+    settle(rows, choose_stores(rows), frozenset())
+    assert rows.rollout.recalled == ""
+
+
 # probes
 
 

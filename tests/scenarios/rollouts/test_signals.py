@@ -1,5 +1,6 @@
 """Alarms, probes and metrics from outside of a rollout, set by boto3 and on loopback."""
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,28 @@ def test_an_alarm_of_a_shop_that_fires_during_the_bake_halts(take: TakeShops) ->
     resumed = shops.fleet("rollout", "resume")
     assert resumed.code == 0, resumed.err
     assert running(shops, "1.9.0") == shops.stores
+
+
+@pytest.mark.long
+def test_an_alarm_that_fires_after_the_rollout_was_done_recalls_it(take: TakeShops) -> None:
+    shops = take(2)
+    for store in shops.stores:
+        alarm(shops, store)
+    shops.policy(waves=["100%"], concurrency="100%", alarms=["till-errors-{store}"])
+    shops.release("1.9.0")
+    rolled = shops.roll()
+    assert rolled.code == 0, rolled.err
+
+    controller = shops.start("controller")
+    controller.wait_for("controller on ")
+    alarm(shops, shops.stores[1], "ALARM", "5 errors in a minute")
+    controller.wait_for("recalled: ")
+    controller.kill(signal.SIGTERM)
+
+    assert controller.end().code == 0
+    status = shops.status()["rollout"]
+    assert status["phase"] == "done"
+    assert status["recalled"] == f"alarm till-errors-{shops.stores[1]} (5 errors in a minute) fires"
 
 
 @pytest.mark.long
