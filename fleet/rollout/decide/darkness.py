@@ -122,7 +122,8 @@ def judge_darkness(
 def p_bound(test: DarknessTest, policy: Policy) -> float:
     """Return an upper bound of the chance of so much evidence at any look, without a cause."""
     share = HISTORY_SHARE * policy.alpha if test.history is not None else 0.0
-    return min(1.0, math.exp(-log_e_value(test.log_ratios)) + share)
+    # Evidence for fewer dark stores may be beyond what a float holds the inverse of.
+    return min(1.0, math.exp(-max(0.0, log_e_value(test.log_ratios))) + share)
 
 
 def log_e_value(log_ratios: Sequence[float]) -> float:

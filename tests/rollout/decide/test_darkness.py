@@ -142,6 +142,12 @@ def test_the_part_of_alpha_that_history_takes_is_added() -> None:
     assert p_bound(replace(test, history=Sample(1, 500)), POLICY) == pytest.approx(0.03)
 
 
+def test_evidence_for_fewer_dark_stores_is_a_bound_of_one_however_much_it_is() -> None:
+    test = DarknessTest(log_ratios=(-1000.0,) * len(RATIOS))
+    assert p_bound(test, POLICY) == 1.0
+    assert p_bound(replace(test, log_ratios=(0.0,) * len(RATIOS)), POLICY) == 1.0
+
+
 def test_stores_that_are_away_are_suspected_when_they_would_be_an_excess() -> None:
     now, then = after_draws(1, updated=8, others=200), after_draws(1, 1, updated=8, others=200)
     assert told(now, away=1, if_confirmed=then).excess is Excess.SUSPECTED
