@@ -29,16 +29,15 @@ def control_sample(state: TickState) -> list[str]:
     if state.rollout.phase is not Phase.RUNNING:
         return []
     kind_of = kinds(state)
-    sent = (c for c in state.first_changes if c.sends)
-    wanted = {kind_of.get(c.store, "") for c in sent if is_updated(c)}
+    wanted = {kind_of.get(c.store, "") for c in state.first_where(is_updated)}
     if not wanted:
         return []
     share = max(CONTROL_LEAST, CONTROL_SAMPLE // len(wanted))
     room, sample = dict.fromkeys(wanted, share), []
+    untouched = {c.store for c in state.first_where(is_untouched)}
     for store in _drawn(_ById(state.rollout.spec.places), state.rollout.spec.seed):
-        kind = kind_of.get(store, "")
-        first = state.first_change(store) if room.get(kind) else None
-        if first is None or not is_untouched(first):
+        kind = kind_of.get(store, "") if store in untouched else None
+        if kind is None or not room.get(kind):
             continue
         sample.append(store)
         room[kind] -= 1

@@ -21,6 +21,8 @@ from fleet.model.verdicts import WORST, Stage, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, Excess
 
 _RANKS = {verdict: verdict.traits.standing.rank for verdict in Verdict}
+#: Python takes long to find a member of an enum, which thousands of changes are compared with.
+_HELD, _SKIPPED, _UNDONE = Stage.HELD, Stage.SKIPPED, Stage.UNDONE
 
 
 def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dict[str, Count]:
@@ -29,32 +31,45 @@ def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dic
     Only stores that something was sent to have a verdict that counts; of the others parked and
     unchanged ones are told. What a person took out (skipped, or set back while it was good) is no
     part of it any more.
+
+    Args:
+        variant_of: tells the variant of a change by its service.
     """
-    worst: dict[tuple[str, str], tuple[bool, Verdict]] = {}
-    variants: dict[str, None] = {}
+    worst: dict[str, dict[str, tuple[bool, Verdict]]] = {}
+    of_service: dict[str, dict[str, tuple[bool, Verdict]]] = {}
     for change in changes:
-        variant = variant_of(change)
-        variants.setdefault(variant)
-        if change.is_left_out:
+        stores = of_service.get(change.service)
+        if stores is None:
+            stores = of_service[change.service] = worst.setdefault(variant_of(change), {})
+        verdict, stage = change.verdict, change.stage
+        if (stage is _SKIPPED or stage is _UNDONE) and _is_no_part(change):
             continue
-        if change.stage is Stage.UNDONE and change.verdict in {Verdict.OK, Verdict.WAITING}:
-            continue
-        key = variant, change.store
-        sent, verdict = worst.get(key, (False, change.verdict))
-        if verdict is not change.verdict and _RANKS[change.verdict] > _RANKS[verdict]:
-            verdict = change.verdict
         # A change that AWS refused, or that fleet let go, was tried: a wave of nothing but those
         # has not been judged.
-        tried = change.sends > 0 or change.stage is Stage.HELD
-        worst[key] = sent or tried, verdict
-    found = Counter((variant, *judged) for (variant, _), judged in worst.items())
-    tallies: dict[str, Counter[str]] = {variant: Counter() for variant in variants}
-    for (variant, sent, verdict), number in found.items():
+        tried = change.sends > 0 or stage is _HELD
+        known = stores.get(change.store)
+        if known is not None:
+            tried = tried or known[0]
+            if _RANKS[known[1]] > _RANKS[verdict]:
+                verdict = known[1]
+        stores[change.store] = tried, verdict
+    return {variant: _counted(worst[variant].values()) for variant in sorted(worst)}
+
+
+def _is_no_part(change: Change) -> bool:
+    if change.is_left_out:
+        return True
+    return change.stage is _UNDONE and change.verdict in {Verdict.OK, Verdict.WAITING}
+
+
+def _counted(stores: Iterable[tuple[bool, Verdict]]) -> Count:
+    tally: Counter[str] = Counter()
+    for (sent, verdict), number in Counter(stores).items():
         if sent:
-            tallies[variant]["sent"] += number
+            tally["sent"] += number
         if sent or verdict in {Verdict.PARKED, Verdict.UNCHANGED}:
-            tallies[variant][verdict.traits.gate_column] += number
-    return {variant: Count(**tally) for variant, tally in sorted(tallies.items())}
+            tally[verdict.traits.gate_column] += number
+    return Count(**tally)
 
 
 def evaluate(

@@ -64,7 +64,12 @@ def lost_wave(state: TickState) -> LostWave | None:
 
     What was lost before a person let the rollout go on is accepted.
     """
-    for index in sorted({c.wave for c in _troubled(state)}):
+    return state.once(_lost_wave)
+
+
+def _lost_wave(state: TickState) -> LostWave | None:
+    troubled = (c for c in state.where(is_troubled) if is_earlier(state, c))
+    for index in sorted({c.wave for c in troubled}):
         rows = [c for c in state.of_wave(index) if is_earlier(state, c)]
         lost = _lost(state, state.rollout.spec.wave_name(index), rows)
         if lost is not None:
@@ -73,7 +78,7 @@ def lost_wave(state: TickState) -> LostWave | None:
 
 
 def _lost(state: TickState, name: str, rows: Sequence[Change]) -> LostWave | None:
-    gone = [since for c in rows if (since := _lost_since(c)) is not None]
+    gone = [since for c in rows if is_troubled(c) and (since := _lost_since(c)) is not None]
     if not gone:
         return None
     left = [c for c in rows if not _is_accepted_loss(state, c)]
@@ -97,9 +102,9 @@ def recall(state: TickState, finding: DarknessResult) -> str:
     return "" if lost is None else _coverage_words(state, lost)
 
 
-def _troubled(state: TickState) -> list[Change]:
-    """Return the earlier changes that are away or have got a late verdict: mostly none."""
-    return [c for c in earlier_changes(state) if c.is_late or c.away_since is not None]
+def is_troubled(change: Change) -> bool:
+    """Return whether a change is away or has got a late verdict: of earlier ones mostly none."""
+    return change.is_late or change.away_since is not None
 
 
 def _is_good(change: Change) -> bool:

@@ -1,6 +1,6 @@
 """Says when a rollout has something to do next, and what it waits for until then."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from fleet.inventory.decide.calendar import next_window, window_at
@@ -14,11 +14,12 @@ from fleet.rollout.decide.signal_reads import read_again_at
 from fleet.rollout.decide.store_choice import (
     StoreChoice,
     is_watched,
+    may_be_watched,
     next_up,
     retries_by_itself,
 )
 from fleet.rollout.decide.switched_off import switched_off
-from fleet.rollout.decide.tick_state import TickState
+from fleet.rollout.decide.tick_state import TickState, is_call_open, is_undelivered
 from fleet.rollout.decide.watch import SLOT_S, is_only_watched
 
 #: Seconds between ticks of a rollout that runs and of which nothing else says when, and most while
@@ -50,13 +51,14 @@ def next_tick(
     """
     rollout = state.rollout
     if rollout.finished_at is not None:
-        looks = [_look_at(state, c) for c in state.changes if is_watched(state, c)]
-        read_at = read_again_at(state)
-        looks += [max(read_at, state.now)] if read_at is not None else []
-        return min(looks, default=None), "its stores are watched"
+        look_at, read_at = _first_look(state), read_again_at(state)
+        looks = [look_at, max(read_at, state.now) if read_at is not None else None]
+        first = min((at for at in looks if at is not None), default=None)
+        return first, "its stores are watched"
     if acts:
         return state.now, ""
-    due = [(at, "what was sent settles") for at in map(_due_at(state), state.changes) if at]
+    settles_at = _settles_at(state)
+    due = [(settles_at, "what was sent settles")] if settles_at else []
     if rollout.phase is Phase.RUNNING or retries_by_itself(state):
         to_send, opens_at, opens_for = next_up(state)
         if set(to_send) - set(choice.to_send):
@@ -86,23 +88,34 @@ def _due_while_running(state: TickState, gate: Gate | None) -> Iterator[tuple[da
         yield state.rollout.owed_until, "stores that owe the release may come back"
 
 
-def _due_at(state: TickState) -> Callable[[Change], datetime | None]:
-    runs = state.rollout.phase is Phase.RUNNING
+def _settles_at(state: TickState) -> datetime | None:
+    """Return when the first change is read, sent again or set back; None when none is."""
+    undone = (undo_at(state, c) for c in state.where(is_call_open) if c.stage is Stage.UNDOING)
+    # Its turn was postponed: its hosts are away for a moment, or AWS refused it. After that it
+    # waits for a place or its window, which ``choose_stores`` reports.
+    put_off = (c.look_at for c in state.where(_has_turn) if c.look_at and c.look_at > state.now)
+    moments = [*undone, *put_off, _first_look(state)]
+    if state.rollout.phase is Phase.RUNNING:
+        # Nothing is sent again while the rollout does not run, however long it has been due.
+        moments += [pulls_again_at(state, c) for c in state.where(is_undelivered)]
+    return min((at for at in moments if at is not None), default=None)
 
-    def due_at(change: Change) -> datetime | None:
-        if change.stage is Stage.UNDOING:
-            return undo_at(state, change)
+
+def _has_turn(change: Change) -> bool:
+    return change.stage is Stage.PLANNED and change.look_at is not None
+
+
+def _first_look(state: TickState) -> datetime | None:
+    """Return when the first watched change is read; None when none is watched."""
+    first: datetime | None = None
+    for change in state.where(may_be_watched):
+        at = change.look_at
+        if first is not None and at is not None and at >= first and at > state.now:
+            continue
         if is_watched(state, change):
-            # Nothing is sent again while the rollout does not run, however long it has been due.
-            again = pulls_again_at(state, change) if runs else None
-            moments = (_look_at(state, change), again)
-            return min(at for at in moments if at is not None)
-        # Its turn was postponed: its hosts are away for a moment, or AWS refused it. After that
-        # it waits for a place or its window, which ``choose_stores`` reports.
-        put_off = change.look_at is not None and change.look_at > state.now
-        return change.look_at if change.stage is Stage.PLANNED and put_off else None
-
-    return due_at
+            at = _look_at(state, change)
+            first = at if first is None else min(first, at)
+    return first
 
 
 def _look_at(state: TickState, change: Change) -> datetime:

@@ -20,6 +20,8 @@ def refused_alike(state: TickState, rows: Sequence[Change]) -> tuple[Signal, ...
     Args:
         rows: of the wave, or of the convoy after the last one.
     """
+    if not state.where(_is_turned_down):
+        return ()
     variants = sorted({state.rollout.spec.variant_of(change) for change in rows})
     return tuple(signal for variant in variants for signal in _of_variant(state, variant, rows))
 
@@ -41,6 +43,10 @@ def _of_variant(state: TickState, variant: str, rows: Sequence[Change]) -> Itera
 def _signal(reason: str, accepted: int, tried: int, detail: str) -> Signal:
     check = Check(CHECK, f"{accepted}/{tried}", "needed 1", Mark.UNDER, detail)
     return Signal(check, GateAnswer.HALT, reason)
+
+
+def _is_turned_down(change: Change) -> bool:
+    return change.next_send.rejected or is_refused(change)
 
 
 def is_refused(change: Change) -> bool:

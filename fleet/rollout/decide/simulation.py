@@ -143,7 +143,7 @@ class _Simulation:
 
     def _note(self, now: datetime) -> None:
         state = self._state
-        sent = [c for c in state.changes if is_sent(c)]
+        sent = state.where(is_sent)
         verdicts = {v: {c.store for c in sent if c.verdict is v} for v in _SHOWN}
         self._moments.append(
             Moment(
@@ -157,7 +157,7 @@ class _Simulation:
 
     def _ended(self, now: datetime, ticks: int, *, by_darkness: bool) -> SimulatedRun:
         rollout = self._state.rollout
-        reached = {c.store for c in self._state.changes if is_sent(c)}
+        reached = {c.store for c in self._state.where(is_sent)}
         return SimulatedRun(
             seed=self._seed,
             phase=rollout.phase,

@@ -1,7 +1,7 @@
 """Chooses what a tick reads, and which stores may be sent the release next."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.control_sample import surveys
 from fleet.rollout.decide.late_verdicts import lost_wave
-from fleet.rollout.decide.tick_state import TickState, is_parked
+from fleet.rollout.decide.tick_state import TickState, is_in_flight, is_parked, is_unsent
 from fleet.rollout.decide.watch import is_only_watched, is_watched_after, room_to_watch
 from fleet.rollout.decide.weights import FlightRoom
 
@@ -74,10 +74,16 @@ def choose_stores(state: TickState) -> StoreChoice:
     to_send, waits_until, waits_for = next_up(state)
     control = surveys(state).due[: SURVEYS_PER_TICK * state.scale]
     stores = dict.fromkeys([*to_send, *_due(state)])
-    alone = [_survey_read(state, store) for store in control if store not in stores]
+    alone = [store for store in control if store not in stores]
     # Untouched stores are surveyed as punctually as updated ones, or they would seem less dark.
-    wanted = [*alone, *(store_read(state, store) for store in stores)]
-    reads = tuple(_capped(state, wanted, set(to_send)))
+    costs = dict.fromkeys(alone, LOOKS_OF_A_SURVEY) | dict.fromkeys(stores, 1.0)
+    for store in to_send:
+        costs[store] += LOOKS_OF_A_SEND
+    surveyed = set(alone)
+    reads = tuple(
+        _survey_read(state, store) if store in surveyed else store_read(state, store)
+        for store in _capped(state, costs)
+    )
     return StoreChoice(reads, to_send, control, waits_until, waits_for)
 
 
@@ -86,8 +92,8 @@ def stores_in_flight(state: TickState) -> list[str]:
 
     A store of an earlier wave that was good and lost its link has nothing left to apply.
     """
-    begun = (c for c in state.changes if c.stage is not Stage.PLANNED)
-    return state.stores(c for c in begun if c.in_flight and not is_only_watched(state, c))
+    flying = state.where(is_in_flight)
+    return state.stores(c for c in flying if not is_only_watched(state, c))
 
 
 def flight_room(state: TickState) -> FlightRoom:
@@ -132,7 +138,11 @@ def sends_now(state: TickState) -> bool:
 def retries_by_itself(state: TickState) -> bool:
     """Return whether stores are sent to though the rollout waits for a person otherwise."""
     rests = state.rollout.phase.awaits_person
-    return rests and any(change.is_sent_by_itself for change in state.changes)
+    return rests and bool(state.where(_is_sent_by_itself))
+
+
+def _is_sent_by_itself(change: Change) -> bool:
+    return change.is_sent_by_itself
 
 
 def next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
@@ -147,15 +157,16 @@ def next_up(state: TickState) -> tuple[tuple[str, ...], datetime | None, str]:
     convoy_room = state.rollout.spec.policy.convoy - sum(
         1 for store in busy if any(c.wave == CONVOY for c in state.of_store(store))
     )
+    places, most = state.rollout.spec.places, SENDS_PER_TICK * state.scale
     for store, in_convoy in _waiting(state):
+        place = places[store]
+        shard = (place.account, place.region)
+        if per_shard[shard] >= most:
+            continue
         if room.is_full:
             # While no place is free, further windows are not computed: for thousands it takes long.
             break
         if store in busy or (in_convoy and convoy_room <= 0) or not room.has_room_for(store):
-            continue
-        place = state.rollout.spec.places[store]
-        shard = (place.account, place.region)
-        if per_shard[shard] >= SENDS_PER_TICK * state.scale:
             continue
         asked = may_send(state, store)
         if not asked.allowed:
@@ -187,11 +198,11 @@ def _waiting(state: TickState) -> Iterable[tuple[str, bool]]:
     """Yield the stores to which something is to be sent: those of the wave, then of the convoy."""
     rollout = state.rollout
     if 0 <= rollout.wave < len(rollout.spec.waves):
-        ready = {c.store for c in state.current if is_next(state, c)}
+        ready = {c.store for c in state.where(is_unsent, wave=rollout.wave) if is_next(state, c)}
         for store in rollout.spec.waves[rollout.wave].stores:
             if store in ready:
                 yield store, False
-    back = [c for c in state.convoy if is_next(state, c)]
+    back = [c for c in state.where(is_unsent, wave=CONVOY) if is_next(state, c)]
     for store in state.stores(back):
         yield store, True
 
@@ -201,7 +212,7 @@ def is_next(state: TickState, change: Change) -> bool:
     if state.rollout.phase is not Phase.RUNNING and not change.is_sent_by_itself:
         return False
     refused_lately = change.look_at is not None and change.look_at > state.now
-    return change.stage is Stage.PLANNED and not is_parked(change) and not refused_lately
+    return is_unsent(change) and not refused_lately
 
 
 def _due(state: TickState) -> list[str]:
@@ -211,7 +222,7 @@ def _due(state: TickState) -> list[str]:
     """
     due = [
         c
-        for c in state.changes
+        for c in state.where(may_be_watched)
         if (c.look_at is None or c.look_at <= state.now) and is_watched(state, c)
     ]
     due.sort(key=lambda c: (c.stage is not Stage.SENDING, c.look_at or state.now, c.store))
@@ -226,6 +237,13 @@ def _due(state: TickState) -> list[str]:
             room[shard] -= 1
         chosen[change.store] = None
     return list(chosen)
+
+
+def may_be_watched(change: Change) -> bool:
+    """Return whether ``is_watched`` may hold of a change, in whichever rollout and wave it is."""
+    if change.stage is Stage.SENT:
+        return change.verdict is Verdict.OK or not change.verdict.traits.is_settled
+    return change.stage in {Stage.SENDING, Stage.UNDONE} or is_parked(change)
 
 
 def is_watched(state: TickState, change: Change) -> bool:
@@ -292,16 +310,13 @@ def _survey_read(state: TickState, store: str) -> StoreRead:
     return StoreRead(store, place.cluster, services=(), instances=place.instances)
 
 
-def _capped(
-    state: TickState, reads: Iterable[StoreRead], sends: Collection[str]
-) -> Iterable[StoreRead]:
-    """Yield as many reads as a tick has time for beside its sends."""
+def _capped(state: TickState, costs: Mapping[str, float]) -> Iterator[str]:
+    """Yield as many stores as a tick has time to read beside its sends, by what each costs."""
+    places = state.rollout.spec.places
     taken: dict[tuple[str, str], float] = {}
-    for read in reads:
-        place = state.rollout.spec.places[read.store]
+    for store, cost in costs.items():
+        place = places[store]
         shard = place.account, place.region
-        cost = 1.0 if read.services else LOOKS_OF_A_SURVEY
-        cost += LOOKS_OF_A_SEND if read.store in sends else 0.0
         taken[shard] = taken.get(shard, 0) + cost
         if taken[shard] <= LOOKS_PER_TICK * state.scale:
-            yield read
+            yield store

@@ -68,11 +68,7 @@ def compare(
 def darkness_now(state: TickState) -> DarknessResult:
     """Return what the test says of the stores as they are now."""
     groups, test = _groups(state), state.rollout.darkness
-    away = [
-        c
-        for c in state.changes
-        if c.sends and _is_away(state, c) and is_updated(c) and not _is_let(state, c)
-    ]
+    away = [c for c in _away(state) if is_updated(c) and not _is_let(state, c)]
     dark = [c for c in away if c.verdict is Verdict.DARK]
     told = groups.is_enough or _has_history(test, state.rollout.spec.policy)
     unheard = [] if told else [c for c in dark if not c.observed.survey.counted]
@@ -80,7 +76,7 @@ def darkness_now(state: TickState) -> DarknessResult:
     return judge_darkness(
         test,
         state.rollout.spec.policy,
-        updated=len(groups.updated),
+        updated=groups.updated,
         away=len(state.stores(away)),
         unheard=len(state.stores(unheard)),
         if_confirmed=_if_confirmed(state, groups, test) if away else test,
@@ -135,14 +131,14 @@ class _Groups:
     """Holds how many stores could go dark, by what they are compared within.
 
     Attributes:
-        updated: that were sent the release, whatever became of them.
+        updated: how many were sent the release, whatever became of them.
         at_risk: updated stores that could go dark.
         others: untouched stores that could.
         least: fewest untouched stores that make a control group.
     """
 
     kinds: Mapping[str, str]
-    updated: frozenset[str]
+    updated: int
     at_risk: Mapping[str, int]
     others: Mapping[str, int]
     least: int
@@ -166,16 +162,23 @@ def _groups(state: TickState) -> _Groups:
     policy = state.rollout.spec.policy
     stale = state.now - timedelta(seconds=STALE * policy.dark_after_s)
     at_risk, others = Counter[str](), Counter[str]()
-    updated: set[str] = set()
-    for change in state.first_changes:
-        survey = change.observed.survey
-        if change.sends and is_updated(change):
-            updated.add(change.store)
-            at_risk[kind_of.get(change.store, "")] += _may_count(change)
-        elif survey.looks >= FOLLOWED and survey.at is not None and survey.at >= stale:
-            counts = survey.presence.is_at_risk and is_untouched(change)
-            others[kind_of.get(change.store, "")] += counts
-    return _Groups(kind_of, frozenset(updated), at_risk, others, policy.min_control)
+    updated = state.first_where(is_updated)
+    at_risk.update(dict.fromkeys((kind_of.get(c.store, "") for c in updated), 0))
+    at_risk.update(kind_of.get(c.store, "") for c in state.first_where(_is_at_risk))
+    for change in state.first_where(_is_followed):
+        at = change.observed.survey.at
+        if at is not None and at >= stale:
+            others[kind_of.get(change.store, "")] += 1
+    return _Groups(kind_of, len(updated), at_risk, others, policy.min_control)
+
+
+def _is_at_risk(change: Change) -> bool:
+    return is_updated(change) and _may_count(change)
+
+
+def _is_followed(change: Change) -> bool:
+    survey = change.observed.survey
+    return survey.looks >= FOLLOWED and survey.presence.is_at_risk and is_untouched(change)
 
 
 def _may_count(change: Change) -> bool:
@@ -183,9 +186,13 @@ def _may_count(change: Change) -> bool:
     return survey.presence.is_at_risk and not survey.counted
 
 
-def _is_away(state: TickState, change: Change) -> bool:
-    away = change.away_since is not None or change.observed.survey.presence is Presence.AWAY
-    return away and switched_off(state, change) is None
+def _away(state: TickState) -> list[Change]:
+    """Return the changes of stores that are away and should not be."""
+    return [c for c in state.where(_seems_away) if switched_off(state, c) is None]
+
+
+def _seems_away(change: Change) -> bool:
+    return change.away_since is not None or change.observed.survey.presence is Presence.AWAY
 
 
 def _is_let(state: TickState, change: Change) -> bool:
@@ -350,8 +357,8 @@ def _after(before: Survey, at: datetime, *, away: bool) -> Survey:
 def _if_confirmed(state: TickState, groups: _Groups, test: DarknessTest) -> DarknessTest:
     """Return the test as it will be if every store that is away is so at its next survey too."""
     dark, others = Counter[str](), Counter[str]()
-    for change in state.first_changes:
-        if not _is_away(state, change):
+    for change in state.first_where(_seems_away):
+        if switched_off(state, change) is not None:
             continue
         kind = groups.kinds.get(change.store, "")
         if is_updated(change):

@@ -41,9 +41,13 @@ from fleet.rollout.decide.tick_state import (
     TickState,
     accepted,
     called_off,
+    is_call_open,
     is_failed,
+    is_not_applied,
     is_parked,
     is_sent,
+    is_undelivered,
+    is_unsent,
 )
 from fleet.rollout.decide.unjudged import unjudged_row
 from fleet.rollout.decide.watch import is_watched_after
@@ -118,7 +122,7 @@ def _try_pulls_again(state: TickState) -> None:
     """Send again what could not be pulled, while its own budget of tries lasts."""
     if state.rollout.phase is not Phase.RUNNING or state.stop is not None:
         return
-    for change in state.changes:
+    for change in state.where(is_undelivered):
         again = pulls_again_at(state, change)
         if again is not None and again <= state.now:
             state.move(change, stage=Stage.PLANNED, look_at=None)
@@ -129,6 +133,17 @@ def _call_off(state: TickState) -> None:
     if state.rollout.phase is Phase.ABORTED:
         for change in state.changes:
             state.put(called_off(change))
+
+
+def unsettled(state: TickState, wave: int) -> list[Change]:
+    """Return the changes of a wave for which ``is_unsettled`` holds."""
+    return [c for c in state.where(_may_be_unsettled, wave=wave) if is_unsettled(state, c)]
+
+
+def _may_be_unsettled(change: Change) -> bool:
+    if change.stage is not Stage.SENT:
+        return change.stage.is_call_open or is_unsent(change)
+    return change.verdict is Verdict.WAITING or change.verdict is Verdict.UNDELIVERED
 
 
 def is_unsettled(state: TickState, change: Change) -> bool:
@@ -147,21 +162,20 @@ def _judge_wave(state: TickState, finding: DarknessResult, to_send: frozenset[st
     rollout = state.rollout
     if rollout.phase not in {Phase.RUNNING, Phase.AWAITING, Phase.PAUSED, Phase.HALTED}:
         return None
-    convoy = list(state.convoy)
+    convoy = state.convoy
     returned = _ask(state, convoy, finding) if any(map(is_sent, convoy)) else None
+    rows, open_rows = convoy, unsettled(state, CONVOY)
     if rollout.wave >= len(rollout.spec.waves):
         rows_beside = _signals(state)
         gate = with_signals(returned, rows_beside) if returned else _by_signals(rows_beside)
     else:
-        rows = list(state.current)
-        _note_baking(state, complete=not any(is_unsettled(state, c) for c in rows))
+        rows, open_rows = state.current, unsettled(state, rollout.wave)
+        _note_baking(state, complete=not open_rows)
         gate = _ask(state, rows, finding, _signals(state))
         restart_bake_after_gap(state, gate)
         gate = hold_until_read(state, rows, gate, state.rollout.spec.variant_of)
     if rollout.phase is Phase.RUNNING:
-        rows = list(state.current) if rollout.wave < len(rollout.spec.waves) else convoy
-        unsettled = [c for c in rows if is_unsettled(state, c)]
-        gate = ask_when_stuck(state, rows, unsettled, gate, to_send)
+        gate = ask_when_stuck(state, rows, open_rows, gate, to_send)
     if rollout.phase is not Phase.RUNNING or gate is None:
         return gate
     if returned is not None and returned.answer is GateAnswer.HALT:
@@ -203,7 +217,7 @@ def _wait_while_stopped(state: TickState, gate: Gate) -> Gate:
 def gate_now(state: TickState) -> Gate | None:
     """Return the present gate without changing anything; None when nothing was sent or read."""
     goes_on = state.rollout.wave < len(state.rollout.spec.waves)
-    rows = list(state.current if goes_on else state.convoy)
+    rows = state.current if goes_on else state.convoy
     has_read = goes_on and state.rollout.signals.tried_at is not None
     if not has_read and not any(is_sent(c) or c.stage is Stage.HELD for c in rows):
         return None
@@ -224,6 +238,7 @@ def _ask(
 ) -> Gate:
     rollout = state.rollout
     refused = refused_alike(state, rows)
+    failures = state.where(is_failed, wave=rows[0].wave) if rows else []
     gate = evaluate(
         count(rows, state.rollout.spec.variant_of),
         finding,
@@ -231,8 +246,8 @@ def _ask(
         wave_at=state.patience_from,
         complete_since=rollout.baking_since,
         now=state.now,
-        accepted=accepted(rows, state.rollout.spec.variant_of),
-        failures=[c for c in rows if is_failed(c)],
+        accepted=accepted(failures, state.rollout.spec.variant_of),
+        failures=failures,
     )
     gate = with_signals(gate, [*beside, *refused, restart_signal(state, rows)])
     # The words of AWS say more than the failures that follow from them.
@@ -271,7 +286,7 @@ def _advance(state: TickState, gate: Gate) -> None:
     passed = state.rollout.wave_name
     is_canary = rollout.wave == 0 and rollout.spec.canary
     more = rollout.wave + 1 < len(rollout.spec.waves)
-    taken = sum(accepted(list(state.current), rollout.spec.variant_of).values())
+    taken = sum(accepted(state.current, rollout.spec.variant_of).values())
     why = f"{gate.reason}; {many(taken, 'failure')} accepted by a person" if taken else gate.reason
     asks = _policy(state).after_canary is AfterCanary.PROMOTE
     if is_canary and more and asks and not rollout.promoted:
@@ -300,9 +315,7 @@ def _say_wave(state: TickState) -> None:
 def _take_back(state: TickState, *, unwatched: bool) -> None:
     """Set back dark stores that would apply a halted release, or apply it in opening hours."""
     phases = TAKES_BACK | TAKES_BACK_UNWATCHED if unwatched else TAKES_BACK
-    for change in state.changes:
-        if change.stage is not Stage.SENT or change.was_applied:
-            continue
+    for change in state.where(is_not_applied):
         off = switched_off(state, change)
         if not _may_apply_later(change, off):
             continue
@@ -342,7 +355,7 @@ def _give_up_doubt(state: TickState) -> None:
     if state.rollout.phase not in {Phase.ABORTED, Phase.ROLLING_BACK}:
         return
     patience = timedelta(seconds=_policy(state).patience_s)
-    for change in state.changes:
+    for change in state.where(is_call_open):
         if change.stage is not Stage.SENDING:
             continue
         since = change.undo.since or state.now
@@ -362,7 +375,7 @@ def _undo(state: TickState) -> list[RolloutAction]:
     """Return the stores to set back now; one that cannot be for too long is left to a person."""
     actions = []
     patience = timedelta(seconds=_policy(state).patience_s)
-    for change in state.changes:
+    for change in state.where(is_call_open):
         if change.stage is not Stage.UNDOING or undo_at(state, change) != state.now:
             continue
         since = change.undo.since or state.now
@@ -410,7 +423,7 @@ def _finish(state: TickState, actions: list[RolloutAction]) -> None:
     if actions or rollout.finished_at is not None:
         return
     # A call is in doubt, or a store is set back only once it has closed.
-    if any(c.stage.is_call_open for c in state.changes):
+    if state.where(is_call_open):
         return
     if rollout.phase is Phase.ABORTED:
         # What was sent stays, and is watched until it is known what became of it, or until its
@@ -438,7 +451,7 @@ def _is_over(state: TickState) -> bool:
     waits = rollout.owed_until is not None and state.now < rollout.owed_until
     if waits and any(change.owes for change in state.changes):
         return False
-    return not any(is_unsettled(state, c) for c in state.convoy)
+    return not unsettled(state, CONVOY)
 
 
 def done_words(state: TickState) -> str:

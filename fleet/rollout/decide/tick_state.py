@@ -1,15 +1,18 @@
 """Holds the changes and events of one rollout during one tick, and how a send updates a change."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from fleet.model.changes import CONVOY, Change, NextSend, PastTry, Undo
 from fleet.model.rollout import EventKind, Phase, Rollout, RolloutEvent
 from fleet.model.stop import Stop
 from fleet.model.verdicts import Stage, Verdict
+from fleet.rollout.decide.change_index import ChangeIndex, Key
+
+T = TypeVar("T")
 
 
 class TickState:
@@ -35,45 +38,55 @@ class TickState:
         self.latest_stop = stop
         self.scale = scale
         self.events: list[RolloutEvent] = []
-        self._changes = {change.key: change for change in changes}
-        self._before = dict(self._changes)
-        self._by_store: dict[str, list[tuple[str, str]]] = {}
-        self._by_wave: dict[int, dict[tuple[str, str], None]] = {}
+        self._index = ChangeIndex(changes)
+        self._before: dict[Key, Change] = {}
         self._judged: dict[int, tuple[set[str], set[str]]] = {}
-        for key, change in self._changes.items():
-            self._by_store.setdefault(key[0], []).append(key)
-            self._by_wave.setdefault(change.wave, {})[key] = None
+        self._puts = 0
+        self._answers: dict[Callable[[TickState], Any], tuple[int, Rollout, Any]] = {}
 
     def again(self, rollout: Rollout, now: datetime) -> "TickState":
         """Return a state at another time on which nothing has changed, without indexing anew."""
         state = TickState(rollout, (), now, self.latest_stop, scale=self.scale)
-        state._changes = dict(self._changes)
-        state._before = dict(self._changes)
-        state._by_store = self._by_store
-        state._by_wave = {wave: dict(keys) for wave, keys in self._by_wave.items()}
+        state._index = self._index.copy()
+        state._judged = {wave: (set(done), set(of)) for wave, (done, of) in self._judged.items()}
         return state
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """Return all changes, in the order they were given."""
-        return tuple(self._changes.values())
-
-    @property
-    def first_changes(self) -> list[Change]:
-        """Return one change of every store: the first."""
-        return [self._changes[keys[0]] for keys in self._by_store.values()]
-
-    def first_change(self, store: str) -> Change | None:
-        """Return the first change of a store; None for one that the rollout does not change."""
-        keys = self._by_store.get(store)
-        return self._changes[keys[0]] if keys else None
+        return self._index.all()
 
     @property
     def moved(self) -> tuple[Change, ...]:
         """Return the changes that differ from what was given."""
         before = self._before
-        pairs = ((c, before[key]) for key, c in self._changes.items())
-        return tuple(now for now, was in pairs if now is not was and now != was)
+        return tuple(now for now in self._index.in_order(before) if now != before[now.key])
+
+    def where(self, holds: Callable[[Change], bool], *, wave: int | None = None) -> list[Change]:
+        """Return the changes for which something holds, as ``ChangeIndex.where`` does."""
+        return self._index.where(holds, wave=wave)
+
+    def first_where(self, holds: Callable[[Change], bool]) -> list[Change]:
+        """Return those of ``where`` that are the first change of their store."""
+        return self._index.first_where(holds)
+
+    def first_change(self, store: str) -> Change | None:
+        """Return the first change of a store; None for one that the rollout does not change."""
+        return next(iter(self._index.of_store(store)), None)
+
+    def once(self, question: Callable[["TickState"], T]) -> T:
+        """Return the answer to a question; it is asked again once a change or the rollout moved.
+
+        Args:
+            question: asks nothing but the state. It is a function of a module, and nobody changes
+                what it returns.
+        """
+        known = self._answers.get(question)
+        if known is None or known[0] != self._puts or known[1] is not self.rollout:
+            known = self._puts, self.rollout, question(self)
+            self._answers[question] = known
+        answer: T = known[2]
+        return answer
 
     @property
     def stop(self) -> Stop | None:
@@ -90,11 +103,11 @@ class TickState:
 
     def change(self, store: str, service: str) -> Change:
         """Return one change as it is now."""
-        return self._changes[store, service]
+        return self._index.one((store, service))
 
     def of_store(self, store: str) -> tuple[Change, ...]:
         """Return the changes of a store; none for a store that the rollout does not change."""
-        return tuple(self._changes[key] for key in self._by_store.get(store, ()))
+        return self._index.of_store(store)
 
     def stores(self, changes: Iterable[Change]) -> list[str]:
         """Return the ids of the stores of these changes, each once, in their order."""
@@ -110,13 +123,9 @@ class TickState:
 
     def put(self, change: Change) -> None:
         """Replace one change."""
-        key = change.key
-        was = self._changes[key].wave
-        self._changes[key] = change
-        if change.wave != was:
-            del self._by_wave[was][key]
-            there = self._by_wave.get(change.wave, {})
-            self._by_wave[change.wave] = dict.fromkeys(sorted((*there, key)))
+        was = self._index.put(change)
+        self._before.setdefault(change.key, was)
+        self._puts += 1
         for wave, (done, sent) in self._judged.items():
             done.discard(change.store)
             sent.discard(change.store)
@@ -162,18 +171,18 @@ class TickState:
         )
 
     @property
-    def current(self) -> Iterator[Change]:
-        """Yield the changes of the wave that is sent or judged now."""
+    def current(self) -> list[Change]:
+        """Return the changes of the wave that is sent or judged now."""
         return self.of_wave(self.rollout.wave)
 
     @property
-    def convoy(self) -> Iterator[Change]:
-        """Yield the changes of stores that were dark at their turn and have come back."""
+    def convoy(self) -> list[Change]:
+        """Return the changes of stores that were dark at their turn and have come back."""
         return self.of_wave(CONVOY)
 
-    def of_wave(self, wave: int) -> Iterator[Change]:
-        """Yield the changes of a wave, as they are now."""
-        return (self._changes[key] for key in tuple(self._by_wave.get(wave, ())))
+    def of_wave(self, wave: int) -> list[Change]:
+        """Return the changes of a wave, as they are now."""
+        return self._index.of_wave(wave)
 
 
 def is_sent(change: Change) -> bool:
@@ -185,6 +194,31 @@ def is_failed(change: Change) -> bool:
     """Return whether a change has failed that was sent, or that AWS would not have."""
     tried = is_sent(change) or change.stage is Stage.HELD
     return tried and change.verdict is Verdict.FAILED
+
+
+def is_unsent(change: Change) -> bool:
+    """Return whether a change is to be sent at its turn, or once more."""
+    return change.stage is Stage.PLANNED and not is_parked(change)
+
+
+def is_call_open(change: Change) -> bool:
+    """Return whether the outcome of a call is not known yet."""
+    return change.stage.is_call_open
+
+
+def is_in_flight(change: Change) -> bool:
+    """Return whether a change counts against the concurrency by itself."""
+    return change.in_flight
+
+
+def is_not_applied(change: Change) -> bool:
+    """Return whether a change was sent and its store was never seen to run it."""
+    return change.stage is Stage.SENT and not change.was_applied
+
+
+def is_undelivered(change: Change) -> bool:
+    """Return whether the image of a change that was sent could not be pulled."""
+    return change.stage is Stage.SENT and change.verdict is Verdict.UNDELIVERED
 
 
 def accepted(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dict[str, int]:

@@ -21,10 +21,10 @@ def unjudged(state: TickState) -> Mapping[str, int]:
     that further waves would be sent. What was skipped or is there already leaves nothing to judge.
     """
     wave, variant_of = state.rollout.wave, state.rollout.spec.variant_of
-    if not any(is_parked(c) for c in state.current):
+    here = {variant_of(c) for c in state.where(is_parked, wave=wave)}
+    if not here:
         return {}
-    here = {variant_of(c) for c in state.current if is_parked(c)}
-    here -= {variant_of(c) for c in state.changes if is_sent(c) and c.verdict in _JUDGED}
+    here -= {variant_of(c) for c in state.where(is_sent) if c.verdict in _JUDGED}
     later = {
         (variant_of(c), c.store)
         for c in state.changes

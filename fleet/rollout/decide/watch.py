@@ -7,7 +7,7 @@ most a quarter of the read budget, so that with thousands of stores the period b
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -54,27 +54,41 @@ def is_watched_after(state: TickState) -> bool:
 def is_earlier(state: TickState, change: Change) -> bool:
     """Return whether a change was sent in a wave that has passed; all are once it is done."""
     rollout = state.rollout
-    if not is_sent(change):
+    if rollout.finished_at is None and not CONVOY < change.wave < rollout.wave:
         return False
-    if rollout.finished_at is not None:
-        return True
-    return change.wave != CONVOY and change.wave < rollout.wave
+    return is_sent(change)
 
 
-def earlier_changes(state: TickState) -> list[Change]:
-    """Return the changes for which ``is_earlier`` holds, without a look at all the others."""
+def earlier_changes(state: TickState) -> Sequence[Change]:
+    """Return the changes for which ``is_earlier`` holds, wave by wave while the rollout goes on."""
+    return state.once(_earlier_changes)
+
+
+def _earlier_changes(state: TickState) -> Sequence[Change]:
     if state.rollout.finished_at is not None:
-        return [c for c in state.changes if is_sent(c)]
-    return [c for wave in range(state.rollout.wave) for c in state.of_wave(wave) if is_sent(c)]
+        return state.where(is_sent)
+    return [c for wave in range(state.rollout.wave) for c in state.where(is_sent, wave=wave)]
 
 
 def is_only_watched(state: TickState, change: Change) -> bool:
     """Return whether an earlier change was good, so that only late trouble is looked for."""
+    return is_earlier(state, change) and is_good_or_gone(change)
+
+
+def is_good_or_gone(change: Change) -> bool:
+    """Return whether a change is good, or was so before its store went dark."""
     if change.stage is not Stage.SENT:
         return False
-    if change.verdict is not Verdict.OK and change.verdict is not Verdict.DARK:
-        return False
-    return is_earlier(state, change) and (change.verdict is Verdict.OK or change.was_applied)
+    return change.verdict is Verdict.OK or (change.verdict is Verdict.DARK and change.was_applied)
+
+
+def _only_watched(state: TickState) -> list[Change]:
+    """Return the changes for which ``is_only_watched`` holds."""
+    if state.rollout.finished_at is not None:
+        return [c for c in state.where(is_good_or_gone) if is_sent(c)]
+    waves = range(state.rollout.wave)
+    mine = (c for wave in waves for c in state.where(is_good_or_gone, wave=wave))
+    return [c for c in mine if is_sent(c)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,42 +97,46 @@ class WatchSchedule:
 
     Attributes:
         slots: of a period, by account and region.
-        places: by store, its account and region, and its slot.
+        stores: likewise, how many stores share them.
+        places: by store, its account and region, and its number among their stores.
     """
 
     slots: Mapping[Shard, int]
+    stores: Mapping[Shard, int]
     places: Mapping[str, tuple[Shard, int]]
 
     def next_look(self, store: str, now: datetime) -> datetime:
         """Return when a store is read next: in its slot of this period or of the next one."""
         if store not in self.places:  # it has just become good: the next schedule has it
             return now + timedelta(seconds=SLOT_S)
-        shard, slot = self.places[store]
-        number = int(now.timestamp() // SLOT_S)
-        ahead = (slot - number - 1) % self.slots[shard] + 1
-        return datetime.fromtimestamp((number + ahead) * SLOT_S, UTC)
+        shard, number = self.places[store]
+        slots, stores = self.slots[shard], self.stores[shard]
+        groups = min(slots, math.ceil(stores / STORES_OF_A_SLOT))
+        slot = number * groups // stores * slots // groups
+        present = int(now.timestamp() // SLOT_S)
+        ahead = (slot - present - 1) % slots + 1
+        return datetime.fromtimestamp((present + ahead) * SLOT_S, UTC)
 
 
 def watch_schedule(state: TickState) -> WatchSchedule:
     """Return when the earlier stores are read, in the order in which they were sent to."""
-    by_shard: dict[Shard, list[str]] = {}
-    for store in _earlier_stores(state):
-        place = state.rollout.spec.places[store]
-        by_shard.setdefault((place.account, place.region), []).append(store)
-    slots = {shard: _slots(state, len(stores)) for shard, stores in by_shard.items()}
+    known = state.rollout.spec.places
+    number: Counter[Shard] = Counter()
     places: dict[str, tuple[Shard, int]] = {}
-    for shard, stores in by_shard.items():
-        groups = min(slots[shard], math.ceil(len(stores) / STORES_OF_A_SLOT))
-        for number, store in enumerate(stores):
-            group = number * groups // len(stores)
-            places[store] = (shard, group * slots[shard] // groups)
-    return WatchSchedule(slots, places)
+    for store in state.once(_earlier_stores):
+        place = known[store]
+        shard = place.account, place.region
+        places[store] = (shard, number[shard])
+        number[shard] += 1
+    slots = {shard: _slots(state, stores) for shard, stores in number.items()}
+    return WatchSchedule(slots, number, places)
 
 
 def watch_period_s(state: TickState) -> float:
     """Return the seconds after which each earlier store is read again, where it takes longest."""
     places = state.rollout.spec.places
-    per_shard = Counter((places[s].account, places[s].region) for s in _earlier_stores(state))
+    stores = state.once(_earlier_stores)
+    per_shard = Counter((places[s].account, places[s].region) for s in stores)
     return SLOT_S * _slots(state, max(per_shard.values(), default=0))
 
 
@@ -130,9 +148,9 @@ def _slots(state: TickState, stores: int) -> int:
 
 def _earlier_stores(state: TickState) -> list[str]:
     """Return the stores of earlier waves in the order of sending; each wave is a fair sample."""
-    earlier = {c.store for c in earlier_changes(state) if is_only_watched(state, c)}
-    ordered = [store for wave in state.rollout.spec.waves for store in wave.stores]
-    return [store for store in ordered if store in earlier]
+    earlier = {c.store for c in _only_watched(state)}
+    waves = state.rollout.spec.waves
+    return [store for wave in waves for store in wave.stores if store in earlier]
 
 
 def room_to_watch(state: TickState) -> dict[Shard, int]:
@@ -140,10 +158,8 @@ def room_to_watch(state: TickState) -> dict[Shard, int]:
     since = state.now - timedelta(seconds=SLOT_S)
     just = {
         change.store: (change.account, change.region)
-        for change in earlier_changes(state)
-        if change.looked_at is not None
-        and change.looked_at > since
-        and is_only_watched(state, change)
+        for change in _only_watched(state)
+        if change.looked_at is not None and change.looked_at > since
     }
     used = Counter(just.values())
     most = READS_PER_SLOT * state.scale

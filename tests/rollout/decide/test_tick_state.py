@@ -1,9 +1,11 @@
 """The rows of one tick: what was moved is known, and told once."""
 
+from dataclasses import replace
+
 from fleet.model.changes import CONVOY
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.tick_state import is_parked, is_sent
+from fleet.rollout.decide.tick_state import TickState, is_parked, is_sent
 from tests.rollout.decide.tick_states import after, parked, planned, sent, state, undone
 
 
@@ -105,3 +107,19 @@ def test_stores_with_a_verdict_are_counted_as_they_get_it() -> None:
     assert rows.judged(0) == (0, 2)
     rows.move(rows.change("store-2", "vision-arm64"), wave=CONVOY)
     assert (rows.judged(0), rows.judged(CONVOY)) == ((0, 1), (0, 1))
+
+
+def _stores(rows: TickState) -> tuple[str, ...]:
+    return (*(c.store for c in rows.where(is_sent)), rows.rollout.why)
+
+
+def test_a_question_is_asked_again_when_a_change_or_the_rollout_is_another() -> None:
+    rows = state(sent("store-1"), sent("store-2"))
+    first = rows.once(_stores)
+    assert first[:2] == ("store-1", "store-2")
+    assert rows.once(_stores) is first
+    rows.move(rows.changes[0], stage=Stage.SKIPPED)
+    assert rows.once(_stores)[0] == "store-2"
+    rows.rollout = replace(rows.rollout, why="another")
+    assert rows.once(_stores) == ("store-2", "another")
+    assert rows.again(rows.rollout, after(90)).once(_stores) == ("store-2", "another")
