@@ -212,6 +212,7 @@ class _Scanning:
             stop=recorded.stop,
             waiting=waiting_rollouts(recorded.active, wanted.values(), whole=request.whole),
             watched=recorded.watched,
+            rejected=self._records.rejected(release),
         )
         return _Read(now, recorded, wanted, shards, background, revisions)
 

@@ -16,8 +16,10 @@ from fleet.drift.decide.scan_changes import Coverage, changes_of
 from fleet.drift.decide.scan_result import NIGHTS
 from fleet.errors import LeaseLost, RecordsError
 from fleet.model.changes import Change
+from fleet.model.desired import Release
 from fleet.model.drift import Finding, HostMemory, Reconciled, Unread, Versions
-from fleet.model.history import ActiveRollout, RolloutSummary
+from fleet.model.history import ActiveRollout, RejectedRelease, RolloutSummary
+from fleet.model.observed import NotRead
 from fleet.model.rollout import Hold
 from fleet.model.scan_result import FindingChanges, PastFinding, Scan
 from fleet.model.stop import Stop
@@ -124,6 +126,17 @@ class ScanJournal:
                 "the end of the run is not recorded",
                 lambda: records.finish_run(run, outcome=outcome, at=at),
             )
+
+    def rejected(self, release: Release | NotRead) -> Mapping[str, RejectedRelease]:
+        """Return by content of this release which rollout sent it last and was rejected."""
+        if isinstance(release, NotRead):
+            return {}
+        contents = {service.content for service in release.services}
+        found = self._try(
+            "which releases were halted or taken back is not known",
+            lambda: self._wiring.records.rollouts.rejected(contents),
+        )
+        return found or {}
 
     def recorded(self, store_ids: Sequence[str], *, whole: bool, at: datetime) -> Recorded:
         """Return what was recorded before this scan."""

@@ -14,7 +14,7 @@ from typing import Any
 from fleet.model.commands import Command
 from fleet.model.desired import Release
 from fleet.model.drift_settings import DriftSettings, Severity
-from fleet.model.history import ActiveRollout
+from fleet.model.history import ActiveRollout, RejectedRelease
 from fleet.model.observed import (
     Activation,
     Cluster,
@@ -379,6 +379,8 @@ class Background:
         waiting: rollouts that wait for a person and hold stores in scope.
         stop: of every send of every rollout, while it is in force.
         watched: rollouts that are done and whose stores are still watched.
+        rejected: by content that is wanted, the rollout that sent it and was halted, taken back or
+            recalled.
     """
 
     fleet: str
@@ -398,6 +400,7 @@ class Background:
     waiting: tuple[ActiveRollout, ...] = ()
     stop: Stop | None = None
     watched: tuple[WatchedRollout, ...] = ()
+    rejected: Mapping[str, RejectedRelease] = field(default_factory=dict)
 
     def content_of(self, arn: str) -> str | None:
         """Return the address of a revision, by its meaning in this release; None if not known."""

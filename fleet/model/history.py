@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from fleet.model.observed import CONNECTION_WORDS
+from fleet.model.printable import many
 from fleet.model.rollout import Phase
 from fleet.model.verdicts import Verdict
 
@@ -147,6 +148,32 @@ class ActiveRollout:
     why: str
     phase_at: datetime
     moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRelease:
+    """Content that the latest rollout of it sent and that did not stay.
+
+    Attributes:
+        phase: of the rollout; DONE for one that was recalled.
+        failed: services that failed with it.
+    """
+
+    rollout: str
+    phase: Phase
+    why: str
+    failed: int
+
+    @property
+    def words(self) -> str:
+        """Return ``ro-2 has sent the same and was aborted, 3 services failed: aborted by ...``."""
+        is_what = "is halted" if self.phase is Phase.HALTED else f"was {self.phase.value}"
+        is_what = {Phase.ROLLING_BACK: "is rolled back", Phase.DONE: "was recalled"}.get(
+            self.phase, is_what
+        )
+        failed = f", {many(self.failed, 'service')} failed" if self.failed else ""
+        why = self.why.removeprefix("recalled: ")
+        return f"{self.rollout} has sent the same and {is_what}{failed}" + (f": {why}" * bool(why))
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,10 @@ class Standing(StrEnum):
         """Return its place among the others; a higher one is worse."""
         return _RANKS[self]
 
+    def words(self, *, has_ended: bool) -> str:
+        """Return it for a person: nobody sends what a rollout that has ended was still to send."""
+        return "not sent" if has_ended and self is Standing.PLANNED else self.value
+
     @property
     def style(self) -> str:
         """Return its colour on a terminal, which repeats what the word says; "" for none."""

@@ -10,12 +10,13 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, 
 
 from fleet.errors import RecordsError
 from fleet.model.changes import Change
-from fleet.model.history import ActiveRollout, Lease, RolloutSummary
+from fleet.model.history import ActiveRollout, Lease, RejectedRelease, RolloutSummary
 from fleet.model.rollout import Hold, Phase, Rollout, RolloutEvent, RolloutSpec
 from fleet.model.verdicts import Stage, Verdict
 from fleet.records.database import Database
 from fleet.records.holds import Held, check_free, hold, holds, let_go
 from fleet.records.leases import fence
+from fleet.records.rejected_releases import rejected
 from fleet.records.rollout_events import RolloutEventRecords, answer, event_rows, tell
 from fleet.records.rollout_rows import (
     CHANGE_COLUMNS,
@@ -280,6 +281,11 @@ class RolloutRecords(RolloutEventRecords):
             rows = connection.execute(query).all()
         found = sorted(((row[0], change_of(row[1:])) for row in rows), key=_by_rollout)
         return tuple((id_of(number), change) for number, change in found)
+
+    def rejected(self, contents: Collection[str]) -> Mapping[str, RejectedRelease]:
+        """Return which of these contents were sent last by a rollout that was rejected."""
+        with self._database.read() as connection:
+            return rejected(connection, contents)
 
     def holds(self) -> tuple[Hold, ...]:
         """Return who holds what now, in store and workload order."""

@@ -111,7 +111,16 @@ def make_plan(wiring: Wiring, request: Request) -> Plan:
         overwrite=request.overwrite,
         share=request.share,
     )
-    return replace(plan, notes=(*plan.notes, *_alarm_notes(wiring, plan, request.stores)))
+    more = (*_rejected_notes(wiring, plan), *_alarm_notes(wiring, plan, request.stores))
+    return replace(plan, notes=(*plan.notes, *more))
+
+
+def _rejected_notes(wiring: Wiring, plan: Plan) -> Iterable[str]:
+    """Say which rollouts have sent the same before, and were halted, taken back or recalled."""
+    contents = {change.content for change in plan.changes if change.kind.is_change}
+    found = wiring.records.rollouts.rejected(contents)
+    for one in dict.fromkeys(found[content] for content in sorted(found)):
+        yield f"{one.words}; why: fleet rollout status {one.rollout}"
 
 
 def _alarm_notes(wiring: Wiring, plan: Plan, stores: Sequence[Store]) -> Iterable[str]:

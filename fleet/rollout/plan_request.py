@@ -254,7 +254,7 @@ def only_plan_file(request: PlanRequest, command: str) -> Path | None:
     if request.plan_file is not None and request.chooses:
         raise UsageError(
             "a plan file says what is rolled out where, so no other words may",
-            hint=f"{command} --plan-file {request.plan_file}",
+            hint=f"{command} --plan-file {shlex.quote(str(request.plan_file))}",
         )
     return request.plan_file
 

@@ -111,3 +111,9 @@ def test_a_change_stands_by_its_verdict_unless_its_stage_says_more(
     verdict: Verdict, stage: Stage, stands: str
 ) -> None:
     assert rollouts.change("store-001", verdict, stage=stage).standing.value == stands
+
+
+def test_what_was_to_be_sent_is_not_sent_once_the_rollout_has_ended() -> None:
+    assert Standing.PLANNED.words(has_ended=False) == "to send"
+    assert Standing.PLANNED.words(has_ended=True) == "not sent"
+    assert all(s.words(has_ended=True) == s.value for s in Standing if s is not Standing.PLANNED)

@@ -17,6 +17,7 @@ from fleet.rollout import plan_request
 from fleet.rollout.plan_request import (
     PlanRequest,
     check_workloads,
+    only_plan_file,
     plan_again,
     plan_for,
     plan_from_document,
@@ -165,3 +166,12 @@ def test_a_store_that_is_gone_is_left_out_and_never_makes_it_all_stores() -> Non
 
     assert "--store store-1 --policy" in plan_again(saved, Path("p"), gone=["store-2"])
     assert "fleet plan" not in plan_again(saved, Path("p"), gone=["store-1", "store-2"])
+
+
+def test_a_plan_file_is_proposed_as_it_is_typed() -> None:
+    request = PlanRequest(workloads=("vision",), plan_file=Path("my plan.json"))
+
+    with pytest.raises(UsageError) as caught:
+        only_plan_file(request, "fleet rollout")
+
+    assert caught.value.hint == "fleet rollout --plan-file 'my plan.json'"

@@ -93,6 +93,8 @@ def _pending(one: ServiceCase, service: ServiceState, owed: Owed | None) -> Find
         cause += "and it did not stay"
     elif owed is not None:
         cause += f"; it also owes an older release ({owed.rollout}, {owed.words})"
+    if one.rejected is not None:
+        cause = f"{one.name} runs {now}, and not what is committed: {one.rejected.words}"
     return one.case.found(
         codes.RELEASE_PENDING,
         cause,

@@ -9,6 +9,7 @@ from fleet.model.commands import Command
 from fleet.model.desired import DesiredService, Release, ServiceShape
 from fleet.model.drift import Background, Evidence, HostConnection
 from fleet.model.drift_settings import Severity
+from fleet.model.history import RejectedRelease
 from fleet.model.identity import TAG_CONTENT, TAG_FLEET, TAG_PREVIOUS, TAG_ROLLOUT
 from fleet.model.images import is_by_digest
 from fleet.model.inventory import Fleet
@@ -108,8 +109,15 @@ class ServiceCase:
         return self.case.background.deadlines.get(self.workload, DEADLINE_S)
 
     @property
+    def rejected(self) -> RejectedRelease | None:
+        """Return the rollout that sent what is wanted and was halted, taken back or recalled."""
+        return self.case.background.rejected.get(self.wanted.content)
+
+    @property
     def roll_out(self) -> Command:
-        """Return the command that sends it what is wanted."""
+        """Return the command that sends it what is wanted; of what was rejected, why it was."""
+        if self.rejected is not None:
+            return Command(f"fleet rollout status {self.rejected.rollout}", sends=False)
         return Command(f"fleet rollout {self.workload} --store {self.case.store.id}")
 
     @property

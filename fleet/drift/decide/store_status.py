@@ -181,7 +181,7 @@ def _health(
     instances: Sequence[ContainerInstance],
 ) -> tuple[Health, str, Proposal]:
     store = readings.store
-    register = (Command(f"fleet register {host.store} --host {host.name}"),)
+    words = f"fleet register {host.store} --host {host.name}"
     # `fleet register` refuses a host of which AWS still has such a record.
     drift = Command(f"fleet drift {host.store}", sends=False)
     left_over = (drift, " names the command for what is left of it")
@@ -197,11 +197,13 @@ def _health(
     if node is None and not instances:
         if store.lifecycle is not Lifecycle.OPEN:
             return Health.ABSENT, f"not registered; the store is {store.lifecycle}", ()
-        return Health.ABSENT, "not registered", register
+        return Health.ABSENT, "not registered", (Command(words),)
     if node is None:
         return Health.PARTIAL, "ECS knows it, SSM does not: its node was deregistered", left_over
     if not instances:
-        return Health.PARTIAL, f"SSM knows {node.id}, ECS does not", register
+        # Whether register goes on or refuses, only the host itself tells.
+        plan = (Command(f"{words} --plan", sends=False), " asks the host, and says what to do")
+        return Health.PARTIAL, f"SSM knows {node.id}, ECS does not", plan
     if instances[0].status != "ACTIVE":
         return (
             Health.DRAINING,

@@ -151,7 +151,9 @@ def _owed_words(rollout: str, change: Change, now: datetime) -> str:
 
 
 def _rollout_words(rollout: StoreRollout, now: datetime) -> str:
-    services = ", ".join(f"{c.service} {c.standing.value}" for c in rollout.changes)
+    ended = rollout.phase.has_ended
+    stands = ((c.service, c.standing.words(has_ended=ended)) for c in rollout.changes)
+    services = ", ".join(map(" ".join, stands))
     began = moment(rollout.started_at, now)
     title = printable(rollout.title)
     return f"{began} {rollout.id} {title}, {rollout.phase.value}: {services}"

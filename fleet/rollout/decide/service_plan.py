@@ -274,7 +274,8 @@ def _missing_words(case: _Case) -> str:
     names = case.missing
     words = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not registered"
     hosts = " ".join(f"--host {name}" for name in names)
-    return f"{words}: `fleet register {case.store.id} {hosts}`"
+    # ECS may have lost it; register would refuse such a host, and its plan says what to do.
+    return f"{words}: `fleet register {case.store.id} {hosts} --plan`"
 
 
 def is_tagged_ours(service: ServiceState, fleet: str) -> bool:

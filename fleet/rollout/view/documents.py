@@ -13,7 +13,7 @@ from fleet.model.plain import to_plain
 from fleet.model.rollout import Rollout, RolloutEvent, Verb
 from fleet.model.spans import stamp
 from fleet.model.stop import Stop
-from fleet.rollout.view.next_steps import next_steps
+from fleet.rollout.view.next_steps import next_steps, store_steps
 from fleet.rollout.view.rollout import store_standings, wave_counts
 from fleet.rollout.view.stop import stop_document
 from fleet.terminal.documents import Document, document
@@ -79,6 +79,7 @@ def status_document(
     """Return what ``rollout status --json`` prints; with a store, its changes and events."""
     changes = [c for c in overview.changes if not store or c.store == store]
     window = overview.next_window
+    steps = store_steps(overview, store) if store else next_steps(overview)
     standings = list(store_standings(overview.changes).values())
     return document(
         "rollout",
@@ -110,6 +111,7 @@ def status_document(
             "stopped": stop_document(overview.stop),
             "held_by": [{**asdict(hold), "since": stamp(hold.since)} for hold in overview.held_by],
             "next": [step.command.words for step in next_steps(overview)],
+            "commands": [{**asdict(step.command), "what": step.what} for step in steps],
             "changes": [change_document(change) for change in changes],
             "events": [event_document(event) for event in (events or overview.events)],
         },

@@ -153,8 +153,11 @@ def _what_changes(plan: Plan, changing: Sequence[PlannedChange]) -> Iterable[_Pl
         before = sorted({revision(c.before) for c in group if c.before})
         runs = f", now {some(before, 3)}" if before else ""
         stores = sorted({c.store for c in group})
+        owing = len({c.store for c in group if c.kind is Kind.OWED})
+        where = f"in {many(len(stores) - owing, 'store')}" if owing < len(stores) else ""
+        owed = f"owed by {many(owing, 'store')}" if owing else ""
         yield _PlanSection(
-            title=f"{service}: {verb} in {many(len(stores), 'store')}{runs}",
+            title=f"{service}: {verb} {', '.join(filter(None, (where, owed)))}{runs}",
             lines=(("stores", some(stores, NAMED)), ("content", content[:12])),
             verbatim=diff,
         )

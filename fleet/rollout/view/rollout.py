@@ -376,8 +376,8 @@ def tally_words(count: Mapping[Standing, int], *, has_ended: bool) -> str:
     """Print counts of stores, as ``6 ok, 2 failed, 32 to send``.
 
     Args:
-        has_ended: whether the rollout has; nobody sends what was still to send.
+        has_ended: whether the rollout has.
     """
     order = (*_ALWAYS, *_SOMETIMES, *_NEVER)
-    words = {s: s.value for s in order} | ({Standing.PLANNED: "not sent"} if has_ended else {})
-    return ", ".join(f"{count[s]} {words[s]}" for s in order if count.get(s)) or "none"
+    words = (f"{count[s]} {s.words(has_ended=has_ended)}" for s in order if count.get(s))
+    return ", ".join(words) or "none"

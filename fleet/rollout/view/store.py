@@ -72,7 +72,10 @@ def _change_lines(overview: Overview, change: Change) -> Iterable[RenderableType
     stand = change.standing
     at = change.since
     since = f", {exact_moment(at, now)} ({age(at, now)})" if at else ""
-    yield Text(f"{change.service}: {stand.value}{since}", style=f"bold {stand.style}".strip())
+    yield Text(
+        f"{change.service}: {stand.words(has_ended=rollout.phase.has_ended)}{since}",
+        style=f"bold {stand.style}".strip(),
+    )
     facts = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
     facts.add_column(no_wrap=True)
     facts.add_column(overflow="fold")

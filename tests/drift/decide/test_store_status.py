@@ -140,7 +140,13 @@ def test_twins_are_told() -> None:
 
 
 def test_a_node_without_a_container_instance_is_partial() -> None:
-    assert only_host(instances=Reading((), build.NOW)).health is Health.PARTIAL
+    status = only_host(instances=Reading((), build.NOW))
+
+    assert status.health is Health.PARTIAL
+    # Register refuses it when its container instance is gone; its plan says what to do then.
+    assert [(c.words, c.sends) for c in status.commands] == [
+        ("fleet register store-042 --host tel-1 --plan", False)
+    ]
 
 
 def switched_off(heard: timedelta, opens: time = time(7), **changes: Any) -> HostStatus:

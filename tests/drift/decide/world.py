@@ -17,7 +17,7 @@ A file of tests/cases/findings has these keys, all but ``about`` and ``expect`` 
     more: {count: 12, dark: 4, link: {...}}   # further stores of one host, the first ones dark
     nodes: [...], activations: [...]          # more of them in the account and region
     shard: {tier: {nodes: 990}, nodes: {not_read: why}}
-    settings, background: ...      # fields of DriftSettings; digests, deep, revoked
+    settings, background: ...      # fields of DriftSettings; digests, deep, revoked, rejected
     release: {container: ...}      # what telemetry asks for; also: further services, by name
     expect: [...]                  # exactly these findings, in this order
     unread: [...], states: {...}, connections: {...}
@@ -56,7 +56,7 @@ from fleet.model.drift import (
     StoreSeen,
 )
 from fleet.model.drift_settings import DriftSettings
-from fleet.model.history import ActiveRollout
+from fleet.model.history import ActiveRollout, RejectedRelease
 from fleet.model.hours import Powered
 from fleet.model.identity import cluster_tags, declared_attributes, host_tags
 from fleet.model.inventory import Fleet, Host, Link, Store
@@ -276,6 +276,11 @@ class _Maker:
                 stop=_stop(background.get("stop")),
                 waiting=tuple(map(_active, background.get("waiting", ()))),
                 watched=tuple(map(_watched, background.get("watched", ()))),
+                rejected={
+                    one.content: _rejected(background["rejected"]) for one in release.services
+                }
+                if "rejected" in background
+                else {},
             ),
         )
 
@@ -291,6 +296,10 @@ class _Maker:
 
 def _stop(told: Mapping[str, Any] | None) -> Stop | None:
     return Stop(when(told["since"]), told["by"], told["why"]) if told else None
+
+
+def _rejected(told: Mapping[str, Any]) -> RejectedRelease:
+    return RejectedRelease(**{**told, "phase": Phase(told["phase"])})
 
 
 def _active(told: Mapping[str, Any]) -> ActiveRollout:

@@ -175,3 +175,13 @@ def test_the_documents_are_versioned_and_plain() -> None:
     assert store["audit"][0]["at"] == "2026-11-23T03:31:00Z"
     assert (code["version"], code["kind"]) == (1, "explain-code")
     assert [one["ignored_by"] is None for one in code["open"]] == [True, False]
+
+
+def test_what_an_aborted_rollout_did_not_send_is_not_called_to_send() -> None:
+    [rollout] = STORY.rollouts
+    aborted = replace(rollout, phase=Phase.ABORTED, changes=(rollouts.planned("store-042"),))
+
+    said = text(rollouts=(aborted,))
+
+    assert "aborted: vision-arm64 not sent" in said
+    assert "to send" not in said

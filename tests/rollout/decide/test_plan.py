@@ -174,13 +174,15 @@ def test_a_host_that_is_not_registered_is_named_and_not_counted() -> None:
     two = replace(two, hosts=(*two.hosts, build.host("tel-2", store=two.id)))
     change = only(plan([two]))
     assert (change.kind, change.count, change.missing_hosts) == (Kind.UPDATE, 1, ("tel-2",))
-    assert "tel-2 is not registered: `fleet register store-042 --host tel-2`" in change.reason
+    assert (
+        "tel-2 is not registered: `fleet register store-042 --host tel-2 --plan`" in change.reason
+    )
 
 
 def test_a_store_without_registered_hosts_is_left_and_told_how_to_register() -> None:
     change = only(plan([shop()], [view(shop(), services=(), instances=())]))
     assert change.kind is Kind.LEFT
-    assert "`fleet register store-042 --host tel-1`" in change.reason
+    assert "`fleet register store-042 --host tel-1 --plan`" in change.reason
 
 
 def test_a_store_without_a_cluster_is_left() -> None:
