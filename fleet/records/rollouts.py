@@ -34,7 +34,7 @@ from fleet.records.rollout_rows import (
 )
 from fleet.records.tables import CHANGES, HOLDS, ROLLOUTS, SPECS
 
-#: Specs, and changes of rollouts that are ticked, kept at hand; 10,000 stores take tens of MB.
+#: Specs kept at hand; one of 10,000 stores takes tens of MB.
 SPECS_AT_HAND = 4
 #: Bound values per statement that every SQLite allows.
 STORES_PER_QUERY = 500
@@ -46,7 +46,6 @@ class RolloutRecords(RolloutEventRecords):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._specs: OrderedDict[int, RolloutSpec] = OrderedDict()
-        self._at_hand: OrderedDict[str, tuple[int, tuple[Change, ...]]] = OrderedDict()
         self._guard = threading.Lock()
 
     def start(
@@ -139,27 +138,6 @@ class RolloutRecords(RolloutEventRecords):
         mine = CHANGES.c.rollout == number_of(rollout_id)
         with self._database.read() as connection:
             return tuple(sorted(_changes(connection, mine), key=lambda change: change.key))
-
-    def changes_of(self, rollout: Rollout) -> tuple[Change, ...]:
-        """Return the changes of a rollout as it was loaded; what this process wrote is at hand.
-
-        Every write of a tick counts the tick up, so nobody has written since if it is the same.
-        What a done rollout is owed may be taken over by a newer one: it is always read.
-        """
-        with self._guard:
-            tick, changes = self._at_hand.get(rollout.id, (None, ()))
-        if tick == rollout.tick and rollout.finished_at is None:
-            return changes
-        return self.changes(rollout.id)
-
-    def keep_at_hand(self, rollout: Rollout, changes: tuple[Change, ...]) -> None:
-        """Keep the changes that a tick has just written, for the next one."""
-        with self._guard:
-            self._at_hand.pop(rollout.id, None)
-            if rollout.finished_at is None:
-                self._at_hand[rollout.id] = (rollout.tick, changes)
-            if len(self._at_hand) > SPECS_AT_HAND:
-                self._at_hand.popitem(last=False)
 
     def active(self) -> tuple[str, ...]:
         """Ids of the rollouts that are not finished, oldest first."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fleet.errors import FleetError, LeaseLost, Locked
 from fleet.model.changes import Change
@@ -40,6 +40,7 @@ from fleet.rollout.decide.verbs import obey
 from fleet.rollout.restart_readers import read_restarts
 from fleet.rollout.sends import SENDS_PER_QUESTION, called_off, in_turn, why_not_to_send
 from fleet.rollout.shard_jobs import ShardJob, ShardResult, run_shard_job
+from fleet.rollout.states_at_hand import StatesAtHand
 from fleet.runtime.aws_access import OpenShardAccess, open_shard_access
 from fleet.runtime.executor import open_executor
 from fleet.runtime.http_probe import ask_urls
@@ -63,6 +64,7 @@ class TickContext:
         caller: ARN that the audit names.
         tell: is given every event once it is recorded; must not raise.
         warn: is given one line about what cannot be done now; must not raise.
+        at_hand: what its ticks have written.
     """
 
     wiring: Wiring
@@ -73,6 +75,7 @@ class TickContext:
     caller: str
     tell: Callable[[RolloutEvent], None]
     warn: Callable[[str], None]
+    at_hand: StatesAtHand = field(default_factory=StatesAtHand)
 
 
 @contextmanager
@@ -161,9 +164,9 @@ class _Tick:
         self._shards = shards
         self._id = rollout_id
         rollout = self._records.load(rollout_id)
-        changes = self._records.changes_of(rollout)
         self._stop = context.wiring.records.stops.latest()
-        self._board = self._state(rollout, changes)
+        kept = context.at_hand.find(rollout, context.wiring.clock.now(), self._stop)
+        self._board = kept or self._state(rollout, self._records.changes(rollout_id))
         self._troubles: dict[Shard, tuple[str, str]] = {}
 
     def _state(self, rollout: Rollout, changes: Iterable[Change]) -> TickState:
@@ -250,7 +253,7 @@ class _Tick:
 
     def _history(self) -> Sample | None:
         """Return what is on record to compare with; None before something is sent."""
-        if self._board.rollout.darkness.history or not any(map(is_sent, self._board.changes)):
+        if self._board.rollout.darkness.history or not self._board.where(is_sent):
             return None
         return self._records.history_sample(self._board.now - HISTORY)
 
@@ -262,8 +265,8 @@ class _Tick:
         )
         lease = self._own.lease(rollout_lease(self._id))
         self._records.write_tick(lease, rollout, state.moved, state.events, answers)
-        self._board = state.again(rollout, self._context.wiring.clock.now())
-        self._records.keep_at_hand(rollout, self._board.changes)
+        self._board = state.again(rollout, self._context.wiring.clock.now(), self._stop)
+        self._context.at_hand.keep(self._board)
         for event in state.events:
             self._context.tell(event)
         self._own.proceed()
@@ -319,7 +322,8 @@ class _Tick:
             left = {s: [w for w in mine if w.store not in why_not] for s, mine in some.items()}
             written += self._write({shard: mine for shard, mine in left.items() if mine})
         # The calls took time; what follows happens after them.
-        self._board = self._board.again(self._board.rollout, self._context.wiring.clock.now())
+        now = self._context.wiring.clock.now()
+        self._board = self._board.again(self._board.rollout, now, self._stop)
         apply_results(self._board, written)
         self._note_unanswered(undos, written)
         self._note_unanswered(sends, written)

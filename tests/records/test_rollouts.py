@@ -655,25 +655,6 @@ def test_ten_thousand_stores_are_started_and_loaded_whole(tmp_path: Path) -> Non
 
 
 @sqlite_only
-def test_changes_that_were_just_written_are_at_hand_until_somebody_else_writes(
-    records: Records,
-) -> None:
-    rollout = start(records)
-    kept = tuple(replace(c, reason="at hand") for c in records.rollouts.changes("ro-1"))
-    records.rollouts.keep_at_hand(rollout, kept)
-    assert records.rollouts.changes_of(rollout) is kept
-    assert records.rollouts.changes_of(replace(rollout, tick=rollout.tick + 1)) != kept
-
-
-@sqlite_only
-def test_changes_of_a_done_rollout_are_always_read(records: Records) -> None:
-    rollout = done(records, some.planned("store-1"))
-    kept = tuple(replace(c, reason="at hand") for c in records.rollouts.changes("ro-1"))
-    records.rollouts.keep_at_hand(rollout, kept)
-    assert records.rollouts.changes_of(rollout) != kept
-
-
-@sqlite_only
 def test_what_a_newer_rollout_has_sent_is_told_and_what_it_only_plans_is_not(
     records: Records,
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.model.changes import Change, ObservedChange, TaskSummary
+from fleet.model.copies import copied
 from fleet.model.policy import Policy
 from fleet.model.printable import printable
 from fleet.model.restarts import Restarts
@@ -46,7 +47,7 @@ class Judgement:
     def changed(self, now: datetime) -> Change:
         """Return the change with the time of its next look; ``now`` is the run's."""
         wait = self.next_look_s
-        return replace(self.change, look_at=None if wait is None else now + timedelta(seconds=wait))
+        return copied(self.change, look_at=None if wait is None else now + timedelta(seconds=wait))
 
 
 def retry_at(change: Change, policy: Policy) -> datetime | None:
@@ -74,7 +75,7 @@ def judgement(
     """
     change = facts.change
     kept = change.since if verdict is change.verdict else None
-    judged = replace(
+    judged = copied(
         change,
         verdict=verdict,
         reason=reason,
@@ -145,22 +146,20 @@ def undelivered(facts: ChangeFacts, reason: str) -> Judgement:
 def _observed(facts: ChangeFacts, reason: str, **found: Any) -> ObservedChange:
     """Return what was seen now, and what the next look has to know of earlier ones."""
     old = facts.change.observed
-    now = replace(
-        old,
-        reason=reason,
-        task_definition=facts.service.task_definition if facts.service else "",
-        deployment=facts.primary.id if facts.primary else "",
-    )
+    now: dict[str, Any] = {
+        "reason": reason,
+        "task_definition": facts.service.task_definition if facts.service else "",
+        "deployment": facts.primary.id if facts.primary else "",
+    }
     if facts.knows_hosts:
-        now = replace(now, hosts=host_contacts(facts.hosts), hosts_read_at=facts.at)
+        now |= {"hosts": host_contacts(facts.hosts), "hosts_read_at": facts.at}
     if facts.knows_tasks:
-        now = replace(
-            now,
-            tasks=tuple(_summary(facts, task) for task in _worth_telling(facts)),
-            tasks_read_at=facts.at,
-            cause=common_cause(facts.ran or facts.failed) or old.cause,
-        )
-    return replace(now, **found)
+        now |= {
+            "tasks": tuple(_summary(facts, task) for task in _worth_telling(facts)),
+            "tasks_read_at": facts.at,
+            "cause": common_cause(facts.ran or facts.failed) or old.cause,
+        }
+    return copied(old, **now | found)
 
 
 def _worth_telling(facts: ChangeFacts) -> list[TaskState]:

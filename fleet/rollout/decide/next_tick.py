@@ -35,8 +35,9 @@ def waits_for_person(
     Args:
         actions: of the latest tick.
     """
-    under_way = any(change.is_settling or change.is_sent_by_itself for change in changes)
-    return rollout.phase.awaits_person and not under_way and not actions
+    if not rollout.phase.awaits_person or actions:
+        return False
+    return not any(change.is_settling or change.is_sent_by_itself for change in changes)
 
 
 def next_tick(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fleet.model.changes import CONVOY, Change
+from fleet.model.copies import copied
 from fleet.model.identity import TAG_CONTENT
 from fleet.model.rollout import EventKind, Phase
 from fleet.model.services import ServiceDeployment, ServiceState, StoreView, revision
@@ -68,9 +69,11 @@ def _judge(state: TickState, change: Change, view: StoreView, schedule: WatchSch
     if _returns_late(state, change, moved):
         moved = replace(moved, wave=CONVOY)
     late = change.is_late or is_only_watched(state, change)
-    moved = replace(moved, is_late=late and moved.verdict is not Verdict.OK)
+    is_late = late and moved.verdict is not Verdict.OK
+    if is_late is not moved.is_late:
+        moved = copied(moved, is_late=is_late)
     if is_only_watched(state, moved) and moved.verdict is Verdict.OK and moved.away_since is None:
-        moved = replace(moved, look_at=schedule.next_look(change.store, state.now))
+        moved = copied(moved, look_at=schedule.next_look(change.store, state.now))
     state.put(moved)
     if moved.verdict is not change.verdict:
         tell_verdict(state, change, moved)

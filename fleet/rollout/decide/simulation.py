@@ -89,7 +89,7 @@ class _Simulation:
         now, ticks, by_darkness = self._began, 0, False
         rests = False
         while not rests and now - self._began <= LONGEST:
-            self._state = self._state.again(self._state.rollout, now)
+            self._state = self._state.again(self._state.rollout, now, None)
             settled, cost_s = self._tick(self._state)
             ticks += 1
             by_darkness = by_darkness or self._halted_by_darkness(settled)

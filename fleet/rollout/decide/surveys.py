@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from fleet.model.changes import Change
+from fleet.model.copies import copied
 from fleet.model.darkness import DarknessTest, Presence, Survey
 from fleet.model.gate import Sample
 from fleet.model.policy import Policy
@@ -281,8 +282,9 @@ class _Counting:
             self.others_first += goes_dark and not before.counted
             self.others_new += now.looks == FOLLOWED
             self.control_s += watched_s
-        now = replace(now, counted=before.counted or counts)
-        self.state.put(replace(holder, observed=replace(holder.observed, survey=now)))
+        if counts and not before.counted:
+            now = replace(now, counted=True)
+        self.state.put(copied(holder, observed=copied(holder.observed, survey=now)))
 
     def _is_told(self) -> bool:
         """Return whether a dark store can be compared with others or with history."""

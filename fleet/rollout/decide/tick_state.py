@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from fleet.model.changes import CONVOY, Change, NextSend, PastTry, Undo
+from fleet.model.copies import copied
 from fleet.model.rollout import EventKind, Phase, Rollout, RolloutEvent
 from fleet.model.stop import Stop
 from fleet.model.verdicts import Stage, Verdict
@@ -44,9 +45,9 @@ class TickState:
         self._puts = 0
         self._answers: dict[Callable[[TickState], Any], tuple[int, Rollout, Any]] = {}
 
-    def again(self, rollout: Rollout, now: datetime) -> "TickState":
+    def again(self, rollout: Rollout, now: datetime, stop: Stop | None) -> "TickState":
         """Return a state at another time on which nothing has changed, without indexing anew."""
-        state = TickState(rollout, (), now, self.latest_stop, scale=self.scale)
+        state = TickState(rollout, (), now, stop, scale=self.scale)
         state._index = self._index.copy()
         state._judged = {wave: (set(done), set(of)) for wave, (done, of) in self._judged.items()}
         return state
@@ -117,7 +118,7 @@ class TickState:
         """Update fields of one change; a new verdict begins now unless ``since`` is given."""
         if fields.get("verdict", change.verdict) is not change.verdict:
             fields.setdefault("since", self.now)
-        moved = replace(change, **fields)
+        moved = copied(change, **fields)
         self.put(moved)
         return moved
 

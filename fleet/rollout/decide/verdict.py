@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.model.changes import Change
+from fleet.model.copies import copied
 from fleet.model.desired import TaskDefinition
 from fleet.model.policy import Policy
 from fleet.model.printable import printable
@@ -86,7 +87,9 @@ def _with_restarts(facts: ChangeFacts, judged: Judgement) -> Judgement:
     reason = ok_reason(change.observed.reason, change.observed.restarts)
     if facts.policy.restart_source is RestartSource.OFF and not facts.health_check:
         reason = f"{reason}, restarts not seen"
-    return replace(judged, change=replace(change, reason=reason))
+    if reason == change.reason:
+        return judged
+    return replace(judged, change=copied(change, reason=reason))
 
 
 def has_health_check(definition: TaskDefinition) -> bool:

@@ -91,7 +91,7 @@ def test_a_row_that_joins_another_wave_is_found_there_in_order() -> None:
 def test_a_state_that_goes_on_has_the_same_rows_and_none_of_them_moved() -> None:
     rows = state(sent("store-001"), sent("store-002"))
     rows.move(rows.changes[0], wave=CONVOY)
-    later = rows.again(rows.rollout, after(90))
+    later = rows.again(rows.rollout, after(90), None)
     assert (later.changes, later.moved, later.now) == (rows.changes, (), after(90))
     later.move(later.changes[1], wave=CONVOY)
     assert [c.store for c in rows.convoy] == ["store-001"]
@@ -122,4 +122,4 @@ def test_a_question_is_asked_again_when_a_change_or_the_rollout_is_another() -> 
     assert rows.once(_stores)[0] == "store-2"
     rows.rollout = replace(rows.rollout, why="another")
     assert rows.once(_stores) == ("store-2", "another")
-    assert rows.again(rows.rollout, after(90)).once(_stores) == ("store-2", "another")
+    assert rows.again(rows.rollout, after(90), None).once(_stores) == ("store-2", "another")
