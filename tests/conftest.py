@@ -7,13 +7,17 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # How long an example takes says more about the machine than about the code. Which examples are
 # tried is the same in every run, so that a change and what it breaks are seen together; new ones
 # are looked for with --hypothesis-profile=explore.
 settings.register_profile("fleet", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1000)
+# What fails need not be made small to tell that a mutant is noticed.
+settings.register_profile(
+    "mutation", deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("fleet")
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and every process that the

@@ -5,8 +5,9 @@ Annotations, decorators and words for people are left as they are.
 
 import ast
 import copy
-import difflib
-from collections.abc import Callable, Iterator
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,9 @@ class Mutant:
         way: number of the change of it.
         line: where it is.
         owner: names of the class and function around it; "" at the level of the module.
+        before: the expression that is changed, or the statement.
+        after: what it becomes.
+        nth: number of the same change within its owner.
     """
 
     module: str
@@ -58,39 +62,55 @@ class Mutant:
     way: int
     line: int
     owner: str
+    before: str
+    after: str
+    nth: int
 
     @property
     def name(self) -> str:
-        """Return a name for command lines, as ``gate.py:228.0``."""
-        return f"{Path(self.module).name}:{self.spot}.{self.way}"
+        """Return a name for command lines, as ``gate.py:1f0c77aa``; it outlives other changes."""
+        text = f"{self.owner}\n{self.before}\n{self.after}\n{self.nth}"
+        return f"{Path(self.module).name}:{zlib.crc32(text.encode()):08x}"
+
+    @property
+    def diff(self) -> str:
+        """Return what is changed."""
+        return f"    - {self.before}\n    + {self.after}"
 
     @property
     def tree(self) -> ast.Module:
         """Return the changed module."""
         tree = ast.parse((ROOT / self.module).read_text(encoding="utf-8"))
         node = list(ast.walk(tree))[self.spot]
-        list(_changes(node))[self.way]()
+        list(_changes(node))[self.way].make()
         return ast.fix_missing_locations(tree)
 
-    @property
-    def diff(self) -> str:
-        """Return what is changed, by the line."""
-        source = (ROOT / self.module).read_text(encoding="utf-8")
-        before, after = ast.unparse(ast.parse(source)), ast.unparse(self.tree)
-        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
-        changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
-        return "\n".join(f"    {line[0]} {line[1:].strip()}" for line in changed)
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Other fields for a node."""
+
+    target: ast.AST
+    fields: Mapping[str, object]
+
+    def make(self) -> None:
+        for name, value in self.fields.items():
+            setattr(self.target, name, value)
+
+    def text_of(self, part: ast.AST) -> str:
+        """Return a part of the module as it is with this change."""
+        undo = _Change(self.target, {name: getattr(self.target, name) for name in self.fields})
+        self.make()
+        text = _text(part)
+        undo.make()
+        return text
 
 
-def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:  # noqa: C901, PLR0912 - a table of node types
-    """Yield, for each change of a node, a function that makes it."""
+def _changes(node: ast.AST) -> Iterator[_Change]:  # noqa: C901, PLR0912 - a table of node types
+    """Yield each change of a node."""
 
-    def change(target: ast.AST, **fields: object) -> Callable[[], None]:
-        def make() -> None:
-            for name, value in fields.items():
-                setattr(target, name, value)
-
-        return make
+    def change(target: ast.AST, **fields: object) -> _Change:
+        return _Change(target, fields)
 
     match node:
         case ast.Compare():
@@ -117,6 +137,8 @@ def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:  # noqa: C901, PLR0
             yield change(node, value=ast.Constant(None))
         case ast.Call(func=ast.Name(id=name)) if name in _CALLED:
             yield change(node.func, id=_CALLED[name])
+        case ast.Expr(value=ast.Call()):
+            yield change(node, value=ast.Constant(None))
         case ast.Break():
             yield change(node, __class__=ast.Continue)
         case ast.Continue():
@@ -138,16 +160,47 @@ def _is_type(node: ast.BinOp) -> bool:
 def mutants_of(module: str) -> list[Mutant]:
     """Return every mutant of a module, in the order of ``ast.walk``."""
     tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
-    owners, skipped = _owners(tree), _not_run(tree)
-    found = []
+    owners, skipped, parts, guards = _owners(tree), _not_run(tree), _parts(tree), _guards(tree)
+    found: list[Mutant] = []
+    seen: Counter[tuple[str, str, str]] = Counter()
     for spot, node in enumerate(ast.walk(tree)):
         owner = owners.get(id(node), "")
         if id(node) in skipped or not _is_chosen(module, owner):
             continue
-        ways = len(list(_changes(node)))
-        line = getattr(node, "lineno", 0)
-        found += [Mutant(module, spot, way, line, owner) for way in range(ways)]
+        line, part = getattr(node, "lineno", 0), parts.get(id(node), node)
+        for way, change in enumerate(_changes(node)):
+            guard = guards.get(id(node), "")
+            key = owner, f"{guard}{_text(part)}", f"{guard}{change.text_of(part)}"
+            found.append(Mutant(module, spot, way, line, *key, seen[key]))
+            seen[key] += 1
     return found
+
+
+def _parts(tree: ast.Module) -> dict[int, ast.AST]:
+    """Return by node the whole expression that it is in; of a return or a call its statement."""
+    parts: dict[int, ast.AST] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.expr | ast.Return | ast.Expr):
+            for one in ast.walk(node):
+                parts.setdefault(id(one), node)
+    return parts
+
+
+def _guards(tree: ast.Module) -> dict[int, str]:
+    """Return by break or continue the question before it: the word alone says too little."""
+    return {
+        id(one): f"if {ast.unparse(node.test)}: "
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If)
+        for one in (*node.body, *node.orelse)
+        if isinstance(one, ast.Break | ast.Continue)
+    }
+
+
+def _text(part: ast.AST) -> str:
+    if isinstance(part, ast.If | ast.While):
+        return f"{type(part).__name__.lower()} {ast.unparse(part.test)}"
+    return ast.unparse(part)
 
 
 def _is_chosen(module: str, owner: str) -> bool:

@@ -6,8 +6,11 @@
 
 Collecting the tests of a module takes longer than running them, and a fresh pytest for each of 400
 mutants takes hours. So they are collected once; each mutant is a fork in which the code of one
-function is replaced. A mutant outside of a function gets a pytest of its own. Which mutants are
-drawn, and which examples hypothesis tries, is the same in every run.
+function is replaced, and which runs the tests that call it, the quickest first. A mutant outside of
+a function gets a pytest of its own. Which mutants are drawn, and which examples hypothesis tries,
+is the same in every run; a change of the code moves no other mutant into the sample or out of it.
+Those that change nothing that can be seen are listed in ``equivalent_mutants``, and not
+run.
 """
 
 import argparse
@@ -19,11 +22,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import types
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -31,6 +36,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.equivalent_mutants import reason
 from tests.mutants import ROOT, Mutant, mutants_of
 
 _ROLLOUT = "tests/rollout/decide/"
@@ -46,6 +52,13 @@ TESTS: dict[str, list[str]] = {
     "fleet/rollout/decide/gate.py": _GATE,
     "fleet/rollout/decide/verdict.py": _VERDICTS,
     "fleet/rollout/decide/judgement.py": _VERDICTS,
+    "fleet/rollout/decide/observe.py": [
+        f"{_ROLLOUT}test_{name}.py" for name in ("observe", "tick", "tick_halts", "restarts")
+    ],
+    "fleet/rollout/decide/darkness.py": [f"{_ROLLOUT}test_darkness.py", *_GATE],
+    "fleet/rollout/decide/surveys.py": [
+        f"{_ROLLOUT}test_{name}.py" for name in ("surveys", "tick", "tick_halts")
+    ],
     "fleet/rollout/decide/change_facts.py": [f"{_ROLLOUT}test_change_facts.py", *_VERDICTS, *_GATE],
     "fleet/rollout/decide/waves.py": [
         f"{_ROLLOUT}test_{name}.py" for name in ("waves", "weights", "plan")
@@ -67,6 +80,8 @@ TESTS: dict[str, list[str]] = {
         "tests/drift/decide/test_fixes.py",
         "tests/drift/decide/test_fix_rules.py",
     ],
+    "fleet/drift/fixes.py": ["tests/drift/test_fixes.py"],
+    "fleet/drift/reread.py": ["tests/drift/test_reread.py"],
     "fleet/records/holds.py": ["tests/records/test_holds.py"],
     "fleet/model/policy.py": ["tests/model/test_policy.py"],
     "fleet/ssh/install.py": ["tests/ssh/test_install_report.py"],
@@ -88,7 +103,8 @@ class Ended:
 class Runner:
     """A pytest plugin that runs the collected tests once for each mutant, each in a fork."""
 
-    def __init__(self, mutants: Sequence[Mutant]) -> None:
+    def __init__(self, module: str, mutants: Sequence[Mutant]) -> None:
+        self.module = module
         self.mutants = mutants
         self.ended: list[Ended] = []
         self.baseline = ""
@@ -96,19 +112,26 @@ class Runner:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Run the tests unchanged, then once for each mutant."""
+        """Run the tests unchanged, then those that run what is changed, once for each mutant."""
         # Forks share the folder for their files; each would else make one and tidy up older ones.
         session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-        unchanged = self._forked(session, None)
-        self.baseline = unchanged.killed_by
-        self._limit_s = max(LIMIT_S, 4 * unchanged.seconds)
+        with tempfile.NamedTemporaryFile() as file:
+            began = time.monotonic()
+            told = self._forked(lambda: _run_unchanged(session, self.module, Path(file.name)))
+            self.baseline = told
+            self._limit_s = max(LIMIT_S, 4 * (time.monotonic() - began))
+            ran = [] if told else json.loads(Path(file.name).read_text(encoding="utf-8"))
+        items = dict(zip((item.nodeid for item in session.items), session.items, strict=True))
         for mutant in () if self.baseline else self.mutants:
-            ended = self._forked(session, mutant)
-            self.ended.append(ended)
-            _say(_line(ended))
+            some = [items[test] for test, owners in ran if mutant.owner in owners]
+            began = time.monotonic()
+            told = self._forked(partial(_run_changed, session, mutant, some or session.items))
+            self.ended.append(Ended(mutant, told, time.monotonic() - began))
+            _say(_line(self.ended[-1]))
         return True
 
-    def _forked(self, session: pytest.Session, mutant: Mutant | None) -> Ended:
+    def _forked(self, work: Callable[[], str]) -> str:
+        """Return the test that failed; "" for none."""
         began, (here, there) = time.monotonic(), os.pipe()
         child = os.fork()
         if child == 0:
@@ -117,9 +140,7 @@ class Runner:
             try:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 os.setsid()
-                if mutant is not None:
-                    _apply(mutant)
-                os.write(there, _first_failure(session).encode()[:4000])
+                os.write(there, work().encode()[:4000])
             except BaseException as error:  # noqa: BLE001 - whatever it is, the mutant was noticed
                 os.write(there, repr(error).encode()[:4000])
                 code = 1
@@ -130,8 +151,7 @@ class Runner:
             os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(here)
-        told = "it took too long" if said is None else said
-        return Ended(mutant or Mutant("", 0, 0, 0, ""), told, time.monotonic() - began)
+        return "it took too long" if said is None else said
 
 
 def _read_all(pipe: int, until: float) -> str | None:
@@ -147,7 +167,35 @@ def _read_all(pipe: int, until: float) -> str | None:
         parts.append(part)
 
 
-def _first_failure(session: pytest.Session) -> str:
+def _run_unchanged(session: pytest.Session, module: str, told: Path) -> str:
+    """Write down which functions of the module each test runs; the quickest test first."""
+    path, seen = str(ROOT / module), set[str]()
+    took: list[tuple[float, str, list[str]]] = []
+
+    def note(frame: types.FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename == path:
+            seen.add(frame.f_code.co_qualname.partition(".<locals>")[0])
+
+    for item in session.items:
+        seen.clear()
+        began = time.monotonic()
+        threading.setprofile(note)
+        sys.setprofile(note)
+        failed = _first_failure(session, [item])
+        sys.setprofile(None)
+        if failed:
+            return failed
+        took.append((time.monotonic() - began, item.nodeid, sorted(seen)))
+    told.write_text(json.dumps([one[1:] for one in sorted(took)]), encoding="utf-8")
+    return ""
+
+
+def _run_changed(session: pytest.Session, mutant: Mutant, items: Sequence[pytest.Item]) -> str:
+    _apply(mutant)
+    return _first_failure(session, items)
+
+
+def _first_failure(session: pytest.Session, items: Sequence[pytest.Item]) -> str:
     failed: list[str] = []
 
     class Listener:
@@ -155,12 +203,15 @@ def _first_failure(session: pytest.Session) -> str:
             if report.failed:
                 failed.append(report.nodeid)
 
-    session.config.pluginmanager.register(Listener())
-    items = session.items
-    for item, following in zip(items, [*items[1:], None], strict=True):
-        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if failed:
-            return failed[0]
+    listener = Listener()
+    session.config.pluginmanager.register(listener)
+    try:
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if failed:
+                return failed[0]
+    finally:
+        session.config.pluginmanager.unregister(listener)
     return ""
 
 
@@ -214,7 +265,7 @@ def _alone(mutant: Mutant, tests: Sequence[str]) -> Ended:
     """Run the tests of a mutant outside of any function in a pytest of its own."""
     began = time.monotonic()
     words = [sys.executable, "-m", "tests.mutation", "--alone", mutant.module]
-    words += [str(mutant.spot), str(mutant.way), *tests]
+    words += [mutant.name, *tests]
     try:
         done = subprocess.run(
             words, check=False, capture_output=True, text=True, timeout=5 * LIMIT_S, cwd=ROOT
@@ -227,19 +278,24 @@ def _alone(mutant: Mutant, tests: Sequence[str]) -> Ended:
 
 
 _PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
+_PYTEST += ["--hypothesis-profile=mutation"]
 
 
-def _run_alone(module: str, spot: int, way: int, tests: Sequence[str]) -> int:
-    sys.meta_path.insert(0, _Finder(_Loader(Mutant(module, spot, way, 0, ""))))
+def _run_alone(module: str, name: str, tests: Sequence[str]) -> int:
+    mutant = next(one for one in mutants_of(module) if one.name == name)
+    sys.meta_path.insert(0, _Finder(_Loader(mutant)))
     return int(pytest.main([*_PYTEST, *tests]))
 
 
 def run(module: str, mutants: Sequence[Mutant]) -> list[Ended]:
     """Run the tests of a module against some of its mutants."""
     inside = [one for one in mutants if one.owner]
-    runner = Runner(inside)
+    runner = Runner(module, inside)
     if inside:
-        pytest.main([*_PYTEST, "-s", *TESTS[module]], plugins=[runner])
+        # In a folder of its own: what pytest keeps of other runs is tidied up by those.
+        with tempfile.TemporaryDirectory() as folder:
+            words = [*_PYTEST, "-s", f"--basetemp={folder}/pytest", *TESTS[module]]
+            pytest.main(words, plugins=[runner])
         if runner.baseline or len(runner.ended) < len(inside):
             raise SystemExit(f"the tests of {module} fail without a change: {runner.baseline}")
     for one in mutants:
@@ -263,11 +319,15 @@ def _line(ended: Ended) -> str:
 def sample(modules: Sequence[str], size: int, seed: int) -> list[Mutant]:
     """Draw mutants of these modules; a change of one module leaves those of others as they are."""
     every = [mutant for module in modules for mutant in mutants_of(module)]
-    drawn = sorted(
-        every, key=lambda one: zlib.crc32(f"{seed} {one.module} {one.spot}.{one.way}".encode())
-    )[:size]
+    drawn = sorted(every, key=lambda one: zlib.crc32(f"{seed} {one.module} {one.name}".encode()))[
+        :size
+    ]
     chosen = set(drawn)
     return [one for one in every if one in chosen]
+
+
+def _is_meant(mutant: Mutant, only: Sequence[str]) -> bool:
+    return any(word in {mutant.name, Path(mutant.module).name, mutant.module} for word in only)
 
 
 def main() -> int:
@@ -276,50 +336,57 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=400)
     parser.add_argument("--seed", type=int, default=10)
     parser.add_argument(
-        "--only", nargs="*", default=[], help="gate.py, or a mutant as gate.py:228.0"
+        "--only", nargs="*", default=[], help="gate.py, or a mutant as gate.py:1f0c77aa"
     )
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.alone:
-        module, spot, way, *tests = told.alone
-        return _run_alone(module, int(spot), int(way), tests)
+        module, name, *tests = told.alone
+        return _run_alone(module, name, tests)
     drawn = sample(list(TESTS), told.sample, told.seed)
     if told.only:
-        drawn = [m for m in drawn if any(w in {m.name, Path(m.module).name} for w in told.only)]
+        drawn = [m for m in drawn if _is_meant(m, told.only)]
     if told.list:
         for one in drawn:
             _say(f"{one.module}:{one.line} {one.owner} {one.name}\n{one.diff}")
         return 0
     if told.worker:
         ended = run(told.worker[0], [one for one in drawn if one.module == told.worker[0]])
-        survived = [[one.mutant.spot, one.mutant.way] for one in ended if not one.killed_by]
+        survived = [one.mutant.name for one in ended if not one.killed_by]
         Path(told.worker[1]).write_text(json.dumps(survived), encoding="utf-8")
         return 0
     return _report(drawn, told.sample, told.seed)
 
 
 def _report(drawn: Sequence[Mutant], size: int, seed: int) -> int:
-    """Run each module in a process of its own, and print a table and the survivors."""
-    table: list[tuple[str, int, int]] = []
+    """Run each module in a process of its own, and print a table, the equivalent, the survivors."""
+    table: list[tuple[str, int, int, int]] = []
     survivors: list[Mutant] = []
+    alike = [one for one in drawn if reason(one)]
     for module in TESTS:
-        mine = {(one.spot, one.way): one for one in drawn if one.module == module}
-        if not mine:
-            continue
-        with tempfile.NamedTemporaryFile() as file:
-            words = [sys.executable, "-m", "tests.mutation", "--worker", module, file.name]
-            words += ["--sample", str(size), "--seed", str(seed), "--only"]
-            subprocess.run([*words, *(one.name for one in mine.values())], check=True, cwd=ROOT)
-            lived = [mine[spot, way] for spot, way in json.loads(Path(file.name).read_text())]
+        mine = {one.name: one for one in drawn if one.module == module}
+        asked = [name for name, one in mine.items() if one not in alike]
+        lived: list[Mutant] = []
+        if asked:
+            with tempfile.NamedTemporaryFile() as file:
+                words = [sys.executable, "-m", "tests.mutation", "--worker", module, file.name]
+                words += ["--sample", str(size), "--seed", str(seed), "--only", *asked]
+                subprocess.run(words, check=True, cwd=ROOT)
+                lived = [mine[name] for name in json.loads(Path(file.name).read_text())]
         survivors += lived
-        table.append((module, len(mine), len(lived)))
+        if mine:
+            table.append((module, len(mine), len(mine) - len(asked), len(lived)))
+    for one in alike:
+        _say(f"EQUIVALENT {one.module}:{one.line} {one.owner} {one.name}: {reason(one)}")
     for one in survivors:
         _say(f"SURVIVED {one.module}:{one.line} {one.owner} {one.name}\n{one.diff}")
-    for module, count, left in [*table, ("all", len(drawn), len(survivors))] if drawn else ():
-        killed = count - left
-        _say(f"{module:44} {count:4} mutants {killed:4} killed {killed / count:7.1%}")
+    for module, *counts in [*table, ("all", len(drawn), len(alike), len(survivors))]:
+        count, same, left = counts
+        killed = count - same - left
+        part = killed / (count - same) if count > same else 1.0
+        _say(f"{module:40} {count:4} mutants {same:3} equivalent {killed:4} killed {part:7.1%}")
     return bool(survivors)
 
 

@@ -77,7 +77,9 @@ def _locked(found: Collection[Hold]) -> Locked:
     more = len(of_first) - len(names)
     what = ", ".join(names) + (f" and {more} more" if more else "")
     since = first.since.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
-    others = sorted({held.rollout for held in found} - {first.rollout}, key=lambda name: name[3:])
+    others = sorted(
+        {held.rollout for held in found} - {first.rollout}, key=lambda name: (len(name), name)
+    )
     also = f"; {', '.join(others)} hold{'s' if len(others) == 1 else ''} others" if others else ""
     return Locked(
         f"{first.rollout} holds {what} since {since}, started by {first.by}{also}; "

@@ -20,9 +20,9 @@ FIRST, SECOND = ("store-1", "vision"), ("store-2", "vision")
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    """A database in which rollouts 1 and 2 are, neither of which holds anything."""
+    """A database in which rollouts 1 to 10 are, none of which holds anything."""
     with open_records(None, tmp_path) as records:
-        for _ in range(2):
+        for _ in range(10):
             records.rollouts.start(some.spec(), (), (), caller="arn:me", at=NOON, run="run-1")
         with records._database.write() as opened:
             yield opened
@@ -61,6 +61,15 @@ def test_its_own_holds_do_not_hide_those_of_another(connection: Connection) -> N
         hold(connection, 2, [FIRST, SECOND], by="arn:jo", since=LATER)
 
     assert "store-2" not in str(raised.value)
+
+
+def test_holds_of_stores_that_are_not_wanted_hide_none_that_are(connection: Connection) -> None:
+    hold(connection, 1, [("store-0", "vision"), FIRST], by="arn:me", since=NOON)
+    hold(connection, 2, [("store-00", "vision"), SECOND], by="arn:jo", since=NOON)
+    with pytest.raises(Locked, match=r"ro-1 holds store-1 \(vision\)"):
+        hold(connection, 2, [FIRST, SECOND], by="arn:jo", since=LATER)
+    with pytest.raises(Locked, match=r"ro-1 holds store-1 \(vision\)"):
+        check_free(connection, [FIRST])
 
 
 def test_nothing_is_asked_of_a_rollout_that_wants_nothing(connection: Connection) -> None:
@@ -102,3 +111,11 @@ def test_the_rollout_that_holds_longest_is_named_and_the_others_after_it(
 
     assert str(raised.value).startswith("ro-2 holds store-1 (vision) since 2026-11-22 12:00Z, ")
     assert "started by arn:jo; ro-1 holds others; nothing was touched" in str(raised.value)
+
+
+def test_the_others_are_named_in_the_order_of_their_numbers(connection: Connection) -> None:
+    stores = [(f"store-{number}", "vision") for number in (1, 10, 2, 9)]
+    for store, number in zip(stores, (1, 10, 2, 9), strict=True):
+        hold(connection, number, [store], by="arn:me", since=NOON)
+    with pytest.raises(Locked, match="; ro-2, ro-9, ro-10 hold others; "):
+        check_free(connection, stores)

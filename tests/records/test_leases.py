@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import literal, update
 
 from fleet.errors import LeaseLost, RecordsError
 from fleet.model.history import Lease
 from fleet.model.rollout import Rollout
 from fleet.model.secret import Secret
-from fleet.records import database
+from fleet.records import database, leases
 from fleet.records.opening import open_records
 from fleet.records.records import Records
 from fleet.records.tables import LEASES
@@ -55,6 +55,18 @@ def test_a_lease_ends_by_the_clock_of_the_database(records: Records) -> None:
     assert before <= lease.taken_at <= records.leases.now()
     # PostgreSQL looks at its clock for each of the two.
     assert timedelta(0) <= lease.expires_at - lease.taken_at - timedelta(seconds=30) < LATE
+
+
+@pytest.mark.parametrize(
+    ("passed", "free"), [(-0.5, False), (0.0, True), (0.5, True), (-31.0, False), (-31.5, True)]
+)
+def test_a_lease_is_free_from_its_end_on_and_when_the_clock_was_set_back(
+    records: Records, monkeypatch: pytest.MonkeyPatch, passed: float, *, free: bool
+) -> None:
+    """Its owner has asked for 30 s, and a second is allowed for besides."""
+    for now, owner, got in ((1000.0, "me", True), (1030.0 + passed, "you", free)):
+        monkeypatch.setattr(leases, "_now", lambda _, at=now: literal(at))
+        assert (records.leases.take("shard", owner, 30.0) is not None) is got
 
 
 def test_the_clock_of_the_database_runs_in_utc(records: Records) -> None:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from fleet.inventory.decide.calendar import (
     Permission,
     freeze_span,
+    longest_s,
     may_begin,
     needs_s,
     next_window,
+    no_window_words,
     slot,
     window_at,
 )
@@ -553,3 +555,31 @@ def test_a_freeze_holds_from_the_first_reading_of_its_begin_to_the_last_of_its_e
     assert not ask(shop({}), at(first) - timedelta(seconds=599), freezes=(freeze,)).allowed
     assert not ask(shop({}), at(last) - timedelta(seconds=1), freezes=(freeze,)).allowed
     assert ask(shop({}), at(last), freezes=(freeze,)).allowed
+
+
+def test_a_freeze_that_begins_as_the_window_ends_is_not_what_a_change_does_not_fit_before() -> None:
+    for begins, what in (("07:59", "freeze f begins"), ("08:00", "the window ends")):
+        freeze = Freeze("f", at(f"2026-11-24T{begins}"), at("2026-11-24T09:00"), None, "sale")
+        refused = ask(shop(), at("2026-11-24T07:50"), needs=900.0, freezes=(freeze,))
+        assert refused.reason.startswith(f"{what} at Tue 24 Nov {begins} Europe/London")
+
+
+@pytest.mark.parametrize(("seconds", "hours"), [(-1, 10), (0, 11), (1, 11)])
+def test_the_longest_window_is_looked_for_until_the_end_of_the_search(
+    seconds: int, hours: int
+) -> None:
+    """The night in which clocks are set back is an hour longer than the others."""
+    long_night = at("2026-10-24T21:00")
+    now = long_night - SEARCH + timedelta(seconds=seconds)
+    assert longest_s(shop(), STANDARD, now) == hours * 3600
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        replace(STANDARD, window=Window.ALWAYS),
+        replace(STANDARD, after_opening_s=3600.0),
+    ],
+)
+def test_a_policy_that_needs_opening_hours_says_that_there_are_too_few(policy: Policy) -> None:
+    assert no_window_words(policy) == "policy standard finds too few opening hours"

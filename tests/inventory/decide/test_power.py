@@ -227,3 +227,19 @@ def test_an_absence_of_more_than_a_day_is_told_with_its_days(opens: time, words:
 
     assert planned is not None
     assert planned.words == words
+
+
+def test_at_the_moment_of_closing_the_power_goes() -> None:
+    planned = off(on(0, "21:59"), on(0, "22:00"))
+    assert planned is not None
+    assert planned.since == on(0, "22:00")
+
+
+@pytest.mark.parametrize(
+    ("closes", "counts"), [("07:04", on(1, "07:00")), ("07:05", on(0, "07:00"))]
+)
+def test_an_absence_from_opening_on_counts_unless_it_closes_before_it_is_dark(
+    closes: str, counts: datetime
+) -> None:
+    shop = Shop(dict.fromkeys(range(7), (OpenSpan(time(7), time.fromisoformat(closes)),)))
+    assert absent_from(shop, on(0, "07:00"), LIMIT_S) == counts

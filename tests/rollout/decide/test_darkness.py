@@ -136,6 +136,15 @@ def test_a_bound_at_alpha_halts_and_one_just_above_does_not() -> None:
     assert told(test, policy=replace(POLICY, alpha=math.nextafter(at, 0))).excess is Excess.NO
 
 
+def test_a_bound_at_alpha_that_may_come_is_suspected_and_one_just_above_is_not() -> None:
+    then = DarknessTest(log_ratios=(math.log(20.0),) * len(RATIOS))
+    at = p_bound(then, POLICY)
+    limits = ((at, Excess.SUSPECTED), (math.nextafter(at, 0), Excess.NO))
+    for alpha, excess in limits:
+        policy = replace(POLICY, alpha=alpha)
+        assert told(DarknessTest(), policy=policy, away=1, if_confirmed=then).excess is excess
+
+
 def test_the_part_of_alpha_that_history_takes_is_added() -> None:
     test = DarknessTest(log_ratios=(math.log(40.0),) * len(RATIOS))
     assert p_bound(test, POLICY) == pytest.approx(0.025)

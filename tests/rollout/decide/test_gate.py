@@ -213,8 +213,8 @@ def test_a_wave_bakes_after_its_last_verdict() -> None:
 
 
 def test_a_late_failure_begins_the_bake_anew() -> None:
-    late = rollouts.change("a", Verdict.FAILED, since=ago(2))
-    gate = ask(Count(sent=100, ok=99, failed=1), complete_since=ago(30), failures=[late])
+    rows = [rollouts.change("a", Verdict.FAILED, since=ago(minutes)) for minutes in (20, 2, 9)]
+    gate = ask(Count(sent=300, ok=297, failed=3), complete_since=ago(30), failures=rows)
 
     assert gate.answer is GateAnswer.WAIT
     assert gate.again_at == ago(2) + timedelta(seconds=600)
@@ -305,6 +305,19 @@ def test_one_bad_variant_halts_and_is_named_with_its_common_reason() -> None:
     row = gate.checks[-1]
     assert (row.name, row.seen) == ("by variant", "orin 6/6 ok · xavier 0/2 ok")
     assert row.mark is Mark.UNDER
+
+
+@pytest.mark.parametrize(("stores", "named"), [("a", False), ("ab", True)])
+def test_a_reason_is_common_to_two_failures_and_not_to_one(stores: str, *, named: bool) -> None:
+    failed = [
+        rollouts.change(store, Verdict.FAILED, observed=ObservedChange(cause="exit 1"))
+        for store in stores
+    ]
+    none = replace(POLICY, max_failures=Amount(count=0))
+    bad = Count(sent=8, ok=8 - len(failed), failed=len(failed))
+
+    reason = ask(bad, policy=none, failures=failed).reason
+    assert reason.endswith("one common reason: exit 1") is named
 
 
 def test_different_reasons_are_not_called_common() -> None:
@@ -478,6 +491,13 @@ def test_the_worst_of_verdicts_and_further_rows_decides(
 
     assert (gate.answer, gate.reason.startswith(reason)) == (expected, True)
     assert [check.name for check in gate.checks][-len(rows) :] == ["alarms"] * len(rows)
+
+
+@given(st.lists(st.sampled_from(GateAnswer), min_size=1), st.sampled_from(GateAnswer))
+def test_of_any_answers_the_worst_decides(said: list[GateAnswer], first: GateAnswer) -> None:
+    order = [GateAnswer.ADVANCE, GateAnswer.WAIT, GateAnswer.ASK, GateAnswer.HALT]
+    gate = with_signals(Gate(first, "verdicts", (), {}), [row(answer) for answer in said])
+    assert gate.answer is max((first, *said), key=order.index)
 
 
 # every limit: at it, just below, just above

@@ -9,12 +9,14 @@ from fleet.model.changes import CONVOY, Change, NextSend, Undo
 from fleet.model.rollout import Phase
 from fleet.model.services import StoreView
 from fleet.model.verdicts import Stage, Verdict
-from fleet.rollout.decide.observe import AWAY_LOOK_S, RETURN_LOOK_S, UNDONE_LOOK_S, observe
+from fleet.rollout.decide.observe import observe
 from fleet.rollout.decide.tick_state import TickState
+from fleet.rollout.decide.watch import watch_schedule
 from tests.rollout.decide.tick_states import (
     CONTENT,
     NEW,
     OLD,
+    POLICY,
     after,
     away,
     parked,
@@ -87,8 +89,7 @@ def test_a_cut_off_creation_that_went_out_was_sent() -> None:
 def test_a_cut_off_call_stays_in_doubt_while_the_store_cannot_be_read() -> None:
     row, _ = seen(SENDING, view(problem="no answer"))
     assert row.stage is Stage.SENDING
-    assert row.look_at is not None
-    assert row.look_at > after(60)
+    assert seconds(row.look_at) == 60 + 15
 
 
 def test_a_call_that_was_cut_off_counts_as_a_try() -> None:
@@ -152,7 +153,7 @@ def test_a_store_that_is_away_for_a_moment_is_asked_again_soon() -> None:
     row, _ = seen(planned(), away())
     assert row.verdict is Verdict.WAITING
     assert row.away_since == after(60)
-    assert seconds(row.look_at) == 60 + AWAY_LOOK_S
+    assert seconds(row.look_at) == 60 + 60
 
 
 def test_a_store_that_was_away_for_a_moment_and_is_there_may_be_sent_to() -> None:
@@ -233,13 +234,13 @@ def test_what_was_skipped_or_held_is_not_judged() -> None:
 def test_a_store_that_runs_what_it_ran_before_has_settled() -> None:
     row, _ = seen(undone(verdict=Verdict.FAILED), running(12))
     assert row.undo.settled is True
-    assert seconds(row.look_at) == 60 + RETURN_LOOK_S
+    assert seconds(row.look_at) == 60 + 120
 
 
 def test_a_store_whose_deployment_goes_on_has_not_settled() -> None:
     row, _ = seen(undone(verdict=Verdict.FAILED), running(12, state="IN_PROGRESS"))
     assert row.undo.settled is False
-    assert seconds(row.look_at) == 60 + UNDONE_LOOK_S
+    assert seconds(row.look_at) == 60 + 30
 
 
 def test_a_service_that_was_removed_again_has_settled_when_it_is_gone() -> None:
@@ -262,7 +263,7 @@ def test_nobody_waits_for_a_dark_store_to_settle() -> None:
 def test_a_store_that_could_not_be_read_is_asked_again() -> None:
     row, _ = seen(undone(undo=Undo(settled=False)), view(problem="no answer"))
     assert row.undo.settled is False
-    assert seconds(row.look_at) == 60 + UNDONE_LOOK_S
+    assert seconds(row.look_at) == 60 + 30
 
 
 def test_a_dark_store_that_was_set_back_and_returns_joins_the_convoy() -> None:
@@ -300,7 +301,7 @@ UNREAD = view(problem="no answer")
 
 def test_a_store_that_cannot_be_read_at_its_turn_leaves_its_place_for_a_while() -> None:
     row, rows = seen(planned(), UNREAD)
-    assert seconds(row.look_at) == 60 + AWAY_LOOK_S
+    assert seconds(row.look_at) == 60 + 60
     assert row.reason.startswith("its turn is put off: not read: no answer")
     assert [e.kind for e in rows.events] == ["problem"]
 
@@ -313,8 +314,36 @@ def test_it_is_said_once_of_a_store_that_it_cannot_be_read() -> None:
 
 def test_a_store_that_can_be_read_again_says_nothing_old() -> None:
     first, _ = seen(planned(), UNREAD)
+    assert first.next_send.postponed
     row, _ = seen(first, view())
     assert (row.reason, row.look_at) == ("can be read again", None)
+    assert not row.next_send.postponed
+
+
+def test_a_store_that_is_parked_when_it_can_be_read_again_is_not_put_off_any_more() -> None:
+    first, _ = seen(dark(planned()), UNREAD)
+    row, _ = seen(first, away())
+    assert (row.verdict, row.next_send.postponed) == (Verdict.PARKED, False)
+
+
+@pytest.mark.parametrize(("problem", "moved"), [("", False), ("no answer", True)])
+def test_a_store_that_was_read_for_its_hosts_alone_is_left_as_it_is(
+    problem: str, *, moved: bool
+) -> None:
+    row, rows = seen(planned(), replace(view(), services=None, problem=problem))
+    assert bool(rows.moved) is moved
+    assert row.next_send.postponed is moved
+
+
+@pytest.mark.parametrize("wave", [0, 1])
+def test_a_good_store_whose_wave_has_passed_is_looked_at_in_its_slot(wave: int) -> None:
+    good = sent(verdict=Verdict.OK, ok_at=after(130))
+    here = view(at=300, view="deep", service={"rev": 13})
+    row, rows = seen(good, here, at=300, wave=wave)
+    slot = watch_schedule(rows).next_look(STORE, rows.now)
+    assert (row.verdict, row.look_at) == (Verdict.OK, slot if wave else after(300 + 120))
+    gone, _ = seen(good, away(at=300, service={"rev": 13}), at=300, wave=wave)
+    assert (gone.verdict, gone.look_at) == (Verdict.OK, after(300 + 60))
 
 
 def test_a_dark_store_that_is_back_when_its_wave_has_passed_is_judged_with_the_convoy() -> None:
@@ -356,6 +385,35 @@ def test_no_rollback_waits_for_ever_for_what_ran_before(what: dict[str, Any], sa
     row, rows = seen(back, running(12, **what), phase=Phase.ROLLING_BACK)
     assert (row.undo.settled, row.reason) == (True, said)
     assert [event.text for event in rows.events] == [said]
+
+
+#: Seconds that a rollback waits for a store.
+ALL_TIME = POLICY.deadline_s + POLICY.patience_s
+
+
+@pytest.mark.parametrize(("at", "over"), [(-1, False), (0, True), (1, True)])
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ({"problem": "no answer"}, "set back, but it could not be read since: no answer"),
+        ({"service": {"rev": 13}}, "set back, but its service runs vision-arm64:13"),
+        ({"service": "absent"}, "set back, but its service is gone"),
+    ],
+)
+def test_a_rollback_gives_a_store_up_when_all_its_time_is_over(
+    what: dict[str, Any], why: str, at: float, *, over: bool
+) -> None:
+    back = undone(
+        verdict=Verdict.FAILED,
+        reason="set back",
+        previous=OLD,
+        undo=Undo(settled=False, since=after(0)),
+    )
+    now = ALL_TIME + at
+    row, _ = seen(back, view(at=now, **what), at=now, phase=Phase.ROLLING_BACK)
+    assert (row.undo.settled, row.reason) == (over, why if over else "set back")
+    never = replace(back, undo=Undo(settled=False))
+    assert seen(never, view(at=now, **what), at=now)[0].undo.settled is False
 
 
 def test_a_store_that_is_being_set_back_is_waited_for() -> None:

@@ -11,8 +11,8 @@ from fleet.model.gate import Sample
 from fleet.model.rollout import Phase, VerbName
 from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.control_sample import CONTROL_SAMPLE, control_sample, kinds_of, surveys
-from fleet.rollout.decide.darkness import Excess, log_e_value
-from fleet.rollout.decide.surveys import compare, darkness_now, hour_sample
+from fleet.rollout.decide.darkness import RATIOS, Excess, log_e_value, most_expected
+from fleet.rollout.decide.surveys import compare, darkness_now, hour_sample, surveyed_at_send
 from fleet.rollout.decide.tick_state import TickState
 from fleet.rollout.decide.verbs import obey
 from tests.rollout.decide.tick_states import (
@@ -100,6 +100,37 @@ def test_an_updated_store_counts_once() -> None:
     rows = state(again, *others(20), at=EVERY)
     survey(rows, "store-001")
     assert rows.rollout.darkness.log_ratios == ()
+
+
+def test_a_store_that_counted_could_not_go_dark_again() -> None:
+    """So that an untouched store that goes dark then says nothing for the release."""
+    other = planned("store-500", wave=1, observed=found(Presence.AWAY))
+    for counted, compared_with in ((False, 21), (True, 0)):
+        rows = state(updated(observed=found(counted=counted)), other, *others(20), at=EVERY)
+        survey(rows, "store-500")
+        assert rows.rollout.darkness.control == compared_with
+    dark = updated(observed=found(Presence.DARK))
+    rows = state(dark, *others(20), at=EVERY)
+    compare(rows, {})
+    assert rows.rollout.darkness.control == 0
+
+
+@pytest.mark.parametrize(("looks", "new"), [(0, 0), (1, 1), (2, 0)])
+def test_an_untouched_store_is_one_of_the_others_from_its_second_survey(
+    looks: int, new: int
+) -> None:
+    row = planned("store-500", wave=1, observed=found(looks=looks))
+    rows = state(updated(), row, at=EVERY)
+    survey(rows, here=("store-500",))
+    assert of(rows, "store-500").looks == looks + 1
+    assert rows.rollout.darkness.others_of == new
+
+
+def test_a_store_that_is_sent_the_release_is_here() -> None:
+    change = planned("store-500", looked_at=after(7))
+    assert surveyed_at_send(change, after(9)) == Survey(after(7), Presence.HERE, 1)
+    unread = replace(change, looked_at=None)
+    assert surveyed_at_send(unread, after(9)) == Survey(after(9), Presence.HERE, 1)
 
 
 def test_an_untouched_store_counts_every_time_and_is_shown_once() -> None:
@@ -251,6 +282,14 @@ def alone(*gone: str, history: Sample | None, at: float = EVERY) -> TickState:
     return rows
 
 
+HISTORY = Sample(1, 5000)
+
+
+def survey_alone(rows: TickState, here: tuple[str, ...]) -> None:
+    at = (rows.now - after(0)).total_seconds()
+    compare(rows, {store: view(store, at) for store in here}, HISTORY)
+
+
 def test_history_is_the_control_group_where_there_is_none() -> None:
     test = alone("store-001", history=Sample(1, 5000)).rollout.darkness
     assert test.history == Sample(1, 5000)
@@ -268,6 +307,48 @@ def test_history_is_kept_as_it_was_when_it_was_first_needed() -> None:
     rows = alone(history=Sample(1, 5000))
     compare(rows, {}, Sample(9, 9000))
     assert rows.rollout.darkness.history == Sample(1, 5000)
+
+
+#: Stores that make a kind of their own.
+KIND = 2 * POLICY.min_control
+
+
+def of_two_kinds(*rows: Change, **fields: Any) -> TickState:
+    """The first store has a carrier of its own, with enough stores for a kind."""
+    ee = [updated(n) for n in range(1, KIND + 1)]
+    o2 = {row.store: place(row.store, carrier="o2") for row in rows}
+    places = {row.store: place(row.store, carrier="ee") for row in ee} | o2
+    return state(*ee, *rows, at=EVERY, places=places, **fields)
+
+
+def test_history_is_asked_for_the_one_kind_that_has_no_control_group() -> None:
+    more = [updated(50), *others(KIND)]
+    rows = of_two_kinds(*more)
+    compare(rows, {}, Sample(1, 5000))
+    assert rows.rollout.darkness.history == Sample(1, 5000)
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(-1, False), (0, True), (1, True)])
+def test_history_is_used_from_min_control_store_hours_on(hours: int, *, kept: bool) -> None:
+    history = Sample(0, POLICY.min_control + hours)
+    assert (alone(history=history).rollout.darkness.history is not None) is kept
+
+
+def test_time_in_which_no_store_goes_dark_speaks_against_an_excess() -> None:
+    rows = state(updated(1), updated(2), at=2 * EVERY)
+    survey_alone(rows, here=("store-001", "store-002"))
+    hours = 2 * 2 * EVERY / 3600
+    expected = most_expected(HISTORY, POLICY.alpha) * hours
+    assert rows.rollout.darkness.log_ratios == pytest.approx(
+        [-(ratio - 1) * expected for ratio in RATIOS]
+    )
+
+
+def test_stores_of_two_kinds_that_may_be_dark_are_suspected_by_history_alone() -> None:
+    gone = [updated(n, observed=found(Presence.AWAY), away_since=after(9)) for n in (1, 50)]
+    rows = of_two_kinds(gone[1], darkness=DarknessTest(history=HISTORY))
+    rows.put(gone[0])
+    assert darkness_now(rows).excess is Excess.SUSPECTED
 
 
 def test_history_is_not_asked_while_there_is_a_control_group() -> None:

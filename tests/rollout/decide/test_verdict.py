@@ -13,7 +13,7 @@ from fleet.model.desired import TaskDefinition
 from fleet.model.restarts import RestartSource
 from fleet.model.verdicts import Verdict
 from fleet.rollout.decide.change_facts import ChangeFacts
-from fleet.rollout.decide.judgement import Judgement, retry_at, undelivered
+from fleet.rollout.decide.judgement import Judgement, progress, retry_at, undelivered
 from fleet.rollout.decide.task_failures import counted, failures
 from fleet.rollout.decide.tick_state import TickState, mark_sent
 from fleet.rollout.decide.verdict import has_health_check, judge
@@ -342,9 +342,61 @@ def test_an_image_that_could_not_be_pulled_is_looked_at_when_it_is_due_again(
 ) -> None:
     row = change(verdict=Verdict.UNDELIVERED, since=after(0), pulls_failed=1)
     row = replace(row, observed=replace(row.observed, pull_counted=True))
-    seen = view({"at": at})
-    facts = ChangeFacts(row, seen, place(), POLICY, seen.at, False, 0.0, "ro-118")
-    assert undelivered(facts, "cannot be pulled").next_look_s == pytest.approx(next_s)
+    assert undelivered(facts_of(row, {"at": at}), "cannot be pulled").next_look_s == pytest.approx(
+        next_s
+    )
+
+
+UNABLE = (
+    "was unable to place a task because no container instance met all of its requirements. "
+    "The closest matching has insufficient memory"
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([(50, UNABLE)], "no instance meets the placement: The closest matching has insufficient"),
+        ([(50, "was unable to place a task")], "no instance meets the placement: was unable to"),
+        ([(50, "encountered error X")], "ECS cannot place a task: encountered error X"),
+        ([(60, "is steady"), (50, UNABLE), (40, "encountered error")], "no instance meets"),
+        ([(50, UNABLE), (40, "has started 1 tasks")], "no instance meets"),
+        ([(50, "has started 1 tasks"), (40, UNABLE)], "no task on cam-1 yet, 1m30s after sending"),
+        ([(-500, UNABLE)], "no task on cam-1 yet"),
+    ],
+)
+def test_ecs_s_latest_words_since_it_was_sent_say_why_no_task_is_placed(
+    events: list[tuple[int, str]], words: str
+) -> None:
+    told = {"at": 90, "tasks": [], "service": {"running": 0, "events": events}}
+    assert look(change(), view(told)).change.reason.startswith(words)
+
+
+@pytest.mark.parametrize(("length", "whole"), [(199, True), (200, True), (201, False)])
+def test_why_no_task_is_placed_is_shown_up_to_a_length(length: int, *, whole: bool) -> None:
+    why = "x" * length
+    events = [(50, f"was unable to place a task because {why}")]
+    told = {"at": 90, "tasks": [], "service": {"running": 0, "events": events}}
+    assert (why in look(change(), view(told)).change.reason) is whole
+
+
+@pytest.mark.parametrize(("at", "ran"), [(-1, "0s"), (0, "0s"), (1, "1s"), (119, "1m59s")])
+def test_what_settles_without_its_tasks_being_read_says_for_how_long_it_has(
+    at: int, ran: str
+) -> None:
+    row = change(observed=ObservedChange(settles_at=after(120)))
+    words, next_s, settles = progress(facts_of(row, {"at": at, "view": "shallow"}))
+    assert (words, next_s, settles) == (f"RUNNING {ran} of 2m", 120 - at, after(120))
+
+
+def test_a_service_without_a_deployment_runs_no_task() -> None:
+    told = {"at": 9, "view": "shallow", "service": "absent"}
+    assert progress(facts_of(change(), told))[0] == "0 of 1 tasks RUNNING"
+
+
+def facts_of(row: Change, told: dict[str, Any]) -> ChangeFacts:
+    seen = view(told)
+    return ChangeFacts(row, seen, place(), POLICY, seen.at, False, 0.0, "ro-118")
 
 
 def test_the_exit_codes_of_its_tasks_are_kept_for_people() -> None:

@@ -125,6 +125,13 @@ def test_every_wave_is_a_fair_sample_of_strata_and_carriers() -> None:
         assert max(seen.values()) - min(seen.values()) <= 2
 
 
+def test_the_only_store_of_its_kind_comes_early_as_often_as_late() -> None:
+    shops = [shop(0, "rare"), *(shop(n) for n in range(1, 40))]
+    half = replace(STANDARD, waves=(percent(50), percent(100)))
+    early = sum("store-000" in plan_waves(shops, half, n, None)[0].stores for n in range(100))
+    assert 35 < early < 65
+
+
 def test_within_a_wave_the_store_whose_window_comes_first_goes_first() -> None:
     shops = [
         replace(shop(1), next_at=NOW + timedelta(hours=3)),
