@@ -72,7 +72,11 @@ def texts_of(path: Path) -> Iterator[Named]:
                 left_out.add(id(first.value))
         elif isinstance(node, ast.JoinedStr):
             left_out |= {id(part) for part in node.values}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"Command", "_step"}:
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {
+            "Command",
+            "_step",
+            "_release_step",
+        }:
             commands |= {id(argument) for argument in node.args[:1]}
     for node in ast.walk(tree):
         if id(node) in left_out:

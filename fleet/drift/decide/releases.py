@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fleet.drift.decide import service_codes as codes
 from fleet.drift.decide.service_case import ServiceCase, wanted_services
 from fleet.drift.decide.store_case import StoreCase, Where, make_finding
-from fleet.model.commands import Command, in_turn
+from fleet.model.commands import Command, Proposal, in_turn
 from fleet.model.drift import Background, Evidence, Finding
 from fleet.model.drift_settings import Severity
 from fleet.model.history import ActiveRollout
@@ -71,6 +71,11 @@ def _owed(one: ServiceCase, owed: Owed) -> Finding:
     now = f"runs {revision(service.task_definition)}" if service else "does not have it yet"
     wait = "" if is_back else "; it is sent when the store is back"
     age = span((case.background.now - owed.since).total_seconds())
+    fix: Command | Proposal = Command(f"fleet rollout resume {owed.rollout}")
+    if one.rejected is not None:
+        fix = one.roll_out
+    elif not is_back or case.background.stop is not None:
+        fix = ()
     return case.found(
         codes.RELEASE_OWED,
         f"owes {one.name} of {owed.rollout} since {moment(owed.since)} ({age}, {owed.words}) and "
@@ -78,7 +83,7 @@ def _owed(one: ServiceCase, owed: Owed) -> Finding:
         one.says(now if service else f"no service {one.name}"),
         Evidence("records", f"{owed.rollout}: {owed.words}", owed.since),
         subject=one.name,
-        fix=Command(f"fleet rollout resume {owed.rollout}") if is_back else (),
+        fix=fix,
         since=owed.since,
         severity=None if is_back else Severity.INFO,
         data={"rollout": owed.rollout, "content": owed.content},

@@ -115,10 +115,16 @@ class ServiceCase:
 
     @property
     def roll_out(self) -> Command:
-        """Return the command that sends it what is wanted; of what was rejected, why it was."""
+        """Return the command that sends it what is wanted.
+
+        Of what was rejected, the one that says why; while every send is stopped, the plan.
+        """
         if self.rejected is not None:
             return Command(f"fleet rollout status {self.rejected.rollout}", sends=False)
-        return Command(f"fleet rollout {self.workload} --store {self.case.store.id}")
+        words = f"{self.workload} --store {self.case.store.id}"
+        if self.case.background.stop is not None:
+            return Command(f"fleet plan {words}", sends=False)
+        return Command(f"fleet rollout {words}")
 
     @property
     def overwrite(self) -> Command:

@@ -252,13 +252,15 @@ def _failed(
 ) -> Finding:
     rollout = service.tags.get(TAG_ROLLOUT, "")
     words = f"fleet rollout status {shlex.quote(rollout)} --store {one.case.store.id}"
+    # A rollout of what it is set to already would send nothing.
+    fix = _ended(one) if one.runs == one.wanted.content else one.roll_out
     return one.case.found(
         codes.DEPLOYMENT_FAILED,
         cause,
         one.says(said),
         *_events(service),
         subject=one.name,
-        fix=Command(words, sends=False) if rollout else one.roll_out,
+        fix=Command(words, sends=False) if rollout else fix,
         since=since,
         severity=severity,
         data={"service": service.arn, "rollout": rollout},

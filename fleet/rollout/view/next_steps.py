@@ -19,18 +19,42 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """Holds a command as a person would type it, and what it is good for."""
+    """Holds a command as a person would type it, and what it is good for.
+
+    Attributes:
+        waits_for_stop: whether it sends the release, and so waits while every send is stopped.
+    """
 
     command: Command
     what: str
+    waits_for_stop: bool = False
 
 
 def _step(words: str, what: str, *, sends: bool = True, accepts: str = "") -> NextStep:
     return NextStep(Command(words, sends=sends, accepts=accepts), what)
 
 
+def _release_step(words: str, what: str, *, accepts: str = "") -> NextStep:
+    return NextStep(Command(words, accepts=accepts), what, waits_for_stop=True)
+
+
 def next_steps(overview: Overview) -> tuple[NextStep, ...]:
     """Return the commands that make sense now, the likeliest first."""
+    return _unless_stopped(overview, _steps(overview))
+
+
+def _unless_stopped(overview: Overview, steps: tuple[NextStep, ...]) -> tuple[NextStep, ...]:
+    """Propose to lift a stop of every send in the place of what would only wait for that."""
+    if overview.stop is None or not overview.stop.is_in_force:
+        return steps
+    left = tuple(step for step in steps if not step.waits_for_stop)
+    if len(left) == len(steps):
+        return steps
+    lift = _step("fleet start", "let rollouts send again; before that, nothing gets the release")
+    return (lift, *left)
+
+
+def _steps(overview: Overview) -> tuple[NextStep, ...]:
     rollout = overview.rollout
     explain = [_explain(rollout, s) for s in stores_that(overview.changes, Standing.FAILED)[:1]]
     back = _rollback(overview)
@@ -43,7 +67,7 @@ def next_steps(overview: Overview) -> tuple[NextStep, ...]:
             return (_step(words, "nobody ticks it: this does, in the foreground"),)
         case Phase.AWAITING:
             sends = overview.resume_sends or "what is left"
-            promote = _step(f"fleet rollout promote {rollout.id}", f"go on with {sends}")
+            promote = _release_step(f"fleet rollout promote {rollout.id}", f"go on with {sends}")
             return (promote, *back)
         case Phase.PAUSED:
             ends = _step(
@@ -86,7 +110,7 @@ def _go_on(overview: Overview) -> NextStep:
     if halted and dark:
         words.append(f"{many(len(by_store(dark)), 'dark store')} once back")
     what = ", ".join(words)
-    return _step(f"fleet rollout resume {overview.rollout.id}", what, accepts=accepts)
+    return _release_step(f"fleet rollout resume {overview.rollout.id}", what, accepts=accepts)
 
 
 def _rollback(overview: Overview) -> tuple[NextStep, ...]:
@@ -123,14 +147,14 @@ def _when_done(overview: Overview) -> Iterator[NextStep]:
     again = len(by_store(c for c in overview.changes if c.may_retry(named=False)))
     if failed and again:
         what = f"{although}send it to {many(again, 'store')} again"
-        yield _step(f"fleet rollout retry {id_}", what, accepts=accepts)
+        yield _release_step(f"fleet rollout retry {id_}", what, accepts=accepts)
     if not owing:
         return
     stores = many(len(by_store(owing)), "store")
     what = f"wait for {stores} to be back: the release is owed there"
     if any(change.may_retry(named=True) for change in owing):
         what = f"send the release to {stores}, once they are back: it is owed there"
-    yield _step(f"fleet rollout resume {id_}", f"{although}{what}", accepts=accepts)
+    yield _release_step(f"fleet rollout resume {id_}", f"{although}{what}", accepts=accepts)
 
 
 def _about_silent(overview: Overview) -> tuple[NextStep, ...]:
@@ -152,7 +176,7 @@ def _retry(overview: Overview, store: str) -> NextStep:
     by_hand = any(c.verdict is Verdict.CHANGED_BY_HAND for c in mine)
     phase = overview.rollout.phase
     only = f" only; the rollout stays {phase.value}" if phase.awaits_person else ""
-    return _step(
+    return _release_step(
         f"fleet rollout retry {overview.rollout.id} --store {store}",
         f"send it there again{only}",
         accepts="the change by hand is overwritten" if by_hand else "",
@@ -175,7 +199,8 @@ def store_steps(overview: Overview, store: str) -> tuple[NextStep, ...]:
         words = f"fleet rollout skip {rollout.id} --store {store}"
         steps.append(_step(words, "leave it out", sends=False))
     words = f"fleet status {store}"
-    return (*steps, _step(words, "its hosts in SSM and ECS, now", sends=False))
+    steps.append(_step(words, "its hosts in SSM and ECS, now", sends=False))
+    return _unless_stopped(overview, tuple(steps))
 
 
 def stores_that(changes: Iterable[Change], *wanted: Standing) -> Sequence[str]:

@@ -265,6 +265,16 @@ def test_a_deployment_that_ecs_gave_up_is_told_with_ecs_own_words() -> None:
     assert found.fix == "fleet rollout status ro-118 --store store-042"
 
 
+def test_no_rollout_is_proposed_of_what_a_service_is_set_to_already() -> None:
+    given_up = deployment(rollout_state="FAILED", running=0)
+    tags = {key: value for key, value in shop.TAGS.items() if key != "fleet:rollout"}
+
+    found = only(of_services(case(service(deployments=(given_up,), running=0, tags=tags))))
+
+    assert found.fix.startswith("aws ecs describe-tasks ")
+    assert [command.sends for command in found.commands] == [False]
+
+
 def test_a_tag_that_somebody_wrote_is_no_command() -> None:
     given_up = deployment(rollout_state="FAILED", running=0)
     tags = {**shop.TAGS, "fleet:rollout": "ro-1; reboot"}

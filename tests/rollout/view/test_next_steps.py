@@ -1,9 +1,12 @@
 """What is advised in each phase."""
 
+from dataclasses import replace
+
 import pytest
 
 from fleet.model.overview import Ticker
 from fleet.model.rollout import Phase
+from fleet.model.stop import Stop
 from fleet.model.verdicts import Verdict
 from fleet.rollout.view.next_steps import next_steps
 from tests import rollouts
@@ -84,3 +87,28 @@ def test_a_recalled_rollout_says_so_before_it_is_sent_to_more_stores() -> None:
     for verb in ("resume", "retry"):
         assert steps[verb].command.accepts == "that it was recalled"
         assert steps[verb].what.startswith("accept that it was recalled, ")
+
+
+@pytest.mark.parametrize(
+    ("phase", "left"),
+    [
+        (Phase.HALTED, ["status", "rollback"]),
+        (Phase.PAUSED, ["status", "abort"]),
+        (Phase.AWAITING, ["rollback"]),
+        (Phase.DONE, ["status"]),
+    ],
+)
+def test_while_every_send_is_stopped_that_is_lifted_first(phase: Phase, left: list[str]) -> None:
+    stop = Stop(rollouts.NOW, "anna", "it loses receipts")
+
+    lift, *others = next_steps(rollouts.overview(phase=phase, changes=BAD, stop=stop))
+
+    assert (lift.command.words, lift.command.sends) == ("fleet start", True)
+    assert [step.command.words.split()[2] for step in others] == left
+
+
+def test_a_stop_that_was_lifted_changes_nothing() -> None:
+    lifted = Stop(rollouts.NOW, "anna", "it lost receipts", lifted_at=rollouts.NOW)
+    overview = rollouts.overview(phase=Phase.HALTED, changes=BAD)
+
+    assert next_steps(replace(overview, stop=lifted)) == next_steps(overview)
