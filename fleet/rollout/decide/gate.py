@@ -36,11 +36,12 @@ def count(changes: Iterable[Change], variant_of: Callable[[Change], str]) -> dic
         variant_of: tells the variant of a change by its service.
     """
     worst: dict[str, dict[str, tuple[bool, Verdict]]] = {}
-    of_service: dict[str, dict[str, tuple[bool, Verdict]]] = {}
+    stores: dict[str, tuple[bool, Verdict]] = {}
+    service = None
     for change in changes:
-        stores = of_service.get(change.service)
-        if stores is None:
-            stores = of_service[change.service] = worst.setdefault(variant_of(change), {})
+        if change.service != service:
+            service = change.service
+            stores = worst.setdefault(variant_of(change), {})
         verdict, stage = change.verdict, change.stage
         if (stage is _SKIPPED or stage is _UNDONE) and _is_no_part(change):
             continue

@@ -16,7 +16,7 @@ from fleet.model.spans import span
 from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.darkness import DarknessResult, Excess
 from fleet.rollout.decide.gate import Tally, count
-from fleet.rollout.decide.tick_state import TickState, accepted
+from fleet.rollout.decide.tick_state import TickState, accepted, is_sent
 from fleet.rollout.decide.watch import earlier_changes, is_earlier, watch_period_s
 
 NAME = "earlier waves"
@@ -68,22 +68,32 @@ def lost_wave(state: TickState) -> LostWave | None:
 
 
 def _lost_wave(state: TickState) -> LostWave | None:
-    troubled = (c for c in state.where(is_troubled) if is_earlier(state, c))
+    troubled = [c for c in state.where(is_troubled) if is_earlier(state, c)]
     for index in sorted({c.wave for c in troubled}):
-        rows = [c for c in state.of_wave(index) if is_earlier(state, c)]
-        lost = _lost(state, state.rollout.spec.wave_name(index), rows)
+        mine = [c for c in troubled if c.wave == index]
+        rows = state.where(is_sent, wave=index)
+        lost = _lost(state, state.rollout.spec.wave_name(index), rows, mine)
         if lost is not None:
             return lost
     return None
 
 
-def _lost(state: TickState, name: str, rows: Sequence[Change]) -> LostWave | None:
-    gone = [since for c in rows if is_troubled(c) and (since := _lost_since(c)) is not None]
+def _lost(
+    state: TickState, name: str, rows: Sequence[Change], troubled: Sequence[Change]
+) -> LostWave | None:
+    """Return what too few of these stores can be judged; None where it is enough.
+
+    Args:
+        troubled: those of the rows that are so; nothing else can be lost.
+    """
+    gone = [since for c in troubled if (since := _lost_since(c)) is not None]
     if not gone:
         return None
-    left = [c for c in rows if not _is_accepted_loss(state, c)]
+    taken = {c.key for c in troubled if _is_accepted_loss(state, c)}
+    left = [c for c in rows if c.key not in taken] if taken else rows
     counted = count(left, lambda _: "").get("", Count())
-    away = state.stores(c for c in left if _is_good(c) and c.away_since is not None)
+    lost = (c for c in troubled if c.key not in taken)
+    away = state.stores(c for c in lost if _is_good(c) and c.away_since is not None)
     known = counted.ok + counted.failed - len(away)
     if known >= state.rollout.spec.policy.coverage * counted.sent:
         return None
@@ -98,7 +108,7 @@ def recall(state: TickState, finding: DarknessResult) -> str:
     rows = earlier_changes(state)
     if finding.excess is Excess.YES:
         return f"{finding.seen} dark: {finding.words}"
-    lost = _lost(state, "the release", rows)
+    lost = _lost(state, "the release", rows, [c for c in rows if is_troubled(c)])
     return "" if lost is None else _coverage_words(state, lost)
 
 

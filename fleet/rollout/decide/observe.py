@@ -13,7 +13,7 @@ from fleet.model.verdicts import Stage, Verdict
 from fleet.rollout.decide.change_facts import away_since, service_of
 from fleet.rollout.decide.tick_state import TickState, is_parked, mark_sent
 from fleet.rollout.decide.verdict import has_health_check, judge
-from fleet.rollout.decide.watch import WatchSchedule, is_only_watched, watch_schedule
+from fleet.rollout.decide.watch import WatchSchedule, has_passed, is_only_watched, watch_schedule
 
 #: Seconds between looks at a store that was set back, until it runs what it ran before.
 UNDONE_LOOK_S = 30.0
@@ -25,10 +25,15 @@ RETURN_LOOK_S = 120.0
 AWAY_LOOK_S = 60.0
 
 
+_NO_SCHEDULE = WatchSchedule({}, {}, {})
+
+
 def observe(state: TickState, views: Mapping[str, StoreView]) -> tuple[str, ...]:
     """Judge the changes of stores that were read; returns stores whose tasks must be read too."""
     deeper: dict[str, None] = {}
-    schedule = watch_schedule(state)
+    rows = (c for store in views for c in state.of_store(store))
+    # With thousands of stores it takes long, and only earlier ones are read by it.
+    schedule = watch_schedule(state) if any(has_passed(state, c) for c in rows) else _NO_SCHEDULE
     for store, view in views.items():
         if view.services is None and not view.problem:
             # It was read for the darkness test alone.

@@ -164,8 +164,8 @@ def _groups(state: TickState) -> _Groups:
     stale = state.now - timedelta(seconds=STALE * policy.dark_after_s)
     at_risk, others = Counter[str](), Counter[str]()
     updated = state.first_where(is_updated)
-    at_risk.update(dict.fromkeys((kind_of.get(c.store, "") for c in updated), 0))
-    at_risk.update(kind_of.get(c.store, "") for c in state.first_where(_is_at_risk))
+    at_risk.update(dict.fromkeys([kind_of.get(c.store, "") for c in updated], 0))
+    at_risk.update([kind_of.get(c.store, "") for c in state.first_where(_is_at_risk)])
     for change in state.first_where(_is_followed):
         at = change.observed.survey.at
         if at is not None and at >= stale:

@@ -53,10 +53,13 @@ def is_watched_after(state: TickState) -> bool:
 
 def is_earlier(state: TickState, change: Change) -> bool:
     """Return whether a change was sent in a wave that has passed; all are once it is done."""
+    return has_passed(state, change) and is_sent(change)
+
+
+def has_passed(state: TickState, change: Change) -> bool:
+    """Return whether the wave of a change has passed; all have once the rollout is done."""
     rollout = state.rollout
-    if rollout.finished_at is None and not CONVOY < change.wave < rollout.wave:
-        return False
-    return is_sent(change)
+    return rollout.finished_at is not None or CONVOY < change.wave < rollout.wave
 
 
 def earlier_changes(state: TickState) -> Sequence[Change]:
@@ -76,19 +79,18 @@ def is_only_watched(state: TickState, change: Change) -> bool:
 
 
 def is_good_or_gone(change: Change) -> bool:
-    """Return whether a change is good, or was so before its store went dark."""
-    if change.stage is not Stage.SENT:
+    """Return whether a change that was sent is good, or was so before its store went dark."""
+    if change.stage is not Stage.SENT or not change.sends:
         return False
     return change.verdict is Verdict.OK or (change.verdict is Verdict.DARK and change.was_applied)
 
 
-def _only_watched(state: TickState) -> list[Change]:
+def _only_watched(state: TickState) -> Sequence[Change]:
     """Return the changes for which ``is_only_watched`` holds."""
     if state.rollout.finished_at is not None:
-        return [c for c in state.where(is_good_or_gone) if is_sent(c)]
+        return state.where(is_good_or_gone)
     waves = range(state.rollout.wave)
-    mine = (c for wave in waves for c in state.where(is_good_or_gone, wave=wave))
-    return [c for c in mine if is_sent(c)]
+    return [c for wave in waves for c in state.where(is_good_or_gone, wave=wave)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +123,19 @@ class WatchSchedule:
 def watch_schedule(state: TickState) -> WatchSchedule:
     """Return when the earlier stores are read, in the order in which they were sent to."""
     known = state.rollout.spec.places
-    number: Counter[Shard] = Counter()
-    places: dict[str, tuple[Shard, int]] = {}
+    by_shard: dict[Shard, list[str]] = {}
     for store in state.once(_earlier_stores):
         place = known[store]
-        shard = place.account, place.region
-        places[store] = (shard, number[shard])
-        number[shard] += 1
-    slots = {shard: _slots(state, stores) for shard, stores in number.items()}
-    return WatchSchedule(slots, number, places)
+        by_shard.setdefault((place.account, place.region), []).append(store)
+    return WatchSchedule(
+        slots={shard: _slots(state, len(stores)) for shard, stores in by_shard.items()},
+        stores={shard: len(stores) for shard, stores in by_shard.items()},
+        places={
+            store: (shard, number)
+            for shard, stores in by_shard.items()
+            for number, store in enumerate(stores)
+        },
+    )
 
 
 def watch_period_s(state: TickState) -> float:
@@ -148,7 +154,7 @@ def _slots(state: TickState, stores: int) -> int:
 
 def _earlier_stores(state: TickState) -> list[str]:
     """Return the stores of earlier waves in the order of sending; each wave is a fair sample."""
-    earlier = {c.store for c in _only_watched(state)}
+    earlier = {c.store for c in state.once(_only_watched)}
     waves = state.rollout.spec.waves
     return [store for wave in waves for store in wave.stores if store in earlier]
 
@@ -158,7 +164,7 @@ def room_to_watch(state: TickState) -> dict[Shard, int]:
     since = state.now - timedelta(seconds=SLOT_S)
     just = {
         change.store: (change.account, change.region)
-        for change in _only_watched(state)
+        for change in state.once(_only_watched)
         if change.looked_at is not None and change.looked_at > since
     }
     used = Counter(just.values())
