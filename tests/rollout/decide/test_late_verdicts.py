@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet.model.changes import CONVOY, Change
 from fleet.model.darkness import DarknessTest
@@ -141,6 +143,24 @@ def test_an_accepted_failure_makes_no_room_for_another() -> None:
 @pytest.mark.parametrize(("lost", "is_lost"), [(2, False), (3, True)])
 def test_an_earlier_wave_is_lost_below_its_coverage(lost: int, is_lost: bool) -> None:
     rows = [*goods(10 - lost), *(dark(500 + n) for n in range(lost))]
+    assert (lost_wave(after_two_waves(*rows)) is not None) is is_lost
+
+
+#: Stores by what a count of them by hand says: judged, not judged, lost since, and set back.
+KNOWN = (ok(0), failed(0, is_late=False), failed(0))
+UNKNOWN = (dark(0, is_late=False, away_since=None),)
+LOST = (dark(0), ok(0, away_since=after(7000)))
+SET_BACK = (ok(0, stage=Stage.UNDONE),)
+
+
+@given(
+    st.lists(st.sampled_from((*KNOWN * 5, *UNKNOWN, *LOST, *SET_BACK)), min_size=1, max_size=30),
+)
+def test_a_wave_is_lost_when_a_count_by_hand_says_so(drawn: list[Change]) -> None:
+    rows = [replace(row, store=f"store-{number:04}") for number, row in enumerate(drawn)]
+    of = len([row for row in drawn if row not in SET_BACK])
+    known = len([row for row in drawn if row in KNOWN])
+    is_lost = any(row in LOST for row in drawn) and known < POLICY.coverage * of
     assert (lost_wave(after_two_waves(*rows)) is not None) is is_lost
 
 
