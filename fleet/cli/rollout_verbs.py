@@ -22,7 +22,7 @@ from fleet.model.overview import Overview
 from fleet.model.printable import many, who
 from fleet.model.rollout import Verb, VerbName
 from fleet.model.spans import span
-from fleet.rollout.overview import find_rollout, overview
+from fleet.rollout.overview import exit_code_of, find_rollout, overview
 from fleet.rollout.verbs import (
     ADVANCES,
     NEEDS_NO_CALL,
@@ -186,6 +186,9 @@ def tell(request: VerbRequest, inventory: Path) -> int:
             _wait_for_answer(wiring, request, said, owner, talk)
         elif request.verb in ADVANCES - NEEDS_NO_CALL and not request.no_wait:
             code = advance(wiring, id_, run, talk, caller=caller, said=request.verb)
+            if request.stores:
+                after = overview(wiring.records, id_, wiring.clock.now())
+                code = exit_code_of(request.stores, after, code)
             answer = answer_to(wiring.records, said)
             if answer and talk.is_terminal:  # elsewhere it was one of the lines
                 talk.print(f"{request.verb.value}: {answer}")

@@ -1,5 +1,6 @@
 """Reads how a rollout stands from the records alone, without the inventory and without AWS."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -144,6 +145,18 @@ def rests(overview: Overview) -> bool:
     if overview.rollout.finished_at is not None:
         return True
     return overview.rollout.phase in {Phase.PAUSED, Phase.HALTED, Phase.AWAITING}
+
+
+def exit_code_of(stores: Collection[str], overview: Overview, code: int) -> int:
+    """Return the exit code of a word about some stores, in a rollout that rests for others.
+
+    Args:
+        code: of the rollout.
+    """
+    mine = [change for change in overview.changes if change.store in stores]
+    bad = any(change.standing.needs_person or change.is_not_set_back for change in mine)
+    rests = code in {AWAITS, HALTED} and overview.rollout.phase.awaits_person
+    return 0 if rests and mine and not bad else code
 
 
 def exit_code(overview: Overview, *, said: VerbName | None = None) -> int:

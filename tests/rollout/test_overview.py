@@ -19,7 +19,7 @@ from fleet.model.verdicts import Verdict
 from fleet.records.opening import open_records
 from fleet.records.records import Records
 from fleet.rollout.controller import CONTROLLER
-from fleet.rollout.overview import EVENTS, overview
+from fleet.rollout.overview import EVENTS, exit_code_of, overview
 from fleet.rollout.tick import rollout_lease, shard_lease
 from fleet.runtime.lease import held
 from tests import rollouts
@@ -155,3 +155,19 @@ def test_another_rollout_that_holds_one_of_its_stores_is_named(records: Records)
     assert [(h.rollout, h.store, h.workload) for h in shown(records).held_by] == [
         ("ro-2", "store-042", "vision")
     ]
+
+
+@pytest.mark.parametrize(
+    ("phase", "verdict", "code"),
+    [
+        (Phase.HALTED, Verdict.OK, 0),
+        (Phase.HALTED, Verdict.FAILED, 4),
+        (Phase.RUNNING, Verdict.OK, 4),
+    ],
+)
+def test_a_word_about_a_store_ends_as_that_store_does_while_the_rollout_rests(
+    phase: Phase, verdict: Verdict, code: int
+) -> None:
+    changes = (rollouts.change("store-001", verdict), rollouts.change("store-002", Verdict.FAILED))
+
+    assert exit_code_of(["store-001"], rollouts.overview(phase=phase, changes=changes), 4) == code
