@@ -84,6 +84,13 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         "a database always knows the time; the rest is for the type checker",
     ),
     Equivalent(
+        "fleet/drift/decide/fix_rules.py",
+        "_age",
+        "return one.registered_at.timestamp() if one.registered_at else 0.0",
+        "return one.registered_at.timestamp() if one.registered_at else 1.0",
+        "older than every other registration all the same",
+    ),
+    Equivalent(
         "fleet/drift/fixes.py",
         "plan",
         "dict(zip((one.key for one in found), pool.map(read, found), strict=True))",

@@ -40,8 +40,30 @@ def test_a_twin_without_tasks_is_deregistered_and_not_by_force() -> None:
 
 def test_every_twin_but_the_connected_one_is_deregistered() -> None:
     third = replace(DEAD, arn="third")
-    one = parts.finding("TWIN", keep=KEEP.arn, arns=[DEAD.arn, "third"], cluster=KEEP.cluster)
-    assert len(parts.done(one, parts.seen(KEEP, DEAD, third))) == 2
+    assert len(parts.done(two_twins(), parts.seen(KEEP, DEAD, third))) == 2
+
+
+def two_twins() -> Finding:
+    return parts.finding("TWIN", keep=KEEP.arn, arns=[DEAD.arn, "third"], cluster=KEEP.cluster)
+
+
+def test_twins_of_which_one_is_of_another_node_are_left() -> None:
+    third = replace(DEAD, arn="third", managed_instance_id=parts.OLD_NODE)
+    assert "no longer of one node" in parts.left(two_twins(), parts.seen(KEEP, DEAD, third))
+
+
+def test_of_two_twins_the_one_with_tasks_is_deregistered_by_force() -> None:
+    third = replace(DEAD, arn="third")
+    said = parts.seen(
+        KEEP,
+        BUSY,
+        third,
+        tasks=(parts.task(BUSY), parts.task(KEEP)),
+        services=(parts.service(),),
+    )
+    found = parts.fix(two_twins(), said)
+    assert found.deeds == (FORCED, replace(DROPPED, instance="third"))
+    assert "its tasks run elsewhere too" in found.why
 
 
 def test_a_twin_that_is_gone_needs_nothing() -> None:

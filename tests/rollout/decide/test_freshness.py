@@ -74,6 +74,20 @@ def test_a_gate_that_does_not_pass_says_what_it_said(answer: GateAnswer) -> None
     assert asked(good(looked_at=0), at=HOUR, answer=answer).reason == PASSES
 
 
+@pytest.mark.parametrize("order", [("orin", "xavier"), ("xavier", "orin")])
+def test_a_variant_that_was_watched_does_not_clear_one_that_was_not(order: tuple[str, str]) -> None:
+    rows = [
+        *(sent(f"orin-{n}", Verdict.OK, looked_at=after(550)) for n in range(4)),
+        *(sent(f"xavier-{n}", Verdict.OK, looked_at=after(200)) for n in range(4)),
+    ]
+    passes = Gate(GateAnswer.ADVANCE, PASSES, (), dict.fromkeys(order, Count(sent=4, ok=4)))
+    held = hold_until_read(
+        baking(rows, POLICY.bake_s), rows, passes, lambda c: c.store.partition("-")[0]
+    )
+    assert held.answer is GateAnswer.WAIT
+    assert held.reason.startswith("xavier: 4 of 4 good stores were not read")
+
+
 def test_a_bake_that_nobody_watched_lasts_until_somebody_does() -> None:
     rows = good(looked_at=500)
     some = baking(rows, at=HOUR, last=500)

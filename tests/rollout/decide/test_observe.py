@@ -346,6 +346,18 @@ def test_a_good_store_whose_wave_has_passed_is_looked_at_in_its_slot(wave: int) 
     assert (gone.verdict, gone.look_at) == (Verdict.OK, after(300 + 60))
 
 
+@pytest.mark.parametrize(("wave", "late"), [(0, False), (1, True)])
+def test_trouble_of_a_good_store_is_late_once_its_wave_has_passed(wave: int, *, late: bool) -> None:
+    good = sent(verdict=Verdict.OK, ok_at=after(130))
+    begins_anew = view(view="deep", service={"rev": 13}, tasks=[{"started": 50}])
+    row, _ = seen(good, begins_anew, wave=wave)
+    assert (row.verdict, row.is_late) == (Verdict.WAITING, late)
+    again, _ = seen(row, begins_anew, wave=wave)
+    assert again.is_late is late
+    here = view(at=300, view="deep", service={"rev": 13})
+    assert seen(row, here, at=300, wave=wave)[0].is_late is False
+
+
 def test_a_dark_store_that_is_back_when_its_wave_has_passed_is_judged_with_the_convoy() -> None:
     starts = running(13, running=0, state="IN_PROGRESS")
     row, _ = seen(sent(verdict=Verdict.DARK, away_since=after(-900)), starts, wave=1)

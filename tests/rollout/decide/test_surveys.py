@@ -81,6 +81,23 @@ def test_a_store_goes_dark_when_two_surveys_in_a_row_find_it_away() -> None:
     assert log_e_value(rows.rollout.darkness.log_ratios) > 0
 
 
+@pytest.mark.parametrize("row", [updated(), planned("store-001", wave=1, observed=found())])
+def test_a_store_that_does_not_go_dark_is_not_counted(row: Change) -> None:
+    rows = state(row, updated(2), *others(20), at=EVERY)
+    survey(rows, here=("store-001",))
+    assert not of(rows).counted
+
+
+@pytest.mark.parametrize(
+    ("presence", "excess"), [(Presence.HERE, Excess.NO), (Presence.AWAY, Excess.SUSPECTED)]
+)
+def test_stores_that_their_last_survey_found_away_may_be_an_excess(
+    presence: Presence, excess: Excess
+) -> None:
+    rows = [updated(n, observed=found(presence)) for n in range(1, 9)]
+    assert darkness_now(state(*rows, *others(40), at=EVERY)).excess is excess
+
+
 def test_a_store_that_is_back_at_its_next_survey_has_flapped() -> None:
     rows = state(updated(observed=found(Presence.AWAY)), *others(20), at=EVERY)
     survey(rows, here=("store-001",))

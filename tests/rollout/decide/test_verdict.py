@@ -347,6 +347,30 @@ def test_an_image_that_could_not_be_pulled_is_looked_at_when_it_is_due_again(
     )
 
 
+CRASHED = {"stopped": 50, "code": "EssentialContainerExited", "exit": 3}
+NOT_PULLED = {
+    "stopped": 50,
+    "started": None,
+    "code": "TaskFailedToStart",
+    "said": "CannotPullContainerError: i/o timeout",
+}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "cause"),
+    [
+        ([CRASHED], "exit 3"),
+        ([NOT_PULLED], "image not pulled: CannotPull"),
+        ([NOT_PULLED, CRASHED], "exit 3"),
+    ],
+)
+def test_the_cause_is_that_of_tasks_that_ran_before_that_of_those_that_did_not(
+    tasks: list[dict[str, Any]], cause: str
+) -> None:
+    got = look(change(), view({"at": 60, "tasks": [*tasks, {"created": 55, "started": 56}]}))
+    assert got.change.observed.cause.startswith(cause)
+
+
 UNABLE = (
     "was unable to place a task because no container instance met all of its requirements. "
     "The closest matching has insufficient memory"
