@@ -77,6 +77,13 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         "one more day beyond those that are looked at",
     ),
     Equivalent(
+        "fleet/runtime/lease.py",
+        "",
+        "if TYPE_CHECKING",
+        "if not TYPE_CHECKING",
+        "imports at run time what is named in annotations alone",
+    ),
+    Equivalent(
         "fleet/records/leases.py",
         "LeaseRecords.now",
         "return _time(connection.scalar(select(_now(connection))) or 0.0)",

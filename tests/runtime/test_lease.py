@@ -332,6 +332,18 @@ def test_where_process_ids_mean_nothing_an_owner_says_none(monkeypatch: pytest.M
     assert engine_lease._pid_namespace() == ""
 
 
+def test_a_lease_that_is_given_back_while_its_holder_is_looked_up_may_be_asked_for_again(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records.leases, "take", lambda *_: None)
+    with (
+        pytest.raises(Locked, match="a was held until just now") as raised,
+        held(records, ["a"], "me"),
+    ):
+        pytest.fail("it was not taken")
+    assert raised.value.hint == "run the same command again"
+
+
 def test_a_dead_owner_is_waited_for_half_a_minute_and_a_stuck_one_for_a_quarter_of_an_hour(
     records: Records,
 ) -> None:
