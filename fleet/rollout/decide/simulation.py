@@ -1,7 +1,8 @@
 """Plays a rollout on a simulated clock: the decisions are the product's, the stores are a model.
 
-A tick takes as long as its calls do at the rates that fleet takes of AWS's. Nothing is asked, sent
-or recorded.
+A tick takes as long as its calls do at the rates that fleet takes of AWS's. With thousands of
+stores it stands for several, and for more once every wave has passed. Nothing is asked, sent or
+recorded.
 """
 
 from collections import Counter
@@ -37,6 +38,8 @@ SENDS_PER_S = ECS_SERVICE_MODIFY.refill * DEFAULT_SHARE
 LEAST_S = 1.0
 #: Stores for which ticks are as short as in a rollout; with more, each stands for several.
 STORES_OF_A_TICK = 500
+#: Ticks for which one stands beyond that once every wave has passed: hours in which little happens.
+TICKS_AFTER_WAVES = 6
 #: Moments that are kept of a run.
 MOMENTS = 120
 
@@ -132,9 +135,12 @@ class _Simulation:
         places = self._state.rollout.spec.places
         shards = Counter((places[r.store].account, places[r.store].region) for r in choice.reads)
         reads = max(shards.values(), default=0)
-        return max(
-            LEAST_S * self._scale, reads / READS_PER_S, calls / len(shards or (1,)) / SENDS_PER_S
-        )
+        return max(self._least_s(), reads / READS_PER_S, calls / len(shards or (1,)) / SENDS_PER_S)
+
+    def _least_s(self) -> float:
+        rollout = self._state.rollout
+        passed = rollout.wave >= len(rollout.spec.waves)
+        return LEAST_S * self._scale * (TICKS_AFTER_WAVES if passed and self._scale > 1 else 1)
 
     def _halted_by_darkness(self, settled: Settled) -> bool:
         checks = settled.gate.checks if settled.gate is not None else ()
