@@ -118,6 +118,7 @@ class NextSend:
         rejected: whether AWS would not have its task definition, in whichever store.
         by_itself: whether a person retries just this store of a rollout that stays as it is.
         postponed: whether its turn has come and the store could not be read.
+        is_tried: whether a call was made for it, whatever became of that.
         was_set_back: whether it was sent and set back while its store was away.
         deployment_before: id of the newest deployment at the last look, "" when there was none;
             None before the first look.
@@ -129,6 +130,7 @@ class NextSend:
     rejected: bool = False
     by_itself: bool = False
     postponed: bool = False
+    is_tried: bool = False
     was_set_back: bool = False
     deployment_before: str | None = None
 

@@ -57,7 +57,8 @@ def _sent(state: TickState, change: Change, one: CallResult) -> None:
         state.say(EventKind.PROBLEM, f"no answer for {change.service}: {one.words}", change.store)
     elif one.outcome is CallOutcome.CALLED_OFF:
         if change.stage is Stage.SENDING:
-            state.move(change, stage=Stage.PLANNED, reason=one.words)
+            next_send = replace(change.next_send, is_tried=False)
+            state.move(change, stage=Stage.PLANNED, reason=one.words, next_send=next_send)
     elif one.outcome is CallOutcome.REJECTED:
         _rejected(state, change, one)
     elif one.outcome is CallOutcome.REMOVED:

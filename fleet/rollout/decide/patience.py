@@ -63,7 +63,7 @@ def ask_when_stuck(
     at = _asks_at(state, rows, unsettled)
     if at is None:
         return gate
-    if state.now >= at and any(_is_tried_now(c, to_send) for c in unsettled):
+    if state.now >= at and _are_tried_first(unsettled, to_send):
         # A freeze ended, or nobody ticked it for hours: it is tried before a person is asked.
         return gate
     if state.now >= at:
@@ -106,14 +106,16 @@ def _asks_at(
     return at
 
 
-def _is_tried_now(change: Change, to_send: Collection[str]) -> bool:
-    """Return whether this tick sends a change for the first time since its turn came.
+def _are_tried_first(unsettled: Sequence[Change], to_send: Collection[str]) -> bool:
+    """Return whether this tick sends to some of the stores, and none was tried in vain before.
 
-    One that AWS has refused, or whose hosts were away, is tried again and again; that is no step.
+    One whose call was lost or refused, or that could not be read, is tried again and again; that
+    takes a rollout no further.
     """
-    first = change.next_send.refusals == 0 and not change.next_send.postponed
-    waits = change.stage is Stage.PLANNED and change.away_since is None
-    return waits and first and change.store in to_send
+    if any(c.next_send.is_tried or c.next_send.postponed for c in unsettled):
+        return False
+    waiting = (c for c in unsettled if c.stage is Stage.PLANNED and c.away_since is None)
+    return any(c.store in to_send for c in waiting)
 
 
 def _stuck_words(state: TickState, unsettled: Sequence[Change]) -> str:

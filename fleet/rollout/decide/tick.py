@@ -407,7 +407,8 @@ def _send(state: TickState, choice: StoreChoice, seen: frozenset[str]) -> list[R
             observed = change.observed
             if not change.sends:
                 observed = replace(observed, survey=surveyed_at_send(change, state.now))
-            state.move(change, stage=Stage.SENDING, observed=observed)
+            next_send = replace(change.next_send, is_tried=True)
+            state.move(change, stage=Stage.SENDING, observed=observed, next_send=next_send)
             why = f"{state.rollout.spec.wave_name(change.wave)} of {state.rollout.id}"
             actions.append(RolloutAction(ActionKind.SEND, store, change.service, why))
     return actions

@@ -214,6 +214,7 @@ def _retry(state: TickState, verb: Verb) -> str:
                 to_be_sent_again(change),
                 overwrite=change.verdict is Verdict.CHANGED_BY_HAND,
                 refusals=0,
+                is_tried=False,
                 rejected=False,
                 by_itself=stays,
             ),

@@ -171,7 +171,8 @@ def longest_s(world: HarshWorld) -> float:
     """The longest that a rollout may go without sending or asking."""
     policy = world.policy
     waits = 2 * policy.deadline_s + policy.bake_s + policy.patience_s + policy.pull_wait_s
-    return waits + 2 * world.gap_s + 600
+    # When nobody ticked it for longer than its patience, one tick tries the stores before it asks.
+    return waits + 3 * world.gap_s + 600
 
 
 def play(world: HarshWorld) -> None:

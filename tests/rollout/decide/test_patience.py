@@ -83,7 +83,7 @@ def test_a_store_is_tried_after_hours_without_a_tick_before_a_person_is_asked() 
 
 
 def test_a_store_that_was_refused_is_asked_about_though_it_is_tried_again() -> None:
-    row = planned("store-001", next_send=NextSend(refusals=1), reason="refused: no")
+    row = planned("store-001", next_send=NextSend(is_tried=True), reason="refused: no")
 
     assert phase_after_a_look(row, at=PATIENCE - 1) is Phase.RUNNING
     assert phase_after_a_look(row, at=PATIENCE) is Phase.PAUSED
@@ -93,3 +93,9 @@ def phase_after_a_look(*rows: Change, at: float) -> Phase:
     some = state(*rows, at=at)
     settled(some)
     return some.rollout.phase
+
+
+def test_a_store_whose_call_was_lost_is_asked_about_though_others_are_tried_first() -> None:
+    lost = planned("store-001", next_send=NextSend(is_tried=True), reason="no answer: no")
+
+    assert phase_after_a_look(lost, planned("store-002"), at=PATIENCE) is Phase.PAUSED
