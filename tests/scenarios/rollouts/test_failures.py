@@ -220,6 +220,7 @@ def test_a_release_that_fails_after_its_rollout_is_recalled_by_the_nightly_scan(
     assert {shops.runs(store) for store in shops.stores} == {"1.8.3"}
 
 
+@pytest.mark.long
 def test_a_release_whose_shops_go_dark_after_its_rollout_is_recalled_by_the_nightly_scan(
     take: TakeShops,
 ) -> None:
