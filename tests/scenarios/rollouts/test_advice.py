@@ -212,6 +212,7 @@ def check(take: TakeShops, name: str, only: str = "") -> None:
         did_what_it_says(shops, one, sent)
 
 
+@pytest.mark.long
 def test_what_is_proposed_after_a_halt_can_be_typed_and_does_what_it_says(take: TakeShops) -> None:
     check(take, "halted after the canary", only="resume")
 
