@@ -94,7 +94,7 @@ class ObservedChange:
 
 @dataclass(frozen=True, slots=True)
 class PastTry:
-    """How a try of a change ended that is to be sent once more.
+    """Holds how a try of a change ended that is to be sent once more.
 
     Attributes:
         pulls_failed: tries until then of which the image could not be pulled.

@@ -287,10 +287,9 @@ class _Rounds:
             if not change.verdict.traits.is_retryable:
                 owed.setdefault(rollout_id, []).append(change)
         for rollout_id, changes in owed.items():
-            if context.wiring.records.rollouts.load(rollout_id).recalled:
-                continue
             try:
-                back = sorted(_back(context, rollout_id, changes))
+                rollout = context.wiring.records.rollouts.load(rollout_id)
+                back = [] if rollout.recalled else sorted(_back(context, rollout, changes))
             except FleetError as error:
                 self._say_once(rollout_id, str(error))
                 continue
@@ -300,9 +299,9 @@ class _Rounds:
                 self._round(rollout_id)
 
 
-def _back(context: TickContext, rollout_id: str, changes: list[Change]) -> set[str]:
+def _back(context: TickContext, rollout: Rollout, changes: list[Change]) -> set[str]:
     """Return the ids of the owed stores whose hosts are all connected now."""
-    spec = context.wiring.records.rollouts.load(rollout_id).spec
+    spec = rollout.spec
     back: set[str] = set()
     for shard in {(c.account, c.region) for c in changes}:
         here = [c for c in changes if (c.account, c.region) == shard]

@@ -114,7 +114,7 @@ def _dark_hosts(found: Sequence[Finding]) -> Mapping[Key, Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Loss:
-    """What has become of a release whose stores went dark after it was sent to them.
+    """Holds the stores that went dark after a release was sent to them.
 
     Attributes:
         dark: findings of their hosts, by store.
@@ -141,13 +141,9 @@ def _loss(one: WatchedRollout, dark: Mapping[Key, Finding]) -> _Loss:
     known = sent - len({*unknown, *gone})
     if not gone or known >= policy.coverage * sent:
         return _Loss({}, "")
-    names, are = some(sorted(gone), 4), "is" if len(gone) == 1 else "are"
     share = f"{known}/{sent}={percent(known / sent)}, needed {percent(policy.coverage)}"
-    return _Loss(
-        gone,
-        f"{len(gone)} of {many(sent, 'store')} that {one.rollout.id} sent {are} dark since, "
-        f"coverage {share}: {names}",
-    )
+    how = f"dark since, coverage {share}"
+    return _Loss(gone, _words(gone, many(sent, "store"), one.rollout.id, how))
 
 
 def _is_later(finding: Finding, change: Change) -> bool:
@@ -242,7 +238,10 @@ def _recalled(
     ended = f"{rollout.id} DONE"
     if rollout.recalled:
         ended += f", recalled by a controller: {printable(rollout.recalled, limit=160)}"
-    said = [_words(v, words, rollout.id, alone=len(variants) == 1) for v, words in bad]
+    said = []
+    for variant, limit in bad:
+        of = many(variant.sent, "store" if len(variants) == 1 else f"{variant.name} store")
+        said.append(_words(variant.late, of, rollout.id, f"in trouble, {limit}"))
     said += [loss.words] if loss.words else []
     said = said or [f"a controller recalled it: {printable(rollout.recalled, limit=160)}"]
     workloads = sorted({rollout.spec.shapes[c.service].workload for c in one.sent})
@@ -265,12 +264,7 @@ def _recalled(
     )
 
 
-def _words(variant: _Variant, limit: str, rollout: str, *, alone: bool) -> str:
-    of = "" if alone else f"{variant.name} "
-    number = len(variant.late)
-    are = "is" if number == 1 else "are"
-    names = some(sorted(variant.late), 4)
-    return (
-        f"{number} of {many(variant.sent, f'{of}store')} that {rollout} sent {are} in trouble, "
-        f"{limit}: {names}"
-    )
+def _words(stores: Collection[str], of: str, rollout: str, how: str) -> str:
+    """Say how some of the stores are that a rollout sent, as ``2 of 9 stores ... are ...``."""
+    are = "is" if len(stores) == 1 else "are"
+    return f"{len(stores)} of {of} that {rollout} sent {are} {how}: {some(sorted(stores), 4)}"

@@ -69,7 +69,8 @@ def compare(
 def darkness_now(state: TickState) -> DarknessResult:
     """Return what the test says of the stores as they are now."""
     groups, test = _groups(state), state.rollout.darkness
-    away = [c for c in _away(state) if is_updated(c) and not _is_let(state, c)]
+    away = _away(state, state.where(_seems_away))
+    away = [c for c in away if is_updated(c) and not _is_let(state, c)]
     dark = [c for c in away if c.verdict is Verdict.DARK]
     told = groups.is_enough or _has_history(test, state.rollout.spec.policy)
     unheard = [] if told else [c for c in dark if not c.observed.survey.counted]
@@ -187,9 +188,9 @@ def _may_count(change: Change) -> bool:
     return survey.presence.is_at_risk and not survey.counted
 
 
-def _away(state: TickState) -> list[Change]:
-    """Return the changes of stores that are away and should not be."""
-    return [c for c in state.where(_seems_away) if switched_off(state, c) is None]
+def _away(state: TickState, seeming: Iterable[Change]) -> list[Change]:
+    """Return the changes, of these that seem away, whose stores should not be."""
+    return [c for c in seeming if switched_off(state, c) is None]
 
 
 def _seems_away(change: Change) -> bool:
@@ -359,9 +360,7 @@ def _after(before: Survey, at: datetime, *, away: bool) -> Survey:
 def _if_confirmed(state: TickState, groups: _Groups, test: DarknessTest) -> DarknessTest:
     """Return the test as it will be if every store that is away is so at its next survey too."""
     dark, others = Counter[str](), Counter[str]()
-    for change in state.first_where(_seems_away):
-        if switched_off(state, change) is not None:
-            continue
+    for change in _away(state, state.first_where(_seems_away)):
         kind = groups.kinds.get(change.store, "")
         if is_updated(change):
             dark[kind] += _may_count(change) and not _is_let(state, change)

@@ -79,7 +79,8 @@ def status_document(
     """Return what ``rollout status --json`` prints; with a store, its changes and events."""
     changes = [c for c in overview.changes if not store or c.store == store]
     window = overview.next_window
-    steps = store_steps(overview, store) if store else next_steps(overview)
+    whole = next_steps(overview)
+    steps = store_steps(overview, store) if store else whole
     standings = list(store_standings(overview.changes).values())
     return document(
         "rollout",
@@ -110,7 +111,7 @@ def status_document(
             "verbs": [verb_document(verb) for verb in overview.verbs],
             "stopped": stop_document(overview.stop),
             "held_by": [{**asdict(hold), "since": stamp(hold.since)} for hold in overview.held_by],
-            "next": [step.command.words for step in next_steps(overview)],
+            "next": [step.command.words for step in whole],
             "commands": [{**asdict(step.command), "what": step.what} for step in steps],
             "changes": [change_document(change) for change in changes],
             "events": [event_document(event) for event in (events or overview.events)],

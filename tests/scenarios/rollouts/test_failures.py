@@ -204,11 +204,8 @@ def test_a_release_that_fails_after_its_rollout_is_recalled_by_the_nightly_scan(
         [task] = shops.tasks(store)
         shops.aws("ecs").stop_task(cluster=store, task=task["taskArn"])
     shops.pass_time(1800)
-    night = shops.fleet("drift", "--json")
 
-    assert night.code == 3, night.err
-    first = night.document["findings"][0]
-    assert (first["code"], first["subject"]) == ("RELEASE_RECALLED", "ro-1")
+    first = recalled_tonight(shops)
     assert "1 of 1 amd64 store that ro-1 sent is in trouble" in first["cause"]
     assert first["fix"] == "fleet rollout rollback ro-1"
     assert shops.fleet("drift", shops.stores[0]).code == 3
@@ -231,11 +228,8 @@ def test_a_release_whose_shops_go_dark_after_its_rollout_is_recalled_by_the_nigh
 
     shops.cut(*shops.stores)
     shops.pass_time(3600)
-    night = shops.fleet("drift", "--json")
 
-    assert night.code == 3, night.err
-    first = night.document["findings"][0]
-    assert (first["code"], first["subject"]) == ("RELEASE_RECALLED", "ro-1")
+    first = recalled_tonight(shops)
     assert "2 of 2 stores that ro-1 sent are dark since, coverage 0/2=0 %" in first["cause"]
 
     shops.restore(*shops.stores)
@@ -245,3 +239,12 @@ def test_a_release_whose_shops_go_dark_after_its_rollout_is_recalled_by_the_nigh
 def codes(shops: Shops) -> set[str]:
     """What a scan finds now."""
     return {finding["code"] for finding in shops.fleet("drift", "--json").document["findings"]}
+
+
+def recalled_tonight(shops: Shops) -> dict[str, Any]:
+    """The first finding of a scan, which is that the first release is recalled."""
+    night = shops.fleet("drift", "--json")
+    assert night.code == 3, night.err
+    first: dict[str, Any] = night.document["findings"][0]
+    assert (first["code"], first["subject"]) == ("RELEASE_RECALLED", "ro-1")
+    return first
