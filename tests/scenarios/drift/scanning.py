@@ -1,5 +1,7 @@
 """Scans of a town and rollouts in it, in this process, with time that only they let pass."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from fleet.rollout.tick import TickContext, rollout_lease, shard_lease, tick
 from fleet.runtime.aws_access import ShardAccess
 from fleet.runtime.lease import held
 from fleet.runtime.wiring import Wiring
+from tests.scenarios.conftest import FLEET, HANGS_S
 from tests.scenarios.drift.town import Plan, Town
 
 
@@ -148,3 +151,23 @@ def roll_out(
             scans.sleep(30)
     if ticks is None:
         pytest.fail(f"{rollout.id} never ended")
+
+
+def typing_environment(town: Town) -> dict[str, str]:
+    """The environment of a process that takes a town for AWS, with nothing of this one's AWS."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLEET_"))}
+    return {**kept, **town.environment(), "HOME": str(town.folder)}
+
+
+def type_in(town: Town, *words: str) -> subprocess.CompletedProcess[str]:
+    """Type a command of fleet in a town's folder, without a terminal, and wait for its end."""
+    return subprocess.run(
+        [*FLEET, *words],
+        cwd=town.folder,
+        env=typing_environment(town),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+        check=False,
+    )

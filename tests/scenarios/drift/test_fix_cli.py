@@ -1,7 +1,6 @@
 """`fleet drift --fix` as people and machines run it, also when it is killed in the middle."""
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 
 from tests.scenarios.conftest import FLEET, HANGS_S
 from tests.scenarios.drift.injections import INJECTIONS
-from tests.scenarios.drift.scanning import Scans, open_town
+from tests.scenarios.drift.scanning import Scans, open_town, type_in, typing_environment
 from tests.scenarios.drift.spots import Spot
 from tests.scenarios.drift.test_injections import play
 from tests.scenarios.drift.town import Plan, Town
@@ -31,30 +30,19 @@ class Typed:
         play(town, [*wrong, (INJECTIONS["NODE_UNTAGGED"], Spot(town, 0))])
         town.clock.set_rate(60)
         town.chain.schedule.start()
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLEET_"))}
-        self.env = {**kept, **town.environment(), "HOME": str(town.folder)}
 
     def begin(self, *words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [*FLEET, "drift", *words],
             cwd=self.town.folder,
-            env=self.env,
+            env=typing_environment(self.town),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
     def run(self, *words: str) -> tuple[int, dict[str, Any]]:
-        ran = subprocess.run(
-            [*FLEET, "drift", *words, "--json"],
-            cwd=self.town.folder,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=HANGS_S,
-            check=False,
-        )
+        ran = type_in(self.town, "drift", *words, "--json")
         assert ran.stdout, ran.stderr
         return ran.returncode, json.loads(ran.stdout)
 

@@ -5,9 +5,7 @@ asks a host itself is left out, as the boxes of a town have no shells.
 """
 
 import json
-import os
 import shlex
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +16,8 @@ import pytest
 from botocore import xform_name
 
 from fleet.sandbox.control_plane.engine import access_key_for
-from tests.scenarios.conftest import FLEET, HANGS_S
 from tests.scenarios.drift.injections import INJECTIONS
-from tests.scenarios.drift.scanning import open_town
+from tests.scenarios.drift.scanning import open_town, type_in, typing_environment
 from tests.scenarios.drift.spots import Spot
 from tests.scenarios.drift.test_injections import TOGETHER, play
 from tests.scenarios.drift.town import Plan, Town
@@ -42,20 +39,10 @@ class Desk:
         self._watch()
         town.clock.set_rate(200)
         town.chain.schedule.start()
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FLEET_"))}
-        self.env = {**kept, **town.environment(), "HOME": str(town.folder)}
+        self.env = typing_environment(town)
 
     def fleet(self, *words: str) -> tuple[int, str, str]:
-        ran = subprocess.run(
-            [*FLEET, *words],
-            cwd=self.town.folder,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=HANGS_S,
-            check=False,
-        )
+        ran = type_in(self.town, *words)
         return ran.returncode, ran.stdout, ran.stderr
 
     def proposed(self) -> list[Mapping[str, Any]]:
